@@ -1,0 +1,1 @@
+"""The embedding service: audio in, unit vectors out."""
