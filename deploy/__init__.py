@@ -1,0 +1,1 @@
+"""Starts the services: the local stack and the demo."""

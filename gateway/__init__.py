@@ -1,0 +1,1 @@
+"""Orchestrates search and ingest across the services; command line and Python client."""

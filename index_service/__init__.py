@@ -1,0 +1,1 @@
+"""Wraps Milvus: vectors in, nearest vectors out."""

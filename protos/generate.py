@@ -1,0 +1,69 @@
+"""Builds the Python stubs from the contracts: `python protos/generate.py`.
+
+The stubs land beside their .proto files and are never committed or edited. With `--image FILE` it
+writes the descriptor set that buf lints instead, because buf itself can't fetch Google's files
+without a network.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import importlib.resources
+import shutil
+import sys
+from pathlib import Path
+
+import grpc_tools
+from grpc_tools import protoc
+
+PROTOS = Path(__file__).resolve().parent
+STAGING = PROTOS.parent / "build" / "googleapis"
+
+
+def google_files() -> Path:
+    """Stages Google's .proto files under the names that imports use.
+
+    googleapis-common-protos ships `operations.proto` as `operations_proto.proto` only.
+    """
+    longrunning = STAGING / "google" / "longrunning"
+    longrunning.mkdir(parents=True, exist_ok=True)
+    shipped = importlib.metadata.distribution("googleapis-common-protos").locate_file("google")
+    for folder in ("api", "rpc"):
+        shutil.copytree(Path(str(shipped)) / folder, STAGING / "google" / folder,
+                        ignore=shutil.ignore_patterns("*.py*", "__pycache__"), dirs_exist_ok=True)
+    shutil.copyfile(Path(str(shipped)) / "longrunning" / "operations_proto.proto",
+                    longrunning / "operations.proto")
+    return STAGING
+
+
+def command(outputs: list[str]) -> list[str]:
+    """The protoc command line for all contracts."""
+    bundled = importlib.resources.files(grpc_tools) / "_proto"
+    contracts = sorted(str(path) for path in (PROTOS / "audiosearch").rglob("*.proto"))
+    return ["protoc", f"-I{PROTOS}", f"-I{google_files()}", f"-I{bundled}", *outputs, *contracts]
+
+
+def stubs(*, typed: bool) -> list[str]:
+    """Where the stubs go; typed service stubs only where the plugin for them is installed."""
+    outputs = [f"--python_out={PROTOS}", f"--grpc_python_out={PROTOS}", f"--pyi_out={PROTOS}"]
+    plugin = Path(sys.executable).with_name("protoc-gen-mypy_grpc")
+    if typed and plugin.exists():
+        outputs += [f"--plugin=protoc-gen-mypy_grpc={plugin}", f"--mypy_grpc_out=quiet:{PROTOS}"]
+    return outputs
+
+
+def generate(image: Path | None = None, *, typed: bool = True) -> None:
+    """Builds the stubs, or the descriptor set `image`; raises RuntimeError where protoc fails."""
+    outputs = stubs(typed=typed)
+    if image:
+        outputs = [f"--descriptor_set_out={image}", "--include_imports", "--include_source_info"]
+    if protoc.main(command(outputs)) != 0:
+        msg = "protoc failed; its messages are above"
+        raise RuntimeError(msg)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--image", type=Path, help="write a descriptor set here instead of stubs")
+    generate(parser.parse_args().image)

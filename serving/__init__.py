@@ -1,0 +1,1 @@
+"""The gRPC runtime that all services share: server, errors, settings, telemetry."""

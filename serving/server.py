@@ -1,0 +1,179 @@
+"""Runs a gRPC server: health, reflection, limits, the boundary around each call, shutdown."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
+
+import grpc
+import structlog
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from serving.errors import Reason, ServiceError
+from serving.settings import ServerSettings
+from serving.telemetry import REQUEST_ID_KEY, adopt_request_id, configure, deadline
+
+if sys.version_info >= (3, 11):
+    from asyncio import timeout
+else:
+    from async_timeout import timeout
+
+OURS = ("/audiosearch.", "/google.longrunning.")
+HEALTH_INTERVAL = 1.0
+HEALTH_LIMIT = 3.0
+log = structlog.get_logger()
+
+Check = Callable[[], Awaitable[None]]
+Register = Callable[[grpc.aio.Server], None]
+
+
+class Boundary(grpc.aio.ServerInterceptor):
+    """Gives each call its request id, its deadline and its log line, and each failure its status."""
+
+    def __init__(self, max_call_seconds: float) -> None:
+        """Takes the limit for calls whose own deadline is later or missing."""
+        self._limit = max_call_seconds
+
+    async def intercept_service(self, continuation: Any, details: grpc.HandlerCallDetails) -> Any:
+        """Wraps the handlers of our own methods; health and reflection stay as they are."""
+        handler = await continuation(details)
+        if handler is None or not details.method.startswith(OURS):
+            return handler
+        kind = ("stream" if handler.request_streaming else "unary",
+                "stream" if handler.response_streaming else "unary")
+        inner = getattr(handler, "_".join(kind))
+
+        async def answer(request: Any, context: grpc.aio.ServicerContext) -> Any:
+            async with self._call(details, context):
+                return await inner(request, context)
+
+        async def stream(request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
+            async with self._call(details, context):
+                async for response in inner(request, context):
+                    yield response
+
+        make = getattr(grpc, "_".join(kind) + "_rpc_method_handler")
+        return make(stream if handler.response_streaming else answer,
+                    handler.request_deserializer, handler.response_serializer)
+
+    @contextlib.asynccontextmanager
+    async def _call(self, details: grpc.HandlerCallDetails,
+                    context: grpc.aio.ServicerContext) -> AsyncIterator[None]:
+        start = time.monotonic()
+        sent = dict(details.invocation_metadata or ()).get(REQUEST_ID_KEY)
+        own_id = adopt_request_id(str(sent) if sent else None)
+        left = context.time_remaining()
+        limit = self._limit if left is None else min(left, self._limit)
+        deadline.set(start + limit)
+        outcome = "CANCELLED"
+        try:
+            async with timeout(limit):
+                yield
+            outcome = "OK"
+        except ServiceError as error:
+            outcome = error.reason.value
+            await _abort(context, error, own_id)
+        except (TimeoutError, asyncio.TimeoutError):
+            outcome = Reason.DEADLINE_EXCEEDED.value
+            await _abort(context, ServiceError(
+                Reason.DEADLINE_EXCEEDED, f"the call took longer than its {limit:.3g} s"), own_id)
+        except grpc.aio.AbortError:
+            outcome = str(context.code())
+            raise
+        except Exception:  # the call boundary: what nobody expected is logged whole, not shown
+            outcome = Reason.INTERNAL.value
+            log.exception("call.crashed", method=details.method)
+            await _abort(context, ServiceError(
+                Reason.INTERNAL, f"internal error; the log has it under request id {own_id}"), own_id)
+        finally:
+            log.info("call", method=details.method, outcome=outcome,
+                     ms=round((time.monotonic() - start) * 1000, 2))
+
+
+async def _abort(context: grpc.aio.ServicerContext, error: ServiceError, own_id: str) -> None:
+    status = error.to_status()
+    await context.abort(status.code, status.details,
+                        (*status.trailing_metadata, (REQUEST_ID_KEY, own_id)))
+
+
+async def _watch(check: Check, servicer: health.aio.HealthServicer, names: Sequence[str]) -> None:
+    """Keeps health true: SERVING only while the last check passed."""
+    state = None
+    while True:
+        try:
+            await asyncio.wait_for(check(), HEALTH_LIMIT)
+            now, why = health_pb2.HealthCheckResponse.SERVING, ""
+        except Exception as error:  # noqa: BLE001  whatever fails here means: not healthy
+            now = health_pb2.HealthCheckResponse.NOT_SERVING
+            why = str(error) or f"no answer within {HEALTH_LIMIT:.0f} s"
+        if now != state:
+            log.info("health", status=health_pb2.HealthCheckResponse.ServingStatus.Name(now), why=why)
+        state = now
+        for name in names:
+            await servicer.set(name, now)
+        await asyncio.sleep(HEALTH_INTERVAL)
+
+
+def _build(settings: ServerSettings) -> grpc.aio.Server:
+    return grpc.aio.server(
+        interceptors=[Boundary(settings.max_call_seconds)],
+        maximum_concurrent_rpcs=settings.max_concurrent_calls,
+        options=[("grpc.max_receive_message_length", settings.max_message_bytes),
+                 ("grpc.max_send_message_length", settings.max_message_bytes),
+                 ("grpc.so_reuseport", 0)])
+
+
+async def serve(settings: ServerSettings, names: Sequence[str], register: Register, check: Check,
+                stop: asyncio.Event | None = None,
+                ready: Callable[[int], None] | None = None) -> None:
+    """Serves until SIGTERM, SIGINT or `stop`, then drains.
+
+    Args:
+        settings: address, limits and times.
+        names: full names of the services that `register` adds, for health and reflection.
+        register: adds the servicers.
+        check: raises ServiceError (or OSError) while something it depends on is gone.
+        stop: ends serving when set.
+        ready: called with the port once it is listening.
+    """
+    stop = stop or asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    server = _build(settings)
+    register(server)
+    servicer = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
+    try:
+        port = server.add_insecure_port(f"{settings.host}:{settings.port}")
+    except RuntimeError as error:
+        msg = f"can't listen on {settings.host}:{settings.port}: is the port taken?"
+        raise SystemExit(msg) from error
+    await server.start()
+    watcher = asyncio.create_task(_watch(check, servicer, ["", *names]))
+    log.info("listening", host=settings.host, port=port)
+    if ready:
+        ready(port)
+    await stop.wait()
+    log.info("draining", seconds=settings.drain_seconds)
+    watcher.cancel()
+    await servicer.enter_graceful_shutdown()
+    await asyncio.sleep(settings.drain_seconds)
+    await server.stop(settings.grace_seconds)
+    log.info("stopped")
+
+
+def run(service: str, settings: ServerSettings, main: Callable[[], Awaitable[None]]) -> None:
+    """Sets up logging and runs a service's coroutine `main` to its end."""
+    configure(service, settings.log_level, settings.log_format)
+
+    async def guarded() -> None:
+        await main()
+
+    asyncio.run(guarded())

@@ -1,0 +1,60 @@
+"""Structured logs, and what travels with a call: its request id and its deadline."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+import uuid
+from contextvars import ContextVar
+
+import structlog
+
+REQUEST_ID_KEY = "x-request-id"
+_MAX_ID_LENGTH = 128
+
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+"""Id of the call that this task works for; empty outside a call."""
+
+deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
+"""When the call must be answered, on the clock of `time.monotonic`; None outside a call."""
+
+
+def remaining() -> float | None:
+    """Seconds left until the deadline; None outside a call."""
+    due = deadline.get()
+    return None if due is None else due - time.monotonic()
+
+
+def adopt_request_id(sent: str | None) -> str:
+    """Takes the caller's request id if it can be logged as it is, else a new one."""
+    usable = sent and len(sent) <= _MAX_ID_LENGTH and sent.isprintable()
+    request_id.set(sent if sent and usable else uuid.uuid4().hex)
+    return request_id.get()
+
+
+def _add_request_id(_logger: object, _name: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+    if request_id.get():
+        event["request_id"] = request_id.get()
+    return event
+
+
+def configure(service: str, level: str = "info", style: str = "json") -> None:
+    """Sends all logs, those of libraries included, to standard error as lines of JSON or for people."""
+    shared: list[structlog.types.Processor] = [
+        structlog.stdlib.add_log_level, _add_request_id,
+        structlog.processors.TimeStamper(fmt="iso", utc=True)]
+    last: list[structlog.types.Processor] = [
+        structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+    if style == "console":
+        last = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, *shared,
+                    structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(), cache_logger_on_first_use=True)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[lambda _l, _n, event: {"service": service, **event},
+                    structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last]))
+    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
