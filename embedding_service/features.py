@@ -138,7 +138,7 @@ def _require_waveform(waveform: NDArray[Any]) -> None:
     if not np.issubdtype(waveform.dtype, np.floating):
         message = f"the waveform must be floating point, not {waveform.dtype}"
         raise ValueError(message)
-    if len(waveform) < 2:  # noqa: PLR2004 - a reflected edge needs a neighbour
+    if len(waveform) < 2:
         message = f"the waveform has {len(waveform)} samples; at least 2 are needed"
         raise ValueError(message)
 

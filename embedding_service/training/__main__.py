@@ -1,0 +1,28 @@
+"""Run the training recipe from the command line."""
+
+from __future__ import annotations
+
+import sys
+
+from rich.console import Console
+
+from embedding_service.training.corpus import SpeechError
+from embedding_service.training.options import parse_options
+from embedding_service.training.recipe import ResumeError, Training
+
+
+def main() -> int:
+    """Train as the command line says; return the exit code."""
+    console = Console(highlight=False, soft_wrap=True)
+    options = parse_options()
+    try:
+        figures = Training(options, console.print).run()
+    except (SpeechError, ResumeError) as error:
+        console.print(f"error: {error}")
+        return 1
+    console.print(f"trained: {figures}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,190 @@
+"""Batches of training examples, each made from its number alone, by processes in the background."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections import deque
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from embedding_service.features import FeatureSettings, log_mel
+from embedding_service.training.augmentation import degrade
+from embedding_service.training.corpus import SPEEDS, Corpus, Utterance, open_corpus
+from embedding_service.training.sounds.classes import SoundClass, draw_classes, render
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from concurrent.futures import Future
+    from pathlib import Path
+
+    from numpy.random import Generator
+    from numpy.typing import NDArray
+
+    Wave = NDArray[np.float32]
+
+FEATURES = FeatureSettings()
+"""What the checkpoint is trained on and will be served with."""
+
+_AHEAD = 3
+"""Batches each process may be ahead of the training."""
+
+
+@dataclass(frozen=True)
+class BatchPlan:
+    """Everything a batch depends on beside its number.
+
+    Attributes:
+        seed: Start of every random choice.
+        work: Folder with the prepared speech.
+        speakers: Speakers to train on, in the order of their classes.
+        sounds_per_family: Classes of synthetic sound for each family.
+        frames: Frames in a batch, all clips together.
+        shortest: Frames of the shortest clips.
+        longest: Frames of the longest clips.
+        sound_share: Share of a batch's clips that are synthetic sounds.
+    """
+
+    seed: int
+    work: Path
+    speakers: tuple[str, ...]
+    sounds_per_family: int = 6
+    frames: int = 6400
+    shortest: int = 40
+    longest: int = 300
+    sound_share: float = 0.25
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Clips of one length.
+
+    Attributes:
+        features: Log-mel features, shape (clips, bands, frames).
+        labels: Class of each clip, shape (clips,).
+    """
+
+    features: NDArray[np.float32]
+    labels: NDArray[np.int64]
+
+
+class BatchMaker:
+    """Makes any batch of a plan; the classes are speakers at each speed, then sounds."""
+
+    def __init__(self, plan: BatchPlan) -> None:
+        """Open the prepared speech and draw the classes of sound."""
+        self._plan = plan
+        self._corpus: Corpus = open_corpus(plan.work)
+        self._voices = self._corpus.by_class(plan.speakers, SPEEDS)
+        self._sounds: list[SoundClass] = draw_classes(plan.sounds_per_family)
+
+    @property
+    def class_count(self) -> int:
+        """Number of classes that labels count through."""
+        return len(self._voices) + len(self._sounds)
+
+    def make(self, number: int) -> Batch:
+        """Make the batch of this number, always the same one."""
+        plan = self._plan
+        rng = np.random.default_rng((plan.seed, number))
+        frames = round(np.exp(rng.uniform(np.log(plan.shortest), np.log(plan.longest))))
+        clips = max(2, min(128, plan.frames // frames))
+        labels = self._draw_labels(rng, clips)
+        samples = (frames - 1) * FEATURES.hop_size
+        features = [self._example(label, samples, rng) for label in labels]
+        return Batch(np.stack(features), labels)
+
+    def _draw_labels(self, rng: Generator, clips: int) -> NDArray[np.int64]:
+        sounds = min(round(clips * self._plan.sound_share), len(self._sounds))
+        voices = clips - sounds
+        voice = rng.choice(len(self._voices), voices, replace=voices > len(self._voices))
+        sound = rng.choice(len(self._sounds), sounds, replace=False) + len(self._voices)
+        return np.concatenate([voice, sound]).astype(np.int64)
+
+    def _example(self, label: int, samples: int, rng: Generator) -> Wave:
+        if label < len(self._voices):
+            clip = self._speech(self._voices[label], samples, rng)
+        else:
+            clip = render(self._sounds[label - len(self._voices)], rng, samples)
+        bands = log_mel(degrade(clip, rng, self._babble), FEATURES)
+        return _mask(bands, rng)
+
+    def _speech(self, utterances: tuple[Utterance, ...], samples: int, rng: Generator) -> Wave:
+        """Cut a random part, if possible none that is mostly a pause."""
+        utterance = utterances[int(rng.integers(len(utterances)))]
+        room = max(1, utterance.length - samples)
+        whole = self._corpus.read(utterance)
+        level = np.sqrt(np.mean(np.square(whole)))
+        for _ in range(4):
+            start = int(rng.integers(room))
+            part = whole[start : start + samples]
+            if np.sqrt(np.mean(np.square(part))) > 0.4 * level:
+                break
+        return np.resize(part, samples)
+
+    def _babble(self, rng: Generator, samples: int) -> Wave:
+        """Return other speakers talking at once, or a synthetic sound."""
+        if rng.random() < 0.3:
+            return render(self._sounds[int(rng.integers(len(self._sounds)))], rng, samples)
+        crowd = rng.choice(len(self._voices), rng.integers(2, 7))
+        return np.sum([self._speech(self._voices[one], samples, rng) for one in crowd], axis=0)
+
+
+def _mask(bands: Wave, rng: Generator) -> Wave:
+    """Blank a few bands and a few frames of half of the clips (SpecAugment, Park et al. 2019)."""
+    if rng.random() < 0.5:
+        width = int(rng.integers(0, 11))
+        start = int(rng.integers(0, bands.shape[0] - width))
+        bands[start : start + width] = 0.0
+        width = int(rng.integers(0, max(2, bands.shape[1] // 8)))
+        start = int(rng.integers(0, bands.shape[1] - width))
+        bands[:, start : start + width] = 0.0
+    return bands
+
+
+class _Process:
+    """The batch maker of a background process."""
+
+    maker: BatchMaker | None = None
+
+
+def _start_process(plan: BatchPlan) -> None:
+    _Process.maker = BatchMaker(plan)
+
+
+def _make_in_process(number: int) -> Batch:
+    if _Process.maker is None:
+        message = "the process has no plan"
+        raise RuntimeError(message)
+    return _Process.maker.make(number)
+
+
+@contextmanager
+def batches_from(plan: BatchPlan, first: int, processes: int) -> Iterator[Iterator[Batch]]:
+    """Give batch `first`, `first + 1`, ... without end, a bounded number made ahead.
+
+    Args:
+        plan: What batches are made of.
+        first: Number of the first batch.
+        processes: Background processes; the batches do not depend on it.
+    """
+    pool = ProcessPoolExecutor(
+        processes, multiprocessing.get_context("spawn"), _start_process, (plan,)
+    )
+    try:
+        yield _in_order(pool, first, processes * _AHEAD)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _in_order(pool: ProcessPoolExecutor, first: int, ahead: int) -> Iterator[Batch]:
+    waiting: deque[Future[Batch]] = deque()
+    number = first
+    while True:
+        while len(waiting) < ahead:
+            waiting.append(pool.submit(_make_in_process, number))
+            number += 1
+        yield waiting.popleft().result()

@@ -1,0 +1,73 @@
+"""The options of a training run and its command line."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """What a run is told.
+
+    Attributes:
+        speech: Folder of FLAC or WAV files named `{speaker}-...`.
+        work: Folder for prepared speech and the state to resume from.
+        export: Folder that gets the checkpoint; None writes none.
+        minutes: Ends the run after so much training time; None sets no limit.
+        steps: Ends the run after so many batches; None sets no limit.
+        seed: Start of every random choice; with `steps`, same seed, same checkpoint.
+        resume: Go on from the state in `work`.
+        width: Channels of each layer; the last layers have three times as many.
+        frames: Frames in a batch, all clips together.
+        rate: Highest learning rate.
+        held_out: Speakers kept for the examination.
+        sounds_per_family: Classes of synthetic sound for each family.
+        threads: Threads of the matrix products.
+        processes: Background processes that make batches.
+        save_minutes: Training time between two written states.
+    """
+
+    speech: Path
+    work: Path
+    export: Path | None = None
+    minutes: float | None = None
+    steps: int | None = None
+    seed: int = 1
+    resume: bool = False
+    width: int = 256
+    frames: int = 6400
+    rate: float = 2e-3
+    held_out: int = 25
+    sounds_per_family: int = 6
+    threads: int = 2
+    processes: int = 1
+    save_minutes: float = 3.0
+
+
+def parse_options(arguments: list[str] | None = None) -> TrainingOptions:
+    """Read the command line; wrong usage ends the process with exit code 2."""
+    parser = argparse.ArgumentParser(
+        prog="python -m embedding_service.training",
+        description="Train the bundled ECAPA-TDNN checkpoint on speech and synthetic sounds.",
+    )
+    add = parser.add_argument
+    add("--speech", type=Path, required=True, help="folder of FLAC or WAV, named speaker-*.flac")
+    add("--work", type=Path, required=True, help="folder for prepared speech and the state")
+    add("--export", type=Path, help="folder that gets the checkpoint at the end")
+    add("--minutes", type=float, help="end after so many minutes of training")
+    add("--steps", type=int, help="end after so many batches; reproducible by the seed")
+    add("--seed", type=int, default=1, help="start of every random choice (default 1)")
+    add("--resume", action="store_true", help="go on from the state in the work folder")
+    for field in fields(TrainingOptions):
+        if field.name not in _NAMED_ABOVE:
+            flag = f"--{field.name.replace('_', '-')}"
+            add(flag, type=type(field.default), default=field.default, help="default %(default)s")
+    options = TrainingOptions(**vars(parser.parse_args(arguments)))
+    if options.minutes is None and options.steps is None:
+        parser.error("give --minutes or --steps")
+    return options
+
+
+_NAMED_ABOVE = {"speech", "work", "export", "minutes", "steps", "seed", "resume"}

@@ -1,0 +1,261 @@
+"""The training run: batches in, a checkpoint and its figures out."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import paddle
+
+from embedding_service.features import log_mel
+from embedding_service.training.baseline import Baseline
+from embedding_service.training.batches import FEATURES, Batch, BatchMaker, BatchPlan, batches_from
+from embedding_service.training.checkpoint import export_checkpoint, load_state, save_state
+from embedding_service.training.corpus import Corpus, prepare_corpus
+from embedding_service.training.evaluation import Figures, cut, draw_examination, examine
+from embedding_service.training.network import EncoderShape, build_encoder, embed_batch
+from embedding_service.training.objective import AngularMarginClassifier, accuracy, margin_loss
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from embedding_service.training.options import TrainingOptions
+
+    Report = Callable[[str], None]
+
+_MARGIN = 0.2
+_WEIGHT_DECAY = 0.05
+_GRADIENT_LIMIT = 5.0
+_EXAMINED_SECONDS = 2.0
+_EXAMINED_AT_ONCE = 16
+_REPORT_SECONDS = 15.0
+_EXAMINATIONS = 8
+
+
+class ResumeError(Exception):
+    """The state in the work folder does not belong to this run; the message says why."""
+
+
+@dataclass
+class _Progress:
+    """How far the run is."""
+
+    step: int = 0
+    seconds: float = 0.0
+    loss: float = 0.0
+    right: float = 0.0
+
+    def share(self, options: TrainingOptions) -> float:
+        """Return the share of the run that is done, 0 to 1."""
+        by_steps = self.step / options.steps if options.steps else 0.0
+        by_time = self.seconds / (60.0 * options.minutes) if options.minutes else 0.0
+        return min(1.0, max(by_steps, by_time))
+
+    def count(self, seconds: float, loss: float, right: float) -> None:
+        """Add a step; loss and accuracy are running means."""
+        weight = max(0.02, 1.0 / (self.step + 1))
+        self.loss += weight * (loss - self.loss)
+        self.right += weight * (right - self.right)
+        self.step += 1
+        self.seconds += seconds
+
+
+@dataclass
+class Training:
+    """One run from its options to its checkpoint.
+
+    Attributes:
+        options: What the run is told.
+        report: Gets each line of progress.
+    """
+
+    options: TrainingOptions
+    report: Report
+    _progress: _Progress = field(default_factory=_Progress)
+
+    def run(self) -> Figures:
+        """Train, export, and return the figures of the examination.
+
+        Raises:
+            SpeechError: The folder of speech cannot be used.
+            ResumeError: The state to resume from belongs to another run.
+        """
+        corpus = prepare_corpus(self.options.speech, self.options.work)
+        self._set_up(corpus)
+        self._examination = draw_examination(
+            corpus, self._held_out, _EXAMINED_SECONDS, self.options.sounds_per_family
+        )
+        self._report_baseline(corpus)
+        if self.options.resume:
+            self._resume()
+        self._train()
+        self._save()
+        self._export()
+        return self._examine()
+
+    def _set_up(self, corpus: Corpus) -> None:
+        options = self.options
+        paddle.seed(options.seed)
+        paddle.set_flags({"FLAGS_paddle_num_threads": options.threads})
+        trained, self._held_out = split_speakers(corpus.speakers, options.held_out)
+        self._plan = BatchPlan(
+            seed=options.seed,
+            work=options.work,
+            speakers=trained,
+            sounds_per_family=options.sounds_per_family,
+            frames=options.frames,
+        )
+        self._class_count = BatchMaker(self._plan).class_count
+        width = options.width
+        self._shape = EncoderShape(channels=(width, width, width, width, 3 * width))
+        self._encoder = build_encoder(self._shape)
+        self._classifier = AngularMarginClassifier(self._shape.lin_neurons, self._class_count)
+        self._optimizer = paddle.optimizer.AdamW(
+            learning_rate=options.rate,
+            parameters=[*self._encoder.parameters(), *self._classifier.parameters()],
+            weight_decay=_WEIGHT_DECAY,
+            grad_clip=paddle.nn.ClipGradByGlobalNorm(_GRADIENT_LIMIT),
+        )
+        weights = sum(math.prod(weight.shape) for weight in self._encoder.parameters())
+        self.report(
+            f"{len(trained)} speakers and {len(self._held_out)} held out, "
+            f"{self._class_count} classes, {weights:,} parameters"
+        )
+
+    def _train(self) -> None:
+        options, progress = self.options, self._progress
+        saved = examined = reported = progress.seconds
+        pause = (60.0 * options.minutes if options.minutes else 3600.0) / _EXAMINATIONS
+        with batches_from(self._plan, progress.step, options.processes) as batches:
+            while progress.share(options) < 1.0:
+                self._step(batches)
+                if progress.seconds - reported >= _REPORT_SECONDS:
+                    reported = progress.seconds
+                    self.report(self._line())
+                if progress.seconds - saved >= 60.0 * options.save_minutes:
+                    saved = progress.seconds
+                    self._save()
+                if progress.seconds - examined >= pause:
+                    examined = progress.seconds
+                    self.report(str(self._examine()))
+
+    def _step(self, batches: Any) -> None:
+        started = time.monotonic()
+        batch: Batch = next(batches)
+        share = self._progress.share(self.options)
+        self._optimizer.set_lr(self.options.rate * learning_rate_factor(share))
+        labels = paddle.to_tensor(batch.labels)
+        embeddings = embed_batch(self._encoder, paddle.to_tensor(batch.features))
+        cosines = self._classifier(embeddings)
+        loss = margin_loss(cosines, labels, margin_at(share))
+        loss.backward()
+        self._optimizer.step()
+        self._optimizer.clear_grad()
+        right = accuracy(cosines.detach(), labels)
+        self._progress.count(time.monotonic() - started, float(loss), right)
+
+    def _line(self) -> str:
+        progress = self._progress
+        share = progress.share(self.options)
+        left = progress.seconds / share - progress.seconds
+        return (
+            f"{share:6.1%}  step {progress.step}  loss {progress.loss:.3f}  "
+            f"right {progress.right:.1%}  {progress.step / progress.seconds:.2f} steps/s  "
+            f"{left / 60.0:.0f} min left"
+        )
+
+    def _examine(self) -> Figures:
+        return examine(self._embed, self._examination)
+
+    def _report_baseline(self, corpus: Corpus) -> None:
+        baseline = Baseline.fit(cut(corpus, self._plan.speakers, _EXAMINED_SECONDS).clips)
+        self.report(f"baseline: {examine(baseline.embed, self._examination)}")
+
+    def _embed(self, clips: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Embed clips of one length, shape (clips, dimensions)."""
+        self._encoder.eval()
+        rows = []
+        with paddle.no_grad():
+            for start in range(0, len(clips), _EXAMINED_AT_ONCE):
+                part = clips[start : start + _EXAMINED_AT_ONCE]
+                features = np.stack([log_mel(clip, FEATURES) for clip in part])
+                rows.append(embed_batch(self._encoder, paddle.to_tensor(features)).numpy())
+        self._encoder.train()
+        vectors = np.concatenate(rows)
+        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+
+    def _identity(self) -> dict[str, Any]:
+        """Return what a state must have in common with the run that resumes it."""
+        options = self.options
+        return {
+            "seed": options.seed,
+            "width": options.width,
+            "frames": options.frames,
+            "sounds per family": options.sounds_per_family,
+            "speakers": list(self._plan.speakers),
+        }
+
+    def _state_path(self) -> Path:
+        return self.options.work / "state.pdparams"
+
+    def _save(self) -> None:
+        progress = self._progress
+        save_state(
+            {
+                "identity": self._identity(),
+                "progress": vars(progress).copy(),
+                "encoder": self._encoder.state_dict(),
+                "classifier": self._classifier.state_dict(),
+                "optimizer": self._optimizer.state_dict(),
+            },
+            self._state_path(),
+        )
+
+    def _resume(self) -> None:
+        path = self._state_path()
+        if not path.is_file():
+            message = f"there is no state in {path.parent}; start without --resume"
+            raise ResumeError(message)
+        state = load_state(path)
+        for key, value in self._identity().items():
+            if state["identity"][key] != value:
+                message = f"the state in {path.parent} was trained with another {key}"
+                raise ResumeError(message)
+        self._encoder.set_state_dict(state["encoder"])
+        self._classifier.set_state_dict(state["classifier"])
+        self._optimizer.set_state_dict(state["optimizer"])
+        self._progress = _Progress(**state["progress"])
+        self.report(f"resumed at step {self._progress.step}")
+
+    def _export(self) -> None:
+        if self.options.export is not None:
+            export_checkpoint(self._encoder, self._shape, self._class_count, self.options.export)
+
+
+def split_speakers(
+    speakers: Sequence[str], held_out: int
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the speakers to train on and those held out, always the same ones."""
+    order = np.random.default_rng(251).permutation(len(speakers))
+    chosen = set(order[:held_out].tolist())
+    trained = tuple(name for index, name in enumerate(speakers) if index not in chosen)
+    return trained, tuple(name for index, name in enumerate(speakers) if index in chosen)
+
+
+def learning_rate_factor(share: float) -> float:
+    """Return the share of the highest learning rate: up in 4 % of the run, down by a cosine."""
+    warm_up = 0.04
+    if share < warm_up:
+        return 0.02 + 0.98 * share / warm_up
+    return 0.002 + 0.998 * 0.5 * (1.0 + math.cos(math.pi * (share - warm_up) / (1.0 - warm_up)))
+
+
+def margin_at(share: float) -> float:
+    """Return the angular margin: none at first, whole after 40 % of the run."""
+    return _MARGIN * min(1.0, max(0.0, (share - 0.1) / 0.3))
