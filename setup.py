@@ -10,7 +10,7 @@ from setuptools.command.build_py import build_py
 
 sys.path.insert(0, str(Path(__file__).parent / "protos"))
 
-from generate import generate  # noqa: E402  the path above has to be there first
+from generate import generate
 
 
 class BuildWithStubs(build_py):

@@ -30,10 +30,16 @@ def google_files() -> Path:
     longrunning.mkdir(parents=True, exist_ok=True)
     shipped = importlib.metadata.distribution("googleapis-common-protos").locate_file("google")
     for folder in ("api", "rpc"):
-        shutil.copytree(Path(str(shipped)) / folder, STAGING / "google" / folder,
-                        ignore=shutil.ignore_patterns("*.py*", "__pycache__"), dirs_exist_ok=True)
-    shutil.copyfile(Path(str(shipped)) / "longrunning" / "operations_proto.proto",
-                    longrunning / "operations.proto")
+        shutil.copytree(
+            Path(str(shipped)) / folder,
+            STAGING / "google" / folder,
+            ignore=shutil.ignore_patterns("*.py*", "__pycache__"),
+            dirs_exist_ok=True,
+        )
+    shutil.copyfile(
+        Path(str(shipped)) / "longrunning" / "operations_proto.proto",
+        longrunning / "operations.proto",
+    )
     return STAGING
 
 
@@ -45,11 +51,13 @@ def command(outputs: list[str]) -> list[str]:
 
 
 def stubs(*, typed: bool) -> list[str]:
-    """Where the stubs go; typed service stubs only where the plugin for them is installed."""
-    outputs = [f"--python_out={PROTOS}", f"--grpc_python_out={PROTOS}", f"--pyi_out={PROTOS}"]
-    plugin = Path(sys.executable).with_name("protoc-gen-mypy_grpc")
-    if typed and plugin.exists():
-        outputs += [f"--plugin=protoc-gen-mypy_grpc={plugin}", f"--mypy_grpc_out=quiet:{PROTOS}"]
+    """Where the stubs go; with their types where the plugins for them are wanted and installed."""
+    outputs = [f"--python_out={PROTOS}", f"--grpc_python_out={PROTOS}"]
+    scripts = Path(sys.executable).parent
+    if typed and (scripts / "protoc-gen-mypy").exists():
+        for name in ("mypy", "mypy_grpc"):
+            outputs += [f"--plugin=protoc-gen-{name}={scripts / f'protoc-gen-{name}'}"]
+            outputs += [f"--{name}_out=quiet:{PROTOS}"]
     return outputs
 
 

@@ -34,7 +34,7 @@ Register = Callable[[grpc.aio.Server], None]
 
 
 class Boundary(grpc.aio.ServerInterceptor):
-    """Gives each call its request id, its deadline and its log line, and each failure its status."""
+    """Gives each call its request id, deadline and log line, and each failure its status."""
 
     def __init__(self, max_call_seconds: float) -> None:
         """Takes the limit for calls whose own deadline is later or missing."""
@@ -45,8 +45,10 @@ class Boundary(grpc.aio.ServerInterceptor):
         handler = await continuation(details)
         if handler is None or not details.method.startswith(OURS):
             return handler
-        kind = ("stream" if handler.request_streaming else "unary",
-                "stream" if handler.response_streaming else "unary")
+        kind = (
+            "stream" if handler.request_streaming else "unary",
+            "stream" if handler.response_streaming else "unary",
+        )
         inner = getattr(handler, "_".join(kind))
 
         async def answer(request: Any, context: grpc.aio.ServicerContext) -> Any:
@@ -59,12 +61,16 @@ class Boundary(grpc.aio.ServerInterceptor):
                     yield response
 
         make = getattr(grpc, "_".join(kind) + "_rpc_method_handler")
-        return make(stream if handler.response_streaming else answer,
-                    handler.request_deserializer, handler.response_serializer)
+        return make(
+            stream if handler.response_streaming else answer,
+            handler.request_deserializer,
+            handler.response_serializer,
+        )
 
     @contextlib.asynccontextmanager
-    async def _call(self, details: grpc.HandlerCallDetails,
-                    context: grpc.aio.ServicerContext) -> AsyncIterator[None]:
+    async def _call(
+        self, details: grpc.HandlerCallDetails, context: grpc.aio.ServicerContext
+    ) -> AsyncIterator[None]:
         start = time.monotonic()
         sent = dict(details.invocation_metadata or ()).get(REQUEST_ID_KEY)
         own_id = adopt_request_id(str(sent) if sent else None)
@@ -81,25 +87,40 @@ class Boundary(grpc.aio.ServerInterceptor):
             await _abort(context, error, own_id)
         except (TimeoutError, asyncio.TimeoutError):
             outcome = Reason.DEADLINE_EXCEEDED.value
-            await _abort(context, ServiceError(
-                Reason.DEADLINE_EXCEEDED, f"the call took longer than its {limit:.3g} s"), own_id)
+            await _abort(
+                context,
+                ServiceError(
+                    Reason.DEADLINE_EXCEEDED, f"the call took longer than its {limit:.3g} s"
+                ),
+                own_id,
+            )
         except grpc.aio.AbortError:
             outcome = str(context.code())
             raise
         except Exception:  # the call boundary: what nobody expected is logged whole, not shown
             outcome = Reason.INTERNAL.value
             log.exception("call.crashed", method=details.method)
-            await _abort(context, ServiceError(
-                Reason.INTERNAL, f"internal error; the log has it under request id {own_id}"), own_id)
+            await _abort(
+                context,
+                ServiceError(
+                    Reason.INTERNAL, f"internal error; the log has it under request id {own_id}"
+                ),
+                own_id,
+            )
         finally:
-            log.info("call", method=details.method, outcome=outcome,
-                     ms=round((time.monotonic() - start) * 1000, 2))
+            log.info(
+                "call",
+                method=details.method,
+                outcome=outcome,
+                ms=round((time.monotonic() - start) * 1000, 2),
+            )
 
 
 async def _abort(context: grpc.aio.ServicerContext, error: ServiceError, own_id: str) -> None:
     status = error.to_status()
-    await context.abort(status.code, status.details,
-                        (*status.trailing_metadata, (REQUEST_ID_KEY, own_id)))
+    await context.abort(
+        status.code, status.details, (*status.trailing_metadata, (REQUEST_ID_KEY, own_id))
+    )
 
 
 async def _watch(check: Check, servicer: health.aio.HealthServicer, names: Sequence[str]) -> None:
@@ -113,7 +134,9 @@ async def _watch(check: Check, servicer: health.aio.HealthServicer, names: Seque
             now = health_pb2.HealthCheckResponse.NOT_SERVING
             why = str(error) or f"no answer within {HEALTH_LIMIT:.0f} s"
         if now != state:
-            log.info("health", status=health_pb2.HealthCheckResponse.ServingStatus.Name(now), why=why)
+            log.info(
+                "health", status=health_pb2.HealthCheckResponse.ServingStatus.Name(now), why=why
+            )
         state = now
         for name in names:
             await servicer.set(name, now)
@@ -124,14 +147,22 @@ def _build(settings: ServerSettings) -> grpc.aio.Server:
     return grpc.aio.server(
         interceptors=[Boundary(settings.max_call_seconds)],
         maximum_concurrent_rpcs=settings.max_concurrent_calls,
-        options=[("grpc.max_receive_message_length", settings.max_message_bytes),
-                 ("grpc.max_send_message_length", settings.max_message_bytes),
-                 ("grpc.so_reuseport", 0)])
+        options=[
+            ("grpc.max_receive_message_length", settings.max_message_bytes),
+            ("grpc.max_send_message_length", settings.max_message_bytes),
+            ("grpc.so_reuseport", 0),
+        ],
+    )
 
 
-async def serve(settings: ServerSettings, names: Sequence[str], register: Register, check: Check,
-                stop: asyncio.Event | None = None,
-                ready: Callable[[int], None] | None = None) -> None:
+async def serve(
+    settings: ServerSettings,
+    names: Sequence[str],
+    register: Register,
+    check: Check,
+    stop: asyncio.Event | None = None,
+    ready: Callable[[int], None] | None = None,
+) -> None:
     """Serves until SIGTERM, SIGINT or `stop`, then drains.
 
     Args:
@@ -149,7 +180,9 @@ async def serve(settings: ServerSettings, names: Sequence[str], register: Regist
     register(server)
     servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
-    reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
+    reflection.enable_server_reflection(
+        [*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server
+    )
     try:
         port = server.add_insecure_port(f"{settings.host}:{settings.port}")
     except RuntimeError as error:

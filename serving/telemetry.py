@@ -33,28 +33,45 @@ def adopt_request_id(sent: str | None) -> str:
     return request_id.get()
 
 
-def _add_request_id(_logger: object, _name: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+def _add_request_id(
+    _logger: object, _name: str, event: structlog.types.EventDict
+) -> structlog.types.EventDict:
     if request_id.get():
         event["request_id"] = request_id.get()
     return event
 
 
 def configure(service: str, level: str = "info", style: str = "json") -> None:
-    """Sends all logs, those of libraries included, to standard error as lines of JSON or for people."""
+    """Sends all logs, those of libraries included, to standard error as JSON or for people."""
     shared: list[structlog.types.Processor] = [
-        structlog.stdlib.add_log_level, _add_request_id,
-        structlog.processors.TimeStamper(fmt="iso", utc=True)]
+        structlog.stdlib.add_log_level,
+        _add_request_id,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
     last: list[structlog.types.Processor] = [
-        structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        structlog.processors.dict_tracebacks,
+        structlog.processors.JSONRenderer(),
+    ]
     if style == "console":
         last = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
     structlog.configure(
-        processors=[structlog.stdlib.filter_by_level, *shared,
-                    structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(), cache_logger_on_first_use=True)
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=shared,
-        processors=[lambda _l, _n, event: {"service": service, **event},
-                    structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last]))
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                lambda _l, _n, event: {"service": service, **event},
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *last,
+            ],
+        )
+    )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)

@@ -1,0 +1,233 @@
+"""The whole embedded stack on this machine: four services, each a process of its own."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+SERVICES = ("catalog", "index", "embedding", "gateway")
+"""In the order in which they start; they stop the other way round."""
+
+START_SECONDS = 1800.0
+"""Longest wait for a service; the first start may download a model."""
+
+STOP_SECONDS = 30.0
+MAX_RESTARTS = 5
+RESTART_WINDOW_SECONDS = 60.0
+_PR_SET_PDEATHSIG = 1
+
+
+class StackError(Exception):
+    """The stack can't start or go on; the message says which service and what to do."""
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of the loopback address that are free now."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def _end_with_parent() -> None:
+    """Has the kernel end this process when its parent dies, however that dies (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where each service listens."""
+
+    host: str
+    ports: Mapping[str, int]
+
+    @classmethod
+    def free(cls, host: str = "127.0.0.1") -> Addresses:
+        """Ports that are free now."""
+        return cls(host, dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True)))
+
+    @classmethod
+    def from_port(cls, port: int, host: str = "127.0.0.1") -> Addresses:
+        """`port` for the gateway, the next three for the others; free ones for 0."""
+        if port == 0:
+            return cls.free(host)
+        return cls(
+            host, {"gateway": port, "embedding": port + 1, "index": port + 2, "catalog": port + 3}
+        )
+
+    def target(self, service: str) -> str:
+        """Address for clients on this machine."""
+        host = "127.0.0.1" if self.host == "0.0.0.0" else self.host
+        return f"{host}:{self.ports[service]}"
+
+
+class LocalStack:
+    """Starts the services, restarts one that dies, and stops them in order."""
+
+    def __init__(
+        self,
+        data_dir: Path,
+        addresses: Addresses,
+        settings: Mapping[str, str] | None = None,
+        report: Callable[[str], None] = lambda _line: None,
+    ) -> None:
+        """Keeps all data below `data_dir`.
+
+        Args:
+            data_dir: folder for database, vectors and audio; made if it is missing.
+            addresses: where each service listens. Only the gateway leaves loopback.
+            settings: environment variables on top of this process's own.
+            report: is told in a line what goes on.
+        """
+        self.data_dir = data_dir.resolve()
+        self.addresses = addresses
+        self._settings = dict(settings or {})
+        self._report = report
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._restarts: list[float] = []
+        self._stopping = threading.Event()
+
+    @property
+    def target(self) -> str:
+        """Address of the gateway."""
+        return self.addresses.target("gateway")
+
+    def pid(self, service: str) -> int:
+        """Process id of a running service."""
+        return self._processes[service].pid
+
+    def start(self) -> None:
+        """Starts all services and waits until each is SERVING; StackError if one can't."""
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        for service in SERVICES:
+            self.launch(service)
+        for service in SERVICES:
+            self.wait(service)
+            self._report(f"{service} ready on {self.addresses.target(service)}")
+
+    def launch(self, service: str) -> None:
+        """Starts the process of one service without waiting for it."""
+        # The data folder is the working folder, so that nothing a library writes lands elsewhere.
+        self._processes[service] = subprocess.Popen(  # noqa: S603  our own interpreter and module
+            [sys.executable, "-m", _module(service)],
+            env=self._environment(service),
+            cwd=self.data_dir,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            preexec_fn=_end_with_parent,  # noqa: PLW1509  it only calls the kernel
+        )
+
+    def wait(self, service: str) -> None:
+        """Waits until a service is SERVING; StackError if its process ends before."""
+        until = time.monotonic() + START_SECONDS
+        with grpc.insecure_channel(self.addresses.target(service)) as channel:
+            stub = health_pb2_grpc.HealthStub(channel)
+            while not _serving(stub):
+                code = self._processes[service].poll()
+                if code is not None:
+                    raise StackError(
+                        f"the {service} service ended with code {code}; its last lines are above"
+                    )
+                if time.monotonic() > until:
+                    raise StackError(
+                        f"the {service} service is not ready after {START_SECONDS:.0f} s"
+                    )
+                time.sleep(0.1)
+
+    def supervise(self) -> None:
+        """Restarts services that die, until `interrupt`; StackError if they die again and again."""
+        while not self._stopping.wait(0.5):
+            for service in SERVICES:
+                code = self._processes[service].poll()
+                if code is not None and not self._stopping.is_set():
+                    self._restart(service, code)
+
+    def interrupt(self) -> None:
+        """Makes `supervise` return."""
+        self._stopping.set()
+
+    def stop(self) -> None:
+        """Ends all services, the gateway first, and waits for each."""
+        self._stopping.set()
+        for service in reversed(SERVICES):
+            process = self._processes.pop(service, None)
+            if process is None:
+                continue
+            process.terminate()
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._report(f"{service} did not end within {STOP_SECONDS:.0f} s and was killed")
+                process.kill()
+                process.wait()
+
+    def _restart(self, service: str, code: int) -> None:
+        now = time.monotonic()
+        self._restarts = [
+            when for when in self._restarts if now - when < RESTART_WINDOW_SECONDS
+        ] + [now]
+        if len(self._restarts) > MAX_RESTARTS:
+            raise StackError(
+                f"the {service} service ended with code {code}; {MAX_RESTARTS} restarts within "
+                f"{RESTART_WINDOW_SECONDS:.0f} s did not help"
+            )
+        self._report(f"{service} ended with code {code}; it is started again")
+        self.launch(service)
+
+    def _environment(self, service: str) -> dict[str, str]:
+        targets = {
+            f"AUDIOSEARCH_{name.upper()}_TARGET": self.addresses.target(name) for name in SERVICES
+        }
+        host = self.addresses.host if service == "gateway" else "127.0.0.1"
+        return {
+            "AUDIOSEARCH_LOG_LEVEL": "warning",
+            "AUDIOSEARCH_LOG_FORMAT": "console",
+            "AUDIOSEARCH_DRAIN_SECONDS": "0",
+            **os.environ,
+            **targets,
+            "AUDIOSEARCH_HOST": host,
+            "AUDIOSEARCH_DATA_DIR": str(self.data_dir),
+            f"AUDIOSEARCH_{service.upper()}_PORT": str(self.addresses.ports[service]),
+            **self._settings,
+        }
+
+
+def _module(service: str) -> str:
+    return "gateway" if service == "gateway" else f"{service}_service"
+
+
+def _serving(stub: health_pb2_grpc.HealthStub) -> bool:
+    try:
+        answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=2)
+    except grpc.RpcError:
+        return False
+    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+@contextmanager
+def running(data_dir: Path, settings: Mapping[str, str] | None = None) -> Iterator[LocalStack]:
+    """A stack on free ports for as long as the block lasts."""
+    stack = LocalStack(data_dir, Addresses.free(), settings)
+    try:
+        stack.start()
+        yield stack
+    finally:
+        stack.stop()

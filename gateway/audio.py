@@ -1,0 +1,65 @@
+"""Audio on its way to the embedding service."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator
+
+from audiosearch.catalog.v1.catalog_service_pb2 import GetAudioRequest
+from audiosearch.embedding.v1.embedding_pb2 import PcmFormat
+from audiosearch.embedding.v1.embedding_service_pb2 import (
+    EmbedAudioConfig,
+    EmbedAudioRequest,
+    EmbedAudioResponse,
+    GetModelRequest,
+)
+
+from gateway.upstream import Upstream
+from serving.errors import Reason, ServiceError
+
+CHUNK_BYTES = 256 * 1024
+
+
+async def split(audio: bytes) -> AsyncIterator[bytes]:
+    """Whole audio in chunks."""
+    for start in range(0, len(audio), CHUNK_BYTES):
+        yield audio[start : start + CHUNK_BYTES]
+
+
+async def stored(upstream: Upstream, clip: str) -> AsyncIterator[bytes]:
+    """The stored audio of a clip in chunks."""
+    async for message in upstream.catalog.GetAudio(GetAudioRequest(name=clip)):
+        if message.WhichOneof("response") == "chunk":
+            yield message.chunk
+
+
+async def embed(
+    upstream: Upstream, model: str, chunks: AsyncIterable[bytes], pcm: PcmFormat | None = None
+) -> EmbedAudioResponse:
+    """Embeds audio with the model of a library.
+
+    Raises:
+        ServiceError: MODEL_MISMATCH if the embedding service does not run that model, and its own.
+    """
+
+    async def requests() -> AsyncIterator[EmbedAudioRequest]:
+        yield EmbedAudioRequest(config=EmbedAudioConfig(model=model, pcm=pcm))
+        async for chunk in chunks:
+            yield EmbedAudioRequest(audio_chunk=chunk)
+
+    try:
+        return await upstream.embedding.EmbedAudio(requests())
+    except ServiceError as error:
+        if error.reason is not Reason.MODEL_NOT_FOUND:
+            raise
+        raise await _mismatch(upstream, model) from error
+
+
+async def _mismatch(upstream: Upstream, model: str) -> ServiceError:
+    running = await upstream.embedding.GetModel(GetModelRequest(name="models/default"))
+    return ServiceError(
+        Reason.MODEL_MISMATCH,
+        f"the library holds embeddings of {model}, but the embedding service runs "
+        f"{running.name}: start it "
+        "with the checkpoint of that model, or make a new library",
+        {"library_model": model, "running_model": running.name},
+    )

@@ -1,0 +1,88 @@
+"""`audiosearch serve`: the whole embedded stack in the foreground."""
+
+from __future__ import annotations
+
+import json as json_text
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deploy.local_stack import Addresses, LocalStack
+from gateway.cli.output import Json
+
+
+def serve(
+    data_dir: Annotated[
+        Path,
+        typer.Option(
+            envvar="AUDIOSEARCH_DATA_DIR",
+            file_okay=False,
+            help="Folder of database, vectors and audio.",
+        ),
+    ] = Path("data"),
+    host: Annotated[
+        str, typer.Option(help="Address of the gateway; the services behind it stay on 127.0.0.1.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=65532,
+            help="Port of the gateway; embedding, index and catalog "
+            "take the next three. 0 takes free ones.",
+        ),
+    ] = 50050,
+    allow: Annotated[
+        list[Path] | None,
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            help="Folder that imports may read on this machine; can be repeated.",
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Run all four services on this machine until Ctrl-C; no server has to be installed."""
+
+    def report(line: str) -> None:
+        if not json:
+            sys.stderr.write(line + "\n")
+
+    roots = os.pathsep.join(str(folder.resolve()) for folder in allow or [])
+    stack = LocalStack(
+        data_dir,
+        Addresses.from_port(port, host),
+        {"AUDIOSEARCH_IMPORT_ROOTS": roots} if roots else {},
+        report,
+    )
+    interrupted = False
+
+    def interrupt(_number: int, _frame: object) -> None:
+        nonlocal interrupted
+        if not interrupted and not started:
+            raise KeyboardInterrupt
+        interrupted = True
+        stack.interrupt()
+
+    started = False
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
+    try:
+        stack.start()
+        started = True
+        if json:
+            sys.stdout.write(
+                json_text.dumps({"target": stack.target, "dataDir": str(stack.data_dir)}) + "\n"
+            )
+            sys.stdout.flush()
+        report(
+            f"audiosearch is ready at {stack.target}, data in {stack.data_dir}; stop it with Ctrl-C"
+        )
+        stack.supervise()
+    finally:
+        stack.stop()
+        report("audiosearch has stopped")

@@ -1,0 +1,203 @@
+"""Python client of the gateway: plain blocking calls that raise ServiceError."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import IO, TypeVar
+
+import grpc
+from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip
+from audiosearch.catalog.v1.import_job_pb2 import ImportJob
+from audiosearch.embedding.v1 import embedding_service_pb2 as embedding_pb2
+from audiosearch.gateway.v1 import gateway_service_pb2 as gateway_pb2
+from audiosearch.gateway.v1 import search_pb2
+from audiosearch.gateway.v1.gateway_service_pb2_grpc import GatewayServiceStub
+from google.longrunning import operations_pb2, operations_pb2_grpc
+from google.protobuf.message import Message
+from typing_extensions import Self
+
+from serving.errors import Reason, ServiceError, from_rpc_error
+
+CHUNK_BYTES = 256 * 1024
+RequestT = TypeVar("RequestT", bound=Message)
+ResponseT = TypeVar("ResponseT")
+
+
+def _chunks(file: IO[bytes]) -> Iterator[bytes]:
+    while chunk := file.read(CHUNK_BYTES):
+        yield chunk
+
+
+class AudiosearchClient:
+    """Calls one gateway; use it as a context manager or close it.
+
+    Every method raises ServiceError with the gateway's reason, or GATEWAY_UNAVAILABLE.
+    """
+
+    def __init__(self, target: str = "localhost:50050", timeout: float = 60.0) -> None:
+        """Connects on the first call.
+
+        Args:
+            target: address of the gateway, `host:port`.
+            timeout: deadline of each call in seconds; streams of audio have ten times as long.
+        """
+        self._target = target
+        self._timeout = timeout
+        self._channel = grpc.insecure_channel(
+            target, options=[("grpc.max_receive_message_length", 64 * 2**20)]
+        )
+        self.stub = GatewayServiceStub(self._channel)
+        self.operations = operations_pb2_grpc.OperationsStub(self._channel)
+
+    def __enter__(self) -> Self:
+        """Gives itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Closes the connection."""
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._channel.close()
+
+    def call(
+        self, method: Callable[..., ResponseT], request: object, *, patience: int = 1
+    ) -> ResponseT:
+        """Calls one RPC of `stub` or `operations` with `patience` times the time-out."""
+        try:
+            return method(request, timeout=self._timeout * patience)
+        except grpc.RpcError as error:
+            raise self._translate(error) from error
+
+    def upload(
+        self, library: str, path: Path, clip: Clip | None = None, request_id: str = ""
+    ) -> gateway_pb2.UploadClipResponse:
+        """Uploads one file; it is searchable when this returns."""
+        described = Clip(display_name=path.name[:255])
+        if clip:
+            described.MergeFrom(clip)
+        config = gateway_pb2.UploadClipConfig(
+            parent=f"libraries/{library}", clip=described, request_id=request_id
+        )
+
+        def requests(file: IO[bytes]) -> Iterator[gateway_pb2.UploadClipRequest]:
+            yield gateway_pb2.UploadClipRequest(config=config)
+            for chunk in _chunks(file):
+                yield gateway_pb2.UploadClipRequest(audio_chunk=chunk)
+
+        with path.open("rb") as file:
+            return self.call(self.stub.UploadClip, requests(file), patience=10)
+
+    def import_folder(self, library: str, folder: str, label: str = "") -> operations_pb2.Operation:
+        """Starts the import of a folder of the server."""
+        return self.call(
+            self.stub.ImportClips,
+            gateway_pb2.ImportClipsRequest(
+                parent=f"libraries/{library}", folder=folder, label=label
+            ),
+        )
+
+    def import_job(self, operation: str) -> tuple[ImportJob, bool]:
+        """How far an import is, and whether it is over."""
+        answer = self.call(
+            self.operations.GetOperation, operations_pb2.GetOperationRequest(name=operation)
+        )
+        job = ImportJob()
+        answer.metadata.Unpack(job)
+        return job, bool(answer.done)
+
+    def search(
+        self, library: str, path: Path, k: int | None = None, min_score: float | None = None
+    ) -> search_pb2.SearchClipsResponse:
+        """Finds the clips most like an audio file."""
+        config = search_pb2.StreamSearchClipsConfig(
+            search=search_pb2.SearchConfig(parent=f"libraries/{library}", k=k, min_score=min_score)
+        )
+
+        def requests(file: IO[bytes]) -> Iterator[search_pb2.StreamSearchClipsRequest]:
+            yield search_pb2.StreamSearchClipsRequest(config=config)
+            for chunk in _chunks(file):
+                yield search_pb2.StreamSearchClipsRequest(audio_chunk=chunk)
+
+        with path.open("rb") as file:
+            return self._gather(requests(file))
+
+    def search_by_clip(
+        self, library: str, clip: str, k: int | None = None, min_score: float | None = None
+    ) -> search_pb2.SearchClipsResponse:
+        """Finds the clips most like a clip of the library, which is itself left out."""
+        config = search_pb2.SearchConfig(parent=f"libraries/{library}", k=k, min_score=min_score)
+        return self.call(
+            self.stub.SearchClips, search_pb2.SearchClipsRequest(config=config, clip=clip)
+        )
+
+    def embed(self, path: Path) -> embedding_pb2.EmbedAudioResponse:
+        """Embeds an audio file; nothing is stored."""
+
+        def requests(file: IO[bytes]) -> Iterator[embedding_pb2.EmbedAudioRequest]:
+            yield embedding_pb2.EmbedAudioRequest(config=embedding_pb2.EmbedAudioConfig())
+            for chunk in _chunks(file):
+                yield embedding_pb2.EmbedAudioRequest(audio_chunk=chunk)
+
+        with path.open("rb") as file:
+            return self.call(self.stub.EmbedAudio, requests(file), patience=10)
+
+    def download(self, clip: str, file: IO[bytes], offset: int = 0, limit: int = 0) -> AudioObject:
+        """Writes the audio of a clip, or a range of it, to `file`; tells what is stored."""
+        stored = AudioObject()
+        request = gateway_pb2.DownloadAudioRequest(name=clip, offset=offset, limit=limit)
+        try:
+            for response in self.stub.DownloadAudio(request, timeout=self._timeout * 10):
+                if response.HasField("audio_object"):
+                    stored = response.audio_object
+                file.write(response.chunk)
+        except grpc.RpcError as error:
+            raise self._translate(error) from error
+        return stored
+
+    def clips(self, library: str, request: catalog_pb2.ListClipsRequest) -> Iterator[Clip]:
+        """All clips that fit the request's filter, page by page."""
+        request.parent = f"libraries/{library}"
+        while True:
+            page = self.call(self.stub.ListClips, request)
+            yield from page.clips
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    def _gather(
+        self, requests: Iterator[search_pb2.StreamSearchClipsRequest]
+    ) -> search_pb2.SearchClipsResponse:
+        answer = search_pb2.SearchClipsResponse()
+        try:
+            for response in self.stub.StreamSearchClips(requests, timeout=self._timeout * 10):
+                if response.HasField("summary"):
+                    answer.MergeFrom(response.summary)
+                else:
+                    answer.matches.append(response.match)
+        except grpc.RpcError as error:
+            raise self._translate(error) from error
+        return answer
+
+    def _translate(self, error: grpc.RpcError) -> ServiceError:
+        known = from_rpc_error(error)
+        if known:
+            return known
+        if error.code() is grpc.StatusCode.UNAVAILABLE:
+            return ServiceError(
+                Reason.GATEWAY_UNAVAILABLE,
+                f"no gateway answers at {self._target}: start one with "
+                "`audiosearch serve`, or name another with AUDIOSEARCH_TARGET",
+            )
+        if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+            return ServiceError(Reason.DEADLINE_EXCEEDED, f"no answer from {self._target} in time")
+        return ServiceError(Reason.INTERNAL, f"{error.code().name}: {error.details()}")

@@ -1,0 +1,182 @@
+"""A clip's life across the three services; every step can be repeated."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Coroutine
+
+import grpc
+import structlog
+from audiosearch.catalog.v1.catalog_service_pb2 import (
+    ActivateClipRequest,
+    BeginClipDeletionRequest,
+    CreateClipRequest,
+    DeleteClipRequest,
+    FailClipRequest,
+    GetClipRequest,
+    PutAudioRequest,
+)
+from audiosearch.catalog.v1.clip_pb2 import Clip, Failure
+from audiosearch.catalog.v1.library_pb2 import Library
+from audiosearch.index.v1.index_pb2 import Vector
+from audiosearch.index.v1.index_service_pb2 import DeleteVectorsRequest, UpsertVectorsRequest
+
+from gateway.audio import embed, stored
+from gateway.names import split_clip
+from gateway.upstream import Upstream
+from serving.errors import Reason, ServiceError
+from serving.telemetry import deadline
+
+CLEANUP_SECONDS = 30.0
+log = structlog.get_logger()
+
+
+class Clips:
+    """Takes clips in and removes them."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        """Works on the services of `upstream`."""
+        self._upstream = upstream
+        self._cleanups: set[asyncio.Task[None]] = set()
+
+    async def ingest(
+        self, library: Library, clip: Clip, chunks: AsyncIterable[bytes], request_id: str = ""
+    ) -> tuple[Clip, bool]:
+        """Stores audio and makes it searchable.
+
+        Returns:
+            The ACTIVE clip, and whether it was made now; the clip that has these bytes otherwise.
+
+        Raises:
+            ServiceError: of the catalog, embedding and index services. The clip is then FAILED if
+                its audio is at fault, and gone if not.
+        """
+        row = await self._upstream.catalog.CreateClip(
+            CreateClipRequest(parent=library.name, clip=clip, request_id=request_id)
+        )
+        if row.state != Clip.STATE_CREATING:
+            return await self._repeated(row), False
+        try:
+            await self._put(row.name, chunks)
+            return await self.make_searchable(library, row), True
+        except ServiceError as error:
+            await self._clean(self._undo(library, row, error))
+            if error.reason is Reason.CLIP_EXISTS:
+                return await self._existing(library, error.metadata["clip"]), False
+            raise
+        except BaseException:
+            # Cancelled, or an error nobody expected: undo it behind the caller's back.
+            self._start(self.discard(library, row.name))
+            raise
+
+    async def make_searchable(self, library: Library, clip: Clip) -> Clip:
+        """Takes a clip whose audio is stored the rest of the way: embedding, vector, ACTIVE."""
+        heard = await embed(self._upstream, library.model, stored(self._upstream, clip.name))
+        _, clip_id = split_clip(clip.name)
+        await self._upstream.index.UpsertVectors(
+            UpsertVectorsRequest(
+                index_id=library.uid,
+                model=heard.embedding.model,
+                vectors=[Vector(id=clip_id, values=heard.embedding.values)],
+            )
+        )
+        return await self._upstream.catalog.ActivateClip(
+            ActivateClipRequest(name=clip.name, audio=heard.audio)
+        )
+
+    async def fail(self, library: Library, name: str, error: ServiceError) -> None:
+        """Marks a clip FAILED for the reason of `error` and removes what it had."""
+        await self._remove_vector(library, name)
+        await self._upstream.catalog.FailClip(
+            FailClipRequest(
+                name=name, failure=Failure(reason=error.reason.value, message=error.message)
+            )
+        )
+
+    async def discard(self, library: Library, name: str) -> None:
+        """Removes a clip in any state with all it has; one that is gone is fine."""
+        try:
+            await self._upstream.catalog.BeginClipDeletion(BeginClipDeletionRequest(name=name))
+            await self._remove_vector(library, name)
+            await self._upstream.catalog.DeleteClip(DeleteClipRequest(name=name))
+        except ServiceError as error:
+            if error.code is not grpc.StatusCode.NOT_FOUND:
+                raise
+
+    async def delete(self, library: Library, name: str) -> None:
+        """Removes a clip; CLIP_NOT_FOUND if there is none."""
+        await self._upstream.catalog.BeginClipDeletion(BeginClipDeletionRequest(name=name))
+        await self._remove_vector(library, name)
+        await self._upstream.catalog.DeleteClip(DeleteClipRequest(name=name))
+
+    async def settle(self) -> None:
+        """Waits for the clean-ups under way."""
+        await asyncio.gather(*self._cleanups, return_exceptions=True)
+
+    async def _put(self, name: str, chunks: AsyncIterable[bytes]) -> None:
+        async def requests() -> AsyncIterator[PutAudioRequest]:
+            yield PutAudioRequest(name=name)
+            async for chunk in chunks:
+                yield PutAudioRequest(chunk=chunk)
+
+        await self._upstream.catalog.PutAudio(requests())
+
+    async def _remove_vector(self, library: Library, name: str) -> None:
+        _, clip_id = split_clip(name)
+        await self._upstream.index.DeleteVectors(
+            DeleteVectorsRequest(index_id=library.uid, ids=[clip_id])
+        )
+
+    async def _repeated(self, clip: Clip) -> Clip:
+        """Answers a repeated request as the first one was answered."""
+        if clip.state == Clip.STATE_FAILED and clip.failure.reason in Reason.__members__:
+            raise ServiceError(Reason[clip.failure.reason], clip.failure.message)
+        if clip.state != Clip.STATE_ACTIVE:
+            raise ServiceError(
+                Reason.STATE_CONFLICT, f"{clip.name} is being deleted; use a new request_id"
+            )
+        return clip
+
+    async def _existing(self, library: Library, name: str) -> Clip:
+        """The clip that has the same bytes, finished if whoever began it did not."""
+        try:
+            clip = await self._upstream.catalog.GetClip(GetClipRequest(name=name))
+            if clip.state == Clip.STATE_CREATING:
+                return await self.make_searchable(library, clip)
+        except ServiceError as error:
+            if error.code is not grpc.StatusCode.NOT_FOUND:
+                raise
+            raise _vanished(name) from error
+        if clip.state != Clip.STATE_ACTIVE:
+            raise _vanished(name)
+        return clip
+
+    async def _undo(self, library: Library, clip: Clip, error: ServiceError) -> None:
+        if error.code is grpc.StatusCode.INVALID_ARGUMENT:
+            await self.fail(library, clip.name, error)
+        else:
+            await self.discard(library, clip.name)
+
+    def _start(self, cleanup: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        async def bounded() -> None:
+            deadline.set(None)  # the call's own may be over; cleaning up has time of its own
+            try:
+                await asyncio.wait_for(cleanup, CLEANUP_SECONDS)
+            except (ServiceError, asyncio.TimeoutError, grpc.aio.AioRpcError) as error:
+                log.warning("cleanup.postponed", why=str(error), by="the reconciler")
+
+        task = asyncio.create_task(bounded())
+        self._cleanups.add(task)
+        task.add_done_callback(self._cleanups.discard)
+        return task
+
+    async def _clean(self, cleanup: Coroutine[None, None, None]) -> None:
+        """Cleans up to the end, even if the caller goes away meanwhile."""
+        await asyncio.shield(self._start(cleanup))
+
+
+def _vanished(name: str) -> ServiceError:
+    return ServiceError(
+        Reason.STATE_CONFLICT,
+        f"{name} has the same bytes and is being removed; try again in a moment",
+    )

@@ -1,0 +1,281 @@
+"""Imports: rows of the catalog that this gateway claims and works on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import uuid
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import grpc
+import structlog
+from audiosearch.catalog.v1.catalog_service_pb2 import (
+    ClaimImportJobRequest,
+    FinishImportJobRequest,
+    ReportImportProgressRequest,
+)
+from audiosearch.catalog.v1.clip_pb2 import Clip, Failure
+from audiosearch.catalog.v1.import_job_pb2 import FileFailure, ImportJob, ImportProgress
+from audiosearch.catalog.v1.library_pb2 import Library
+from google.protobuf.duration_pb2 import Duration
+
+from gateway.clips import Clips
+from gateway.folder import Found, count, read_file, resolve_folder, walk
+from gateway.libraries import Libraries
+from gateway.upstream import Upstream
+from serving.errors import Reason, ServiceError
+from serving.telemetry import request_id
+
+LEASE_SECONDS = 30
+REPORT_SECONDS = 1.0
+POLL_SECONDS = 1.0
+BATCH = 256
+MAX_FAILURES = 20
+TRIES = 5
+log = structlog.get_logger()
+
+_PASSING = {
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+}
+
+
+class Stopped(Exception):  # noqa: N818  it is no error
+    """The job is not ours to go on with: cancelled, over, or claimed by somebody else."""
+
+
+class Run:
+    """One claimed import, worked on from its cursor to its end."""
+
+    def __init__(
+        self, job: ImportJob, library: Library, clips: Clips, roots: Sequence[Path], width: int
+    ) -> None:
+        """Imports up to `width` files at a time from below `roots`."""
+        self.job = job
+        self.progress = ImportProgress()
+        self.progress.CopyFrom(job.progress)
+        self.failures = list(job.failures)
+        self._library = library
+        self._clips = clips
+        self._roots = roots
+        self._folder = Path(job.folder)
+        self._width = width
+        self._stop = False
+
+    def stop(self) -> None:
+        """Lets the files in work end and takes no more."""
+        self._stop = True
+
+    async def work(self) -> None:
+        """Imports what is left; Stopped if `stop` was called before the end."""
+        resolve_folder(self.job.folder, self._roots)
+        if not self.progress.total:
+            self.progress.total = await asyncio.to_thread(count, self._folder)
+        window: deque[tuple[Found, asyncio.Task[bool]]] = deque()
+        try:
+            async for found in self._found():
+                if self._stop:
+                    break
+                if len(window) >= self._width:
+                    await self._settle(*window.popleft())
+                window.append((found, asyncio.create_task(self._one(found))))
+            while window:
+                await self._settle(*window.popleft())
+        finally:
+            for _, task in window:
+                task.cancel()
+        if self._stop:
+            raise Stopped
+
+    async def _found(self) -> AsyncIterator[Found]:
+        entries = walk(self._folder, self.progress.cursor)
+        while batch := await asyncio.to_thread(lambda: list(itertools.islice(entries, BATCH))):
+            for found in batch:
+                yield found
+
+    async def _one(self, found: Found) -> bool:
+        """Imports one file; tells whether the library did not have its bytes before."""
+        if found.failure:
+            raise found.failure
+        name = Path(found.path).name
+        clip = Clip(
+            display_name=name[:255],
+            label=self.job.label,
+            source=found.path,
+            import_job=self.job.name,
+        )
+        for attempt in itertools.count(1):
+            try:
+                row, created = await self._clips.ingest(
+                    self._library, clip, read_file(self._folder / found.path, self._roots)
+                )
+            except ServiceError as error:
+                if error.code not in _PASSING or attempt == TRIES or self._stop:
+                    raise
+                await asyncio.sleep(min(2.0**attempt, 10))
+            else:
+                # A clip of this very file was made before the last restart.
+                return created or (row.import_job == self.job.name and row.source == found.path)
+        raise AssertionError
+
+    async def _settle(self, found: Found, task: asyncio.Task[bool]) -> None:
+        """Counts a file; done in the order of the walk, so that the cursor never passes one by."""
+        try:
+            if await task:
+                self.progress.imported += 1
+            else:
+                self.progress.existing += 1
+        except ServiceError as error:
+            self.progress.failed += 1
+            if len(self.failures) < MAX_FAILURES:
+                self.failures.append(
+                    FileFailure(
+                        path=found.path,
+                        failure=Failure(reason=error.reason.value, message=error.message),
+                    )
+                )
+        except (grpc.aio.AioRpcError, OSError) as error:
+            log.exception("import.file_crashed", path=found.path)
+            self.progress.failed += 1
+            if len(self.failures) < MAX_FAILURES:
+                self.failures.append(
+                    FileFailure(
+                        path=found.path,
+                        failure=Failure(
+                            reason=Reason.INTERNAL.value,
+                            message=f"internal error ({type(error).__name__}); see the log",
+                        ),
+                    )
+                )
+        if not found.failure:
+            self.progress.cursor = found.path
+
+
+class ImportWorker:
+    """Claims import jobs of the catalog and works on a few at a time."""
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        libraries: Libraries,
+        clips: Clips,
+        roots: Sequence[Path],
+        jobs: int,
+        width: int,
+    ) -> None:
+        """Works on `jobs` imports at a time, on `width` files of each, from below `roots`."""
+        self._upstream = upstream
+        self._libraries = libraries
+        self._clips = clips
+        self._roots = roots
+        self._width = width
+        self._free = asyncio.Semaphore(jobs)
+        self._wake = asyncio.Event()
+        self._worker = uuid.uuid4().hex
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def wake(self) -> None:
+        """Looks for a job at once instead of at the next poll."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Claims and works until cancelled; jobs under way are left to whoever claims them next."""
+        try:
+            while True:
+                await self._free.acquire()
+                task = asyncio.create_task(self._work(await self._claim()))
+                self._tasks.add(task)
+                task.add_done_callback(self._done)
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._free.release()
+
+    async def _claim(self) -> ImportJob:
+        request = ClaimImportJobRequest(worker=self._worker, lease=Duration(seconds=LEASE_SECONDS))
+        while True:
+            self._wake.clear()
+            try:
+                answer = await self._upstream.catalog.ClaimImportJob(request)
+                if answer.HasField("import_job"):
+                    return answer.import_job
+            except ServiceError as error:
+                log.debug("import.claim_failed", why=str(error))
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
+
+    async def _work(self, job: ImportJob) -> None:
+        request_id.set(job.name.removeprefix("importJobs/"))
+        log.info(
+            "import.started",
+            job=job.name,
+            library=job.library,
+            folder=job.folder,
+            cursor=job.progress.cursor,
+        )
+        try:
+            library = await self._libraries.open(job.library)
+            run = Run(job, library, self._clips, self._roots, self._width)
+            reporter = asyncio.create_task(self._keep_reporting(run))
+            try:
+                await run.work()
+            finally:
+                reporter.cancel()
+                await asyncio.gather(reporter, return_exceptions=True)
+            await self._report(run)
+            await self._finish(job, ImportJob.STATE_SUCCEEDED)
+        except Stopped:
+            await self._report(run)
+            await self._finish(job, ImportJob.STATE_CANCELLED)
+        except ServiceError as error:
+            if error.code in _PASSING or error.reason is Reason.STATE_CONFLICT:
+                log.warning("import.left", job=job.name, why=str(error))  # its lease will run out
+                return
+            await self._finish(job, ImportJob.STATE_FAILED, error)
+
+    async def _keep_reporting(self, run: Run) -> None:
+        """Writes progress, renews the lease, and stops the run when it is asked to end or lost."""
+        while True:
+            await asyncio.sleep(REPORT_SECONDS)
+            try:
+                if (await self._report(run)).cancel_requested:
+                    run.stop()
+            except ServiceError as error:
+                log.warning("import.report_failed", job=run.job.name, why=str(error))
+                if error.code not in _PASSING:
+                    run.stop()
+
+    async def _report(self, run: Run) -> ImportJob:
+        return await self._upstream.catalog.ReportImportProgress(
+            ReportImportProgressRequest(
+                name=run.job.name,
+                worker=self._worker,
+                lease=Duration(seconds=LEASE_SECONDS),
+                progress=run.progress,
+                failures=run.failures,
+            )
+        )
+
+    async def _finish(
+        self, job: ImportJob, state: ImportJob.State.ValueType, error: ServiceError | None = None
+    ) -> None:
+        failure = Failure(reason=error.reason.value, message=error.message) if error else None
+        done = await self._upstream.catalog.FinishImportJob(
+            FinishImportJobRequest(name=job.name, state=state, failure=failure)
+        )
+        log.info(
+            "import.ended",
+            job=job.name,
+            state=ImportJob.State.Name(done.state),
+            imported=done.progress.imported,
+            existing=done.progress.existing,
+            failed=done.progress.failed,
+        )

@@ -1,0 +1,68 @@
+"""Libraries: a row in the catalog and an index, made and removed together."""
+
+from __future__ import annotations
+
+from audiosearch.catalog.v1.catalog_service_pb2 import (
+    ActivateLibraryRequest,
+    BeginLibraryDeletionRequest,
+    CreateLibraryRequest,
+    DeleteLibraryRequest,
+    GetLibraryRequest,
+)
+from audiosearch.catalog.v1.library_pb2 import Library
+from audiosearch.embedding.v1.embedding_service_pb2 import GetModelRequest
+from audiosearch.index.v1.index_service_pb2 import CreateIndexRequest, DropIndexRequest
+
+from gateway.upstream import Upstream
+from serving.errors import Reason, ServiceError
+
+
+class Libraries:
+    """Makes, opens and removes libraries."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        """Works on the services of `upstream`."""
+        self._upstream = upstream
+
+    async def create(self, request: CreateLibraryRequest) -> Library:
+        """Makes a library bound to the model asked for, or to the default one."""
+        model = await self._upstream.embedding.GetModel(
+            GetModelRequest(name=request.library.model or "models/default")
+        )
+        bound = CreateLibraryRequest()
+        bound.CopyFrom(request)
+        bound.library.model = model.name
+        return await self.finish_creation(await self._upstream.catalog.CreateLibrary(bound))
+
+    async def finish_creation(self, library: Library) -> Library:
+        """Gives a library that is CREATING its index; one that is ACTIVE stays as it is."""
+        if library.state != Library.STATE_CREATING:
+            return library
+        model = await self._upstream.embedding.GetModel(GetModelRequest(name=library.model))
+        await self._upstream.index.CreateIndex(
+            CreateIndexRequest(index_id=library.uid, model=library.model, dimension=model.dimension)
+        )
+        return await self._upstream.catalog.ActivateLibrary(
+            ActivateLibraryRequest(name=library.name)
+        )
+
+    async def open(self, name: str) -> Library:
+        """Reads a library that is ACTIVE; STATE_CONFLICT if it is not."""
+        library = await self._upstream.catalog.GetLibrary(GetLibraryRequest(name=name))
+        library = await self.finish_creation(library)
+        if library.state != Library.STATE_ACTIVE:
+            raise ServiceError(Reason.STATE_CONFLICT, f"{name} is being deleted")
+        return library
+
+    async def delete(self, name: str, *, force: bool) -> None:
+        """Removes a library; LIBRARY_NOT_EMPTY if it has clips and `force` is not set."""
+        await self.finish_deletion(
+            await self._upstream.catalog.BeginLibraryDeletion(
+                BeginLibraryDeletionRequest(name=name, force=force)
+            )
+        )
+
+    async def finish_deletion(self, library: Library) -> None:
+        """Removes what is left of a library that is DELETING."""
+        await self._upstream.index.DropIndex(DropIndexRequest(index_id=library.uid))
+        await self._upstream.catalog.DeleteLibrary(DeleteLibraryRequest(name=library.name))

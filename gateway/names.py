@@ -1,0 +1,49 @@
+"""Resource names: of libraries, of clips in them, and of operations."""
+
+from __future__ import annotations
+
+import re
+
+from serving.errors import Reason, ServiceError
+
+_LIBRARY = re.compile(r"libraries/[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+_CLIP = re.compile(r"(libraries/[A-Za-z0-9][A-Za-z0-9_-]{0,62})/clips/([a-z0-9]{1,64})")
+_OPERATION = re.compile(r"operations/([a-z0-9]{1,64})")
+
+
+def _invalid(field: str, value: str, form: str) -> ServiceError:
+    return ServiceError(
+        Reason.FIELD_INVALID,
+        f"{field}: {value[:100]!r} is not of the form {form}",
+        {"field": field},
+    )
+
+
+def check_library(name: str, field: str = "parent") -> str:
+    """Gives `name` back if it names a library; FIELD_INVALID otherwise."""
+    if not _LIBRARY.fullmatch(name):
+        raise _invalid(
+            field, name, "libraries/{library}, {library} of 1 to 63 letters, digits, _ or -"
+        )
+    return name
+
+
+def split_clip(name: str, field: str = "name") -> tuple[str, str]:
+    """The library's name and the clip's id in a clip's name; FIELD_INVALID if it is none."""
+    match = _CLIP.fullmatch(name)
+    if not match:
+        raise _invalid(field, name, "libraries/{library}/clips/{clip}")
+    return match[1], match[2]
+
+
+def import_job_of(operation: str) -> str:
+    """`importJobs/{import_job}` for `operations/{import_job}`; FIELD_INVALID if it is none."""
+    match = _OPERATION.fullmatch(operation)
+    if not match:
+        raise _invalid("name", operation, "operations/{import_job}")
+    return f"importJobs/{match[1]}"
+
+
+def operation_of(import_job: str) -> str:
+    """`operations/{import_job}` for `importJobs/{import_job}`."""
+    return "operations/" + import_job.removeprefix("importJobs/")

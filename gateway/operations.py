@@ -1,0 +1,109 @@
+"""Imports as google.longrunning operations."""
+
+from __future__ import annotations
+
+import asyncio
+
+import grpc
+from audiosearch.catalog.v1.catalog_service_pb2 import (
+    CancelImportJobRequest,
+    DeleteImportJobRequest,
+    GetImportJobRequest,
+    ListImportJobsRequest,
+)
+from audiosearch.catalog.v1.import_job_pb2 import ImportJob
+from google.longrunning import operations_pb2, operations_pb2_grpc
+from google.protobuf.empty_pb2 import Empty
+from google.rpc import code_pb2, status_pb2
+
+from gateway.names import import_job_of, operation_of
+from gateway.upstream import Upstream
+from serving.errors import Reason, ServiceError
+
+WAIT_POLL_SECONDS = 0.5
+DEFAULT_WAIT_SECONDS = 60.0
+
+
+def to_operation(job: ImportJob) -> operations_pb2.Operation:
+    """The operation of an import job; metadata and, once it succeeded, response are the job."""
+    operation = operations_pb2.Operation(
+        name=operation_of(job.name), done=job.state != ImportJob.STATE_RUNNING
+    )
+    operation.metadata.Pack(job)
+    if job.state == ImportJob.STATE_SUCCEEDED:
+        operation.response.Pack(job)
+    elif job.state == ImportJob.STATE_CANCELLED:
+        operation.error.CopyFrom(
+            status_pb2.Status(code=code_pb2.CANCELLED, message="the import was cancelled")
+        )
+    elif job.state == ImportJob.STATE_FAILED:
+        known = job.failure.reason in Reason.__members__
+        code = (Reason[job.failure.reason] if known else Reason.INTERNAL).code.value[0]
+        operation.error.CopyFrom(status_pb2.Status(code=code, message=job.failure.message))
+    return operation
+
+
+class OperationsServicer(operations_pb2_grpc.OperationsServicer):  # type: ignore[misc]  # untyped
+    """google.longrunning.Operations over the catalog's import jobs."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        """Reads jobs from the catalog of `upstream`."""
+        self._upstream = upstream
+
+    async def GetOperation(
+        self, request: operations_pb2.GetOperationRequest, context: grpc.aio.ServicerContext
+    ) -> operations_pb2.Operation:
+        return to_operation(
+            await self._upstream.catalog.GetImportJob(
+                GetImportJobRequest(name=import_job_of(request.name))
+            )
+        )
+
+    async def ListOperations(
+        self, request: operations_pb2.ListOperationsRequest, context: grpc.aio.ServicerContext
+    ) -> operations_pb2.ListOperationsResponse:
+        if request.filter:
+            raise ServiceError(
+                Reason.FIELD_INVALID, "filter: not supported; leave it empty", {"field": "filter"}
+            )
+        library = request.name if request.name.startswith("libraries/") else ""
+        page = await self._upstream.catalog.ListImportJobs(
+            ListImportJobsRequest(
+                library=library, page_size=request.page_size, page_token=request.page_token
+            )
+        )
+        return operations_pb2.ListOperationsResponse(
+            operations=[to_operation(job) for job in page.import_jobs],
+            next_page_token=page.next_page_token,
+        )
+
+    async def DeleteOperation(
+        self, request: operations_pb2.DeleteOperationRequest, context: grpc.aio.ServicerContext
+    ) -> Empty:
+        return await self._upstream.catalog.DeleteImportJob(
+            DeleteImportJobRequest(name=import_job_of(request.name))
+        )
+
+    async def CancelOperation(
+        self, request: operations_pb2.CancelOperationRequest, context: grpc.aio.ServicerContext
+    ) -> Empty:
+        await self._upstream.catalog.CancelImportJob(
+            CancelImportJobRequest(name=import_job_of(request.name))
+        )
+        return Empty()
+
+    async def WaitOperation(
+        self, request: operations_pb2.WaitOperationRequest, context: grpc.aio.ServicerContext
+    ) -> operations_pb2.Operation:
+        limit = (
+            request.timeout.ToTimedelta().total_seconds()
+            if request.HasField("timeout")
+            else DEFAULT_WAIT_SECONDS
+        )
+        job_request = GetImportJobRequest(name=import_job_of(request.name))
+        until = asyncio.get_running_loop().time() + limit
+        while True:
+            operation = to_operation(await self._upstream.catalog.GetImportJob(job_request))
+            if operation.done or asyncio.get_running_loop().time() >= until:
+                return operation
+            await asyncio.sleep(WAIT_POLL_SECONDS)

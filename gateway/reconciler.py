@@ -1,0 +1,112 @@
+"""Finishes or undoes what was interrupted: no clip stays half there."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import grpc
+import structlog
+from audiosearch.catalog.v1.catalog_service_pb2 import ListClipsRequest, ListLibrariesRequest
+from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter
+from audiosearch.catalog.v1.library_pb2 import Library
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from gateway.clips import Clips
+from gateway.libraries import Libraries
+from gateway.upstream import Upstream
+from serving.errors import Reason, ServiceError
+
+DELETION_SECONDS = 60.0
+KEEP_FAILED_SECONDS = 30 * 24 * 3600.0
+PAGE = 200
+log = structlog.get_logger()
+
+
+class Reconciler:
+    """Looks through the catalog for what nobody works on any more."""
+
+    def __init__(
+        self, upstream: Upstream, libraries: Libraries, clips: Clips, interval: float, stale: float
+    ) -> None:
+        """Looks every `interval` seconds for clips unfinished for `stale` seconds."""
+        self._upstream = upstream
+        self._libraries = libraries
+        self._clips = clips
+        self._interval = interval
+        self._stale = stale
+
+    async def run(self) -> None:
+        """Looks at once and then on a timer, until cancelled."""
+        while True:
+            try:
+                await self.reconcile()
+            except (ServiceError, grpc.aio.AioRpcError) as error:
+                log.warning("reconcile.postponed", why=str(error))
+            await asyncio.sleep(self._interval)
+
+    async def reconcile(self) -> None:
+        """Looks once through all libraries."""
+        async for library in self._libraries_in(Library.STATE_CREATING):
+            await self._libraries.finish_creation(library)
+        async for library in self._libraries_in(Library.STATE_DELETING):
+            if time.time() - library.update_time.ToSeconds() > DELETION_SECONDS:
+                await self._libraries.finish_deletion(library)
+        async for library in self._libraries_in(Library.STATE_ACTIVE):
+            await self._reconcile_clips(library)
+
+    async def _reconcile_clips(self, library: Library) -> None:
+        async for clip in self._clips_in(library, Clip.STATE_CREATING, self._stale):
+            await self._finish(library, clip)
+        for state, age in (
+            (Clip.STATE_DELETING, DELETION_SECONDS),
+            (Clip.STATE_FAILED, KEEP_FAILED_SECONDS),
+        ):
+            async for clip in self._clips_in(library, state, age):
+                await self._clips.discard(library, clip.name)
+                log.info("reconcile.removed", clip=clip.name, state=Clip.State.Name(clip.state))
+
+    async def _finish(self, library: Library, clip: Clip) -> None:
+        """Makes a clip searchable if its audio is there; undoes it if not."""
+        try:
+            if clip.HasField("audio_object"):
+                await self._clips.make_searchable(library, clip)
+                log.info("reconcile.finished", clip=clip.name)
+                return
+        except ServiceError as error:
+            if error.code is grpc.StatusCode.INVALID_ARGUMENT:
+                await self._clips.fail(library, clip.name, error)
+                return
+            if error.reason not in (Reason.AUDIO_NOT_FOUND, Reason.MODEL_MISMATCH):
+                raise
+        await self._clips.discard(library, clip.name)
+        log.info("reconcile.undone", clip=clip.name)
+
+    async def _libraries_in(self, state: Library.State.ValueType) -> AsyncIterator[Library]:
+        request = ListLibrariesRequest(page_size=PAGE, state=state)
+        while True:
+            page = await self._upstream.catalog.ListLibraries(request)
+            for library in page.libraries:
+                yield library
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    async def _clips_in(
+        self, library: Library, state: Clip.State.ValueType, age: float
+    ) -> AsyncIterator[Clip]:
+        before = Timestamp()
+        before.FromNanoseconds(int((time.time() - age) * 1e9))
+        request = ListClipsRequest(
+            parent=library.name,
+            page_size=PAGE,
+            filter=ClipFilter(state=state, update_time_before=before),
+        )
+        while True:
+            page = await self._upstream.catalog.ListClips(request)
+            for clip in page.clips:
+                yield clip
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token

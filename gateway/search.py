@@ -1,0 +1,133 @@
+"""One search: embedding, neighbors, clips, joined by clip id."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterable, Sequence
+from dataclasses import dataclass
+
+from audiosearch.catalog.v1.catalog_service_pb2 import GetClipRequest, LookupClipsRequest
+from audiosearch.catalog.v1.clip_pb2 import Clip
+from audiosearch.catalog.v1.library_pb2 import Library
+from audiosearch.embedding.v1.embedding_pb2 import PcmFormat
+from audiosearch.gateway.v1.search_pb2 import Match, SearchClipsResponse, SearchConfig
+from audiosearch.index.v1.index_pb2 import Neighbor
+from audiosearch.index.v1.index_service_pb2 import GetVectorsRequest, SearchVectorsRequest
+
+from gateway.audio import embed
+from gateway.libraries import Libraries
+from gateway.names import check_library, split_clip
+from gateway.upstream import Upstream
+from serving.errors import Reason, ServiceError
+
+DEFAULT_K = 10
+MAX_K = 1000
+SPARE = 8
+"""Neighbors asked for beyond k, so that a few clips that are gone cost no second search."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """What to search with: a vector, its model, and the clip it belongs to, if any."""
+
+    values: Sequence[float]
+    model: str
+    clip_id: str = ""
+
+
+def check_config(config: SearchConfig) -> SearchConfig:
+    """FIELD_INVALID unless library name, k and min_score can be used."""
+    check_library(config.parent, "config.parent")
+    if config.HasField("k") and not 1 <= config.k <= MAX_K:
+        raise ServiceError(
+            Reason.FIELD_INVALID, f"k: {config.k} is not from 1 to {MAX_K:,}", {"field": "k"}
+        )
+    if math.isnan(config.min_score) or not -1 <= config.min_score <= 1:
+        raise ServiceError(
+            Reason.FIELD_INVALID,
+            f"min_score: {config.min_score} is not from -1 to 1",
+            {"field": "min_score"},
+        )
+    return config
+
+
+class Search:
+    """Finds the clips of a library most like a query."""
+
+    def __init__(self, upstream: Upstream, libraries: Libraries) -> None:
+        """Works on the services of `upstream`."""
+        self._upstream = upstream
+        self._libraries = libraries
+
+    async def by_audio(
+        self, config: SearchConfig, chunks: AsyncIterable[bytes], pcm: PcmFormat | None = None
+    ) -> SearchClipsResponse:
+        """Searches with audio, encoded or raw."""
+        library = await self._libraries.open(check_config(config).parent)
+        heard = await embed(self._upstream, library.model, chunks, pcm)
+        matches = await self._matches(
+            library, config, Query(heard.embedding.values, heard.embedding.model)
+        )
+        return SearchClipsResponse(matches=matches, query_audio=heard.audio, model=library.model)
+
+    async def by_clip(self, config: SearchConfig, name: str) -> SearchClipsResponse:
+        """Searches with a clip of the library, which is itself left out."""
+        parent, clip_id = split_clip(name, "clip")
+        if parent != check_config(config).parent:
+            raise ServiceError(
+                Reason.FIELD_INVALID, f"clip: {name} is not in {config.parent}", {"field": "clip"}
+            )
+        library = await self._libraries.open(parent)
+        clip = await self._upstream.catalog.GetClip(GetClipRequest(name=name))
+        found = await self._upstream.index.GetVectors(
+            GetVectorsRequest(index_id=library.uid, ids=[clip_id])
+        )
+        if clip.state != Clip.STATE_ACTIVE or not found.vectors:
+            raise ServiceError(
+                Reason.STATE_CONFLICT,
+                f"{name} is not searchable: it is "
+                f"{Clip.State.Name(clip.state).removeprefix('STATE_')}",
+            )
+        matches = await self._matches(
+            library, config, Query(found.vectors[0].values, found.model, clip_id)
+        )
+        return SearchClipsResponse(matches=matches, model=library.model)
+
+    async def _matches(self, library: Library, config: SearchConfig, query: Query) -> list[Match]:
+        """Joins neighbors with clips, reaching deeper while clips that are gone leave too few."""
+        k = config.k if config.HasField("k") else DEFAULT_K
+        reach = min(k + SPARE, MAX_K)
+        while True:
+            neighbors = await self._neighbors(library, config, query, reach)
+            matches = (await self._join(library, neighbors, query))[:k]
+            if len(matches) == k or len(neighbors) < reach or reach == MAX_K:
+                return matches
+            reach = min(2 * reach, MAX_K)
+
+    async def _neighbors(
+        self, library: Library, config: SearchConfig, query: Query, reach: int
+    ) -> Sequence[Neighbor]:
+        request = SearchVectorsRequest(
+            index_id=library.uid,
+            model=query.model,
+            k=reach,
+            queries=[SearchVectorsRequest.Query(values=query.values)],
+        )
+        if config.HasField("min_score"):
+            request.min_score = config.min_score
+        return (await self._upstream.index.SearchVectors(request)).results[0].neighbors
+
+    async def _join(
+        self, library: Library, neighbors: Sequence[Neighbor], query: Query
+    ) -> list[Match]:
+        others = [neighbor for neighbor in neighbors if neighbor.id != query.clip_id]
+        if not others:
+            return []
+        answer = await self._upstream.catalog.LookupClips(
+            LookupClipsRequest(parent=library.name, clip_ids=[neighbor.id for neighbor in others])
+        )
+        return [
+            Match(clip=answer.clips[neighbor.id], score=neighbor.score)
+            for neighbor in others
+            if neighbor.id in answer.clips
+        ]

@@ -1,0 +1,86 @@
+"""What the gateway can be told."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import Field, field_validator
+
+from serving.settings import ServerSettings
+
+
+class GatewaySettings(ServerSettings):
+    """The gateway: what users call; it orchestrates the embedding, index and catalog services."""
+
+    port: int = Field(
+        50050,
+        ge=0,
+        le=65535,
+        alias="AUDIOSEARCH_GATEWAY_PORT",
+        description="port to listen on; 0 takes a free one",
+    )
+    embedding_target: str = Field(
+        "127.0.0.1:50051",
+        alias="AUDIOSEARCH_EMBEDDING_TARGET",
+        description="address of the embedding service",
+    )
+    index_target: str = Field(
+        "127.0.0.1:50052",
+        alias="AUDIOSEARCH_INDEX_TARGET",
+        description="address of the index service",
+    )
+    catalog_target: str = Field(
+        "127.0.0.1:50053",
+        alias="AUDIOSEARCH_CATALOG_TARGET",
+        description="address of the catalog service",
+    )
+    import_roots: str = Field(
+        "",
+        alias="AUDIOSEARCH_IMPORT_ROOTS",
+        description=f"folders below which ImportClips may read, separated by '{os.pathsep}'",
+    )
+    import_concurrency: int = Field(
+        8,
+        ge=1,
+        le=64,
+        alias="AUDIOSEARCH_IMPORT_CONCURRENCY",
+        description="files of one import worked on at a time",
+    )
+    import_jobs: int = Field(
+        2,
+        ge=1,
+        le=16,
+        alias="AUDIOSEARCH_IMPORT_JOBS",
+        description="imports that this gateway works on at a time",
+    )
+    upstream_seconds: float = Field(
+        60,
+        gt=0,
+        alias="AUDIOSEARCH_UPSTREAM_SECONDS",
+        description="longest a call to another service may take",
+    )
+    reconcile_seconds: float = Field(
+        30,
+        gt=0,
+        alias="AUDIOSEARCH_RECONCILE_SECONDS",
+        description="time between two looks for unfinished clips",
+    )
+    stale_seconds: float = Field(
+        900,
+        gt=0,
+        alias="AUDIOSEARCH_STALE_SECONDS",
+        description="age at which an unfinished clip is finished or undone; above the longest call",
+    )
+
+    @field_validator("import_roots")
+    @classmethod
+    def _roots_are_folders(cls, value: str) -> str:
+        for root in filter(None, value.split(os.pathsep)):
+            if not Path(root).is_absolute() or not Path(root).is_dir():
+                raise ValueError(f"{root!r} is not the absolute path of a folder")
+        return value
+
+    def roots(self) -> tuple[Path, ...]:
+        """The folders of `import_roots`, with links resolved."""
+        return tuple(Path(root).resolve() for root in self.import_roots.split(os.pathsep) if root)
