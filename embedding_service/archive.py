@@ -1,0 +1,167 @@
+"""Reads a checkpoint in PaddleSpeech's layout: a folder, or a tar.gz of it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import pickle
+import tarfile
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+CONFIG_FILE = Path("conf/model.yaml")
+WEIGHTS_FILE = Path("model/model.pdparams")
+
+_MAX_UNPACKED_BYTES = 2**30
+"""An archive that unpacks to more than this is no checkpoint of ours: the official one has 83 MB."""
+
+_NAME_TABLE = "StructuredToParameterName@@"
+"""Paddle's own note in a weights' file; not a weight."""
+
+_ALLOWED = {
+    *(
+        (module, name)
+        for module in ("numpy.core.multiarray", "numpy._core.multiarray")
+        for name in ("_reconstruct", "scalar")
+    ),
+    ("numpy", "ndarray"),
+    ("numpy", "dtype"),
+    ("_codecs", "encode"),
+    ("collections", "OrderedDict"),
+    ("builtins", "tuple"),
+    ("__builtin__", "tuple"),
+}
+"""All that weights saved by Paddle name; anything else in a pickle could run code."""
+
+
+class CheckpointError(Exception):
+    """A checkpoint can't be used; the message says which file and why."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The contents of a checkpoint.
+
+    Attributes:
+        config: What `conf/model.yaml` says.
+        arrays: Values by parameter name, as PaddleSpeech's SpeakerIdetification names them.
+        sha256: Hash of the file `model/model.pdparams`, hexadecimal.
+    """
+
+    config: Mapping[str, Any]
+    arrays: Mapping[str, NDArray[Any]]
+    sha256: str
+
+
+def read_checkpoint(path: Path) -> Weights:
+    """Reads a checkpoint from a folder or a tar.gz.
+
+    Raises:
+        CheckpointError: It is missing, incomplete or not what it should be.
+    """
+    if path.is_dir():
+        return _read_folder(find_root(path))
+    if not path.is_file():
+        raise CheckpointError(f"{path} is neither a folder nor a file")
+    with tempfile.TemporaryDirectory(prefix="audiosearch-") as folder:
+        unpack(path, Path(folder))
+        return _read_folder(find_root(Path(folder), name=path))
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpacks a tar archive into an existing folder; nothing can land outside it.
+
+    Raises:
+        CheckpointError: It is no tar archive, is too big, or names files outside the folder.
+    """
+    if not hasattr(tarfile, "data_filter"):
+        raise CheckpointError("unpacking a checkpoint safely takes Python 3.10.12, 3.11.4 or newer")
+    try:
+        with tarfile.open(archive) as tar:
+            if sum(member.size for member in tar) > _MAX_UNPACKED_BYTES:
+                raise CheckpointError(f"{archive} unpacks to more than {_MAX_UNPACKED_BYTES} bytes")
+            tar.extractall(folder, filter="data")
+    except (tarfile.TarError, EOFError, ValueError) as error:
+        raise CheckpointError(f"{archive} can't be unpacked: {error}") from error
+
+
+def find_root(folder: Path, name: Path | None = None) -> Path:
+    """Returns the folder itself, or the only folder in it, whichever holds a checkpoint.
+
+    Args:
+        folder: Where to look.
+        name: What to call it in the error; the folder's path by default.
+
+    Raises:
+        CheckpointError: Neither holds both files; the message names the missing ones.
+    """
+    inner = [entry for entry in folder.iterdir() if entry.is_dir()]
+    for root in (folder, *(inner if len(inner) == 1 else ())):
+        if (root / CONFIG_FILE).is_file() and (root / WEIGHTS_FILE).is_file():
+            return root
+    missing = [str(file) for file in (CONFIG_FILE, WEIGHTS_FILE) if not (folder / file).is_file()]
+    raise CheckpointError(f"{name or folder} lacks {' and '.join(missing)}")
+
+
+def _read_folder(folder: Path) -> Weights:
+    try:
+        config = yaml.safe_load((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        data = (folder / WEIGHTS_FILE).read_bytes()
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise CheckpointError(f"{folder} can't be read: {error}") from error
+    if not isinstance(config, dict):
+        raise CheckpointError(f"{folder / CONFIG_FILE} holds no settings")
+    try:
+        arrays = _unpickle(data)
+    except (
+        pickle.UnpicklingError,
+        EOFError,
+        ValueError,
+        TypeError,
+        IndexError,
+        KeyError,
+        AttributeError,
+        UnicodeDecodeError,
+        MemoryError,
+    ) as error:
+        raise CheckpointError(
+            f"{folder / WEIGHTS_FILE} can't be read: {error or 'cut off'}"
+        ) from error
+    return Weights(config, arrays, hashlib.sha256(data).hexdigest())
+
+
+class _Unpickler(pickle.Unpickler):
+    """Unpickles numbers only: `paddle.load` would run whatever code a file names."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Gives the few names that arrays need."""
+        if (module, name) not in _ALLOWED:
+            msg = f"it names {module}.{name}, which weights don't need"
+            raise pickle.UnpicklingError(msg)
+        return super().find_class(module, name)
+
+
+def _unpickle(data: bytes) -> dict[str, NDArray[Any]]:
+    loaded = _Unpickler(io.BytesIO(data), encoding="latin1").load()
+    if not isinstance(loaded, dict):
+        raise TypeError("it holds no dictionary of weights")
+    return {str(key): _array(key, value) for key, value in loaded.items() if key != _NAME_TABLE}
+
+
+def _array(key: object, value: object) -> NDArray[Any]:
+    # Some versions of Paddle save a tensor as its array, others as (name, array).
+    array = value[1] if isinstance(value, tuple) and len(value) == 2 else value
+    if not isinstance(array, np.ndarray):
+        msg = f"{key} is no array"
+        raise TypeError(msg)
+    return cast("NDArray[Any]", array)

@@ -1,0 +1,116 @@
+"""Runs decoding in processes of its own, where a crash costs one request."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import multiprocessing
+import os
+import shutil
+import threading
+from concurrent.futures import TimeoutError as TimedOut
+from concurrent.futures.process import BrokenProcessPool
+from typing import TYPE_CHECKING
+
+import structlog
+from pebble import ProcessExpired, ProcessPool
+
+from embedding_service.decoding import Heard, Order, decode
+from embedding_service.readers import AudioError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from typing_extensions import Self
+
+_MEMORY_BYTES = 2**30
+"""Address space that decoding may take, beyond what the process has when it starts."""
+
+log = structlog.get_logger()
+
+
+def prepare(folder: Path) -> None:
+    """Sets a decoder process up: bounded memory, no core dumps, and an end when the service ends."""
+    threading.Thread(target=_end_with_parent, args=[folder], daemon=True, name="parent").start()
+    try:
+        import resource  # noqa: PLC0415  only where there is one
+
+        with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123
+            used = int(file.read().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + _MEMORY_BYTES, resource.RLIM_INFINITY))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    except (ImportError, OSError, ValueError):
+        return  # not Linux: decoding runs without the limit
+
+
+def _end_with_parent(folder: Path) -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        shutil.rmtree(folder, ignore_errors=True)  # the service was killed and could not
+        os._exit(1)
+
+
+def ready() -> None:
+    """Does nothing: a process that has done it has started."""
+
+
+class Decoders:
+    """A few processes that decode; each request takes one of them."""
+
+    def __init__(self, processes: int, seconds: float, folder: Path) -> None:
+        """Takes the number of processes, the longest time for one request, and the spools' folder."""
+        self._processes = processes
+        self._folder = folder
+        self._free = asyncio.Semaphore(processes)
+        self._seconds = seconds
+        self._pool = self._start()
+
+    def __enter__(self) -> Self:
+        """Waits until the processes run."""
+        for started in [self._pool.schedule(ready) for _ in range(self._processes)]:
+            started.result()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Ends the processes, busy or not."""
+        self._pool.stop()
+        self._pool.join()
+
+    async def decode(self, order: Order) -> Heard:
+        """Decodes in one of the processes; a cancelled call stops its process.
+
+        Raises:
+            AudioError: As `decoding.decode`; AUDIO_UNDECODABLE also when the process died of it,
+                ran out of memory or took too long.
+        """
+        try:
+            async with self._free:  # waiting here, a cancelled call costs no process
+                self.check()
+                heard: Heard = await asyncio.wrap_future(
+                    self._pool.schedule(decode, args=[order], timeout=self._seconds))
+        except (ProcessExpired, BrokenProcessPool) as error:
+            log.warning("decoder.died", why=str(error))
+            raise AudioError("AUDIO_UNDECODABLE", "the decoder crashed on this audio; "
+                                                  "convert it to wav or flac") from error
+        except (TimedOut, asyncio.TimeoutError) as error:
+            raise AudioError("AUDIO_UNDECODABLE", f"decoding took more than {self._seconds:g} s; "
+                                                  "convert it to wav or flac") from error
+        except MemoryError as error:
+            raise AudioError("AUDIO_UNDECODABLE", "decoding takes too much memory; "
+                                                  "convert it to wav or flac") from error
+        return heard
+
+    def _start(self) -> ProcessPool:
+        # Spawned, so that they hold neither the model nor any connection of the service.
+        return ProcessPool(max_workers=self._processes, initializer=prepare, initargs=[self._folder],
+                           context=multiprocessing.get_context("spawn"))
+
+    def check(self) -> None:
+        """Replaces the pool if it broke, as it does when an idle process is killed."""
+        if self._pool.active:
+            return
+        log.warning("decoders.renewed")
+        with contextlib.suppress(RuntimeError):
+            self._pool.stop()
+        self._pool = self._start()

@@ -1,0 +1,116 @@
+"""Encoded bytes to mono samples at the model's rate, in bounded memory. Runs in a decoder process."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import soxr
+
+from embedding_service.loudness import Loudness
+from embedding_service.readers import AudioError, Pcm, Stream, open_audio, undecodable
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_MAX_PEAK = 1e6
+"""Samples beyond this (full scale is 1) are no sound, and their power is too much for float32."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be decoded, and how.
+
+    Attributes:
+        source: Path of the encoded bytes.
+        sink: Path of an existing file that the samples are written to: mono float32, in the
+            machine's byte order.
+        sample_rate: Samples a second that are wanted, Hz.
+        max_seconds: Longest audio that is taken.
+        silence_dbfs: Level below which a 25 ms frame counts as silent.
+        pcm: Layout of raw samples; None for an encoded file.
+    """
+
+    source: str
+    sink: str
+    sample_rate: int
+    max_seconds: float
+    silence_dbfs: float
+    pcm: Pcm | None = None
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What was found in the audio.
+
+    Attributes:
+        seconds: Its length.
+        active_seconds: Length of its frames louder than the silence level.
+        level_dbfs: Root mean square level of the whole.
+        samples: Number of samples written to the sink.
+        sample_rate: Hz, as it came in.
+        channels: As it came in.
+        format: Container and codec.
+    """
+
+    seconds: float
+    active_seconds: float
+    level_dbfs: float
+    samples: int
+    sample_rate: int
+    channels: int
+    format: str
+
+
+def decode(order: Order) -> Heard:
+    """Decodes, mixes to mono, resamples and measures.
+
+    Raises:
+        AudioError: AUDIO_UNDECODABLE, or AUDIO_TOO_LONG.
+    """
+    with open(order.source, "rb") as file, open_audio(file, order.pcm) as stream:  # noqa: PTH123
+        if stream.seconds is not None and stream.seconds > order.max_seconds:
+            raise _too_long(stream.seconds, order.max_seconds)
+        return _convert(stream, order)
+
+
+def _convert(stream: Stream, order: Order) -> Heard:
+    resampler = soxr.ResampleStream(stream.sample_rate, order.sample_rate, 1, dtype="float32")
+    loudness = Loudness(order.sample_rate, order.silence_dbfs)
+    frames = 0
+    with open(order.sink, "r+b") as sink:  # noqa: PTH123  a path below /proc is no usual path
+        def keep(samples: NDArray[np.float32]) -> None:
+            loudness.add(samples)
+            sink.write(samples.tobytes())
+
+        for block in stream.blocks:
+            frames += len(block)
+            if frames > order.max_seconds * stream.sample_rate:
+                raise _too_long(None, order.max_seconds)
+            keep(resampler.resample_chunk(_mono(block)))
+        if not frames:
+            raise undecodable(f"the {stream.format} file holds no samples: is it cut off?")
+        keep(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
+    loudness.finish()
+    return Heard(seconds=frames / stream.sample_rate, active_seconds=min(
+        loudness.active_seconds, frames / stream.sample_rate), level_dbfs=loudness.level_dbfs,
+        samples=loudness.samples, sample_rate=stream.sample_rate, channels=stream.channels,
+        format=stream.format)
+
+
+def _mono(block: NDArray[np.float32]) -> NDArray[np.float32]:
+    peak = float(np.abs(block).max(initial=0))
+    if not math.isfinite(peak):
+        raise undecodable("the audio holds samples that are not numbers (NaN or infinite)")
+    if peak > _MAX_PEAK:
+        raise undecodable(f"the audio holds samples of size {peak:.3g}, where 1 is full scale")
+    mixed: NDArray[np.float32] = block.mean(axis=1, dtype=np.float32)
+    return mixed
+
+
+def _too_long(seconds: float | None, limit: float) -> AudioError:
+    found = "more" if seconds is None else f"{seconds:.6g} s"
+    return AudioError("AUDIO_TOO_LONG", f"at most {limit:g} s of audio are taken, this is {found}: "
+                                        "cut it into shorter clips")

@@ -1,0 +1,134 @@
+"""Audio to an embedding: decode, judge, then one thread for the model with a bounded queue."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import math
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from embedding_service.decoding import Heard, Order
+from embedding_service.readers import AudioError
+from serving.errors import Reason, ServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+    from typing_extensions import Self
+
+    from embedding_service.decoders import Decoders
+    from embedding_service.model import Model
+    from embedding_service.readers import Pcm
+    from embedding_service.spool import Spool, Spools
+
+PIECE_SECONDS = 60
+"""Longest audio that the model takes at once."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What audio is taken.
+
+    Attributes:
+        min_seconds: Shorter is AUDIO_TOO_SHORT.
+        max_seconds: Longer is AUDIO_TOO_LONG.
+        silence_dbfs: Audio whose loudest 25 ms stay below is AUDIO_SILENT.
+        queue: Most pieces of audio in work at a time.
+    """
+
+    min_seconds: float
+    max_seconds: float
+    silence_dbfs: float
+    queue: int
+
+
+class Encoder:
+    """The one way to the model."""
+
+    def __init__(self, model: Model, decoders: Decoders, spools: Spools, limits: Limits) -> None:
+        """Takes the parts; the model must not be used elsewhere from now on."""
+        self._model = model
+        self._spools = spools
+        self._decoders = decoders
+        self._limits = limits
+        self._in_work = 0
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="encoder")
+
+    def __enter__(self) -> Self:
+        """Starts nothing: the thread starts with its first work."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Lets the running piece end and drops the waiting ones."""
+        self._thread.shutdown(cancel_futures=True)
+
+    async def check(self) -> None:
+        """Makes sure that audio can be decoded."""
+        self._decoders.check()
+
+    async def embed(self, audio: Spool, pcm: Pcm | None) -> tuple[NDArray[np.float32], Heard]:
+        """Embeds one piece of audio.
+
+        Returns:
+            The embedding, shape (192,), L2 norm 1, and what was heard.
+
+        Raises:
+            ServiceError: AUDIO_UNDECODABLE, AUDIO_TOO_SHORT, AUDIO_TOO_LONG, AUDIO_SILENT or
+                ENCODER_BUSY.
+        """
+        with self._place(), self._spools.open() as sink:
+            order = Order(str(audio.path), str(sink.path), self._model.info.sample_rate,
+                          self._limits.max_seconds, self._limits.silence_dbfs, pcm)
+            try:
+                heard = await self._decoders.decode(order)
+            except AudioError as error:
+                raise ServiceError(Reason(error.reason), error.message) from error
+            self._judge(heard)
+            return await self._average(sink, heard), heard
+
+    @contextlib.contextmanager
+    def _place(self) -> Iterator[None]:
+        if self._in_work >= self._limits.queue:
+            raise ServiceError(Reason.ENCODER_BUSY, f"{self._in_work} pieces of audio are in work "
+                                                    "already: try again in a moment")
+        self._in_work += 1
+        try:
+            yield
+        finally:
+            self._in_work -= 1
+
+    def _judge(self, heard: Heard) -> None:
+        limits = self._limits
+        if heard.seconds < limits.min_seconds:
+            raise ServiceError(
+                Reason.AUDIO_TOO_SHORT, f"{heard.seconds:.3g} s of audio; at least "
+                f"{limits.min_seconds:g} s are needed", {"min_seconds": f"{limits.min_seconds:g}"})
+        if heard.active_seconds == 0:
+            raise ServiceError(
+                Reason.AUDIO_SILENT, f"nothing in the audio is louder than {limits.silence_dbfs:g} "
+                f"dBFS; its level is {heard.level_dbfs:.0f} dBFS",
+                {"silence_dbfs": f"{limits.silence_dbfs:g}"})
+
+    async def _average(self, sink: Spool, heard: Heard) -> NDArray[np.float32]:
+        """Embeds equal pieces of at most 60 s, so that none is short, and takes their mean.
+
+        Each piece waits for the model in turn, so that a long clip does not block short ones.
+        """
+        count = math.ceil(heard.samples / (PIECE_SECONDS * self._model.info.sample_rate))
+        edges = [heard.samples * index // count for index in range(count + 1)]
+        vectors = [
+            await asyncio.get_running_loop().run_in_executor(
+                self._thread, self._piece, sink, start, end)
+            for start, end in itertools.pairwise(edges)]
+        mean = np.average(vectors, axis=0, weights=np.diff(edges))
+        scaled: NDArray[np.float32] = (mean / np.linalg.norm(mean)).astype(np.float32)
+        return scaled
+
+    def _piece(self, sink: Spool, start: int, end: int) -> NDArray[np.float32]:
+        return self._model.embed(sink.read_samples(start, end))

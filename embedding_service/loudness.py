@@ -1,0 +1,62 @@
+"""Measures how loud audio is, as it streams by."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FRAME_SECONDS = 0.025
+_FLOOR_DBFS = -120.0
+"""Level given for digital silence."""
+
+
+class Loudness:
+    """Level of the whole, and length of the frames louder than a limit.
+
+    A frame's level is that of its spread around its mean: a constant offset is no sound.
+    """
+
+    def __init__(self, sample_rate: int, limit_dbfs: float) -> None:
+        """Takes the sample rate in Hz and the limit in dB relative to full scale."""
+        self._frame = max(1, round(FRAME_SECONDS * sample_rate))
+        self._rate = sample_rate
+        self._limit = 10 ** (limit_dbfs / 10)
+        self._rest = np.zeros(0, np.float32)
+        self._power = 0.0
+        self._active = 0
+        self.samples = 0
+
+    def add(self, samples: NDArray[np.float32]) -> None:
+        """Takes the next samples, mono, shape (n,)."""
+        self.samples += len(samples)
+        joined = np.concatenate([self._rest, samples])
+        whole = len(joined) - len(joined) % self._frame
+        self._measure(joined[:whole].reshape(-1, self._frame))
+        self._rest = joined[whole:]
+
+    def finish(self) -> None:
+        """Takes what is left, as one short frame."""
+        if len(self._rest):
+            self._measure(self._rest[np.newaxis])
+        self._rest = self._rest[:0]
+
+    def _measure(self, frames: NDArray[np.float32]) -> None:
+        self._power += float(np.square(frames, dtype=np.float64).sum())
+        loud = frames.var(axis=1, dtype=np.float64) >= self._limit
+        self._active += int(loud.sum()) * frames.shape[1]
+
+    @property
+    def active_seconds(self) -> float:
+        """Length of the frames at or above the limit."""
+        return self._active / self._rate
+
+    @property
+    def level_dbfs(self) -> float:
+        """Root mean square level in dB; a sine of full scale has -3, digital silence -120."""
+        mean = self._power / self.samples if self.samples else 0.0
+        return max(10 * math.log10(mean), _FLOOR_DBFS) if mean > 0 else _FLOOR_DBFS

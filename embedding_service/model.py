@@ -1,0 +1,173 @@
+"""PaddleSpeech's ECAPA-TDNN with a checkpoint's weights: samples in, a unit vector out."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from embedding_service.archive import CheckpointError
+from embedding_service.features import FeatureSettings, log_mel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from embedding_service.checkpoint import Checkpoint, Source
+
+DIMENSION = 192
+_HASH_DIGITS = 12
+_PREFIX = "backbone."
+"""What PaddleSpeech's SpeakerIdetification puts before the backbone's names; the rest classifies."""
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a model is.
+
+    Attributes:
+        name: `models/{checkpoint}-{first 12 digits of the hash}`.
+        display_name: The checkpoint's name.
+        sample_rate: Samples a second that it takes, Hz.
+        parameter_count: Trainable values in the backbone.
+        weights_sha256: Hash of the weights' file, hexadecimal.
+        source: Where the weights came from.
+    """
+
+    name: str
+    display_name: str
+    sample_rate: int
+    parameter_count: int
+    weights_sha256: str
+    source: Source
+
+
+class Model:
+    """An encoder ready to run. Not safe for two threads at once."""
+
+    def __init__(self, checkpoint: Checkpoint, threads: int = 0) -> None:
+        """Builds the network and takes over the weights.
+
+        Args:
+            checkpoint: The weights and the settings of their features.
+            threads: Processor threads that it may use; 0 takes all cores.
+
+        Raises:
+            CheckpointError: PaddleSpeech is missing, or the weights are not the network's.
+        """
+        weights = checkpoint.weights
+        self._features = _features(weights.config)
+        self._backbone = _build(weights.config, threads or _cores())
+        _load(self._backbone, weights.arrays)
+        _require_bands(self._backbone, self._features)
+        self.info = ModelInfo(
+            name=f"models/{checkpoint.name}-{weights.sha256[:_HASH_DIGITS]}",
+            display_name=checkpoint.name, sample_rate=self._features.sample_rate,
+            parameter_count=sum(int(np.prod(p.shape)) for p in self._backbone.parameters()),
+            weights_sha256=weights.sha256, source=checkpoint.source)
+
+    def embed(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Embeds one piece of audio, as PaddleSpeech's VectorExecutor does, and scales to length 1.
+
+        Args:
+            samples: Mono, shape (n,), at the model's sample rate, n at least a frame or so.
+
+        Returns:
+            Shape (192,), L2 norm 1.
+
+        Raises:
+            ArithmeticError: The network gave no usable numbers for them.
+        """
+        import paddle  # noqa: PLC0415  heavy: only where a model runs
+
+        features = log_mel(samples, self._features)
+        with paddle.no_grad():
+            # Without `lengths`: one whole clip has no padding to mask, and the result is the same.
+            vector = self._backbone(paddle.to_tensor(features[np.newaxis])).numpy().reshape(-1)
+        norm = float(np.linalg.norm(vector))
+        if not np.isfinite(norm) or norm == 0:
+            msg = f"an embedding of norm {norm}"
+            raise ArithmeticError(msg)
+        scaled: NDArray[np.float32] = (vector / norm).astype(np.float32)
+        return scaled
+
+    def warm_up(self) -> None:
+        """Runs once, so that the first request is not the slow one."""
+        noise = np.random.default_rng(0).standard_normal(self.info.sample_rate)
+        self.embed((0.1 * noise).astype(np.float32))
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _features(config: Mapping[str, Any]) -> FeatureSettings:
+    try:
+        return FeatureSettings.from_config(config)
+    except ValueError as error:
+        raise CheckpointError(str(error)) from error
+
+
+def _build(config: Mapping[str, Any], threads: int) -> Any:
+    network = _network_class(threads)
+    shape = config.get("model")
+    if not isinstance(shape, dict):
+        raise CheckpointError("conf/model.yaml lacks model: the shape of the network")
+    try:
+        backbone = network(**shape)
+    except (TypeError, ValueError, AssertionError, IndexError) as error:
+        raise CheckpointError(f"conf/model.yaml: model: {error or 'no usable shape'}") from error
+    if backbone.emb_size != DIMENSION:
+        raise CheckpointError(f"conf/model.yaml: model: lin_neurons must be {DIMENSION}, "
+                              f"not {backbone.emb_size}")
+    backbone.eval()
+    return backbone
+
+
+def _network_class(threads: int) -> Any:
+    """Imports PaddleSpeech's class, with as many threads as asked for."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Paddle misses compilers that only its extensions need
+        try:
+            import paddle  # noqa: PLC0415  heavy: only where a model runs
+            from paddlespeech.vector.models.ecapa_tdnn import EcapaTdnn  # noqa: PLC0415  the same
+        except ImportError as error:
+            raise CheckpointError(f"PaddleSpeech can't be imported ({error}): pip install paddlepaddle"
+                                  " && pip install --no-deps paddlespeech==1.5.0") from error
+    # PaddleSpeech copies a mask in a way that Paddle warns about at every call.
+    warnings.filterwarnings("ignore", message="To copy construct from a tensor")
+    paddle.set_device("cpu")
+    paddle.base.core.set_num_threads(threads)
+    return EcapaTdnn
+
+
+def _load(backbone: Any, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Takes over the backbone's weights, all of them and nothing else."""
+    given = {key.removeprefix(_PREFIX): array for key, array in arrays.items()
+             if key.startswith(_PREFIX)}
+    wanted = backbone.state_dict()
+    problems = [
+        *(f"{key} is missing" for key in wanted if key not in given),
+        *(f"{key} is unknown" for key in given if key not in wanted),
+        *(f"{key} has shape {given[key].shape}, not {tuple(value.shape)}"
+          for key, value in wanted.items()
+          if key in given and given[key].shape != tuple(value.shape)),
+        *(f"{key} holds values that are no numbers" for key, array in given.items()
+          if array.dtype.kind != "f" or not np.isfinite(array).all()),
+    ]
+    if problems:
+        more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
+        raise CheckpointError("model/model.pdparams does not fit conf/model.yaml: "
+                              + "; ".join(problems[:3]) + more)
+    backbone.set_state_dict({key: array.astype(np.float32) for key, array in given.items()})
+
+
+def _require_bands(backbone: Any, features: FeatureSettings) -> None:
+    bands = backbone.blocks[0].conv.conv.weight.shape[1]
+    if bands != features.n_mels:
+        raise CheckpointError(f"conf/model.yaml: n_mels is {features.n_mels}, "
+                              f"but the network takes {bands}")

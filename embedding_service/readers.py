@@ -1,0 +1,201 @@
+"""Opens audio of any format and gives its samples block by block. Runs in a decoder process."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+import soundfile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+MIN_RATE, MAX_RATE = 1_000, 384_000
+MAX_CHANNELS = 64
+_BLOCK_SAMPLES = 2**18
+"""Samples of all channels together that are read at once: 1 MiB."""
+
+_LIBSNDFILE_FORMATS = {"WAV", "WAVEX", "RF64", "W64", "FLAC", "MP3", "OGG", "AIFF", "AU", "CAF"}
+_SHORT_FORMATS = {"WAVEX": "wav", "MP3": "mp3"}
+_UNKNOWN_FRAMES = 2**62
+"""libsndfile gives a number above this where the file does not say how long it is."""
+
+_FFMPEG_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac"
+"""Containers that libsndfile does not know. Never play lists: they name other files and addresses."""
+_FFMPEG_NAMES = {"mov,mp4,m4a,3gp,3g2,mj2": "m4a", "matroska,webm": "webm"}
+
+
+class AudioError(Exception):
+    """Audio that can't be used. Travels between processes, so its arguments are plain."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        """Takes the name of a serving.errors.Reason and a sentence."""
+        super().__init__(reason, message)
+        self.reason = reason
+        self.message = message
+
+
+def undecodable(message: str) -> AudioError:
+    """The error for bytes that are no usable audio."""
+    return AudioError("AUDIO_UNDECODABLE", message)
+
+
+@dataclass(frozen=True)
+class Pcm:
+    """Layout of raw samples: interleaved, little-endian; `dtype` is `<i2` or `<f4`."""
+
+    sample_rate: int
+    channels: int
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Audio being decoded.
+
+    Attributes:
+        sample_rate: Hz.
+        channels: At least 1.
+        format: Container and codec.
+        seconds: Length that the container claims; None where it says nothing.
+        blocks: Samples, shape (frames, channels), float32 in about [-1, 1].
+    """
+
+    sample_rate: int
+    channels: int
+    format: str
+    seconds: float | None
+    blocks: Iterator[NDArray[np.float32]]
+
+
+@contextlib.contextmanager
+def open_audio(file: BinaryIO, pcm: Pcm | None) -> Iterator[Stream]:
+    """Opens audio: raw samples, what libsndfile reads, else what only FFmpeg reads.
+
+    FFmpeg comes second because it is easier to crash: its binding dies of a WAV with 8 channels.
+
+    Raises:
+        AudioError: AUDIO_UNDECODABLE, here or while the blocks are read.
+    """
+    with contextlib.ExitStack() as stack:
+        if pcm is not None:
+            stream = _raw(file, pcm)
+        else:
+            sound = _try_libsndfile(file)
+            stream = _libsndfile(stack.enter_context(sound)) if sound else _ffmpeg(file, stack)
+        if not MIN_RATE <= stream.sample_rate <= MAX_RATE:
+            raise undecodable(f"a sample rate of {stream.sample_rate} Hz; "
+                              f"{MIN_RATE} to {MAX_RATE} Hz are read")
+        if not 1 <= stream.channels <= MAX_CHANNELS:
+            raise undecodable(f"{stream.channels} channels; 1 to {MAX_CHANNELS} are read")
+        yield stream
+
+
+def _raw(file: BinaryIO, pcm: Pcm) -> Stream:
+    dtype = np.dtype(pcm.dtype)
+    frame = dtype.itemsize * pcm.channels
+    size = file.seek(0, 2)
+    file.seek(0)
+    if size % frame:
+        raise undecodable(f"{size} bytes are not a whole number of {frame}-byte frames: "
+                          "the audio is cut off, or the PCM format is another")
+    step = max(1, _BLOCK_SAMPLES // pcm.channels) * frame
+
+    def blocks() -> Iterator[NDArray[np.float32]]:
+        while data := file.read(step):
+            samples = np.frombuffer(data, dtype).reshape(-1, pcm.channels)
+            yield _scaled(samples)
+
+    return Stream(pcm.sample_rate, pcm.channels, "pcm", size / frame / pcm.sample_rate, blocks())
+
+
+def _try_libsndfile(file: BinaryIO) -> soundfile.SoundFile | None:
+    try:
+        sound = soundfile.SoundFile(file)
+    except soundfile.LibsndfileError:
+        file.seek(0)
+        return None
+    if sound.format not in _LIBSNDFILE_FORMATS:
+        with sound:
+            raise undecodable(f"{sound.format} files are not read; send wav, flac, mp3, ogg, opus, "
+                              "m4a, aiff or webm")
+    return sound
+
+
+def _libsndfile(sound: soundfile.SoundFile) -> Stream:
+    name = _SHORT_FORMATS.get(sound.format, sound.format.lower())
+    if sound.format != "MP3":
+        name += f"/{sound.subtype.lower()}"
+    known = 0 <= sound.frames < _UNKNOWN_FRAMES and sound.samplerate > 0
+    seconds = sound.frames / sound.samplerate if known else None
+    return Stream(sound.samplerate, sound.channels, name, seconds, _libsndfile_blocks(sound))
+
+
+def _libsndfile_blocks(sound: soundfile.SoundFile) -> Iterator[NDArray[np.float32]]:
+    frames = max(1, _BLOCK_SAMPLES // sound.channels)
+    count = 0
+    try:
+        while len(block := sound.read(frames, dtype="float32", always_2d=True)):
+            count += len(block)
+            yield block
+    except soundfile.LibsndfileError as error:
+        raise undecodable(f"the {sound.format.lower()} data is damaged or cut off: "
+                          f"{error.error_string}") from error
+    if sound.format == "FLAC" and count < sound.frames < _UNKNOWN_FRAMES:
+        raise undecodable(f"the flac data is cut off after {count} of {sound.frames} samples")
+
+
+def _ffmpeg(file: BinaryIO, stack: contextlib.ExitStack) -> Stream:
+    import av  # noqa: PLC0415  most decoder processes never need it
+
+    try:
+        container = stack.enter_context(av.open(
+            file, options={"format_whitelist": _FFMPEG_FORMATS}, metadata_errors="ignore"))
+    except (av.error.FFmpegError, ValueError) as error:
+        raise undecodable("no known audio format, or a damaged file; send wav, flac, mp3, ogg, "
+                          "opus, m4a, aiff or webm") from error
+    if not container.streams.audio:
+        raise undecodable("the file holds no audio")
+    track = container.streams.audio[0]
+    frames = _frames(container, track)
+    first = next(frames, None)
+    if first is None:
+        raise undecodable("the file holds no samples: is it cut off?")
+    name, codec = _FFMPEG_NAMES.get(container.format.name, container.format.name), track.codec.name
+    seconds = None if container.duration is None else container.duration / av.time_base
+    # Rate and channels of the first frame: some codecs (HE-AAC) say other ones in the header.
+    return Stream(first.sample_rate, first.layout.nb_channels,
+                  name if name == codec else f"{name}/{codec}", seconds,
+                  _ffmpeg_blocks(first, frames))
+
+
+def _frames(container: Any, track: Any) -> Iterator[Any]:
+    import av  # noqa: PLC0415  most decoder processes never need it
+
+    try:
+        yield from container.decode(track)
+    except av.error.FFmpegError as error:
+        raise undecodable(f"the audio is damaged or cut off: {error.strerror}") from error
+
+
+def _ffmpeg_blocks(first: Any, others: Iterator[Any]) -> Iterator[NDArray[np.float32]]:
+    channels = first.layout.nb_channels
+    for frame in itertools.chain([first], others):
+        if (frame.sample_rate, frame.layout.nb_channels) != (first.sample_rate, channels):
+            raise undecodable("the audio changes its sample rate or channels half way")
+        samples = frame.to_ndarray()
+        yield _scaled(samples.T if frame.format.is_planar else samples.reshape(-1, channels))
+
+
+def _scaled(samples: NDArray[Any]) -> NDArray[np.float32]:
+    """Turns samples of any type into float32 in [-1, 1]."""
+    if samples.dtype.kind == "f":
+        return samples.astype(np.float32, copy=False)
+    bits = 8 * samples.dtype.itemsize
+    middle = 2 ** (bits - 1) if samples.dtype.kind == "u" else 0
+    return ((samples.astype(np.float32) - middle) / 2.0 ** (bits - 1)).astype(np.float32)

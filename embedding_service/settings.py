@@ -1,0 +1,96 @@
+"""What the embedding service can be told."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003  pydantic reads the annotations when it runs
+
+from pydantic import Field, model_validator
+from typing_extensions import Self
+
+from serving.settings import ServerSettings
+
+
+class EmbeddingSettings(ServerSettings):
+    """Turns audio into embeddings, over gRPC."""
+
+    port: int = Field(
+        50051,
+        ge=0,
+        le=65535,
+        alias="AUDIOSEARCH_EMBEDDING_PORT",
+        description="port to listen on; 0 takes a free one",
+    )
+    checkpoint: Path | None = Field(
+        None,
+        alias="AUDIOSEARCH_CHECKPOINT",
+        description="folder with conf/model.yaml and model/model.pdparams, or a tar.gz of them; "
+        "without it PaddleSpeech's cache, its download, or the bundled small model",
+    )
+    offline: bool = Field(
+        False, alias="AUDIOSEARCH_OFFLINE", description="never try to download a checkpoint"
+    )
+    max_audio_bytes: int = Field(
+        256 * 2**20,
+        ge=2**16,
+        le=2**34,
+        alias="AUDIOSEARCH_MAX_AUDIO_BYTES",
+        description="most bytes of one piece of audio, as it is sent",
+    )
+    min_audio_seconds: float = Field(
+        0.1,
+        ge=0.05,
+        alias="AUDIOSEARCH_MIN_AUDIO_SECONDS",
+        description="shortest audio that is embedded",
+    )
+    max_audio_seconds: float = Field(
+        3600,
+        gt=0,
+        le=24 * 3600,
+        alias="AUDIOSEARCH_MAX_AUDIO_SECONDS",
+        description="longest audio that is embedded",
+    )
+    silence_dbfs: float = Field(
+        -70,
+        ge=-120,
+        le=0,
+        alias="AUDIOSEARCH_SILENCE_DBFS",
+        description="audio whose loudest 25 ms stay below this level, in dB "
+        "relative to full scale, is silent",
+    )
+    encoder_queue: int = Field(
+        64,
+        ge=1,
+        alias="AUDIOSEARCH_ENCODER_QUEUE",
+        description="pieces of audio being decoded and embedded at a time; "
+        "more are refused with ENCODER_BUSY",
+    )
+    encoder_threads: int = Field(
+        0,
+        ge=0,
+        le=1024,
+        alias="AUDIOSEARCH_ENCODER_THREADS",
+        description="processor threads of the model; 0 takes all cores",
+    )
+    decoder_processes: int = Field(
+        2,
+        ge=1,
+        le=64,
+        alias="AUDIOSEARCH_DECODER_PROCESSES",
+        description="processes that decode audio",
+    )
+    decode_seconds: float = Field(
+        120,
+        gt=0,
+        alias="AUDIOSEARCH_DECODE_SECONDS",
+        description="longest that decoding one piece of audio may take",
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min_audio_seconds >= self.max_audio_seconds:
+            msg = (
+                "AUDIOSEARCH_MIN_AUDIO_SECONDS must be below AUDIOSEARCH_MAX_AUDIO_SECONDS "
+                f"({self.min_audio_seconds:g} and {self.max_audio_seconds:g})"
+            )
+            raise ValueError(msg)
+        return self
