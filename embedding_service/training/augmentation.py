@@ -70,7 +70,7 @@ def reverberate(wave: Wave, rng: Generator) -> Wave:
     tail[: int(rng.uniform(0.001, 0.02) * RATE)] = 0.0
     tail *= np.exp(rng.uniform(np.log(0.15), np.log(1.5))) / np.sqrt(np.sum(tail**2) + 1e-12)
     tail[0] = 1.0
-    return fftconvolve(wave, tail)[: len(wave)].astype(np.float32)
+    return np.asarray(fftconvolve(wave, tail)[: len(wave)], dtype=np.float32)
 
 
 def limit_band(wave: Wave, rng: Generator) -> Wave:
@@ -88,7 +88,8 @@ def limit_band(wave: Wave, rng: Generator) -> Wave:
 
 def narrow_band(wave: Wave) -> Wave:
     """Resample to 8 kHz and back."""
-    return resample_poly(resample_poly(wave, 1, 2), 2, 1)[: len(wave)].astype(np.float32)
+    back = resample_poly(resample_poly(wave, 1, 2), 2, 1)
+    return np.asarray(back[: len(wave)], dtype=np.float32)
 
 
 def mu_law(wave: Wave) -> Wave:
@@ -96,9 +97,8 @@ def mu_law(wave: Wave) -> Wave:
     level = max(float(np.abs(wave).max()), 1e-9)
     curve = np.sign(wave) * np.log1p(255.0 * np.abs(wave) / level) / np.log(256.0)
     rounded = np.rint(curve * 127.5) / 127.5
-    return (np.sign(rounded) * level * np.expm1(np.abs(rounded) * np.log(256.0)) / 255.0).astype(
-        np.float32
-    )
+    sizes = np.expm1(np.abs(rounded) * np.log(256.0)) / 255.0
+    return np.asarray(np.sign(rounded) * sizes * level, dtype=np.float32)
 
 
 def compress(wave: Wave, rng: Generator) -> Wave:
@@ -129,7 +129,7 @@ def set_level(wave: Wave, rng: Generator) -> Wave:
     if rng.random() < 0.05:
         limit = peak * rng.uniform(0.2, 0.8)
         scaled = np.clip(scaled, -limit, limit)
-    return (np.rint(scaled * 32767.0) / 32767.0).astype(np.float32)
+    return np.asarray(np.rint(scaled * 32767.0) / 32767.0, dtype=np.float32)
 
 
 def degrade(wave: Wave, rng: Generator, disturbance: NoiseSource) -> Wave:
@@ -179,7 +179,7 @@ def _encode(wave: Wave, rng: Generator) -> Wave:
 def _filter(wave: Wave, order: int, kind: str, edges: tuple[float, ...]) -> Wave:
     # Whole tens of Hz, so that most designs are found in the cache.
     sections = _design(order, kind, tuple(round(edge, -1) for edge in edges))
-    return sosfilt(sections, wave).astype(np.float32)
+    return np.asarray(sosfilt(sections, wave), dtype=np.float32)
 
 
 @lru_cache(maxsize=4096)

@@ -130,7 +130,9 @@ class BatchMaker:
         if rng.random() < 0.3:
             return render(self._sounds[int(rng.integers(len(self._sounds)))], rng, samples)
         crowd = rng.choice(len(self._voices), rng.integers(2, 7))
-        return np.sum([self._speech(self._voices[one], samples, rng) for one in crowd], axis=0)
+        return np.asarray(
+            np.sum([self._speech(self._voices[one], samples, rng) for one in crowd], axis=0)
+        )
 
 
 def _mask(bands: Wave, rng: Generator) -> Wave:

@@ -15,7 +15,7 @@ _EDGE = 1e-6
 """Keeps the sine's gradient finite where a cosine is 1."""
 
 
-class AngularMarginClassifier(nn.Layer):
+class AngularMarginClassifier(nn.Layer):  # type: ignore[misc]  # paddle has no types
     """Class centres on the unit sphere (ArcFace: Deng et al. 2019)."""
 
     def __init__(self, dimensions: int, classes: int) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from embedding_service.training.sounds.flowing import Bursts, Scrape, Texture, Whoosh
 from embedding_service.training.sounds.struck import Bell, Bubbles, Clatter, Horn, Impact, Pluck
 from embedding_service.training.sounds.tonal import Chirps, Engine, FmTone, Siren, Voice
-from embedding_service.training.sounds.waves import RATE
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -19,12 +18,17 @@ if TYPE_CHECKING:
 class SoundClass(Protocol):
     """One class: its parameters are fixed, each rendering differs."""
 
-    def render(self, rng: Generator, samples: int) -> NDArray[np.float64]:
+    @classmethod
+    def draw(cls, rng: Generator) -> SoundClass:
+        """Draw a class of the family."""
+        ...
+
+    def render(self, rng: Generator, samples: int) -> NDArray[np.floating[Any]]:
         """Return a variant, shape (samples,), of any level."""
         ...
 
 
-FAMILIES = (
+FAMILIES: tuple[type[SoundClass], ...] = (
     Impact,
     Bell,
     Clatter,
@@ -81,8 +85,4 @@ def render(sound: SoundClass, rng: Generator, samples: int) -> NDArray[np.float3
     if peak > 0:
         wave = wave * (0.5 / peak)
     floor = 10.0 ** (rng.uniform(-100.0, -50.0) / 20.0)
-    return (wave + floor * rng.standard_normal(samples)).astype(np.float32)
-
-
-SAMPLE_RATE = RATE
-"""Samples a second of what `render` returns."""
+    return np.asarray(wave + floor * rng.standard_normal(samples), dtype=np.float32)

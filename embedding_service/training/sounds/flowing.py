@@ -105,7 +105,9 @@ class Scrape:
     def _ringing(self, rng: Generator, samples: int, pitches: Wave) -> Wave:
         gains = self.ring * rng.uniform(0.3, 1.0, len(pitches))
         decays = np.full(len(pitches), vary(rng, self.tail, 0.15))
-        return ring(samples, pitches, decays, gains) * np.minimum(times(samples) / 0.03, 1.0)
+        return np.asarray(
+            ring(samples, pitches, decays, gains) * np.minimum(times(samples) / 0.03, 1.0)
+        )
 
 
 @dataclass(frozen=True)
@@ -175,4 +177,4 @@ class Texture:
         peaks = sum(bump(hertz, peak * shift, self.octaves) for peak in self.peaks)
         gains = (np.maximum(hertz, 60.0) / 1000.0) ** -self.tilt * (1.0 + self.strength * peaks)
         level = np.maximum(0.05, 1.0 + self.depth * wander(rng, samples, self.motion))
-        return noise(rng, samples, np.asarray(gains)) * level
+        return np.asarray(noise(rng, samples, np.asarray(gains)) * level)

@@ -215,7 +215,7 @@ class Voice:
         buzz = harmonics(pitch, np.arange(1, 61) ** -self.tilt)
         rough = buzz + self.breath * noise(rng, samples, np.ones(len(noise_bins())))
         loudness = np.clip(0.6 + 0.6 * wander(rng, samples, self.pace), 0.0, 1.5)
-        return self._mouth(rng, rough) * loudness
+        return np.asarray(self._mouth(rng, rough) * loudness)
 
     def _mouth(self, rng: Generator, source: Wave) -> Wave:
         """Filter the source frame by frame with gliding formants."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from numpy.random import Generator
     from numpy.typing import NDArray
 
-    Wave = NDArray[np.float64]
+    Wave = NDArray[np.floating[Any]]
 
 RATE = 16000
 """Samples a second of every synthetic sound."""
