@@ -1,0 +1,68 @@
+# Everything runs in .venv; a change of pyproject.toml, constraints.txt or a .proto is noticed.
+
+PYTHON ?= $(shell for p in python3.12 python3.11 python3.10 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PADDLESPEECH := paddlespeech==1.5.0
+PROTOS := $(shell find protos -name '*.proto')
+CODE := serving embedding_service index_service catalog_service gateway deploy protos/generate.py setup.py
+
+.DEFAULT_GOAL := help
+.PHONY: help install protos demo serve test lint format clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.10, 3.11 or 3.12 is needed; name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+# PaddleSpeech names some 200 packages, most of them for text to speech: the extra `embedding` lists
+# those that its ECAPA-TDNN code imports, so it comes without its own list.
+$(VENV)/.installed: pyproject.toml constraints.txt setup.py | $(BIN)/python
+	@echo "installing; this takes a few minutes the first time"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[embedding,index,catalog,gateway]'
+	$(BIN)/python -m pip install --quiet --no-deps $(PADDLESPEECH)
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.protos: $(PROTOS) protos/generate.py $(VENV)/.installed
+	$(BIN)/python -c 'import grpc_tools' 2>/dev/null || $(BIN)/python -m pip install --quiet --constraint constraints.txt grpcio-tools
+	$(BIN)/python protos/generate.py
+	@touch $@
+
+install: $(VENV)/.installed $(VENV)/.protos ## Set up .venv with all four services
+
+protos: $(VENV)/.protos ## Build the stubs from the contracts
+
+demo: install ## Do the main job: import example clips, search them, show the ranking
+	$(BIN)/python -m deploy.demo
+
+serve: install ## Run the whole embedded stack; data in ./data
+	$(BIN)/audiosearch serve
+
+test: install $(VENV)/.installed-dev ## Run all tests
+	$(BIN)/python protos/generate.py
+	$(BIN)/python -m pytest
+
+lint: install $(VENV)/.installed-dev ## Check style, types, contracts and imports
+	$(BIN)/python protos/generate.py
+	$(BIN)/ruff check $(CODE) tests
+	$(BIN)/ruff format --check $(CODE) tests
+	$(BIN)/mypy $(filter-out %.py,$(CODE))
+	$(BIN)/python protos/generate.py --image build/image.binpb
+	$(BIN)/buf lint build/image.binpb --config protos/buf.yaml
+	$(BIN)/lint-imports
+
+format: $(VENV)/.installed-dev ## Lay out the code
+	$(BIN)/ruff check --fix $(CODE) tests
+	$(BIN)/ruff format $(CODE) tests
+
+clean: ## Remove what was built and installed, but no data
+	rm -rf $(VENV) build dist *.egg-info
+	find protos -name '*_pb2*.py*' -delete
