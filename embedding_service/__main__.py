@@ -1,4 +1,4 @@
-"""Starts the embedding service. It listens once the model is loaded: a port that answers can embed."""
+"""Starts the embedding service. It listens once the model is loaded: if it answers, it embeds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from audiosearch.embedding.v1.embedding_service_pb2 import DESCRIPTOR
 from embedding_service.archive import CheckpointError
 from embedding_service.checkpoint import choose
 from embedding_service.decoders import Decoders
-from embedding_service.encoder import Encoder, Limits
+from embedding_service.encoder import Encoder
 from embedding_service.model import Model
 from embedding_service.servicer import EmbeddingServicer
 from embedding_service.settings import EmbeddingSettings
@@ -22,17 +22,15 @@ async def main(config: EmbeddingSettings) -> None:
         model = Model(choose(config), config.encoder_threads)
     except CheckpointError as error:
         raise SystemExit(f"embedding_service: {error}") from error
-    model.warm_up()
-    limits = Limits(config.min_audio_seconds, config.max_audio_seconds, config.silence_dbfs,
-                    config.encoder_queue)
-    with (Spools() as spools,
-          Decoders(config.decoder_processes, config.decode_seconds, spools.folder) as decoders,
-          Encoder(model, decoders, spools, limits) as encoder):
-        servicer = EmbeddingServicer(encoder, model.info, spools, limits, config.max_audio_bytes)
-        await server.serve(
-            config, [DESCRIPTOR.services_by_name["EmbeddingService"].full_name],
-            lambda grpc_server: rpc.add_EmbeddingServiceServicer_to_server(servicer, grpc_server),
-            encoder.check)
+    with (
+        Spools() as spools,
+        Decoders(config.decoder_processes, config.decode_seconds, spools.folder) as decoders,
+        Encoder(model, decoders, spools, config) as encoder,
+    ):
+        servicer = EmbeddingServicer(encoder, model.info, spools, config)
+        name = DESCRIPTOR.services_by_name["EmbeddingService"].full_name
+        add = rpc.add_EmbeddingServiceServicer_to_server
+        await server.serve(config, [name], lambda grpc: add(servicer, grpc), encoder.check)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ CONFIG_FILE = Path("conf/model.yaml")
 WEIGHTS_FILE = Path("model/model.pdparams")
 
 _MAX_UNPACKED_BYTES = 2**30
-"""An archive that unpacks to more than this is no checkpoint of ours: the official one has 83 MB."""
+"""An archive that unpacks to more than this is no checkpoint: the official one has 83 MB."""
 
 _NAME_TABLE = "StructuredToParameterName@@"
 """Paddle's own note in a weights' file; not a weight."""
@@ -106,7 +106,8 @@ def find_root(folder: Path, name: Path | None = None) -> Path:
         CheckpointError: Neither holds both files; the message names the missing ones.
     """
     inner = [entry for entry in folder.iterdir() if entry.is_dir()]
-    for root in (folder, *(inner if len(inner) == 1 else ())):
+    roots = [folder, *inner] if len(inner) == 1 else [folder]
+    for root in roots:
         if (root / CONFIG_FILE).is_file() and (root / WEIGHTS_FILE).is_file():
             return root
     missing = [str(file) for file in (CONFIG_FILE, WEIGHTS_FILE) if not (folder / file).is_file()]

@@ -60,7 +60,7 @@ def find(
     bundled: Path = BUNDLED_FOLDER,
     reach_seconds: float = 10,
 ) -> Checkpoint:
-    """Finds a checkpoint: the one set, the cached, the downloaded or the bundled one, in this order.
+    """Finds a checkpoint: the one set, else the cached, the downloaded, the bundled one.
 
     Args:
         setting: Folder or archive that was set; used or refused, never passed over.
@@ -112,9 +112,9 @@ def _name(path: Path, official: Official) -> str:
 
 def _warn(why: str, official: Official) -> None:
     log.warning(
-        "the small bundled model is used: it is good for trying things out, but less accurate than "
-        "the official one, and its embeddings can't be compared with the official one's. To get the "
-        f"official model, make {official.url} reachable, or download it and set "
-        "AUDIOSEARCH_CHECKPOINT to the file",
+        "the small bundled model is used: good for trying things out, less accurate than the "
+        "official one, and their embeddings can't be compared",
         why=why,
+        to_get_the_official_one=f"make {official.url} reachable, or download it and set "
+        "AUDIOSEARCH_CHECKPOINT to the file",
     )

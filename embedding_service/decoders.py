@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 
 def prepare(folder: Path) -> None:
-    """Sets a decoder process up: bounded memory, no core dumps, and an end when the service ends."""
+    """Sets a decoder process up: bounded memory, no core dump, an end when the service ends."""
     threading.Thread(target=_end_with_parent, args=[folder], daemon=True, name="parent").start()
     try:
         import resource  # noqa: PLC0415  only where there is one
@@ -59,7 +59,7 @@ class Decoders:
     """A few processes that decode; each request takes one of them."""
 
     def __init__(self, processes: int, seconds: float, folder: Path) -> None:
-        """Takes the number of processes, the longest time for one request, and the spools' folder."""
+        """Takes the number of processes, the longest time for a request, and the spools' folder."""
         self._processes = processes
         self._folder = folder
         self._free = asyncio.Semaphore(processes)
@@ -88,23 +88,32 @@ class Decoders:
             async with self._free:  # waiting here, a cancelled call costs no process
                 self.check()
                 heard: Heard = await asyncio.wrap_future(
-                    self._pool.schedule(decode, args=[order], timeout=self._seconds))
+                    self._pool.schedule(decode, args=[order], timeout=self._seconds)
+                )
         except (ProcessExpired, BrokenProcessPool) as error:
             log.warning("decoder.died", why=str(error))
-            raise AudioError("AUDIO_UNDECODABLE", "the decoder crashed on this audio; "
-                                                  "convert it to wav or flac") from error
+            raise AudioError(
+                "AUDIO_UNDECODABLE", "the decoder crashed on this audio; convert it to wav or flac"
+            ) from error
         except (TimedOut, asyncio.TimeoutError) as error:
-            raise AudioError("AUDIO_UNDECODABLE", f"decoding took more than {self._seconds:g} s; "
-                                                  "convert it to wav or flac") from error
+            raise AudioError(
+                "AUDIO_UNDECODABLE",
+                f"decoding took more than {self._seconds:g} s; convert it to wav or flac",
+            ) from error
         except MemoryError as error:
-            raise AudioError("AUDIO_UNDECODABLE", "decoding takes too much memory; "
-                                                  "convert it to wav or flac") from error
+            raise AudioError(
+                "AUDIO_UNDECODABLE", "decoding takes too much memory; convert it to wav or flac"
+            ) from error
         return heard
 
     def _start(self) -> ProcessPool:
         # Spawned, so that they hold neither the model nor any connection of the service.
-        return ProcessPool(max_workers=self._processes, initializer=prepare, initargs=[self._folder],
-                           context=multiprocessing.get_context("spawn"))
+        return ProcessPool(
+            max_workers=self._processes,
+            initializer=prepare,
+            initargs=[self._folder],
+            context=multiprocessing.get_context("spawn"),
+        )
 
     def check(self) -> None:
         """Replaces the pool if it broke, as it does when an idle process is killed."""

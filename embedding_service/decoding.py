@@ -1,4 +1,4 @@
-"""Encoded bytes to mono samples at the model's rate, in bounded memory. Runs in a decoder process."""
+"""Encoded bytes to mono samples at the model's rate. Runs in a decoder process."""
 
 from __future__ import annotations
 
@@ -81,6 +81,7 @@ def _convert(stream: Stream, order: Order) -> Heard:
     loudness = Loudness(order.sample_rate, order.silence_dbfs)
     frames = 0
     with open(order.sink, "r+b") as sink:  # noqa: PTH123  a path below /proc is no usual path
+
         def keep(samples: NDArray[np.float32]) -> None:
             loudness.add(samples)
             sink.write(samples.tobytes())
@@ -94,10 +95,15 @@ def _convert(stream: Stream, order: Order) -> Heard:
             raise undecodable(f"the {stream.format} file holds no samples: is it cut off?")
         keep(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
     loudness.finish()
-    return Heard(seconds=frames / stream.sample_rate, active_seconds=min(
-        loudness.active_seconds, frames / stream.sample_rate), level_dbfs=loudness.level_dbfs,
-        samples=loudness.samples, sample_rate=stream.sample_rate, channels=stream.channels,
-        format=stream.format)
+    return Heard(
+        seconds=frames / stream.sample_rate,
+        active_seconds=min(loudness.active_seconds, frames / stream.sample_rate),
+        level_dbfs=loudness.level_dbfs,
+        samples=loudness.samples,
+        sample_rate=stream.sample_rate,
+        channels=stream.channels,
+        format=stream.format,
+    )
 
 
 def _mono(block: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -112,5 +118,7 @@ def _mono(block: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _too_long(seconds: float | None, limit: float) -> AudioError:
     found = "more" if seconds is None else f"{seconds:.6g} s"
-    return AudioError("AUDIO_TOO_LONG", f"at most {limit:g} s of audio are taken, this is {found}: "
-                                        "cut it into shorter clips")
+    return AudioError(
+        "AUDIO_TOO_LONG",
+        f"at most {limit:g} s of audio are taken, this is {found}: cut it into shorter clips",
+    )

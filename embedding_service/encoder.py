@@ -7,7 +7,6 @@ import contextlib
 import itertools
 import math
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,33 +24,19 @@ if TYPE_CHECKING:
     from embedding_service.decoders import Decoders
     from embedding_service.model import Model
     from embedding_service.readers import Pcm
+    from embedding_service.settings import EmbeddingSettings
     from embedding_service.spool import Spool, Spools
 
 PIECE_SECONDS = 60
 """Longest audio that the model takes at once."""
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What audio is taken.
-
-    Attributes:
-        min_seconds: Shorter is AUDIO_TOO_SHORT.
-        max_seconds: Longer is AUDIO_TOO_LONG.
-        silence_dbfs: Audio whose loudest 25 ms stay below is AUDIO_SILENT.
-        queue: Most pieces of audio in work at a time.
-    """
-
-    min_seconds: float
-    max_seconds: float
-    silence_dbfs: float
-    queue: int
-
-
 class Encoder:
     """The one way to the model."""
 
-    def __init__(self, model: Model, decoders: Decoders, spools: Spools, limits: Limits) -> None:
+    def __init__(
+        self, model: Model, decoders: Decoders, spools: Spools, limits: EmbeddingSettings
+    ) -> None:
         """Takes the parts; the model must not be used elsewhere from now on."""
         self._model = model
         self._spools = spools
@@ -83,20 +68,28 @@ class Encoder:
                 ENCODER_BUSY.
         """
         with self._place(), self._spools.open() as sink:
-            order = Order(str(audio.path), str(sink.path), self._model.info.sample_rate,
-                          self._limits.max_seconds, self._limits.silence_dbfs, pcm)
+            order = Order(
+                str(audio.path),
+                str(sink.path),
+                self._model.info.sample_rate,
+                self._limits.max_audio_seconds,
+                self._limits.silence_dbfs,
+                pcm,
+            )
             try:
                 heard = await self._decoders.decode(order)
             except AudioError as error:
-                raise ServiceError(Reason(error.reason), error.message) from error
+                raise ServiceError(Reason[error.reason], error.message) from error
             self._judge(heard)
             return await self._average(sink, heard), heard
 
     @contextlib.contextmanager
     def _place(self) -> Iterator[None]:
-        if self._in_work >= self._limits.queue:
-            raise ServiceError(Reason.ENCODER_BUSY, f"{self._in_work} pieces of audio are in work "
-                                                    "already: try again in a moment")
+        if self._in_work >= self._limits.encoder_queue:
+            raise ServiceError(
+                Reason.ENCODER_BUSY,
+                f"{self._in_work} pieces of audio are in work already: try again in a moment",
+            )
         self._in_work += 1
         try:
             yield
@@ -105,15 +98,19 @@ class Encoder:
 
     def _judge(self, heard: Heard) -> None:
         limits = self._limits
-        if heard.seconds < limits.min_seconds:
+        if heard.seconds < limits.min_audio_seconds:
             raise ServiceError(
-                Reason.AUDIO_TOO_SHORT, f"{heard.seconds:.3g} s of audio; at least "
-                f"{limits.min_seconds:g} s are needed", {"min_seconds": f"{limits.min_seconds:g}"})
+                Reason.AUDIO_TOO_SHORT,
+                f"{heard.seconds:.3g} s; at least {limits.min_audio_seconds:g} s is needed",
+                {"min_seconds": f"{limits.min_audio_seconds:g}"},
+            )
         if heard.active_seconds == 0:
             raise ServiceError(
-                Reason.AUDIO_SILENT, f"nothing in the audio is louder than {limits.silence_dbfs:g} "
+                Reason.AUDIO_SILENT,
+                f"nothing in the audio is louder than {limits.silence_dbfs:g} "
                 f"dBFS; its level is {heard.level_dbfs:.0f} dBFS",
-                {"silence_dbfs": f"{limits.silence_dbfs:g}"})
+                {"silence_dbfs": f"{limits.silence_dbfs:g}"},
+            )
 
     async def _average(self, sink: Spool, heard: Heard) -> NDArray[np.float32]:
         """Embeds equal pieces of at most 60 s, so that none is short, and takes their mean.
@@ -124,8 +121,10 @@ class Encoder:
         edges = [heard.samples * index // count for index in range(count + 1)]
         vectors = [
             await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._piece, sink, start, end)
-            for start, end in itertools.pairwise(edges)]
+                self._thread, self._piece, sink, start, end
+            )
+            for start, end in itertools.pairwise(edges)
+        ]
         mean = np.average(vectors, axis=0, weights=np.diff(edges))
         scaled: NDArray[np.float32] = (mean / np.linalg.norm(mean)).astype(np.float32)
         return scaled

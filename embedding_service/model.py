@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import structlog
 
 from embedding_service.archive import CheckpointError
 from embedding_service.features import FeatureSettings, log_mel
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 DIMENSION = 192
 _HASH_DIGITS = 12
 _PREFIX = "backbone."
-"""What PaddleSpeech's SpeakerIdetification puts before the backbone's names; the rest classifies."""
+"""Before the backbone's names in PaddleSpeech's SpeakerIdetification; the rest classifies."""
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -49,26 +51,31 @@ class ModelInfo:
 class Model:
     """An encoder ready to run. Not safe for two threads at once."""
 
-    def __init__(self, checkpoint: Checkpoint, threads: int = 0) -> None:
-        """Builds the network and takes over the weights.
+    def __init__(self, checkpoint: Checkpoint, threads: int = 1) -> None:
+        """Builds the network, takes over the weights and runs once.
 
         Args:
             checkpoint: The weights and the settings of their features.
-            threads: Processor threads that it may use; 0 takes all cores.
+            threads: Processor threads that it may use.
 
         Raises:
             CheckpointError: PaddleSpeech is missing, or the weights are not the network's.
         """
         weights = checkpoint.weights
         self._features = _features(weights.config)
-        self._backbone = _build(weights.config, threads or _cores())
+        self._backbone = _build(weights.config, threads)
         _load(self._backbone, weights.arrays)
         _require_bands(self._backbone, self._features)
         self.info = ModelInfo(
             name=f"models/{checkpoint.name}-{weights.sha256[:_HASH_DIGITS]}",
-            display_name=checkpoint.name, sample_rate=self._features.sample_rate,
+            display_name=checkpoint.name,
+            sample_rate=self._features.sample_rate,
             parameter_count=sum(int(np.prod(p.shape)) for p in self._backbone.parameters()),
-            weights_sha256=weights.sha256, source=checkpoint.source)
+            weights_sha256=weights.sha256,
+            source=checkpoint.source,
+        )
+        self._warm_up()
+        log.info("model.loaded", model=self.info.name, source=self.info.source.value)
 
     def embed(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """Embeds one piece of audio, as PaddleSpeech's VectorExecutor does, and scales to length 1.
@@ -95,14 +102,10 @@ class Model:
         scaled: NDArray[np.float32] = (vector / norm).astype(np.float32)
         return scaled
 
-    def warm_up(self) -> None:
+    def _warm_up(self) -> None:
         """Runs once, so that the first request is not the slow one."""
         noise = np.random.default_rng(0).standard_normal(self.info.sample_rate)
         self.embed((0.1 * noise).astype(np.float32))
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _features(config: Mapping[str, Any]) -> FeatureSettings:
@@ -122,8 +125,9 @@ def _build(config: Mapping[str, Any], threads: int) -> Any:
     except (TypeError, ValueError, AssertionError, IndexError) as error:
         raise CheckpointError(f"conf/model.yaml: model: {error or 'no usable shape'}") from error
     if backbone.emb_size != DIMENSION:
-        raise CheckpointError(f"conf/model.yaml: model: lin_neurons must be {DIMENSION}, "
-                              f"not {backbone.emb_size}")
+        raise CheckpointError(
+            f"conf/model.yaml: model: lin_neurons must be {DIMENSION}, not {backbone.emb_size}"
+        )
     backbone.eval()
     return backbone
 
@@ -136,8 +140,10 @@ def _network_class(threads: int) -> Any:
             import paddle  # noqa: PLC0415  heavy: only where a model runs
             from paddlespeech.vector.models.ecapa_tdnn import EcapaTdnn  # noqa: PLC0415  the same
         except ImportError as error:
-            raise CheckpointError(f"PaddleSpeech can't be imported ({error}): pip install paddlepaddle"
-                                  " && pip install --no-deps paddlespeech==1.5.0") from error
+            raise CheckpointError(
+                f"PaddleSpeech can't be imported ({error}): "
+                "pip install --no-deps paddlespeech==1.5.0"
+            ) from error
     # PaddleSpeech copies a mask in a way that Paddle warns about at every call.
     warnings.filterwarnings("ignore", message="To copy construct from a tensor")
     paddle.set_device("cpu")
@@ -147,27 +153,35 @@ def _network_class(threads: int) -> Any:
 
 def _load(backbone: Any, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Takes over the backbone's weights, all of them and nothing else."""
-    given = {key.removeprefix(_PREFIX): array for key, array in arrays.items()
-             if key.startswith(_PREFIX)}
+    given = {
+        key.removeprefix(_PREFIX): array for key, array in arrays.items() if key.startswith(_PREFIX)
+    }
     wanted = backbone.state_dict()
     problems = [
         *(f"{key} is missing" for key in wanted if key not in given),
         *(f"{key} is unknown" for key in given if key not in wanted),
-        *(f"{key} has shape {given[key].shape}, not {tuple(value.shape)}"
-          for key, value in wanted.items()
-          if key in given and given[key].shape != tuple(value.shape)),
-        *(f"{key} holds values that are no numbers" for key, array in given.items()
-          if array.dtype.kind != "f" or not np.isfinite(array).all()),
+        *(
+            f"{key} has shape {given[key].shape}, not {tuple(value.shape)}"
+            for key, value in wanted.items()
+            if key in given and given[key].shape != tuple(value.shape)
+        ),
+        *(
+            f"{key} holds values that are no numbers"
+            for key, array in given.items()
+            if array.dtype.kind != "f" or not np.isfinite(array).all()
+        ),
     ]
     if problems:
         more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
-        raise CheckpointError("model/model.pdparams does not fit conf/model.yaml: "
-                              + "; ".join(problems[:3]) + more)
+        raise CheckpointError(
+            "model/model.pdparams does not fit conf/model.yaml: " + "; ".join(problems[:3]) + more
+        )
     backbone.set_state_dict({key: array.astype(np.float32) for key, array in given.items()})
 
 
 def _require_bands(backbone: Any, features: FeatureSettings) -> None:
     bands = backbone.blocks[0].conv.conv.weight.shape[1]
     if bands != features.n_mels:
-        raise CheckpointError(f"conf/model.yaml: n_mels is {features.n_mels}, "
-                              f"but the network takes {bands}")
+        raise CheckpointError(
+            f"conf/model.yaml: n_mels is {features.n_mels}, but the network takes {bands}"
+        )

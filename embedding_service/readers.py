@@ -26,7 +26,7 @@ _UNKNOWN_FRAMES = 2**62
 """libsndfile gives a number above this where the file does not say how long it is."""
 
 _FFMPEG_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac"
-"""Containers that libsndfile does not know. Never play lists: they name other files and addresses."""
+"""Containers that libsndfile does not know. Never play lists: they name other files."""
 _FFMPEG_NAMES = {"mov,mp4,m4a,3gp,3g2,mj2": "m4a", "matroska,webm": "webm"}
 
 
@@ -89,8 +89,9 @@ def open_audio(file: BinaryIO, pcm: Pcm | None) -> Iterator[Stream]:
             sound = _try_libsndfile(file)
             stream = _libsndfile(stack.enter_context(sound)) if sound else _ffmpeg(file, stack)
         if not MIN_RATE <= stream.sample_rate <= MAX_RATE:
-            raise undecodable(f"a sample rate of {stream.sample_rate} Hz; "
-                              f"{MIN_RATE} to {MAX_RATE} Hz are read")
+            raise undecodable(
+                f"a sample rate of {stream.sample_rate} Hz; {MIN_RATE} to {MAX_RATE} Hz are read"
+            )
         if not 1 <= stream.channels <= MAX_CHANNELS:
             raise undecodable(f"{stream.channels} channels; 1 to {MAX_CHANNELS} are read")
         yield stream
@@ -102,8 +103,10 @@ def _raw(file: BinaryIO, pcm: Pcm) -> Stream:
     size = file.seek(0, 2)
     file.seek(0)
     if size % frame:
-        raise undecodable(f"{size} bytes are not a whole number of {frame}-byte frames: "
-                          "the audio is cut off, or the PCM format is another")
+        raise undecodable(
+            f"{size} bytes are not a whole number of {frame}-byte frames: "
+            "the audio is cut off, or the PCM format is another"
+        )
     step = max(1, _BLOCK_SAMPLES // pcm.channels) * frame
 
     def blocks() -> Iterator[NDArray[np.float32]]:
@@ -122,8 +125,10 @@ def _try_libsndfile(file: BinaryIO) -> soundfile.SoundFile | None:
         return None
     if sound.format not in _LIBSNDFILE_FORMATS:
         with sound:
-            raise undecodable(f"{sound.format} files are not read; send wav, flac, mp3, ogg, opus, "
-                              "m4a, aiff or webm")
+            raise undecodable(
+                f"{sound.format} files are not read; send wav, flac, mp3, ogg, opus, "
+                "m4a, aiff or webm"
+            )
     return sound
 
 
@@ -144,8 +149,9 @@ def _libsndfile_blocks(sound: soundfile.SoundFile) -> Iterator[NDArray[np.float3
             count += len(block)
             yield block
     except soundfile.LibsndfileError as error:
-        raise undecodable(f"the {sound.format.lower()} data is damaged or cut off: "
-                          f"{error.error_string}") from error
+        raise undecodable(
+            f"the {sound.format.lower()} data is damaged or cut off: {error.error_string}"
+        ) from error
     if sound.format == "FLAC" and count < sound.frames < _UNKNOWN_FRAMES:
         raise undecodable(f"the flac data is cut off after {count} of {sound.frames} samples")
 
@@ -154,11 +160,14 @@ def _ffmpeg(file: BinaryIO, stack: contextlib.ExitStack) -> Stream:
     import av  # noqa: PLC0415  most decoder processes never need it
 
     try:
-        container = stack.enter_context(av.open(
-            file, options={"format_whitelist": _FFMPEG_FORMATS}, metadata_errors="ignore"))
+        container = stack.enter_context(
+            av.open(file, options={"format_whitelist": _FFMPEG_FORMATS}, metadata_errors="ignore")
+        )
     except (av.error.FFmpegError, ValueError) as error:
-        raise undecodable("no known audio format, or a damaged file; send wav, flac, mp3, ogg, "
-                          "opus, m4a, aiff or webm") from error
+        raise undecodable(
+            "no known audio format, or a damaged file; send wav, flac, mp3, ogg, "
+            "opus, m4a, aiff or webm"
+        ) from error
     if not container.streams.audio:
         raise undecodable("the file holds no audio")
     track = container.streams.audio[0]
@@ -169,9 +178,13 @@ def _ffmpeg(file: BinaryIO, stack: contextlib.ExitStack) -> Stream:
     name, codec = _FFMPEG_NAMES.get(container.format.name, container.format.name), track.codec.name
     seconds = None if container.duration is None else container.duration / av.time_base
     # Rate and channels of the first frame: some codecs (HE-AAC) say other ones in the header.
-    return Stream(first.sample_rate, first.layout.nb_channels,
-                  name if name == codec else f"{name}/{codec}", seconds,
-                  _ffmpeg_blocks(first, frames))
+    return Stream(
+        first.sample_rate,
+        first.layout.nb_channels,
+        name if name == codec else f"{name}/{codec}",
+        seconds,
+        _ffmpeg_blocks(first, frames),
+    )
 
 
 def _frames(container: Any, track: Any) -> Iterator[Any]:

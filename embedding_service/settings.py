@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003  pydantic reads the annotations when it runs
+from pathlib import Path
 
 from pydantic import Field, model_validator
 from typing_extensions import Self
@@ -27,7 +27,7 @@ class EmbeddingSettings(ServerSettings):
         "without it PaddleSpeech's cache, its download, or the bundled small model",
     )
     offline: bool = Field(
-        False, alias="AUDIOSEARCH_OFFLINE", description="never try to download a checkpoint"
+        default=False, alias="AUDIOSEARCH_OFFLINE", description="never try to download a checkpoint"
     )
     max_audio_bytes: int = Field(
         256 * 2**20,
@@ -65,11 +65,11 @@ class EmbeddingSettings(ServerSettings):
         "more are refused with ENCODER_BUSY",
     )
     encoder_threads: int = Field(
-        0,
-        ge=0,
+        1,
+        ge=1,
         le=1024,
         alias="AUDIOSEARCH_ENCODER_THREADS",
-        description="processor threads of the model; 0 takes all cores",
+        description="processor threads of the model; Paddle gains little from more than one",
     )
     decoder_processes: int = Field(
         2,

@@ -26,7 +26,9 @@ class Spools:
 
     def __init__(self) -> None:
         """Creates the folder in the system's place for temporary files (TMPDIR)."""
-        self._folder = tempfile.TemporaryDirectory(prefix="audiosearch-", ignore_cleanup_errors=True)
+        self._folder = tempfile.TemporaryDirectory(
+            prefix="audiosearch-", ignore_cleanup_errors=True
+        )
         self._numbers = itertools.count()
         self.folder = Path(self._folder.name)
 
