@@ -1,0 +1,42 @@
+"""Starts the index service: `python -m index_service`."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from audiosearch.index.v1.index_service_pb2_grpc import add_IndexServiceServicer_to_server
+
+from index_service.milvus import MilvusStore
+from index_service.servicer import NAME, IndexServicer
+from index_service.settings import IndexSettings
+from index_service.workers import Workers
+from serving.server import run, serve
+from serving.settings import load
+
+CHECK_SECONDS = 2.5
+
+
+async def start(settings: IndexSettings) -> None:
+    """Serves until told to stop."""
+    store = MilvusStore(settings)
+    workers = Workers(settings.store_threads, settings.store_seconds)
+    # Checks have a thread of their own, so that busy workers don't look like a lost store.
+    watcher = Workers(1, CHECK_SECONDS)
+    servicer = IndexServicer(store, workers, settings.vector_dimension)
+    try:
+        await serve(settings, [NAME], partial(add_IndexServiceServicer_to_server, servicer),
+                    partial(watcher.run, store.check))
+    finally:
+        await watcher.close()
+        await workers.close()
+        store.close()
+
+
+def main() -> None:
+    """Reads the settings and runs the service."""
+    settings = load(IndexSettings, "index_service")
+    run("index", settings, partial(start, settings))
+
+
+if __name__ == "__main__":
+    main()

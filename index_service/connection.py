@@ -1,0 +1,137 @@
+"""The connection to Milvus: made late, given up fast, found again by itself."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import grpc
+import structlog
+from pymilvus import MilvusClient
+from pymilvus.client.types import Status
+from pymilvus.exceptions import ErrorCode, MilvusException, ParamError
+
+from index_service.store import unavailable
+from serving.errors import ServiceError
+from serving.telemetry import remaining
+
+T = TypeVar("T")
+log = structlog.get_logger()
+
+CONNECT_SECONDS = 2.0
+_NOT_LOADED = 101
+_GONE = (grpc.StatusCode.UNAVAILABLE, Status.CONNECT_FAILED)
+
+
+class NoCollectionError(Exception):
+    """Milvus has no collection of the name."""
+
+
+class NotLoadedError(Exception):
+    """The collection is there, but not in memory."""
+
+
+def quiet() -> None:
+    """Sends pymilvus' log lines where all others go, and only those that nothing else tells.
+
+    What it logs as errors it raises as well, missing collections among them.
+    """
+    for name in ("pymilvus", "pymilvus.milvus_client", "pymilvus.bulk_writer"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+        logger.setLevel(logging.CRITICAL)
+    logging.getLogger("milvus_lite").setLevel(logging.WARNING)
+
+
+class Connection:
+    """Calls Milvus and turns its failures into few kinds.
+
+    While the store is known to be gone, calls fail at once; a `probe` that succeeds lets them
+    through again.
+    """
+
+    def __init__(self, uri: str, token: str, seconds: float | None) -> None:
+        """Connects to nothing yet.
+
+        Args:
+            uri: address of Milvus.
+            token: token, or user and password with a colon between; empty for none.
+            seconds: longest wait for one answer, shorter when the call's deadline is nearer. None
+                waits for the end, for a store in this process, where giving up stops nothing.
+        """
+        self._uri, self._token, self._seconds = uri, token, seconds
+        self._client: Any = None
+        self._connecting = threading.Lock()
+        self._gone = ""
+
+    def call(self, use: Callable[[Any, float], T]) -> T:
+        """Returns `use(client, timeout)`.
+
+        Raises:
+            NoCollectionError, NotLoadedError: Milvus says so.
+            ServiceError: INDEX_UNAVAILABLE, for all that waiting may mend.
+        """
+        if self._gone:
+            raise unavailable(self._gone)
+        try:
+            return self._guarded(use, self._left())
+        except ServiceError as error:
+            log.warning("store.failed", cause=str(error.__cause__))
+            raise
+
+    def probe(self) -> None:
+        """Asks for a sign of life, also when the store is known to be gone."""
+        try:
+            self._guarded(lambda client, timeout: client.has_collection(
+                "audiosearch", timeout=timeout), CONNECT_SECONDS)
+        except ServiceError as error:
+            self._gone = error.message.removesuffix("; try again later")
+            raise
+        self._gone = ""
+
+    def close(self) -> None:
+        """Closes the connection."""
+        with self._connecting:
+            if self._client is not None:
+                self._client.close()
+                self._client = None
+
+    def _left(self) -> float:
+        if self._seconds is None:
+            return 600.0
+        left = remaining()
+        left = self._seconds if left is None else min(left, self._seconds)
+        if left <= 0:
+            raise unavailable("the store had no time left to answer")
+        return left
+
+    def _guarded(self, use: Callable[[Any, float], T], timeout: float) -> T:
+        try:
+            return use(self._connected(), timeout)
+        except (MilvusException, grpc.RpcError) as error:
+            raise self._translated(error) from error
+
+    def _connected(self) -> Any:
+        if self._client is None:
+            with self._connecting:
+                if self._client is None:
+                    self._client = MilvusClient(self._uri, token=self._token, dedicated=True,
+                                                timeout=CONNECT_SECONDS)
+        return self._client
+
+    def _translated(self, error: Exception) -> Exception:
+        if isinstance(error, ParamError):
+            mistake: Exception = error  # of this code, not of the store
+            return mistake
+        code = error.code() if isinstance(error, grpc.RpcError) else getattr(error, "code", None)
+        if code == ErrorCode.COLLECTION_NOT_FOUND:
+            return NoCollectionError()
+        if code == _NOT_LOADED:
+            return NotLoadedError()
+        if code in _GONE:
+            self._gone = f"Milvus at {self._uri} does not answer"
+            return unavailable(self._gone)
+        return unavailable(f"Milvus at {self._uri} failed or was too slow")
