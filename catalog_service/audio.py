@@ -1,0 +1,136 @@
+"""Audio of clips: into the store together with the row, and out of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from typing import Any, TypeVar
+
+from sqlalchemy import Row, exc, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from catalog_service import clip_rows
+from catalog_service.audio_store import AudioKey, AudioStore, Upload
+from catalog_service.content_type import judge
+from catalog_service.database import Database
+from catalog_service.fields import invalid
+from catalog_service.names import ClipName
+from catalog_service.schema import clips
+from catalog_service.states import ClipState
+from serving.errors import Reason, ServiceError
+
+T = TypeVar("T")
+CHUNK_BYTES = 256 * 1024
+_ATTEMPTS = 3
+
+
+class Audio:
+    """Puts and gets the audio of clips."""
+
+    def __init__(self, database: Database, store: AudioStore, max_bytes: int) -> None:
+        """Takes where rows and bytes are kept, and the largest recording in bytes."""
+        self._database = database
+        self._store = store
+        self._max_bytes = max_bytes
+
+    async def put(self, name: ClipName, chunks: AsyncIterator[bytes]) -> Row[Any]:
+        """Stores all chunks as the audio of a clip that is CREATING, or nothing.
+
+        Raises:
+            ServiceError: CLIP_NOT_FOUND, STATE_CONFLICT, AUDIO_UNDECODABLE, AUDIO_TOO_LONG,
+                STORAGE_FULL, CLIP_EXISTS.
+        """
+        clip_rows.require_state(await self._database.read(lambda c: clip_rows.get(c, name)),
+                                name, ClipState.CREATING)
+        async with self._store.upload() as upload:
+            async for chunk in chunks:
+                await upload.write(chunk)
+                if upload.size > self._max_bytes:
+                    raise ServiceError(
+                        Reason.AUDIO_TOO_LONG, f"the audio has more than {self._max_bytes} bytes; "
+                        "send a shorter recording", {"limit": str(self._max_bytes)})
+            if not upload.size:
+                raise ServiceError(Reason.AUDIO_UNDECODABLE,
+                                   "the audio has no bytes at all; send a recording")
+            await upload.finish()
+            return await _to_the_end(self._record(name, upload))
+
+    async def _record(self, name: ClipName, upload: Upload) -> Row[Any]:
+        """Row and object change together: the row is locked while the object takes its place."""
+        for _ in range(_ATTEMPTS):
+            try:
+                before, after = await self._database.write(lambda c: self._publish(c, name, upload))
+            except exc.IntegrityError:
+                await self._refuse_duplicate(name, upload.sha256)
+                continue
+            if before.content_sha256 not in {None, after.content_sha256}:
+                await self._store.remove(
+                    AudioKey(before.library_uid, before.id, before.content_sha256))
+            return after
+        raise ServiceError(Reason.CATALOG_UNAVAILABLE,
+                           "another clip with these bytes comes and goes; try again")
+
+    async def _publish(self, connection: AsyncConnection, name: ClipName,
+                       upload: Upload) -> tuple[Row[Any], Row[Any]]:
+        before = await clip_rows.get(connection, name, lock=True)
+        clip_rows.require_state(before, name, ClipState.CREATING)
+        await connection.execute(update(clips).where(clips.c.id == before.id).values(
+            content_sha256=upload.sha256, size_bytes=upload.size, content_type=judge(upload.head),
+            update_time=clip_rows.now()))
+        await upload.publish(AudioKey(before.library_uid, before.id, upload.sha256))
+        return before, await clip_rows.get(connection, name)
+
+    async def _refuse_duplicate(self, name: ClipName, sha256: str) -> None:
+        async def find(connection: AsyncConnection) -> str | None:
+            return await connection.scalar(select(clips.c.id).where(
+                clips.c.library_uid == clip_rows.uid_of(name.library),
+                clips.c.content_sha256 == sha256, clips.c.id != name.clip))
+        other = await self._database.read(find)
+        if other:
+            existing = str(ClipName(name.library, other))
+            raise ServiceError(Reason.CLIP_EXISTS, f"{existing} has the same bytes; use that clip",
+                               {"clip": existing})
+
+    async def get(self, name: ClipName, offset: int,
+                  limit: int) -> tuple[Row[Any], AsyncIterator[bytes]]:
+        """The clip's row and the bytes from `offset` on, at most `limit` of them (0: all).
+
+        Raises:
+            ServiceError: CLIP_NOT_FOUND, AUDIO_NOT_FOUND, FIELD_INVALID.
+        """
+        row = await self._database.read(lambda c: clip_rows.get(c, name))
+        if row.content_sha256 is None:
+            raise _not_there(name)
+        if offset > row.size_bytes:
+            raise invalid("offset", offset, f"must be at most the audio's {row.size_bytes} bytes")
+        key = AudioKey(row.library_uid, row.id, row.content_sha256)
+        if not await self._store.has(key, row.size_bytes):
+            raise _not_there(name)
+        left = row.size_bytes - offset
+        return row, self._read(name, key, offset, min(limit or left, left))
+
+    async def _read(self, name: ClipName, key: AudioKey, offset: int,
+                    limit: int) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in self._store.read(key, offset, limit, CHUNK_BYTES):
+                yield chunk
+        except FileNotFoundError as error:
+            raise _not_there(name) from error
+
+
+def _not_there(name: ClipName) -> ServiceError:
+    return ServiceError(Reason.AUDIO_NOT_FOUND,
+                        f"{name} has no audio, or no longer; PutAudio stores it while the clip is "
+                        "being made", {"clip": str(name)})
+
+
+async def _to_the_end(work: Awaitable[T]) -> T:
+    """Awaits work that must not be cut in two: a cancelled caller waits until it is over."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # looked at, so that nobody warns of it
+        raise

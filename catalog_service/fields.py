@@ -1,0 +1,135 @@
+"""Checks of the fields of requests. Each raises FIELD_INVALID that names the field."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta, timezone
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from serving.errors import Reason, ServiceError
+
+MAX_TEXT = 255
+MAX_PATH = 4096
+MAX_REQUEST_ID = 64
+MAX_PAGE = 1000
+DEFAULT_PAGE = 100
+MAX_LOOKUP = 1000
+MAX_METADATA = 32
+MAX_METADATA_KEY = 63
+MAX_METADATA_VALUE = 1023
+MAX_REASON = 63
+MAX_MESSAGE = 1023
+DEFAULT_LEASE = timedelta(seconds=30)
+MIN_LEASE = timedelta(seconds=1)
+MAX_LEASE = timedelta(minutes=10)
+_SHOWN = 80
+_MAX_COUNT = 2**63 - 1
+
+
+def invalid(field: str, value: object, rule: str) -> ServiceError:
+    """FIELD_INVALID with the field, the value (shortened) and what is allowed."""
+    shown = str(value) if len(str(value)) <= _SHOWN else f"{str(value)[:_SHOWN]}..."
+    return ServiceError(Reason.FIELD_INVALID, f"{field} {rule}, not {shown!r}",
+                        {"field": field, "value": shown, "limit": rule})
+
+
+def text(field: str, value: str, limit: int = MAX_TEXT, *, required: bool = False) -> str:
+    """The text as it came, when it is not too long and has no control characters."""
+    if required and not value:
+        raise invalid(field, value, f"must be 1 to {limit} characters")
+    if len(value) > limit:
+        raise invalid(field, value, f"must be at most {limit} characters, it has {len(value)}")
+    if any(unicodedata.category(character) == "Cc" for character in value):
+        raise invalid(field, repr(value), "must have no control characters")
+    return value
+
+
+def path(field: str, value: str, *, required: bool = False) -> str:
+    """The path as it came: names of files may have any character but the one of code 0."""
+    if required and not value:
+        raise invalid(field, value, f"must be a path of 1 to {MAX_PATH} characters")
+    if len(value) > MAX_PATH or "\0" in value:
+        raise invalid(field, value, f"must be a path of at most {MAX_PATH} characters")
+    return value
+
+
+def shortened(value: str, limit: int) -> str:
+    """The beginning of a text that describes a failure: it must never fail itself."""
+    return "".join(" " if unicodedata.category(c) == "Cc" else c for c in value[:limit])
+
+
+def request_id(value: str) -> str | None:
+    """The request id; None when it is empty."""
+    return text("request_id", value, MAX_REQUEST_ID) or None
+
+
+def metadata(field: str, value: Mapping[str, str]) -> dict[str, str]:
+    """The entries as they came, when there are not too many and none is too long."""
+    if len(value) > MAX_METADATA:
+        raise invalid(field, f"{len(value)} entries", f"must have at most {MAX_METADATA} entries")
+    for key, entry in value.items():
+        text(f"{field}.key", key, MAX_METADATA_KEY, required=True)
+        if len(entry) > MAX_METADATA_VALUE or "\0" in entry:
+            raise invalid(f"{field}[{key}]", entry,
+                          f"must be at most {MAX_METADATA_VALUE} characters, none of code 0")
+    return dict(value)
+
+
+def page_size(value: int) -> int:
+    """Entries of a page: the default for 0, never more than the maximum."""
+    if value < 0:
+        raise invalid("page_size", value, f"must be 0 to {MAX_PAGE}")
+    return min(value or DEFAULT_PAGE, MAX_PAGE)
+
+
+def count(field: str, value: int, largest: int = _MAX_COUNT) -> int:
+    """A number that can't be negative."""
+    if not 0 <= value <= largest:
+        raise invalid(field, value, f"must be from 0 to {largest}")
+    return value
+
+
+def choice(field: str, value: int, allowed: Iterable[int]) -> int:
+    """A number of an enum that is allowed here."""
+    numbers = sorted(int(number) for number in allowed)
+    if value not in numbers:
+        raise invalid(field, value, f"must be one of the states numbered {numbers}")
+    return value
+
+
+def mask(field: str, value: FieldMask, allowed: Sequence[str]) -> frozenset[str]:
+    """The fields to change; all that can be for an empty mask or `*`."""
+    paths = frozenset(value.paths)
+    if not paths or paths == {"*"}:
+        return frozenset(allowed)
+    for unknown in paths.difference(allowed):
+        raise invalid(field, unknown, f"must name only {', '.join(allowed)}")
+    return paths
+
+
+def time(field: str, value: Timestamp) -> datetime:
+    """A point in time, to the microsecond."""
+    try:
+        return value.ToDatetime(tzinfo=timezone.utc)
+    except (ValueError, OverflowError) as error:
+        raise invalid(field, value.seconds, "must be a time in the years 1 to 9999") from error
+
+
+def nanoseconds(field: str, value: Duration) -> int:
+    """A length of time that is not negative, in nanoseconds; at most 100 years."""
+    total = value.seconds * 10**9 + value.nanos
+    return count(field, total, 100 * 366 * 86400 * 10**9)
+
+
+def lease(value: Duration | None) -> timedelta:
+    """For how long a worker has a job; the default for None."""
+    if value is None:
+        return DEFAULT_LEASE
+    length = value.seconds + value.nanos / 1e9
+    if not MIN_LEASE.total_seconds() <= length <= MAX_LEASE.total_seconds():
+        raise invalid("lease", f"{length} s", "must be from 1 s to 600 s")
+    return timedelta(seconds=length)

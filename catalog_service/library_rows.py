@@ -1,0 +1,48 @@
+"""What all that works on rows of libraries shares: finding one, its states, its errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Row, Select, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from catalog_service.names import library_name
+from catalog_service.schema import libraries
+from catalog_service.states import LibraryState
+from serving.errors import Reason, ServiceError
+
+
+async def find(connection: AsyncConnection, library: str, *,
+               share: bool = False) -> Row[Any] | None:
+    """The library's row, None if there is none. `share` keeps others from changing it."""
+    statement: Select[Any] = select(libraries).where(libraries.c.name == library)
+    if share:
+        statement = statement.with_for_update(read=True)
+    row: Row[Any] | None = (await connection.execute(statement)).one_or_none()
+    return row
+
+
+async def get(connection: AsyncConnection, library: str, *, share: bool = False) -> Row[Any]:
+    """The library's row.
+
+    Raises:
+        ServiceError: LIBRARY_NOT_FOUND.
+    """
+    row = await find(connection, library, share=share)
+    if row is None:
+        name = library_name(library)
+        raise ServiceError(Reason.LIBRARY_NOT_FOUND, f"{name} is not there; create it, or list the "
+                                                     "libraries to see those that are",
+                           {"library": name})
+    return row
+
+
+def require_state(row: Row[Any], *allowed: LibraryState) -> None:
+    """Raises STATE_CONFLICT unless the library is in one of these states."""
+    if row.state not in allowed:
+        name, state = library_name(row.name), LibraryState(row.state).name
+        needed = " or ".join(state.name for state in allowed)
+        raise ServiceError(Reason.STATE_CONFLICT,
+                           f"{name} is {state}; this needs it to be {needed}",
+                           {"library": name, "state": state})

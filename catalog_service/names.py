@@ -1,0 +1,109 @@
+"""Names of resources, `libraries/{library}/clips/{clip}` and their kin, and the ids in them."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta, timezone
+from typing import NamedTuple
+
+from ulid import ULID
+
+from catalog_service.fields import invalid
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_ID = r"[A-Za-z0-9_-]{1,63}"
+_LIBRARY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+_LIBRARY = re.compile(rf"libraries/({_LIBRARY_ID.pattern})")
+_CLIP = re.compile(rf"{_LIBRARY.pattern}/clips/({_ID})")
+_IMPORT_JOB = re.compile(rf"importJobs/({_ID})")
+_MODEL = re.compile(r"models/[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+_ULID = re.compile(r"[0-7][0-9a-hjkmnp-tv-z]{25}")
+
+
+class ClipName(NamedTuple):
+    """The two ids in a clip's name."""
+
+    library: str
+    clip: str
+
+    def __str__(self) -> str:
+        """The name itself."""
+        return clip_name(self.library, self.clip)
+
+
+def new_id(now: datetime) -> str:
+    """A ULID of that time in lower case: 26 characters that sort by time of creation."""
+    return str(ULID.from_datetime(now)).lower()
+
+
+def first_id(time: datetime) -> str:
+    """The lowest id of the millisecond that holds this time; times before 1970 count as 1970."""
+    milliseconds = max(0, (time - _EPOCH) // timedelta(milliseconds=1))
+    return str(ULID.from_bytes(milliseconds.to_bytes(6, "big") + bytes(10))).lower()
+
+
+def is_ulid(text: str) -> bool:
+    """Whether the text has the form of an id that the catalog gives."""
+    return bool(_ULID.fullmatch(text))
+
+
+def library_name(library: str) -> str:
+    """The name of a library."""
+    return f"libraries/{library}"
+
+
+def clip_name(library: str, clip: str) -> str:
+    """The name of a clip."""
+    return f"libraries/{library}/clips/{clip}"
+
+
+def import_job_name(job: str) -> str:
+    """The name of an import job."""
+    return f"importJobs/{job}"
+
+
+def check_library_id(field: str, text: str) -> str:
+    """The id as it came; FIELD_INVALID when a library can't have it."""
+    if not _LIBRARY_ID.fullmatch(text):
+        raise invalid(field, text, "must be 1 to 63 of the characters A-Z a-z 0-9 _ - and begin "
+                                   "with a letter or a digit")
+    return text
+
+
+def check_model(field: str, text: str) -> str:
+    """The model's name as it came; FIELD_INVALID when it is none."""
+    if not _MODEL.fullmatch(text):
+        raise invalid(field, text, "must be a model's name, models/{model}")
+    return text
+
+
+def parse_library(field: str, text: str) -> str:
+    """The {library} part of a library's name; FIELD_INVALID when it is none."""
+    found = _LIBRARY.fullmatch(text)
+    if not found:
+        raise invalid(field, text, "must be a library's name, libraries/{library}")
+    return found[1]
+
+
+def parse_clip(field: str, text: str) -> ClipName:
+    """The ids in a clip's name; FIELD_INVALID when it is none."""
+    found = _CLIP.fullmatch(text)
+    if not found:
+        raise invalid(field, text, "must be a clip's name, libraries/{library}/clips/{clip}")
+    return ClipName(found[1], found[2])
+
+
+def parse_import_job(field: str, text: str) -> str:
+    """The {import_job} part of an import job's name; FIELD_INVALID when it is none."""
+    found = _IMPORT_JOB.fullmatch(text)
+    if not found:
+        raise invalid(field, text, "must be an import job's name, importJobs/{import_job}")
+    return found[1]
+
+
+def check_import_job(field: str, text: str) -> str:
+    """The id in the name of a job that a clip may belong to; FIELD_INVALID when it can't be one."""
+    job = parse_import_job(field, text)
+    if not is_ulid(job):
+        raise invalid(field, text, "must be the name of an import job that this catalog made")
+    return job

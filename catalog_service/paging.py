@@ -1,0 +1,68 @@
+"""Page tokens: the last key of a page, bound to what was asked. Opaque to callers."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from google.protobuf.message import Message
+
+from catalog_service.fields import invalid
+
+RowT = TypeVar("RowT")
+_MARK_BYTES = 9
+
+
+class Page(NamedTuple):
+    """What to read: at most `size` entries behind `after` (None: from the start)."""
+
+    size: int
+    after: str | None
+    mark: bytes
+
+    def cut(self, rows: Sequence[RowT], key: Callable[[RowT], str]) -> tuple[Sequence[RowT], str]:
+        """The rows of this page and the next page's token; `rows` may have one more than `size`."""
+        if len(rows) <= self.size:
+            return rows, ""
+        kept = rows[:self.size]
+        token = base64.urlsafe_b64encode(self.mark + key(kept[-1]).encode())
+        return kept, token.decode().rstrip("=")
+
+
+def page(size: int, token: str, *asked: Message | str | int) -> Page:
+    """Reads a token back.
+
+    Args:
+        size: entries of the page.
+        token: as `Page.cut` made it, or empty.
+        asked: parent and filter; a token made for others is refused.
+
+    Raises:
+        ServiceError: FIELD_INVALID when the token is not one made for this question.
+    """
+    mark = _mark(asked)
+    if not token:
+        return Page(size, None, mark)
+    try:
+        raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+        after = raw[_MARK_BYTES:].decode("ascii")
+    except (binascii.Error, ValueError) as error:
+        raise _bad(token) from error
+    if raw[:_MARK_BYTES] != mark or not after:
+        raise _bad(token)
+    return Page(size, after, mark)
+
+
+def _mark(asked: tuple[Any, ...]) -> bytes:
+    parts = [part.SerializeToString(deterministic=True) if isinstance(part, Message)
+             else str(part).encode() for part in asked]
+    whole = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+    return hashlib.sha256(whole).digest()[:_MARK_BYTES]
+
+
+def _bad(token: str) -> Exception:
+    return invalid("page_token", token, "must be the next_page_token of the page before, "
+                                        "with the same parent and filter")

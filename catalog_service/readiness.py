@@ -1,0 +1,25 @@
+"""Opens and closes what the service stands on, and tells whether it is there."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from catalog_service.audio_store import AudioStore
+from catalog_service.database import Database
+
+
+@contextlib.asynccontextmanager
+async def opened(database: Database,
+                 store: AudioStore) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """Opens both for the block, which gets the health check: it raises while one is gone."""
+    async def check() -> None:
+        await database.check()
+        await store.check()
+    await store.open()
+    await database.open()
+    try:
+        yield check
+    finally:
+        await database.close()
+        await store.close()

@@ -1,0 +1,140 @@
+"""Messages of the contract as what the domain takes, every field checked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+from audiosearch.catalog.v1.catalog_service_pb2 import (
+    FinishImportJobRequest,
+    PutAudioRequest,
+    ReportImportProgressRequest,
+)
+from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter, Failure
+from audiosearch.catalog.v1.import_job_pb2 import FileFailure
+from audiosearch.embedding.v1.embedding_pb2 import AudioProperties
+
+from catalog_service import fields, names
+from catalog_service.clip_filter import ClipQuery
+from catalog_service.clips import CHANGEABLE, Heard, NewClip
+from catalog_service.import_jobs import MAX_FAILURES, Progress
+from catalog_service.names import ClipName
+from catalog_service.states import ClipState, JobState, LibraryState
+
+_MAX_SAMPLE_RATE = 10_000_000
+_MAX_CHANNELS = 65_535
+_MAX_LEVEL = 1_000
+
+
+def new_clip(clip: Clip) -> NewClip:
+    """The fields of a clip that CreateClip reads."""
+    return NewClip(
+        display_name=fields.text("clip.display_name", clip.display_name),
+        label=fields.text("clip.label", clip.label),
+        speaker=fields.text("clip.speaker", clip.speaker),
+        metadata=fields.metadata("clip.metadata", clip.metadata),
+        source=fields.path("clip.source", clip.source),
+        import_job=names.check_import_job("clip.import_job", clip.import_job)
+        if clip.import_job else "")
+
+
+def clip_changes(clip: Clip, changed: Iterable[str]) -> dict[str, Any]:
+    """The new values of the fields that a mask names."""
+    values: dict[str, Any] = {}
+    for name in CHANGEABLE:
+        if name in changed:
+            check = fields.metadata if name == "metadata" else fields.text
+            values[name] = check(f"clip.{name}", getattr(clip, name))
+    return values
+
+
+def heard(audio: AudioProperties) -> Heard:
+    """What the embedding service heard."""
+    if not math.isfinite(audio.level_dbfs) or abs(audio.level_dbfs) > _MAX_LEVEL:
+        raise fields.invalid("audio.level_dbfs", audio.level_dbfs, "must be a level in dB")
+    return Heard(
+        duration_ns=fields.nanoseconds("audio.duration", audio.duration),
+        active_duration_ns=fields.nanoseconds("audio.active_duration", audio.active_duration),
+        sample_rate=fields.count("audio.sample_rate", audio.sample_rate, _MAX_SAMPLE_RATE),
+        channels=fields.count("audio.channels", audio.channels, _MAX_CHANNELS),
+        format=fields.text("audio.format", audio.format, 64), level_dbfs=audio.level_dbfs)
+
+
+def failure(field: str, value: Failure) -> tuple[str, str]:
+    """Reason and message. The message is shortened: telling of a failure must not fail."""
+    return (fields.text(f"{field}.reason", value.reason, fields.MAX_REASON, required=True),
+            fields.shortened(value.message, fields.MAX_MESSAGE))
+
+
+def clip_query(value: ClipFilter) -> ClipQuery:
+    """Which clips to list."""
+    times = {name: fields.time(f"filter.{name}", getattr(value, name))
+             if value.HasField(name) else None
+             for name in ("create_time_from", "create_time_before", "update_time_before")}
+    return ClipQuery(
+        state=ClipState(fields.choice("filter.state", value.state or ClipState.ACTIVE, ClipState)),
+        label=fields.text("filter.label", value.label) if value.HasField("label") else None,
+        speaker=fields.text("filter.speaker", value.speaker) if value.HasField("speaker") else None,
+        display_name_prefix=fields.text("filter.display_name_prefix", value.display_name_prefix),
+        import_job=names.parse_import_job("filter.import_job", value.import_job)
+        if value.import_job else None, **times)
+
+
+def library_state(value: int) -> LibraryState:
+    """Which libraries to list."""
+    return LibraryState(fields.choice("state", value or LibraryState.ACTIVE, LibraryState))
+
+
+def job_state(value: int) -> JobState | None:
+    """Which import jobs to list; None means any."""
+    return JobState(fields.choice("state", value, JobState)) if value else None
+
+
+def progress(request: ReportImportProgressRequest) -> Progress:
+    """A worker's progress with its first failures."""
+    value = request.progress
+    counts = {name: fields.count(f"progress.{name}", getattr(value, name))
+              for name in ("total", "imported", "existing", "failed")}
+    return Progress(**counts, cursor=fields.path("progress.cursor", value.cursor),
+                    failures=[_file_failure(entry) for entry in request.failures[:MAX_FAILURES]])
+
+
+def _file_failure(value: FileFailure) -> dict[str, str]:
+    return {"path": value.path[:fields.MAX_PATH],
+            "reason": fields.shortened(value.failure.reason, fields.MAX_REASON),
+            "message": fields.shortened(value.failure.message, fields.MAX_MESSAGE)}
+
+
+def end(request: FinishImportJobRequest) -> tuple[JobState, str | None, str | None]:
+    """How a job ended: its state, and reason and message if it FAILED."""
+    state = JobState(fields.choice("state", request.state, set(JobState) - {JobState.RUNNING}))
+    if state is not JobState.FAILED:
+        return state, None, None
+    return (state, *failure("failure", request.failure))
+
+
+def clip_ids(ids: Iterable[str]) -> list[str]:
+    """The ids to look up: 1 to 1,000."""
+    wanted = list(ids)
+    if not 1 <= len(wanted) <= fields.MAX_LOOKUP:
+        raise fields.invalid("clip_ids", f"{len(wanted)} ids",
+                             f"must be 1 to {fields.MAX_LOOKUP} ids")
+    return wanted
+
+
+async def audio_name(stream: AsyncIterator[PutAudioRequest]) -> ClipName:
+    """The clip that the first message of a PutAudio stream names."""
+    async for message in stream:
+        if message.WhichOneof("request") != "name":
+            break
+        return names.parse_clip("name", message.name)
+    raise fields.invalid("name", "", "must come first, alone in the first message of the stream")
+
+
+async def audio_chunks(stream: AsyncIterator[PutAudioRequest]) -> AsyncIterator[bytes]:
+    """The bytes in all later messages."""
+    async for message in stream:
+        if message.WhichOneof("request") != "chunk":
+            raise fields.invalid("chunk", "no bytes", "must be set in every message but the first")
+        yield message.chunk

@@ -1,0 +1,136 @@
+"""The tables. Migrations build them; `migrations/versions` holds their history.
+
+Texts are utf8mb4 and compared by code point. Times are UTC with microseconds.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects import mysql
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """A time: aware and UTC in Python, without zone and to the microsecond in the database."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """MySQL keeps whole seconds unless asked."""
+        kind = mysql.DATETIME(fsp=6) if dialect.name == "mysql" else DateTime()
+        return dialect.type_descriptor(kind)
+
+    def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        """Takes the zone off."""
+        return value and value.astimezone(timezone.utc).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        """Puts the zone on."""
+        return value and value.replace(tzinfo=timezone.utc)
+
+
+metadata = MetaData()
+_OPTIONS: dict[str, Any] = {
+    "mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
+_ID = String(26)
+_NAME = String(255)
+
+libraries = Table(
+    "libraries", metadata,
+    Column("uid", _ID, primary_key=True),
+    Column("name", String(63), nullable=False),
+    Column("display_name", _NAME, nullable=False),
+    Column("model", _NAME, nullable=False),
+    Column("state", SmallInteger, nullable=False),
+    Column("request_id", String(64)),
+    Column("create_time", UtcTime, nullable=False),
+    Column("update_time", UtcTime, nullable=False),
+    UniqueConstraint("name", name="uq_libraries_name"),
+    Index("ix_libraries_state", "state", "name"),
+    **_OPTIONS)
+
+clips = Table(
+    "clips", metadata,
+    Column("id", _ID, primary_key=True),
+    Column("library_uid", _ID, ForeignKey("libraries.uid", name="fk_clips_library"),
+           nullable=False),
+    Column("state", SmallInteger, nullable=False),
+    Column("request_id", String(64)),
+    Column("display_name", _NAME, nullable=False),
+    Column("label", _NAME, nullable=False),
+    Column("speaker", _NAME, nullable=False),
+    Column("metadata", JSON, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("import_job", _ID, nullable=False),
+    Column("content_sha256", String(64)),
+    Column("size_bytes", BigInteger),
+    Column("content_type", String(64)),
+    Column("duration_ns", BigInteger),
+    Column("active_duration_ns", BigInteger),
+    Column("sample_rate", Integer),
+    Column("channels", Integer),
+    Column("format", String(64)),
+    Column("level_dbfs", Double),
+    Column("failure_reason", String(63)),
+    Column("failure_message", String(1023)),
+    Column("create_time", UtcTime, nullable=False),
+    Column("update_time", UtcTime, nullable=False),
+    # A clip that has no audio, or had to give it up, has no hash: NULL is never a duplicate.
+    UniqueConstraint("library_uid", "content_sha256", name="uq_clips_content"),
+    UniqueConstraint("library_uid", "request_id", name="uq_clips_request"),
+    # size_bytes is in it so that counting a library reads the index alone.
+    Index("ix_clips_state", "library_uid", "state", "id", "size_bytes"),
+    Index("ix_clips_label", "library_uid", "state", "label", "id"),
+    Index("ix_clips_speaker", "library_uid", "state", "speaker", "id"),
+    Index("ix_clips_display_name", "library_uid", "state", "display_name", "id"),
+    Index("ix_clips_import_job", "library_uid", "state", "import_job", "id"),
+    Index("ix_clips_update_time", "library_uid", "state", "update_time", "id"),
+    **_OPTIONS)
+
+import_jobs = Table(
+    "import_jobs", metadata,
+    Column("id", _ID, primary_key=True),
+    Column("library_uid", _ID, ForeignKey("libraries.uid", name="fk_import_jobs_library"),
+           nullable=False),
+    Column("state", SmallInteger, nullable=False),
+    Column("request_id", String(64)),
+    Column("folder", Text, nullable=False),
+    Column("label", _NAME, nullable=False),
+    Column("total", BigInteger, nullable=False),
+    Column("imported", BigInteger, nullable=False),
+    Column("existing", BigInteger, nullable=False),
+    Column("failed", BigInteger, nullable=False),
+    Column("cursor", Text, nullable=False),
+    Column("failures", JSON, nullable=False),
+    Column("failure_reason", String(63)),
+    Column("failure_message", String(1023)),
+    Column("cancel_requested", Boolean, nullable=False),
+    Column("worker", String(64), nullable=False),
+    Column("lease_until", UtcTime, nullable=False),
+    Column("create_time", UtcTime, nullable=False),
+    Column("update_time", UtcTime, nullable=False),
+    UniqueConstraint("request_id", name="uq_import_jobs_request"),
+    Index("ix_import_jobs_library", "library_uid", "id"),
+    Index("ix_import_jobs_state", "state", "id"),
+    **_OPTIONS)

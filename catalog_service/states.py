@@ -1,0 +1,34 @@
+"""The states of the catalog's resources, as numbers in the database.
+
+The numbers are those of the enums in the contract, which never change.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class LibraryState(IntEnum):
+    """A library's life."""
+
+    CREATING = 1
+    ACTIVE = 2
+    DELETING = 3
+
+
+class ClipState(IntEnum):
+    """A clip's life."""
+
+    CREATING = 1
+    ACTIVE = 2
+    FAILED = 3
+    DELETING = 4
+
+
+class JobState(IntEnum):
+    """An import job's life."""
+
+    RUNNING = 1
+    SUCCEEDED = 2
+    FAILED = 3
+    CANCELLED = 4
