@@ -3,31 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import operator
 import os
 import stat
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum
+from io import BufferedReader
 from pathlib import Path, PurePosixPath
 
 from serving.errors import Reason, ServiceError
 
-SUFFIXES = frozenset(
-    {
-        ".wav",
-        ".wave",
-        ".flac",
-        ".mp3",
-        ".ogg",
-        ".oga",
-        ".opus",
-        ".m4a",
-        ".mp4",
-        ".aac",
-        ".aif",
-        ".aiff",
-        ".aifc",
-        ".webm",
-    }
+SUFFIXES = (
+    *(".wav", ".wave", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".m4a", ".mp4", ".aac"),
+    *(".aif", ".aiff", ".aifc", ".webm"),
 )
 """Endings of audio files, in lower case; files are known by them whatever their case."""
 
@@ -82,30 +71,44 @@ def walk(root: Path, after: str = "") -> Iterator[Found]:
 
 def _walk(root: Path, parts: tuple[str, ...], after: tuple[str, ...]) -> Iterator[Found]:
     try:
-        names = sorted(os.listdir(root.joinpath(*parts)))  # noqa: PTH208  names are all it takes
+        entries = _entries(root.joinpath(*parts))
     except OSError as error:
-        yield Found(
-            "/".join(parts),
-            ServiceError(Reason.PATH_NOT_FOUND, f"the folder can't be read: {error.strerror}"),
-        )
+        yield Found("/".join(parts), _unreadable("folder", error))
         return
-    for name in names:
+    for name, kind in entries:
         here = (*parts, name)
         if here < after[: len(here)] or here == after:
             continue
-        path = root.joinpath(*here)
-        if path.is_dir() and not path.is_symlink():
+        if kind is _Kind.FOLDER:
             yield from _walk(root, here, after)
-        elif path.is_dir():
-            yield Found(
-                _printable("/".join(here)),
-                ServiceError(
-                    Reason.PATH_NOT_ALLOWED,
-                    "a link to a folder is not followed; import the folder itself",
-                ),
-            )
-        elif path.suffix.lower() in SUFFIXES:
+        elif kind is _Kind.LINKED_FOLDER:
+            message = "a link to a folder is not followed; import the folder itself"
+            yield Found(_printable("/".join(here)), ServiceError(Reason.PATH_NOT_ALLOWED, message))
+        else:
             yield _file("/".join(here))
+
+
+class _Kind(Enum):
+    FOLDER = 1
+    LINKED_FOLDER = 2
+    AUDIO = 3
+
+
+def _entries(folder: Path) -> list[tuple[str, _Kind]]:
+    """What matters in a folder, by name."""
+    with os.scandir(folder) as entries:
+        kinds = ((entry.name, _kind(entry)) for entry in entries)
+        return sorted(((name, kind) for name, kind in kinds if kind), key=operator.itemgetter(0))
+
+
+def _kind(entry: os.DirEntry[str]) -> _Kind | None:
+    if entry.is_dir():
+        return _Kind.LINKED_FOLDER if entry.is_symlink() else _Kind.FOLDER
+    return _Kind.AUDIO if entry.name.lower().endswith(SUFFIXES) else None
+
+
+def _unreadable(what: str, error: OSError) -> ServiceError:
+    return ServiceError(Reason.PATH_NOT_FOUND, f"the {what} can't be read: {error.strerror}")
 
 
 def _file(path: str) -> Found:
@@ -128,7 +131,7 @@ def count(root: Path) -> int:
     return sum(1 for _ in walk(root))
 
 
-def _open(path: Path, roots: Sequence[Path]) -> int:
+def _open(path: Path, roots: Sequence[Path]) -> BufferedReader:
     """Opens a regular file below `roots` and nothing else; links are resolved beforehand."""
     try:
         real = Path(os.path.realpath(path, strict=True))
@@ -146,23 +149,22 @@ def _open(path: Path, roots: Sequence[Path]) -> int:
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise ServiceError(Reason.AUDIO_UNDECODABLE, "not a regular file")
-    return descriptor
+    return os.fdopen(descriptor, "rb")
 
 
 async def read_file(path: Path, roots: Sequence[Path]) -> AsyncIterator[bytes]:
     """The bytes of a file below `roots` in chunks; ServiceError if it can't be read."""
-    descriptor = await asyncio.to_thread(_open, path, roots)
+    # A buffered reader, because its lock keeps a cancelled read apart from the closing.
+    file = await asyncio.to_thread(_open, path, roots)
     try:
-        while chunk := await asyncio.to_thread(_read, descriptor):
+        while chunk := await asyncio.to_thread(_read, file):
             yield chunk
     finally:
-        os.close(descriptor)
+        file.close()
 
 
-def _read(descriptor: int) -> bytes:
+def _read(file: BufferedReader) -> bytes:
     try:
-        return os.read(descriptor, CHUNK_BYTES)
+        return file.read(CHUNK_BYTES)
     except OSError as error:
-        raise ServiceError(
-            Reason.PATH_NOT_FOUND, f"the file can't be read: {error.strerror}"
-        ) from error
+        raise _unreadable("file", error) from error

@@ -43,7 +43,7 @@ class Reconciler:
             try:
                 await self.reconcile()
             except (ServiceError, grpc.aio.AioRpcError) as error:
-                log.warning("reconcile.postponed", why=str(error))
+                log.info("reconcile.postponed", why=str(error))
             await asyncio.sleep(self._interval)
 
     async def reconcile(self) -> None:

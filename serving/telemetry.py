@@ -53,7 +53,11 @@ def configure(service: str, level: str = "info", style: str = "json") -> None:
         structlog.processors.JSONRenderer(),
     ]
     if style == "console":
-        last = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        last = [
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

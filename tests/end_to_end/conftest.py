@@ -1,0 +1,89 @@
+"""A running stack: four services as processes of their own, on embedded stores."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1.library_pb2 import Library
+
+from deploy import example_sounds
+from deploy.local_stack import LocalStack, running
+from gateway.client import AudiosearchClient
+
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Running:
+    """A stack, a client of it, and the folder that it may import from."""
+
+    stack: LocalStack
+    client: AudiosearchClient
+    imports: Path
+
+    def library(self) -> str:
+        """Makes a library nobody else uses and gives its short name."""
+        name = f"test-{next(_numbers)}"
+        self.client.call(
+            self.client.stub.CreateLibrary, catalog_pb2.CreateLibraryRequest(library_id=name)
+        )
+        return name
+
+    def folder(self) -> Path:
+        """Makes an empty folder that may be imported."""
+        path = self.imports / f"folder-{next(_numbers)}"
+        path.mkdir()
+        return path
+
+
+@contextmanager
+def start(base: Path, **settings: str) -> Iterator[Running]:
+    """Runs a stack that never tries the network."""
+    imports = base / "imports"
+    imports.mkdir(exist_ok=True)
+    settings = {
+        "AUDIOSEARCH_IMPORT_ROOTS": str(imports),
+        "AUDIOSEARCH_OFFLINE": "1",
+        "PPSPEECH_HOME": str(base / "no-cache"),
+        **settings,
+    }
+    with running(base / "data", settings) as stack, AudiosearchClient(stack.target) as client:
+        yield Running(stack, client, imports)
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The stack that most tests share; each works in a library of its own."""
+    with start(tmp_path_factory.mktemp("stack")) as started:
+        yield started
+
+
+@pytest.fixture
+def library(shared: Running) -> str:
+    """An empty library of the shared stack."""
+    return shared.library()
+
+
+@pytest.fixture(scope="session")
+def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the 20 example clips."""
+    folder = tmp_path_factory.mktemp("sounds")
+    example_sounds.write_all(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def filled(shared: Running, sounds: Path) -> Library:
+    """A library of the shared stack that holds the 20 example clips and is not changed."""
+    name = shared.library()
+    for path in sorted(sounds.iterdir()):
+        shared.client.upload(name, path)
+    return shared.client.call(
+        shared.client.stub.GetLibrary, catalog_pb2.GetLibraryRequest(name=f"libraries/{name}")
+    )

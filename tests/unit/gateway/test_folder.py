@@ -1,0 +1,147 @@
+"""Folders to import: what may be read, and in which order."""
+
+from __future__ import annotations
+
+import os
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from gateway.folder import count, read_file, resolve_folder, walk
+from serving.errors import Reason, ServiceError
+
+
+def touch(root: Path, *names: str) -> None:
+    """Makes empty files, with the folders on the way."""
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+
+
+async def read(path: Path, *roots: Path) -> bytes:
+    """A whole file, as an import reads it."""
+    return b"".join([chunk async for chunk in read_file(path, roots)])
+
+
+def test_only_audio_files_are_found_whatever_the_case_of_their_ending(tmp_path: Path) -> None:
+    """Upper-case endings count; text files, pictures and hidden system files do not."""
+    touch(tmp_path, "a.WAV", "b.Mp3", "sub/c.flac", "notes.txt", "cover.jpg", ".DS_Store", "d.webm")
+    assert [found.path for found in walk(tmp_path)] == ["a.WAV", "b.Mp3", "d.webm", "sub/c.flac"]
+    assert count(tmp_path) == 4
+
+
+def test_a_walk_goes_on_behind_any_of_its_entries(tmp_path: Path) -> None:
+    """For each entry, the walk after it is the rest of the whole walk."""
+    touch(
+        tmp_path, "a.wav", "a/b.wav", "a/c/d.wav", "a/c.wav", "a b.wav", "b.wav", "b/a.wav", "z.wav"
+    )
+    whole = [found.path for found in walk(tmp_path)]
+    assert len(whole) == 8
+    for number, path in enumerate(whole):
+        assert [found.path for found in walk(tmp_path, path)] == whole[number + 1 :]
+
+
+def test_a_hundred_thousand_files_are_walked_in_bounded_memory(tmp_path: Path) -> None:
+    """Memory grows with the names of one folder, not with the whole tree."""
+    for folder in range(100):
+        path = tmp_path / f"{folder:03}"
+        path.mkdir()
+        for number in range(1000):
+            os.close(os.open(path / f"{number:04}.wav", os.O_CREAT | os.O_WRONLY))
+    tracemalloc.start()
+    try:
+        assert count(tmp_path) == 100_000
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2_000_000
+
+
+def test_a_link_to_a_folder_is_a_failure_and_not_followed(tmp_path: Path) -> None:
+    """Even a loop ends."""
+    touch(tmp_path, "sub/a.wav")
+    (tmp_path / "sub" / "loop").symlink_to(tmp_path)
+    found = list(walk(tmp_path))
+    assert [entry.path for entry in found] == ["sub/a.wav", "sub/loop"]
+    assert found[1].failure
+    assert found[1].failure.reason is Reason.PATH_NOT_ALLOWED
+
+
+def test_a_name_that_is_not_utf8_is_a_failure(tmp_path: Path) -> None:
+    """It can't be told to anybody as it is, so it is told how it reads."""
+    os.close(os.open(os.fsencode(tmp_path) + b"/bad\xff.wav", os.O_CREAT | os.O_WRONLY))
+    (found,) = walk(tmp_path)
+    assert found.path == "bad\\xff.wav"
+    assert found.failure
+
+
+def test_a_folder_that_is_gone_is_a_failure(tmp_path: Path) -> None:
+    """The walk does not raise."""
+    (found,) = walk(tmp_path / "gone")
+    assert found.failure
+    assert found.failure.reason is Reason.PATH_NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    ("folder", "reason"),
+    [
+        ("relative/path", Reason.FIELD_INVALID),
+        ("", Reason.FIELD_INVALID),
+        ("/with\0zero", Reason.FIELD_INVALID),
+        ("/", Reason.PATH_NOT_ALLOWED),
+        ("/etc", Reason.PATH_NOT_ALLOWED),
+        ("{root}/../elsewhere", Reason.PATH_NOT_ALLOWED),
+        ("{root}/link-out", Reason.PATH_NOT_ALLOWED),
+        ("{root}-sibling", Reason.PATH_NOT_ALLOWED),
+        ("{root}/missing", Reason.PATH_NOT_FOUND),
+        ("{root}/file.wav", Reason.PATH_NOT_FOUND),
+    ],
+)
+def test_only_folders_below_a_root_may_be_imported(
+    tmp_path: Path, folder: str, reason: Reason
+) -> None:
+    """Neither dots nor links nor a shared beginning lead out of it."""
+    root = tmp_path / "root"
+    touch(root, "file.wav")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "root-sibling").mkdir()
+    (root / "link-out").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ServiceError) as raised:
+        resolve_folder(folder.format(root=root), [root])
+    assert raised.value.reason is reason
+
+
+def test_no_root_allows_nothing(tmp_path: Path) -> None:
+    """The message names the setting."""
+    with pytest.raises(ServiceError, match="AUDIOSEARCH_IMPORT_ROOTS"):
+        resolve_folder(str(tmp_path), [])
+
+
+async def test_a_link_within_the_root_is_read_and_one_that_leads_out_is_not(tmp_path: Path) -> None:
+    """The link's target decides."""
+    root = tmp_path / "root"
+    touch(root, "a.wav")
+    (root / "a.wav").write_bytes(b"inside")
+    (tmp_path / "secret.wav").write_bytes(b"outside")
+    (root / "in.wav").symlink_to(root / "a.wav")
+    (root / "out.wav").symlink_to(tmp_path / "secret.wav")
+    assert await read(root / "in.wav", root) == b"inside"
+    with pytest.raises(ServiceError) as raised:
+        await read(root / "out.wav", root)
+    assert raised.value.reason is Reason.PATH_NOT_ALLOWED
+
+
+async def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path: Path) -> None:
+    """A pipe nobody writes to does not hang the import."""
+    os.mkfifo(tmp_path / "pipe.wav")
+    with pytest.raises(ServiceError) as raised:
+        await read(tmp_path / "pipe.wav", tmp_path)
+    assert raised.value.reason is Reason.AUDIO_UNDECODABLE
+
+
+async def test_a_file_that_is_gone_is_told(tmp_path: Path) -> None:
+    """It vanished between the walk and the reading."""
+    with pytest.raises(ServiceError) as raised:
+        await read(tmp_path / "gone.wav", tmp_path)
+    assert raised.value.reason is Reason.PATH_NOT_FOUND
