@@ -15,4 +15,5 @@ def rank(found: Found, k: int, min_score: float) -> Found:
     scored = [(max(-1.0, min(1.0, round(score, _DECIMALS))), vector_id)
               for vector_id, score in found]
     scored.sort(key=lambda neighbor: (-neighbor[0], neighbor[1]))
-    return [(vector_id, score) for score, vector_id in scored[:k] if score >= min_score]
+    least = round(min_score, _DECIMALS)  # so that a score, as 32 bits carry it, reaches itself
+    return [(vector_id, score) for score, vector_id in scored[:k] if score >= least]

@@ -1,0 +1,92 @@
+"""The index service under test, over each store."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from audiosearch.index.v1.index_service_pb2_grpc import IndexServiceStub
+
+from index_service.milvus import MilvusStore
+
+sys.path.extend([str(Path(__file__).parent), str(Path(__file__).parents[2])])
+
+from index_harness import Client, serving_store, settings_for, unit
+from index_memory import MemoryStore
+from milvus_server import MilvusMissingError, MilvusServer
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Tells pytest the markers used here."""
+    config.addinivalue_line("markers", "server: needs a real Milvus server (2.3.5 from PyPI)")
+
+
+@pytest.fixture(scope="session")
+def start_milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], MilvusServer]]:
+    """Starts Milvus servers that end with the session; skips where there can be none."""
+    started: list[MilvusServer] = []
+
+    def start() -> MilvusServer:
+        server = MilvusServer(tmp_path_factory.mktemp("milvus"))
+        started.append(server)
+        try:
+            server.start()
+        except MilvusMissingError as error:
+            if os.environ.get("CI") == "true":
+                raise
+            pytest.skip(f"no Milvus server: {error}")
+        return server
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def milvus(start_milvus: Callable[[], MilvusServer]) -> MilvusServer:
+    """One Milvus server for all tests that leave it as it is."""
+    return start_milvus()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session", params=[
+    "memory", "lite", pytest.param("server", marks=pytest.mark.server)])
+async def stub(request: pytest.FixtureRequest,
+               tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[IndexServiceStub]:
+    """The service over each of the stores."""
+    folder = tmp_path_factory.mktemp("data")
+    port = request.getfixturevalue("milvus").port if request.param == "server" else None
+    settings = settings_for(folder, port)
+    store = MemoryStore() if request.param == "memory" else MilvusStore(settings)
+    async with serving_store(store, settings) as channel:
+        yield IndexServiceStub(channel)
+
+
+_numbers = itertools.count()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def missing(stub: IndexServiceStub) -> Client:
+    """A client with the name of an index that is not there."""
+    return Client(stub, f"test_{next(_numbers)}")
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def client(missing: Client) -> AsyncIterator[Client]:
+    """A client with an empty index."""
+    await missing.create()
+    yield missing
+    await missing.drop()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def filled(stub: IndexServiceStub) -> Client:
+    """An index of 200 vectors, `v000` to `v199`, the rows of `unit(200)`; only for reading."""
+    filled = Client(stub, "filled")
+    await filled.create()
+    await filled.upsert({f"v{row:03d}": vector for row, vector in enumerate(unit(200))})
+    return filled

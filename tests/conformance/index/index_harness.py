@@ -1,0 +1,131 @@
+"""What the tests of the index service share: its server, a short client, example vectors."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+from audiosearch.index.v1 import index_pb2, index_service_pb2
+from audiosearch.index.v1.index_service_pb2_grpc import (
+    IndexServiceStub,
+    add_IndexServiceServicer_to_server,
+)
+
+from index_service.servicer import NAME, IndexServicer
+from index_service.settings import IndexSettings
+from index_service.store import VectorStore
+from index_service.workers import Workers
+from serving.errors import Reason, from_rpc_error
+from serving.server import serve
+
+DIMENSION = 16
+MODEL = "models/tiny-0123456789ab"
+LARGE = [("grpc.max_receive_message_length", 64 * 2**20)]
+
+
+def unit(rows: int, seed: int = 0) -> np.ndarray:
+    """Random unit vectors, shape (rows, DIMENSION)."""
+    values = np.random.default_rng(seed).normal(size=(rows, DIMENSION))
+    return (values / np.linalg.norm(values, axis=1, keepdims=True)).astype(np.float32)
+
+
+class Client:
+    """Calls the service with short requests; `index` names the one they are about."""
+
+    def __init__(self, stub: IndexServiceStub, index: str = "unset") -> None:
+        """Takes the stub to call through."""
+        self.stub = stub
+        self.index = index
+
+    async def create(self, model: str = MODEL, dimension: int = DIMENSION) -> index_pb2.IndexStats:
+        """CreateIndex."""
+        return await self.stub.CreateIndex(index_service_pb2.CreateIndexRequest(
+            index_id=self.index, model=model, dimension=dimension))
+
+    async def drop(self) -> None:
+        """DropIndex."""
+        await self.stub.DropIndex(index_service_pb2.DropIndexRequest(index_id=self.index))
+
+    async def upsert(self, vectors: dict[str, np.ndarray] | list[tuple[str, np.ndarray]],
+                     model: str = MODEL) -> int:
+        """UpsertVectors; returns how many were written."""
+        pairs = vectors.items() if isinstance(vectors, dict) else vectors
+        answer = await self.stub.UpsertVectors(index_service_pb2.UpsertVectorsRequest(
+            index_id=self.index, model=model,
+            vectors=[index_pb2.Vector(id=name, values=np.asarray(values).tolist())
+                     for name, values in pairs]))
+        return answer.upserted_count
+
+    async def delete(self, *ids: str) -> None:
+        """DeleteVectors."""
+        await self.stub.DeleteVectors(index_service_pb2.DeleteVectorsRequest(
+            index_id=self.index, ids=ids))
+
+    async def get(self, *ids: str) -> dict[str, np.ndarray]:
+        """GetVectors, by id."""
+        answer = await self.stub.GetVectors(index_service_pb2.GetVectorsRequest(
+            index_id=self.index, ids=ids))
+        return {vector.id: np.array(vector.values, np.float32) for vector in answer.vectors}
+
+    async def search_all(self, queries: np.ndarray, model: str = MODEL, **options: object
+                         ) -> list[list[tuple[str, float]]]:
+        """SearchVectors: for each query, ids with scores."""
+        answer = await self.stub.SearchVectors(index_service_pb2.SearchVectorsRequest(
+            index_id=self.index, model=model, **options,
+            queries=[index_service_pb2.SearchVectorsRequest.Query(values=np.asarray(row).tolist())
+                     for row in queries]))
+        return [[(one.id, one.score) for one in result.neighbors] for result in answer.results]
+
+    async def search(self, query: np.ndarray, **options: object) -> list[tuple[str, float]]:
+        """SearchVectors with one query."""
+        return (await self.search_all(np.asarray(query)[None], **options))[0]
+
+    async def stats(self) -> index_pb2.IndexStats:
+        """GetIndexStats."""
+        return await self.stub.GetIndexStats(index_service_pb2.GetIndexStatsRequest(
+            index_id=self.index))
+
+
+async def refused(call: Awaitable[object], reason: Reason) -> str:
+    """Awaits a call that has to fail with a reason; returns the message."""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    error = from_rpc_error(caught.value)
+    assert error is not None, caught.value
+    assert error.reason == reason, error.message
+    assert caught.value.code() == error.code
+    return error.message
+
+
+@asynccontextmanager
+async def serving_store(store: VectorStore, settings: IndexSettings
+                        ) -> AsyncIterator[grpc.aio.Channel]:
+    """Serves a store the way the service's own main does; gives a channel to it."""
+    workers, watcher = Workers(4, settings.store_seconds), Workers(1, 2.5)
+    servicer = IndexServicer(store, workers, settings.vector_dimension)
+    stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(serve(
+        settings, [NAME], partial(add_IndexServiceServicer_to_server, servicer),
+        partial(watcher.run, store.check), stop, port.set_result))
+    try:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{await port}", LARGE) as channel:
+            yield channel
+    finally:
+        stop.set()
+        await task
+        await watcher.close()
+        await workers.close()
+        store.close()
+
+
+def settings_for(folder: Path, port: int | None = None, **more: object) -> IndexSettings:
+    """Settings for tests: a free port, no drain; a server's port, or None for Milvus Lite."""
+    host = None if port is None else "127.0.0.1"
+    return IndexSettings(port=0, drain_seconds=0, data_dir=folder, vector_dimension=DIMENSION,
+                         milvus_host=host, milvus_port=port or 19530, **more)
