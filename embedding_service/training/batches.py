@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -52,10 +54,10 @@ class BatchPlan:
     work: Path
     speakers: tuple[str, ...]
     sounds_per_family: int = 6
-    frames: int = 6400
+    frames: int = 4800
     shortest: int = 40
     longest: int = 300
-    sound_share: float = 0.25
+    sound_share: float = 0.15
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,16 @@ class _Process:
 
 
 def _start_process(plan: BatchPlan) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _Process.maker = BatchMaker(plan)
+
+
+def _end_with_parent() -> None:
+    """End this process when the training was killed: the pool's queue would wait for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _make_in_process(number: int) -> Batch:

@@ -25,6 +25,7 @@ SPEEDS = (1.0, 0.9, 1.1)
 
 _SAMPLES_FILE = "speech.i16"
 _TABLE_FILE = "speech.json"
+_SHORTEST_SECONDS = 1.0
 _SUFFIXES = {".flac", ".wav"}
 
 
@@ -139,6 +140,9 @@ def _at_every_speed(path: Path) -> Iterator[tuple[float, NDArray[np.float64]]]:
     except soundfile.LibsndfileError as error:
         message = f"{path} cannot be read as audio ({error}); remove it or replace it"
         raise SpeechError(message) from error
+    if len(wave) < _SHORTEST_SECONDS * rate:
+        message = f"{path} is shorter than {_SHORTEST_SECONDS} s; remove it"
+        raise SpeechError(message)
     mono = wave.mean(axis=1)
     for speed in SPEEDS:
         up, down = RATE, round(rate * speed)

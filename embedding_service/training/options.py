@@ -6,6 +6,26 @@ import argparse
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+_PARTS = 8
+"""The encoder treats its channels in so many parts (Res2Net)."""
+
+_POSITIVE = (
+    "minutes",
+    "steps",
+    "pause_after",
+    "width",
+    "frames",
+    "rate",
+    "held_out",
+    "sounds_per_family",
+    "threads",
+    "processes",
+)
+
+
+class OptionsError(ValueError):
+    """The options cannot be used together or at all."""
+
 
 @dataclass(frozen=True)
 class TrainingOptions:
@@ -19,6 +39,7 @@ class TrainingOptions:
         steps: Ends the run after so many batches; None sets no limit.
         seed: Start of every random choice; with `steps`, same seed, same checkpoint.
         resume: Go on from the state in `work`.
+        pause_after: Leave off after this many batches with the state written; `resume` goes on.
         width: Channels of each layer; the last layers have three times as many.
         frames: Frames in a batch, all clips together.
         rate: Highest learning rate.
@@ -36,14 +57,30 @@ class TrainingOptions:
     steps: int | None = None
     seed: int = 1
     resume: bool = False
-    width: int = 256
-    frames: int = 6400
+    pause_after: int | None = None
+    width: int = 128
+    frames: int = 4800
     rate: float = 2e-3
     held_out: int = 25
     sounds_per_family: int = 6
     threads: int = 2
     processes: int = 1
     save_minutes: float = 3.0
+
+    def __post_init__(self) -> None:
+        """Check the options.
+
+        Raises:
+            OptionsError: One cannot be; the message names it.
+        """
+        if self.minutes is None and self.steps is None:
+            raise OptionsError("give --minutes or --steps")
+        if self.width % _PARTS:
+            raise OptionsError(f"--width must be a multiple of {_PARTS}")
+        for name in _POSITIVE:
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise OptionsError(f"--{name.replace('_', '-')} must be above 0")
 
 
 def parse_options(arguments: list[str] | None = None) -> TrainingOptions:
@@ -60,14 +97,24 @@ def parse_options(arguments: list[str] | None = None) -> TrainingOptions:
     add("--steps", type=int, help="end after so many batches; reproducible by the seed")
     add("--seed", type=int, default=1, help="start of every random choice (default 1)")
     add("--resume", action="store_true", help="go on from the state in the work folder")
+    add("--pause-after", type=int, help="leave off after so many batches; --resume goes on")
     for field in fields(TrainingOptions):
         if field.name not in _NAMED_ABOVE:
             flag = f"--{field.name.replace('_', '-')}"
             add(flag, type=type(field.default), default=field.default, help="default %(default)s")
-    options = TrainingOptions(**vars(parser.parse_args(arguments)))
-    if options.minutes is None and options.steps is None:
-        parser.error("give --minutes or --steps")
-    return options
+    try:
+        return TrainingOptions(**vars(parser.parse_args(arguments)))
+    except OptionsError as error:
+        parser.error(str(error))
 
 
-_NAMED_ABOVE = {"speech", "work", "export", "minutes", "steps", "seed", "resume"}
+_NAMED_ABOVE = {
+    "speech",
+    "work",
+    "export",
+    "minutes",
+    "steps",
+    "seed",
+    "resume",
+    "pause_after",
+}

@@ -12,19 +12,20 @@ import paddle
 
 from embedding_service.features import log_mel
 from embedding_service.training.baseline import Baseline
-from embedding_service.training.batches import FEATURES, Batch, BatchMaker, BatchPlan, batches_from
+from embedding_service.training.batches import FEATURES, BatchMaker, BatchPlan, batches_from
 from embedding_service.training.checkpoint import export_checkpoint, load_state, save_state
-from embedding_service.training.corpus import Corpus, prepare_corpus
+from embedding_service.training.corpus import Corpus, SpeechError, prepare_corpus
 from embedding_service.training.evaluation import Figures, cut, draw_examination, examine
 from embedding_service.training.network import EncoderShape, build_encoder, embed_batch
 from embedding_service.training.objective import AngularMarginClassifier, accuracy, margin_loss
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from embedding_service.training.batches import Batch
     from embedding_service.training.options import TrainingOptions
 
     Report = Callable[[str], None]
@@ -87,13 +88,18 @@ class Training:
             ResumeError: The state to resume from belongs to another run.
         """
         corpus = prepare_corpus(self.options.speech, self.options.work)
+        # Paddle numbers its weights; from one again, or an optimizer's state would not fit them.
+        with paddle.utils.unique_name.guard():
+            return self._run(corpus)
+
+    def _run(self, corpus: Corpus) -> Figures:
         self._set_up(corpus)
+        if self.options.resume:
+            self._resume()
         self._examination = draw_examination(
             corpus, self._held_out, _EXAMINED_SECONDS, self.options.sounds_per_family
         )
         self._report_baseline(corpus)
-        if self.options.resume:
-            self._resume()
         self._train()
         self._save()
         self._export()
@@ -102,7 +108,8 @@ class Training:
     def _set_up(self, corpus: Corpus) -> None:
         options = self.options
         paddle.seed(options.seed)
-        paddle.set_flags({"FLAGS_paddle_num_threads": options.threads})
+        # The public flag of this name is read only while paddle is being imported.
+        paddle.base.core.set_num_threads(options.threads)
         trained, self._held_out = split_speakers(corpus.speakers, options.held_out)
         self._plan = BatchPlan(
             seed=options.seed,
@@ -112,20 +119,23 @@ class Training:
             frames=options.frames,
         )
         self._class_count = BatchMaker(self._plan).class_count
-        width = options.width
-        self._shape = EncoderShape(channels=(width, width, width, width, 3 * width))
-        self._encoder = build_encoder(self._shape)
-        self._classifier = AngularMarginClassifier(self._shape.lin_neurons, self._class_count)
-        self._optimizer = paddle.optimizer.AdamW(
-            learning_rate=options.rate,
-            parameters=[*self._encoder.parameters(), *self._classifier.parameters()],
-            weight_decay=_WEIGHT_DECAY,
-            grad_clip=paddle.nn.ClipGradByGlobalNorm(_GRADIENT_LIMIT),
-        )
+        self._build()
         weights = sum(math.prod(weight.shape) for weight in self._encoder.parameters())
         self.report(
             f"{len(trained)} speakers and {len(self._held_out)} held out, "
             f"{self._class_count} classes, {weights:,} parameters"
+        )
+
+    def _build(self) -> None:
+        width = self.options.width
+        self._shape = EncoderShape(channels=(width, width, width, width, 3 * width))
+        self._encoder = build_encoder(self._shape)
+        self._classifier = AngularMarginClassifier(self._shape.lin_neurons, self._class_count)
+        self._optimizer = paddle.optimizer.AdamW(
+            learning_rate=self.options.rate,
+            parameters=[*self._encoder.parameters(), *self._classifier.parameters()],
+            weight_decay=_WEIGHT_DECAY,
+            grad_clip=paddle.nn.ClipGradByGlobalNorm(_GRADIENT_LIMIT),
         )
 
     def _train(self) -> None:
@@ -133,7 +143,7 @@ class Training:
         saved = examined = reported = progress.seconds
         pause = (60.0 * options.minutes if options.minutes else 3600.0) / _EXAMINATIONS
         with batches_from(self._plan, progress.step, options.processes) as batches:
-            while progress.share(options) < 1.0:
+            while not self._is_over():
                 self._step(batches)
                 if progress.seconds - reported >= _REPORT_SECONDS:
                     reported = progress.seconds
@@ -145,9 +155,14 @@ class Training:
                     examined = progress.seconds
                     self.report(str(self._examine()))
 
-    def _step(self, batches: Any) -> None:
+    def _is_over(self) -> bool:
+        pause = self.options.pause_after
+        paused = pause is not None and self._progress.step >= pause
+        return paused or self._progress.share(self.options) >= 1.0
+
+    def _step(self, batches: Iterator[Batch]) -> None:
         started = time.monotonic()
-        batch: Batch = next(batches)
+        batch = next(batches)
         share = self._progress.share(self.options)
         self._optimizer.set_lr(self.options.rate * learning_rate_factor(share))
         labels = paddle.to_tensor(batch.labels)
@@ -241,7 +256,14 @@ class Training:
 def split_speakers(
     speakers: Sequence[str], held_out: int
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the speakers to train on and those held out, always the same ones."""
+    """Return the speakers to train on and those held out, always the same ones.
+
+    Raises:
+        SpeechError: There are too few speakers to hold out so many.
+    """
+    if len(speakers) < held_out + 2:
+        message = f"{len(speakers)} speakers are too few to hold out {held_out}"
+        raise SpeechError(message)
     order = np.random.default_rng(251).permutation(len(speakers))
     chosen = set(order[:held_out].tolist())
     trained = tuple(name for index, name in enumerate(speakers) if index not in chosen)
