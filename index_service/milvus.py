@@ -176,8 +176,9 @@ class MilvusStore:
         """Brings an index into memory; builds what a crash may have left out."""
         name = _name(index_id)
         if not self._call(lambda client, timeout: client.list_indexes(name, timeout=timeout)):
+            # Not waiting for it: it is empty, and pymilvus would sleep half a second first.
             self._call(lambda client, timeout: client.create_index(
-                name, self._index_parameters(), timeout=timeout))
+                name, self._index_parameters(), timeout=timeout, sync=False))
         self._call(lambda client, timeout: client.load_collection(name, timeout=timeout))
         self._flush(index_id, 0)
 

@@ -75,12 +75,20 @@ async def missing(stub: IndexServiceStub) -> Client:
     return Client(stub, f"test_{next(_numbers)}")
 
 
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def scratch(stub: IndexServiceStub) -> str:
+    """Id of an index to write to: a server takes seconds to make one, so one serves all tests."""
+    await Client(stub, "scratch").create()
+    return "scratch"
+
+
 @pytest_asyncio.fixture(loop_scope="session")
-async def client(missing: Client) -> AsyncIterator[Client]:
+async def client(stub: IndexServiceStub, scratch: str) -> AsyncIterator[Client]:
     """A client with an empty index."""
-    await missing.create()
-    yield missing
-    await missing.drop()
+    client = Client(stub, scratch)
+    yield client
+    if client.written:
+        await client.delete(*client.written)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -42,6 +42,7 @@ class Client:
         """Takes the stub to call through."""
         self.stub = stub
         self.index = index
+        self.written: set[str] = set()
 
     async def create(self, model: str = MODEL, dimension: int = DIMENSION) -> index_pb2.IndexStats:
         """CreateIndex."""
@@ -55,7 +56,8 @@ class Client:
     async def upsert(self, vectors: dict[str, np.ndarray] | list[tuple[str, np.ndarray]],
                      model: str = MODEL) -> int:
         """UpsertVectors; returns how many were written."""
-        pairs = vectors.items() if isinstance(vectors, dict) else vectors
+        pairs = list(vectors.items()) if isinstance(vectors, dict) else vectors
+        self.written.update(name for name, _ in pairs)
         answer = await self.stub.UpsertVectors(index_service_pb2.UpsertVectorsRequest(
             index_id=self.index, model=model,
             vectors=[index_pb2.Vector(id=name, values=np.asarray(values).tolist())

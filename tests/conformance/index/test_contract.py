@@ -47,18 +47,20 @@ async def test_drop_missing_succeeds(missing: Client) -> None:
     await missing.drop()
 
 
-async def test_drop_and_recreate_with_another_model(client: Client) -> None:
+async def test_drop_and_recreate_with_another_model(missing: Client) -> None:
     """An index made anew for another model takes that model's vectors and holds no old ones."""
     other = "models/other-0123456789ab"
     vector = unit(1)[0]
-    await client.upsert({"old": vector})
-    await client.drop()
-    await refused(client.search(vector), Reason.INDEX_NOT_FOUND)
-    await client.create(other)
-    assert (await client.stats()).model == other
-    await refused(client.upsert({"new": vector}), Reason.MODEL_MISMATCH)
-    assert await client.upsert({"new": vector}, model=other) == 1
-    assert [name for name, _ in await client.search(vector, model=other)] == ["new"]
+    await missing.create()
+    await missing.upsert({"old": vector})
+    await missing.drop()
+    await refused(missing.search(vector), Reason.INDEX_NOT_FOUND)
+    await missing.create(other)
+    assert (await missing.stats()).model == other
+    await refused(missing.upsert({"new": vector}), Reason.MODEL_MISMATCH)
+    assert await missing.upsert({"new": vector}, model=other) == 1
+    assert [name for name, _ in await missing.search(vector, model=other)] == ["new"]
+    await missing.drop()
 
 
 async def test_reads_see_writes(client: Client) -> None:
