@@ -40,8 +40,9 @@ class Backend:
 
     def engine(self) -> AsyncEngine:
         """Connections for calls, never more than the pool holds."""
-        engine = create_async_engine(self.url, max_overflow=0, connect_args=dict(self.connect_args),
-                                     **self.options)
+        # Each transaction is ended before its connection goes back, so the pool need not do it again.
+        engine = create_async_engine(self.url, max_overflow=0, pool_reset_on_return=None,
+                                     connect_args=dict(self.connect_args), **self.options)
         if self.is_sqlite:
             _prepare_sqlite(engine.sync_engine)
         return engine

@@ -1,0 +1,172 @@
+"""A client of the catalog service for tests, and ways to run the service."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from audiosearch.catalog.v1 import catalog_service_pb2 as pb
+from audiosearch.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
+from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip, Failure
+from audiosearch.catalog.v1.import_job_pb2 import ImportJob
+from audiosearch.catalog.v1.library_pb2 import Library
+from audiosearch.embedding.v1.embedding_pb2 import AudioProperties
+from google.protobuf.duration_pb2 import Duration
+
+from catalog_service.__main__ import start
+from catalog_service.settings import CatalogSettings
+from serving.errors import Reason, ServiceError, from_rpc_error
+
+HEARD = AudioProperties(duration=Duration(seconds=1, nanos=500_000_001), sample_rate=16000,
+                        active_duration=Duration(seconds=1), channels=2, format="wav/pcm_16",
+                        level_dbfs=-20.5)
+MODEL = "models/example-0123456789ab"
+
+
+class Catalog:
+    """A client of one catalog service, with the few steps that most tests take."""
+
+    def __init__(self, channel: grpc.aio.Channel, settings: CatalogSettings) -> None:
+        self.channel = channel
+        self.stub = CatalogServiceStub(channel)
+        self.settings = settings
+
+    async def library(self, **fields: Any) -> Library:
+        """A new ACTIVE library."""
+        made = await self.stub.CreateLibrary(pb.CreateLibraryRequest(
+            library_id=f"L-{uuid.uuid4().hex}", library=Library(model=MODEL, **fields)))
+        return await self.stub.ActivateLibrary(pb.ActivateLibraryRequest(name=made.name))
+
+    async def creating(self, library: Library, **fields: Any) -> Clip:
+        """A new clip, CREATING."""
+        return await self.stub.CreateClip(pb.CreateClipRequest(
+            parent=library.name, clip=Clip(**fields)))
+
+    async def put(self, name: str, *chunks: bytes) -> AudioObject:
+        """Stores audio."""
+        return await self.stub.PutAudio(messages(name, *chunks))
+
+    async def activate(self, name: str) -> Clip:
+        """Makes a clip ACTIVE."""
+        return await self.stub.ActivateClip(pb.ActivateClipRequest(name=name, audio=HEARD))
+
+    async def clip(self, library: Library, audio: bytes | None = None, **fields: Any) -> Clip:
+        """A new ACTIVE clip with audio."""
+        made = await self.creating(library, **fields)
+        await self.put(made.name, audio or uuid.uuid4().bytes)
+        return await self.activate(made.name)
+
+    async def fail(self, name: str) -> Clip:
+        """Makes a clip FAILED."""
+        return await self.stub.FailClip(pb.FailClipRequest(
+            name=name, failure=Failure(reason="AUDIO_SILENT", message="nothing to hear")))
+
+    async def get(self, name: str) -> Clip:
+        """Reads a clip."""
+        return await self.stub.GetClip(pb.GetClipRequest(name=name))
+
+    async def begin_deletion(self, name: str) -> Clip:
+        """Makes a clip DELETING."""
+        return await self.stub.BeginClipDeletion(pb.BeginClipDeletionRequest(name=name))
+
+    async def audio(self, name: str, offset: int = 0, limit: int = 0) -> tuple[AudioObject, bytes]:
+        """Reads audio."""
+        parts = [part async for part in self.stub.GetAudio(
+            pb.GetAudioRequest(name=name, offset=offset, limit=limit))]
+        assert parts[0].WhichOneof("response") == "audio_object"
+        return parts[0].audio_object, b"".join(part.chunk for part in parts[1:])
+
+    async def job(self, library: Library, **fields: Any) -> ImportJob:
+        """A new import job."""
+        return await self.stub.CreateImportJob(pb.CreateImportJobRequest(
+            import_job=ImportJob(library=library.name, folder="/sounds", **fields)))
+
+    def files(self) -> list[Path]:
+        """All files of audio, whole or not."""
+        return sorted(path for path in self.settings.audio_folder.rglob("*")
+                      if path.is_file() and path.name != "check")
+
+
+def messages(name: str, *chunks: bytes) -> Iterator[pb.PutAudioRequest]:
+    """The messages of a PutAudio stream."""
+    yield pb.PutAudioRequest(name=name)
+    for chunk in chunks:
+        yield pb.PutAudioRequest(chunk=chunk)
+
+
+@contextlib.asynccontextmanager
+async def refused(reason: Reason, **metadata: str) -> AsyncIterator[list[ServiceError]]:
+    """The block must fail for this reason, with a sentence and with this metadata."""
+    caught: list[ServiceError] = []
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        yield caught
+    error = from_rpc_error(raised.value)
+    assert error is not None, raised.value
+    assert error.reason is reason, error.message
+    assert raised.value.code() is error.code
+    assert error.message
+    assert error.metadata.items() >= metadata.items(), error.metadata
+    caught.append(error)
+
+
+@contextlib.asynccontextmanager
+async def serving(settings: CatalogSettings) -> AsyncIterator[Catalog]:
+    """A catalog service in this process."""
+    stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(start(settings, stop, port.set_result))
+    await asyncio.wait([task, port], return_when=asyncio.FIRST_COMPLETED)
+    if task.done():
+        await task
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{await port}") as channel:
+        yield Catalog(channel, settings)
+    stop.set()
+    await task
+
+
+class Program:
+    """The service as a process of its own."""
+
+    def __init__(self, settings: CatalogSettings) -> None:
+        self.settings = settings
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "catalog_service"], stderr=subprocess.PIPE, text=True,
+            env={**os.environ, **environment(settings)})
+        self.port = self._port()
+
+    def _port(self) -> int:
+        assert self.process.stderr
+        for line in self.process.stderr:
+            event = json.loads(line)
+            if event.get("event") == "listening":
+                return int(event["port"])
+        raise AssertionError("the service ended before it listened")
+
+    @contextlib.asynccontextmanager
+    async def client(self) -> AsyncIterator[Catalog]:
+        """A client of it."""
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{self.port}") as channel:
+            yield Catalog(channel, self.settings)
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.process.kill()
+        self.process.wait(30)
+
+
+def environment(settings: CatalogSettings) -> dict[str, str]:
+    """The variables that give a process these settings."""
+    values = {"AUDIOSEARCH_CATALOG_PORT": "0", "AUDIOSEARCH_DATA_DIR": str(settings.data_dir),
+              "AUDIOSEARCH_DRAIN_SECONDS": "0", "AUDIOSEARCH_GRACE_SECONDS": "1",
+              "MYSQL_HOST": settings.mysql_host or "", "MYSQL_PORT": str(settings.mysql_port),
+              "MYSQL_DB": settings.mysql_db}
+    return {**values, "UPLOAD_PATH": "", "MYSQL_USER": "", "MYSQL_PWD": ""}

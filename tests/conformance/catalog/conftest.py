@@ -1,0 +1,51 @@
+"""The catalog service behind its contract, on SQLite and on a real MySQL-compatible server."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from catalog_service.settings import CatalogSettings
+from tests.conformance.catalog.client import Catalog, serving
+from tests.mysql_server import MysqlServer, running
+
+BACKENDS = ["sqlite", pytest.param("mysql", marks=pytest.mark.server)]
+
+
+def settings_for(backend: str, folder: Path, request: pytest.FixtureRequest,
+                 **changes: Any) -> CatalogSettings:
+    """Settings of a service with a fresh database."""
+    values: dict[str, Any] = {
+        "host": "127.0.0.1", "port": 0, "data_dir": folder, "drain_seconds": 0, "grace_seconds": 0,
+        "max_audio_bytes": 2**20, "mysql_host": None, "mysql_user": "root"}
+    if backend == "mysql":
+        server: MysqlServer = request.getfixturevalue("mysql")
+        values |= {"mysql_host": "127.0.0.1", "mysql_port": server.port,
+                   "mysql_db": server.new_database_name()}
+    return CatalogSettings(**{**values, **changes})
+
+
+@pytest.fixture(scope="session")
+def mysql() -> Iterator[MysqlServer]:
+    """A real server, started once, gone with the tests."""
+    with running() as server:
+        yield server
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=BACKENDS)
+async def catalog(request: pytest.FixtureRequest,
+                  tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Catalog]:
+    """A service with a fresh database for each module of tests, on each backend."""
+    settings = settings_for(request.param, tmp_path_factory.mktemp("catalog"), request)
+    async with serving(settings) as served:
+        yield served
+
+
+@pytest.fixture(params=BACKENDS)
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> CatalogSettings:
+    """Settings of a service of one's own, on each backend."""
+    return settings_for(request.param, tmp_path, request)

@@ -1,0 +1,133 @@
+"""Starts a real MariaDB (or MySQL-compatible) server for tests, in a temporary folder.
+
+Where none is installed it is installed through apt-get, if that is allowed. Where that is not
+possible the tests that need it are skipped with a word why; with CI=true they fail instead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pymysql
+import pytest
+
+START_SECONDS = 60
+INSTALL_SECONDS = 600
+
+
+class MysqlServer:
+    """A server on 127.0.0.1 that can be stopped, started again, frozen and killed."""
+
+    def __init__(self, folder: Path) -> None:
+        """Makes the server's files; `start` runs it."""
+        self.folder = folder
+        self.port = _free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._user = ["--user=root"] if os.geteuid() == 0 else []
+        _run("mariadb-install-db", "--no-defaults", *self._user, f"--datadir={folder / 'data'}",
+             "--auth-root-authentication-method=normal", "--skip-test-db")
+
+    def start(self) -> None:
+        """Runs the server and waits until it answers."""
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [_program("mariadbd"), "--no-defaults", *self._user,
+                 f"--datadir={self.folder / 'data'}", f"--socket={self.folder / 's'}",
+                 f"--pid-file={self.folder / 'pid'}", "--bind-address=127.0.0.1",
+                 f"--port={self.port}"], stdout=log, stderr=log)
+        until = time.monotonic() + START_SECONDS
+        while not self.answers():
+            if self._process.poll() is not None or time.monotonic() > until:
+                pytest.fail("mariadbd did not start:\n" + (self.folder / "log").read_text()[-2000:])
+            time.sleep(0.1)
+
+    def answers(self) -> bool:
+        """Whether it takes connections."""
+        with contextlib.suppress(pymysql.MySQLError):
+            self.connect().close()
+            return True
+        return False
+
+    def connect(self, database: str | None = None) -> pymysql.Connection:
+        """A connection as root."""
+        return pymysql.connect(host="127.0.0.1", port=self.port, user="root", database=database,
+                               autocommit=True, connect_timeout=3)
+
+    def new_database_name(self) -> str:
+        """A name that no other test has."""
+        return f"t_{uuid.uuid4().hex[:12]}"
+
+    def send(self, number: signal.Signals) -> None:
+        """Sends a signal to the server: SIGSTOP freezes it, SIGCONT lets it go on."""
+        assert self._process
+        self._process.send_signal(number)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Ends the server; SIGKILL ends it at once."""
+        if self._process:
+            self._process.send_signal(number)
+            self._process.wait(30)
+            self._process = None
+
+
+@contextlib.contextmanager
+def running() -> Iterator[MysqlServer]:
+    """A server for the block; skips (with CI=true: fails) where there can be none."""
+    if not shutil.which("mariadbd", path=_path()):
+        _install()
+    folder = Path(tempfile.mkdtemp(prefix="mysql"))  # a short path: that of a socket is limited
+    server = MysqlServer(folder)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop(signal.SIGKILL)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _path() -> str:
+    return os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
+
+
+def _program(name: str) -> str:
+    return shutil.which(name, path=_path()) or name
+
+
+def _run(program: str, *arguments: str) -> None:
+    subprocess.run([_program(program), *arguments], check=True, capture_output=True,
+                   timeout=INSTALL_SECONDS)
+
+
+def _install() -> None:
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        _leave_out("no mariadbd here, and it can't be installed: install mariadb-server")
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    try:
+        for arguments in (["update", "-qq"],
+                          ["install", "-y", "-qq", "--no-install-recommends", "mariadb-server"]):
+            subprocess.run([_program("apt-get"), *arguments], check=True, env=environment,
+                           capture_output=True, timeout=INSTALL_SECONDS)
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        _leave_out(f"no mariadbd here, and apt-get can't install mariadb-server: {error}")
+
+
+def _leave_out(why: str) -> None:
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"left out with CI=true: {why}")
+    pytest.skip(why)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
