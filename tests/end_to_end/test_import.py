@@ -1,0 +1,237 @@
+"""Importing folders of the server."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter
+from audiosearch.catalog.v1.import_job_pb2 import ImportJob
+from audiosearch.gateway.v1 import gateway_service_pb2 as gateway_pb2
+from google.longrunning import operations_pb2
+
+from deploy import example_sounds
+from serving.errors import Reason, ServiceError
+from tests.end_to_end.conftest import Running, start
+
+
+def make_files(folder: Path, count: int, first: int = 0) -> None:
+    """Writes short clips that all differ."""
+    for number in range(first, first + count):
+        sound = example_sounds.make("sword_clash", 1000 + number)[:4000]
+        example_sounds.write(folder / f"{number:04}.wav", sound)
+
+
+def finish(running: Running, operation: str, limit: float = 120) -> ImportJob:
+    """Waits for the end of an import."""
+    end = time.monotonic() + limit
+    while True:
+        job, done = running.client.import_job(operation)
+        if done:
+            return job
+        assert time.monotonic() < end, "the import did not end"
+        time.sleep(0.05)
+
+
+def wait_for(running: Running, operation: str, condition: Callable[[ImportJob], bool]) -> ImportJob:
+    """Waits for a state of an import on the way."""
+    end = time.monotonic() + 60
+    while True:
+        job, done = running.client.import_job(operation)
+        if condition(job):
+            return job
+        assert not done, "the import ended before"
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(0.02)
+
+
+def run_import(running: Running, library: str, folder: Path) -> ImportJob:
+    """Imports a folder to the end."""
+    return finish(running, running.client.import_folder(library, str(folder)).name)
+
+
+def counts(job: ImportJob) -> tuple[int, int, int, int]:
+    """Total, imported, existing, failed."""
+    progress = job.progress
+    return progress.total, progress.imported, progress.existing, progress.failed
+
+
+def test_a_folder_with_bad_files_is_imported_but_for_them(shared: Running, library: str) -> None:
+    """Each bad file is told by name and reason; the others are searchable."""
+    folder = shared.folder()
+    make_files(folder, 5)
+    (folder / "sub").mkdir()
+    shutil.copy(folder / "0001.wav", folder / "sub" / "copy.WAV")
+    (folder / "text.wav").write_text("not audio")
+    (folder / "empty.mp3").touch()
+    (folder / "half.flac").write_bytes(b"fLaC" + bytes(100))
+    (folder / "notes.txt").write_text("not counted")
+    os.mkfifo(folder / "pipe.wav")
+    (folder / "out.wav").symlink_to("/etc/hostname")
+    job = run_import(shared, library, folder)
+    assert job.state == ImportJob.STATE_SUCCEEDED
+    assert counts(job) == (11, 5, 1, 5)
+    reasons = {failure.path: failure.failure.reason for failure in job.failures}
+    assert reasons == {
+        "empty.mp3": "AUDIO_UNDECODABLE",
+        "half.flac": "AUDIO_UNDECODABLE",
+        "out.wav": "PATH_NOT_ALLOWED",
+        "pipe.wav": "AUDIO_UNDECODABLE",
+        "text.wav": "AUDIO_UNDECODABLE",
+    }
+    answer = shared.client.search(library, folder / "0003.wav", k=10)
+    assert answer.matches[0].clip.display_name == "0003.wav"
+    assert answer.matches[0].clip.source == "0003.wav"
+    assert len(answer.matches) == 5
+
+
+def test_importing_twice_adds_nothing(shared: Running, library: str) -> None:
+    """What is in is counted as existing."""
+    folder = shared.folder()
+    make_files(folder, 6)
+    assert counts(run_import(shared, library, folder)) == (6, 6, 0, 0)
+    make_files(folder, 2, first=6)
+    assert counts(run_import(shared, library, folder)) == (8, 2, 6, 0)
+    found = shared.client.search(library, folder / "0000.wav", k=100).matches
+    assert len(found) == len({match.clip.name for match in found}) == 8
+
+
+def test_the_failures_beyond_the_first_twenty_are_listed_as_clips(
+    shared: Running, library: str
+) -> None:
+    """The operation stays small."""
+    folder = shared.folder()
+    for number in range(25):
+        (folder / f"{number:02}.wav").write_text(f"no audio {number}")
+    operation = shared.client.import_folder(library, str(folder))
+    job = finish(shared, operation.name)
+    assert counts(job) == (25, 0, 0, 25)
+    assert [failure.path for failure in job.failures] == [f"{n:02}.wav" for n in range(20)]
+    request = catalog_pb2.ListClipsRequest(
+        filter=ClipFilter(state=Clip.STATE_FAILED, import_job=job.name)
+    )
+    failed = list(shared.client.clips(library, request))
+    assert {clip.source for clip in failed} == {f"{n:02}.wav" for n in range(25)}
+
+
+@pytest.mark.parametrize(
+    ("folder", "reason"),
+    [
+        ("/etc", Reason.PATH_NOT_ALLOWED),
+        ("{imports}/../..", Reason.PATH_NOT_ALLOWED),
+        ("{imports}/missing", Reason.PATH_NOT_FOUND),
+        ("relative", Reason.FIELD_INVALID),
+        ("", Reason.FIELD_INVALID),
+    ],
+)
+def test_other_folders_are_refused_at_once(
+    shared: Running, library: str, folder: str, reason: Reason
+) -> None:
+    """No job is made for them."""
+    with pytest.raises(ServiceError) as raised:
+        shared.client.import_folder(library, folder.format(imports=shared.imports))
+    assert raised.value.reason is reason
+
+
+def test_an_unknown_library_is_refused(shared: Running) -> None:
+    """LIBRARY_NOT_FOUND."""
+    with pytest.raises(ServiceError) as raised:
+        shared.client.import_folder("nowhere", str(shared.imports))
+    assert raised.value.reason is Reason.LIBRARY_NOT_FOUND
+
+
+def test_a_repeated_request_id_is_one_import(shared: Running, library: str) -> None:
+    """The same operation comes back."""
+    folder = shared.folder()
+    request = gateway_pb2.ImportClipsRequest(
+        parent=f"libraries/{library}", folder=str(folder), request_id="import-once"
+    )
+    first = shared.client.call(shared.client.stub.ImportClips, request)
+    again = shared.client.call(shared.client.stub.ImportClips, request)
+    assert again.name == first.name
+
+
+def test_an_import_can_be_cancelled(shared: Running, library: str) -> None:
+    """It stops soon; what was imported stays and is searchable."""
+    folder = shared.folder()
+    make_files(folder, 400)
+    operation = shared.client.import_folder(library, str(folder))
+    wait_for(shared, operation.name, lambda job: job.progress.imported > 0)
+    shared.client.call(
+        shared.client.operations.CancelOperation,
+        operations_pb2.CancelOperationRequest(name=operation.name),
+    )
+    job = finish(shared, operation.name)
+    assert job.state == ImportJob.STATE_CANCELLED
+    assert 0 < job.progress.imported < 400
+    request = catalog_pb2.ListClipsRequest()
+    assert len(list(shared.client.clips(library, request))) == job.progress.imported
+
+
+def test_a_folder_that_vanishes_is_told_file_by_file(shared: Running, library: str) -> None:
+    """The import ends; nothing is counted twice or forgotten."""
+    folder = shared.folder()
+    make_files(folder, 300)
+    operation = shared.client.import_folder(library, str(folder))
+    wait_for(shared, operation.name, lambda job: job.progress.imported > 0)
+    shutil.rmtree(folder)
+    job = finish(shared, operation.name)
+    total, imported, existing, failed = counts(job)
+    assert job.state == ImportJob.STATE_SUCCEEDED
+    assert failed > 0
+    assert existing == 0
+    assert imported + failed >= min(total, 256)
+    assert {failure.failure.reason for failure in job.failures} == {"PATH_NOT_FOUND"}
+
+
+def test_operations_are_listed_waited_for_and_deleted(shared: Running, library: str) -> None:
+    """The rest of google.longrunning.Operations."""
+    folder = shared.folder()
+    make_files(folder, 3)
+    name = shared.client.import_folder(library, str(folder)).name
+    operations = shared.client.operations
+    request = operations_pb2.WaitOperationRequest(name=name)
+    request.timeout.seconds = 30
+    done = shared.client.call(operations.WaitOperation, request)
+    assert done.done
+    job = ImportJob()
+    assert done.response.Unpack(job)
+    assert job.progress.imported == 3
+    listed = shared.client.call(
+        operations.ListOperations,
+        operations_pb2.ListOperationsRequest(name=f"libraries/{library}"),
+    )
+    assert [operation.name for operation in listed.operations] == [name]
+    delete = operations_pb2.DeleteOperationRequest(name=name)
+    shared.client.call(operations.DeleteOperation, delete)
+    with pytest.raises(ServiceError) as raised:
+        shared.client.import_job(name)
+    assert raised.value.reason is Reason.IMPORT_JOB_NOT_FOUND
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_an_import_goes_on_after_the_gateway_dies(tmp_path: Path, number: signal.Signals) -> None:
+    """The next gateway takes it up where it was: all files once, none twice."""
+    with start(tmp_path) as running:
+        folder, library = running.folder(), running.library()
+        make_files(folder, 250)
+        operation = running.client.import_folder(library, str(folder))
+        wait_for(running, operation.name, lambda job: job.progress.imported >= 20)
+        os.kill(running.stack.pid("gateway"), number)
+        os.waitpid(running.stack.pid("gateway"), 0)
+        running.stack.launch("gateway")
+        running.stack.wait("gateway")
+        job = finish(running, operation.name)
+        assert job.state == ImportJob.STATE_SUCCEEDED
+        assert counts(job) == (250, 250, 0, 0)
+        clips = list(running.client.clips(library, catalog_pb2.ListClipsRequest(page_size=1000)))
+        assert sorted(clip.source for clip in clips) == [f"{n:04}.wav" for n in range(250)]
+        found = running.client.search(library, folder / "0249.wav", k=1000).matches
+        assert found[0].clip.source == "0249.wav"
+        assert len({match.clip.name for match in found}) == 250
