@@ -77,7 +77,7 @@ class Connection:
         if self._gone:
             raise unavailable(self._gone)
         try:
-            return self._guarded(use, self._left())
+            return self._guarded(use, self._left(), probing=False)
         except ServiceError as error:
             log.warning("store.failed", cause=str(error.__cause__))
             raise
@@ -86,7 +86,7 @@ class Connection:
         """Asks for a sign of life, also when the store is known to be gone."""
         try:
             self._guarded(lambda client, timeout: client.has_collection(
-                "audiosearch", timeout=timeout), CONNECT_SECONDS)
+                "audiosearch", timeout=timeout), CONNECT_SECONDS, probing=True)
         except ServiceError as error:
             self._gone = error.message.removesuffix("; try again later")
             raise
@@ -108,15 +108,17 @@ class Connection:
             raise unavailable("the store had no time left to answer")
         return left
 
-    def _guarded(self, use: Callable[[Any, float], T], timeout: float) -> T:
+    def _guarded(self, use: Callable[[Any, float], T], timeout: float, *, probing: bool) -> T:
         try:
-            return use(self._connected(), timeout)
+            return use(self._connected(probing=probing), timeout)
         except (MilvusException, grpc.RpcError) as error:
             raise self._translated(error) from error
 
-    def _connected(self) -> Any:
+    def _connected(self, *, probing: bool) -> Any:
         if self._client is None:
             with self._connecting:
+                if self._gone and not probing:  # found out while this one waited for the lock
+                    raise unavailable(self._gone)
                 if self._client is None:
                     self._client = MilvusClient(self._uri, token=self._token, dedicated=True,
                                                 timeout=CONNECT_SECONDS)

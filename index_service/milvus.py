@@ -20,7 +20,6 @@ from serving.telemetry import remaining
 T = TypeVar("T")
 _PREFIX = "audiosearch_"
 _MODEL = "audiosearch.model"
-_BUILD_PARAMETERS = ("M", "efConstruction")
 _STRONG = {"consistency_level": "Strong"}
 _LOCKS = 64
 _FLUSH_ROWS = 500  # Milvus Lite reads rows in its log one by one: 16 us each and search
@@ -115,9 +114,10 @@ class MilvusStore:
         index = self._call(lambda client, timeout: client.describe_index(
             name, "vector", timeout=timeout))
         version = self._call(lambda client, timeout: client.get_server_version(timeout=timeout))
+        parameters = index.get("params", {})
         return Stats(count=rows[0]["count(*)"], index_type=index["index_type"],
                      store=_product(version),
-                     parameters={key: index[key] for key in _BUILD_PARAMETERS if key in index})
+                     parameters={key: str(value) for key, value in parameters.items()})
 
     def check(self) -> None:
         """See VectorStore."""
@@ -186,8 +186,9 @@ class MilvusStore:
         settings = self._settings
         build = {"M": settings.hnsw_m, "efConstruction": settings.hnsw_ef_construction}
         parameters = MilvusClient.prepare_index_params()
+        # Twice `params`: pymilvus unpacks the outer one, and Milvus Lite reads only the inner one.
         parameters.add_index("vector", index_type=settings.kind, metric_type="COSINE",
-                             params=build if settings.kind == "HNSW" else {})
+                             params={"params": build if settings.kind == "HNSW" else {}})
         return parameters
 
     def _flush(self, index_id: str, rows: int) -> None:

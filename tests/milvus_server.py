@@ -139,9 +139,12 @@ def _unpack(folder: Path) -> Path:
 
 
 def _configure(folder: Path, ports: dict[str, int]) -> None:
-    """Writes milvus.yaml and the settings of the etcd inside the server."""
+    """Writes milvus.yaml and the settings of the etcd inside the server, at its first start."""
     import milvus  # noqa: PLC0415  only there in the server's own environment
 
+    settings = folder / "configs" / "milvus.yaml"
+    if settings.exists():
+        return
     etcd = folder / "etcd.yaml"
     client, peer = (f"http://127.0.0.1:{ports[name]}" for name in ("etcd_port", "etcd_peer_port"))
     etcd.write_text("\n".join([
@@ -150,7 +153,6 @@ def _configure(folder: Path, ports: dict[str, int]) -> None:
         f"listen-peer-urls: {peer}", f"initial-advertise-peer-urls: {peer}",
         f"initial-cluster: default={peer}"]))
     milvus.MilvusServerConfig(data_dir=str(folder), **ports).resolve()
-    settings = folder / "configs" / "milvus.yaml"
     text = settings.read_text().replace("etcd:\n", f"etcd:\n  config:\n    path: {etcd}\n", 1)
     settings.write_text(text.replace(
         "timeTickInterval: 200", f"timeTickInterval: {TICK_MILLISECONDS}", 1))

@@ -1,0 +1,116 @@
+"""A store that is gone: calls say so soon, health says so, and both recover by themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import grpc
+import pytest
+from audiosearch.index.v1.index_service_pb2 import GetIndexStatsRequest
+from audiosearch.index.v1.index_service_pb2_grpc import IndexServiceStub
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from index_harness import Client, refused, serving_store, settings_for, unit
+from milvus_server import MilvusServer
+
+from index_service.milvus import MilvusStore
+from serving.errors import Reason, ServiceError, from_rpc_error
+
+if sys.version_info >= (3, 11):
+    from asyncio import timeout
+else:
+    from async_timeout import timeout
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+PATIENCE = 90
+
+
+async def becomes(channel: grpc.aio.Channel, wanted: int) -> None:
+    """Waits until health says so."""
+    stub = health_pb2_grpc.HealthStub(channel)
+    async with timeout(PATIENCE):
+        async for answer in stub.Watch(health_pb2.HealthCheckRequest()):
+            if answer.status == wanted:
+                return
+
+
+async def recovered(client: Client) -> list[tuple[str, float]]:
+    """Searches until that succeeds; only INDEX_UNAVAILABLE may come before."""
+    async with timeout(PATIENCE):
+        while True:
+            try:
+                return await client.search(unit(1)[0])
+            except grpc.aio.AioRpcError as caught:
+                error = from_rpc_error(caught)
+                assert isinstance(error, ServiceError)
+                assert error.reason == Reason.INDEX_UNAVAILABLE, error.message
+                await asyncio.sleep(0.2)
+
+
+async def test_port_that_refuses(tmp_path: Path) -> None:
+    """A server that is not there at the start: NOT_SERVING, and every call is INDEX_UNAVAILABLE."""
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))  # bound but not listening: connections are refused
+        settings = settings_for(tmp_path, reserved.getsockname()[1], store_seconds=3)
+        async with serving_store(MilvusStore(settings), settings) as channel:
+            client, vector = Client(IndexServiceStub(channel), "gone"), unit(1)[0]
+            await becomes(channel, NOT_SERVING)
+            for call in (client.create(), client.drop(), client.upsert({"a": vector}),
+                         client.delete("a"), client.get("a"), client.search(vector),
+                         client.stats()):
+                await refused(call, Reason.INDEX_UNAVAILABLE)
+            await refused(client.search(vector, k=0), Reason.FIELD_INVALID)
+
+
+async def test_port_that_never_answers(tmp_path: Path) -> None:
+    """A server that takes connections and says nothing: calls end within the time set for it."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(64)
+        settings = settings_for(tmp_path, silent.getsockname()[1], store_seconds=1)
+        async with serving_store(MilvusStore(settings), settings) as channel:
+            client = Client(IndexServiceStub(channel), "gone")
+            async with timeout(30):
+                await asyncio.gather(*(refused(client.stats(), Reason.INDEX_UNAVAILABLE)
+                                       for _ in range(20)))
+            await becomes(channel, NOT_SERVING)
+
+
+async def test_deadline_of_the_call(tmp_path: Path) -> None:
+    """A call whose own deadline is sooner than the store's answer is DEADLINE_EXCEEDED."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(64)
+        settings = settings_for(tmp_path, silent.getsockname()[1], store_seconds=5)
+        async with serving_store(MilvusStore(settings), settings) as channel:
+            stub = IndexServiceStub(channel)
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await stub.GetIndexStats(GetIndexStatsRequest(index_id="gone"), timeout=0.3)
+            assert caught.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+@pytest.mark.server
+async def test_server_stops_and_starts_again(
+        tmp_path: Path, start_milvus: Callable[[], MilvusServer]) -> None:
+    """A Milvus server dies and comes back: the service follows, nothing answered is lost."""
+    milvus = start_milvus()
+    settings = settings_for(tmp_path, milvus.port, store_seconds=5)
+    async with serving_store(MilvusStore(settings), settings) as channel:
+        client = Client(IndexServiceStub(channel), "outage")
+        await client.create()
+        await client.upsert({f"v{row}": vector for row, vector in enumerate(unit(50))})
+        before = await client.search(unit(1)[0])
+        await becomes(channel, SERVING)
+        milvus.stop()
+        await refused(client.search(unit(1)[0]), Reason.INDEX_UNAVAILABLE)
+        await refused(client.upsert({"late": unit(1)[0]}), Reason.INDEX_UNAVAILABLE)
+        await becomes(channel, NOT_SERVING)
+        milvus.start()
+        await becomes(channel, SERVING)
+        assert await recovered(client) == before
+        assert await client.upsert({"new": unit(1)[0]}) == 1
+        assert (await client.stats()).vector_count == 51
