@@ -31,6 +31,7 @@ log = structlog.get_logger()
 
 def prepare(folder: Path) -> None:
     """Sets a decoder process up: bounded memory, no core dump, an end when the service ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # decoders write remarks among the logs
     threading.Thread(target=_end_with_parent, args=[folder], daemon=True, name="parent").start()
     try:
         import resource  # noqa: PLC0415  only where there is one

@@ -20,13 +20,14 @@ MAX_CHANNELS = 64
 _BLOCK_SAMPLES = 2**18
 """Samples of all channels together that are read at once: 1 MiB."""
 
+_INT16_SCALE = 2**15
 _LIBSNDFILE_FORMATS = {"WAV", "WAVEX", "RF64", "W64", "FLAC", "MP3", "OGG", "AIFF", "AU", "CAF"}
 _SHORT_FORMATS = {"WAVEX": "wav", "MP3": "mp3"}
 _UNKNOWN_FRAMES = 2**62
 """libsndfile gives a number above this where the file does not say how long it is."""
 
-_FFMPEG_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac"
-"""Containers that libsndfile does not know. Never play lists: they name other files."""
+_FFMPEG_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac,ogg,mp3"
+"""What libsndfile does not know, or can't open. Never play lists: they name other files."""
 _FFMPEG_NAMES = {"mov,mp4,m4a,3gp,3g2,mj2": "m4a", "matroska,webm": "webm"}
 
 
@@ -112,7 +113,8 @@ def _raw(file: BinaryIO, pcm: Pcm) -> Stream:
     def blocks() -> Iterator[NDArray[np.float32]]:
         while data := file.read(step):
             samples = np.frombuffer(data, dtype).reshape(-1, pcm.channels)
-            yield _scaled(samples)
+            scale = np.float32(1 if dtype.kind == "f" else _INT16_SCALE)
+            yield samples.astype(np.float32) / scale
 
     return Stream(pcm.sample_rate, pcm.channels, "pcm", size / frame / pcm.sample_rate, blocks())
 
@@ -181,34 +183,40 @@ def _ffmpeg(file: BinaryIO, stack: contextlib.ExitStack) -> Stream:
     return Stream(
         first.sample_rate,
         first.layout.nb_channels,
-        name if name == codec else f"{name}/{codec}",
+        "mp3" if name == "mp3" else f"{name}/{codec}",
         seconds,
-        _ffmpeg_blocks(first, frames),
+        _gathered(itertools.chain([first], frames), first.layout.nb_channels),
     )
 
 
 def _frames(container: Any, track: Any) -> Iterator[Any]:
+    """Decodes a track to interleaved float32.
+
+    By FFmpeg's own conversion: PyAV's reading of separate channels crashes from 8 channels on.
+    """
     import av  # noqa: PLC0415  most decoder processes never need it
 
+    convert = av.AudioResampler(format="flt")
+    layout = None
     try:
-        yield from container.decode(track)
+        for frame in container.decode(track):
+            layout = layout or (frame.sample_rate, frame.layout.nb_channels)
+            if (frame.sample_rate, frame.layout.nb_channels) != layout:
+                raise undecodable("the audio changes its sample rate or channels half way")
+            yield from convert.resample(frame)
+        if layout:
+            yield from convert.resample(None)
     except av.error.FFmpegError as error:
         raise undecodable(f"the audio is damaged or cut off: {error.strerror}") from error
 
 
-def _ffmpeg_blocks(first: Any, others: Iterator[Any]) -> Iterator[NDArray[np.float32]]:
-    channels = first.layout.nb_channels
-    for frame in itertools.chain([first], others):
-        if (frame.sample_rate, frame.layout.nb_channels) != (first.sample_rate, channels):
-            raise undecodable("the audio changes its sample rate or channels half way")
-        samples = frame.to_ndarray()
-        yield _scaled(samples.T if frame.format.is_planar else samples.reshape(-1, channels))
-
-
-def _scaled(samples: NDArray[Any]) -> NDArray[np.float32]:
-    """Turns samples of any type into float32 in [-1, 1]."""
-    if samples.dtype.kind == "f":
-        return samples.astype(np.float32, copy=False)
-    bits = 8 * samples.dtype.itemsize
-    middle = 2 ** (bits - 1) if samples.dtype.kind == "u" else 0
-    return ((samples.astype(np.float32) - middle) / 2.0 ** (bits - 1)).astype(np.float32)
+def _gathered(frames: Iterator[Any], channels: int) -> Iterator[NDArray[np.float32]]:
+    """Joins a codec's small frames to blocks."""
+    parts: list[NDArray[np.float32]] = []
+    for frame in frames:
+        parts.append(frame.to_ndarray().reshape(-1, channels))
+        if len(parts) * parts[0].size >= _BLOCK_SAMPLES:
+            yield np.concatenate(parts)
+            parts = []
+    if parts:
+        yield np.concatenate(parts)
