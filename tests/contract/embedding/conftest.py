@@ -1,0 +1,244 @@
+"""A running embedding service, sounds, and files of every format to send it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import grpc
+import numpy as np
+import pytest
+import soundfile
+import yaml
+from audiosearch.embedding.v1 import embedding_service_pb2 as messages
+from audiosearch.embedding.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
+from numpy.typing import NDArray
+
+from serving.errors import ServiceError, from_rpc_error
+
+RATE = 16000
+CHUNK = 64 * 1024
+SHAPE = {
+    "input_size": 80,
+    "channels": [32, 32, 32, 32, 96],
+    "kernel_sizes": [5, 3, 3, 3, 1],
+    "dilations": [1, 2, 3, 4, 1],
+    "attention_channels": 16,
+    "lin_neurons": 192,
+    "se_channels": 16,
+}
+Response = messages.EmbedAudioResponse
+
+
+def make_voice(seconds: float = 2.0, seed: int = 0, rate: int = RATE) -> NDArray[np.float32]:
+    """A sound of gliding harmonics over a little noise, mono, below full scale."""
+    random = np.random.default_rng(seed)
+    time = np.arange(round(seconds * rate)) / rate
+    pitch = random.uniform(90, 250) * (1 + 0.1 * np.sin(2 * np.pi * random.uniform(2, 5) * time))
+    phase = 2 * np.pi * np.cumsum(pitch) / rate
+    parts = [random.uniform(0.1, 1) / n * np.sin(n * phase) for n in range(1, 13)]
+    swell = 0.6 + 0.4 * np.sin(2 * np.pi * random.uniform(1, 3) * time)
+    sound = np.sum(parts, axis=0) * swell + 0.02 * random.standard_normal(len(time))
+    return (0.4 * sound / np.abs(sound).max(initial=1e-9)).astype(np.float32)
+
+
+def encode_sound(
+    samples: NDArray[np.float32], rate: int = RATE, kind: str = "WAV", subtype: str | None = None
+) -> bytes:
+    """A file as libsndfile writes it; samples of shape (frames,) or (frames, channels)."""
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate, format=kind, subtype=subtype)
+    return file.getvalue()
+
+
+def encode_with_ffmpeg(
+    samples: NDArray[np.float32],
+    kind: str,
+    codec: str,
+    rate: int = 48000,
+    options: dict[str, str] | None = None,
+) -> bytes:
+    """A file as FFmpeg writes it, from mono samples at RATE."""
+    file = io.BytesIO()
+    with av.open(file, "w", format=kind, options=options or {}) as container:
+        track = container.add_stream(codec, rate=rate, layout="mono")
+        frame = av.AudioFrame.from_ndarray(samples[np.newaxis], format="fltp", layout="mono")
+        frame.sample_rate = RATE
+        frame.pts, frame.time_base = 0, Fraction(1, RATE)
+        resampler = av.AudioResampler(
+            track.format, "mono", rate, frame_size=track.codec_context.frame_size or None
+        )
+        for piece in [*resampler.resample(frame), *resampler.resample(None)]:
+            container.mux(track.encode(piece))
+        container.mux(track.encode(None))
+    return file.getvalue()
+
+
+def make_checkpoint(folder: Path) -> Path:
+    """A small checkpoint with weights drawn by lot, in PaddleSpeech's layout.
+
+    Its last layer takes away the mean embedding of a few sounds, so that unlike sounds
+    get unlike embeddings.
+    """
+    import paddle
+    from paddlespeech.vector.models.ecapa_tdnn import EcapaTdnn
+
+    from embedding_service.features import FeatureSettings, log_mel
+
+    random = np.random.default_rng(7)
+    network = EcapaTdnn(**SHAPE)
+    network.eval()
+    state = {name: value.numpy() for name, value in network.state_dict().items()}
+    for name, value in state.items():
+        if value.ndim == 3:  # a convolution's kernel: (channels out, channels in, taps)
+            spread = np.sqrt(2 / np.prod(value.shape[1:]))
+            state[name] = (spread * random.standard_normal(value.shape)).astype(np.float32)
+    state["fc.conv.bias"] = np.zeros(SHAPE["lin_neurons"], np.float32)
+    network.set_state_dict(state)
+    sounds = [make_voice(seed=seed) for seed in range(100, 110)]
+    with paddle.no_grad():
+        features = np.stack([log_mel(sound, FeatureSettings()) for sound in sounds])
+        state["fc.conv.bias"] = -network(paddle.to_tensor(features)).numpy().mean(axis=(0, 2))
+    network.set_state_dict(state)
+    for part in ("conf", "model"):
+        (folder / part).mkdir(parents=True)
+    weights = {f"backbone.{name}": value for name, value in network.state_dict().items()}
+    paddle.save(weights, str(folder / "model" / "model.pdparams"))
+    config = {"model": SHAPE, "sr": RATE, "n_mels": 80, "window_size": 400, "hop_size": 160}
+    (folder / "conf" / "model.yaml").write_text(yaml.safe_dump(config))
+    return folder
+
+
+@dataclass
+class Running:
+    """A service that runs as a process of its own."""
+
+    process: subprocess.Popen[bytes]
+    channel: grpc.Channel
+    log: Path
+    spools: Path
+
+    @property
+    def stub(self) -> EmbeddingServiceStub:
+        """Its client."""
+        return EmbeddingServiceStub(self.channel)
+
+    def send(self, requests: list[messages.EmbedAudioRequest]) -> Response:
+        """Makes one EmbedAudio call with exactly these messages.
+
+        Raises:
+            ServiceError: The call failed with a reason.
+        """
+        try:
+            return self.stub.EmbedAudio(iter(requests), timeout=60)
+        except grpc.RpcError as error:
+            known = from_rpc_error(error)
+            if known is None:
+                raise
+            raise known from None
+
+    def embed(self, audio: bytes, **config: Any) -> Response:
+        """Embeds audio as a client does."""
+        requests = [messages.EmbedAudioRequest(config=messages.EmbedAudioConfig(**config))]
+        for start in range(0, len(audio), CHUNK):
+            requests.append(messages.EmbedAudioRequest(audio_chunk=audio[start : start + CHUNK]))
+        return self.send(requests)
+
+    def refuse(self, audio: bytes, **config: Any) -> ServiceError:
+        """Embeds audio that must be refused; returns the error."""
+        with pytest.raises(ServiceError) as failure:
+            self.embed(audio, **config)
+        return failure.value
+
+
+Start = Callable[..., Running]
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a small checkpoint."""
+    return make_checkpoint(tmp_path_factory.mktemp("checkpoints") / "drawn by lot")
+
+
+@pytest.fixture(scope="session")
+def start(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+    """Starts services with the given environment on top; they end with the tests."""
+    started: list[Running] = []
+
+    def launch(**environment: str) -> Running:
+        folder = tmp_path_factory.mktemp("service")
+        log, spools = folder / "log", folder / "spools"
+        spools.mkdir()
+        settings = {
+            "AUDIOSEARCH_CHECKPOINT": str(checkpoint),
+            "AUDIOSEARCH_EMBEDDING_PORT": "0",
+            "AUDIOSEARCH_DRAIN_SECONDS": "0",
+            "AUDIOSEARCH_LOG_FORMAT": "json",
+            "TMPDIR": str(spools),
+            **environment,
+        }
+        with log.open("wb") as file:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "embedding_service"],
+                env=os.environ | settings,
+                stderr=file,
+                cwd=Path(__file__).parents[3],
+            )
+        port = wait_for_port(process, log)
+        running = Running(process, grpc.insecure_channel(f"127.0.0.1:{port}"), log, spools)
+        started.append(running)
+        return running
+
+    yield launch
+    for running in started:
+        running.channel.close()
+        running.process.send_signal(signal.SIGTERM)
+    for running in started:
+        running.process.wait(30)
+
+
+def wait_for_port(process: subprocess.Popen[bytes], log: Path) -> int:
+    """Reads the log until the service says where it listens."""
+    with log.open(encoding="utf-8") as lines:
+        while process.poll() is None:
+            line = lines.readline()
+            if '"listening"' in line:
+                return int(json.loads(line)["port"])
+            if not line:
+                time.sleep(0.05)  # until the log grows
+    raise AssertionError(log.read_text())
+
+
+@pytest.fixture(scope="session")
+def service(start: Start) -> Running:
+    """A service with the default settings."""
+    return start()
+
+
+@pytest.fixture(scope="session")
+def voice() -> Callable[..., NDArray[np.float32]]:
+    """Makes sounds."""
+    return make_voice
+
+
+@pytest.fixture(scope="session")
+def encode() -> Callable[..., bytes]:
+    """Writes sounds as libsndfile does."""
+    return encode_sound
+
+
+@pytest.fixture(scope="session")
+def ffmpeg() -> Callable[..., bytes]:
+    """Writes sounds as FFmpeg does."""
+    return encode_with_ffmpeg
