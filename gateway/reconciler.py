@@ -70,18 +70,18 @@ class Reconciler:
     async def _finish(self, library: Library, clip: Clip) -> None:
         """Makes a clip searchable if its audio is there; undoes it if not."""
         try:
-            if clip.HasField("audio_object"):
-                await self._clips.make_searchable(library, clip)
-                log.info("reconcile.finished", clip=clip.name)
-                return
+            await self._clips.make_searchable(library, clip)
+            log.info("reconcile.finished", clip=clip.name)
         except ServiceError as error:
             if error.code is grpc.StatusCode.INVALID_ARGUMENT:
                 await self._clips.fail(library, clip.name, error)
-                return
-            if error.reason not in (Reason.AUDIO_NOT_FOUND, Reason.MODEL_MISMATCH):
+            elif error.reason is Reason.AUDIO_NOT_FOUND:
+                await self._clips.discard(library, clip.name)
+                log.info("reconcile.undone", clip=clip.name)
+            elif error.reason is Reason.MODEL_MISMATCH:
+                log.info("reconcile.left", clip=clip.name, why=str(error))
+            else:
                 raise
-        await self._clips.discard(library, clip.name)
-        log.info("reconcile.undone", clip=clip.name)
 
     async def _libraries_in(self, state: Library.State.ValueType) -> AsyncIterator[Library]:
         request = ListLibrariesRequest(page_size=PAGE, state=state)

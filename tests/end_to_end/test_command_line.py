@@ -1,0 +1,256 @@
+"""The command line, as a user types it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from deploy.local_stack import free_ports
+from tests.conftest import REPOSITORY
+from tests.end_to_end.conftest import Running
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+AUDIOSEARCH = str(Path(sys.executable).with_name("audiosearch"))
+
+
+@pytest.fixture
+def run(shared: Running, tmp_path: Path) -> Run:
+    """Runs `audiosearch` with arguments against the shared stack, in a folder of its own."""
+
+    def call(
+        *arguments: object, code: int = 0, **settings: str
+    ) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [AUDIOSEARCH, *map(str, arguments)],
+            env={
+                **os.environ,
+                "AUDIOSEARCH_TARGET": shared.stack.target,
+                "COLUMNS": "200",
+                **settings,
+            },
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        return done
+
+    return call
+
+
+def test_the_whole_story(run: Run, shared: Running, sounds: Path, tmp_path: Path) -> None:
+    """Create, import, search, list, show, download, delete, each with --json."""
+    library = json.loads(run("library", "create", "story", "--json").stdout)
+    assert library["name"] == "libraries/story"
+    job = json.loads(run("import", sounds, "--library", "story", "--json").stdout)
+    assert (job["progress"]["imported"], job["progress"]["failed"]) == ("20", "0")
+
+    query = sounds / "bronze_bell_1.wav"
+    answer = json.loads(run("search", query, "--library", "story", "-k", 3, "--json").stdout)
+    assert [set(match) for match in answer["matches"]] == [{"clip", "score"}] * 3
+    first = answer["matches"][0]
+    assert first["clip"]["displayName"] == "bronze_bell_1.wav"
+    assert first["score"] == pytest.approx(1, abs=1e-4)
+    table = run("search", query, "--library", "story", "-k", 3).stdout
+    assert re.search(r"1 . 1\.000 .*bronze_bell_1\.wav", table)
+
+    by_clip = json.loads(
+        run("search", "--clip", first["clip"]["name"], "-l", "story", "--json").stdout
+    )
+    assert by_clip["matches"][0]["clip"]["displayName"].startswith("bronze_bell_")
+
+    clips = json.loads(run("clip", "list", "--library", "story", "--json").stdout)["clips"]
+    assert len(clips) == 20
+    name = first["clip"]["name"]
+    shown = json.loads(run("clip", "show", name, "--json").stdout)
+    assert shown["audioObject"]["contentType"] == "audio/wav"
+    run("clip", "download", name, "-o", "copy.wav")
+    assert (tmp_path / "copy.wav").read_bytes() == query.read_bytes()
+    assert "there already" in run("clip", "download", name, "-o", "copy.wav", code=2).stderr
+    assert json.loads(run("clip", "delete", name, "--json").stdout) == {}
+    assert "CLIP_NOT_FOUND" in run("clip", "show", name, code=1).stderr
+
+    listed = json.loads(run("library", "list", "--json").stdout)["libraries"]
+    assert "libraries/story" in {each["name"] for each in listed}
+    assert json.loads(run("library", "show", "story", "--json").stdout)["clipCount"] == "19"
+    assert "LIBRARY_NOT_EMPTY" in run("library", "delete", "story", code=1).stderr
+    run("library", "delete", "story", "--force")
+
+
+def test_plain_output_of_every_command(run: Run, sounds: Path) -> None:
+    """For people."""
+    assert "created" in run("library", "create", "plain").stdout
+    assert "20 imported" in run("import", sounds, "--library", "plain").stdout
+    assert "plain" in run("library", "list").stdout
+    assert "clips         20" in run("library", "show", "plain").stdout
+    assert "sword_clash_1.wav" in run("clip", "list", "--library", "plain").stdout
+    assert "192 values of models/" in run("embed", sounds / "bronze_bell_1.wav").stdout
+    assert "ecapatdnn_small" in run("model", "list").stdout
+    assert "deleted" in run("library", "delete", "plain", "--force").stdout
+
+
+def test_embed_shows_the_vector_and_what_was_heard(run: Run, sounds: Path) -> None:
+    """192 values of unit length."""
+    answer = json.loads(run("embed", sounds / "bronze_bell_1.wav", "--json").stdout)
+    values = answer["embedding"]["values"]
+    assert len(values) == 192
+    assert sum(value * value for value in values) == pytest.approx(1, abs=1e-4)
+    assert answer["audio"]["sampleRate"] == 16_000
+    models = json.loads(run("model", "list", "--json").stdout)["models"]
+    assert models[0]["name"] == answer["embedding"]["model"]
+
+
+def test_a_folder_of_the_client_is_uploaded_where_the_server_may_not_read_it(
+    run: Run,
+    shared: Running,
+    sounds: Path,
+    tmp_path: Path,
+) -> None:
+    """Failures are told by name; what is in is not sent twice into the library."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    for path in sorted(sounds.iterdir())[:3]:
+        shutil.copy(path, folder)
+    (folder / "bad.wav").write_text("no audio")
+    done = run("import", folder, "--library", "mine")
+    assert "3 imported into mine, 0 there already, 1 failed" in done.stdout
+    assert "bad.wav: AUDIO_UNDECODABLE" in done.stdout
+    again = json.loads(run("import", folder, "--library", "mine", "--json").stdout)
+    assert again["progress"]["existing"] == "3"
+    single = run("import", folder / "bad.wav", "--library", "mine", code=1)
+    assert "1 failed" in single.stdout
+    assert (
+        "PATH_NOT_ALLOWED" in run("import", folder, "-l", "mine", "--from", "server", code=1).stderr
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["search"],
+        ["search", "missing.wav", "--library", "x"],
+        ["search", "--library", "x"],
+        ["import", "missing", "--library", "x"],
+        ["library", "create"],
+        ["clip", "show", "no-library"],
+        ["clip", "list", "--library", "x", "--state", "lost"],
+        ["nonsense"],
+        ["serve", "--port", "99999"],
+    ],
+)
+def test_wrong_usage_is_code_2(run: Run, arguments: list[str]) -> None:
+    """With a word on what is wrong."""
+    assert run(*arguments, code=2).stderr
+
+
+def test_a_failed_request_is_code_1_and_one_line(run: Run, sounds: Path) -> None:
+    """The reason and what to do."""
+    query = sounds / "bronze_bell_1.wav"
+    for done, word in [
+        (run("search", query, "--library", "nowhere", code=1), "LIBRARY_NOT_FOUND"),
+        (run("search", query, "--library", "../x", code=1), "FIELD_INVALID"),
+        (run("search", query, "-l", "nowhere", "-k", 0, code=1), "FIELD_INVALID"),
+        (
+            run("library", "list", code=1, AUDIOSEARCH_TARGET="127.0.0.1:1"),
+            "GATEWAY_UNAVAILABLE: no gateway answers at 127.0.0.1:1",
+        ),
+    ]:
+        assert word in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_seeds_variables_name_library_and_k(run: Run, sounds: Path) -> None:
+    """DEFAULT_TABLE and TOP_K."""
+    settings = {"DEFAULT_TABLE": "audio_table", "TOP_K": "2"}
+    run("import", sounds, **settings)
+    answer = json.loads(run("search", sounds / "bronze_bell_1.wav", "--json", **settings).stdout)
+    assert len(answer["matches"]) == 2
+
+
+def test_serve_runs_the_stack_until_it_is_told_to_stop(tmp_path: Path, sounds: Path) -> None:
+    """In the foreground; a killed service is started again; Ctrl-C ends all with code 0."""
+    environment = {
+        **os.environ,
+        "AUDIOSEARCH_OFFLINE": "1",
+        "PPSPEECH_HOME": str(tmp_path / "no-cache"),
+    }
+    process = subprocess.Popen(
+        [AUDIOSEARCH, "serve", "--data-dir", str(tmp_path / "data"), "--port", "0", "--json"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout
+        environment["AUDIOSEARCH_TARGET"] = json.loads(process.stdout.readline())["target"]
+        search = [AUDIOSEARCH, "library", "list", "--json"]
+        assert subprocess.run(search, env=environment, timeout=60, check=True)
+        listing = ["pgrep", "-P", str(process.pid)]
+        children = subprocess.run(
+            listing, capture_output=True, text=True, check=True
+        ).stdout.split()
+        assert len(children) == 4
+        os.kill(int(children[-1]), signal.SIGKILL)
+        end = time.monotonic() + 60
+        while subprocess.run(search, env=environment, timeout=60, check=False).returncode:
+            assert time.monotonic() < end
+            time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+        assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_serve_says_that_a_port_is_taken(tmp_path: Path, shared: Running) -> None:
+    """And leaves nothing running."""
+    port = shared.stack.addresses.ports["catalog"]
+    done = subprocess.run(
+        [AUDIOSEARCH, "serve", "--data-dir", str(tmp_path / "data"), "--port", str(port - 3)],
+        env={**os.environ, "AUDIOSEARCH_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "port" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_demo_does_the_main_job_and_leaves_nothing(tmp_path: Path) -> None:
+    """It prints the table and says that the right kind comes first."""
+    assert free_ports(1)
+    done = subprocess.run(
+        [sys.executable, "-m", "deploy.demo"],
+        env={
+            **os.environ,
+            "AUDIOSEARCH_OFFLINE": "1",
+            "PPSPEECH_HOME": str(tmp_path / "no-cache"),
+            "TMPDIR": str(tmp_path),
+        },
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "20 clips imported, 0 failed" in done.stdout
+    assert done.stdout.count("comes first") == 3
+    assert not list(tmp_path.glob("audiosearch-demo-*"))

@@ -1,0 +1,231 @@
+"""What every service owes its operator: health, reflection, shutdown, settings, recovery."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import grpc
+import numpy as np
+import paddle
+import pytest
+from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
+from audiosearch.catalog.v1.clip_pb2 import Clip
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from deploy.local_stack import SERVICES
+from serving.errors import Reason, ServiceError
+from tests.conftest import REPOSITORY
+from tests.end_to_end.conftest import Running, start
+
+MODULES = ["gateway", "embedding_service", "index_service", "catalog_service"]
+PORTS = {
+    "gateway": "AUDIOSEARCH_GATEWAY_PORT",
+    "embedding_service": "AUDIOSEARCH_EMBEDDING_PORT",
+    "index_service": "AUDIOSEARCH_INDEX_PORT",
+    "catalog_service": "AUDIOSEARCH_CATALOG_PORT",
+}
+
+
+def health(target: str) -> str:
+    """The overall health at an address."""
+    with grpc.insecure_channel(target) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=5)
+    return str(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))
+
+
+def until(condition: Callable[[], bool], seconds: float = 30) -> None:
+    """Waits until a condition holds; fails if it never does."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(0.1)
+
+
+def module(name: str, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Runs a service's module to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", name, *arguments],
+        env={**os.environ, **settings},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_help_lists_every_setting(name: str) -> None:
+    """With default and meaning."""
+    done = module(name, "--help")
+    assert done.returncode == 0
+    assert PORTS[name] in done.stdout
+    assert "default: 127.0.0.1" in done.stdout
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_bad_setting_stops_the_start_and_is_named(name: str) -> None:
+    """One line, no trace."""
+    done = module(name, **{PORTS[name]: "many"})
+    assert done.returncode == 2
+    assert PORTS[name] in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_reflection_lists_the_service(shared: Running, service: str) -> None:
+    """As grpcurl would ask; buf curl speaks the same."""
+    target = shared.stack.addresses.target(service)
+    buf = Path(sys.executable).with_name("buf")
+    command = [buf, "curl", "--protocol", "grpc", "--http2-prior-knowledge"]
+    done = subprocess.run(
+        [*command, "--list-services", f"http://{target}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert f"audiosearch.{service}.v1.{service.title()}Service" in done.stdout
+    assert "grpc.health.v1.Health" in done.stdout
+
+
+def test_a_reflection_client_calls_without_our_contracts(shared: Running) -> None:
+    """Errors come back with their reason."""
+    buf = Path(sys.executable).with_name("buf")
+    method = "audiosearch.gateway.v1.GatewayService/GetLibrary"
+    done = subprocess.run(
+        [
+            *(buf, "curl", "--protocol", "grpc", "--http2-prior-knowledge"),
+            *("-d", json.dumps({"name": "libraries/nowhere"})),
+            f"http://{shared.stack.target}/{method}",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert '"code": "not_found"' in done.stderr
+    assert "google.rpc.ErrorInfo" in done.stderr
+
+
+def test_health_is_true_and_everything_recovers_by_itself(tmp_path: Path, sounds: Path) -> None:
+    """A service behind the gateway dies: NOT_SERVING and a typed error, until it is back."""
+    with start(tmp_path) as running:
+        library = running.library()
+        running.client.upload(library, sounds / "bronze_bell_1.wav")
+        expected = {
+            "embedding": Reason.EMBEDDING_UNAVAILABLE,
+            "index": Reason.INDEX_UNAVAILABLE,
+            "catalog": Reason.CATALOG_UNAVAILABLE,
+        }
+        for service, reason in expected.items():
+            os.kill(running.stack.pid(service), signal.SIGKILL)
+            os.waitpid(running.stack.pid(service), 0)
+            until(lambda: health(running.stack.target) == "NOT_SERVING")
+            with pytest.raises(ServiceError) as raised:
+                running.client.search(library, sounds / "bronze_bell_1.wav")
+            assert raised.value.reason is reason
+            running.stack.launch(service)
+            running.stack.wait(service)
+            until(lambda: health(running.stack.target) == "SERVING")
+            answer = running.client.search(library, sounds / "bronze_bell_1.wav")
+            assert answer.matches[0].clip.display_name == "bronze_bell_1.wav"
+
+
+def test_a_restarted_stack_gives_the_same_answers(tmp_path: Path, sounds: Path) -> None:
+    """All is on disk."""
+    paths = sorted(sounds.iterdir())[:8]
+    with start(tmp_path) as running:
+        library = running.library()
+        for path in paths:
+            running.client.upload(library, path)
+        before = [running.client.search(library, path) for path in paths]
+    with start(tmp_path) as running:
+        after = [running.client.search(library, path) for path in paths]
+    assert after == before
+
+
+def test_another_model_is_refused(tmp_path: Path, sounds: Path) -> None:
+    """A library holds vectors of one model for good; the message says what to do."""
+    other = tmp_path / "other"
+    bundled = REPOSITORY / "embedding_service" / "bundled"
+    (other / "conf").mkdir(parents=True)
+    (other / "model").mkdir()
+    (other / "conf" / "model.yaml").write_bytes((bundled / "conf" / "model.yaml").read_bytes())
+    weights = paddle.load(str(bundled / "model" / "model.pdparams"))
+    name = next(key for key, value in weights.items() if key.endswith("weight"))
+    weights[name] = weights[name] * np.float32(1.01)
+    paddle.save(weights, str(other / "model" / "model.pdparams"))
+    path = sounds / "bronze_bell_1.wav"
+    with start(tmp_path) as running:
+        library = running.library()
+        running.client.upload(library, path)
+    with start(tmp_path, AUDIOSEARCH_CHECKPOINT=str(other)) as running:
+        calls: list[Callable[[], object]] = [
+            lambda: running.client.search(library, path),
+            lambda: running.client.upload(library, sounds / "bronze_bell_2.wav"),
+        ]
+        for call in calls:
+            with pytest.raises(ServiceError, match="checkpoint") as raised:
+                call()
+            assert raised.value.reason is Reason.MODEL_MISMATCH
+            assert raised.value.code is grpc.StatusCode.FAILED_PRECONDITION
+        assert not running.client.search(running.library(), path).matches
+
+
+def test_what_was_interrupted_is_finished_or_undone(tmp_path: Path, sounds: Path) -> None:
+    """A clip whose audio is there becomes searchable, one without goes, a begun deletion ends."""
+    settings = {"AUDIOSEARCH_STALE_SECONDS": "1", "AUDIOSEARCH_RECONCILE_SECONDS": "1"}
+    with start(tmp_path, **settings) as running:
+        library = running.library()
+        gone = running.client.upload(library, sounds / "bronze_bell_3.wav").clip
+        with grpc.insecure_channel(running.stack.addresses.target("catalog")) as channel:
+            catalog = CatalogServiceStub(channel)
+            stored, empty = (
+                catalog.CreateClip(
+                    catalog_pb2.CreateClipRequest(
+                        parent=f"libraries/{library}", clip=Clip(display_name=name)
+                    )
+                )
+                for name in ("stored", "empty")
+            )
+            audio = (sounds / "bronze_bell_1.wav").read_bytes()
+            catalog.PutAudio(
+                iter(
+                    [
+                        catalog_pb2.PutAudioRequest(name=stored.name),
+                        catalog_pb2.PutAudioRequest(chunk=audio),
+                    ]
+                )
+            )
+
+            def state(name: str) -> str:
+                try:
+                    clip = catalog.GetClip(catalog_pb2.GetClipRequest(name=name))
+                except grpc.RpcError as error:
+                    return str(error.code().name)
+                return str(Clip.State.Name(clip.state))
+
+            until(lambda: state(stored.name) == "STATE_ACTIVE")
+            until(lambda: state(empty.name) == "NOT_FOUND")
+            answer = running.client.search(library, sounds / "bronze_bell_1.wav", k=5)
+            assert {match.clip.name for match in answer.matches} == {stored.name, gone.name}
+            catalog.BeginClipDeletion(catalog_pb2.BeginClipDeletionRequest(name=gone.name))
+            answer = running.client.search(library, sounds / "bronze_bell_1.wav", k=5)
+            assert [match.clip.name for match in answer.matches] == [stored.name]
+
+
+def test_the_stack_ends_in_order_and_leaves_no_process(tmp_path: Path) -> None:
+    """SIGTERM, exit code 0 for each."""
+    with start(tmp_path) as running:
+        processes = dict(running.stack._processes)
+    assert [process.returncode for process in processes.values()] == [0, 0, 0, 0]
