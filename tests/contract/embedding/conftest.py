@@ -18,13 +18,16 @@ from typing import Any
 import av
 import grpc
 import numpy as np
+import paddle
 import pytest
 import soundfile
 import yaml
 from audiosearch.embedding.v1 import embedding_service_pb2 as messages
 from audiosearch.embedding.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
 from numpy.typing import NDArray
+from paddlespeech.vector.models.ecapa_tdnn import EcapaTdnn
 
+from embedding_service.features import FeatureSettings, log_mel
 from serving.errors import ServiceError, from_rpc_error
 
 RATE = 16000
@@ -91,11 +94,6 @@ def make_checkpoint(folder: Path) -> Path:
     Its last layer takes away the mean embedding of a few sounds, so that unlike sounds
     get unlike embeddings.
     """
-    import paddle
-    from paddlespeech.vector.models.ecapa_tdnn import EcapaTdnn
-
-    from embedding_service.features import FeatureSettings, log_mel
-
     random = np.random.default_rng(7)
     network = EcapaTdnn(**SHAPE)
     network.eval()
@@ -150,10 +148,9 @@ class Running:
 
     def embed(self, audio: bytes, **config: Any) -> Response:
         """Embeds audio as a client does."""
-        requests = [messages.EmbedAudioRequest(config=messages.EmbedAudioConfig(**config))]
-        for start in range(0, len(audio), CHUNK):
-            requests.append(messages.EmbedAudioRequest(audio_chunk=audio[start : start + CHUNK]))
-        return self.send(requests)
+        first = messages.EmbedAudioRequest(config=messages.EmbedAudioConfig(**config))
+        parts = [audio[start : start + CHUNK] for start in range(0, len(audio), CHUNK)]
+        return self.send([first, *(messages.EmbedAudioRequest(audio_chunk=p) for p in parts)])
 
     def refuse(self, audio: bytes, **config: Any) -> ServiceError:
         """Embeds audio that must be refused; returns the error."""

@@ -92,7 +92,7 @@ def test_files_of_ffmpeg(service: Any, ffmpeg: Any, sound: Any, reference: Any, 
 def test_files_as_browsers_record_them(
     service: Any, ffmpeg: Any, sound: Any, kind: str, codec: str, options: dict[str, str]
 ) -> None:
-    """Files that do not say how long they are, as a browser's recorder writes them, are embedded."""
+    """Files that do not say how long they are, as browsers record them, are embedded."""
     response = service.embed(ffmpeg(sound, kind, codec, 48000, options))
     assert response.audio.duration.ToTimedelta().total_seconds() == pytest.approx(SECONDS, abs=0.05)
 

@@ -1,0 +1,305 @@
+"""Where the weights come from, and what is refused."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from embedding_service import official as official_checkpoint
+from embedding_service.archive import CheckpointError, read_checkpoint
+from embedding_service.checkpoint import BUNDLED_FOLDER, Checkpoint, Source, find
+from embedding_service.official import Official
+
+TAG = "ecapatdnn_voxceleb12-16k"
+NAME = "sv0_ecapa_tdnn_voxceleb12_ckpt_0_2_0"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """PaddleSpeech's own folder, empty."""
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def bundled(write: Callable[..., Path]) -> Path:
+    """A bundled checkpoint."""
+    return write("bundled")
+
+
+@pytest.fixture
+def archive(write: Callable[..., Path], pack: Callable[..., Path]) -> Path:
+    """An archive as the official one is: one folder with both files."""
+    return pack(write(NAME, lambda w: w.update(weight=w["weight"] * 2)), NAME)
+
+
+@pytest.fixture
+def official(server: Any, archive: Path) -> Official:
+    """An official checkpoint that the server gives away."""
+    return Official(TAG, "1.0", f"{server.address}/{NAME}.tar.gz", server.give(archive))
+
+
+def warnings(logs: list[Any]) -> list[Any]:
+    """The warnings among log entries."""
+    return [entry for entry in logs if entry["log_level"] == "warning"]
+
+
+def fall_back(official: Official, home: Path, bundled: Path, **more: Any) -> str:
+    """Checks that the bundled checkpoint is taken with one warning; returns its reason."""
+    with capture_logs() as logs:
+        found = find(None, official, home, bundled=bundled, **more)
+    assert (found.name, found.source) == ("ecapatdnn_small-16k", Source.BUNDLED)
+    (warning,) = warnings(logs)
+    assert "small bundled model" in warning["event"]
+    assert official.url in warning["to_get_the_official_one"]
+    assert "AUDIOSEARCH_CHECKPOINT" in warning["to_get_the_official_one"]
+    assert not list(home.rglob("*.tar.gz"))
+    assert not list(home.rglob("*.pdparams"))
+    return str(warning["why"])
+
+
+def test_the_list_of_paddlespeech() -> None:
+    """Address and hash come from the installed PaddleSpeech."""
+    listed = official_checkpoint.listed()
+    assert listed.tag == TAG
+    assert listed.url.startswith("https://")
+    assert listed.url.endswith(".tar.gz")
+    assert len(listed.md5) == 32
+
+
+def test_its_cache(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cache is where PaddleSpeech has it."""
+    monkeypatch.setenv("PPSPEECH_HOME", str(home))
+    assert official_checkpoint.home() == home
+    monkeypatch.delenv("PPSPEECH_HOME")
+    assert official_checkpoint.home() == Path.home() / ".paddlespeech"
+
+
+def test_download_then_cache(server: Any, official: Official, home: Path, bundled: Path) -> None:
+    """The first start downloads to where PaddleSpeech looks; the second needs no server."""
+    with capture_logs() as logs:
+        first = find(None, official, home, bundled=bundled)
+    assert (first.name, first.source) == (TAG, Source.DOWNLOAD)
+    assert not warnings(logs)
+    assert logs[-1]["percent"] == 100
+    place = home / "models" / TAG / "1.0"
+    assert {entry.name for entry in place.iterdir()} == {f"{NAME}.tar.gz", NAME}
+    assert (place / NAME / "model" / "model.pdparams").is_file()
+    asked = server.asked
+    second = find(None, official, home, bundled=bundled)
+    assert second.source is Source.CACHE
+    assert second.weights.sha256 == first.weights.sha256
+    assert server.asked == asked
+
+
+def test_an_archive_without_a_top_folder(
+    server: Any, home: Path, bundled: Path, write: Any, pack: Any
+) -> None:
+    """An archive of conf/ and model/ is unpacked below its own name, as PaddleSpeech does."""
+    md5 = server.give(pack(write("flat"), "."))
+    url = f"{server.address}/{NAME}.tar.gz"
+    find(None, Official(TAG, "1.0", url, md5), home, bundled=bundled)
+    place = home / "models" / TAG / "1.0"
+    assert (place / f"{NAME}.tar" / "conf" / "model.yaml").is_file()
+
+
+def test_a_cached_archive_that_is_broken(
+    server: Any, official: Official, home: Path, bundled: Path
+) -> None:
+    """An archive with another hash is not used but replaced."""
+    find(None, official, home, bundled=bundled)
+    official.archive(home).write_bytes(b"half")
+    assert find(None, official, home, bundled=bundled).source is Source.DOWNLOAD
+    official.archive(home).write_bytes(b"half")
+    assert find(None, official, home, offline=True, bundled=bundled).source is Source.BUNDLED
+
+
+@pytest.mark.parametrize("manner", ["half", "missing"])
+def test_a_download_that_fails(
+    server: Any, official: Official, home: Path, bundled: Path, manner: str
+) -> None:
+    """An interrupted download leaves nothing and falls back to the bundled checkpoint."""
+    server.manner = manner
+    assert official.url in fall_back(official, home, bundled)
+    server.manner = "whole"
+    assert find(None, official, home, bundled=bundled).source is Source.DOWNLOAD
+
+
+def test_a_download_that_stalls(server: Any, official: Official, home: Path, bundled: Path) -> None:
+    """A download that sends nothing more is given up."""
+    server.manner = "stall"
+    with pytest.raises(official_checkpoint.DownloadError):
+        official_checkpoint.download(official, home, stall_seconds=0.3)
+    assert not list(home.rglob("*.tar.gz"))
+
+
+def test_a_wrong_hash(server: Any, official: Official, home: Path, bundled: Path) -> None:
+    """An archive with a wrong hash is refused in plain words and not kept."""
+    wrong = Official(TAG, "1.0", official.url, "0" * 32)
+    assert "something else" in fall_back(wrong, home, bundled)
+
+
+def test_an_address_that_does_not_answer(
+    server: Any, official: Official, home: Path, bundled: Path
+) -> None:
+    """An address that can't be reached, or says nothing, is given up in time."""
+    server.manner = "silent"
+    why = fall_back(official, home, bundled, reach_seconds=0.3)
+    assert "can't be reached" in why
+    nobody = Official(TAG, "1.0", "http://127.0.0.1:9/x.tar.gz", official.md5)
+    assert "can't be reached" in fall_back(nobody, home, bundled)
+
+
+def test_a_disk_that_takes_nothing(official: Official, home: Path, bundled: Path) -> None:
+    """A cache that can't be written falls back too."""
+    home.mkdir()
+    (home / "models").write_text("a file where a folder should be")
+    assert "failed" in fall_back(official, home, bundled)
+
+
+def test_offline(server: Any, official: Official, home: Path, bundled: Path) -> None:
+    """AUDIOSEARCH_OFFLINE asks no server."""
+    assert "AUDIOSEARCH_OFFLINE" in fall_back(official, home, bundled, offline=True)
+    assert server.asked == 0
+
+
+@pytest.mark.parametrize("name", ["../evil", "/tmp/evil-audiosearch"])  # noqa: S108  must not appear
+def test_an_archive_that_writes_elsewhere(
+    server: Any, home: Path, bundled: Path, write: Any, pack: Any, name: str
+) -> None:
+    """An archive that names files outside its folder is refused, downloaded or set."""
+    evil = pack(write("evil-one"), NAME, **{name: b"evil"})
+    official = Official(TAG, "1.0", f"{server.address}/{NAME}.tar.gz", server.give(evil))
+    with capture_logs():
+        assert find(None, official, home, bundled=bundled).source is Source.BUNDLED
+    with pytest.raises(CheckpointError, match="AUDIOSEARCH_CHECKPOINT"):
+        find(evil, official, home)
+    assert not list(home.rglob("evil"))
+    assert not Path("/tmp/evil-audiosearch").exists()  # noqa: S108  must not appear
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        ("My Model (v2)", "my-model-v2"),
+        ("..odd", "odd"),
+        ("模型", "checkpoint"),
+        (NAME, TAG),
+        ("x" * 200, "x" * 64),
+    ],
+)
+def test_a_folder_that_was_set(
+    official: Official, home: Path, write: Any, folder: str, name: str, tmp_path: Path
+) -> None:
+    """A folder goes by its name, in plain letters; the official one by its own."""
+    (tmp_path / "there").mkdir()
+    path = write("plain").rename(tmp_path / "there" / folder)
+    found = find(path, official, home)
+    assert (found.name, found.source) == (name, Source.SETTING)
+
+
+def test_an_archive_that_was_set(
+    official: Official, home: Path, archive: Path, pack: Any, write: Any
+) -> None:
+    """An archive may be set too; the official one is known by its hash."""
+    assert find(archive, official, home).name == TAG
+    assert find(pack(write("own.model")), official, home).name == "own-model"
+
+
+@pytest.mark.parametrize(
+    ("lost", "words"),
+    [
+        (["conf/model.yaml"], "lacks conf/model.yaml"),
+        (["model/model.pdparams"], "lacks model/model.pdparams"),
+        (["conf/model.yaml", "model/model.pdparams"], "conf/model.yaml and model/model.pdparams"),
+    ],
+)
+def test_missing_files(
+    official: Official, home: Path, write: Any, lost: list[str], words: str
+) -> None:
+    """A checkpoint that was set and lacks a file is refused, never passed over."""
+    folder = write()
+    for file in lost:
+        (folder / file).unlink()
+    with pytest.raises(CheckpointError, match=words):
+        find(folder, official, home)
+
+
+def test_what_is_no_checkpoint(official: Official, home: Path, tmp_path: Path) -> None:
+    """A path to nothing, or to another file, is refused."""
+    other = tmp_path / "other.tar.gz"
+    other.write_bytes(b"no archive")
+    for path in (tmp_path / "none", other):
+        with pytest.raises(CheckpointError, match=str(path)):
+            find(path, official, home)
+
+
+@pytest.mark.parametrize("text", ["- 1", "a: [", "\0", ""])
+def test_settings_that_can_not_be_read(write: Any, text: str) -> None:
+    """A conf/model.yaml that is none is refused."""
+    folder = write()
+    (folder / "conf" / "model.yaml").write_text(text)
+    with pytest.raises(CheckpointError):
+        read_checkpoint(folder)
+
+
+class Evil:
+    """Would run a command when unpickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Names what to run."""
+        return os.system, ("touch /tmp/evil-audiosearch",)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (pickle.dumps({"backbone.x": Evil()}), "which weights don't need"),
+        (pickle.dumps([1, 2]), "no dictionary"),
+        (pickle.dumps({"backbone.x": "text"}), "no array"),
+        (b"", "model.pdparams"),
+        (b"\x80\x04no pickle", "model.pdparams"),
+    ],
+)
+def test_weights_that_are_none(write: Any, data: bytes, words: str) -> None:
+    """A weights' file that is none is refused, and code in it never runs."""
+    folder = write()
+    (folder / "model" / "model.pdparams").write_bytes(data)
+    with pytest.raises(CheckpointError, match=words):
+        read_checkpoint(folder)
+    assert not Path("/tmp/evil-audiosearch").exists()  # noqa: S108  must not appear
+
+
+def test_weights_cut_off(write: Any) -> None:
+    """A weights' file that was cut off is refused."""
+    folder = write()
+    file = folder / "model" / "model.pdparams"
+    file.write_bytes(file.read_bytes()[:-1000])
+    with pytest.raises(CheckpointError, match=r"model\.pdparams"):
+        read_checkpoint(folder)
+
+
+def test_an_archive_that_unpacks_to_too_much(tmp_path: Path) -> None:
+    """An archive that claims gigabytes is refused before it is unpacked."""
+    target = tmp_path / "bomb.tar"
+    member = tarfile.TarInfo("conf/model.yaml")
+    member.size = 2 * 2**30
+    with target.open("wb") as file:
+        file.write(member.tobuf())
+        file.truncate(2 * 2**30 + 10240)
+    with pytest.raises(CheckpointError, match="unpacks to more"):
+        read_checkpoint(target)
+
+
+def test_the_bundled_checkpoint() -> None:
+    """The checkpoint in the repository is whole and small."""
+    weights = read_checkpoint(BUNDLED_FOLDER)
+    assert weights.config["model"]["lin_neurons"] == 192
+    assert (BUNDLED_FOLDER / "model" / "model.pdparams").stat().st_size <= 12 * 2**20
+    assert Checkpoint("x", Source.BUNDLED, weights).weights.arrays

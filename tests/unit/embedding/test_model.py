@@ -1,0 +1,111 @@
+"""The model gives PaddleSpeech's own vectors, and refuses weights that do not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import paddle
+import pytest
+
+from embedding_service.archive import CheckpointError, read_checkpoint
+from embedding_service.checkpoint import Checkpoint, Source
+from embedding_service.features import FeatureSettings, log_mel
+from embedding_service.model import Model
+
+
+def load(folder: Path) -> Model:
+    """Loads a checkpoint folder."""
+    return Model(Checkpoint("some-model", Source.SETTING, read_checkpoint(folder)))
+
+
+def noise(seconds: float, seed: int = 0) -> Any:
+    """Noise at 16 kHz."""
+    random = np.random.default_rng(seed)
+    return (0.1 * random.standard_normal(round(16000 * seconds))).astype(np.float32)
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.5, 1, 5, 60])
+def test_paddlespeechs_own_route(network: Any, write: Callable[..., Path], seconds: float) -> None:
+    """Its embedding equals that of PaddleSpeech's VectorExecutor, scaled to length 1."""
+    vector = load(write()).embed(noise(seconds))
+    with paddle.no_grad():
+        features = paddle.to_tensor(log_mel(noise(seconds), FeatureSettings())).unsqueeze(0)
+        theirs = network.backbone(features, paddle.ones([1])).squeeze().numpy()
+    assert vector.dtype == np.float32
+    assert vector.shape == (192,)
+    assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-6)
+    assert vector @ theirs / np.linalg.norm(theirs) > 0.99999
+
+
+def test_identity(write: Callable[..., Path]) -> None:
+    """The same weights have the same name, other weights another one."""
+    one = load(write("one")).info
+    same = load(write("same")).info
+    other = load(write("other", lambda w: w.update(weight=w["weight"] + 1))).info
+    assert one.name == same.name == f"models/some-model-{one.weights_sha256[:12]}"
+    assert other.name != one.name
+
+
+def test_the_classifier_may_be_absent(write: Callable[..., Path]) -> None:
+    """Only the backbone's weights are needed."""
+    whole = load(write("whole")).embed(noise(1))
+    bare = load(write("bare", lambda w: w.pop("weight"))).embed(noise(1))
+    np.testing.assert_array_equal(whole, bare)
+
+
+def drop(weights: dict[str, Any]) -> None:
+    """Takes one weight away."""
+    del weights["backbone.fc.conv.bias"]
+
+
+def add(weights: dict[str, Any]) -> None:
+    """Adds one that the network lacks."""
+    weights["backbone.more"] = weights["backbone.fc.conv.bias"]
+
+
+def reshape(weights: dict[str, Any]) -> None:
+    """Gives one another shape."""
+    weights["backbone.fc.conv.bias"] = weights["backbone.fc.conv.bias"][:100]
+
+
+def spoil(weights: dict[str, Any]) -> None:
+    """Makes one NaN."""
+    weights["backbone.fc.conv.bias"] = weights["backbone.fc.conv.bias"] * float("nan")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (drop, "fc.conv.bias is missing"),
+        (add, "more is unknown"),
+        (reshape, r"fc.conv.bias has shape \(100,\), not \(192,\)"),
+        (spoil, "fc.conv.bias holds values that are no numbers"),
+        (dict.clear, r"is missing.*\(and \d+ more\)"),
+    ],
+)
+def test_weights_that_do_not_fit(write: Callable[..., Path], change: Any, words: str) -> None:
+    """Weights that are not exactly the network's are refused, naming them."""
+    with pytest.raises(CheckpointError, match=words):
+        load(write(change=change))
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"sr": None}, "sr must be"),
+        ({"n_mels": 40}, "n_mels"),
+        ({"model": None}, "lacks model"),
+        ({"model": {"input_size": 80, "odd": 1}}, "odd"),
+        ({"model": {"input_size": 80, "lin_neurons": 100}}, "lin_neurons must be 192"),
+        ({"model": {"input_size": 80, "channels": [7, 7, 7, 7, 21]}}, "model"),
+    ],
+)
+def test_settings_that_do_not_fit(
+    write: Callable[..., Path], config: dict[str, Any], words: str
+) -> None:
+    """A conf/model.yaml that makes no such network is refused, naming the key."""
+    with pytest.raises(CheckpointError, match=words):
+        load(write(**config))
