@@ -25,6 +25,7 @@ from google.protobuf.duration_pb2 import Duration
 from gateway.clips import Clips
 from gateway.folder import Found, count, read_file, resolve_folder, walk
 from gateway.libraries import Libraries
+from gateway.settings import GatewaySettings
 from gateway.upstream import Upstream
 from serving.errors import Reason, ServiceError
 from serving.telemetry import request_id
@@ -159,21 +160,15 @@ class ImportWorker:
     """Claims import jobs of the catalog and works on a few at a time."""
 
     def __init__(
-        self,
-        upstream: Upstream,
-        libraries: Libraries,
-        clips: Clips,
-        roots: Sequence[Path],
-        jobs: int,
-        width: int,
+        self, upstream: Upstream, libraries: Libraries, clips: Clips, settings: GatewaySettings
     ) -> None:
-        """Works on `jobs` imports at a time, on `width` files of each, from below `roots`."""
+        """Takes from the settings how much to do at a time, and what may be read."""
+        self.roots = settings.roots()
         self._upstream = upstream
         self._libraries = libraries
         self._clips = clips
-        self._roots = roots
-        self._width = width
-        self._free = asyncio.Semaphore(jobs)
+        self._width = settings.import_concurrency
+        self._free = asyncio.Semaphore(settings.import_jobs)
         self._wake = asyncio.Event()
         self._worker = uuid.uuid4().hex
         self._tasks: set[asyncio.Task[None]] = set()
@@ -223,7 +218,7 @@ class ImportWorker:
         )
         try:
             library = await self._libraries.open(job.library)
-            run = Run(job, library, self._clips, self._roots, self._width)
+            run = Run(job, library, self._clips, self.roots, self._width)
             reporter = asyncio.create_task(self._keep_reporting(run))
             try:
                 await run.work()

@@ -15,6 +15,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from gateway.clips import Clips
 from gateway.libraries import Libraries
+from gateway.settings import GatewaySettings
 from gateway.upstream import Upstream
 from serving.errors import Reason, ServiceError
 
@@ -28,14 +29,14 @@ class Reconciler:
     """Looks through the catalog for what nobody works on any more."""
 
     def __init__(
-        self, upstream: Upstream, libraries: Libraries, clips: Clips, interval: float, stale: float
+        self, upstream: Upstream, libraries: Libraries, clips: Clips, settings: GatewaySettings
     ) -> None:
-        """Looks every `interval` seconds for clips unfinished for `stale` seconds."""
+        """Takes from the settings how often to look, and from which age on."""
         self._upstream = upstream
         self._libraries = libraries
         self._clips = clips
-        self._interval = interval
-        self._stale = stale
+        self._interval = settings.reconcile_seconds
+        self._stale = settings.stale_seconds
 
     async def run(self) -> None:
         """Looks at once and then on a timer, until cancelled."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import TypeVar
 
 import grpc
@@ -15,7 +14,7 @@ from audiosearch.embedding.v1 import embedding_service_pb2 as embedding_pb2
 from audiosearch.embedding.v1.model_pb2 import Model
 from audiosearch.gateway.v1 import gateway_service_pb2 as gateway_pb2
 from audiosearch.gateway.v1 import gateway_service_pb2_grpc, search_pb2
-from google.longrunning import operations_pb2
+from google.longrunning import operations_pb2, operations_pb2_grpc
 from google.protobuf.empty_pb2 import Empty
 
 from gateway.audio import split
@@ -24,10 +23,17 @@ from gateway.folder import resolve_folder
 from gateway.importing import ImportWorker
 from gateway.libraries import Libraries
 from gateway.names import check_library, split_clip
-from gateway.operations import to_operation
+from gateway.operations import OperationsServicer, to_operation
 from gateway.search import Search
 from gateway.upstream import Upstream
 from serving.errors import Reason, ServiceError
+from serving.server import Register
+
+NAMES = (
+    gateway_pb2.DESCRIPTOR.services_by_name["GatewayService"].full_name,
+    operations_pb2.DESCRIPTOR.services_by_name["Operations"].full_name,
+)
+"""Full names of the services that `register` adds."""
 
 RequestT = TypeVar("RequestT", gateway_pb2.UploadClipRequest, search_pb2.StreamSearchClipsRequest)
 
@@ -67,15 +73,13 @@ class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
         clips: Clips,
         search: Search,
         worker: ImportWorker,
-        roots: tuple[Path, ...],
     ) -> None:
-        """Delegates to the parts given; imports are allowed below `roots`."""
+        """Delegates to the parts given."""
         self._upstream = upstream
         self._libraries = libraries
         self._clips = clips
         self._search = search
         self._worker = worker
-        self._roots = roots
 
     async def CreateLibrary(
         self, request: catalog_pb2.CreateLibraryRequest, context: grpc.aio.ServicerContext
@@ -132,7 +136,7 @@ class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
         self, request: gateway_pb2.ImportClipsRequest, context: grpc.aio.ServicerContext
     ) -> operations_pb2.Operation:
         library = await self._libraries.open(check_library(request.parent))
-        folder = resolve_folder(request.folder, self._roots)
+        folder = resolve_folder(request.folder, self._worker.roots)
         job = await self._upstream.catalog.CreateImportJob(
             catalog_pb2.CreateImportJobRequest(
                 import_job=ImportJob(library=library.name, folder=str(folder), label=request.label),
@@ -230,3 +234,13 @@ class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
         self, request: embedding_pb2.ListModelsRequest, context: grpc.aio.ServicerContext
     ) -> embedding_pb2.ListModelsResponse:
         return await self._upstream.embedding.ListModels(request)
+
+
+def register(servicer: GatewayServicer, operations: OperationsServicer) -> Register:
+    """What adds both servicers to a server."""
+
+    def add(server: grpc.aio.Server) -> None:
+        gateway_service_pb2_grpc.add_GatewayServiceServicer_to_server(servicer, server)
+        operations_pb2_grpc.add_OperationsServicer_to_server(operations, server)
+
+    return add

@@ -20,6 +20,7 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from gateway.settings import GatewaySettings
 from serving.errors import Reason, ServiceError, from_rpc_error
 from serving.telemetry import REQUEST_ID_KEY, remaining, request_id
 
@@ -70,15 +71,24 @@ def open_channel(target: str, service: ServiceDescriptor) -> grpc.aio.Channel:
     )
 
 
+@dataclass(frozen=True)
+class Limits:
+    """Longest times a call to another service may take, in seconds."""
+
+    call: float
+    stream: float
+    """Of a call that streams: as long as the sender takes."""
+
+
 class Stub:
     """A generated stub whose calls carry deadline and request id and raise ServiceError."""
 
     def __init__(
-        self, stub: Any, service: ServiceDescriptor, unavailable: Reason, limit: float
+        self, stub: Any, service: ServiceDescriptor, unavailable: Reason, limits: Limits
     ) -> None:
-        """Wraps `stub` of `service`; no call takes longer than `limit` seconds."""
+        """Wraps `stub` of `service`; no call takes longer than `limits`."""
         self._unavailable = unavailable
-        self._limit = limit
+        self._limits = limits
         for method in service.methods:
             setattr(self, method.name, self._wrap(getattr(stub, method.name), method))
 
@@ -89,15 +99,14 @@ class Stub:
             return lambda requests: self._send(method, requests)
         return lambda request: self._ask(method, request)
 
-    def _outgoing(self) -> dict[str, Any]:
+    def _outgoing(self, limit: float) -> dict[str, Any]:
         left = remaining()
         if left is not None and left <= MARGIN:
             raise ServiceError(
                 Reason.DEADLINE_EXCEEDED, "the deadline is over; allow the call more time"
             )
-        limit = self._limit if left is None else min(left - MARGIN, self._limit)
         return {
-            "timeout": limit,
+            "timeout": limit if left is None else min(left - MARGIN, limit),
             "metadata": ((REQUEST_ID_KEY, request_id.get()),) if request_id.get() else (),
         }
 
@@ -131,10 +140,10 @@ class Stub:
 
     async def _ask(self, method: Callable[..., Any], request: Any) -> Any:
         with self._errors():
-            return await method(request, **self._outgoing())
+            return await method(request, **self._outgoing(self._limits.call))
 
     async def _send(self, method: Callable[..., Any], requests: AsyncIterator[Any]) -> Any:
-        call = method(**self._outgoing())
+        call = method(**self._outgoing(self._limits.stream))
         try:
             with self._errors():
                 # A write fails when the service has answered already; the answer tells why.
@@ -147,7 +156,7 @@ class Stub:
             call.cancel()
 
     async def _receive(self, method: Callable[..., Any], request: Any) -> AsyncIterator[Any]:
-        call = method(request, **self._outgoing())
+        call = method(request, **self._outgoing(self._limits.stream))
         try:
             with self._errors():
                 async for response in call:
@@ -182,14 +191,14 @@ class Peer:
 class Upstream:
     """The three services behind the gateway."""
 
-    def __init__(self, embedding: str, index: str, catalog: str, limit: float) -> None:
-        """Opens channels to the three addresses; no call takes longer than `limit` seconds."""
+    def __init__(self, settings: GatewaySettings) -> None:
+        """Opens channels to the three addresses of the settings."""
         self._peers: list[Peer] = []
-        self._limit = limit
+        self._limits = Limits(settings.upstream_seconds, settings.max_call_seconds)
         self.embedding = cast(
             "EmbeddingServiceAsyncStub",
             self._connect(
-                embedding,
+                settings.embedding_target,
                 embedding_service_pb2,
                 embedding_service_pb2_grpc.EmbeddingServiceStub,
                 Reason.EMBEDDING_UNAVAILABLE,
@@ -198,7 +207,7 @@ class Upstream:
         self.index = cast(
             "IndexServiceAsyncStub",
             self._connect(
-                index,
+                settings.index_target,
                 index_service_pb2,
                 index_service_pb2_grpc.IndexServiceStub,
                 Reason.INDEX_UNAVAILABLE,
@@ -207,7 +216,7 @@ class Upstream:
         self.catalog = cast(
             "CatalogServiceAsyncStub",
             self._connect(
-                catalog,
+                settings.catalog_target,
                 catalog_service_pb2,
                 catalog_service_pb2_grpc.CatalogServiceStub,
                 Reason.CATALOG_UNAVAILABLE,
@@ -224,7 +233,7 @@ class Upstream:
         (service,) = contract.DESCRIPTOR.services_by_name.values()
         channel = open_channel(target, service)
         self._peers.append(Peer(channel, service, unavailable))
-        return Stub(stub(channel), service, unavailable, self._limit)
+        return Stub(stub(channel), service, unavailable, self._limits)
 
     async def check(self) -> None:
         """Raises ServiceError while any of the three is not SERVING."""

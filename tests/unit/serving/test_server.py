@@ -1,0 +1,217 @@
+"""The runtime that all services share, run with a small service of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import grpc
+import pytest
+from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1 import catalog_service_pb2_grpc
+from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from serving.errors import Reason, ServiceError, from_rpc_error
+from serving.server import serve
+from serving.settings import ServerSettings
+from serving.telemetry import configure, remaining, request_id
+
+NAME = catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"].full_name
+
+
+class Behaviour(catalog_service_pb2_grpc.CatalogServiceServicer):
+    """Does what a test asks for by the name it sends."""
+
+    def __init__(self) -> None:
+        """Notes what it saw."""
+        self.seen: dict[str, object] = {}
+
+    async def GetClip(self, request, context) -> Clip:  # noqa: ANN001, N802
+        """Fails, crashes, waits or answers."""
+        self.seen = {"request_id": request_id.get(), "remaining": remaining()}
+        if request.name == "typed":
+            raise ServiceError(Reason.CLIP_NOT_FOUND, "there is none", {"clip": "x"})
+        if request.name == "crash":
+            raise RuntimeError("secret detail")
+        if request.name == "wait":
+            await asyncio.sleep(60)
+        return Clip(name=request.name)
+
+    async def GetAudio(self, request, context) -> AsyncIterator[catalog_pb2.GetAudioResponse]:  # noqa: ANN001, N802
+        """One chunk, then an error."""
+        yield catalog_pb2.GetAudioResponse(chunk=b"one")
+        raise ServiceError(Reason.AUDIO_NOT_FOUND, "no more")
+
+    async def PutAudio(self, request_iterator, context) -> AudioObject:  # noqa: ANN001, N802
+        """Counts bytes."""
+        return AudioObject(size_bytes=sum([len(m.chunk) async for m in request_iterator]))
+
+
+class Served:
+    """The behaviour behind a running server."""
+
+    def __init__(self, port: int, behaviour: Behaviour, stop: asyncio.Event) -> None:
+        """Connects to it."""
+        self.behaviour = behaviour
+        self.stop = stop
+        self.channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}")
+        self.stub = catalog_service_pb2_grpc.CatalogServiceStub(self.channel)
+
+    async def health(self) -> int:
+        """The overall health."""
+        stub = health_pb2_grpc.HealthStub(self.channel)
+        return (await stub.Check(health_pb2.HealthCheckRequest(), timeout=5)).status
+
+
+async def fine() -> None:
+    """A check that passes."""
+
+
+@pytest.fixture
+async def start() -> AsyncIterator[Callable[..., Awaitable[Served]]]:
+    """Starts servers and stops them after the test."""
+    running: list[tuple[asyncio.Task[None], Served]] = []
+
+    async def starting(check: Callable[[], Awaitable[None]] = fine, **settings: object) -> Served:
+        behaviour, stop = Behaviour(), asyncio.Event()
+        port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        register = catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server
+        task = asyncio.create_task(
+            serve(
+                ServerSettings(drain_seconds=0, **settings),
+                [NAME],
+                lambda server: register(behaviour, server),
+                check,
+                stop,
+                port.set_result,
+            )
+        )
+        served = Served(await port, behaviour, stop)
+        running.append((task, served))
+        return served
+
+    yield starting
+    for task, served in running:
+        served.stop.set()
+        await served.channel.close()
+        await task
+
+
+async def test_a_typed_error_arrives_with_code_reason_and_metadata(start) -> None:  # noqa: ANN001
+    """As google.rpc.Status with one ErrorInfo."""
+    served = await start()
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await served.stub.GetClip(catalog_pb2.GetClipRequest(name="typed"))
+    assert raised.value.code() is grpc.StatusCode.NOT_FOUND
+    error = from_rpc_error(raised.value)
+    assert error
+    assert (error.reason, error.message) == (Reason.CLIP_NOT_FOUND, "there is none")
+    assert error.metadata == {"clip": "x"}
+
+
+async def test_an_error_in_a_stream_arrives_after_what_was_sent(start) -> None:  # noqa: ANN001
+    """The boundary is around all kinds of calls."""
+    served = await start()
+    chunks = []
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        async for message in served.stub.GetAudio(catalog_pb2.GetAudioRequest()):
+            chunks.append(message.chunk)  # noqa: PERF401  the error comes after
+    assert chunks == [b"one"]
+    assert raised.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+async def test_a_crash_is_internal_with_a_fixed_text(
+    start,
+    capsys: pytest.CaptureFixture[str],  # noqa: ANN001
+) -> None:
+    """The cause stands in the log under the call's id and not in the answer."""
+    configure("test")
+    served = await start()
+    metadata = (("x-request-id", "call-7"),)
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await served.stub.GetClip(catalog_pb2.GetClipRequest(name="crash"), metadata=metadata)
+    assert raised.value.code() is grpc.StatusCode.INTERNAL
+    assert "secret" not in raised.value.details()
+    assert "call-7" in raised.value.details()
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    (crash,) = [line for line in lines if line["event"] == "call.crashed"]
+    assert crash["request_id"] == "call-7"
+    assert "secret detail" in json.dumps(crash)
+    logging.getLogger().handlers.clear()
+
+
+async def test_a_call_takes_over_id_and_deadline(start) -> None:  # noqa: ANN001
+    """An id that can't be logged is replaced."""
+    served = await start(max_call_seconds=100)
+    request = catalog_pb2.GetClipRequest(name="x")
+    await served.stub.GetClip(request, timeout=5, metadata=(("x-request-id", "mine"),))
+    assert served.behaviour.seen["request_id"] == "mine"
+    assert 0 < served.behaviour.seen["remaining"] < 5.5
+    await served.stub.GetClip(request, metadata=(("x-request-id", "y" * 500),))
+    assert served.behaviour.seen["request_id"] not in ("", "mine", "y" * 500)
+    assert 50 < served.behaviour.seen["remaining"] <= 100
+
+
+async def test_a_call_without_deadline_ends_at_the_limit(start) -> None:  # noqa: ANN001
+    """DEADLINE_EXCEEDED."""
+    served = await start(max_call_seconds=0.2)
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await served.stub.GetClip(catalog_pb2.GetClipRequest(name="wait"))
+    assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+async def test_a_message_over_the_limit_is_refused(start) -> None:  # noqa: ANN001
+    """And the server goes on."""
+    served = await start(max_message_bytes=2**16)
+    big = catalog_pb2.PutAudioRequest(chunk=bytes(2**17))
+    small = catalog_pb2.PutAudioRequest(chunk=bytes(2**10))
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await served.stub.PutAudio(iter([big]))
+    assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert (await served.stub.PutAudio(iter([small, small]))).size_bytes == 2**11
+
+
+async def test_health_follows_the_check(start) -> None:  # noqa: ANN001
+    """NOT_SERVING while a dependency is gone, SERVING when it is back, whatever it raises."""
+    failure: list[Exception] = []
+
+    async def check() -> None:
+        if failure:
+            raise failure[0]
+
+    served = await start(check)
+    for error in (ServiceError(Reason.INDEX_UNAVAILABLE, "gone"), OSError("gone"), KeyError("x")):
+        await eventually(served, health_pb2.HealthCheckResponse.SERVING)
+        failure.append(error)
+        await eventually(served, health_pb2.HealthCheckResponse.NOT_SERVING)
+        failure.clear()
+
+
+async def eventually(served: Served, status: int) -> None:
+    """Waits until health has a status."""
+
+    async def wait() -> None:
+        while await served.health() != status:
+            await asyncio.sleep(0.1)
+
+    await asyncio.wait_for(wait(), 10)
+
+
+async def test_running_calls_end_before_the_server_does(start) -> None:  # noqa: ANN001
+    """A call under way at shutdown is answered."""
+    served = await start()
+    sending = asyncio.Event()
+
+    async def requests() -> AsyncIterator[catalog_pb2.PutAudioRequest]:
+        yield catalog_pb2.PutAudioRequest(chunk=b"1")
+        sending.set()
+        await asyncio.sleep(0.5)
+        yield catalog_pb2.PutAudioRequest(chunk=b"2")
+
+    call = asyncio.ensure_future(served.stub.PutAudio(requests()))
+    await sending.wait()
+    served.stop.set()
+    assert (await call).size_bytes == 2
