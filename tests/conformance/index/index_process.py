@@ -35,30 +35,29 @@ async def run(folder: Path, *arguments: str, **more: str) -> tuple[int, str, str
 
 
 class Service:
-    """A running service: `client` calls it, `lines` are what it logged."""
+    """A running service; `lines` are what it logged, read all the time so that it never blocks."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         """Takes the process."""
         self.process = process
         self.lines: list[dict[str, object]] = []
+        self.port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._reader = asyncio.create_task(self._read())
 
-    async def port(self) -> int:
-        """Reads its log until it listens."""
-        stream = self.process.stderr
-        assert stream is not None
-        while True:
-            line = json.loads(await asyncio.wait_for(stream.readline(), 60))
-            self.lines.append(line)
-            if line["event"] == "listening":
-                return int(line["port"])
+    async def _read(self) -> None:
+        assert self.process.stderr is not None
+        async for line in self.process.stderr:
+            self.lines.append(json.loads(line))
+            if self.lines[-1]["event"] == "listening":
+                self.port.set_result(int(str(self.lines[-1]["port"])))
 
     async def end(self, number: int = signal.SIGTERM) -> int:
-        """Sends a signal; returns the exit code and keeps the rest of the log."""
+        """Sends a signal; returns the exit code."""
         if self.process.returncode is None:
             self.process.send_signal(number)
-        _, errors = await asyncio.wait_for(self.process.communicate(), 60)
-        self.lines += [json.loads(line) for line in errors.decode().splitlines()]
-        return self.process.returncode or 0
+        code = await asyncio.wait_for(self.process.wait(), 60)
+        await self._reader
+        return code
 
 
 @asynccontextmanager
@@ -70,7 +69,7 @@ async def service(folder: Path, index: str = "index", **more: str
         stderr=asyncio.subprocess.PIPE)
     running = Service(process)
     try:
-        address = f"127.0.0.1:{await running.port()}"
+        address = f"127.0.0.1:{await asyncio.wait_for(running.port, 60)}"
         async with grpc.aio.insecure_channel(address, LARGE) as channel:
             yield running, Client(IndexServiceStub(channel), index)
     finally:
