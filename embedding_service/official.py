@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import queue
 import runpy
 import tempfile
 import threading
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import pooch
@@ -64,7 +64,7 @@ def listed() -> Official:
     Raises:
         CheckpointError: PaddleSpeech is not installed.
     """
-    package = importlib.util.find_spec("paddlespeech")
+    package = find_spec("paddlespeech")
     if package is None or not package.submodule_search_locations:
         raise CheckpointError("PaddleSpeech is missing: pip install --no-deps paddlespeech==1.5.0")
     file = Path(package.submodule_search_locations[0]) / "resource" / "pretrained_models.py"

@@ -26,7 +26,7 @@ _SHORT_FORMATS = {"WAVEX": "wav", "MP3": "mp3"}
 _UNKNOWN_FRAMES = 2**62
 """libsndfile gives a number above this where the file does not say how long it is."""
 
-_FFMPEG_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac,ogg,mp3"
+_FFMPEG_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac,ogg,mp3,flac"
 """What libsndfile does not know, or can't open. Never play lists: they name other files."""
 _FFMPEG_NAMES = {"mov,mp4,m4a,3gp,3g2,mj2": "m4a", "matroska,webm": "webm"}
 
@@ -125,6 +125,10 @@ def _try_libsndfile(file: BinaryIO) -> soundfile.SoundFile | None:
     except soundfile.LibsndfileError:
         file.seek(0)
         return None
+    if sound.format == "FLAC" and sound.frames >= _UNKNOWN_FRAMES:
+        sound.close()  # a stream: soundfile seeks after each block, which fails at its end
+        file.seek(0)
+        return None
     if sound.format not in _LIBSNDFILE_FORMATS:
         with sound:
             raise undecodable(
@@ -154,7 +158,7 @@ def _libsndfile_blocks(sound: soundfile.SoundFile) -> Iterator[NDArray[np.float3
         raise undecodable(
             f"the {sound.format.lower()} data is damaged or cut off: {error.error_string}"
         ) from error
-    if sound.format == "FLAC" and count < sound.frames < _UNKNOWN_FRAMES:
+    if sound.format == "FLAC" and count < sound.frames:
         raise undecodable(f"the flac data is cut off after {count} of {sound.frames} samples")
 
 
@@ -183,7 +187,7 @@ def _ffmpeg(file: BinaryIO, stack: contextlib.ExitStack) -> Stream:
     return Stream(
         first.sample_rate,
         first.layout.nb_channels,
-        "mp3" if name == "mp3" else f"{name}/{codec}",
+        name if name in {"mp3", "aac", "flac"} else f"{name}/{codec}",
         seconds,
         _gathered(itertools.chain([first], frames), first.layout.nb_channels),
     )

@@ -41,7 +41,7 @@ class Spools:
         self._folder.cleanup()
 
     def open(self) -> Spool:
-        """Gives a new, empty spool; to be used as a context manager."""
+        """Gives a new, empty spool; its file is there inside a `with`."""
         return Spool(self.folder / str(next(self._numbers)))
 
 

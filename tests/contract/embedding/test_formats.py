@@ -97,6 +97,16 @@ def test_files_as_browsers_record_them(
     assert response.audio.duration.ToTimedelta().total_seconds() == pytest.approx(SECONDS, abs=0.05)
 
 
+def test_a_flac_stream(service: Any, encode: Any, sound: Any, reference: Any) -> None:
+    """A flac file that was streamed, and does not say how long it is, is embedded."""
+    flac = bytearray(encode(sound, kind="FLAC"))
+    flac[21] &= 0xF0  # the number of samples takes 36 bits from here
+    flac[22:26] = bytes(4)
+    response = service.embed(bytes(flac))
+    assert vector(response) @ reference > 0.9999
+    assert response.audio.format == "flac"
+
+
 @pytest.mark.parametrize("junk", [b"\0" * 1000, b"ID3\x03\0\0\0\0\x07\x76" + bytes(1014)])
 def test_mp3_with_something_before_it(service: Any, encode: Any, sound: Any, junk: bytes) -> None:
     """An mp3 file is found behind a tag or padding."""

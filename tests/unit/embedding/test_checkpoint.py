@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -71,6 +72,13 @@ def test_the_list_of_paddlespeech() -> None:
     assert listed.url.startswith("https://")
     assert listed.url.endswith(".tar.gz")
     assert len(listed.md5) == 32
+
+
+def test_paddlespeech_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without PaddleSpeech, the error says how to install it."""
+    monkeypatch.setitem(sys.modules, "paddlespeech", None)
+    with pytest.raises(CheckpointError, match="pip install --no-deps paddlespeech=="):
+        official_checkpoint.listed()
 
 
 def test_its_cache(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

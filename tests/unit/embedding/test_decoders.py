@@ -1,0 +1,87 @@
+"""The processes that decode, and their limits."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from embedding_service.decoders import Decoders
+from embedding_service.decoding import Order
+from embedding_service.readers import AudioError
+from embedding_service.spool import Spools
+
+
+@pytest.fixture
+def spools() -> Iterator[Spools]:
+    """A folder for audio."""
+    with Spools() as made:
+        yield made
+
+
+async def decode(decoders: Decoders, spools: Spools, minutes: float) -> int:
+    """Decodes noise of this length; returns the number of samples."""
+    noise = np.random.default_rng(0).standard_normal(round(60 * minutes * 8000)) * 0.1
+    file = io.BytesIO()
+    soundfile.write(file, noise, 8000, format="FLAC")
+    with spools.open() as audio, spools.open() as sink:
+        await audio.write(file.getvalue())
+        await audio.flush()
+        heard = await decoders.decode(Order(str(audio.path), str(sink.path), 16000, 3600, -70))
+        assert len(sink.read_samples(0, heard.samples)) == heard.samples
+    return heard.samples
+
+
+def written(sink: Path) -> bool:
+    """Whether a decoder has begun to write."""
+    return sink.is_file() and sink.stat().st_size > 0
+
+
+async def test_decoding_that_takes_too_long(spools: Spools) -> None:
+    """Decoding is stopped after its time, and the next audio is decoded."""
+    with Decoders(1, 0.2, spools.folder) as decoders:
+        with pytest.raises(AudioError, match=r"more than 0\.2 s") as failure:
+            await decode(decoders, spools, minutes=55)
+        assert failure.value.reason == "AUDIO_UNDECODABLE"
+        assert await decode(decoders, spools, minutes=0.1) == 96000
+
+
+async def test_a_cancelled_call(spools: Spools) -> None:
+    """A cancelled call stops its decoder, and the next audio is decoded."""
+    with Decoders(1, 60, spools.folder) as decoders:
+        task = asyncio.create_task(decode(decoders, spools, minutes=55))
+        while not written(spools.folder / "1"):
+            await asyncio.sleep(0.01)
+        waiting = asyncio.create_task(decode(decoders, spools, minutes=0.1))
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await waiting == 96000
+        assert not list(spools.folder.iterdir())
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").is_file(), reason="needs Linux's /proc")
+def test_what_a_decoder_may_use(spools: Spools) -> None:
+    """A decoder's memory is bounded, and holds neither Paddle nor gRPC."""
+    with Decoders(1, 60, spools.folder) as decoders:
+        asyncio.run(decode(decoders, spools, minutes=0.1))
+        (pid,) = processes()
+        maps = Path(f"/proc/{pid}/maps").read_text()
+        assert "sndfile" in maps
+        assert "paddle" not in maps
+        assert "grpc" not in maps
+        limits = Path(f"/proc/{pid}/limits").read_text().splitlines()
+        (space,) = [line.split() for line in limits if line.startswith("Max address space")]
+        assert int(space[3]) < 8 * 2**30
+
+
+def processes() -> list[str]:
+    """Ids of the decoder processes of this one."""
+    files = Path("/proc/self/task").glob("*/children")
+    children = [pid for file in files for pid in file.read_text().split()]
+    return [c for c in children if b"spawn_main" in Path(f"/proc/{c}/cmdline").read_bytes()]
