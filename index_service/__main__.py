@@ -13,15 +13,12 @@ from index_service.workers import Workers
 from serving.server import run, serve
 from serving.settings import load
 
-CHECK_SECONDS = 2.5
-
 
 async def start(settings: IndexSettings) -> None:
     """Serves until told to stop."""
     store = MilvusStore(settings)
     workers = Workers(settings.store_threads, settings.store_seconds)
-    # Checks have a thread of their own, so that busy workers don't look like a lost store.
-    watcher = Workers(1, CHECK_SECONDS)
+    watcher = Workers(1, 2.5)  # its own thread, so that busy workers don't look like a lost store
     servicer = IndexServicer(store, workers, settings.vector_dimension)
     try:
         await serve(settings, [NAME], partial(add_IndexServiceServicer_to_server, servicer),

@@ -46,7 +46,7 @@ class IndexSettings(ServerSettings):
                          description="candidates looked at in a search of HNSW; never fewer than k")
     store_seconds: float = Field(10, ge=0.1, le=600, alias="AUDIOSEARCH_STORE_TIMEOUT_SECONDS",
                                  description="longest wait for Milvus")
-    store_threads: int = Field(8, ge=1, le=64, alias="AUDIOSEARCH_STORE_THREADS",
+    store_threads: int = Field(16, ge=1, le=64, alias="AUDIOSEARCH_STORE_THREADS",
                                description="calls to Milvus at a time; more wait")
 
     @field_validator("metric_type", "index_type", mode="before")
