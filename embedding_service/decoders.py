@@ -87,11 +87,8 @@ class Decoders:
         """
         try:
             async with self._free:  # waiting here, a cancelled call costs no process
-                self.check()
-                heard: Heard = await asyncio.wrap_future(
-                    self._pool.schedule(decode, args=[order], timeout=self._seconds)
-                )
-        except (ProcessExpired, BrokenProcessPool) as error:
+                return await self._run(order)
+        except ProcessExpired as error:
             log.warning("decoder.died", why=str(error))
             raise AudioError(
                 "AUDIO_UNDECODABLE", "the decoder crashed on this audio; convert it to wav or flac"
@@ -105,6 +102,17 @@ class Decoders:
             raise AudioError(
                 "AUDIO_UNDECODABLE", "decoding takes too much memory; convert it to wav or flac"
             ) from error
+
+    async def _run(self, order: Order) -> Heard:
+        try:
+            return await self._schedule(order)
+        except BrokenProcessPool:  # an idle process was killed: no fault of this audio
+            return await self._schedule(order)
+
+    async def _schedule(self, order: Order) -> Heard:
+        self.check()
+        task = self._pool.schedule(decode, args=[order], timeout=self._seconds)
+        heard: Heard = await asyncio.wrap_future(task)
         return heard
 
     def _start(self) -> ProcessPool:

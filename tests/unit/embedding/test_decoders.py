@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,9 +38,12 @@ async def decode(decoders: Decoders, spools: Spools, minutes: float) -> int:
     return heard.samples
 
 
-def written(sink: Path) -> bool:
-    """Whether a decoder has begun to write."""
-    return sink.is_file() and sink.stat().st_size > 0
+def wait_until_written(sink: Path) -> None:
+    """Waits until a decoder has begun to write."""
+    end = time.monotonic() + 20
+    while not (sink.is_file() and sink.stat().st_size):
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 async def test_decoding_that_takes_too_long(spools: Spools) -> None:
@@ -55,8 +59,7 @@ async def test_a_cancelled_call(spools: Spools) -> None:
     """A cancelled call stops its decoder, and the next audio is decoded."""
     with Decoders(1, 60, spools.folder) as decoders:
         task = asyncio.create_task(decode(decoders, spools, minutes=55))
-        while not written(spools.folder / "1"):
-            await asyncio.sleep(0.01)
+        await asyncio.to_thread(wait_until_written, spools.folder / "1")
         waiting = asyncio.create_task(decode(decoders, spools, minutes=0.1))
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
