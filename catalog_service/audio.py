@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator
+from typing import Any
 
 from sqlalchemy import Row, exc, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from catalog_service import clip_rows
 from catalog_service.audio_store import AudioKey, AudioStore, Upload
 from catalog_service.content_type import judge
+from catalog_service.completion import to_the_end
 from catalog_service.database import Database
 from catalog_service.fields import invalid
 from catalog_service.names import ClipName
@@ -19,7 +19,6 @@ from catalog_service.schema import clips
 from catalog_service.states import ClipState
 from serving.errors import Reason, ServiceError
 
-T = TypeVar("T")
 CHUNK_BYTES = 256 * 1024
 _ATTEMPTS = 3
 
@@ -53,7 +52,7 @@ class Audio:
                 raise ServiceError(Reason.AUDIO_UNDECODABLE,
                                    "the audio has no bytes at all; send a recording")
             await upload.finish()
-            return await _to_the_end(self._record(name, upload))
+            return await to_the_end(self._record(name, upload))
 
     async def _record(self, name: ClipName, upload: Upload) -> Row[Any]:
         """Row and object change together: the row is locked while the object takes its place."""
@@ -122,15 +121,3 @@ def _not_there(name: ClipName) -> ServiceError:
     return ServiceError(Reason.AUDIO_NOT_FOUND,
                         f"{name} has no audio, or no longer; PutAudio stores it while the clip is "
                         "being made", {"clip": str(name)})
-
-
-async def _to_the_end(work: Awaitable[T]) -> T:
-    """Awaits work that must not be cut in two: a cancelled caller waits until it is over."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        if not task.cancelled():
-            task.exception()  # looked at, so that nobody warns of it
-        raise

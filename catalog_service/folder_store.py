@@ -21,6 +21,7 @@ from typing import TypeVar
 from ulid import ULID
 
 from catalog_service.audio_store import AudioKey
+from catalog_service.completion import to_the_end
 from catalog_service.failures import translate_os
 from catalog_service.folder_upload import FolderUpload
 from serving.errors import Reason, ServiceError
@@ -76,7 +77,8 @@ class FolderStore:
         try:
             yield upload
         finally:
-            await self.run(upload.discard)
+            # A call can be cancelled twice, by its caller and by its deadline.
+            await to_the_end(self.run(upload.discard))
 
     async def has(self, key: AudioKey, size: int) -> bool:
         """Whether the object is there with all its bytes."""

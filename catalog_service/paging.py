@@ -21,14 +21,15 @@ class Page(NamedTuple):
 
     size: int
     after: str | None
-    mark: bytes
+    asked: bytes
 
     def cut(self, rows: Sequence[RowT], key: Callable[[RowT], str]) -> tuple[Sequence[RowT], str]:
         """The rows of this page and the next page's token; `rows` may have one more than `size`."""
         if len(rows) <= self.size:
             return rows, ""
         kept = rows[:self.size]
-        token = base64.urlsafe_b64encode(self.mark + key(kept[-1]).encode())
+        last = key(kept[-1]).encode()
+        token = base64.urlsafe_b64encode(_mark(self.asked, last) + last)
         return kept, token.decode().rstrip("=")
 
 
@@ -43,24 +44,30 @@ def page(size: int, token: str, *asked: Message | str | int) -> Page:
     Raises:
         ServiceError: FIELD_INVALID when the token is not one made for this question.
     """
-    mark = _mark(asked)
+    digest = _digest(asked)
     if not token:
-        return Page(size, None, mark)
+        return Page(size, None, digest)
     try:
         raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
-        after = raw[_MARK_BYTES:].decode("ascii")
+        mark, last = raw[:_MARK_BYTES], raw[_MARK_BYTES:]
+        after = last.decode("ascii")
     except (binascii.Error, ValueError) as error:
         raise _bad(token) from error
-    if raw[:_MARK_BYTES] != mark or not after:
+    if mark != _mark(digest, last):
         raise _bad(token)
-    return Page(size, after, mark)
+    return Page(size, after, digest)
 
 
-def _mark(asked: tuple[Any, ...]) -> bytes:
+def _digest(asked: tuple[Any, ...]) -> bytes:
     parts = [part.SerializeToString(deterministic=True) if isinstance(part, Message)
              else str(part).encode() for part in asked]
     whole = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
-    return hashlib.sha256(whole).digest()[:_MARK_BYTES]
+    return hashlib.sha256(whole).digest()
+
+
+def _mark(digest: bytes, last: bytes) -> bytes:
+    """What binds a key to its question, and shows a token that was cut."""
+    return hashlib.sha256(digest + last).digest()[:_MARK_BYTES]
 
 
 def _bad(token: str) -> Exception:

@@ -1,0 +1,213 @@
+"""Import jobs: one worker at a time, progress that outlives it, an end that stays."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from audiosearch.catalog.v1 import catalog_service_pb2 as pb
+from audiosearch.catalog.v1.clip_pb2 import Failure
+from audiosearch.catalog.v1.import_job_pb2 import FileFailure, ImportJob, ImportProgress
+from google.protobuf.duration_pb2 import Duration
+
+from serving.errors import Reason
+from tests.conformance.catalog.client import Catalog, refused
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def claim(catalog: Catalog, worker: str, seconds: float = 30) -> ImportJob | None:
+    """Claims a job; None when none waits."""
+    answer = await catalog.stub.ClaimImportJob(pb.ClaimImportJobRequest(
+        worker=worker, lease=Duration(nanos=0, seconds=int(seconds))))
+    return answer.import_job if answer.HasField("import_job") else None
+
+
+async def report(catalog: Catalog, name: str, worker: str, **fields: object) -> ImportJob:
+    """Writes progress."""
+    return await catalog.stub.ReportImportProgress(
+        pb.ReportImportProgressRequest(name=name, worker=worker, **fields))
+
+
+async def finish(catalog: Catalog, name: str, state: ImportJob.State.ValueType,
+                 failure: Failure | None = None) -> ImportJob:
+    """Ends a job."""
+    return await catalog.stub.FinishImportJob(
+        pb.FinishImportJobRequest(name=name, state=state, failure=failure))
+
+
+async def cancel(catalog: Catalog, name: str) -> ImportJob:
+    """Asks for a job to be cancelled."""
+    return await catalog.stub.CancelImportJob(pb.CancelImportJobRequest(name=name))
+
+
+async def clear(catalog: Catalog) -> None:
+    """Ends all jobs that other tests left."""
+    running = await catalog.stub.ListImportJobs(
+        pb.ListImportJobsRequest(state=ImportJob.STATE_RUNNING, page_size=1000))
+    for job in running.import_jobs:
+        await finish(catalog, job.name, ImportJob.STATE_CANCELLED)
+
+
+async def test_a_job_from_asking_to_its_end(catalog: Catalog) -> None:
+    """Made, claimed, reported, finished; an end stays as it is, and a job that is over can go."""
+    await clear(catalog)
+    library = await catalog.library()
+    job = await catalog.job(library, label="knife")
+    assert (job.library, job.folder, job.label) == (library.name, "/sounds", "knife")
+    assert job.state == ImportJob.STATE_RUNNING
+    claimed = await claim(catalog, "w")
+    assert claimed is not None
+    assert claimed.name == job.name
+    progress = ImportProgress(total=100, imported=40, existing=5, failed=25, cursor="a/\n'ü.wav")
+    failures = [FileFailure(path=f"{n}.wav", failure=Failure(reason="AUDIO_SILENT", message="m"))
+                for n in range(25)]
+    reported = await report(catalog, job.name, "w", progress=progress, failures=failures)
+    assert reported.progress == progress
+    assert list(reported.failures) == failures[:20]
+    over = await finish(catalog, job.name, ImportJob.STATE_SUCCEEDED)
+    assert over.state == ImportJob.STATE_SUCCEEDED
+    assert over.progress == progress
+    failure = Failure(reason="PATH_NOT_FOUND", message="gone")
+    assert await finish(catalog, job.name, ImportJob.STATE_FAILED, failure) == over
+    assert await cancel(catalog, job.name) == over
+    assert await catalog.stub.GetImportJob(pb.GetImportJobRequest(name=job.name)) == over
+    for _ in range(2):
+        await catalog.stub.DeleteImportJob(pb.DeleteImportJobRequest(name=job.name))
+    async with refused(Reason.IMPORT_JOB_NOT_FOUND, import_job=job.name):
+        await catalog.stub.GetImportJob(pb.GetImportJobRequest(name=job.name))
+
+
+async def test_a_job_that_failed_says_why(catalog: Catalog) -> None:
+    """A reason is needed; a message of any length and with any characters is taken, shortened."""
+    job = await catalog.job(await catalog.library())
+    async with refused(Reason.FIELD_INVALID, field="failure.reason"):
+        await finish(catalog, job.name, ImportJob.STATE_FAILED)
+    failed = await finish(catalog, job.name, ImportJob.STATE_FAILED,
+                          Failure(reason="PATH_NOT_FOUND", message="\0\n" + "x" * 5000))
+    assert failed.failure.reason == "PATH_NOT_FOUND"
+    assert failed.failure.message == "  " + "x" * 1021
+    for state in (ImportJob.STATE_RUNNING, ImportJob.STATE_UNSPECIFIED, 77):
+        async with refused(Reason.FIELD_INVALID, field="state"):
+            await finish(catalog, job.name, state)
+
+
+async def test_one_worker_has_a_job(catalog: Catalog) -> None:
+    """Twelve claim five jobs at once: each job goes to one of them, the oldest first."""
+    await clear(catalog)
+    library = await catalog.library()
+    jobs = [await catalog.job(library) for _ in range(5)]
+    claims = await asyncio.gather(*(claim(catalog, f"w{n}") for n in range(12)))
+    names = [job.name for job in claims if job is not None]
+    assert sorted(names) == sorted(job.name for job in jobs)
+    assert await claim(catalog, "late") is None
+    waiting = [await catalog.job(library) for _ in range(2)]
+    first = await claim(catalog, "w")
+    assert first is not None
+    assert first.name == waiting[0].name
+
+
+async def test_a_lease_that_ran_out_lets_another_worker_in(catalog: Catalog) -> None:
+    """The new one goes on where the old one was; the old one is told to stop."""
+    await clear(catalog)
+    job = await catalog.job(await catalog.library())
+    await claim(catalog, "old", 1)
+    await report(catalog, job.name, "old", lease=Duration(seconds=1),
+                 progress=ImportProgress(total=3, imported=1, cursor="1.wav"))
+    assert await claim(catalog, "new") is None
+    await asyncio.sleep(1.1)
+    again = await claim(catalog, "new")
+    assert again is not None
+    assert again.progress.cursor == "1.wav"
+    async with refused(Reason.STATE_CONFLICT, import_job=job.name):
+        await report(catalog, job.name, "old", progress=ImportProgress())
+    await report(catalog, job.name, "new", progress=ImportProgress())
+
+
+async def test_cancelling(catalog: Catalog) -> None:
+    """At once when nobody works on it; else the worker is told, and if it is gone, nobody goes on."""
+    await clear(catalog)
+    library = await catalog.library()
+    idle = await catalog.job(library)
+    cancelled = await cancel(catalog, idle.name)
+    assert cancelled.state == ImportJob.STATE_CANCELLED
+    assert await cancel(catalog, idle.name) == cancelled
+    busy = await catalog.job(library)
+    await claim(catalog, "w", 1)
+    for _ in range(2):
+        asked = await cancel(catalog, busy.name)
+        assert (asked.state, asked.cancel_requested) == (ImportJob.STATE_RUNNING, True)
+    told = await report(catalog, busy.name, "w", progress=ImportProgress(),
+                        lease=Duration(seconds=1))
+    assert told.cancel_requested
+    async with refused(Reason.STATE_CONFLICT, state="RUNNING"):
+        await catalog.stub.DeleteImportJob(pb.DeleteImportJobRequest(name=busy.name))
+    await asyncio.sleep(1.1)
+    assert await claim(catalog, "x") is None
+    over = await catalog.stub.GetImportJob(pb.GetImportJobRequest(name=busy.name))
+    assert over.state == ImportJob.STATE_CANCELLED
+    async with refused(Reason.STATE_CONFLICT):
+        await report(catalog, busy.name, "w", progress=ImportProgress())
+
+
+async def test_the_same_request_answers_the_same_job(catalog: Catalog) -> None:
+    """Also when the requests come together, and after the job is over."""
+    library = await catalog.library()
+
+    async def create() -> ImportJob:
+        return await catalog.stub.CreateImportJob(pb.CreateImportJobRequest(
+            import_job=ImportJob(library=library.name, folder="/x"), request_id="once"))
+    jobs = await asyncio.gather(*(create() for _ in range(8)))
+    assert len({job.name for job in jobs}) == 1
+    over = await finish(catalog, jobs[0].name, ImportJob.STATE_CANCELLED)
+    assert await create() == over
+
+
+async def test_jobs_are_listed_newest_first(catalog: Catalog) -> None:
+    """Of a library, of a state, or all, by pages."""
+    library, other = await catalog.library(), await catalog.library()
+    jobs = [await catalog.job(library) for _ in range(5)]
+    strange = await catalog.job(other)
+    await finish(catalog, jobs[1].name, ImportJob.STATE_SUCCEEDED)
+
+    async def listed(**fields: object) -> list[str]:
+        found, token = [], ""
+        while True:
+            answer = await catalog.stub.ListImportJobs(
+                pb.ListImportJobsRequest(page_size=2, page_token=token, **fields))
+            found += [job.name for job in answer.import_jobs]
+            token = answer.next_page_token
+            if not token:
+                return found
+    names = [job.name for job in reversed(jobs)]
+    assert await listed(library=library.name) == names
+    assert await listed(library=library.name, state=ImportJob.STATE_SUCCEEDED) == [jobs[1].name]
+    assert (await listed())[:6] == [strange.name, *names]
+    assert jobs[1].name not in await listed(state=ImportJob.STATE_RUNNING)
+
+
+async def test_a_job_that_is_not_there(catalog: Catalog) -> None:
+    """Every call that needs it names it."""
+    name = "importJobs/nothing"
+    for call in (lambda: catalog.stub.GetImportJob(pb.GetImportJobRequest(name=name)),
+                 lambda: report(catalog, name, "w", progress=ImportProgress()),
+                 lambda: finish(catalog, name, ImportJob.STATE_SUCCEEDED),
+                 lambda: cancel(catalog, name)):
+        async with refused(Reason.IMPORT_JOB_NOT_FOUND, import_job=name):
+            await call()
+    await catalog.stub.DeleteImportJob(pb.DeleteImportJobRequest(name=name))
+
+
+async def test_leases_and_counts_have_limits(catalog: Catalog) -> None:
+    """A lease is 1 s to 10 min, a worker has a name, and no count is negative."""
+    job = await catalog.job(await catalog.library())
+    for lease in (Duration(), Duration(nanos=999_999_999), Duration(seconds=601),
+                  Duration(seconds=-5)):
+        async with refused(Reason.FIELD_INVALID, field="lease"):
+            await catalog.stub.ClaimImportJob(pb.ClaimImportJobRequest(worker="w", lease=lease))
+    for worker in ("", "w" * 65):
+        async with refused(Reason.FIELD_INVALID, field="worker"):
+            await catalog.stub.ClaimImportJob(pb.ClaimImportJobRequest(worker=worker))
+    for field in ("total", "imported", "existing", "failed"):
+        async with refused(Reason.FIELD_INVALID, field=f"progress.{field}"):
+            await report(catalog, job.name, "w", progress=ImportProgress(**{field: -1}))
