@@ -136,16 +136,18 @@ async def serving(settings: CatalogSettings) -> AsyncIterator[Catalog]:
 class Program:
     """The service as a process of its own."""
 
-    def __init__(self, settings: CatalogSettings) -> None:
+    def __init__(self, settings: CatalogSettings, **variables: str) -> None:
         self.settings = settings
+        self.log: list[str] = []
         self.process = subprocess.Popen(
             [sys.executable, "-m", "catalog_service"], stderr=subprocess.PIPE, text=True,
-            env={**os.environ, **environment(settings)})
+            env={**os.environ, **environment(settings), **variables})
         self.port = self._port()
 
     def _port(self) -> int:
         assert self.process.stderr
         for line in self.process.stderr:
+            self.log.append(line)
             event = json.loads(line)
             if event.get("event") == "listening":
                 return int(event["port"])

@@ -1,0 +1,60 @@
+"""Lists and look-ups over more clips than fit on a page."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from audiosearch.catalog.v1 import catalog_service_pb2 as pb
+from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter
+
+from tests.conformance.catalog.client import Catalog
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+COUNT = 2500
+
+
+async def test_paging_shows_each_clip_once(catalog: Catalog) -> None:
+    """2,500 clips, by the default, the largest and an odd size; each once and in order."""
+    library = await catalog.library()
+    lanes = asyncio.Semaphore(16)
+
+    async def create(number: int) -> str:
+        async with lanes:
+            return (await catalog.creating(library, label=f"l{number % 2}")).name
+    names = sorted(await asyncio.gather(*map(create, range(COUNT))))
+    for size, pages in ((0, 25), (5000, 3), (999, 3)):
+        found = await pages_of(catalog, library.name, size, ClipFilter(state=Clip.STATE_CREATING))
+        assert len(found) == pages
+        assert [clip.name for page in found for clip in page] == names
+    labelled = await pages_of(catalog, library.name, 700,
+                              ClipFilter(state=Clip.STATE_CREATING, label="l1"))
+    assert [len(page) for page in labelled] == [700, 550]
+    assert await pages_of(catalog, library.name, 700, ClipFilter()) == [[]]
+    await catalog.stub.BeginLibraryDeletion(
+        pb.BeginLibraryDeletionRequest(name=library.name, force=True))
+    await catalog.stub.DeleteLibrary(pb.DeleteLibraryRequest(name=library.name))
+
+
+async def pages_of(catalog: Catalog, parent: str, size: int, which: ClipFilter) -> list[list[Clip]]:
+    """All pages of a list."""
+    pages, token = [], ""
+    while True:
+        answer = await catalog.stub.ListClips(pb.ListClipsRequest(
+            parent=parent, page_size=size, page_token=token, filter=which))
+        pages.append(list(answer.clips))
+        token = answer.next_page_token
+        if not token:
+            return pages
+
+
+async def test_a_clip_that_goes_while_paging_shifts_nothing(catalog: Catalog) -> None:
+    """Pages are cut by name, not by position."""
+    library = await catalog.library()
+    names = [(await catalog.clip(library)).name for _ in range(4)]
+    first = await catalog.stub.ListClips(pb.ListClipsRequest(parent=library.name, page_size=2))
+    await catalog.begin_deletion(names[1])
+    second = await catalog.stub.ListClips(pb.ListClipsRequest(
+        parent=library.name, page_size=2, page_token=first.next_page_token))
+    assert [clip.name for clip in [*first.clips, *second.clips]] == names
+    assert second.next_page_token == ""

@@ -1,0 +1,178 @@
+"""What happens when the service, its database or its folder goes away, and when it comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Awaitable, Callable
+
+import grpc
+import pytest
+from audiosearch.catalog.v1 import catalog_service_pb2 as pb
+from audiosearch.catalog.v1.clip_pb2 import Clip
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from catalog_service.settings import CatalogSettings
+from serving.errors import Reason
+from tests.conformance.catalog.client import Catalog, Program, refused, serving
+from tests.conformance.catalog.conftest import settings_for
+from tests.mysql_server import MysqlServer
+
+LIMIT = 30
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+async def health(catalog: Catalog) -> int:
+    """What the service says of itself."""
+    stub = health_pb2_grpc.HealthStub(catalog.channel)
+    return (await stub.Check(health_pb2.HealthCheckRequest(service=""))).status
+
+
+async def becomes(catalog: Catalog, status: int) -> None:
+    """Waits for a state of health."""
+    until = time.monotonic() + LIMIT
+    while await health(catalog) != status:
+        assert time.monotonic() < until, "its health did not change"
+        await asyncio.sleep(0.1)
+
+
+async def works(call: Callable[[], Awaitable[object]]) -> None:
+    """Waits until calls pass again; until then they may fail for one reason alone."""
+    until = time.monotonic() + LIMIT
+    while True:
+        try:
+            await call()
+        except grpc.aio.AioRpcError as error:
+            assert error.code() is grpc.StatusCode.UNAVAILABLE, error
+            assert time.monotonic() < until, "it did not recover"
+            await asyncio.sleep(0.1)
+        else:
+            return
+
+
+async def test_a_service_killed_after_the_audio_came(settings: CatalogSettings) -> None:
+    """The row is CREATING, the audio is there, what was half sent is gone, and it can go on."""
+    before = Program(settings)
+    async with before.client() as catalog:
+        library = await catalog.library()
+        made, cut = await catalog.creating(library), await catalog.creating(library)
+        await catalog.put(made.name, b"audio")
+
+        async def half() -> object:
+            yield pb.PutAudioRequest(name=cut.name)
+            yield pb.PutAudioRequest(chunk=bytes(600_000))
+            await asyncio.sleep(LIMIT)
+        call = catalog.stub.PutAudio(half())
+        while len(catalog.files()) < 2:
+            await asyncio.sleep(0.01)
+        before.kill()
+        with pytest.raises(grpc.aio.AioRpcError):
+            await call
+    async with serving(settings) as catalog:
+        assert len(catalog.files()) == 1
+        assert (await catalog.get(made.name)).state == Clip.STATE_CREATING
+        assert (await catalog.audio(made.name))[1] == b"audio"
+        assert (await catalog.activate(made.name)).state == Clip.STATE_ACTIVE
+        await catalog.put(cut.name, b"again")
+
+
+async def test_a_second_service_leaves_the_uploads_of_the_first_alone(
+        settings: CatalogSettings) -> None:
+    """Replicas share the folder: only what dead processes left is removed."""
+    async with serving(settings) as first:
+        library = await first.library()
+        made = await first.creating(library)
+        go_on = asyncio.Event()
+
+        async def slow() -> object:
+            yield pb.PutAudioRequest(name=made.name)
+            yield pb.PutAudioRequest(chunk=bytes(600_000))
+            await go_on.wait()
+            yield pb.PutAudioRequest(chunk=b"end")
+        call = first.stub.PutAudio(slow())
+        while not first.files():
+            await asyncio.sleep(0.01)
+        async with serving(settings) as second:
+            go_on.set()
+            assert (await call).size_bytes == 600_003
+            assert (await second.audio(made.name))[0].size_bytes == 600_003
+
+
+@pytest.mark.server
+async def test_the_database_stops_and_comes_back(mysql: MysqlServer, tmp_path: object,
+                                                 request: pytest.FixtureRequest) -> None:
+    """Calls fail with CATALOG_UNAVAILABLE, health says so, and both recover by themselves."""
+    settings = settings_for("mysql", tmp_path, request, statement_seconds=2)
+    async with serving(settings) as catalog:
+        library = await catalog.library()
+        clip = await catalog.clip(library)
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            mysql.stop(number)
+            try:
+                for call in (lambda: catalog.get(clip.name), lambda: catalog.creating(library)):
+                    async with refused(Reason.CATALOG_UNAVAILABLE):
+                        await call()
+                await becomes(catalog, NOT_SERVING)
+            finally:
+                mysql.start()
+            await works(lambda: catalog.get(clip.name))
+            await becomes(catalog, SERVING)
+            await catalog.clip(library)
+
+
+@pytest.mark.server
+async def test_a_database_that_hangs_costs_a_call_its_limit(
+        mysql: MysqlServer, tmp_path: object, request: pytest.FixtureRequest) -> None:
+    """CATALOG_UNAVAILABLE after the statement limit, not silence; all is well when it goes on."""
+    settings = settings_for("mysql", tmp_path, request, statement_seconds=1, pool_size=2)
+    async with serving(settings) as catalog:
+        library = await catalog.library()
+        mysql.send(signal.SIGSTOP)
+        try:
+            calls = [catalog.stub.GetLibrary(pb.GetLibraryRequest(name=library.name), timeout=LIMIT)
+                     for _ in range(6)]
+            for call in calls:
+                async with refused(Reason.CATALOG_UNAVAILABLE):
+                    await call
+            await becomes(catalog, NOT_SERVING)
+        finally:
+            mysql.send(signal.SIGCONT)
+        await works(lambda: catalog.clip(library))
+
+
+@pytest.mark.server
+async def test_a_service_that_starts_before_its_database(
+        mysql: MysqlServer, tmp_path: object, request: pytest.FixtureRequest) -> None:
+    """It serves, says NOT_SERVING, and makes database and tables once the server is there."""
+    settings = settings_for("mysql", tmp_path, request)
+    mysql.stop()
+    try:
+        async with serving(settings) as catalog:
+            await becomes(catalog, NOT_SERVING)
+            async with refused(Reason.CATALOG_UNAVAILABLE):
+                await catalog.library()
+            mysql.start()
+            await works(lambda: catalog.stub.ListLibraries(pb.ListLibrariesRequest()))
+            await catalog.clip(await catalog.library())
+            await becomes(catalog, SERVING)
+    finally:
+        if not mysql.answers():
+            mysql.start()
+
+
+async def test_an_audio_folder_that_goes_away(settings: CatalogSettings) -> None:
+    """Uploads fail as unavailable, health says so, and both recover when it can be made again."""
+    async with serving(settings) as catalog:
+        library = await catalog.library()
+        made = await catalog.creating(library)
+        folder = settings.audio_folder
+        folder.rename(folder.with_name("away"))
+        folder.write_text("in its place")
+        await becomes(catalog, NOT_SERVING)
+        async with refused(Reason.CATALOG_UNAVAILABLE):
+            await catalog.put(made.name, b"x")
+        folder.unlink()
+        await works(lambda: catalog.put(made.name, b"x"))
+        await becomes(catalog, SERVING)

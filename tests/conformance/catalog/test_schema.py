@@ -1,0 +1,106 @@
+"""The schema: migrations build what the code expects, and every query runs on an index."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timezone
+from typing import Any
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from audiosearch.catalog.v1.clip_pb2 import Clip
+from audiosearch.catalog.v1.import_job_pb2 import ImportJob
+from audiosearch.catalog.v1.library_pb2 import Library
+from sqlalchemy import Connection, func, select
+
+from catalog_service.clip_filter import ClipQuery
+from catalog_service.engines import backend
+from catalog_service.migrate import migrate
+from catalog_service.schema import clips, import_jobs, metadata
+from catalog_service.settings import CatalogSettings
+from catalog_service.states import ClipState, JobState, LibraryState
+
+
+def test_states_are_those_of_the_contract() -> None:
+    """Name by name, number by number."""
+    for ours, theirs in ((LibraryState, Library.State), (ClipState, Clip.State),
+                         (JobState, ImportJob.State)):
+        named = {f"STATE_{state.name}": state.value for state in ours}
+        assert {**named, "STATE_UNSPECIFIED": 0} == dict(theirs.items())
+
+
+async def test_migrations_build_the_tables(settings: CatalogSettings) -> None:
+    """Four replicas that start together migrate once; a repeat changes nothing; nothing differs."""
+    where = backend(settings)
+    if where.is_sqlite:
+        await asyncio.to_thread(migrate, where)
+    await asyncio.gather(*(start_replica(settings) for _ in range(4)))
+    engine = where.sync_engine()
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection)
+        assert context.get_current_revision() == "0001"
+        differences = [change for change in compare_metadata(context, metadata)
+                       if "alembic_version" not in str(change)]
+    engine.dispose()
+    assert differences == []
+
+
+async def start_replica(settings: CatalogSettings) -> None:
+    """Migrates in a process of its own, as a replica does."""
+    code = ("from catalog_service.engines import backend; from catalog_service.migrate import migrate;"
+            "from catalog_service.settings import CatalogSettings as S; import sys;"
+            "migrate(backend(S.model_validate_json(sys.argv[1])))")
+    import sys  # noqa: PLC0415
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, settings.model_dump_json(by_alias=True),
+        stderr=asyncio.subprocess.PIPE)
+    _, problems = await process.communicate()
+    assert process.returncode == 0, problems.decode()
+
+
+def test_every_query_runs_on_an_index(settings: CatalogSettings) -> None:
+    """The plans of lists, counts, look-ups and claims name an index of ours; none scans a table."""
+    where = backend(settings)
+    migrate(where)
+    engine = where.sync_engine()
+    now = datetime.now(timezone.utc)
+    base: dict[str, Any] = dict.fromkeys(ClipQuery.__dataclass_fields__) | {
+        "state": ClipState.ACTIVE, "display_name_prefix": ""}
+    page = [{}, {"label": "x"}, {"speaker": "x"}, {"display_name_prefix": "x"}, {"import_job": "x"},
+            {"create_time_from": now}, {"update_time_before": now, "state": ClipState.CREATING}]
+    statements = [select(clips).where(clips.c.library_uid == "u", *ClipQuery(**base | which).conditions(),
+                                      clips.c.id > "x").order_by(clips.c.id).limit(101)
+                  for which in page]
+    statements += [
+        select(func.count(), func.sum(clips.c.size_bytes)).where(
+            clips.c.library_uid == "u", clips.c.state == 2),
+        select(clips).where(clips.c.id.in_(["a", "b"]), clips.c.library_uid == "u"),
+        select(clips.c.id).where(clips.c.library_uid == "u", clips.c.content_sha256 == "x"),
+        select(clips.c.id).where(clips.c.library_uid == "u", clips.c.request_id == "x"),
+        select(import_jobs).where(import_jobs.c.library_uid == "u").order_by(
+            import_jobs.c.id.desc()).limit(5),
+        select(import_jobs.c.id).where(import_jobs.c.state == 1, import_jobs.c.lease_until < now
+                                       ).order_by(import_jobs.c.id).limit(1)]
+    with engine.connect() as connection:
+        for statement in statements:
+            explain(connection, statement)
+    engine.dispose()
+
+
+def explain(connection: Connection, statement: Any) -> None:
+    """Fails when the statement's plan reads a table without an index."""
+    compiled = statement.compile(connection, compile_kwargs={"render_postcompile": True})
+    values = tuple(compiled.params[name] for name in compiled.positiontup) if (
+        compiled.positiontup) else compiled.params
+    lead = "EXPLAIN QUERY PLAN " if connection.dialect.name == "sqlite" else "EXPLAIN "
+    values = tuple(value.replace(tzinfo=None).isoformat(" ") if isinstance(value, datetime) else value
+                   for value in values) if isinstance(values, tuple) else {
+        name: value.replace(tzinfo=None) if isinstance(value, datetime) else value
+        for name, value in values.items()}
+    rows = connection.exec_driver_sql(lead + str(compiled), values).mappings().all()
+    assert rows
+    for row in rows:
+        if connection.dialect.name == "sqlite":
+            assert "SCAN" not in row["detail"] or "INDEX" in row["detail"], (str(compiled), row)
+        elif row["table"]:
+            assert row["key"] or row["rows"] == 1, (str(compiled), dict(row))
