@@ -155,7 +155,8 @@ def _reach(url: str, seconds: float) -> None:
             with requests.get(url, stream=True, timeout=seconds) as response:
                 response.raise_for_status()
         except requests.RequestException as error:
-            answer.put(str(error))
+            inner = error.args[0] if error.args else None
+            answer.put(str(getattr(inner, "reason", error)))
         else:
             answer.put("")
 
