@@ -91,7 +91,7 @@ def demo(work: Path) -> bool:
         AudiosearchClient(stack.target) as client,
     ):
         (model,) = client.call(client.stub.ListModels, ListModelsRequest()).models[:1]
-        console.print(f"four services are up, gateway at {stack.target}, model {model.name}")
+        console.print(f"four services are up, gateway at {stack.target}\nmodel {model.name}")
         client.call(client.stub.CreateLibrary, catalog_pb2.CreateLibraryRequest(library_id=LIBRARY))
         job = _import(client, clips)
         console.print(f"{job.progress.imported} clips imported, {job.progress.failed} failed\n")

@@ -7,7 +7,7 @@ import contextlib
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 import grpc
@@ -72,87 +72,64 @@ class Boundary(grpc.aio.ServerInterceptor):
         self, details: grpc.HandlerCallDetails, context: grpc.aio.ServicerContext
     ) -> AsyncIterator[None]:
         start = time.monotonic()
-        sent = dict(details.invocation_metadata or ()).get(REQUEST_ID_KEY)
-        own_id = adopt_request_id(str(sent) if sent else None)
-        left = context.time_remaining()
-        limit = self._limit if left is None else min(left, self._limit)
+        own_id = adopt_request_id(dict(details.invocation_metadata or ()).get(REQUEST_ID_KEY))
+        limit = min(context.time_remaining() or self._limit, self._limit)
         deadline.set(start + limit)
-        outcome = "CANCELLED"
+        failure, outcome = None, "CANCELLED"
         try:
             async with timeout(limit):
                 yield
             outcome = "OK"
         except ServiceError as error:
-            outcome = error.reason.value
-            await _abort(context, error, own_id)
+            failure = error
         except (TimeoutError, asyncio.TimeoutError):
-            outcome = Reason.DEADLINE_EXCEEDED.value
-            await _abort(
-                context,
-                ServiceError(
-                    Reason.DEADLINE_EXCEEDED, f"the call took longer than its {limit:.3g} s"
-                ),
-                own_id,
-            )
-        except grpc.aio.AbortError:
-            outcome = str(context.code())
-            raise
+            message = f"the call took longer than its {limit:.3g} s"
+            failure = ServiceError(Reason.DEADLINE_EXCEEDED, message)
         except Exception:  # the call boundary: what nobody expected is logged whole, not shown
-            outcome = Reason.INTERNAL.value
             log.exception("call.crashed", method=details.method)
-            await _abort(
-                context,
-                ServiceError(
-                    Reason.INTERNAL, f"internal error; the log has it under request id {own_id}"
-                ),
-                own_id,
-            )
+            message = f"internal error; the log has it under request id {own_id}"
+            failure = ServiceError(Reason.INTERNAL, message)
         finally:
-            log.info(
-                "call",
-                method=details.method,
-                outcome=outcome,
-                ms=round((time.monotonic() - start) * 1000, 2),
-            )
-
-
-async def _abort(context: grpc.aio.ServicerContext, error: ServiceError, own_id: str) -> None:
-    status = error.to_status()
-    await context.abort(
-        status.code, status.details, (*status.trailing_metadata, (REQUEST_ID_KEY, own_id))
-    )
+            outcome = failure.reason.value if failure else outcome
+            spent = round((time.monotonic() - start) * 1000, 2)
+            log.info("call", method=details.method, outcome=outcome, ms=spent)
+        if failure:
+            status = failure.to_status()
+            trailers = (*status.trailing_metadata, (REQUEST_ID_KEY, own_id))
+            await context.abort(status.code, status.details, trailers)
 
 
 async def _watch(check: Check, servicer: health.aio.HealthServicer, names: Sequence[str]) -> None:
     """Keeps health true: SERVING only while the last check passed."""
-    state = None
+    state, status = None, health_pb2.HealthCheckResponse
     while True:
         try:
             await asyncio.wait_for(check(), HEALTH_LIMIT)
-            now, why = health_pb2.HealthCheckResponse.SERVING, ""
+            now, why = status.SERVING, ""
         except Exception as error:  # noqa: BLE001  whatever fails here means: not healthy
-            now = health_pb2.HealthCheckResponse.NOT_SERVING
-            why = str(error) or f"no answer within {HEALTH_LIMIT:.0f} s"
+            now, why = status.NOT_SERVING, str(error) or f"no answer within {HEALTH_LIMIT:.0f} s"
         if now != state:
-            log.info(
-                "health", status=health_pb2.HealthCheckResponse.ServingStatus.Name(now), why=why
-            )
+            log.info("health", status=status.ServingStatus.Name(now), why=why)
         state = now
-        for name in names:
+        for name in ("", *names):
             await servicer.set(name, now)
         await asyncio.sleep(HEALTH_INTERVAL)
 
 
 def _build(settings: ServerSettings) -> grpc.aio.Server:
+    limits = ("grpc.max_receive_message_length", "grpc.max_send_message_length")
     return grpc.aio.server(
         interceptors=[Boundary(settings.max_call_seconds)],
         maximum_concurrent_rpcs=settings.max_concurrent_calls,
-        options=[
-            ("grpc.max_receive_message_length", settings.max_message_bytes),
-            ("grpc.max_send_message_length", settings.max_message_bytes),
-            ("grpc.so_reuseport", 0),
-        ],
+        options=[("grpc.so_reuseport", 0), *((key, settings.max_message_bytes) for key in limits)],
     )
+
+
+def _bind(server: grpc.aio.Server, address: str) -> int:
+    try:
+        return int(server.add_insecure_port(address))
+    except RuntimeError as error:
+        raise SystemExit(f"can't listen on {address}: is the port taken?") from error
 
 
 async def serve(
@@ -169,27 +146,21 @@ async def serve(
         settings: address, limits and times.
         names: full names of the services that `register` adds, for health and reflection.
         register: adds the servicers.
-        check: raises ServiceError (or OSError) while something it depends on is gone.
+        check: raises while something it depends on is gone; the message says what.
         stop: ends serving when set.
         ready: called with the port once it is listening.
     """
     stop = stop or asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    server = _build(settings)
+    server, servicer = _build(settings), health.aio.HealthServicer()
     register(server)
-    servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
-    reflection.enable_server_reflection(
-        [*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server
-    )
-    try:
-        port = server.add_insecure_port(f"{settings.host}:{settings.port}")
-    except RuntimeError as error:
-        msg = f"can't listen on {settings.host}:{settings.port}: is the port taken?"
-        raise SystemExit(msg) from error
+    reflected = [*names, health.SERVICE_NAME, reflection.SERVICE_NAME]
+    reflection.enable_server_reflection(reflected, server)
+    port = _bind(server, f"{settings.host}:{settings.port}")
     await server.start()
-    watcher = asyncio.create_task(_watch(check, servicer, ["", *names]))
+    watcher = asyncio.create_task(_watch(check, servicer, names))
     log.info("listening", host=settings.host, port=port)
     if ready:
         ready(port)
@@ -202,11 +173,9 @@ async def serve(
     log.info("stopped")
 
 
-def run(service: str, settings: ServerSettings, main: Callable[[], Awaitable[None]]) -> None:
+def run(
+    service: str, settings: ServerSettings, main: Callable[[], Coroutine[Any, Any, None]]
+) -> None:
     """Sets up logging and runs a service's coroutine `main` to its end."""
     configure(service, settings.log_level, settings.log_format)
-
-    async def guarded() -> None:
-        await main()
-
-    asyncio.run(guarded())
+    asyncio.run(main())

@@ -26,10 +26,10 @@ def remaining() -> float | None:
     return None if due is None else due - time.monotonic()
 
 
-def adopt_request_id(sent: str | None) -> str:
+def adopt_request_id(sent: str | bytes | None) -> str:
     """Takes the caller's request id if it can be logged as it is, else a new one."""
-    usable = sent and len(sent) <= _MAX_ID_LENGTH and sent.isprintable()
-    request_id.set(sent if sent and usable else uuid.uuid4().hex)
+    usable = isinstance(sent, str) and 0 < len(sent) <= _MAX_ID_LENGTH and sent.isprintable()
+    request_id.set(str(sent) if usable else uuid.uuid4().hex)
     return request_id.get()
 
 
