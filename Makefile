@@ -5,6 +5,8 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3.10 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 PADDLESPEECH := paddlespeech==1.5.0
+# The warnings are setuptools' own, about every editable install.
+PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet
 PROTOS := $(shell find protos -name '*.proto')
 CODE := serving embedding_service index_service catalog_service gateway deploy protos/generate.py setup.py
 
@@ -17,22 +19,22 @@ help: ## Show this list
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.10, 3.11 or 3.12 is needed; name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(PIP) --upgrade pip
 
 # PaddleSpeech names some 200 packages, most of them for text to speech: the extra `embedding` lists
 # those that its ECAPA-TDNN code imports, so it comes without its own list.
 $(VENV)/.installed: pyproject.toml constraints.txt setup.py | $(BIN)/python
 	@echo "installing; this takes a few minutes the first time"
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[embedding,index,catalog,gateway]'
-	$(BIN)/python -m pip install --quiet --no-deps $(PADDLESPEECH)
+	$(PIP) --constraint constraints.txt --editable '.[embedding,index,catalog,gateway]'
+	$(PIP) --no-deps $(PADDLESPEECH)
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(PIP) --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
 $(VENV)/.protos: $(PROTOS) protos/generate.py $(VENV)/.installed
-	$(BIN)/python -c 'import grpc_tools' 2>/dev/null || $(BIN)/python -m pip install --quiet --constraint constraints.txt grpcio-tools
+	$(BIN)/python -c 'import grpc_tools' 2>/dev/null || $(PIP) --constraint constraints.txt grpcio-tools
 	$(BIN)/python protos/generate.py
 	@touch $@
 

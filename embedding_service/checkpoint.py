@@ -111,10 +111,10 @@ def _name(path: Path, official: Official) -> str:
 
 
 def _warn(why: str, official: Official) -> None:
-    log.warning(
-        "the small bundled model is used: good for trying things out, less accurate than the "
-        "official one, and their embeddings can't be compared",
-        why=why,
-        to_get_the_official_one=f"make {official.url} reachable, or download it and set "
-        "AUDIOSEARCH_CHECKPOINT to the file",
+    message = (
+        f"the small bundled model is used, because {why}. It is good for trying things out, less "
+        "accurate than the official one, and embeddings of the two can't be compared. To get the "
+        f"official one, make {official.url} reachable, or download it elsewhere and name the file "
+        "in AUDIOSEARCH_CHECKPOINT"
     )
+    log.warning(message)

@@ -166,7 +166,7 @@ def _reach(url: str, seconds: float) -> None:
     except queue.Empty:
         problem = f"no answer within {seconds:g} s"
     if problem:
-        raise DownloadError(f"{url} can't be reached: {problem}")
+        raise DownloadError(f"its address can't be reached ({problem})")
 
 
 class _Progress:

@@ -14,6 +14,8 @@ import typer
 from deploy.local_stack import Addresses, LocalStack
 from gateway.cli.output import Json
 
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
 
 def serve(
     data_dir: Annotated[
@@ -59,29 +61,25 @@ def serve(
         {"AUDIOSEARCH_IMPORT_ROOTS": roots} if roots else {},
         report,
     )
-    interrupted = False
+    started = False
 
     def interrupt(_number: int, _frame: object) -> None:
-        nonlocal interrupted
-        if not interrupted and not started:
+        if not started:
             raise KeyboardInterrupt
-        interrupted = True
         stack.interrupt()
 
-    started = False
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, interrupt)
+    if host not in LOOPBACK:
+        report(f"warning: whoever reaches {host} can read, change and delete everything")
     try:
         stack.start()
         started = True
         if json:
-            sys.stdout.write(
-                json_text.dumps({"target": stack.target, "dataDir": str(stack.data_dir)}) + "\n"
-            )
+            ready = {"target": stack.target, "dataDir": str(stack.data_dir)}
+            sys.stdout.write(json_text.dumps(ready) + "\n")
             sys.stdout.flush()
-        report(
-            f"audiosearch is ready at {stack.target}, data in {stack.data_dir}; stop it with Ctrl-C"
-        )
+        report(f"audiosearch is ready at {stack.target}, data in {stack.data_dir}; Ctrl-C stops it")
         stack.supervise()
     finally:
         stack.stop()
