@@ -1,0 +1,76 @@
+"""The whole stack over a real Milvus server and a real MySQL or MariaDB server."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+
+from serving.errors import Reason, ServiceError
+from tests.end_to_end.conftest import start
+from tests.end_to_end.test_import import counts, run_import
+from tests.milvus_server import MilvusMissingError, MilvusServer
+from tests.mysql_server import running as running_mysql
+
+pytestmark = pytest.mark.server
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Settings that point the services at real servers; skips where there can be none."""
+    milvus = MilvusServer(tmp_path_factory.mktemp("milvus"))
+    with running_mysql() as mysql:
+        try:
+            milvus.start()
+        except MilvusMissingError as error:
+            if os.environ.get("CI") == "true":
+                raise
+            pytest.skip(f"no Milvus server: {error}")
+        try:
+            yield {
+                "MILVUS_HOST": "127.0.0.1",
+                "MILVUS_PORT": str(milvus.port),
+                "MYSQL_HOST": "127.0.0.1",
+                "MYSQL_PORT": str(mysql.port),
+                "MYSQL_DB": mysql.new_database_name(),
+            }
+        finally:
+            milvus.stop()
+
+
+def test_the_main_job_on_real_servers(
+    tmp_path: Path, sounds: Path, servers: dict[str, str]
+) -> None:
+    """Import, search, restart, search again, delete: as on the embedded stores."""
+    query = sounds / "bronze_bell_2.wav"
+    with start(tmp_path, **servers) as running:
+        library, folder = running.library(), running.folder()
+        for path in sounds.iterdir():
+            (folder / path.name).write_bytes(path.read_bytes())
+        assert counts(run_import(running, library, folder)) == (20, 20, 0, 0)
+        assert counts(run_import(running, library, folder)) == (20, 0, 20, 0)
+        before = running.client.search(library, query)
+        names = [match.clip.display_name for match in before.matches]
+        assert names[0] == query.name
+        assert {name.rsplit("_", 1)[0] for name in names[:3]} == {"bronze_bell"}
+    assert not (tmp_path / "data" / "index").exists()
+    assert not (tmp_path / "data" / "catalog").exists()
+    with start(tmp_path, **servers) as running:
+        assert running.client.search(library, query) == before
+        clip = before.matches[0].clip
+        audio = io.BytesIO()
+        running.client.download(clip.name, audio)
+        assert audio.getvalue() == query.read_bytes()
+        stub = running.client.stub
+        running.client.call(stub.DeleteClip, catalog_pb2.DeleteClipRequest(name=clip.name))
+        after = running.client.search(library, query)
+        assert clip.name not in {match.clip.name for match in after.matches}
+        delete = catalog_pb2.DeleteLibraryRequest(name=f"libraries/{library}", force=True)
+        running.client.call(stub.DeleteLibrary, delete)
+        with pytest.raises(ServiceError) as raised:
+            running.client.search(library, query)
+        assert raised.value.reason is Reason.LIBRARY_NOT_FOUND
