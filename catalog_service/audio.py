@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from catalog_service import clip_rows
 from catalog_service.audio_store import AudioKey, AudioStore, Upload
-from catalog_service.content_type import judge
 from catalog_service.completion import to_the_end
+from catalog_service.content_type import judge
 from catalog_service.database import Database
 from catalog_service.fields import invalid
 from catalog_service.names import ClipName

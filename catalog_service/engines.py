@@ -40,7 +40,7 @@ class Backend:
 
     def engine(self) -> AsyncEngine:
         """Connections for calls, never more than the pool holds."""
-        # Each transaction is ended before its connection goes back, so the pool need not do it again.
+        # Each transaction is ended before its connection goes back: the pool need not do it again.
         engine = create_async_engine(self.url, max_overflow=0, pool_reset_on_return=None,
                                      connect_args=dict(self.connect_args), **self.options)
         if self.is_sqlite:

@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ class Catalog:
     """A client of one catalog service, with the few steps that most tests take."""
 
     def __init__(self, channel: grpc.aio.Channel, settings: CatalogSettings) -> None:
+        """Takes a channel to the service, and its settings."""
         self.channel = channel
         self.stub = CatalogServiceStub(channel)
         self.settings = settings
@@ -104,6 +105,12 @@ def messages(name: str, *chunks: bytes) -> Iterator[pb.PutAudioRequest]:
         yield pb.PutAudioRequest(chunk=chunk)
 
 
+async def until(condition: Callable[[], object]) -> None:
+    """Waits for something that happens outside this loop."""
+    while not condition():  # noqa: ASYNC110  files and processes set no event
+        await asyncio.sleep(0.01)
+
+
 @contextlib.asynccontextmanager
 async def refused(reason: Reason, **metadata: str) -> AsyncIterator[list[ServiceError]]:
     """The block must fail for this reason, with a sentence and with this metadata."""
@@ -137,6 +144,7 @@ class Program:
     """The service as a process of its own."""
 
     def __init__(self, settings: CatalogSettings, **variables: str) -> None:
+        """Starts it and waits until it listens."""
         self.settings = settings
         self.log: list[str] = []
         self.process = subprocess.Popen(

@@ -14,7 +14,7 @@ from audiosearch.catalog.v1.library_pb2 import Library
 
 from catalog_service.settings import CatalogSettings
 from serving.errors import Reason
-from tests.conformance.catalog.client import Catalog, refused, serving
+from tests.conformance.catalog.client import Catalog, refused, serving, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -165,14 +165,12 @@ async def test_a_stream_that_is_cancelled_half_way_leaves_nothing(catalog: Catal
         await asyncio.sleep(60)
     for limit in (None, 0.5):
         call = catalog.stub.PutAudio(forever(), timeout=limit)
-        while limit is None and not files_of(catalog, library):
-            await asyncio.sleep(0.01)
         if limit is None:
+            await until(lambda: files_of(catalog, library))
             call.cancel()
         with pytest.raises((asyncio.CancelledError, grpc.aio.AioRpcError)):
             await call
-        while files_of(catalog, library):
-            await asyncio.sleep(0.01)
+        await until(lambda: not files_of(catalog, library))
     async with refused(Reason.AUDIO_NOT_FOUND):
         await catalog.audio(made.name)
     await catalog.put(made.name, b"whole")
@@ -184,7 +182,8 @@ async def test_a_stream_that_is_cancelled_half_way_leaves_nothing(catalog: Catal
     (b"fLaC\0\0\0\x22", "audio/flac"), (b"OggS\0\x02", "audio/ogg"),
     (b"ID3\x04\0", "audio/mpeg"), (b"\xff\xfb\x90\x64", "audio/mpeg"),
     (b"\xff\xf3\x40\xc4", "audio/mpeg"), (b"\0\0\0\x20ftypM4A ", "audio/mp4"),
-    (b"\xff\xf1\x50\x80", "audio/aac"), (b"\x1aE\xdf\xa3\x9fB\x86\x81\x01B\x82\x84webm", "audio/webm"),
+    (b"\xff\xf1\x50\x80", "audio/aac"),
+    (b"\x1aE\xdf\xa3\x9fB\x86\x81\x01B\x82\x84webm", "audio/webm"),
     (b"\x1aE\xdf\xa3\x9fB\x86\x81\x01B\x82\x88matroska", "audio/x-matroska"),
     (b"plain text", "application/octet-stream"), (b"\xff", "application/octet-stream"),
     (b"\xff\xff\xff\xff", "application/octet-stream")])

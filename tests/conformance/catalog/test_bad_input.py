@@ -52,9 +52,9 @@ async def test_names_of_no_clip_and_no_job(catalog: Catalog, attack: str) -> Non
         await catalog.stub.GetImportJob(pb.GetImportJobRequest(name=f"importJobs/{attack}"))
 
 
-@pytest.mark.parametrize("text", ["x' OR '1'='1", "'; DROP TABLE clips; --", '"; DELETE FROM clips',
-                                  "%", "_", "\\", "\\'", "/*!50000 x*/", "{}", ":name", "%s", "%(a)s",
-                                  "🔪" * 255, "é" * 255, "../../etc/passwd"])
+@pytest.mark.parametrize("text", [
+    "x' OR '1'='1", "'; DROP TABLE clips; --", '"; DELETE FROM clips', "%", "_", "\\", "\\'",
+    "/*!50000 x*/", "{}", ":name", "%s", "%(a)s", "🔪" * 255, "é" * 255, "../../etc/passwd"])
 async def test_any_text_is_kept_as_it_is(catalog: Catalog, text: str) -> None:
     """What is a command elsewhere is a name here, found by itself alone."""
     library = await catalog.library(display_name=text)
@@ -71,14 +71,18 @@ async def test_any_text_is_kept_as_it_is(catalog: Catalog, text: str) -> None:
 
 
 @pytest.mark.parametrize(("fields", "field"), [
-    ({"display_name": "x" * 256}, "clip.display_name"), ({"display_name": "a\nb"}, "clip.display_name"),
-    ({"display_name": "a\0b"}, "clip.display_name"), ({"display_name": "\x7f"}, "clip.display_name"),
+    ({"display_name": "x" * 256}, "clip.display_name"),
+    ({"display_name": "a\nb"}, "clip.display_name"),
+    ({"display_name": "a\0b"}, "clip.display_name"),
+    ({"display_name": "\x7f"}, "clip.display_name"),
     ({"label": "x" * 256}, "clip.label"), ({"label": "\t"}, "clip.label"),
     ({"speaker": "x" * 256}, "clip.speaker"), ({"speaker": "\x1b[31m"}, "clip.speaker"),
     ({"source": "x" * 4097}, "clip.source"), ({"source": "a\0"}, "clip.source"),
     ({"metadata": {str(n): "" for n in range(33)}}, "clip.metadata"),
-    ({"metadata": {"": "x"}}, "clip.metadata.key"), ({"metadata": {"k" * 64: ""}}, "clip.metadata.key"),
-    ({"metadata": {"k": "x" * 1024}}, "clip.metadata[k]"), ({"metadata": {"k": "\0"}}, "clip.metadata[k]"),
+    ({"metadata": {"": "x"}}, "clip.metadata.key"),
+    ({"metadata": {"k" * 64: ""}}, "clip.metadata.key"),
+    ({"metadata": {"k": "x" * 1024}}, "clip.metadata[k]"),
+    ({"metadata": {"k": "\0"}}, "clip.metadata[k]"),
     ({"import_job": "x"}, "clip.import_job"), ({"import_job": "importJobs/x"}, "clip.import_job")])
 async def test_fields_of_a_clip_have_limits(catalog: Catalog, fields: dict[str, object],
                                             field: str) -> None:
@@ -92,8 +96,9 @@ async def test_fields_of_a_clip_have_limits(catalog: Catalog, fields: dict[str, 
 async def test_the_longest_of_everything_is_taken(catalog: Catalog) -> None:
     """Limits are characters, not bytes, and are the same on every database."""
     library = await catalog.library(display_name="刀" * 255)
-    fields = {"display_name": "🔪" * 255, "label": "🔪" * 255, "speaker": "🔪" * 255,
-              "source": "🔪" * 4096, "metadata": {f"{n:02}" + "🔪" * 61: "🔪" * 1023 for n in range(32)}}
+    text = "🔪" * 255
+    fields = {"display_name": text, "label": text, "speaker": text, "source": "🔪" * 4096,
+              "metadata": {f"{n:02}" + "🔪" * 61: "🔪" * 1023 for n in range(32)}}
     clip = await catalog.clip(library, **fields)
     for field, value in fields.items():
         assert getattr(clip, field) == value
@@ -118,16 +123,17 @@ async def test_other_fields_have_limits(catalog: Catalog) -> None:
         (stub.CreateImportJob, pb.CreateImportJobRequest(
             import_job=ImportJob(library=library.name, folder="x" * 4097)), "import_job.folder"),
         (stub.CreateImportJob, pb.CreateImportJobRequest(
-            import_job=ImportJob(library=library.name, folder="/x", label="\n")), "import_job.label"),
+            import_job=ImportJob(library=library.name, folder="/x", label="\n")),
+         "import_job.label"),
         (stub.FailClip, pb.FailClipRequest(name=clip.name), "failure.reason"),
         (stub.FailClip, pb.FailClipRequest(name=clip.name, failure=Failure(reason="x" * 64)),
          "failure.reason"),
         (stub.ListClips, pb.ListClipsRequest(parent=library.name, filter=ClipFilter(state=9)),
          "filter.state"),
-        (stub.ListClips, pb.ListClipsRequest(parent=library.name, filter=ClipFilter(label="x" * 256)),
-         "filter.label"),
-        (stub.ListClips, pb.ListClipsRequest(parent=library.name, filter=ClipFilter(import_job="x")),
-         "filter.import_job"),
+        (stub.ListClips, pb.ListClipsRequest(
+            parent=library.name, filter=ClipFilter(label="x" * 256)), "filter.label"),
+        (stub.ListClips, pb.ListClipsRequest(
+            parent=library.name, filter=ClipFilter(import_job="x")), "filter.import_job"),
         (stub.ListClips, pb.ListClipsRequest(parent=library.name, filter=ClipFilter(
             create_time_from=Timestamp(seconds=2**62))), "filter.create_time_from"),
         (stub.ListLibraries, pb.ListLibrariesRequest(state=9), "state"),
@@ -143,11 +149,13 @@ async def test_other_fields_have_limits(catalog: Catalog) -> None:
 @pytest.mark.parametrize(("audio", "field"), [
     (AudioProperties(duration=Duration(seconds=-1)), "audio.duration"),
     (AudioProperties(active_duration=Duration(seconds=2**61)), "audio.active_duration"),
-    (AudioProperties(sample_rate=-1), "audio.sample_rate"), (AudioProperties(channels=-1), "audio.channels"),
+    (AudioProperties(sample_rate=-1), "audio.sample_rate"),
+    (AudioProperties(channels=-1), "audio.channels"),
     (AudioProperties(format="x" * 65), "audio.format"),
     (AudioProperties(level_dbfs=float("nan")), "audio.level_dbfs"),
     (AudioProperties(level_dbfs=float("-inf")), "audio.level_dbfs")])
-async def test_what_was_heard_has_limits(catalog: Catalog, audio: AudioProperties, field: str) -> None:
+async def test_what_was_heard_has_limits(catalog: Catalog, audio: AudioProperties,
+                                         field: str) -> None:
     """Numbers that no audio has are refused, and the clip stays CREATING."""
     made = await catalog.creating(await catalog.library())
     await catalog.put(made.name, b"x")
@@ -157,7 +165,7 @@ async def test_what_was_heard_has_limits(catalog: Catalog, audio: AudioPropertie
 
 
 async def test_page_tokens_are_for_the_same_question(catalog: Catalog) -> None:
-    """A token of another library, filter or call, a made-up one, and a negative size are refused."""
+    """One of another library, filter or call, a made-up one, and a negative size are refused."""
     library, other = await catalog.library(), await catalog.library()
     for _ in range(2):
         await catalog.clip(library)
@@ -167,7 +175,8 @@ async def test_page_tokens_are_for_the_same_question(catalog: Catalog) -> None:
     assert token
     for request in (
             pb.ListClipsRequest(parent=other.name, page_token=token),
-            pb.ListClipsRequest(parent=library.name, page_token=token, filter=ClipFilter(label="")),
+            pb.ListClipsRequest(parent=library.name, page_token=token,
+                                filter=ClipFilter(label="")),
             pb.ListClipsRequest(parent=library.name, page_token=token[:-3]),
             *(pb.ListClipsRequest(parent=library.name, page_token=bad)
               for bad in ("x", "ä", "AAAA", "'; --", token[4:], "=" * 9, "\n", token[:12]))):

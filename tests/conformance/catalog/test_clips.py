@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 from audiosearch.catalog.v1 import catalog_service_pb2 as pb
-from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter
+from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter, Failure
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -40,7 +40,7 @@ async def test_a_clip_keeps_what_was_told(catalog: Catalog) -> None:
 
 
 async def test_the_same_request_answers_the_same_clip(catalog: Catalog) -> None:
-    """Whatever became of it, also when the requests come together; other libraries don't matter."""
+    """Whatever became of it, also when requests come together; other libraries don't matter."""
     library, other = await catalog.library(), await catalog.library()
 
     async def create(parent: str) -> Clip:
@@ -55,14 +55,14 @@ async def test_the_same_request_answers_the_same_clip(catalog: Catalog) -> None:
 
 
 async def test_a_failed_clip_says_why_and_has_no_audio(catalog: Catalog) -> None:
-    """CREATING -> FAILED removes the audio; it can't become ACTIVE, and its bytes may come again."""
+    """FAILED removes the audio; the clip can't become ACTIVE, and its bytes may come again."""
     library = await catalog.library()
     made = await catalog.creating(library)
     await catalog.put(made.name, b"bytes")
     for _ in range(2):
         failed = await catalog.fail(made.name)
         assert failed.state == Clip.STATE_FAILED
-        assert (failed.failure.reason, failed.failure.message) == ("AUDIO_SILENT", "nothing to hear")
+        assert failed.failure == Failure(reason="AUDIO_SILENT", message="nothing to hear")
         assert not failed.HasField("audio_object")
     assert not [path for path in catalog.files() if library.uid in str(path)]
     async with refused(Reason.STATE_CONFLICT, clip=made.name, state="FAILED"):

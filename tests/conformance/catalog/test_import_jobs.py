@@ -125,7 +125,7 @@ async def test_a_lease_that_ran_out_lets_another_worker_in(catalog: Catalog) -> 
 
 
 async def test_cancelling(catalog: Catalog) -> None:
-    """At once when nobody works on it; else the worker is told, and if it is gone, nobody goes on."""
+    """At once when nobody works on it; else its worker is told; if that dies, nobody goes on."""
     await clear(catalog)
     library = await catalog.library()
     idle = await catalog.job(library)

@@ -15,7 +15,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from catalog_service.settings import CatalogSettings
 from serving.errors import Reason
-from tests.conformance.catalog.client import Catalog, Program, refused, serving
+from tests.conformance.catalog.client import Catalog, Program, refused, serving, until
 from tests.conformance.catalog.conftest import settings_for
 from tests.mysql_server import MysqlServer
 
@@ -32,24 +32,22 @@ async def health(catalog: Catalog) -> int:
 
 async def becomes(catalog: Catalog, status: int) -> None:
     """Waits for a state of health."""
-    until = time.monotonic() + LIMIT
+    limit = time.monotonic() + LIMIT
     while await health(catalog) != status:
-        assert time.monotonic() < until, "its health did not change"
+        assert time.monotonic() < limit, "its health did not change"
         await asyncio.sleep(0.1)
 
 
-async def works(call: Callable[[], Awaitable[object]]) -> None:
+async def works(call: Callable[[], Awaitable[object]]) -> object:
     """Waits until calls pass again; until then they may fail for one reason alone."""
-    until = time.monotonic() + LIMIT
+    limit = time.monotonic() + LIMIT
     while True:
         try:
-            await call()
+            return await call()
         except grpc.aio.AioRpcError as error:
-            assert error.code() is grpc.StatusCode.UNAVAILABLE, error
-            assert time.monotonic() < until, "it did not recover"
+            if error.code() is not grpc.StatusCode.UNAVAILABLE or time.monotonic() > limit:
+                raise
             await asyncio.sleep(0.1)
-        else:
-            return
 
 
 async def test_a_service_killed_after_the_audio_came(settings: CatalogSettings) -> None:
@@ -65,8 +63,7 @@ async def test_a_service_killed_after_the_audio_came(settings: CatalogSettings) 
             yield pb.PutAudioRequest(chunk=bytes(600_000))
             await asyncio.sleep(LIMIT)
         call = catalog.stub.PutAudio(half())
-        while len(catalog.files()) < 2:
-            await asyncio.sleep(0.01)
+        await until(lambda: len(catalog.files()) == 2)
         before.kill()
         with pytest.raises(grpc.aio.AioRpcError):
             await call
@@ -92,8 +89,7 @@ async def test_a_second_service_leaves_the_uploads_of_the_first_alone(
             await go_on.wait()
             yield pb.PutAudioRequest(chunk=b"end")
         call = first.stub.PutAudio(slow())
-        while not first.files():
-            await asyncio.sleep(0.01)
+        await until(first.files)
         async with serving(settings) as second:
             go_on.set()
             assert (await call).size_bytes == 600_003

@@ -13,22 +13,25 @@ import pytest
 from catalog_service.settings import CatalogSettings
 from tests.conformance.catalog.client import Program
 
+HUSH = "no log shows me"
+
 
 def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Runs the program to its end."""
-    return subprocess.run([sys.executable, "-m", "catalog_service", *arguments], timeout=60, text=True,
-                          env={**os.environ, **variables}, capture_output=True, check=False)
+    return subprocess.run([sys.executable, "-m", "catalog_service", *arguments], timeout=60,
+                          env={**os.environ, **variables}, capture_output=True, text=True,
+                          check=False)
 
 
 def test_help_tells_every_setting() -> None:
     """Each variable with its default; no password is shown."""
-    told = run("--help", MYSQL_PWD="hush")
+    told = run("--help", MYSQL_PWD=HUSH)
     assert told.returncode == 0
-    for variable in ("AUDIOSEARCH_CATALOG_PORT", "AUDIOSEARCH_DATA_DIR", "UPLOAD_PATH", "MYSQL_HOST",
-                     "MYSQL_PORT", "MYSQL_USER", "MYSQL_PWD", "MYSQL_DB",
+    for variable in ("AUDIOSEARCH_CATALOG_PORT", "AUDIOSEARCH_DATA_DIR", "UPLOAD_PATH",
+                     "MYSQL_HOST", "MYSQL_PORT", "MYSQL_USER", "MYSQL_PWD", "MYSQL_DB",
                      "AUDIOSEARCH_MAX_AUDIO_BYTES"):
         assert variable in told.stdout
-    assert "hush" not in told.stdout
+    assert HUSH not in told.stdout
 
 
 @pytest.mark.parametrize(("variable", "value"), [
@@ -61,8 +64,8 @@ async def test_sigterm_ends_it_well(tmp_path: Path) -> None:
 def test_a_password_is_never_logged(tmp_path: Path) -> None:
     """Neither when the server is not there nor in any other line."""
     settings = CatalogSettings(data_dir=tmp_path, mysql_host="127.0.0.1", mysql_port=1)
-    program = Program(settings, MYSQL_PWD="hush")
+    program = Program(settings, MYSQL_PWD=HUSH)
     program.process.send_signal(signal.SIGTERM)
     program.process.wait(30)
     assert program.log
-    assert "hush" not in "".join(program.log)
+    assert HUSH not in "".join(program.log)
