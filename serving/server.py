@@ -27,6 +27,7 @@ else:
 OURS = ("/audiosearch.", "/google.longrunning.")
 HEALTH_INTERVAL = 1.0
 HEALTH_LIMIT = 3.0
+MAX_ANSWER_BYTES = 64 * 2**20
 log = structlog.get_logger()
 
 Check = Callable[[], Awaitable[None]]
@@ -117,11 +118,14 @@ async def _watch(check: Check, servicer: health.aio.HealthServicer, names: Seque
 
 
 def _build(settings: ServerSettings) -> grpc.aio.Server:
-    limits = ("grpc.max_receive_message_length", "grpc.max_send_message_length")
     return grpc.aio.server(
         interceptors=[Boundary(settings.max_call_seconds)],
         maximum_concurrent_rpcs=settings.max_concurrent_calls,
-        options=[("grpc.so_reuseport", 0), *((key, settings.max_message_bytes) for key in limits)],
+        options=[
+            ("grpc.so_reuseport", 0),  # a second service on the port fails instead of sharing it
+            ("grpc.max_receive_message_length", settings.max_message_bytes),
+            ("grpc.max_send_message_length", MAX_ANSWER_BYTES),
+        ],
     )
 
 
