@@ -1,7 +1,11 @@
-"""Twenty example clips, made by synthesis: six kinds of sound and three voices, always the same."""
+"""Twenty example clips, made by synthesis: six kinds of sound and three voices, always the same.
+
+`python -m deploy.example_sounds FOLDER` writes them.
+"""
 
 from __future__ import annotations
 
+import sys
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -168,3 +172,10 @@ def write_all(folder: Path) -> None:
     """Writes the 20 clips as WAV files into `folder`."""
     for name, sound in clips():
         write(folder / f"{name}.wav", sound)
+
+
+if __name__ == "__main__":
+    target = Path(sys.argv[1] if len(sys.argv) > 1 else "sounds")
+    target.mkdir(parents=True, exist_ok=True)
+    write_all(target)
+    sys.stdout.write(f"20 clips written to {target}\n")

@@ -12,7 +12,6 @@ import typer
 from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
 from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter
 from google.protobuf.empty_pb2 import Empty
-from rich.table import Table
 
 from gateway.cli.output import (
     DEFAULT_TARGET,
@@ -21,8 +20,10 @@ from gateway.cli.output import (
     Target,
     clip_id,
     connect,
-    console,
     print_json,
+    print_table,
+    say,
+    say_fields,
     seconds,
     size,
 )
@@ -77,26 +78,19 @@ def list_clips(
         clips = list(itertools.islice(client.clips(library, request), limit))
     if json:
         return print_json(catalog_pb2.ListClipsResponse(clips=clips))
-    table = Table(
-        "clip",
-        "name",
-        "length",
-        "size",
-        "label",
-        "speaker",
-        "why it failed" if state == "failed" else "",
-    )
-    for clip in clips:
-        table.add_row(
+    rows = [
+        (
             clip_id(clip),
             clip.display_name,
             seconds(clip),
-            size(clip.audio_object.size_bytes),
+            size(clip.audio_object.size_bytes) if clip.HasField("audio_object") else "",
             clip.label,
             clip.speaker,
             clip.failure.message,
         )
-    return console.print(table)
+        for clip in clips
+    ]
+    return print_table(("clip", "name", "length", "size", "label", "speaker", "failure"), rows)
 
 
 @app.command()
@@ -113,7 +107,7 @@ def show(
     rows = [
         ("clip", clip.name),
         ("display name", clip.display_name),
-        ("state", Clip.State.Name(clip.state)),
+        ("state", Clip.State.Name(clip.state).removeprefix("STATE_")),
         ("why it failed", clip.failure.message),
         ("label", clip.label),
         ("speaker", clip.speaker),
@@ -126,10 +120,7 @@ def show(
         ("created", f"{clip.create_time.ToDatetime():%Y-%m-%d %H:%M:%S} UTC"),
         *sorted(clip.metadata.items()),
     ]
-    for label, value in rows:
-        if value:
-            console.print(f"{label:14}{value}", highlight=False, markup=False)
-    return None
+    return say_fields(rows)
 
 
 @app.command()
@@ -143,7 +134,7 @@ def delete(
         )
     if json:
         return print_json(Empty())
-    return console.print(f"clip {name} deleted", highlight=False)
+    return say(f"clip {name} deleted")
 
 
 @app.command()
@@ -187,7 +178,7 @@ def download(
         Path(file.name).replace(path)
     if json:
         return print_json(stored)
-    return console.print(f"{path}: {size(stored.size_bytes)}", highlight=False)
+    return say(f"{path}: {size(stored.size_bytes)}")
 
 
 def _umask() -> int:

@@ -24,8 +24,8 @@ from gateway.cli.output import (
     LibraryName,
     Target,
     connect,
-    console,
     print_json,
+    say,
 )
 from gateway.client import AudiosearchClient
 from gateway.folder import Found, count, walk
@@ -205,23 +205,16 @@ def _rate(finished: int, start: float) -> str:
 
 def _summarise(job: ImportJob, library: str) -> None:
     state = job.progress
-    console.print(
+    say(
         f"{state.imported} imported into {library}, {state.existing} there already, "
-        f"{state.failed} failed",
-        highlight=False,
+        f"{state.failed} failed"
     )
     for failure in job.failures:
-        console.print(
-            f"  {failure.path}: {failure.failure.reason}: {failure.failure.message}",
-            highlight=False,
-            markup=False,
-        )
+        say(f"  {failure.path}: {failure.failure.reason}: {failure.failure.message}")
     if state.failed > len(job.failures):
-        console.print(
+        say(
             f"  and {state.failed - len(job.failures)} more: "
-            f"audiosearch clip list --library {library} "
-            "--state failed",
-            highlight=False,
+            f"audiosearch clip list --library {library} --state failed"
         )
     if job.state == ImportJob.STATE_CANCELLED:
         raise ServiceError(Reason.STATE_CONFLICT, "the import was cancelled")

@@ -8,9 +8,18 @@ import typer
 from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
 from audiosearch.catalog.v1.library_pb2 import Library
 from google.protobuf.empty_pb2 import Empty
-from rich.table import Table
 
-from gateway.cli.output import DEFAULT_TARGET, Json, Target, connect, console, print_json, size
+from gateway.cli.output import (
+    DEFAULT_TARGET,
+    Json,
+    Target,
+    connect,
+    print_json,
+    print_table,
+    say,
+    say_fields,
+    size,
+)
 
 app = typer.Typer(no_args_is_help=True, help="Make, list, show and delete libraries.")
 Name = Annotated[str, typer.Argument(help="Name of the library: letters, digits, _ and -.")]
@@ -37,7 +46,7 @@ def create(
         )
     if json:
         return print_json(library)
-    return console.print(f"library {_short(library)} created, model {library.model}")
+    return say(f"library {_short(library)} created, model {library.model}")
 
 
 @app.command("list")
@@ -54,16 +63,17 @@ def list_libraries(target: Target = DEFAULT_TARGET, json: Json = False) -> None:
                 break
     if json:
         return print_json(answer)
-    table = Table("library", "clips", "audio", "model", "created")
-    for library in answer.libraries:
-        table.add_row(
+    rows = [
+        (
             _short(library),
             f"{library.clip_count:,}",
             size(library.size_bytes),
-            library.model,
+            library.model.removeprefix("models/"),
             f"{library.create_time.ToDatetime():%Y-%m-%d %H:%M}",
         )
-    return console.print(table)
+        for library in answer.libraries
+    ]
+    return print_table(("library", "clips", "audio", "model", "created"), rows)
 
 
 @app.command()
@@ -75,17 +85,17 @@ def show(name: Name, target: Target = DEFAULT_TARGET, json: Json = False) -> Non
         )
     if json:
         return print_json(library)
-    for label, value in (
-        ("library", _short(library)),
-        ("display name", library.display_name),
-        ("clips", f"{library.clip_count:,}"),
-        ("audio", size(library.size_bytes)),
-        ("model", library.model),
-        ("state", Library.State.Name(library.state)),
-        ("created", f"{library.create_time.ToDatetime():%Y-%m-%d %H:%M:%S} UTC"),
-    ):
-        console.print(f"{label:14}{value}", highlight=False)
-    return None
+    return say_fields(
+        [
+            ("library", _short(library)),
+            ("display name", library.display_name),
+            ("clips", f"{library.clip_count:,}"),
+            ("audio", size(library.size_bytes)),
+            ("model", library.model),
+            ("state", Library.State.Name(library.state).removeprefix("STATE_")),
+            ("created", f"{library.create_time.ToDatetime():%Y-%m-%d %H:%M:%S} UTC"),
+        ]
+    )
 
 
 @app.command()
@@ -104,4 +114,4 @@ def delete(
         )
     if json:
         return print_json(Empty())
-    return console.print(f"library {name} deleted")
+    return say(f"library {name} deleted")

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 import typer
 from audiosearch.catalog.v1.clip_pb2 import Clip
 from google.protobuf.json_format import MessageToJson
 from google.protobuf.message import Message
+from rich import box
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from gateway.client import AudiosearchClient
 from gateway.names import split_clip
 
-console = Console()
+PIPE_WIDTH = 200
+console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
 Json = Annotated[bool, typer.Option("--json", help="Print the response message as JSON.")]
 Target = Annotated[
@@ -36,6 +41,31 @@ def print_json(message: Message) -> None:
     sys.stdout.write(
         MessageToJson(message, always_print_fields_with_no_presence=True, ensure_ascii=False) + "\n"
     )
+
+
+def say(line: str) -> None:
+    """Prints a line unbroken; what could steer a terminal is replaced."""
+    sys.stdout.write(
+        "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line) + "\n"
+    )
+
+
+def say_fields(rows: Iterable[tuple[str, str]]) -> None:
+    """Prints names and values, one a line, those that are empty left out."""
+    for name, value in rows:
+        if value:
+            say(f"{name:14}{value}")
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Prints a table without the columns that are empty; ids and names are never cut."""
+    filled = [n for n, _ in enumerate(columns) if not rows or any(row[n] for row in rows)]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for n in filled:
+        table.add_column(columns[n], overflow="fold", no_wrap=columns[n] == "clip")
+    for row in rows:
+        table.add_row(*(Text(row[n]) for n in filled))
+    console.print(table)
 
 
 def complain(line: str) -> None:

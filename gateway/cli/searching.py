@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 from audiosearch.embedding.v1.embedding_service_pb2 import ListModelsRequest
 from audiosearch.embedding.v1.model_pb2 import Model
-from audiosearch.gateway.v1.search_pb2 import SearchClipsResponse
-from rich.table import Table
+from audiosearch.gateway.v1.search_pb2 import Match
 
 from gateway.cli.output import (
     DEFAULT_TARGET,
@@ -18,8 +17,9 @@ from gateway.cli.output import (
     Target,
     clip_id,
     connect,
-    console,
     print_json,
+    print_table,
+    say,
     seconds,
 )
 
@@ -27,7 +27,8 @@ model_app = typer.Typer(no_args_is_help=True, help="What turns audio into vector
 AudioFile = Annotated[
     Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="An audio file.")
 ]
-BAR_WIDTH = 20
+BAR_WIDTH = 10
+COLUMNS = ("#", "score", "", "name", "length", "label", "speaker", "clip")
 
 
 @model_app.command("list")
@@ -38,12 +39,10 @@ def list_models(target: Target = DEFAULT_TARGET, json: Json = False) -> None:
     if json:
         return print_json(answer)
     for model in answer.models:
-        console.print(
-            f"{model.name}  {model.dimension}-d, {model.parameter_count / 1e6:.1f} M parameters, "
-            f"{Model.Source.Name(model.source).removeprefix('SOURCE_').lower()}",
-            highlight=False,
-        )
-        console.print(f"  {model.description}", highlight=False, markup=False)
+        source = Model.Source.Name(model.source).removeprefix("SOURCE_").lower()
+        millions = model.parameter_count / 1e6
+        say(f"{model.name}  {model.dimension}-d, {millions:.1f} M parameters, {source}")
+        say(f"  {model.description}")
     return None
 
 
@@ -74,25 +73,24 @@ def search(
             answer = client.search_by_clip(library, name, k, min_score)
     if json:
         return print_json(answer)
-    return console.print(ranking(answer))
+    return print_table(COLUMNS, [_row(rank, match) for rank, match in enumerate(answer.matches, 1)])
 
 
-def ranking(answer: SearchClipsResponse) -> Table:
-    """The matches as a table, the score drawn as a bar."""
-    table = Table("#", "score", "", "name", "length", "label", "speaker", "clip")
-    for rank, match in enumerate(answer.matches, 1):
-        bar = "█" * round(max(match.score, 0) * BAR_WIDTH)
-        table.add_row(
-            str(rank),
-            f"{match.score:.3f}",
-            f"[cyan]{bar:{BAR_WIDTH}}[/]",
-            match.clip.display_name,
-            seconds(match.clip),
-            match.clip.label,
-            match.clip.speaker,
-            clip_id(match.clip),
-        )
-    return table
+def _row(rank: int, match: Match) -> tuple[str, ...]:
+    """A match for people, the score drawn as a bar."""
+    clip = match.clip
+    bar = "█" * round(max(match.score, 0) * BAR_WIDTH)
+    score = f"{match.score:.3f}"
+    return (
+        str(rank),
+        score,
+        bar,
+        clip.display_name,
+        seconds(clip),
+        clip.label,
+        clip.speaker,
+        clip_id(clip),
+    )
 
 
 def embed(file: AudioFile, target: Target = DEFAULT_TARGET, json: Json = False) -> None:
@@ -101,16 +99,11 @@ def embed(file: AudioFile, target: Target = DEFAULT_TARGET, json: Json = False) 
         answer = client.embed(file)
     if json:
         return print_json(answer)
-    heard = answer.audio
-    console.print(
+    heard, vector = answer.audio, answer.embedding
+    say(
         f"{heard.duration.ToMilliseconds() / 1000:.2f} s of {heard.format}, "
         f"{heard.active_duration.ToMilliseconds() / 1000:.2f} s above silence, "
-        f"{heard.sample_rate:,} Hz, "
-        f"{heard.channels} channels, level {heard.level_dbfs:.1f} dBFS",
-        highlight=False,
+        f"{heard.sample_rate:,} Hz, channels: {heard.channels}, level {heard.level_dbfs:.1f} dBFS"
     )
-    console.print(
-        f"{len(answer.embedding.values)} values of {answer.embedding.model}", highlight=False
-    )
-    console.print(" ".join(f"{value:.4f}" for value in answer.embedding.values), highlight=False)
-    return None
+    say(f"{len(vector.values)} values of {vector.model}")
+    return say(" ".join(f"{value:.4f}" for value in vector.values))
