@@ -13,6 +13,7 @@ from google.protobuf.duration_pb2 import Duration
 from sqlalchemy import Row
 
 from catalog_service import libraries
+from catalog_service.audio import Stored
 from catalog_service.names import clip_name, import_job_name, library_name
 from catalog_service.states import ClipState, JobState
 
@@ -41,7 +42,7 @@ def clip(parent: str, row: Row[Any]) -> Clip:
         create_time=row.create_time, update_time=row.update_time)
 
 
-def audio_object(row: Row[Any]) -> AudioObject:
+def audio_object(row: Row[Any] | Stored) -> AudioObject:
     """What is stored of a clip."""
     return AudioObject(size_bytes=row.size_bytes, sha256=row.content_sha256,
                        content_type=row.content_type)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Row, exc, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -23,6 +23,14 @@ CHUNK_BYTES = 256 * 1024
 _ATTEMPTS = 3
 
 
+class Stored(NamedTuple):
+    """What is stored of a clip, by the names of its columns."""
+
+    content_sha256: str
+    size_bytes: int
+    content_type: str
+
+
 class Audio:
     """Puts and gets the audio of clips."""
 
@@ -32,7 +40,7 @@ class Audio:
         self._store = store
         self._max_bytes = max_bytes
 
-    async def put(self, name: ClipName, chunks: AsyncIterator[bytes]) -> Row[Any]:
+    async def put(self, name: ClipName, chunks: AsyncIterator[bytes]) -> Stored:
         """Stores all chunks as the audio of a clip that is CREATING, or nothing.
 
         Raises:
@@ -54,30 +62,32 @@ class Audio:
             await upload.finish()
             return await to_the_end(self._record(name, upload))
 
-    async def _record(self, name: ClipName, upload: Upload) -> Row[Any]:
+    async def _record(self, name: ClipName, upload: Upload) -> Stored:
         """Row and object change together: the row is locked while the object takes its place."""
+        stored = Stored(upload.sha256, upload.size, judge(upload.head))
         for _ in range(_ATTEMPTS):
             try:
-                before, after = await self._database.write(lambda c: self._publish(c, name, upload))
+                before = await self._database.write(
+                    lambda c: self._publish(c, name, upload, stored))
             except exc.IntegrityError:
                 await self._refuse_duplicate(name, upload.sha256)
                 continue
-            if before.content_sha256 not in {None, after.content_sha256}:
+            if before.content_sha256 not in {None, stored.content_sha256}:
                 await self._store.remove(
                     AudioKey(before.library_uid, before.id, before.content_sha256))
-            return after
+            return stored
         raise ServiceError(Reason.CATALOG_UNAVAILABLE,
                            "another clip with these bytes comes and goes; try again")
 
-    async def _publish(self, connection: AsyncConnection, name: ClipName,
-                       upload: Upload) -> tuple[Row[Any], Row[Any]]:
+    async def _publish(self, connection: AsyncConnection, name: ClipName, upload: Upload,
+                       stored: Stored) -> Row[Any]:
+        """Makes the change; answers the row as it was before."""
         before = await clip_rows.get(connection, name, lock=True)
         clip_rows.require_state(before, name, ClipState.CREATING)
         await connection.execute(update(clips).where(clips.c.id == before.id).values(
-            content_sha256=upload.sha256, size_bytes=upload.size, content_type=judge(upload.head),
-            update_time=clip_rows.now()))
+            update_time=clip_rows.now(), **stored._asdict()))
         await upload.publish(AudioKey(before.library_uid, before.id, upload.sha256))
-        return before, await clip_rows.get(connection, name)
+        return before
 
     async def _refuse_duplicate(self, name: ClipName, sha256: str) -> None:
         async def find(connection: AsyncConnection) -> str | None:

@@ -13,6 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from catalog_service.settings import CatalogSettings
 
 CONNECT_SECONDS = 3
+MIGRATION_SECONDS = 900
+"""Longest that one step of a migration may take before the server counts as gone."""
 LOCK_SECONDS = 60
 """How long a starting replica waits for another one that migrates."""
 
@@ -49,8 +51,9 @@ class Backend:
 
     def sync_engine(self, url: URL | None = None) -> Engine:
         """Connections for migrations, which run in a thread and may take longer."""
-        engine = create_engine(url or self.sync_url, connect_args=(
-            {"timeout": LOCK_SECONDS} if self.is_sqlite else {"connect_timeout": CONNECT_SECONDS}))
+        limits = {"timeout": LOCK_SECONDS} if self.is_sqlite else {
+            "connect_timeout": CONNECT_SECONDS, "read_timeout": MIGRATION_SECONDS}
+        engine = create_engine(url or self.sync_url, connect_args=limits)
         if self.is_sqlite:
             _prepare_sqlite(engine)
         return engine
