@@ -21,18 +21,29 @@ from serving.server import run, serve
 from serving.settings import load
 
 
-async def start(settings: CatalogSettings, stop: asyncio.Event | None = None,
-                ready: Callable[[int], None] | None = None) -> None:
+async def start(
+    settings: CatalogSettings,
+    stop: asyncio.Event | None = None,
+    ready: Callable[[int], None] | None = None,
+) -> None:
     """Serves until told to stop."""
     database = Database(backend(settings), settings.statement_seconds)
     store = FolderStore(settings.audio_folder)
     audio = Audio(database, store, settings.max_audio_bytes)
-    servicer = CatalogServicer(Libraries(database, store), Clips(database, store), audio,
-                               ImportJobs(database))
+    servicer = CatalogServicer(
+        Libraries(database, store), Clips(database, store), audio, ImportJobs(database)
+    )
     async with opened(database, store) as check:
-        await serve(settings, [SERVICE],
-                    lambda server: catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(
-                        servicer, server), check, stop, ready)
+        await serve(
+            settings,
+            [SERVICE],
+            lambda server: catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(
+                servicer, server
+            ),
+            check,
+            stop,
+            ready,
+        )
 
 
 if __name__ == "__main__":

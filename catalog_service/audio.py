@@ -47,18 +47,23 @@ class Audio:
             ServiceError: CLIP_NOT_FOUND, STATE_CONFLICT, AUDIO_UNDECODABLE, AUDIO_TOO_LONG,
                 STORAGE_FULL, CLIP_EXISTS.
         """
-        clip_rows.require_state(await self._database.read(lambda c: clip_rows.get(c, name)),
-                                name, ClipState.CREATING)
+        clip_rows.require_state(
+            await self._database.read(lambda c: clip_rows.get(c, name)), name, ClipState.CREATING
+        )
         async with self._store.upload() as upload:
             async for chunk in chunks:
                 await upload.write(chunk)
                 if upload.size > self._max_bytes:
                     raise ServiceError(
-                        Reason.AUDIO_TOO_LONG, f"the audio has more than {self._max_bytes} bytes; "
-                        "send a shorter recording", {"limit": str(self._max_bytes)})
+                        Reason.AUDIO_TOO_LONG,
+                        f"the audio has more than {self._max_bytes} bytes; "
+                        "send a shorter recording",
+                        {"limit": str(self._max_bytes)},
+                    )
             if not upload.size:
-                raise ServiceError(Reason.AUDIO_UNDECODABLE,
-                                   "the audio has no bytes at all; send a recording")
+                raise ServiceError(
+                    Reason.AUDIO_UNDECODABLE, "the audio has no bytes at all; send a recording"
+                )
             await upload.finish()
             return await to_the_end(self._record(name, upload))
 
@@ -68,40 +73,56 @@ class Audio:
         for _ in range(_ATTEMPTS):
             try:
                 before = await self._database.write(
-                    lambda c: self._publish(c, name, upload, stored))
+                    lambda c: self._publish(c, name, upload, stored)
+                )
             except exc.IntegrityError:
                 await self._refuse_duplicate(name, upload.sha256)
                 continue
             if before.content_sha256 not in {None, stored.content_sha256}:
                 await self._store.remove(
-                    AudioKey(before.library_uid, before.id, before.content_sha256))
+                    AudioKey(before.library_uid, before.id, before.content_sha256)
+                )
             return stored
-        raise ServiceError(Reason.CATALOG_UNAVAILABLE,
-                           "another clip with these bytes comes and goes; try again")
+        raise ServiceError(
+            Reason.CATALOG_UNAVAILABLE, "another clip with these bytes comes and goes; try again"
+        )
 
-    async def _publish(self, connection: AsyncConnection, name: ClipName, upload: Upload,
-                       stored: Stored) -> Row[Any]:
+    async def _publish(
+        self, connection: AsyncConnection, name: ClipName, upload: Upload, stored: Stored
+    ) -> Row[Any]:
         """Makes the change; answers the row as it was before."""
         before = await clip_rows.get(connection, name, lock=True)
         clip_rows.require_state(before, name, ClipState.CREATING)
-        await connection.execute(update(clips).where(clips.c.id == before.id).values(
-            update_time=clip_rows.now(), **stored._asdict()))
+        await connection.execute(
+            update(clips)
+            .where(clips.c.id == before.id)
+            .values(update_time=clip_rows.now(), **stored._asdict())
+        )
         await upload.publish(AudioKey(before.library_uid, before.id, upload.sha256))
         return before
 
     async def _refuse_duplicate(self, name: ClipName, sha256: str) -> None:
         async def find(connection: AsyncConnection) -> str | None:
-            return await connection.scalar(select(clips.c.id).where(
-                clips.c.library_uid == clip_rows.uid_of(name.library),
-                clips.c.content_sha256 == sha256, clips.c.id != name.clip))
+            return await connection.scalar(
+                select(clips.c.id).where(
+                    clips.c.library_uid == clip_rows.uid_of(name.library),
+                    clips.c.content_sha256 == sha256,
+                    clips.c.id != name.clip,
+                )
+            )
+
         other = await self._database.read(find)
         if other:
             existing = str(ClipName(name.library, other))
-            raise ServiceError(Reason.CLIP_EXISTS, f"{existing} has the same bytes; use that clip",
-                               {"clip": existing})
+            raise ServiceError(
+                Reason.CLIP_EXISTS,
+                f"{existing} has the same bytes; use that clip",
+                {"clip": existing},
+            )
 
-    async def get(self, name: ClipName, offset: int,
-                  limit: int) -> tuple[Row[Any], AsyncIterator[bytes]]:
+    async def get(
+        self, name: ClipName, offset: int, limit: int
+    ) -> tuple[Row[Any], AsyncIterator[bytes]]:
         """The clip's row and the bytes from `offset` on, at most `limit` of them (0: all).
 
         Raises:
@@ -118,8 +139,9 @@ class Audio:
         left = row.size_bytes - offset
         return row, self._read(name, key, offset, min(limit or left, left))
 
-    async def _read(self, name: ClipName, key: AudioKey, offset: int,
-                    limit: int) -> AsyncIterator[bytes]:
+    async def _read(
+        self, name: ClipName, key: AudioKey, offset: int, limit: int
+    ) -> AsyncIterator[bytes]:
         try:
             async for chunk in self._store.read(key, offset, limit, CHUNK_BYTES):
                 yield chunk
@@ -128,6 +150,8 @@ class Audio:
 
 
 def _not_there(name: ClipName) -> ServiceError:
-    return ServiceError(Reason.AUDIO_NOT_FOUND,
-                        f"{name} has no audio, or no longer; PutAudio stores it while the clip is "
-                        "being made", {"clip": str(name)})
+    return ServiceError(
+        Reason.AUDIO_NOT_FOUND,
+        f"{name} has no audio, or no longer; PutAudio stores it while the clip is being made",
+        {"clip": str(name)},
+    )

@@ -58,8 +58,9 @@ class AudioStore(Protocol):
     async def has(self, key: AudioKey, size: int) -> bool:
         """Whether the object is there with all its bytes."""
 
-    def read(self, key: AudioKey, offset: int, limit: int,
-             chunk_bytes: int) -> AsyncIterator[bytes]:
+    def read(
+        self, key: AudioKey, offset: int, limit: int, chunk_bytes: int
+    ) -> AsyncIterator[bytes]:
         """The bytes of a range in order; FileNotFoundError when there is no such object."""
 
     async def remove(self, key: AudioKey) -> None:

@@ -29,8 +29,9 @@ def is_named(name: ClipName) -> ColumnElement[bool]:
     return and_(clips.c.id == name.clip, clips.c.library_uid == uid_of(name.library))
 
 
-async def find(connection: AsyncConnection, name: ClipName, *,
-               lock: bool = False) -> Row[Any] | None:
+async def find(
+    connection: AsyncConnection, name: ClipName, *, lock: bool = False
+) -> Row[Any] | None:
     """The clip's row, None if there is none. `lock` keeps others from changing it."""
     statement: Select[Any] = select(clips).where(is_named(name))
     if lock:
@@ -47,8 +48,11 @@ async def get(connection: AsyncConnection, name: ClipName, *, lock: bool = False
     """
     row = await find(connection, name, lock=lock)
     if row is None:
-        raise ServiceError(Reason.CLIP_NOT_FOUND, f"{name} is not there; list the library's clips "
-                                                  "to see those that are", {"clip": str(name)})
+        raise ServiceError(
+            Reason.CLIP_NOT_FOUND,
+            f"{name} is not there; list the library's clips to see those that are",
+            {"clip": str(name)},
+        )
     return row
 
 
@@ -61,5 +65,8 @@ def require_state(row: Row[Any], name: ClipName, *allowed: ClipState) -> None:
 def conflict(row: Row[Any], name: ClipName, needed: str) -> ServiceError:
     """STATE_CONFLICT that names the state and the one needed."""
     state = ClipState(row.state).name
-    return ServiceError(Reason.STATE_CONFLICT, f"{name} is {state}; this needs it to be {needed}",
-                        {"clip": str(name), "state": state})
+    return ServiceError(
+        Reason.STATE_CONFLICT,
+        f"{name} is {state}; this needs it to be {needed}",
+        {"clip": str(name), "state": state},
+    )

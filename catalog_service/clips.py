@@ -59,9 +59,11 @@ class Clips:
         Raises:
             ServiceError: LIBRARY_NOT_FOUND, STATE_CONFLICT (the library is not ACTIVE).
         """
+
         async def make(connection: AsyncConnection) -> Row[Any]:
             made = await _made_by(connection, library, request_id)
             return made or await _insert(connection, library, clip, request_id)
+
         try:
             return await self._database.write(make)
         except exc.IntegrityError:  # the same request at the same time was faster
@@ -74,9 +76,11 @@ class Clips:
         """Reads a clip in any state."""
         return await self._database.read(lambda c: clip_rows.get(c, name))
 
-    async def list(self, library: str, query: ClipQuery,
-                   page: Page) -> tuple[Sequence[Row[Any]], str]:
+    async def list(
+        self, library: str, query: ClipQuery, page: Page
+    ) -> tuple[Sequence[Row[Any]], str]:
         """One page of clips, the oldest first, and the next page's token."""
+
         async def read(connection: AsyncConnection) -> Sequence[Row[Any]]:
             uid = (await library_rows.get(connection, library)).uid
             statement = select(clips).where(clips.c.library_uid == uid, *query.conditions())
@@ -84,6 +88,7 @@ class Clips:
                 statement = statement.where(clips.c.id > page.after)
             found = await connection.execute(statement.order_by(clips.c.id).limit(page.size + 1))
             return found.all()
+
         return page.cut(await self._database.read(read), lambda row: str(row.id))
 
     async def look_up(self, library: str, ids: Collection[str]) -> Sequence[Row[Any]]:
@@ -92,10 +97,15 @@ class Clips:
 
         async def read(connection: AsyncConnection) -> Sequence[Row[Any]]:
             uid = (await library_rows.get(connection, library)).uid
-            found = await connection.execute(select(clips).where(
-                clips.c.id.in_(wanted), clips.c.library_uid == uid,
-                clips.c.state == ClipState.ACTIVE))
+            found = await connection.execute(
+                select(clips).where(
+                    clips.c.id.in_(wanted),
+                    clips.c.library_uid == uid,
+                    clips.c.state == ClipState.ACTIVE,
+                )
+            )
             return found.all()
+
         return await self._database.read(read)
 
     async def update(self, name: ClipName, values: Mapping[str, Any]) -> Row[Any]:
@@ -105,20 +115,28 @@ class Clips:
 
     async def activate(self, name: ClipName, heard: Heard) -> Row[Any]:
         """CREATING -> ACTIVE, if its audio is there."""
+
         async def change(connection: AsyncConnection) -> Row[Any]:
             row = await clip_rows.get(connection, name, lock=True)
             if row.state == ClipState.ACTIVE:
                 return row
             clip_rows.require_state(row, name, ClipState.CREATING, ClipState.ACTIVE)
             if row.content_sha256 is None or not await self._store.has(
-                    AudioKey(row.library_uid, row.id, row.content_sha256), row.size_bytes):
+                AudioKey(row.library_uid, row.id, row.content_sha256), row.size_bytes
+            ):
                 raise clip_rows.conflict(row, name, "with its audio in place: call PutAudio first")
-            return await _set(connection, name, clips.c.state == ClipState.CREATING,
-                              {"state": ClipState.ACTIVE, **vars(heard)})
+            return await _set(
+                connection,
+                name,
+                clips.c.state == ClipState.CREATING,
+                {"state": ClipState.ACTIVE, **vars(heard)},
+            )
+
         return await self._database.write(change)
 
     async def fail(self, name: ClipName, reason: str, message: str) -> Row[Any]:
         """CREATING -> FAILED; its audio is removed, and its bytes may come as another clip."""
+
         async def change(connection: AsyncConnection) -> Row[Any]:
             row = await clip_rows.get(connection, name, lock=True)
             if row.state == ClipState.FAILED:
@@ -127,15 +145,27 @@ class Clips:
             # Before the commit: cut off here, the row is CREATING without audio, which can be
             # failed again; the other way round, audio would stay that no row knows.
             await self._store.remove_clip(row.library_uid, row.id)
-            return await _set(connection, name, clips.c.state == ClipState.CREATING, {
-                "state": ClipState.FAILED, "failure_reason": reason, "failure_message": message,
-                "content_sha256": None, "size_bytes": None, "content_type": None})
+            return await _set(
+                connection,
+                name,
+                clips.c.state == ClipState.CREATING,
+                {
+                    "state": ClipState.FAILED,
+                    "failure_reason": reason,
+                    "failure_message": message,
+                    "content_sha256": None,
+                    "size_bytes": None,
+                    "content_type": None,
+                },
+            )
+
         return await self._database.write(change)
 
     async def begin_deletion(self, name: ClipName) -> Row[Any]:
         """Any state -> DELETING."""
-        return await self._move(name, tuple(ClipState), {"state": ClipState.DELETING},
-                                unless=ClipState.DELETING)
+        return await self._move(
+            name, tuple(ClipState), {"state": ClipState.DELETING}, unless=ClipState.DELETING
+        )
 
     async def delete(self, name: ClipName) -> None:
         """Removes a DELETING clip's audio, then its row. One that is not there is fine."""
@@ -144,45 +174,76 @@ class Clips:
             return
         clip_rows.require_state(row, name, ClipState.DELETING)
         await self._store.remove_clip(row.library_uid, row.id)
-        await self._database.write(lambda c: c.execute(delete(clips).where(
-            clips.c.id == row.id, clips.c.state == ClipState.DELETING)))
+        await self._database.write(
+            lambda c: c.execute(
+                delete(clips).where(clips.c.id == row.id, clips.c.state == ClipState.DELETING)
+            )
+        )
 
-    async def _move(self, name: ClipName, allowed: Collection[ClipState], values: Mapping[str, Any],
-                    unless: ClipState | None = None) -> Row[Any]:
+    async def _move(
+        self,
+        name: ClipName,
+        allowed: Collection[ClipState],
+        values: Mapping[str, Any],
+        unless: ClipState | None = None,
+    ) -> Row[Any]:
         """Changes a clip that is in one of these states; one in state `unless` stays as it is."""
+
         async def change(connection: AsyncConnection) -> Row[Any]:
             row = await clip_rows.get(connection, name, lock=True)
             if row.state == unless:
                 return row
             clip_rows.require_state(row, name, *allowed)
             return await _set(connection, name, clips.c.state == row.state, values)
+
         return await self._database.write(change)
 
 
-async def _set(connection: AsyncConnection, name: ClipName, condition: ColumnElement[bool],
-               values: Mapping[str, Any]) -> Row[Any]:
-    await connection.execute(update(clips).where(clip_rows.is_named(name), condition).values(
-        {**values, "update_time": clip_rows.now()}))
+async def _set(
+    connection: AsyncConnection,
+    name: ClipName,
+    condition: ColumnElement[bool],
+    values: Mapping[str, Any],
+) -> Row[Any]:
+    await connection.execute(
+        update(clips)
+        .where(clip_rows.is_named(name), condition)
+        .values({**values, "update_time": clip_rows.now()})
+    )
     return await clip_rows.get(connection, name)
 
 
-async def _made_by(connection: AsyncConnection, library: str,
-                   request_id: str | None) -> Row[Any] | None:
+async def _made_by(
+    connection: AsyncConnection, library: str, request_id: str | None
+) -> Row[Any] | None:
     if request_id is None:
         return None
-    return (await connection.execute(select(clips).where(
-        clips.c.library_uid == clip_rows.uid_of(library),
-        clips.c.request_id == request_id))).one_or_none()
+    return (
+        await connection.execute(
+            select(clips).where(
+                clips.c.library_uid == clip_rows.uid_of(library), clips.c.request_id == request_id
+            )
+        )
+    ).one_or_none()
 
 
-async def _insert(connection: AsyncConnection, library: str, clip: NewClip,
-                  request_id: str | None) -> Row[Any]:
+async def _insert(
+    connection: AsyncConnection, library: str, clip: NewClip, request_id: str | None
+) -> Row[Any]:
     # Locked against deletion until the clip is in: a library that is going takes none.
     parent = await library_rows.get(connection, library, share=True)
     library_rows.require_state(parent, LibraryState.ACTIVE)
     now = clip_rows.now()
     name = ClipName(library, new_id(now))
-    await connection.execute(insert(clips).values(
-        id=name.clip, library_uid=parent.uid, state=ClipState.CREATING, request_id=request_id,
-        create_time=now, update_time=now, **vars(clip)))
+    await connection.execute(
+        insert(clips).values(
+            id=name.clip,
+            library_uid=parent.uid,
+            state=ClipState.CREATING,
+            request_id=request_id,
+            create_time=now,
+            update_time=now,
+            **vars(clip),
+        )
+    )
     return await clip_rows.get(connection, name)

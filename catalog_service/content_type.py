@@ -23,7 +23,7 @@ _MP3_LAYER_BITS = 0x0006
 def judge(head: bytes) -> str:
     """The media type of audio that begins so; `application/octet-stream` for no known kind."""
     for offset, mark, kind in _MARKS:
-        if head[offset:offset + len(mark)] == mark:
+        if head[offset : offset + len(mark)] == mark:
             return kind
     if head[:4] == _MATROSKA:
         return "audio/webm" if b"webm" in head else "audio/x-matroska"

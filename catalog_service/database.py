@@ -55,8 +55,10 @@ class Database:
 
     async def check(self) -> None:
         """Raises CATALOG_UNAVAILABLE while the database doesn't answer."""
+
         async def ask(connection: AsyncConnection) -> None:
             await connection.execute(text("SELECT 1"))
+
         await self.read(ask)
 
     async def read(self, work: Work[T]) -> T:
@@ -83,7 +85,8 @@ class Database:
                 if attempt == _ATTEMPTS:
                     raise ServiceError(
                         Reason.CATALOG_UNAVAILABLE,
-                        "others change the same rows all the time; try again") from None
+                        "others change the same rows all the time; try again",
+                    ) from None
                 await asyncio.sleep(random.uniform(0, 0.02 * attempt))  # noqa: S311
         raise AssertionError
 
@@ -97,8 +100,9 @@ class Database:
     async def _guarded(self) -> AsyncIterator[None]:
         """Limits the time and makes the driver's errors ours, but for two that callers handle."""
         if not self._migrated:
-            raise ServiceError(Reason.CATALOG_UNAVAILABLE,
-                               "the catalog's database has not answered yet; try again")
+            raise ServiceError(
+                Reason.CATALOG_UNAVAILABLE, "the catalog's database has not answered yet; try again"
+            )
         try:
             async with timeout(self._seconds):
                 yield

@@ -43,16 +43,24 @@ class Backend:
     def engine(self) -> AsyncEngine:
         """Connections for calls, never more than the pool holds."""
         # Each transaction is ended before its connection goes back: the pool need not do it again.
-        engine = create_async_engine(self.url, max_overflow=0, pool_reset_on_return=None,
-                                     connect_args=dict(self.connect_args), **self.options)
+        engine = create_async_engine(
+            self.url,
+            max_overflow=0,
+            pool_reset_on_return=None,
+            connect_args=dict(self.connect_args),
+            **self.options,
+        )
         if self.is_sqlite:
             _prepare_sqlite(engine.sync_engine)
         return engine
 
     def sync_engine(self, url: URL | None = None) -> Engine:
         """Connections for migrations, which run in a thread and may take longer."""
-        limits = {"timeout": LOCK_SECONDS} if self.is_sqlite else {
-            "connect_timeout": CONNECT_SECONDS, "read_timeout": MIGRATION_SECONDS}
+        limits = (
+            {"timeout": LOCK_SECONDS}
+            if self.is_sqlite
+            else {"connect_timeout": CONNECT_SECONDS, "read_timeout": MIGRATION_SECONDS}
+        )
         engine = create_engine(url or self.sync_url, connect_args=limits)
         if self.is_sqlite:
             _prepare_sqlite(engine)
@@ -65,32 +73,52 @@ def backend(settings: CatalogSettings) -> Backend:
     if settings.mysql_host is None:
         return sqlite(settings.database_folder, size, seconds)
     password = settings.mysql_pwd.get_secret_value() if settings.mysql_pwd else None
-    return mysql(settings.mysql_host, settings.mysql_port, settings.mysql_user, password,
-                 settings.mysql_db, size, seconds)
+    return mysql(
+        settings.mysql_host,
+        settings.mysql_port,
+        settings.mysql_user,
+        password,
+        settings.mysql_db,
+        size,
+        seconds,
+    )
 
 
 def sqlite(folder: Path, pool_size: int, seconds: float) -> Backend:
     """A file in a folder."""
     file = str(folder / "catalog.sqlite3")
-    return Backend(URL.create("sqlite+aiosqlite", database=file),
-                   URL.create("sqlite", database=file),
-                   writers=1,  # SQLite has one anyway; waiting here is fair and costs nothing
-                   options={"pool_size": pool_size, "pool_timeout": seconds},
-                   connect_args={"timeout": seconds})
+    return Backend(
+        URL.create("sqlite+aiosqlite", database=file),
+        URL.create("sqlite", database=file),
+        writers=1,  # SQLite has one anyway; waiting here is fair and costs nothing
+        options={"pool_size": pool_size, "pool_timeout": seconds},
+        connect_args={"timeout": seconds},
+    )
 
 
-def mysql(host: str, port: int, user: str, password: str | None, name: str, pool_size: int,
-          seconds: float) -> Backend:
+def mysql(
+    host: str, port: int, user: str, password: str | None, name: str, pool_size: int, seconds: float
+) -> Backend:
     """A server. Its own limits end what this side has given up on."""
     url = URL.create("mysql+aiomysql", user, password, host, port, name, {"charset": "utf8mb4"})
     # /*M! is read by MariaDB alone, /*!80000 by MySQL alone: the same limit has two names.
-    setup = (f"SET SESSION innodb_lock_wait_timeout = {max(1, int(seconds))}"
-             f" /*M!100100 , max_statement_time = {seconds} */"
-             f" /*!80000 , max_execution_time = {int(seconds * 1000)} */")
-    return Backend(url, url.set(drivername="mysql+pymysql"), writers=pool_size,
-                   options={"pool_size": pool_size, "pool_timeout": seconds, "pool_pre_ping": True,
-                            "isolation_level": "READ COMMITTED"},
-                   connect_args={"connect_timeout": CONNECT_SECONDS, "init_command": setup})
+    setup = (
+        f"SET SESSION innodb_lock_wait_timeout = {max(1, int(seconds))}"
+        f" /*M!100100 , max_statement_time = {seconds} */"
+        f" /*!80000 , max_execution_time = {int(seconds * 1000)} */"
+    )
+    return Backend(
+        url,
+        url.set(drivername="mysql+pymysql"),
+        writers=pool_size,
+        options={
+            "pool_size": pool_size,
+            "pool_timeout": seconds,
+            "pool_pre_ping": True,
+            "isolation_level": "READ COMMITTED",
+        },
+        connect_args={"connect_timeout": CONNECT_SECONDS, "init_command": setup},
+    )
 
 
 def _prepare_sqlite(engine: Engine) -> None:

@@ -14,11 +14,49 @@ log = structlog.get_logger()
 _CONFLICTS = {1205, 1213, 1020}  # lock wait, deadlock, row changed since read
 _FULL = {1021, 1114, 3675}  # disk full, table full, tablespace full
 # The server is gone, going, not there yet, turns us away, or gave up on the statement.
-_GONE = {1040, 1042, 1043, 1044, 1045, 1047, 1049, 1053, 1077, 1079, 1080, 1129, 1130, 1146, 1152,
-         1153, 1158, 1159, 1160, 1161, 1184, 1203, 1226, 1290, 1317, 1792, 1836, 1927, 1969, 3024,
-         4031}
-_SQLITE_GONE = ("locked", "busy", "unable to open", "disk i/o error", "readonly", "interrupted",
-                "no such table", "malformed")
+_GONE = {
+    1040,
+    1042,
+    1043,
+    1044,
+    1045,
+    1047,
+    1049,
+    1053,
+    1077,
+    1079,
+    1080,
+    1129,
+    1130,
+    1146,
+    1152,
+    1153,
+    1158,
+    1159,
+    1160,
+    1161,
+    1184,
+    1203,
+    1226,
+    1290,
+    1317,
+    1792,
+    1836,
+    1927,
+    1969,
+    3024,
+    4031,
+}
+_SQLITE_GONE = (
+    "locked",
+    "busy",
+    "unable to open",
+    "disk i/o error",
+    "readonly",
+    "interrupted",
+    "no such table",
+    "malformed",
+)
 _SQLITE_FULL = "disk is full"
 
 
@@ -30,14 +68,19 @@ def is_conflict(error: BaseException) -> bool:
 def translate(error: BaseException, seconds: float) -> Exception:
     """The typed error for a failure of the database; the failure itself if it is our defect."""
     if isinstance(error, (exc.TimeoutError, TimeoutError, asyncio.TimeoutError)):
-        return _unavailable(error, f"the catalog's database did not answer within {seconds:.3g} s; "
-                                   "try again")
+        return _unavailable(
+            error, f"the catalog's database did not answer within {seconds:.3g} s; try again"
+        )
     if isinstance(error, exc.DBAPIError) and _is_full(error):
         log.error("catalog.full", why=str(error.orig))
-        return ServiceError(Reason.STORAGE_FULL, "the disk of the catalog's database is full; "
-                                                 "delete something or ask the operator for room")
+        return ServiceError(
+            Reason.STORAGE_FULL,
+            "the disk of the catalog's database is full; "
+            "delete something or ask the operator for room",
+        )
     if isinstance(error, ConnectionError) or (
-            isinstance(error, exc.DBAPIError) and _is_gone(error)):
+        isinstance(error, exc.DBAPIError) and _is_gone(error)
+    ):
         return _unavailable(error, "the catalog's database does not answer; try again")
     return error if isinstance(error, Exception) else RuntimeError(repr(error))
 
@@ -46,11 +89,15 @@ def translate_os(error: OSError) -> ServiceError:
     """The typed error for a failure of the audio folder."""
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         log.error("audio.full", why=str(error))
-        return ServiceError(Reason.STORAGE_FULL, "the disk that keeps the audio is full; "
-                                                 "delete clips or ask the operator for room")
+        return ServiceError(
+            Reason.STORAGE_FULL,
+            "the disk that keeps the audio is full; delete clips or ask the operator for room",
+        )
     log.error("audio.unavailable", why=str(error))
-    return ServiceError(Reason.CATALOG_UNAVAILABLE, "the folder that keeps the audio can't be "
-                                                    "used; ask the operator, the log says why")
+    return ServiceError(
+        Reason.CATALOG_UNAVAILABLE,
+        "the folder that keeps the audio can't be used; ask the operator, the log says why",
+    )
 
 
 def _unavailable(error: BaseException, message: str) -> ServiceError:

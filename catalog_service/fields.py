@@ -33,8 +33,11 @@ _MAX_COUNT = 2**63 - 1
 def invalid(field: str, value: object, rule: str) -> ServiceError:
     """FIELD_INVALID with the field, the value (shortened) and what is allowed."""
     shown = str(value) if len(str(value)) <= _SHOWN else f"{str(value)[:_SHOWN]}..."
-    return ServiceError(Reason.FIELD_INVALID, f"{field} {rule}, not {shown!r}",
-                        {"field": field, "value": shown, "limit": rule})
+    return ServiceError(
+        Reason.FIELD_INVALID,
+        f"{field} {rule}, not {shown!r}",
+        {"field": field, "value": shown, "limit": rule},
+    )
 
 
 def text(field: str, value: str, limit: int = MAX_TEXT, *, required: bool = False) -> str:
@@ -74,8 +77,11 @@ def metadata(field: str, value: Mapping[str, str]) -> dict[str, str]:
     for key, entry in value.items():
         text(f"{field}.key", key, MAX_METADATA_KEY, required=True)
         if len(entry) > MAX_METADATA_VALUE or "\0" in entry:
-            raise invalid(f"{field}[{key}]", entry,
-                          f"must be at most {MAX_METADATA_VALUE} characters, none of code 0")
+            raise invalid(
+                f"{field}[{key}]",
+                entry,
+                f"must be at most {MAX_METADATA_VALUE} characters, none of code 0",
+            )
     return dict(value)
 
 
@@ -97,7 +103,7 @@ def choice(field: str, value: int, allowed: Iterable[int]) -> int:
     """A number of an enum that is allowed here."""
     numbers = sorted(int(number) for number in allowed)
     if value not in numbers:
-        raise invalid(field, value, f"must be one of the states numbered {numbers}")
+        raise invalid(field, value, f"must be one of the values numbered {numbers}")
     return value
 
 

@@ -89,14 +89,16 @@ class FolderStore:
         except OSError as error:
             raise translate_os(error) from error
 
-    async def read(self, key: AudioKey, offset: int, limit: int,
-                   chunk_bytes: int) -> AsyncIterator[bytes]:
+    async def read(
+        self, key: AudioKey, offset: int, limit: int, chunk_bytes: int
+    ) -> AsyncIterator[bytes]:
         """The bytes of a range in order; FileNotFoundError when there is no such object."""
         file = await self._run(lambda: self.path(key).open("rb", buffering=0))
         try:
             while limit > 0:
                 chunk = await self.run(
-                    partial(os.pread, file.fileno(), min(limit, chunk_bytes), offset))
+                    partial(os.pread, file.fileno(), min(limit, chunk_bytes), offset)
+                )
                 if not chunk:
                     return
                 offset, limit = offset + len(chunk), limit - len(chunk)
@@ -135,8 +137,10 @@ class FolderStore:
 
     def _own_folder(self) -> Path:
         if self._incoming is None:
-            raise ServiceError(Reason.CATALOG_UNAVAILABLE,
-                               "the folder that keeps the audio is not ready yet; try again")
+            raise ServiceError(
+                Reason.CATALOG_UNAVAILABLE,
+                "the folder that keeps the audio is not ready yet; try again",
+            )
         return self._incoming
 
     def _open(self) -> None:

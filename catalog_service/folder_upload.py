@@ -18,8 +18,12 @@ _BUFFER_BYTES = 256 * 1024
 class FolderUpload:
     """An Upload into a temporary file. One caller at a time; `discard` may come at any moment."""
 
-    def __init__(self, temporary: Path, place: Callable[[AudioKey], Path],
-                 run: Callable[[Callable[[], Any]], Awaitable[Any]]) -> None:
+    def __init__(
+        self,
+        temporary: Path,
+        place: Callable[[AudioKey], Path],
+        run: Callable[[Callable[[], Any]], Awaitable[Any]],
+    ) -> None:
         """Takes the temporary file to be, where objects go, and what runs work in a thread."""
         self.size = 0
         self.head = b""
@@ -43,7 +47,7 @@ class FolderUpload:
         """Takes the next bytes; small ones are gathered before they go to the disk."""
         self.size += len(chunk)
         if len(self.head) < HEAD_BYTES:
-            self.head += chunk[:HEAD_BYTES - len(self.head)]
+            self.head += chunk[: HEAD_BYTES - len(self.head)]
         self._buffer += chunk
         if len(self._buffer) >= _BUFFER_BYTES:
             await self._flush()
@@ -77,7 +81,7 @@ class FolderUpload:
                 self._file = self._temporary.open("xb", buffering=0)
             view = memoryview(chunk)
             while view:
-                view = view[self._file.write(view):]
+                view = view[self._file.write(view) :]
             self._hash.update(chunk)
 
     def _sync(self) -> None:

@@ -43,16 +43,19 @@ class ImportJobs:
         """Takes where rows are kept."""
         self._database = database
 
-    async def create(self, library: str, folder: str, label: str,
-                     request_id: str | None) -> Row[Any]:
+    async def create(
+        self, library: str, folder: str, label: str, request_id: str | None
+    ) -> Row[Any]:
         """Makes a RUNNING job; with a known request id, answers the job that it made.
 
         Raises:
             ServiceError: LIBRARY_NOT_FOUND, STATE_CONFLICT (the library is not ACTIVE).
         """
+
         async def make(connection: AsyncConnection) -> Row[Any]:
             made = await _made_by(connection, request_id)
             return made or await _insert(connection, library, folder, label, request_id)
+
         try:
             return await self._database.write(make)
         except exc.IntegrityError:  # the same request at the same time was faster
@@ -65,9 +68,11 @@ class ImportJobs:
         """Reads a job."""
         return await self._database.read(lambda c: _get(c, job))
 
-    async def list(self, library: str | None, state: JobState | None,
-                   page: Page) -> tuple[Sequence[Row[Any]], str]:
+    async def list(
+        self, library: str | None, state: JobState | None, page: Page
+    ) -> tuple[Sequence[Row[Any]], str]:
         """One page of jobs, the newest first, and the next page's token."""
+
         async def read(connection: AsyncConnection) -> Sequence[Row[Any]]:
             statement = _joined()
             if library is not None:
@@ -78,30 +83,39 @@ class ImportJobs:
             if page.after is not None:
                 statement = statement.where(import_jobs.c.id < page.after)
             found = await connection.execute(
-                statement.order_by(import_jobs.c.id.desc()).limit(page.size + 1))
+                statement.order_by(import_jobs.c.id.desc()).limit(page.size + 1)
+            )
             rows: Sequence[Row[Any]] = found.all()
             return rows
+
         return page.cut(await self._database.read(read), lambda row: str(row.id))
 
     async def claim(self, worker: str, lease: timedelta) -> Row[Any] | None:
         """Gives the oldest job that waits to a worker; None when none waits."""
+
         async def take(connection: AsyncConnection) -> Row[Any] | None:
             time = now()
             waits = (import_jobs.c.state == JobState.RUNNING) & (import_jobs.c.lease_until < time)
             # Somebody asked to cancel it, and the worker that was to heed that is gone.
-            await connection.execute(update(import_jobs).where(
-                waits, import_jobs.c.cancel_requested).values(
-                    state=JobState.CANCELLED, update_time=time))
+            await connection.execute(
+                update(import_jobs)
+                .where(waits, import_jobs.c.cancel_requested)
+                .values(state=JobState.CANCELLED, update_time=time)
+            )
             while True:
                 job = await connection.scalar(
-                    select(import_jobs.c.id).where(waits).order_by(import_jobs.c.id).limit(1))
+                    select(import_jobs.c.id).where(waits).order_by(import_jobs.c.id).limit(1)
+                )
                 if job is None:
                     return None
-                taken = await connection.execute(update(import_jobs).where(
-                    import_jobs.c.id == job, waits).values(
-                        worker=worker, lease_until=time + lease, update_time=time))
+                taken = await connection.execute(
+                    update(import_jobs)
+                    .where(import_jobs.c.id == job, waits)
+                    .values(worker=worker, lease_until=time + lease, update_time=time)
+                )
                 if taken.rowcount:
                     return await _get(connection, job)
+
         return await self._database.write(take)
 
     async def report(self, job: str, worker: str, lease: timedelta, progress: Progress) -> Row[Any]:
@@ -110,64 +124,90 @@ class ImportJobs:
         Raises:
             ServiceError: IMPORT_JOB_NOT_FOUND, STATE_CONFLICT.
         """
+
         async def change(connection: AsyncConnection) -> Row[Any]:
             time = now()
-            written = await connection.execute(update(import_jobs).where(
-                import_jobs.c.id == job, import_jobs.c.state == JobState.RUNNING,
-                import_jobs.c.worker == worker).values(
-                    lease_until=time + lease, update_time=time, **vars(progress)))
+            written = await connection.execute(
+                update(import_jobs)
+                .where(
+                    import_jobs.c.id == job,
+                    import_jobs.c.state == JobState.RUNNING,
+                    import_jobs.c.worker == worker,
+                )
+                .values(lease_until=time + lease, update_time=time, **vars(progress))
+            )
             row = await _get(connection, job)
             if not written.rowcount:
                 raise _conflict(row, "RUNNING and claimed by this worker; stop working on it")
             return row
+
         return await self._database.write(change)
 
-    async def finish(self, job: str, state: JobState, reason: str | None,
-                     message: str | None) -> Row[Any]:
+    async def finish(
+        self, job: str, state: JobState, reason: str | None, message: str | None
+    ) -> Row[Any]:
         """RUNNING -> SUCCEEDED, FAILED or CANCELLED; a job that is over stays as it is."""
-        return await self._end(job, {"state": state, "failure_reason": reason,
-                                     "failure_message": message})
+        return await self._end(
+            job, {"state": state, "failure_reason": reason, "failure_message": message}
+        )
 
     async def cancel(self, job: str) -> Row[Any]:
         """Asks for a job to be cancelled; one that nobody works on is CANCELLED at once."""
+
         async def change(connection: AsyncConnection) -> Row[Any]:
             time = now()
             running = (import_jobs.c.id == job) & (import_jobs.c.state == JobState.RUNNING)
-            await connection.execute(update(import_jobs).where(
-                running, import_jobs.c.cancel_requested.is_(False)).values(
-                    cancel_requested=True, update_time=time))
-            await connection.execute(update(import_jobs).where(
-                running, import_jobs.c.lease_until < time).values(state=JobState.CANCELLED))
+            await connection.execute(
+                update(import_jobs)
+                .where(running, import_jobs.c.cancel_requested.is_(False))
+                .values(cancel_requested=True, update_time=time)
+            )
+            await connection.execute(
+                update(import_jobs)
+                .where(running, import_jobs.c.lease_until < time)
+                .values(state=JobState.CANCELLED)
+            )
             return await _get(connection, job)
+
         return await self._database.write(change)
 
     async def delete(self, job: str) -> None:
         """Removes a job that is over; one that is not there is fine."""
+
         async def remove(connection: AsyncConnection) -> None:
-            await connection.execute(delete(import_jobs).where(
-                import_jobs.c.id == job, import_jobs.c.state != JobState.RUNNING))
+            await connection.execute(
+                delete(import_jobs).where(
+                    import_jobs.c.id == job, import_jobs.c.state != JobState.RUNNING
+                )
+            )
             row = await _find(connection, job)
             if row is not None:
                 raise _conflict(row, "over; cancel it first")
+
         await self._database.write(remove)
 
     async def _end(self, job: str, values: Mapping[str, Any]) -> Row[Any]:
         async def change(connection: AsyncConnection) -> Row[Any]:
-            await connection.execute(update(import_jobs).where(
-                import_jobs.c.id == job, import_jobs.c.state == JobState.RUNNING).values(
-                    {**values, "update_time": now()}))
+            await connection.execute(
+                update(import_jobs)
+                .where(import_jobs.c.id == job, import_jobs.c.state == JobState.RUNNING)
+                .values({**values, "update_time": now()})
+            )
             return await _get(connection, job)
+
         return await self._database.write(change)
 
 
 def _joined() -> Select[Any]:
     return select(import_jobs, libraries.c.name.label("library")).join(
-        libraries, libraries.c.uid == import_jobs.c.library_uid)
+        libraries, libraries.c.uid == import_jobs.c.library_uid
+    )
 
 
 async def _find(connection: AsyncConnection, job: str) -> Row[Any] | None:
     row: Row[Any] | None = (
-        await connection.execute(_joined().where(import_jobs.c.id == job))).one_or_none()
+        await connection.execute(_joined().where(import_jobs.c.id == job))
+    ).one_or_none()
     return row
 
 
@@ -175,34 +215,53 @@ async def _get(connection: AsyncConnection, job: str) -> Row[Any]:
     row = await _find(connection, job)
     if row is None:
         name = import_job_name(job)
-        raise ServiceError(Reason.IMPORT_JOB_NOT_FOUND,
-                           f"{name} is not there; it was deleted, alone or with its library",
-                           {"import_job": name})
+        raise ServiceError(
+            Reason.IMPORT_JOB_NOT_FOUND,
+            f"{name} is not there; it was deleted, alone or with its library",
+            {"import_job": name},
+        )
     return row
 
 
 async def _made_by(connection: AsyncConnection, request_id: str | None) -> Row[Any] | None:
     if request_id is None:
         return None
-    row: Row[Any] | None = (await connection.execute(
-        _joined().where(import_jobs.c.request_id == request_id))).one_or_none()
+    row: Row[Any] | None = (
+        await connection.execute(_joined().where(import_jobs.c.request_id == request_id))
+    ).one_or_none()
     return row
 
 
-async def _insert(connection: AsyncConnection, library: str, folder: str, label: str,
-                  request_id: str | None) -> Row[Any]:
+async def _insert(
+    connection: AsyncConnection, library: str, folder: str, label: str, request_id: str | None
+) -> Row[Any]:
     parent = await library_rows.get(connection, library, share=True)
     library_rows.require_state(parent, LibraryState.ACTIVE)
     time = now()
     job = new_id(time)
-    await connection.execute(insert(import_jobs).values(
-        id=job, library_uid=parent.uid, state=JobState.RUNNING, request_id=request_id,
-        folder=folder, label=label, cancel_requested=False, worker="", lease_until=_NEVER,
-        create_time=time, update_time=time, **vars(Progress(0, 0, 0, 0, "", []))))
+    await connection.execute(
+        insert(import_jobs).values(
+            id=job,
+            library_uid=parent.uid,
+            state=JobState.RUNNING,
+            request_id=request_id,
+            folder=folder,
+            label=label,
+            cancel_requested=False,
+            worker="",
+            lease_until=_NEVER,
+            create_time=time,
+            update_time=time,
+            **vars(Progress(0, 0, 0, 0, "", [])),
+        )
+    )
     return await _get(connection, job)
 
 
 def _conflict(row: Row[Any], needed: str) -> ServiceError:
     name, state = import_job_name(row.id), JobState(row.state).name
-    return ServiceError(Reason.STATE_CONFLICT, f"{name} is {state}; this needs it to be {needed}",
-                        {"import_job": name, "state": state})
+    return ServiceError(
+        Reason.STATE_CONFLICT,
+        f"{name} is {state}; this needs it to be {needed}",
+        {"import_job": name, "state": state},
+    )

@@ -37,8 +37,9 @@ class Libraries:
         self._database = database
         self._store = store
 
-    async def create(self, library: str, display_name: str, model: str,
-                     request_id: str | None) -> Library:
+    async def create(
+        self, library: str, display_name: str, model: str, request_id: str | None
+    ) -> Library:
         """Makes a library; with the request id that made it, answers it again.
 
         Raises:
@@ -47,11 +48,20 @@ class Libraries:
         time = now()
 
         async def make(connection: AsyncConnection) -> Library:
-            await connection.execute(insert(libraries).values(
-                uid=new_id(time), name=library, display_name=display_name or library, model=model,
-                state=LibraryState.CREATING, request_id=request_id, create_time=time,
-                update_time=time))
+            await connection.execute(
+                insert(libraries).values(
+                    uid=new_id(time),
+                    name=library,
+                    display_name=display_name or library,
+                    model=model,
+                    state=LibraryState.CREATING,
+                    request_id=request_id,
+                    create_time=time,
+                    update_time=time,
+                )
+            )
             return Library(await library_rows.get(connection, library), 0, 0)
+
         try:
             return await self._database.write(make)
         except exc.IntegrityError:
@@ -59,42 +69,60 @@ class Libraries:
             if request_id is not None and there.row.request_id == request_id:
                 return there
             name = library_name(library)
-            raise ServiceError(Reason.LIBRARY_EXISTS, f"{name} is there already; use it, or choose "
-                                                      "another id", {"library": name}) from None
+            raise ServiceError(
+                Reason.LIBRARY_EXISTS,
+                f"{name} is there already; use it, or choose another id",
+                {"library": name},
+            ) from None
 
-    async def get(self, library: str) -> Library:
-        """Reads a library in any state."""
+    async def get(self, library: str, *, counted: bool = True) -> Library:
+        """Reads a library in any state; its counts are 0 unless `counted`."""
+
         async def read(connection: AsyncConnection) -> Library:
-            return await _counted(connection, await library_rows.get(connection, library))
+            row = await library_rows.get(connection, library)
+            return await _counted(connection, row) if counted else Library(row, 0, 0)
+
         return await self._database.read(read)
 
-    async def list(self, state: LibraryState, page: Page) -> tuple[Sequence[Library], str]:
-        """One page of libraries by name, and the next page's token."""
+    async def list(
+        self, state: LibraryState, page: Page, *, counted: bool = True
+    ) -> tuple[Sequence[Library], str]:
+        """One page of libraries by name, and the next page's token; counts as in `get`."""
+
         async def read(connection: AsyncConnection) -> tuple[Sequence[Library], str]:
             statement = select(libraries).where(libraries.c.state == state)
             if page.after is not None:
                 statement = statement.where(libraries.c.name > page.after)
             found = await connection.execute(
-                statement.order_by(libraries.c.name).limit(page.size + 1))
+                statement.order_by(libraries.c.name).limit(page.size + 1)
+            )
             rows, token = page.cut(found.all(), lambda row: str(row.name))
+            if not counted:
+                return [Library(row, 0, 0) for row in rows], token
             return [await _counted(connection, row) for row in rows], token
+
         return await self._database.read(read)
 
     async def activate(self, library: str) -> Library:
         """CREATING -> ACTIVE; an ACTIVE one stays as it is."""
+
         async def change(connection: AsyncConnection) -> Library:
             await _set(connection, library, [LibraryState.CREATING], state=LibraryState.ACTIVE)
             row = await library_rows.get(connection, library)
             library_rows.require_state(row, LibraryState.CREATING, LibraryState.ACTIVE)
             return await _counted(connection, row)
+
         return await self._database.write(change)
 
     async def rename(self, library: str, display_name: str) -> Library:
         """Changes the display name; an empty one means the library's id."""
+
         async def change(connection: AsyncConnection) -> Library:
-            await _set(connection, library, tuple(LibraryState),
-                       display_name=display_name or library)
+            await _set(
+                connection, library, tuple(LibraryState), display_name=display_name or library
+            )
             return await _counted(connection, await library_rows.get(connection, library))
+
         return await self._database.write(change)
 
     async def begin_deletion(self, library: str, *, force: bool) -> Library:
@@ -103,17 +131,26 @@ class Libraries:
         Raises:
             ServiceError: LIBRARY_NOT_FOUND, LIBRARY_NOT_EMPTY.
         """
+
         async def change(connection: AsyncConnection) -> Library:
-            began = await _set(connection, library, [LibraryState.CREATING, LibraryState.ACTIVE],
-                               state=LibraryState.DELETING)
+            began = await _set(
+                connection,
+                library,
+                [LibraryState.CREATING, LibraryState.ACTIVE],
+                state=LibraryState.DELETING,
+            )
             row = await library_rows.get(connection, library)
             if began and not force:
                 await _require_empty(connection, row)
-            await connection.execute(update(import_jobs).where(
-                import_jobs.c.library_uid == row.uid,
-                import_jobs.c.state == JobState.RUNNING).values(
-                    state=JobState.CANCELLED, cancel_requested=True, update_time=now()))
+            await connection.execute(
+                update(import_jobs)
+                .where(
+                    import_jobs.c.library_uid == row.uid, import_jobs.c.state == JobState.RUNNING
+                )
+                .values(state=JobState.CANCELLED, cancel_requested=True, update_time=now())
+            )
             return await _counted(connection, row)
+
         return await self._database.write(change)
 
     async def delete(self, library: str) -> None:
@@ -132,41 +169,54 @@ class Libraries:
 
         async def finish(connection: AsyncConnection) -> None:
             await connection.execute(
-                delete(import_jobs).where(import_jobs.c.library_uid == row.uid))
+                delete(import_jobs).where(import_jobs.c.library_uid == row.uid)
+            )
             await connection.execute(delete(libraries).where(libraries.c.uid == row.uid))
+
         await self._database.write(finish)
 
 
-async def _set(connection: AsyncConnection, library: str, states: Sequence[LibraryState],
-               **values: object) -> bool:
+async def _set(
+    connection: AsyncConnection, library: str, states: Sequence[LibraryState], **values: object
+) -> bool:
     """Changes the library if it is in one of these states; whether it was."""
-    changed = await connection.execute(update(libraries).where(
-        libraries.c.name == library, libraries.c.state.in_(states)).values(
-            update_time=now(), **values))
+    changed = await connection.execute(
+        update(libraries)
+        .where(libraries.c.name == library, libraries.c.state.in_(states))
+        .values(update_time=now(), **values)
+    )
     return bool(changed.rowcount)
 
 
 async def _counted(connection: AsyncConnection, row: Row[Any]) -> Library:
-    counts = (await connection.execute(select(
-        func.count(), func.coalesce(func.sum(clips.c.size_bytes), 0)).where(
-            clips.c.library_uid == row.uid, clips.c.state == ClipState.ACTIVE))).one()
+    counts = (
+        await connection.execute(
+            select(func.count(), func.coalesce(func.sum(clips.c.size_bytes), 0)).where(
+                clips.c.library_uid == row.uid, clips.c.state == ClipState.ACTIVE
+            )
+        )
+    ).one()
     return Library(row, int(counts[0]), int(counts[1]))
 
 
 async def _require_empty(connection: AsyncConnection, row: Row[Any]) -> None:
     states = [state for state in ClipState if state is not ClipState.FAILED]
-    if await connection.scalar(select(literal(1)).where(
-            clips.c.library_uid == row.uid, clips.c.state.in_(states)).limit(1)):
+    if await connection.scalar(
+        select(literal(1)).where(clips.c.library_uid == row.uid, clips.c.state.in_(states)).limit(1)
+    ):
         name = library_name(row.name)
-        raise ServiceError(Reason.LIBRARY_NOT_EMPTY,
-                           f"{name} has clips; delete them, or set force to delete it with them",
-                           {"library": name})
+        raise ServiceError(
+            Reason.LIBRARY_NOT_EMPTY,
+            f"{name} has clips; delete them, or set force to delete it with them",
+            {"library": name},
+        )
 
 
 async def _delete_batch(connection: AsyncConnection, uid: str) -> int:
     """Removes some rows of clips; how many. Small transactions, so that others get their turn."""
-    ids = (await connection.scalars(
-        select(clips.c.id).where(clips.c.library_uid == uid).limit(_BATCH))).all()
+    ids = (
+        await connection.scalars(select(clips.c.id).where(clips.c.library_uid == uid).limit(_BATCH))
+    ).all()
     if ids:
         await connection.execute(delete(clips).where(clips.c.id.in_(ids)))
     return len(ids)

@@ -13,8 +13,9 @@ from catalog_service.states import LibraryState
 from serving.errors import Reason, ServiceError
 
 
-async def find(connection: AsyncConnection, library: str, *,
-               share: bool = False) -> Row[Any] | None:
+async def find(
+    connection: AsyncConnection, library: str, *, share: bool = False
+) -> Row[Any] | None:
     """The library's row, None if there is none. `share` keeps others from changing it."""
     statement: Select[Any] = select(libraries).where(libraries.c.name == library)
     if share:
@@ -32,9 +33,11 @@ async def get(connection: AsyncConnection, library: str, *, share: bool = False)
     row = await find(connection, library, share=share)
     if row is None:
         name = library_name(library)
-        raise ServiceError(Reason.LIBRARY_NOT_FOUND, f"{name} is not there; create it, or list the "
-                                                     "libraries to see those that are",
-                           {"library": name})
+        raise ServiceError(
+            Reason.LIBRARY_NOT_FOUND,
+            f"{name} is not there; create it, or list the libraries to see those that are",
+            {"library": name},
+        )
     return row
 
 
@@ -43,6 +46,8 @@ def require_state(row: Row[Any], *allowed: LibraryState) -> None:
     if row.state not in allowed:
         name, state = library_name(row.name), LibraryState(row.state).name
         needed = " or ".join(state.name for state in allowed)
-        raise ServiceError(Reason.STATE_CONFLICT,
-                           f"{name} is {state}; this needs it to be {needed}",
-                           {"library": name, "state": state})
+        raise ServiceError(
+            Reason.STATE_CONFLICT,
+            f"{name} is {state}; this needs it to be {needed}",
+            {"library": name, "state": state},
+        )

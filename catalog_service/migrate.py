@@ -53,8 +53,9 @@ def _create_database(backend: Backend) -> None:
     quoted = engine.dialect.identifier_preparer.quote_identifier(str(backend.sync_url.database))
     try:
         with engine.begin() as connection:
-            connection.exec_driver_sql(f"CREATE DATABASE IF NOT EXISTS {quoted} "
-                                       "CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+            connection.exec_driver_sql(
+                f"CREATE DATABASE IF NOT EXISTS {quoted} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+            )
     finally:
         engine.dispose()
 

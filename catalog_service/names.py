@@ -65,8 +65,11 @@ def import_job_name(job: str) -> str:
 def check_library_id(field: str, text: str) -> str:
     """The id as it came; FIELD_INVALID when a library can't have it."""
     if not _LIBRARY_ID.fullmatch(text):
-        raise invalid(field, text, "must be 1 to 63 of the characters A-Z a-z 0-9 _ - and begin "
-                                   "with a letter or a digit")
+        raise invalid(
+            field,
+            text,
+            "must be 1 to 63 of the characters A-Z a-z 0-9 _ - and begin with a letter or a digit",
+        )
     return text
 
 

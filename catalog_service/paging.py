@@ -27,7 +27,7 @@ class Page(NamedTuple):
         """The rows of this page and the next page's token; `rows` may have one more than `size`."""
         if len(rows) <= self.size:
             return rows, ""
-        kept = rows[:self.size]
+        kept = rows[: self.size]
         last = key(kept[-1]).encode()
         token = base64.urlsafe_b64encode(_mark(self.asked, last) + last)
         return kept, token.decode().rstrip("=")
@@ -59,8 +59,12 @@ def page(size: int, token: str, *asked: Message | str | int) -> Page:
 
 
 def _digest(asked: tuple[Any, ...]) -> bytes:
-    parts = [part.SerializeToString(deterministic=True) if isinstance(part, Message)
-             else str(part).encode() for part in asked]
+    parts = [
+        part.SerializeToString(deterministic=True)
+        if isinstance(part, Message)
+        else str(part).encode()
+        for part in asked
+    ]
     whole = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
     return hashlib.sha256(whole).digest()
 
@@ -71,5 +75,8 @@ def _mark(digest: bytes, last: bytes) -> bytes:
 
 
 def _bad(token: str) -> Exception:
-    return invalid("page_token", token, "must be the next_page_token of the page before, "
-                                        "with the same parent and filter")
+    return invalid(
+        "page_token",
+        token,
+        "must be the next_page_token of the page before, with the same parent and filter",
+    )

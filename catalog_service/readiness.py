@@ -10,12 +10,15 @@ from catalog_service.database import Database
 
 
 @contextlib.asynccontextmanager
-async def opened(database: Database,
-                 store: AudioStore) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+async def opened(
+    database: Database, store: AudioStore
+) -> AsyncIterator[Callable[[], Awaitable[None]]]:
     """Opens both for the block, which gets the health check: it raises while one is gone."""
+
     async def check() -> None:
         await database.check()
         await store.check()
+
     await store.open()
     await database.open()
     try:

@@ -20,7 +20,7 @@ from catalog_service.clip_filter import ClipQuery
 from catalog_service.clips import CHANGEABLE, Heard, NewClip
 from catalog_service.import_jobs import MAX_FAILURES, Progress
 from catalog_service.names import ClipName
-from catalog_service.states import ClipState, JobState, LibraryState
+from catalog_service.states import ClipState, JobState, LibraryState, LibraryView
 
 _MAX_SAMPLE_RATE = 10_000_000
 _MAX_CHANNELS = 65_535
@@ -36,7 +36,9 @@ def new_clip(clip: Clip) -> NewClip:
         metadata=fields.metadata("clip.metadata", clip.metadata),
         source=fields.path("clip.source", clip.source),
         import_job=names.check_import_job("clip.import_job", clip.import_job)
-        if clip.import_job else "")
+        if clip.import_job
+        else "",
+    )
 
 
 def clip_changes(clip: Clip, changed: Iterable[str]) -> dict[str, Any]:
@@ -58,32 +60,45 @@ def heard(audio: AudioProperties) -> Heard:
         active_duration_ns=fields.nanoseconds("audio.active_duration", audio.active_duration),
         sample_rate=fields.count("audio.sample_rate", audio.sample_rate, _MAX_SAMPLE_RATE),
         channels=fields.count("audio.channels", audio.channels, _MAX_CHANNELS),
-        format=fields.text("audio.format", audio.format, 64), level_dbfs=audio.level_dbfs)
+        format=fields.text("audio.format", audio.format, 64),
+        level_dbfs=audio.level_dbfs,
+    )
 
 
 def failure(field: str, value: Failure) -> tuple[str, str]:
     """Reason and message. The message is shortened: telling of a failure must not fail."""
-    return (fields.text(f"{field}.reason", value.reason, fields.MAX_REASON, required=True),
-            fields.shortened(value.message, fields.MAX_MESSAGE))
+    return (
+        fields.text(f"{field}.reason", value.reason, fields.MAX_REASON, required=True),
+        fields.shortened(value.message, fields.MAX_MESSAGE),
+    )
 
 
 def clip_query(value: ClipFilter) -> ClipQuery:
     """Which clips to list."""
-    times = {name: fields.time(f"filter.{name}", getattr(value, name))
-             if value.HasField(name) else None
-             for name in ("create_time_from", "create_time_before", "update_time_before")}
+    times = {
+        name: fields.time(f"filter.{name}", getattr(value, name)) if value.HasField(name) else None
+        for name in ("create_time_from", "create_time_before", "update_time_before")
+    }
     return ClipQuery(
         state=ClipState(fields.choice("filter.state", value.state or ClipState.ACTIVE, ClipState)),
         label=fields.text("filter.label", value.label) if value.HasField("label") else None,
         speaker=fields.text("filter.speaker", value.speaker) if value.HasField("speaker") else None,
         display_name_prefix=fields.text("filter.display_name_prefix", value.display_name_prefix),
         import_job=names.parse_import_job("filter.import_job", value.import_job)
-        if value.import_job else None, **times)
+        if value.import_job
+        else None,
+        **times,
+    )
 
 
 def library_state(value: int) -> LibraryState:
     """Which libraries to list."""
     return LibraryState(fields.choice("state", value or LibraryState.ACTIVE, LibraryState))
+
+
+def counted(view: int) -> bool:
+    """Whether a view of a library has its counts."""
+    return fields.choice("view", view or LibraryView.FULL, LibraryView) == LibraryView.FULL
 
 
 def job_state(value: int) -> JobState | None:
@@ -94,16 +109,23 @@ def job_state(value: int) -> JobState | None:
 def progress(request: ReportImportProgressRequest) -> Progress:
     """A worker's progress with its first failures."""
     value = request.progress
-    counts = {name: fields.count(f"progress.{name}", getattr(value, name))
-              for name in ("total", "imported", "existing", "failed")}
-    return Progress(**counts, cursor=fields.path("progress.cursor", value.cursor),
-                    failures=[_file_failure(entry) for entry in request.failures[:MAX_FAILURES]])
+    counts = {
+        name: fields.count(f"progress.{name}", getattr(value, name))
+        for name in ("total", "imported", "existing", "failed")
+    }
+    return Progress(
+        **counts,
+        cursor=fields.path("progress.cursor", value.cursor),
+        failures=[_file_failure(entry) for entry in request.failures[:MAX_FAILURES]],
+    )
 
 
 def _file_failure(value: FileFailure) -> dict[str, str]:
-    return {"path": value.path[:fields.MAX_PATH],
-            "reason": fields.shortened(value.failure.reason, fields.MAX_REASON),
-            "message": fields.shortened(value.failure.message, fields.MAX_MESSAGE)}
+    return {
+        "path": value.path[: fields.MAX_PATH],
+        "reason": fields.shortened(value.failure.reason, fields.MAX_REASON),
+        "message": fields.shortened(value.failure.message, fields.MAX_MESSAGE),
+    }
 
 
 def end(request: FinishImportJobRequest) -> tuple[JobState, str | None, str | None]:
@@ -118,8 +140,9 @@ def clip_ids(ids: Iterable[str]) -> list[str]:
     """The ids to look up: 1 to 1,000."""
     wanted = list(ids)
     if not 1 <= len(wanted) <= fields.MAX_LOOKUP:
-        raise fields.invalid("clip_ids", f"{len(wanted)} ids",
-                             f"must be 1 to {fields.MAX_LOOKUP} ids")
+        raise fields.invalid(
+            "clip_ids", f"{len(wanted)} ids", f"must be 1 to {fields.MAX_LOOKUP} ids"
+        )
     return wanted
 
 

@@ -52,12 +52,16 @@ class UtcTime(TypeDecorator[datetime]):
 
 metadata = MetaData()
 _OPTIONS: dict[str, Any] = {
-    "mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
+    "mysql_engine": "InnoDB",
+    "mysql_charset": "utf8mb4",
+    "mysql_collate": "utf8mb4_bin",
+}
 _ID = String(26)
 _NAME = String(255)
 
 libraries = Table(
-    "libraries", metadata,
+    "libraries",
+    metadata,
     Column("uid", _ID, primary_key=True),
     Column("name", String(63), nullable=False),
     Column("display_name", _NAME, nullable=False),
@@ -68,13 +72,16 @@ libraries = Table(
     Column("update_time", UtcTime, nullable=False),
     UniqueConstraint("name", name="uq_libraries_name"),
     Index("ix_libraries_state", "state", "name"),
-    **_OPTIONS)
+    **_OPTIONS,
+)
 
 clips = Table(
-    "clips", metadata,
+    "clips",
+    metadata,
     Column("id", _ID, primary_key=True),
-    Column("library_uid", _ID, ForeignKey("libraries.uid", name="fk_clips_library"),
-           nullable=False),
+    Column(
+        "library_uid", _ID, ForeignKey("libraries.uid", name="fk_clips_library"), nullable=False
+    ),
     Column("state", SmallInteger, nullable=False),
     Column("request_id", String(64)),
     Column("display_name", _NAME, nullable=False),
@@ -106,13 +113,19 @@ clips = Table(
     Index("ix_clips_display_name", "library_uid", "state", "display_name", "id"),
     Index("ix_clips_import_job", "library_uid", "state", "import_job", "id"),
     Index("ix_clips_update_time", "library_uid", "state", "update_time", "id"),
-    **_OPTIONS)
+    **_OPTIONS,
+)
 
 import_jobs = Table(
-    "import_jobs", metadata,
+    "import_jobs",
+    metadata,
     Column("id", _ID, primary_key=True),
-    Column("library_uid", _ID, ForeignKey("libraries.uid", name="fk_import_jobs_library"),
-           nullable=False),
+    Column(
+        "library_uid",
+        _ID,
+        ForeignKey("libraries.uid", name="fk_import_jobs_library"),
+        nullable=False,
+    ),
     Column("state", SmallInteger, nullable=False),
     Column("request_id", String(64)),
     Column("folder", Text, nullable=False),
@@ -133,4 +146,5 @@ import_jobs = Table(
     UniqueConstraint("request_id", name="uq_import_jobs_request"),
     Index("ix_import_jobs_library", "library_uid", "id"),
     Index("ix_import_jobs_state", "state", "id"),
-    **_OPTIONS)
+    **_OPTIONS,
+)

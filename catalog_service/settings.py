@@ -12,27 +12,53 @@ from serving.settings import ServerSettings
 class CatalogSettings(ServerSettings):
     """Catalog service: libraries, clips, import jobs and the audio itself."""
 
-    port: int = Field(50053, ge=0, le=65535, alias="AUDIOSEARCH_CATALOG_PORT",
-                      description="port to listen on; 0 takes a free one")
-    data_dir: Path = Field(Path("data"), alias="AUDIOSEARCH_DATA_DIR",
-                           description="folder of all data; made when it is not there")
-    upload_path: Path | None = Field(None, alias="UPLOAD_PATH",
-                                     description="folder of the audio; none means one in data")
-    mysql_host: str | None = Field(None, alias="MYSQL_HOST",
-                                   description="MySQL server; none means SQLite in the data folder")
+    port: int = Field(
+        50053,
+        ge=0,
+        le=65535,
+        alias="AUDIOSEARCH_CATALOG_PORT",
+        description="port to listen on; 0 takes a free one",
+    )
+    data_dir: Path = Field(
+        Path("data"),
+        alias="AUDIOSEARCH_DATA_DIR",
+        description="folder of all data; made when it is not there",
+    )
+    upload_path: Path | None = Field(
+        None, alias="UPLOAD_PATH", description="folder of the audio; none means one in data"
+    )
+    mysql_host: str | None = Field(
+        None, alias="MYSQL_HOST", description="MySQL server; none means SQLite in the data folder"
+    )
     mysql_port: int = Field(3306, ge=1, le=65535, alias="MYSQL_PORT", description="its port")
     mysql_user: str = Field("root", alias="MYSQL_USER", description="its user")
     mysql_pwd: SecretStr | None = Field(None, alias="MYSQL_PWD", description="the user's password")
-    mysql_db: str = Field("audiosearch", alias="MYSQL_DB",
-                          pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$",
-                          description="its database; made when it is not there and the user may")
-    max_audio_bytes: int = Field(256 * 2**20, ge=1, alias="AUDIOSEARCH_MAX_AUDIO_BYTES",
-                                 description="largest recording taken, in bytes")
-    pool_size: int = Field(8, ge=1, le=256, alias="AUDIOSEARCH_CATALOG_POOL_SIZE",
-                           description="connections to the database at most")
-    statement_seconds: float = Field(5, ge=0.1, le=600,
-                                     alias="AUDIOSEARCH_CATALOG_STATEMENT_SECONDS",
-                                     description="longest wait for the database")
+    mysql_db: str = Field(
+        "audiosearch",
+        alias="MYSQL_DB",
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$",
+        description="its database; made when it is not there and the user may",
+    )
+    max_audio_bytes: int = Field(
+        256 * 2**20,
+        ge=1,
+        alias="AUDIOSEARCH_MAX_AUDIO_BYTES",
+        description="largest recording taken, in bytes",
+    )
+    pool_size: int = Field(
+        8,
+        ge=1,
+        le=256,
+        alias="AUDIOSEARCH_CATALOG_POOL_SIZE",
+        description="connections to the database at most",
+    )
+    statement_seconds: float = Field(
+        5,
+        ge=0.1,
+        le=600,
+        alias="AUDIOSEARCH_CATALOG_STATEMENT_SECONDS",
+        description="longest wait for the database",
+    )
 
     @property
     def database_folder(self) -> Path:

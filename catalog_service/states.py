@@ -32,3 +32,10 @@ class JobState(IntEnum):
     SUCCEEDED = 2
     FAILED = 3
     CANCELLED = 4
+
+
+class LibraryView(IntEnum):
+    """How much of a library to read; not a state, but an enum of the contract all the same."""
+
+    BASIC = 1
+    FULL = 2

@@ -20,7 +20,7 @@ async def main(settings: GatewaySettings) -> None:
     """Wires the gateway and serves until it is told to stop."""
     upstream = Upstream(settings)
     libraries, clips = Libraries(upstream), Clips(upstream)
-    search = Search(upstream, libraries)
+    search = Search(upstream, libraries, settings.top_k)
     worker = ImportWorker(upstream, libraries, clips, settings)
     reconciler = Reconciler(upstream, libraries, clips, settings)
     servicer = GatewayServicer(upstream, libraries, clips, search, worker)

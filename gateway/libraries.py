@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from audiosearch.catalog.v1.catalog_service_pb2 import (
+    LIBRARY_VIEW_BASIC,
     ActivateLibraryRequest,
     BeginLibraryDeletionRequest,
     CreateLibraryRequest,
@@ -48,7 +49,9 @@ class Libraries:
 
     async def open(self, name: str) -> Library:
         """Reads a library that is ACTIVE; STATE_CONFLICT if it is not."""
-        library = await self._upstream.catalog.GetLibrary(GetLibraryRequest(name=name))
+        library = await self._upstream.catalog.GetLibrary(
+            GetLibraryRequest(name=name, view=LIBRARY_VIEW_BASIC)
+        )
         library = await self.finish_creation(library)
         if library.state != Library.STATE_ACTIVE:
             raise ServiceError(Reason.STATE_CONFLICT, f"{name} is being deleted")

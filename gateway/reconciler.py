@@ -8,7 +8,11 @@ from collections.abc import AsyncIterator
 
 import grpc
 import structlog
-from audiosearch.catalog.v1.catalog_service_pb2 import ListClipsRequest, ListLibrariesRequest
+from audiosearch.catalog.v1.catalog_service_pb2 import (
+    LIBRARY_VIEW_BASIC,
+    ListClipsRequest,
+    ListLibrariesRequest,
+)
 from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter
 from audiosearch.catalog.v1.library_pb2 import Library
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -85,7 +89,7 @@ class Reconciler:
                 raise
 
     async def _libraries_in(self, state: Library.State.ValueType) -> AsyncIterator[Library]:
-        request = ListLibrariesRequest(page_size=PAGE, state=state)
+        request = ListLibrariesRequest(page_size=PAGE, state=state, view=LIBRARY_VIEW_BASIC)
         while True:
             page = await self._upstream.catalog.ListLibraries(request)
             for library in page.libraries:

@@ -20,7 +20,6 @@ from gateway.names import check_library, split_clip
 from gateway.upstream import Upstream
 from serving.errors import Reason, ServiceError
 
-DEFAULT_K = 10
 MAX_K = 1000
 SPARE = 8
 """Neighbors asked for beyond k, so that a few clips that are gone cost no second search."""
@@ -54,10 +53,11 @@ def check_config(config: SearchConfig) -> SearchConfig:
 class Search:
     """Finds the clips of a library most like a query."""
 
-    def __init__(self, upstream: Upstream, libraries: Libraries) -> None:
-        """Works on the services of `upstream`."""
+    def __init__(self, upstream: Upstream, libraries: Libraries, default_k: int) -> None:
+        """Works on the services of `upstream`; finds `default_k` where a search does not say k."""
         self._upstream = upstream
         self._libraries = libraries
+        self._default_k = default_k
 
     async def by_audio(
         self, config: SearchConfig, chunks: AsyncIterable[bytes], pcm: PcmFormat | None = None
@@ -95,7 +95,7 @@ class Search:
 
     async def _matches(self, library: Library, config: SearchConfig, query: Query) -> list[Match]:
         """Joins neighbors with clips, reaching deeper while clips that are gone leave too few."""
-        k = config.k if config.HasField("k") else DEFAULT_K
+        k = config.k if config.HasField("k") else self._default_k
         reach = min(k + SPARE, MAX_K)
         while True:
             neighbors = await self._neighbors(library, config, query, reach)

@@ -166,7 +166,7 @@ class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
     ) -> Empty:
         parent, _ = split_clip(request.name)
         library = await self._upstream.catalog.GetLibrary(
-            catalog_pb2.GetLibraryRequest(name=parent)
+            catalog_pb2.GetLibraryRequest(name=parent, view=catalog_pb2.LIBRARY_VIEW_BASIC)
         )
         await self._clips.delete(library, request.name)
         return Empty()

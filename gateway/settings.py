@@ -54,6 +54,9 @@ class GatewaySettings(ServerSettings):
         alias="AUDIOSEARCH_IMPORT_JOBS",
         description="imports that this gateway works on at a time",
     )
+    top_k: int = Field(
+        10, ge=1, le=1000, alias="TOP_K", description="matches of a search that does not say k"
+    )
     upstream_seconds: float = Field(
         60,
         gt=0,

@@ -21,8 +21,12 @@ async def start(settings: IndexSettings) -> None:
     watcher = Workers(1, 2.5)  # its own thread, so that busy workers don't look like a lost store
     servicer = IndexServicer(store, workers, settings.vector_dimension)
     try:
-        await serve(settings, [NAME], partial(add_IndexServiceServicer_to_server, servicer),
-                    partial(watcher.run, store.check))
+        await serve(
+            settings,
+            [NAME],
+            partial(add_IndexServiceServicer_to_server, servicer),
+            partial(watcher.run, store.check),
+        )
     finally:
         await watcher.close()
         await workers.close()

@@ -26,8 +26,10 @@ def invalid(field: str, problem: str, **metadata: str) -> ServiceError:
 def check_index_id(index_id: str) -> str:
     """Returns an index id that is well formed."""
     if not _INDEX_ID.fullmatch(index_id):
-        raise invalid("index_id", "must be 1 to 64 of the characters A-Z a-z 0-9 _, "
-                                  f"not {index_id[:_SHOWN]!r}")
+        raise invalid(
+            "index_id",
+            f"must be 1 to 64 of the characters A-Z a-z 0-9 _, not {index_id[:_SHOWN]!r}",
+        )
     return index_id
 
 
@@ -41,8 +43,12 @@ def check_model(model: str) -> str:
 def check_same_model(index_id: str, info: IndexInfo, model: str) -> None:
     """Refuses vectors of a model that the index was not made for, with MODEL_MISMATCH."""
     if info.model != model:
-        raise mismatch(index_id, info, f"{model} is another model: embed with {info.model}, or "
-                                       "make another index for this one")
+        raise mismatch(
+            index_id,
+            info,
+            f"{model} is another model: embed with {info.model}, or "
+            "make another index for this one",
+        )
 
 
 def mismatch(index_id: str, info: IndexInfo, problem: str) -> ServiceError:
@@ -50,7 +56,8 @@ def mismatch(index_id: str, info: IndexInfo, problem: str) -> ServiceError:
     return ServiceError(
         Reason.MODEL_MISMATCH,
         f"index '{index_id}' holds vectors of {info.model} with {info.dimension} values; {problem}",
-        {"index_id": index_id, "model": info.model, "dimension": str(info.dimension)})
+        {"index_id": index_id, "model": info.model, "dimension": str(info.dimension)},
+    )
 
 
 def check_dimension(dimension: int, accepted: int) -> int:
@@ -58,8 +65,9 @@ def check_dimension(dimension: int, accepted: int) -> int:
     if not 2 <= dimension <= 4096:
         raise invalid("dimension", f"must be from 2 to 4,096, not {dimension}")
     if dimension != accepted:
-        raise invalid("dimension", f"must be {accepted}, this service's VECTOR_DIMENSION, not "
-                                   f"{dimension}")
+        raise invalid(
+            "dimension", f"must be {accepted}, this service's VECTOR_DIMENSION, not {dimension}"
+        )
     return dimension
 
 
@@ -82,9 +90,11 @@ def check_ids(field: str, ids: Iterable[str], part: str = "") -> list[str]:
     for position, vector_id in enumerate(ids):
         if not _VECTOR_ID.fullmatch(vector_id):
             shown = vector_id[:_SHOWN]
-            raise invalid(f"{field}[{position}]{part}",
-                          f"must be 1 to 64 of the characters A-Z a-z 0-9 _ -, not {shown!r}",
-                          id=shown)
+            raise invalid(
+                f"{field}[{position}]{part}",
+                f"must be 1 to 64 of the characters A-Z a-z 0-9 _ -, not {shown!r}",
+                id=shown,
+            )
     return list(dict.fromkeys(ids))
 
 
@@ -102,8 +112,9 @@ def check_min_score(score: float) -> float:
     return score
 
 
-def check_vectors(field: str, vectors: Sequence[Sequence[float]], dimension: int,
-                  ids: Sequence[str] | None = None) -> Vectors:
+def check_vectors(
+    field: str, vectors: Sequence[Sequence[float]], dimension: int, ids: Sequence[str] | None = None
+) -> Vectors:
     """Turns unit vectors into an array of shape (n, dimension).
 
     Args:
@@ -114,8 +125,9 @@ def check_vectors(field: str, vectors: Sequence[Sequence[float]], dimension: int
     """
     for position, values in enumerate(vectors):
         if len(values) != dimension:
-            raise _bad_vector(field, position, ids,
-                              f"has {len(values)} values where the index has {dimension}")
+            raise _bad_vector(
+                field, position, ids, f"has {len(values)} values where the index has {dimension}"
+            )
     array = np.array([np.array(values, np.float32) for values in vectors], np.float32)
     lengths = np.linalg.norm(array.astype(np.float64), axis=1)
     # The comparison is turned round so that NaN and infinity count as bad.
@@ -133,5 +145,6 @@ def _length_problem(length: float) -> str:
 def _bad_vector(field: str, position: int, ids: Sequence[str] | None, problem: str) -> ServiceError:
     if ids is None:
         return invalid(f"{field}[{position}].values", problem)
-    return invalid(f"{field}[{position}].values", f"the vector '{ids[position]}' {problem}",
-                   id=ids[position])
+    return invalid(
+        f"{field}[{position}].values", f"the vector '{ids[position]}' {problem}", id=ids[position]
+    )

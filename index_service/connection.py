@@ -85,8 +85,11 @@ class Connection:
     def probe(self) -> None:
         """Asks for a sign of life, also when the store is known to be gone."""
         try:
-            self._guarded(lambda client, timeout: client.has_collection(
-                "audiosearch", timeout=timeout), CONNECT_SECONDS, probing=True)
+            self._guarded(
+                lambda client, timeout: client.has_collection("audiosearch", timeout=timeout),
+                CONNECT_SECONDS,
+                probing=True,
+            )
         except ServiceError as error:
             self._gone = error.message.removesuffix("; try again later")
             raise
@@ -120,8 +123,9 @@ class Connection:
                 if self._gone and not probing:  # found out while this one waited for the lock
                     raise unavailable(self._gone)
                 if self._client is None:
-                    self._client = MilvusClient(self._uri, token=self._token, dedicated=True,
-                                                timeout=CONNECT_SECONDS)
+                    self._client = MilvusClient(
+                        self._uri, token=self._token, dedicated=True, timeout=CONNECT_SECONDS
+                    )
         return self._client
 
     def _translated(self, error: Exception) -> Exception:

@@ -24,8 +24,10 @@ class EmbeddedMilvus:
         self._path = str(folder / _NAME)
         uri = server_manager_instance.start_and_get_uri(self._path)
         if uri is None:
-            raise SystemExit(f"can't open the index in {folder}: the log above says why; restore "
-                             "the folder from a copy, or empty it and import again")
+            raise SystemExit(
+                f"can't open the index in {folder}: the log above says why; restore "
+                "the folder from a copy, or empty it and import again"
+            )
         self.uri: str = uri
 
     def close(self) -> None:
@@ -39,12 +41,16 @@ def _claim(folder: Path) -> IO[str]:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / "service.lock").open("w")
     except OSError as error:
-        raise SystemExit(f"can't write to {folder}: {error.strerror}; set AUDIOSEARCH_DATA_DIR to "
-                         "a folder that can be written") from error
+        raise SystemExit(
+            f"can't write to {folder}: {error.strerror}; set AUDIOSEARCH_DATA_DIR to "
+            "a folder that can be written"
+        ) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         lock.close()
-        raise SystemExit(f"another index service uses {folder}: stop it, or set "
-                         "AUDIOSEARCH_DATA_DIR to another folder") from error
+        raise SystemExit(
+            f"another index service uses {folder}: stop it, or set "
+            "AUDIOSEARCH_DATA_DIR to another folder"
+        ) from error
     return lock

@@ -40,8 +40,11 @@ class MilvusStore:
             self._lite = EmbeddedMilvus(settings.folder)
             self._connection = Connection(self._lite.uri, "", None)
         else:
-            self._connection = Connection(f"http://{settings.milvus_host}:{settings.milvus_port}",
-                                          settings.token, settings.store_seconds)
+            self._connection = Connection(
+                f"http://{settings.milvus_host}:{settings.milvus_port}",
+                settings.token,
+                settings.store_seconds,
+            )
         # Milvus Lite loses writes to one collection that overlap, and reads that overlap a flush
         # miss rows. A fixed set of locks, so that ids that come and go leave nothing behind.
         self._locks = [threading.Lock() for _ in range(_LOCKS)]
@@ -62,8 +65,9 @@ class MilvusStore:
         """See VectorStore."""
         with self._alone(index_id):
             self._unflushed.pop(index_id, None)
-            self._call(lambda client, timeout: client.drop_collection(
-                _name(index_id), timeout=timeout))
+            self._call(
+                lambda client, timeout: client.drop_collection(_name(index_id), timeout=timeout)
+            )
 
     def describe(self, index_id: str) -> IndexInfo:
         """See VectorStore."""
@@ -71,53 +75,92 @@ class MilvusStore:
 
     def upsert(self, index_id: str, ids: Sequence[str], vectors: Vectors) -> None:
         """See VectorStore."""
-        rows = [{"id": vector_id, "vector": vector}
-                for vector_id, vector in zip(ids, vectors, strict=True)]
+        rows = [
+            {"id": vector_id, "vector": vector}
+            for vector_id, vector in zip(ids, vectors, strict=True)
+        ]
 
         def write() -> None:
-            self._call(lambda client, timeout: client.upsert(
-                _name(index_id), rows, timeout=timeout))
+            self._call(
+                lambda client, timeout: client.upsert(_name(index_id), rows, timeout=timeout)
+            )
             self._flush(index_id, len(rows))
 
         self._do(index_id, write)
 
     def delete(self, index_id: str, ids: Sequence[str]) -> None:
         """See VectorStore."""
+
         def write() -> None:
-            self._call(lambda client, timeout: client.delete(
-                _name(index_id), filter=_among(ids), timeout=timeout))
+            self._call(
+                lambda client, timeout: client.delete(
+                    _name(index_id), filter=_among(ids), timeout=timeout
+                )
+            )
             self._flush(index_id, len(ids))
 
         self._do(index_id, write)
 
     def get(self, index_id: str, ids: Sequence[str]) -> dict[str, Sequence[float]]:
         """See VectorStore."""
-        rows = self._do(index_id, lambda: self._call(lambda client, timeout: client.query(
-            _name(index_id), filter=_among(ids), output_fields=["id", "vector"], timeout=timeout,
-            **_STRONG)))
+        rows = self._do(
+            index_id,
+            lambda: self._call(
+                lambda client, timeout: client.query(
+                    _name(index_id),
+                    filter=_among(ids),
+                    output_fields=["id", "vector"],
+                    timeout=timeout,
+                    **_STRONG,
+                )
+            ),
+        )
         return {row["id"]: row["vector"] for row in rows}
 
-    def search(self, index_id: str, queries: Vectors, limit: int,
-               only_ids: Sequence[str]) -> list[Found]:
+    def search(
+        self, index_id: str, queries: Vectors, limit: int, only_ids: Sequence[str]
+    ) -> list[Found]:
         """See VectorStore."""
         parameters = {"metric_type": "COSINE", "params": {"ef": max(self._settings.hnsw_ef, limit)}}
-        answers = self._do(index_id, lambda: self._call(lambda client, timeout: client.search(
-            _name(index_id), data=list(queries), limit=limit, filter=_among(only_ids),
-            search_params=parameters, output_fields=["id"], timeout=timeout, **_STRONG)))
+        answers = self._do(
+            index_id,
+            lambda: self._call(
+                lambda client, timeout: client.search(
+                    _name(index_id),
+                    data=list(queries),
+                    limit=limit,
+                    filter=_among(only_ids),
+                    search_params=parameters,
+                    output_fields=["id"],
+                    timeout=timeout,
+                    **_STRONG,
+                )
+            ),
+        )
         return [[(row.id, row.score) for row in answer] for answer in answers]
 
     def stats(self, index_id: str) -> Stats:
         """See VectorStore."""
         name = _name(index_id)
-        rows = self._do(index_id, lambda: self._call(lambda client, timeout: client.query(
-            name, filter="", output_fields=["count(*)"], timeout=timeout, **_STRONG)))
-        index = self._call(lambda client, timeout: client.describe_index(
-            name, "vector", timeout=timeout))
+        rows = self._do(
+            index_id,
+            lambda: self._call(
+                lambda client, timeout: client.query(
+                    name, filter="", output_fields=["count(*)"], timeout=timeout, **_STRONG
+                )
+            ),
+        )
+        index = self._call(
+            lambda client, timeout: client.describe_index(name, "vector", timeout=timeout)
+        )
         version = self._call(lambda client, timeout: client.get_server_version(timeout=timeout))
         parameters = index.get("params", {})
-        return Stats(count=rows[0]["count(*)"], index_type=index["index_type"],
-                     store=_product(version),
-                     parameters={key: str(value) for key, value in parameters.items()})
+        return Stats(
+            count=rows[0]["count(*)"],
+            index_type=index["index_type"],
+            store=_product(version),
+            parameters={key: str(value) for key, value in parameters.items()},
+        )
 
     def check(self) -> None:
         """See VectorStore."""
@@ -152,10 +195,12 @@ class MilvusStore:
                 raise unavailable("the index is being loaded") from error
 
     def _describe(self, index_id: str) -> IndexInfo:
-        facts = self._call(lambda client, timeout: client.describe_collection(
-            _name(index_id), timeout=timeout))
-        dimension = next(int(field["params"]["dim"]) for field in facts["fields"]
-                         if field["name"] == "vector")
+        facts = self._call(
+            lambda client, timeout: client.describe_collection(_name(index_id), timeout=timeout)
+        )
+        dimension = next(
+            int(field["params"]["dim"]) for field in facts["fields"] if field["name"] == "vector"
+        )
         return IndexInfo(facts["properties"].get(_MODEL, ""), dimension)
 
     def _create(self, index_id: str, info: IndexInfo) -> None:
@@ -163,9 +208,15 @@ class MilvusStore:
         schema.add_field("id", DataType.VARCHAR, is_primary=True, max_length=64)
         schema.add_field("vector", DataType.FLOAT_VECTOR, dim=info.dimension)
         try:
-            self._call(lambda client, timeout: client.create_collection(
-                _name(index_id), schema=schema, properties={_MODEL: info.model}, timeout=timeout,
-                **_STRONG))
+            self._call(
+                lambda client, timeout: client.create_collection(
+                    _name(index_id),
+                    schema=schema,
+                    properties={_MODEL: info.model},
+                    timeout=timeout,
+                    **_STRONG,
+                )
+            )
         except ServiceError as error:
             try:  # another replica may have been first
                 self._describe(index_id)
@@ -177,8 +228,11 @@ class MilvusStore:
         name = _name(index_id)
         if not self._call(lambda client, timeout: client.list_indexes(name, timeout=timeout)):
             # Not waiting for it: it is empty, and pymilvus would sleep half a second first.
-            self._call(lambda client, timeout: client.create_index(
-                name, self._index_parameters(), timeout=timeout, sync=False))
+            self._call(
+                lambda client, timeout: client.create_index(
+                    name, self._index_parameters(), timeout=timeout, sync=False
+                )
+            )
         self._call(lambda client, timeout: client.load_collection(name, timeout=timeout))
         self._flush(index_id, 0)
 
@@ -187,8 +241,12 @@ class MilvusStore:
         build = {"M": settings.hnsw_m, "efConstruction": settings.hnsw_ef_construction}
         parameters = MilvusClient.prepare_index_params()
         # Twice `params`: pymilvus unpacks the outer one, and Milvus Lite reads only the inner one.
-        parameters.add_index("vector", index_type=settings.kind, metric_type="COSINE",
-                             params={"params": build if settings.kind == "HNSW" else {}})
+        parameters.add_index(
+            "vector",
+            index_type=settings.kind,
+            metric_type="COSINE",
+            params={"params": build if settings.kind == "HNSW" else {}},
+        )
         return parameters
 
     def _flush(self, index_id: str, rows: int) -> None:

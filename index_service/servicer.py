@@ -31,38 +31,47 @@ class IndexServicer(index_service_pb2_grpc.IndexServiceServicer):
         self._workers = workers
         self._dimension = dimension
 
-    async def CreateIndex(self, request: index_service_pb2.CreateIndexRequest,
-                          context: Any) -> index_pb2.IndexStats:
+    async def CreateIndex(
+        self, request: index_service_pb2.CreateIndexRequest, context: Any
+    ) -> index_pb2.IndexStats:
         return await self._workers.run(self._create_index, request)
 
-    async def DropIndex(self, request: index_service_pb2.DropIndexRequest,
-                        context: Any) -> empty_pb2.Empty:
+    async def DropIndex(
+        self, request: index_service_pb2.DropIndexRequest, context: Any
+    ) -> empty_pb2.Empty:
         return await self._workers.run(self._drop_index, request)
 
-    async def UpsertVectors(self, request: index_service_pb2.UpsertVectorsRequest,
-                            context: Any) -> index_service_pb2.UpsertVectorsResponse:
+    async def UpsertVectors(
+        self, request: index_service_pb2.UpsertVectorsRequest, context: Any
+    ) -> index_service_pb2.UpsertVectorsResponse:
         return await self._workers.run(self._upsert_vectors, request)
 
-    async def DeleteVectors(self, request: index_service_pb2.DeleteVectorsRequest,
-                            context: Any) -> empty_pb2.Empty:
+    async def DeleteVectors(
+        self, request: index_service_pb2.DeleteVectorsRequest, context: Any
+    ) -> empty_pb2.Empty:
         return await self._workers.run(self._delete_vectors, request)
 
-    async def GetVectors(self, request: index_service_pb2.GetVectorsRequest,
-                         context: Any) -> index_service_pb2.GetVectorsResponse:
+    async def GetVectors(
+        self, request: index_service_pb2.GetVectorsRequest, context: Any
+    ) -> index_service_pb2.GetVectorsResponse:
         return await self._workers.run(self._get_vectors, request)
 
-    async def SearchVectors(self, request: index_service_pb2.SearchVectorsRequest,
-                            context: Any) -> index_service_pb2.SearchVectorsResponse:
+    async def SearchVectors(
+        self, request: index_service_pb2.SearchVectorsRequest, context: Any
+    ) -> index_service_pb2.SearchVectorsResponse:
         return await self._workers.run(self._search_vectors, request)
 
-    async def GetIndexStats(self, request: index_service_pb2.GetIndexStatsRequest,
-                            context: Any) -> index_pb2.IndexStats:
+    async def GetIndexStats(
+        self, request: index_service_pb2.GetIndexStatsRequest, context: Any
+    ) -> index_pb2.IndexStats:
         return await self._workers.run(self._get_index_stats, request)
 
     def _create_index(self, request: index_service_pb2.CreateIndexRequest) -> index_pb2.IndexStats:
         index_id = checks.check_index_id(request.index_id)
-        wanted = IndexInfo(checks.check_model(request.model),
-                           checks.check_dimension(request.dimension, self._dimension))
+        wanted = IndexInfo(
+            checks.check_model(request.model),
+            checks.check_dimension(request.dimension, self._dimension),
+        )
         there = self._store.create(index_id, wanted)
         if there != wanted:
             raise checks.mismatch(index_id, there, "drop it first, or choose another id")
@@ -72,8 +81,9 @@ class IndexServicer(index_service_pb2_grpc.IndexServiceServicer):
         self._store.drop(checks.check_index_id(request.index_id))
         return empty_pb2.Empty()
 
-    def _upsert_vectors(self, request: index_service_pb2.UpsertVectorsRequest
-                        ) -> index_service_pb2.UpsertVectorsResponse:
+    def _upsert_vectors(
+        self, request: index_service_pb2.UpsertVectorsRequest
+    ) -> index_service_pb2.UpsertVectorsResponse:
         index_id = checks.check_index_id(request.index_id)
         model = checks.check_model(request.model)
         checks.check_count("vectors", len(request.vectors), _MOST_WRITTEN)
@@ -81,8 +91,9 @@ class IndexServicer(index_service_pb2_grpc.IndexServiceServicer):
         checks.check_ids("vectors", ids, ".id")
         info = self._store.describe(index_id)
         checks.check_same_model(index_id, info, model)
-        vectors = checks.check_vectors("vectors", [vector.values for vector in request.vectors],
-                                       info.dimension, ids)
+        vectors = checks.check_vectors(
+            "vectors", [vector.values for vector in request.vectors], info.dimension, ids
+        )
         last = {vector_id: row for row, vector_id in enumerate(ids)}
         self._store.upsert(index_id, list(last), vectors[list(last.values())])
         return index_service_pb2.UpsertVectorsResponse(upserted_count=len(last))
@@ -93,19 +104,26 @@ class IndexServicer(index_service_pb2_grpc.IndexServiceServicer):
         self._store.delete(index_id, checks.check_ids("ids", request.ids))
         return empty_pb2.Empty()
 
-    def _get_vectors(self, request: index_service_pb2.GetVectorsRequest
-                     ) -> index_service_pb2.GetVectorsResponse:
+    def _get_vectors(
+        self, request: index_service_pb2.GetVectorsRequest
+    ) -> index_service_pb2.GetVectorsResponse:
         index_id = checks.check_index_id(request.index_id)
         checks.check_count("ids", len(request.ids), _MOST_NAMED)
         ids = checks.check_ids("ids", request.ids)
         info = self._store.describe(index_id)
         there = self._store.get(index_id, ids)
-        return index_service_pb2.GetVectorsResponse(model=info.model, vectors=[
-            index_pb2.Vector(id=vector_id, values=there[vector_id])
-            for vector_id in ids if vector_id in there])
+        return index_service_pb2.GetVectorsResponse(
+            model=info.model,
+            vectors=[
+                index_pb2.Vector(id=vector_id, values=there[vector_id])
+                for vector_id in ids
+                if vector_id in there
+            ],
+        )
 
-    def _search_vectors(self, request: index_service_pb2.SearchVectorsRequest
-                        ) -> index_service_pb2.SearchVectorsResponse:
+    def _search_vectors(
+        self, request: index_service_pb2.SearchVectorsRequest
+    ) -> index_service_pb2.SearchVectorsResponse:
         index_id = checks.check_index_id(request.index_id)
         model = checks.check_model(request.model)
         k = checks.check_k(request.k if request.HasField("k") else _DEFAULT_K)
@@ -115,26 +133,39 @@ class IndexServicer(index_service_pb2_grpc.IndexServiceServicer):
         only_ids = checks.check_ids("only_ids", request.only_ids)
         info = self._store.describe(index_id)
         checks.check_same_model(index_id, info, model)
-        queries = checks.check_vectors("queries", [query.values for query in request.queries],
-                                       info.dimension)
+        queries = checks.check_vectors(
+            "queries", [query.values for query in request.queries], info.dimension
+        )
         found = self._store.search(index_id, queries, k + SPARE, only_ids)
         return _results([rank(one, k, least) for one in found])
 
-    def _get_index_stats(self, request: index_service_pb2.GetIndexStatsRequest
-                         ) -> index_pb2.IndexStats:
+    def _get_index_stats(
+        self, request: index_service_pb2.GetIndexStatsRequest
+    ) -> index_pb2.IndexStats:
         index_id = checks.check_index_id(request.index_id)
         return self._stats(index_id, self._store.describe(index_id))
 
     def _stats(self, index_id: str, info: IndexInfo) -> index_pb2.IndexStats:
         stats = self._store.stats(index_id)
         return index_pb2.IndexStats(
-            index_id=index_id, model=info.model, dimension=info.dimension,
-            vector_count=stats.count, index_type=stats.index_type, parameters=stats.parameters,
-            store=stats.store)
+            index_id=index_id,
+            model=info.model,
+            dimension=info.dimension,
+            vector_count=stats.count,
+            index_type=stats.index_type,
+            parameters=stats.parameters,
+            store=stats.store,
+        )
 
 
 def _results(ranked: Sequence[Found]) -> index_service_pb2.SearchVectorsResponse:
-    return index_service_pb2.SearchVectorsResponse(results=[
-        index_service_pb2.SearchVectorsResponse.Result(neighbors=[
-            index_pb2.Neighbor(id=vector_id, score=score) for vector_id, score in neighbors])
-        for neighbors in ranked])
+    return index_service_pb2.SearchVectorsResponse(
+        results=[
+            index_service_pb2.SearchVectorsResponse.Result(
+                neighbors=[
+                    index_pb2.Neighbor(id=vector_id, score=score) for vector_id, score in neighbors
+                ]
+            )
+            for neighbors in ranked
+        ]
+    )

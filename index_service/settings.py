@@ -13,41 +13,92 @@ from serving.settings import ServerSettings
 class IndexSettings(ServerSettings):
     """The index service: keeps vectors and finds the nearest ones, in Milvus."""
 
-    port: int = Field(50052, ge=0, le=65535, alias="AUDIOSEARCH_INDEX_PORT",
-                      description="port to listen on; 0 takes a free one")
-    max_message_bytes: int = Field(16 * 2**20, ge=2**16, le=64 * 2**20,
-                                   alias="AUDIOSEARCH_MAX_MESSAGE_BYTES",
-                                   description="largest gRPC message taken; 5,000 vectors are 4 MB")
-    data_dir: Path = Field(Path("data"), alias="AUDIOSEARCH_DATA_DIR",
-                           description="folder of all data; Milvus Lite has index/ there")
-    milvus_host: str | None = Field(None, alias="MILVUS_HOST", pattern=r"^[A-Za-z0-9._-]+$",
-                                    description="Milvus server; none means Milvus Lite in the data "
-                                                "folder")
+    port: int = Field(
+        50052,
+        ge=0,
+        le=65535,
+        alias="AUDIOSEARCH_INDEX_PORT",
+        description="port to listen on; 0 takes a free one",
+    )
+    max_message_bytes: int = Field(
+        16 * 2**20,
+        ge=2**16,
+        le=64 * 2**20,
+        alias="AUDIOSEARCH_MAX_MESSAGE_BYTES",
+        description="largest gRPC message taken; 5,000 vectors are 4 MB",
+    )
+    data_dir: Path = Field(
+        Path("data"),
+        alias="AUDIOSEARCH_DATA_DIR",
+        description="folder of all data; Milvus Lite has index/ there",
+    )
+    milvus_host: str | None = Field(
+        None,
+        alias="MILVUS_HOST",
+        pattern=r"^[A-Za-z0-9._-]+$",
+        description="Milvus server; none means Milvus Lite in the data folder",
+    )
     milvus_port: int = Field(19530, ge=1, le=65535, alias="MILVUS_PORT", description="its port")
     milvus_user: str | None = Field(None, alias="MILVUS_USER", description="its user")
-    milvus_password: SecretStr | None = Field(None, alias="MILVUS_PASSWORD",
-                                              description="the user's password")
-    milvus_token: SecretStr | None = Field(None, alias="MILVUS_TOKEN",
-                                           description="token, instead of user and password")
-    vector_dimension: int = Field(192, ge=2, le=4096, alias="VECTOR_DIMENSION",
-                                  description="length of the vectors of new indexes")
+    milvus_password: SecretStr | None = Field(
+        None, alias="MILVUS_PASSWORD", description="the user's password"
+    )
+    milvus_token: SecretStr | None = Field(
+        None, alias="MILVUS_TOKEN", description="token, instead of user and password"
+    )
+    vector_dimension: int = Field(
+        192,
+        ge=2,
+        le=4096,
+        alias="VECTOR_DIMENSION",
+        description="length of the vectors of new indexes",
+    )
     metric_type: Literal["COSINE", "IP", "L2"] = Field(
-        "COSINE", alias="METRIC_TYPE",
-        description="COSINE, IP or L2, which rank unit vectors alike; answers are always cosine")
+        "COSINE",
+        alias="METRIC_TYPE",
+        description="COSINE, IP or L2, which rank unit vectors alike; answers are always cosine",
+    )
     index_type: Literal["FLAT", "HNSW"] | None = Field(
-        None, alias="AUDIOSEARCH_INDEX_TYPE",
+        None,
+        alias="AUDIOSEARCH_INDEX_TYPE",
         description="kind of new indexes, FLAT or HNSW; none means FLAT on Milvus Lite, HNSW on a "
-                    "server")
-    hnsw_m: int = Field(16, ge=4, le=64, alias="AUDIOSEARCH_HNSW_M",
-                        description="links of a vector in an HNSW index")
-    hnsw_ef_construction: int = Field(200, ge=8, le=512, alias="AUDIOSEARCH_HNSW_EF_CONSTRUCTION",
-                                      description="candidates looked at while building HNSW")
-    hnsw_ef: int = Field(128, ge=1, le=32768, alias="AUDIOSEARCH_HNSW_EF",
-                         description="candidates looked at in a search of HNSW; never fewer than k")
-    store_seconds: float = Field(10, ge=0.1, le=600, alias="AUDIOSEARCH_STORE_TIMEOUT_SECONDS",
-                                 description="longest wait for Milvus")
-    store_threads: int = Field(16, ge=1, le=64, alias="AUDIOSEARCH_STORE_THREADS",
-                               description="calls to Milvus at a time; more wait")
+        "server",
+    )
+    hnsw_m: int = Field(
+        16,
+        ge=4,
+        le=64,
+        alias="AUDIOSEARCH_HNSW_M",
+        description="links of a vector in an HNSW index",
+    )
+    hnsw_ef_construction: int = Field(
+        200,
+        ge=8,
+        le=512,
+        alias="AUDIOSEARCH_HNSW_EF_CONSTRUCTION",
+        description="candidates looked at while building HNSW",
+    )
+    hnsw_ef: int = Field(
+        128,
+        ge=1,
+        le=32768,
+        alias="AUDIOSEARCH_HNSW_EF",
+        description="candidates looked at in a search of HNSW; never fewer than k",
+    )
+    store_seconds: float = Field(
+        10,
+        ge=0.1,
+        le=600,
+        alias="AUDIOSEARCH_STORE_TIMEOUT_SECONDS",
+        description="longest wait for Milvus",
+    )
+    store_threads: int = Field(
+        16,
+        ge=1,
+        le=64,
+        alias="AUDIOSEARCH_STORE_THREADS",
+        description="calls to Milvus at a time; more wait",
+    )
 
     @field_validator("metric_type", "index_type", mode="before")
     @classmethod

@@ -68,8 +68,9 @@ class VectorStore(Protocol):
         """Reads vectors by id; ids that are not there are left out."""
         ...
 
-    def search(self, index_id: str, queries: Vectors, limit: int,
-               only_ids: Sequence[str]) -> list[Found]:
+    def search(
+        self, index_id: str, queries: Vectors, limit: int, only_ids: Sequence[str]
+    ) -> list[Found]:
         """Finds the `limit` nearest for each row of `queries` (n, dimension).
 
         Looks only among `only_ids`, unless that is empty.
@@ -91,8 +92,11 @@ class VectorStore(Protocol):
 
 def not_found(index_id: str) -> ServiceError:
     """The error for an index that is not there."""
-    return ServiceError(Reason.INDEX_NOT_FOUND, f"there is no index '{index_id}': create it first",
-                        {"index_id": index_id})
+    return ServiceError(
+        Reason.INDEX_NOT_FOUND,
+        f"there is no index '{index_id}': create it first",
+        {"index_id": index_id},
+    )
 
 
 def unavailable(why: str) -> ServiceError:

@@ -35,8 +35,9 @@ class Workers:
         context = copy_context()
         context.run(deadline.set, due if call is None else min(due, call))
         try:
-            return await asyncio.wait_for(self._submit(context, job, *arguments),
-                                          self._seconds + _GRACE)
+            return await asyncio.wait_for(
+                self._submit(context, job, *arguments), self._seconds + _GRACE
+            )
         except (TimeoutError, asyncio.TimeoutError):
             raise unavailable(f"the store did not answer within {self._seconds:g} s") from None
 

@@ -23,13 +23,26 @@ from pathlib import Path
 VERSION = "2.3.5"
 ENVIRONMENT = Path(__file__).resolve().parents[1] / ".venv-milvus"
 START_SECONDS = 120
-PORT_NAMES = ("proxy_port", "proxy_internal_port", "root_coord_port", "query_coord_port",
-              "query_node_port", "index_coord_port", "index_node_port", "data_coord_port",
-              "data_node_port", "etcd_port", "etcd_peer_port", "metrics_port")
+PORT_NAMES = (
+    "proxy_port",
+    "proxy_internal_port",
+    "root_coord_port",
+    "query_coord_port",
+    "query_node_port",
+    "index_coord_port",
+    "index_node_port",
+    "data_coord_port",
+    "data_node_port",
+    "etcd_port",
+    "etcd_peer_port",
+    "metrics_port",
+)
 # A read with strong consistency waits for a tick of the first, and a server that starts again after
 # a crash for the end of the second.
-FASTER = {"timeTickInterval: 200": "timeTickInterval: 50",  # milliseconds
-          "    ttl: 30 #": "    ttl: 5 #"}  # seconds
+FASTER = {
+    "timeTickInterval: 200": "timeTickInterval: 50",  # milliseconds
+    "    ttl: 30 #": "    ttl: 5 #",
+}  # seconds
 
 
 class MilvusMissingError(RuntimeError):
@@ -54,7 +67,8 @@ def _run(command: list[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     if done.returncode:
         raise MilvusMissingError(
-            f"can't install the Milvus server: `{' '.join(command)}` said: {done.stderr[-500:]}")
+            f"can't install the Milvus server: `{' '.join(command)}` said: {done.stderr[-500:]}"
+        )
 
 
 def free_ports(names: Iterable[str]) -> dict[str, int]:
@@ -88,9 +102,17 @@ class MilvusServer:
         self._folder.mkdir(parents=True, exist_ok=True)
         with (self._folder / "output.log").open("ab") as output:
             self._process = subprocess.Popen(
-                [str(python), __file__, str(self._folder), json.dumps(self._ports),
-                 str(os.getpid())],
-                stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+                [
+                    str(python),
+                    __file__,
+                    str(self._folder),
+                    json.dumps(self._ports),
+                    str(os.getpid()),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
         self._wait()
 
     def _wait(self) -> None:
@@ -100,8 +122,9 @@ class MilvusServer:
                 raise MilvusMissingError(f"the Milvus server ended at start: {self._last_words()}")
             if time.monotonic() > give_up:
                 self.stop()
-                raise MilvusMissingError(f"the Milvus server was not up in {START_SECONDS} s: "
-                                         f"{self._last_words()}")
+                raise MilvusMissingError(
+                    f"the Milvus server was not up in {START_SECONDS} s: {self._last_words()}"
+                )
             time.sleep(0.2)
 
     def _healthy(self) -> bool:
@@ -150,11 +173,19 @@ def _configure(folder: Path, ports: dict[str, int]) -> None:
         return
     etcd = folder / "etcd.yaml"
     client, peer = (f"http://127.0.0.1:{ports[name]}" for name in ("etcd_port", "etcd_peer_port"))
-    etcd.write_text("\n".join([
-        "name: default", f"data-dir: {folder}/data/etcd.data",
-        f"listen-client-urls: {client}", f"advertise-client-urls: {client}",
-        f"listen-peer-urls: {peer}", f"initial-advertise-peer-urls: {peer}",
-        f"initial-cluster: default={peer}"]))
+    etcd.write_text(
+        "\n".join(
+            [
+                "name: default",
+                f"data-dir: {folder}/data/etcd.data",
+                f"listen-client-urls: {client}",
+                f"advertise-client-urls: {client}",
+                f"listen-peer-urls: {peer}",
+                f"initial-advertise-peer-urls: {peer}",
+                f"initial-cluster: default={peer}",
+            ]
+        )
+    )
     milvus.MilvusServerConfig(data_dir=str(folder), **ports).resolve()
     text = settings.read_text().replace("etcd:\n", f"etcd:\n  config:\n    path: {etcd}\n", 1)
     for slow, fast in FASTER.items():
@@ -168,8 +199,13 @@ def become_server(folder: Path, ports: dict[str, int], parent: int) -> None:
     binaries = _unpack(ENVIRONMENT / "server")
     _configure(folder, ports)
     os.chdir(folder)
-    environment = {**os.environ, "DEPLOY_MODE": "STANDALONE", "MILVUS_RUN_DIR": f"{folder}/run",
-                   "METRICS_PORT": str(ports["metrics_port"]), "LD_LIBRARY_PATH": str(binaries)}
+    environment = {
+        **os.environ,
+        "DEPLOY_MODE": "STANDALONE",
+        "MILVUS_RUN_DIR": f"{folder}/run",
+        "METRICS_PORT": str(ports["metrics_port"]),
+        "LD_LIBRARY_PATH": str(binaries),
+    }
     os.execve(binaries / "milvus", ["milvus", "run", "standalone"], environment)  # noqa: S606
 
 

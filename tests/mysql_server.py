@@ -34,17 +34,32 @@ class MysqlServer:
         self.port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._user = ["--user=root"] if os.geteuid() == 0 else []
-        _run("mariadb-install-db", "--no-defaults", *self._user, f"--datadir={folder / 'data'}",
-             "--auth-root-authentication-method=normal", "--skip-test-db")
+        _run(
+            "mariadb-install-db",
+            "--no-defaults",
+            *self._user,
+            f"--datadir={folder / 'data'}",
+            "--auth-root-authentication-method=normal",
+            "--skip-test-db",
+        )
 
     def start(self) -> None:
         """Runs the server and waits until it answers."""
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [_program("mariadbd"), "--no-defaults", *self._user,
-                 f"--datadir={self.folder / 'data'}", f"--socket={self.folder / 's'}",
-                 f"--pid-file={self.folder / 'pid'}", "--bind-address=127.0.0.1",
-                 f"--port={self.port}"], stdout=log, stderr=log)
+                [
+                    _program("mariadbd"),
+                    "--no-defaults",
+                    *self._user,
+                    f"--datadir={self.folder / 'data'}",
+                    f"--socket={self.folder / 's'}",
+                    f"--pid-file={self.folder / 'pid'}",
+                    "--bind-address=127.0.0.1",
+                    f"--port={self.port}",
+                ],
+                stdout=log,
+                stderr=log,
+            )
         until = time.monotonic() + START_SECONDS
         while not self.answers():
             if self._process.poll() is not None or time.monotonic() > until:
@@ -60,8 +75,14 @@ class MysqlServer:
 
     def connect(self, database: str | None = None) -> pymysql.Connection:
         """A connection as root."""
-        return pymysql.connect(host="127.0.0.1", port=self.port, user="root", database=database,
-                               autocommit=True, connect_timeout=3)
+        return pymysql.connect(
+            host="127.0.0.1",
+            port=self.port,
+            user="root",
+            database=database,
+            autocommit=True,
+            connect_timeout=3,
+        )
 
     def new_database_name(self) -> str:
         """A name that no other test has."""
@@ -104,8 +125,9 @@ def _program(name: str) -> str:
 
 
 def _run(program: str, *arguments: str) -> None:
-    subprocess.run([_program(program), *arguments], check=True, capture_output=True,
-                   timeout=INSTALL_SECONDS)
+    subprocess.run(
+        [_program(program), *arguments], check=True, capture_output=True, timeout=INSTALL_SECONDS
+    )
 
 
 def _install() -> None:
@@ -113,10 +135,17 @@ def _install() -> None:
         _leave_out("no mariadbd here, and it can't be installed: install mariadb-server")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     try:
-        for arguments in (["update", "-qq"],
-                          ["install", "-y", "-qq", "--no-install-recommends", "mariadb-server"]):
-            subprocess.run([_program("apt-get"), *arguments], check=True, env=environment,
-                           capture_output=True, timeout=INSTALL_SECONDS)
+        for arguments in (
+            ["update", "-qq"],
+            ["install", "-y", "-qq", "--no-install-recommends", "mariadb-server"],
+        ):
+            subprocess.run(
+                [_program("apt-get"), *arguments],
+                check=True,
+                env=environment,
+                capture_output=True,
+                timeout=INSTALL_SECONDS,
+            )
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
         _leave_out(f"no mariadbd here, and apt-get can't install mariadb-server: {error}")
 

@@ -91,7 +91,10 @@ def import_path(
 def _ensure(client: AudiosearchClient, library: str) -> None:
     try:
         client.call(
-            client.stub.GetLibrary, catalog_pb2.GetLibraryRequest(name=f"libraries/{library}")
+            client.stub.GetLibrary,
+            catalog_pb2.GetLibraryRequest(
+                name=f"libraries/{library}", view=catalog_pb2.LIBRARY_VIEW_BASIC
+            ),
         )
     except ServiceError as error:
         if error.reason is not Reason.LIBRARY_NOT_FOUND:

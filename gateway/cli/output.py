@@ -60,7 +60,7 @@ def say_fields(rows: Iterable[tuple[str, str]]) -> None:
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Prints a table without the columns that are empty; ids and names are never cut."""
     filled = [n for n, _ in enumerate(columns) if not rows or any(row[n] for row in rows)]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for n in filled:
         table.add_column(columns[n], overflow="fold", no_wrap=columns[n] == "clip")
     for row in rows:

@@ -27,7 +27,7 @@ model_app = typer.Typer(no_args_is_help=True, help="What turns audio into vector
 AudioFile = Annotated[
     Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="An audio file.")
 ]
-BAR_WIDTH = 10
+BAR_WIDTH = 8
 COLUMNS = ("#", "score", "", "name", "length", "label", "speaker", "clip")
 
 

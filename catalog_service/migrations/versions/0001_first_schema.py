@@ -19,13 +19,17 @@ depends_on = None
 
 metadata = sa.MetaData()
 _OPTIONS: dict[str, Any] = {
-    "mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
+    "mysql_engine": "InnoDB",
+    "mysql_charset": "utf8mb4",
+    "mysql_collate": "utf8mb4_bin",
+}
 _ID = sa.String(26)
 _NAME = sa.String(255)
 _TIME = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
 
 sa.Table(
-    "libraries", metadata,
+    "libraries",
+    metadata,
     sa.Column("uid", _ID, primary_key=True),
     sa.Column("name", sa.String(63), nullable=False),
     sa.Column("display_name", _NAME, nullable=False),
@@ -36,13 +40,16 @@ sa.Table(
     sa.Column("update_time", _TIME, nullable=False),
     sa.UniqueConstraint("name", name="uq_libraries_name"),
     sa.Index("ix_libraries_state", "state", "name"),
-    **_OPTIONS)
+    **_OPTIONS,
+)
 
 sa.Table(
-    "clips", metadata,
+    "clips",
+    metadata,
     sa.Column("id", _ID, primary_key=True),
-    sa.Column("library_uid", _ID, sa.ForeignKey("libraries.uid", name="fk_clips_library"),
-              nullable=False),
+    sa.Column(
+        "library_uid", _ID, sa.ForeignKey("libraries.uid", name="fk_clips_library"), nullable=False
+    ),
     sa.Column("state", sa.SmallInteger, nullable=False),
     sa.Column("request_id", sa.String(64)),
     sa.Column("display_name", _NAME, nullable=False),
@@ -72,13 +79,19 @@ sa.Table(
     sa.Index("ix_clips_display_name", "library_uid", "state", "display_name", "id"),
     sa.Index("ix_clips_import_job", "library_uid", "state", "import_job", "id"),
     sa.Index("ix_clips_update_time", "library_uid", "state", "update_time", "id"),
-    **_OPTIONS)
+    **_OPTIONS,
+)
 
 sa.Table(
-    "import_jobs", metadata,
+    "import_jobs",
+    metadata,
     sa.Column("id", _ID, primary_key=True),
-    sa.Column("library_uid", _ID, sa.ForeignKey("libraries.uid", name="fk_import_jobs_library"),
-              nullable=False),
+    sa.Column(
+        "library_uid",
+        _ID,
+        sa.ForeignKey("libraries.uid", name="fk_import_jobs_library"),
+        nullable=False,
+    ),
     sa.Column("state", sa.SmallInteger, nullable=False),
     sa.Column("request_id", sa.String(64)),
     sa.Column("folder", sa.Text, nullable=False),
@@ -99,7 +112,8 @@ sa.Table(
     sa.UniqueConstraint("request_id", name="uq_import_jobs_request"),
     sa.Index("ix_import_jobs_library", "library_uid", "id"),
     sa.Index("ix_import_jobs_state", "state", "id"),
-    **_OPTIONS)
+    **_OPTIONS,
+)
 
 
 def upgrade() -> None:

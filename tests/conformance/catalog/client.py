@@ -27,9 +27,14 @@ from catalog_service.__main__ import start
 from catalog_service.settings import CatalogSettings
 from serving.errors import Reason, ServiceError, from_rpc_error
 
-HEARD = AudioProperties(duration=Duration(seconds=1, nanos=500_000_001), sample_rate=16000,
-                        active_duration=Duration(seconds=1), channels=2, format="wav/pcm_16",
-                        level_dbfs=-20.5)
+HEARD = AudioProperties(
+    duration=Duration(seconds=1, nanos=500_000_001),
+    sample_rate=16000,
+    active_duration=Duration(seconds=1),
+    channels=2,
+    format="wav/pcm_16",
+    level_dbfs=-20.5,
+)
 MODEL = "models/example-0123456789ab"
 
 
@@ -44,14 +49,18 @@ class Catalog:
 
     async def library(self, **fields: Any) -> Library:
         """A new ACTIVE library."""
-        made = await self.stub.CreateLibrary(pb.CreateLibraryRequest(
-            library_id=f"L-{uuid.uuid4().hex}", library=Library(model=MODEL, **fields)))
+        made = await self.stub.CreateLibrary(
+            pb.CreateLibraryRequest(
+                library_id=f"L-{uuid.uuid4().hex}", library=Library(model=MODEL, **fields)
+            )
+        )
         return await self.stub.ActivateLibrary(pb.ActivateLibraryRequest(name=made.name))
 
     async def creating(self, library: Library, **fields: Any) -> Clip:
         """A new clip, CREATING."""
-        return await self.stub.CreateClip(pb.CreateClipRequest(
-            parent=library.name, clip=Clip(**fields)))
+        return await self.stub.CreateClip(
+            pb.CreateClipRequest(parent=library.name, clip=Clip(**fields))
+        )
 
     async def put(self, name: str, *chunks: bytes) -> AudioObject:
         """Stores audio."""
@@ -69,8 +78,11 @@ class Catalog:
 
     async def fail(self, name: str) -> Clip:
         """Makes a clip FAILED."""
-        return await self.stub.FailClip(pb.FailClipRequest(
-            name=name, failure=Failure(reason="AUDIO_SILENT", message="nothing to hear")))
+        return await self.stub.FailClip(
+            pb.FailClipRequest(
+                name=name, failure=Failure(reason="AUDIO_SILENT", message="nothing to hear")
+            )
+        )
 
     async def get(self, name: str) -> Clip:
         """Reads a clip."""
@@ -82,20 +94,30 @@ class Catalog:
 
     async def audio(self, name: str, offset: int = 0, limit: int = 0) -> tuple[AudioObject, bytes]:
         """Reads audio."""
-        parts = [part async for part in self.stub.GetAudio(
-            pb.GetAudioRequest(name=name, offset=offset, limit=limit))]
+        parts = [
+            part
+            async for part in self.stub.GetAudio(
+                pb.GetAudioRequest(name=name, offset=offset, limit=limit)
+            )
+        ]
         assert parts[0].WhichOneof("response") == "audio_object"
         return parts[0].audio_object, b"".join(part.chunk for part in parts[1:])
 
     async def job(self, library: Library, **fields: Any) -> ImportJob:
         """A new import job."""
-        return await self.stub.CreateImportJob(pb.CreateImportJobRequest(
-            import_job=ImportJob(library=library.name, folder="/sounds", **fields)))
+        return await self.stub.CreateImportJob(
+            pb.CreateImportJobRequest(
+                import_job=ImportJob(library=library.name, folder="/sounds", **fields)
+            )
+        )
 
     def files(self) -> list[Path]:
         """All files of audio, whole or not."""
-        return sorted(path for path in self.settings.audio_folder.rglob("*")
-                      if path.is_file() and path.name != "check")
+        return sorted(
+            path
+            for path in self.settings.audio_folder.rglob("*")
+            if path.is_file() and path.name != "check"
+        )
 
 
 def messages(name: str, *chunks: bytes) -> Iterator[pb.PutAudioRequest]:
@@ -107,7 +129,7 @@ def messages(name: str, *chunks: bytes) -> Iterator[pb.PutAudioRequest]:
 
 async def until(condition: Callable[[], object]) -> None:
     """Waits for something that happens outside this loop."""
-    while not condition():  # noqa: ASYNC110  files and processes set no event
+    while not condition():
         await asyncio.sleep(0.01)
 
 
@@ -148,8 +170,11 @@ class Program:
         self.settings = settings
         self.log: list[str] = []
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "catalog_service"], stderr=subprocess.PIPE, text=True,
-            env={**os.environ, **environment(settings), **variables})
+            [sys.executable, "-m", "catalog_service"],
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **environment(settings), **variables},
+        )
         self.port = self._port()
 
     def _port(self) -> int:
@@ -175,8 +200,13 @@ class Program:
 
 def environment(settings: CatalogSettings) -> dict[str, str]:
     """The variables that give a process these settings."""
-    values = {"AUDIOSEARCH_CATALOG_PORT": "0", "AUDIOSEARCH_DATA_DIR": str(settings.data_dir),
-              "AUDIOSEARCH_DRAIN_SECONDS": "0", "AUDIOSEARCH_GRACE_SECONDS": "1",
-              "MYSQL_HOST": settings.mysql_host or "", "MYSQL_PORT": str(settings.mysql_port),
-              "MYSQL_DB": settings.mysql_db}
+    values = {
+        "AUDIOSEARCH_CATALOG_PORT": "0",
+        "AUDIOSEARCH_DATA_DIR": str(settings.data_dir),
+        "AUDIOSEARCH_DRAIN_SECONDS": "0",
+        "AUDIOSEARCH_GRACE_SECONDS": "1",
+        "MYSQL_HOST": settings.mysql_host or "",
+        "MYSQL_PORT": str(settings.mysql_port),
+        "MYSQL_DB": settings.mysql_db,
+    }
     return {**values, "UPLOAD_PATH": "", "MYSQL_USER": "", "MYSQL_PWD": ""}

@@ -18,16 +18,27 @@ from tests.mysql_server import MysqlServer, running
 BACKENDS = ["sqlite", pytest.param("mysql", marks=pytest.mark.server)]
 
 
-def settings_for(backend: str, folder: Path, request: pytest.FixtureRequest,
-                 **changes: Any) -> CatalogSettings:
+def settings_for(
+    backend: str, folder: Path, request: pytest.FixtureRequest, **changes: Any
+) -> CatalogSettings:
     """Settings of a service with a fresh database."""
     values: dict[str, Any] = {
-        "host": "127.0.0.1", "port": 0, "data_dir": folder, "drain_seconds": 0, "grace_seconds": 0,
-        "max_audio_bytes": 2**20, "mysql_host": None, "mysql_user": "root"}
+        "host": "127.0.0.1",
+        "port": 0,
+        "data_dir": folder,
+        "drain_seconds": 0,
+        "grace_seconds": 0,
+        "max_audio_bytes": 2**20,
+        "mysql_host": None,
+        "mysql_user": "root",
+    }
     if backend == "mysql":
         server: MysqlServer = request.getfixturevalue("mysql")
-        values |= {"mysql_host": "127.0.0.1", "mysql_port": server.port,
-                   "mysql_db": server.new_database_name()}
+        values |= {
+            "mysql_host": "127.0.0.1",
+            "mysql_port": server.port,
+            "mysql_db": server.new_database_name(),
+        }
     return CatalogSettings(**{**values, **changes})
 
 
@@ -39,8 +50,9 @@ def mysql() -> Iterator[MysqlServer]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=BACKENDS)
-async def catalog(request: pytest.FixtureRequest,
-                  tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Catalog]:
+async def catalog(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Catalog]:
     """A service with a fresh database for each module of tests, on each backend."""
     settings = settings_for(request.param, tmp_path_factory.mktemp("catalog"), request)
     async with serving(settings) as served:
@@ -61,10 +73,19 @@ def small_disk(tmp_path: Path) -> Iterator[CatalogSettings]:
     mount, umount = shutil.which("mount"), shutil.which("umount")
     if not mount or not umount:
         pytest.skip("a disk that fills up needs mount and umount")
-    mounted = subprocess.run([mount, "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(folder)],
-                             check=False, capture_output=True)
+    mounted = subprocess.run(
+        [mount, "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(folder)],
+        check=False,
+        capture_output=True,
+    )
     if mounted.returncode:
         pytest.skip("a disk that fills up needs the right to mount one")
-    yield CatalogSettings(port=0, data_dir=tmp_path, upload_path=folder, drain_seconds=0,
-                          grace_seconds=0, mysql_host=None)
+    yield CatalogSettings(
+        port=0,
+        data_dir=tmp_path,
+        upload_path=folder,
+        drain_seconds=0,
+        grace_seconds=0,
+        mysql_host=None,
+    )
     subprocess.run([umount, "-l", str(folder)], check=True)

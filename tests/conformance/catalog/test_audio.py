@@ -21,8 +21,11 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 def files_of(catalog: Catalog, library: Library) -> list[str]:
     """Names of the files of a library's audio, and of all unfinished uploads."""
-    return [path.name for path in catalog.files()
-            if library.uid in str(path) or ".incoming" in str(path)]
+    return [
+        path.name
+        for path in catalog.files()
+        if library.uid in str(path) or ".incoming" in str(path)
+    ]
 
 
 async def test_audio_comes_back_as_it_went_in(catalog: Catalog) -> None:
@@ -36,8 +39,15 @@ async def test_audio_comes_back_as_it_went_in(catalog: Catalog) -> None:
     assert stored.content_type == "audio/flac"
     assert await catalog.audio(made.name) == (stored, audio)
     await catalog.activate(made.name)
-    for offset, limit in ((0, 0), (5, 0), (0, 7), (262_143, 2), (len(audio) - 1, 99),
-                          (len(audio), 0), (100, 2**62)):
+    for offset, limit in (
+        (0, 0),
+        (5, 0),
+        (0, 7),
+        (262_143, 2),
+        (len(audio) - 1, 99),
+        (len(audio), 0),
+        (100, 2**62),
+    ):
         until = min(offset + limit, len(audio)) if limit else len(audio)
         assert await catalog.audio(made.name, offset, limit) == (stored, audio[offset:until])
 
@@ -109,6 +119,7 @@ async def test_twenty_at_once_with_the_same_bytes_are_one_clip(catalog: Catalog)
                 await catalog.put(clip.name, audio)
             return errors[0].metadata["clip"]
         return clip.name
+
     winners = set(await asyncio.gather(*map(put, made)))
     assert len(winners) == 1
     assert len(files_of(catalog, library)) == 1
@@ -146,9 +157,13 @@ async def test_streams_that_break_the_rules(catalog: Catalog) -> None:
     library = await catalog.library()
     made = await catalog.creating(library)
     name, chunk = pb.PutAudioRequest(name=made.name), pb.PutAudioRequest(chunk=b"x")
-    for stream, field in (([], "name"), ([chunk], "name"), ([pb.PutAudioRequest()], "name"),
-                          ([name, chunk, name], "chunk"),
-                          ([name, chunk, pb.PutAudioRequest()], "chunk")):
+    for stream, field in (
+        ([], "name"),
+        ([chunk], "name"),
+        ([pb.PutAudioRequest()], "name"),
+        ([name, chunk, name], "chunk"),
+        ([name, chunk, pb.PutAudioRequest()], "chunk"),
+    ):
         async with refused(Reason.FIELD_INVALID, field=field):
             await catalog.stub.PutAudio(iter(stream))
     assert not files_of(catalog, library)
@@ -163,6 +178,7 @@ async def test_a_stream_that_is_cancelled_half_way_leaves_nothing(catalog: Catal
         yield pb.PutAudioRequest(name=made.name)
         yield pb.PutAudioRequest(chunk=bytes(600_000))
         await asyncio.sleep(60)
+
     for limit in (None, 0.5):
         call = catalog.stub.PutAudio(forever(), timeout=limit)
         if limit is None:
@@ -176,17 +192,27 @@ async def test_a_stream_that_is_cancelled_half_way_leaves_nothing(catalog: Catal
     await catalog.put(made.name, b"whole")
 
 
-@pytest.mark.parametrize(("head", "kind"), [
-    (b"RIFF\0\0\0\0WAVEfmt ", "audio/wav"), (b"RF64\0\0\0\0WAVEds64", "audio/wav"),
-    (b"FORM\0\0\0\0AIFFCOMM", "audio/aiff"), (b"FORM\0\0\0\0AIFCFVER", "audio/aiff"),
-    (b"fLaC\0\0\0\x22", "audio/flac"), (b"OggS\0\x02", "audio/ogg"),
-    (b"ID3\x04\0", "audio/mpeg"), (b"\xff\xfb\x90\x64", "audio/mpeg"),
-    (b"\xff\xf3\x40\xc4", "audio/mpeg"), (b"\0\0\0\x20ftypM4A ", "audio/mp4"),
-    (b"\xff\xf1\x50\x80", "audio/aac"),
-    (b"\x1aE\xdf\xa3\x9fB\x86\x81\x01B\x82\x84webm", "audio/webm"),
-    (b"\x1aE\xdf\xa3\x9fB\x86\x81\x01B\x82\x88matroska", "audio/x-matroska"),
-    (b"plain text", "application/octet-stream"), (b"\xff", "application/octet-stream"),
-    (b"\xff\xff\xff\xff", "application/octet-stream")])
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        (b"RIFF\0\0\0\0WAVEfmt ", "audio/wav"),
+        (b"RF64\0\0\0\0WAVEds64", "audio/wav"),
+        (b"FORM\0\0\0\0AIFFCOMM", "audio/aiff"),
+        (b"FORM\0\0\0\0AIFCFVER", "audio/aiff"),
+        (b"fLaC\0\0\0\x22", "audio/flac"),
+        (b"OggS\0\x02", "audio/ogg"),
+        (b"ID3\x04\0", "audio/mpeg"),
+        (b"\xff\xfb\x90\x64", "audio/mpeg"),
+        (b"\xff\xf3\x40\xc4", "audio/mpeg"),
+        (b"\0\0\0\x20ftypM4A ", "audio/mp4"),
+        (b"\xff\xf1\x50\x80", "audio/aac"),
+        (b"\x1aE\xdf\xa3\x9fB\x86\x81\x01B\x82\x84webm", "audio/webm"),
+        (b"\x1aE\xdf\xa3\x9fB\x86\x81\x01B\x82\x88matroska", "audio/x-matroska"),
+        (b"plain text", "application/octet-stream"),
+        (b"\xff", "application/octet-stream"),
+        (b"\xff\xff\xff\xff", "application/octet-stream"),
+    ],
+)
 async def test_the_first_bytes_tell_the_kind(catalog: Catalog, head: bytes, kind: str) -> None:
     """The name of a file says nothing; bytes of no known kind are application/octet-stream."""
     library = await catalog.library()

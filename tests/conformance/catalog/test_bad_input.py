@@ -16,25 +16,51 @@ from tests.conformance.catalog.client import MODEL, Catalog, refused
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-ATTACKS = ["", "../x", "..", ".", "a/b", "a\\b", "a'b", 'a"b', "a`b", "x' OR '1'='1", "a;b", "a b",
-           "-a", "_a", "a\n", "a\0b", "ä", "a%00", "%2e%2e", "x" * 64, "user; DROP TABLE clips; --"]
+ATTACKS = [
+    "",
+    "../x",
+    "..",
+    ".",
+    "a/b",
+    "a\\b",
+    "a'b",
+    'a"b',
+    "a`b",
+    "x' OR '1'='1",
+    "a;b",
+    "a b",
+    "-a",
+    "_a",
+    "a\n",
+    "a\0b",
+    "ä",
+    "a%00",
+    "%2e%2e",
+    "x" * 64,
+    "user; DROP TABLE clips; --",
+]
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
 async def test_ids_and_names_of_no_library(catalog: Catalog, attack: str) -> None:
     """Ids are letters, digits, _ and -; whatever else is refused, wherever a name is taken."""
     async with refused(Reason.FIELD_INVALID, field="library_id"):
-        await catalog.stub.CreateLibrary(pb.CreateLibraryRequest(
-            library_id=attack, library=Library(model=MODEL)))
+        await catalog.stub.CreateLibrary(
+            pb.CreateLibraryRequest(library_id=attack, library=Library(model=MODEL))
+        )
     name = f"libraries/{attack}"
     for call, request, field in (
-            (catalog.stub.GetLibrary, pb.GetLibraryRequest(name=name), "name"),
-            (catalog.stub.DeleteLibrary, pb.DeleteLibraryRequest(name=name), "name"),
-            (catalog.stub.CreateClip, pb.CreateClipRequest(parent=name), "parent"),
-            (catalog.stub.ListClips, pb.ListClipsRequest(parent=name), "parent"),
-            (catalog.stub.GetClip, pb.GetClipRequest(name=f"{name}/clips/x"), "name"),
-            (catalog.stub.CreateImportJob, pb.CreateImportJobRequest(
-                import_job=ImportJob(library=name, folder="/x")), "import_job.library")):
+        (catalog.stub.GetLibrary, pb.GetLibraryRequest(name=name), "name"),
+        (catalog.stub.DeleteLibrary, pb.DeleteLibraryRequest(name=name), "name"),
+        (catalog.stub.CreateClip, pb.CreateClipRequest(parent=name), "parent"),
+        (catalog.stub.ListClips, pb.ListClipsRequest(parent=name), "parent"),
+        (catalog.stub.GetClip, pb.GetClipRequest(name=f"{name}/clips/x"), "name"),
+        (
+            catalog.stub.CreateImportJob,
+            pb.CreateImportJobRequest(import_job=ImportJob(library=name, folder="/x")),
+            "import_job.library",
+        ),
+    ):
         async with refused(Reason.FIELD_INVALID, field=field):
             await call(request)
 
@@ -44,48 +70,83 @@ async def test_names_of_no_clip_and_no_job(catalog: Catalog, attack: str) -> Non
     """Also behind a library that is there; nothing outside the audio folder is touched."""
     library = await catalog.library()
     name = f"{library.name}/clips/{attack}"
-    for call in (catalog.get, catalog.audio, catalog.activate, catalog.fail, catalog.begin_deletion,
-                 lambda it: catalog.put(it, b"x")):
+    for call in (
+        catalog.get,
+        catalog.audio,
+        catalog.activate,
+        catalog.fail,
+        catalog.begin_deletion,
+        lambda it: catalog.put(it, b"x"),
+    ):
         async with refused(Reason.FIELD_INVALID, field="name"):
             await call(name)
     async with refused(Reason.FIELD_INVALID, field="name"):
         await catalog.stub.GetImportJob(pb.GetImportJobRequest(name=f"importJobs/{attack}"))
 
 
-@pytest.mark.parametrize("text", [
-    "x' OR '1'='1", "'; DROP TABLE clips; --", '"; DELETE FROM clips', "%", "_", "\\", "\\'",
-    "/*!50000 x*/", "{}", ":name", "%s", "%(a)s", "🔪" * 255, "é" * 255, "../../etc/passwd"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x' OR '1'='1",
+        "'; DROP TABLE clips; --",
+        '"; DELETE FROM clips',
+        "%",
+        "_",
+        "\\",
+        "\\'",
+        "/*!50000 x*/",
+        "{}",
+        ":name",
+        "%s",
+        "%(a)s",
+        "🔪" * 255,
+        "é" * 255,
+        "../../etc/passwd",
+    ],
+)
 async def test_any_text_is_kept_as_it_is(catalog: Catalog, text: str) -> None:
     """What is a command elsewhere is a name here, found by itself alone."""
     library = await catalog.library(display_name=text)
     assert library.display_name == text
-    clip = await catalog.clip(library, display_name=text, label=text, speaker=text, source=text,
-                              metadata={"note": text})
+    clip = await catalog.clip(
+        library, display_name=text, label=text, speaker=text, source=text, metadata={"note": text}
+    )
     await catalog.clip(library, display_name="other", label="other", speaker="other")
     assert (clip.display_name, clip.label, clip.speaker, clip.source, clip.metadata["note"]) == (
-        (text,) * 5)
+        (text,) * 5
+    )
     for fields in ({"label": text}, {"speaker": text}, {"display_name_prefix": text}):
         found = await catalog.stub.ListClips(
-            pb.ListClipsRequest(parent=library.name, filter=ClipFilter(**fields)))
+            pb.ListClipsRequest(parent=library.name, filter=ClipFilter(**fields))
+        )
         assert [it.name for it in found.clips] == [clip.name]
 
 
-@pytest.mark.parametrize(("fields", "field"), [
-    ({"display_name": "x" * 256}, "clip.display_name"),
-    ({"display_name": "a\nb"}, "clip.display_name"),
-    ({"display_name": "a\0b"}, "clip.display_name"),
-    ({"display_name": "\x7f"}, "clip.display_name"),
-    ({"label": "x" * 256}, "clip.label"), ({"label": "\t"}, "clip.label"),
-    ({"speaker": "x" * 256}, "clip.speaker"), ({"speaker": "\x1b[31m"}, "clip.speaker"),
-    ({"source": "x" * 4097}, "clip.source"), ({"source": "a\0"}, "clip.source"),
-    ({"metadata": {str(n): "" for n in range(33)}}, "clip.metadata"),
-    ({"metadata": {"": "x"}}, "clip.metadata.key"),
-    ({"metadata": {"k" * 64: ""}}, "clip.metadata.key"),
-    ({"metadata": {"k": "x" * 1024}}, "clip.metadata[k]"),
-    ({"metadata": {"k": "\0"}}, "clip.metadata[k]"),
-    ({"import_job": "x"}, "clip.import_job"), ({"import_job": "importJobs/x"}, "clip.import_job")])
-async def test_fields_of_a_clip_have_limits(catalog: Catalog, fields: dict[str, object],
-                                            field: str) -> None:
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"display_name": "x" * 256}, "clip.display_name"),
+        ({"display_name": "a\nb"}, "clip.display_name"),
+        ({"display_name": "a\0b"}, "clip.display_name"),
+        ({"display_name": "\x7f"}, "clip.display_name"),
+        ({"label": "x" * 256}, "clip.label"),
+        ({"label": "\t"}, "clip.label"),
+        ({"speaker": "x" * 256}, "clip.speaker"),
+        ({"speaker": "\x1b[31m"}, "clip.speaker"),
+        ({"source": "x" * 4097}, "clip.source"),
+        ({"source": "a\0"}, "clip.source"),
+        ({"metadata": {str(n): "" for n in range(33)}}, "clip.metadata"),
+        ({"metadata": {"": "x"}}, "clip.metadata.key"),
+        ({"metadata": {"k" * 64: ""}}, "clip.metadata.key"),
+        ({"metadata": {"k": "x" * 1024}}, "clip.metadata[k]"),
+        ({"metadata": {"k": "\0"}}, "clip.metadata[k]"),
+        ({"import_job": "x"}, "clip.import_job"),
+        ({"import_job": "importJobs/x"}, "clip.import_job"),
+    ],
+)
+async def test_fields_of_a_clip_have_limits(
+    catalog: Catalog, fields: dict[str, object], field: str
+) -> None:
     """One character too many, one entry too many, a control character."""
     library = await catalog.library()
     async with refused(Reason.FIELD_INVALID, field=field) as errors:
@@ -97,8 +158,13 @@ async def test_the_longest_of_everything_is_taken(catalog: Catalog) -> None:
     """Limits are characters, not bytes, and are the same on every database."""
     library = await catalog.library(display_name="刀" * 255)
     text = "🔪" * 255
-    fields = {"display_name": text, "label": text, "speaker": text, "source": "🔪" * 4096,
-              "metadata": {f"{n:02}" + "🔪" * 61: "🔪" * 1023 for n in range(32)}}
+    fields = {
+        "display_name": text,
+        "label": text,
+        "speaker": text,
+        "source": "🔪" * 4096,
+        "metadata": {f"{n:02}" + "🔪" * 61: "🔪" * 1023 for n in range(32)},
+    }
     clip = await catalog.clip(library, **fields)
     for field, value in fields.items():
         assert getattr(clip, field) == value
@@ -110,52 +176,102 @@ async def test_other_fields_have_limits(catalog: Catalog) -> None:
     clip = await catalog.clip(library)
     stub = catalog.stub
     cases = [
-        (stub.CreateLibrary, pb.CreateLibraryRequest(library_id="a", library=Library(model=MODEL),
-                                                     request_id="x" * 65), "request_id"),
+        (
+            stub.CreateLibrary,
+            pb.CreateLibraryRequest(
+                library_id="a", library=Library(model=MODEL), request_id="x" * 65
+            ),
+            "request_id",
+        ),
         (stub.CreateLibrary, pb.CreateLibraryRequest(library_id="a"), "library.model"),
-        (stub.CreateLibrary, pb.CreateLibraryRequest(
-            library_id="a", library=Library(model="models/../x")), "library.model"),
-        (stub.CreateLibrary, pb.CreateLibraryRequest(library_id="a", library=Library(
-            model=MODEL, display_name="x" * 256)), "library.display_name"),
+        (
+            stub.CreateLibrary,
+            pb.CreateLibraryRequest(library_id="a", library=Library(model="models/../x")),
+            "library.model",
+        ),
+        (
+            stub.CreateLibrary,
+            pb.CreateLibraryRequest(
+                library_id="a", library=Library(model=MODEL, display_name="x" * 256)
+            ),
+            "library.display_name",
+        ),
         (stub.CreateClip, pb.CreateClipRequest(parent=library.name, request_id="\n"), "request_id"),
-        (stub.CreateImportJob, pb.CreateImportJobRequest(
-            import_job=ImportJob(library=library.name)), "import_job.folder"),
-        (stub.CreateImportJob, pb.CreateImportJobRequest(
-            import_job=ImportJob(library=library.name, folder="x" * 4097)), "import_job.folder"),
-        (stub.CreateImportJob, pb.CreateImportJobRequest(
-            import_job=ImportJob(library=library.name, folder="/x", label="\n")),
-         "import_job.label"),
+        (
+            stub.CreateImportJob,
+            pb.CreateImportJobRequest(import_job=ImportJob(library=library.name)),
+            "import_job.folder",
+        ),
+        (
+            stub.CreateImportJob,
+            pb.CreateImportJobRequest(
+                import_job=ImportJob(library=library.name, folder="x" * 4097)
+            ),
+            "import_job.folder",
+        ),
+        (
+            stub.CreateImportJob,
+            pb.CreateImportJobRequest(
+                import_job=ImportJob(library=library.name, folder="/x", label="\n")
+            ),
+            "import_job.label",
+        ),
         (stub.FailClip, pb.FailClipRequest(name=clip.name), "failure.reason"),
-        (stub.FailClip, pb.FailClipRequest(name=clip.name, failure=Failure(reason="x" * 64)),
-         "failure.reason"),
-        (stub.ListClips, pb.ListClipsRequest(parent=library.name, filter=ClipFilter(state=9)),
-         "filter.state"),
-        (stub.ListClips, pb.ListClipsRequest(
-            parent=library.name, filter=ClipFilter(label="x" * 256)), "filter.label"),
-        (stub.ListClips, pb.ListClipsRequest(
-            parent=library.name, filter=ClipFilter(import_job="x")), "filter.import_job"),
-        (stub.ListClips, pb.ListClipsRequest(parent=library.name, filter=ClipFilter(
-            create_time_from=Timestamp(seconds=2**62))), "filter.create_time_from"),
+        (
+            stub.FailClip,
+            pb.FailClipRequest(name=clip.name, failure=Failure(reason="x" * 64)),
+            "failure.reason",
+        ),
+        (
+            stub.ListClips,
+            pb.ListClipsRequest(parent=library.name, filter=ClipFilter(state=9)),
+            "filter.state",
+        ),
+        (
+            stub.ListClips,
+            pb.ListClipsRequest(parent=library.name, filter=ClipFilter(label="x" * 256)),
+            "filter.label",
+        ),
+        (
+            stub.ListClips,
+            pb.ListClipsRequest(parent=library.name, filter=ClipFilter(import_job="x")),
+            "filter.import_job",
+        ),
+        (
+            stub.ListClips,
+            pb.ListClipsRequest(
+                parent=library.name, filter=ClipFilter(create_time_from=Timestamp(seconds=2**62))
+            ),
+            "filter.create_time_from",
+        ),
         (stub.ListLibraries, pb.ListLibrariesRequest(state=9), "state"),
         (stub.LookupClips, pb.LookupClipsRequest(parent=library.name), "clip_ids"),
-        (stub.LookupClips, pb.LookupClipsRequest(parent=library.name, clip_ids=["x"] * 1001),
-         "clip_ids"),
+        (
+            stub.LookupClips,
+            pb.LookupClipsRequest(parent=library.name, clip_ids=["x"] * 1001),
+            "clip_ids",
+        ),
     ]
     for call, request, field in cases:
         async with refused(Reason.FIELD_INVALID, field=field):
             await call(request)
 
 
-@pytest.mark.parametrize(("audio", "field"), [
-    (AudioProperties(duration=Duration(seconds=-1)), "audio.duration"),
-    (AudioProperties(active_duration=Duration(seconds=2**61)), "audio.active_duration"),
-    (AudioProperties(sample_rate=-1), "audio.sample_rate"),
-    (AudioProperties(channels=-1), "audio.channels"),
-    (AudioProperties(format="x" * 65), "audio.format"),
-    (AudioProperties(level_dbfs=float("nan")), "audio.level_dbfs"),
-    (AudioProperties(level_dbfs=float("-inf")), "audio.level_dbfs")])
-async def test_what_was_heard_has_limits(catalog: Catalog, audio: AudioProperties,
-                                         field: str) -> None:
+@pytest.mark.parametrize(
+    ("audio", "field"),
+    [
+        (AudioProperties(duration=Duration(seconds=-1)), "audio.duration"),
+        (AudioProperties(active_duration=Duration(seconds=2**61)), "audio.active_duration"),
+        (AudioProperties(sample_rate=-1), "audio.sample_rate"),
+        (AudioProperties(channels=-1), "audio.channels"),
+        (AudioProperties(format="x" * 65), "audio.format"),
+        (AudioProperties(level_dbfs=float("nan")), "audio.level_dbfs"),
+        (AudioProperties(level_dbfs=float("-inf")), "audio.level_dbfs"),
+    ],
+)
+async def test_what_was_heard_has_limits(
+    catalog: Catalog, audio: AudioProperties, field: str
+) -> None:
     """Numbers that no audio has are refused, and the clip stays CREATING."""
     made = await catalog.creating(await catalog.library())
     await catalog.put(made.name, b"x")
@@ -170,16 +286,19 @@ async def test_page_tokens_are_for_the_same_question(catalog: Catalog) -> None:
     for _ in range(2):
         await catalog.clip(library)
         await catalog.clip(other)
-    token = (await catalog.stub.ListClips(
-        pb.ListClipsRequest(parent=library.name, page_size=1))).next_page_token
+    token = (
+        await catalog.stub.ListClips(pb.ListClipsRequest(parent=library.name, page_size=1))
+    ).next_page_token
     assert token
     for request in (
-            pb.ListClipsRequest(parent=other.name, page_token=token),
-            pb.ListClipsRequest(parent=library.name, page_token=token,
-                                filter=ClipFilter(label="")),
-            pb.ListClipsRequest(parent=library.name, page_token=token[:-3]),
-            *(pb.ListClipsRequest(parent=library.name, page_token=bad)
-              for bad in ("x", "ä", "AAAA", "'; --", token[4:], "=" * 9, "\n", token[:12]))):
+        pb.ListClipsRequest(parent=other.name, page_token=token),
+        pb.ListClipsRequest(parent=library.name, page_token=token, filter=ClipFilter(label="")),
+        pb.ListClipsRequest(parent=library.name, page_token=token[:-3]),
+        *(
+            pb.ListClipsRequest(parent=library.name, page_token=bad)
+            for bad in ("x", "ä", "AAAA", "'; --", token[4:], "=" * 9, "\n", token[:12])
+        ),
+    ):
         async with refused(Reason.FIELD_INVALID, field="page_token"):
             await catalog.stub.ListClips(request)
     async with refused(Reason.FIELD_INVALID, field="page_token"):

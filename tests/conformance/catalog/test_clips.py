@@ -15,9 +15,14 @@ from tests.conformance.catalog.client import HEARD, Catalog, refused
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-FIELDS = {"display_name": "Küchenmesser 刀 🔪.wav", "label": "knife", "speaker": "id00800",
-          "metadata": {"mic": "a\nb", "take": ""},
-          "source": "a/b\nc/1.wav", "import_job": "importJobs/01arz3ndektsv4rrffq69g5fav"}
+FIELDS = {
+    "display_name": "Küchenmesser 刀 🔪.wav",
+    "label": "knife",
+    "speaker": "id00800",
+    "metadata": {"mic": "a\nb", "take": ""},
+    "source": "a/b\nc/1.wav",
+    "import_job": "importJobs/01arz3ndektsv4rrffq69g5fav",
+}
 
 
 async def test_a_clip_keeps_what_was_told(catalog: Catalog) -> None:
@@ -45,7 +50,9 @@ async def test_the_same_request_answers_the_same_clip(catalog: Catalog) -> None:
 
     async def create(parent: str) -> Clip:
         return await catalog.stub.CreateClip(
-            pb.CreateClipRequest(parent=parent, clip=Clip(label="a"), request_id="r"))
+            pb.CreateClipRequest(parent=parent, clip=Clip(label="a"), request_id="r")
+        )
+
     made = await asyncio.gather(*(create(library.name) for _ in range(8)))
     assert len({clip.name for clip in made}) == 1
     failed = await catalog.fail(made[0].name)
@@ -123,8 +130,14 @@ async def test_a_clip_that_is_not_there(catalog: Catalog) -> None:
     clip = await catalog.clip(other)
     strange = f"{library.name}/clips/{clip.name.rpartition('/')[2]}"
     for name in (f"{library.name}/clips/nothing", strange, "libraries/none/clips/none"):
-        for call in (catalog.get, catalog.activate, catalog.fail, catalog.begin_deletion,
-                     catalog.audio, lambda name: catalog.put(name, b"x")):
+        for call in (
+            catalog.get,
+            catalog.activate,
+            catalog.fail,
+            catalog.begin_deletion,
+            catalog.audio,
+            lambda name: catalog.put(name, b"x"),
+        ):
             async with refused(Reason.CLIP_NOT_FOUND, clip=name):
                 await call(name)
         async with refused(Reason.CLIP_NOT_FOUND):
@@ -139,16 +152,27 @@ async def test_a_mask_names_what_changes(catalog: Catalog) -> None:
     clip = await catalog.clip(library, **FIELDS)
 
     async def update(paths: list[str], **fields: object) -> Clip:
-        return await catalog.stub.UpdateClip(pb.UpdateClipRequest(
-            clip=Clip(name=clip.name, **fields), update_mask=FieldMask(paths=paths)))
+        return await catalog.stub.UpdateClip(
+            pb.UpdateClipRequest(
+                clip=Clip(name=clip.name, **fields), update_mask=FieldMask(paths=paths)
+            )
+        )
+
     changed = await update(["label", "metadata"], label="sword", speaker="x", metadata={"k": "v"})
     assert (changed.label, changed.speaker, dict(changed.metadata)) == (
-        "sword", "id00800", {"k": "v"})
+        "sword",
+        "id00800",
+        {"k": "v"},
+    )
     assert changed.update_time.ToNanoseconds() > clip.update_time.ToNanoseconds()
     assert changed.create_time == clip.create_time
     changed = await update([], speaker="y", source="other")
     assert (changed.label, changed.speaker, dict(changed.metadata), changed.display_name) == (
-        "", "y", {}, "")
+        "",
+        "y",
+        {},
+        "",
+    )
     assert changed.source == FIELDS["source"]
     async with refused(Reason.FIELD_INVALID, field="update_mask", value="state"):
         await update(["label", "state"])
@@ -162,8 +186,12 @@ async def test_lookup_finds_active_clips_alone(catalog: Catalog) -> None:
     failed = await catalog.fail((await catalog.creating(library)).name)
     gone = await catalog.begin_deletion((await catalog.clip(library)).name)
     ids = [clip.name.rpartition("/")[2] for clip in [*active, creating, strange, failed, gone]]
-    answer = await catalog.stub.LookupClips(pb.LookupClipsRequest(
-        parent=library.name, clip_ids=[*ids, ids[0], ids[0].upper(), "", "' OR '1'='1", "x" * 999]))
+    answer = await catalog.stub.LookupClips(
+        pb.LookupClipsRequest(
+            parent=library.name,
+            clip_ids=[*ids, ids[0], ids[0].upper(), "", "' OR '1'='1", "x" * 999],
+        )
+    )
     assert dict(answer.clips) == dict(zip(ids[:3], active, strict=True))
 
 
@@ -176,8 +204,10 @@ async def test_filters_mean_exactly_what_they_say(catalog: Catalog) -> None:
 
     async def listed(**fields: str) -> list[str]:
         answer = await catalog.stub.ListClips(
-            pb.ListClipsRequest(parent=library.name, filter=ClipFilter(**fields)))
+            pb.ListClipsRequest(parent=library.name, filter=ClipFilter(**fields))
+        )
         return [clip.display_name for clip in answer.clips]
+
     for name in names:
         assert await listed(label=name) == [name]
         assert await listed(speaker=name[::-1]) == [name]
@@ -196,14 +226,18 @@ async def test_filters_mean_exactly_what_they_say(catalog: Catalog) -> None:
 async def test_clips_are_listed_by_state_job_and_time(catalog: Catalog) -> None:
     """Without a filter the ACTIVE ones, the oldest first; times to the microsecond."""
     library = await catalog.library()
-    clips = [await catalog.clip(library, import_job=FIELDS["import_job"] if i % 2 else "")
-             for i in range(4)]
+    clips = [
+        await catalog.clip(library, import_job=FIELDS["import_job"] if i % 2 else "")
+        for i in range(4)
+    ]
     failed = await catalog.fail((await catalog.creating(library)).name)
 
     async def listed(**fields: object) -> list[str]:
         answer = await catalog.stub.ListClips(
-            pb.ListClipsRequest(parent=library.name, filter=ClipFilter(**fields)))
+            pb.ListClipsRequest(parent=library.name, filter=ClipFilter(**fields))
+        )
         return [clip.name for clip in answer.clips]
+
     names = [clip.name for clip in clips]
     assert await listed() == names
     assert await listed(state=Clip.STATE_FAILED) == [failed.name]

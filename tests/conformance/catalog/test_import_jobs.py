@@ -18,22 +18,26 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 async def claim(catalog: Catalog, worker: str, seconds: float = 30) -> ImportJob | None:
     """Claims a job; None when none waits."""
-    answer = await catalog.stub.ClaimImportJob(pb.ClaimImportJobRequest(
-        worker=worker, lease=Duration(nanos=0, seconds=int(seconds))))
+    answer = await catalog.stub.ClaimImportJob(
+        pb.ClaimImportJobRequest(worker=worker, lease=Duration(nanos=0, seconds=int(seconds)))
+    )
     return answer.import_job if answer.HasField("import_job") else None
 
 
 async def report(catalog: Catalog, name: str, worker: str, **fields: object) -> ImportJob:
     """Writes progress."""
     return await catalog.stub.ReportImportProgress(
-        pb.ReportImportProgressRequest(name=name, worker=worker, **fields))
+        pb.ReportImportProgressRequest(name=name, worker=worker, **fields)
+    )
 
 
-async def finish(catalog: Catalog, name: str, state: ImportJob.State.ValueType,
-                 failure: Failure | None = None) -> ImportJob:
+async def finish(
+    catalog: Catalog, name: str, state: ImportJob.State.ValueType, failure: Failure | None = None
+) -> ImportJob:
     """Ends a job."""
     return await catalog.stub.FinishImportJob(
-        pb.FinishImportJobRequest(name=name, state=state, failure=failure))
+        pb.FinishImportJobRequest(name=name, state=state, failure=failure)
+    )
 
 
 async def cancel(catalog: Catalog, name: str) -> ImportJob:
@@ -44,7 +48,8 @@ async def cancel(catalog: Catalog, name: str) -> ImportJob:
 async def clear(catalog: Catalog) -> None:
     """Ends all jobs that other tests left."""
     running = await catalog.stub.ListImportJobs(
-        pb.ListImportJobsRequest(state=ImportJob.STATE_RUNNING, page_size=1000))
+        pb.ListImportJobsRequest(state=ImportJob.STATE_RUNNING, page_size=1000)
+    )
     for job in running.import_jobs:
         await finish(catalog, job.name, ImportJob.STATE_CANCELLED)
 
@@ -60,8 +65,10 @@ async def test_a_job_from_asking_to_its_end(catalog: Catalog) -> None:
     assert claimed is not None
     assert claimed.name == job.name
     progress = ImportProgress(total=100, imported=40, existing=5, failed=25, cursor="a/\n'ü.wav")
-    failures = [FileFailure(path=f"{n}.wav", failure=Failure(reason="AUDIO_SILENT", message="m"))
-                for n in range(25)]
+    failures = [
+        FileFailure(path=f"{n}.wav", failure=Failure(reason="AUDIO_SILENT", message="m"))
+        for n in range(25)
+    ]
     reported = await report(catalog, job.name, "w", progress=progress, failures=failures)
     assert reported.progress == progress
     assert list(reported.failures) == failures[:20]
@@ -83,8 +90,12 @@ async def test_a_job_that_failed_says_why(catalog: Catalog) -> None:
     job = await catalog.job(await catalog.library())
     async with refused(Reason.FIELD_INVALID, field="failure.reason"):
         await finish(catalog, job.name, ImportJob.STATE_FAILED)
-    failed = await finish(catalog, job.name, ImportJob.STATE_FAILED,
-                          Failure(reason="PATH_NOT_FOUND", message="\0\n" + "x" * 5000))
+    failed = await finish(
+        catalog,
+        job.name,
+        ImportJob.STATE_FAILED,
+        Failure(reason="PATH_NOT_FOUND", message="\0\n" + "x" * 5000),
+    )
     assert failed.failure.reason == "PATH_NOT_FOUND"
     assert failed.failure.message == "  " + "x" * 1021
     for state in (ImportJob.STATE_RUNNING, ImportJob.STATE_UNSPECIFIED, 77):
@@ -112,8 +123,13 @@ async def test_a_lease_that_ran_out_lets_another_worker_in(catalog: Catalog) -> 
     await clear(catalog)
     job = await catalog.job(await catalog.library())
     await claim(catalog, "old", 1)
-    await report(catalog, job.name, "old", lease=Duration(seconds=1),
-                 progress=ImportProgress(total=3, imported=1, cursor="1.wav"))
+    await report(
+        catalog,
+        job.name,
+        "old",
+        lease=Duration(seconds=1),
+        progress=ImportProgress(total=3, imported=1, cursor="1.wav"),
+    )
     assert await claim(catalog, "new") is None
     await asyncio.sleep(1.1)
     again = await claim(catalog, "new")
@@ -137,8 +153,9 @@ async def test_cancelling(catalog: Catalog) -> None:
     for _ in range(2):
         asked = await cancel(catalog, busy.name)
         assert (asked.state, asked.cancel_requested) == (ImportJob.STATE_RUNNING, True)
-    told = await report(catalog, busy.name, "w", progress=ImportProgress(),
-                        lease=Duration(seconds=1))
+    told = await report(
+        catalog, busy.name, "w", progress=ImportProgress(), lease=Duration(seconds=1)
+    )
     assert told.cancel_requested
     async with refused(Reason.STATE_CONFLICT, state="RUNNING"):
         await catalog.stub.DeleteImportJob(pb.DeleteImportJobRequest(name=busy.name))
@@ -155,8 +172,12 @@ async def test_the_same_request_answers_the_same_job(catalog: Catalog) -> None:
     library = await catalog.library()
 
     async def create() -> ImportJob:
-        return await catalog.stub.CreateImportJob(pb.CreateImportJobRequest(
-            import_job=ImportJob(library=library.name, folder="/x"), request_id="once"))
+        return await catalog.stub.CreateImportJob(
+            pb.CreateImportJobRequest(
+                import_job=ImportJob(library=library.name, folder="/x"), request_id="once"
+            )
+        )
+
     jobs = await asyncio.gather(*(create() for _ in range(8)))
     assert len({job.name for job in jobs}) == 1
     over = await finish(catalog, jobs[0].name, ImportJob.STATE_CANCELLED)
@@ -174,11 +195,13 @@ async def test_jobs_are_listed_newest_first(catalog: Catalog) -> None:
         found, token = [], ""
         while True:
             answer = await catalog.stub.ListImportJobs(
-                pb.ListImportJobsRequest(page_size=2, page_token=token, **fields))
+                pb.ListImportJobsRequest(page_size=2, page_token=token, **fields)
+            )
             found += [job.name for job in answer.import_jobs]
             token = answer.next_page_token
             if not token:
                 return found
+
     names = [job.name for job in reversed(jobs)]
     assert await listed(library=library.name) == names
     assert await listed(library=library.name, state=ImportJob.STATE_SUCCEEDED) == [jobs[1].name]
@@ -189,10 +212,12 @@ async def test_jobs_are_listed_newest_first(catalog: Catalog) -> None:
 async def test_a_job_that_is_not_there(catalog: Catalog) -> None:
     """Every call that needs it names it."""
     name = "importJobs/nothing"
-    for call in (lambda: catalog.stub.GetImportJob(pb.GetImportJobRequest(name=name)),
-                 lambda: report(catalog, name, "w", progress=ImportProgress()),
-                 lambda: finish(catalog, name, ImportJob.STATE_SUCCEEDED),
-                 lambda: cancel(catalog, name)):
+    for call in (
+        lambda: catalog.stub.GetImportJob(pb.GetImportJobRequest(name=name)),
+        lambda: report(catalog, name, "w", progress=ImportProgress()),
+        lambda: finish(catalog, name, ImportJob.STATE_SUCCEEDED),
+        lambda: cancel(catalog, name),
+    ):
         async with refused(Reason.IMPORT_JOB_NOT_FOUND, import_job=name):
             await call()
     await catalog.stub.DeleteImportJob(pb.DeleteImportJobRequest(name=name))
@@ -201,8 +226,12 @@ async def test_a_job_that_is_not_there(catalog: Catalog) -> None:
 async def test_leases_and_counts_have_limits(catalog: Catalog) -> None:
     """A lease is 1 s to 10 min, a worker has a name, and no count is negative."""
     job = await catalog.job(await catalog.library())
-    for lease in (Duration(), Duration(nanos=999_999_999), Duration(seconds=601),
-                  Duration(seconds=-5)):
+    for lease in (
+        Duration(),
+        Duration(nanos=999_999_999),
+        Duration(seconds=601),
+        Duration(seconds=-5),
+    ):
         async with refused(Reason.FIELD_INVALID, field="lease"):
             await catalog.stub.ClaimImportJob(pb.ClaimImportJobRequest(worker="w", lease=lease))
     for worker in ("", "w" * 65):

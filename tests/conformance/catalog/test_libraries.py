@@ -19,8 +19,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 def creation(library_id: str, request_id: str = "", **fields: str) -> pb.CreateLibraryRequest:
     """A request for a new library."""
-    return pb.CreateLibraryRequest(library_id=library_id, request_id=request_id,
-                                   library=Library(**{"model": MODEL, **fields}))
+    return pb.CreateLibraryRequest(
+        library_id=library_id, request_id=request_id, library=Library(**{"model": MODEL, **fields})
+    )
 
 
 async def test_a_new_library_is_creating_then_active(catalog: Catalog) -> None:
@@ -69,8 +70,10 @@ async def test_a_library_that_is_not_there(catalog: Catalog) -> None:
         (catalog.stub.ListClips, pb.ListClipsRequest(parent=name)),
         (catalog.stub.LookupClips, pb.LookupClipsRequest(parent=name, clip_ids=["x"])),
         (catalog.stub.ListImportJobs, pb.ListImportJobsRequest(library=name)),
-        (catalog.stub.CreateImportJob, pb.CreateImportJobRequest(
-            import_job=ImportJob(library=name, folder="/x"))),
+        (
+            catalog.stub.CreateImportJob,
+            pb.CreateImportJobRequest(import_job=ImportJob(library=name, folder="/x")),
+        ),
     ]
     for call, request in calls:
         async with refused(Reason.LIBRARY_NOT_FOUND, library=name) as errors:
@@ -83,17 +86,24 @@ async def test_only_the_display_name_changes(catalog: Catalog) -> None:
     """A mask may name it, be empty or be `*`; an empty name means the id again."""
     library = await catalog.library(display_name="Knives")
     for paths, name in ((["display_name"], "Swords"), ([], "Äxte 🪓"), (["*"], "Saws")):
-        changed = await catalog.stub.UpdateLibrary(pb.UpdateLibraryRequest(
-            library=Library(name=library.name, display_name=name, model="models/other"),
-            update_mask=FieldMask(paths=paths)))
+        changed = await catalog.stub.UpdateLibrary(
+            pb.UpdateLibraryRequest(
+                library=Library(name=library.name, display_name=name, model="models/other"),
+                update_mask=FieldMask(paths=paths),
+            )
+        )
         assert changed.display_name == name
         assert changed.model == MODEL
     changed = await catalog.stub.UpdateLibrary(
-        pb.UpdateLibraryRequest(library=Library(name=library.name)))
+        pb.UpdateLibraryRequest(library=Library(name=library.name))
+    )
     assert changed.display_name == library.name.removeprefix("libraries/")
     async with refused(Reason.FIELD_INVALID, field="update_mask", value="model"):
-        await catalog.stub.UpdateLibrary(pb.UpdateLibraryRequest(
-            library=Library(name=library.name), update_mask=FieldMask(paths=["model"])))
+        await catalog.stub.UpdateLibrary(
+            pb.UpdateLibraryRequest(
+                library=Library(name=library.name), update_mask=FieldMask(paths=["model"])
+            )
+        )
 
 
 async def test_counts_are_of_active_clips(catalog: Catalog) -> None:
@@ -109,6 +119,11 @@ async def test_counts_are_of_active_clips(catalog: Catalog) -> None:
     await catalog.begin_deletion(gone.name)
     found = await catalog.stub.GetLibrary(pb.GetLibraryRequest(name=library.name))
     assert (found.clip_count, found.size_bytes) == (1, 5)
+    basic = pb.GetLibraryRequest(name=library.name, view=pb.LIBRARY_VIEW_BASIC)
+    found = await catalog.stub.GetLibrary(basic)
+    assert (found.uid, found.clip_count, found.size_bytes) == (library.uid, 0, 0)
+    async with refused(Reason.FIELD_INVALID, field="view"):
+        await catalog.stub.GetLibrary(pb.GetLibraryRequest(name=library.name, view=7))  # type: ignore[arg-type]
 
 
 async def test_libraries_are_listed_by_name_and_state(catalog: Catalog) -> None:
@@ -118,7 +133,8 @@ async def test_libraries_are_listed_by_name_and_state(catalog: Catalog) -> None:
     found, token = [], ""
     while True:
         answer = await catalog.stub.ListLibraries(
-            pb.ListLibrariesRequest(page_size=2, page_token=token))
+            pb.ListLibrariesRequest(page_size=2, page_token=token)
+        )
         assert len(answer.libraries) <= 2
         found += [library.name for library in answer.libraries]
         token = answer.next_page_token
@@ -128,7 +144,8 @@ async def test_libraries_are_listed_by_name_and_state(catalog: Catalog) -> None:
     assert set(names) <= set(found)
     assert hidden.name not in found
     creating = await catalog.stub.ListLibraries(
-        pb.ListLibrariesRequest(state=Library.STATE_CREATING, page_size=1000))
+        pb.ListLibrariesRequest(state=Library.STATE_CREATING, page_size=1000)
+    )
     assert hidden.name in [library.name for library in creating.libraries]
 
 
@@ -147,7 +164,8 @@ async def test_a_library_with_clips_is_deleted_only_by_force(catalog: Catalog) -
         await catalog.stub.DeleteLibrary(pb.DeleteLibraryRequest(name=library.name))
     for _ in range(2):
         going = await catalog.stub.BeginLibraryDeletion(
-            pb.BeginLibraryDeletionRequest(name=library.name, force=True))
+            pb.BeginLibraryDeletionRequest(name=library.name, force=True)
+        )
         assert going.state == Library.STATE_DELETING
     cancelled = await catalog.stub.GetImportJob(pb.GetImportJobRequest(name=job.name))
     assert cancelled.state == ImportJob.STATE_CANCELLED
@@ -187,7 +205,8 @@ async def test_a_name_can_come_again_with_another_uid(catalog: Catalog) -> None:
     old = await catalog.library()
     await catalog.clip(old)
     await catalog.stub.BeginLibraryDeletion(
-        pb.BeginLibraryDeletionRequest(name=old.name, force=True))
+        pb.BeginLibraryDeletionRequest(name=old.name, force=True)
+    )
     await catalog.stub.DeleteLibrary(pb.DeleteLibraryRequest(name=old.name))
     new = await catalog.stub.CreateLibrary(creation(old.name.removeprefix("libraries/")))
     assert new.uid != old.uid

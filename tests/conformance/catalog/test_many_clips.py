@@ -22,17 +22,20 @@ async def test_paging_shows_each_clip_once(catalog: Catalog) -> None:
     async def create(number: int) -> str:
         async with lanes:
             return (await catalog.creating(library, label=f"l{number % 2}")).name
+
     names = sorted(await asyncio.gather(*map(create, range(COUNT))))
     for size, pages in ((0, 25), (5000, 3), (999, 3)):
         found = await pages_of(catalog, library.name, size, ClipFilter(state=Clip.STATE_CREATING))
         assert len(found) == pages
         assert [clip.name for page in found for clip in page] == names
-    labelled = await pages_of(catalog, library.name, 700,
-                              ClipFilter(state=Clip.STATE_CREATING, label="l1"))
+    labelled = await pages_of(
+        catalog, library.name, 700, ClipFilter(state=Clip.STATE_CREATING, label="l1")
+    )
     assert [len(page) for page in labelled] == [700, 550]
     assert await pages_of(catalog, library.name, 700, ClipFilter()) == [[]]
     await catalog.stub.BeginLibraryDeletion(
-        pb.BeginLibraryDeletionRequest(name=library.name, force=True))
+        pb.BeginLibraryDeletionRequest(name=library.name, force=True)
+    )
     await catalog.stub.DeleteLibrary(pb.DeleteLibraryRequest(name=library.name))
 
 
@@ -40,8 +43,9 @@ async def pages_of(catalog: Catalog, parent: str, size: int, which: ClipFilter) 
     """All pages of a list."""
     pages, token = [], ""
     while True:
-        answer = await catalog.stub.ListClips(pb.ListClipsRequest(
-            parent=parent, page_size=size, page_token=token, filter=which))
+        answer = await catalog.stub.ListClips(
+            pb.ListClipsRequest(parent=parent, page_size=size, page_token=token, filter=which)
+        )
         pages.append(list(answer.clips))
         token = answer.next_page_token
         if not token:
@@ -54,7 +58,8 @@ async def test_a_clip_that_goes_while_paging_shifts_nothing(catalog: Catalog) ->
     names = [(await catalog.clip(library)).name for _ in range(4)]
     first = await catalog.stub.ListClips(pb.ListClipsRequest(parent=library.name, page_size=2))
     await catalog.begin_deletion(names[1])
-    second = await catalog.stub.ListClips(pb.ListClipsRequest(
-        parent=library.name, page_size=2, page_token=first.next_page_token))
+    second = await catalog.stub.ListClips(
+        pb.ListClipsRequest(parent=library.name, page_size=2, page_token=first.next_page_token)
+    )
     assert [clip.name for clip in [*first.clips, *second.clips]] == names
     assert second.next_page_token == ""

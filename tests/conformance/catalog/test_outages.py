@@ -62,6 +62,7 @@ async def test_a_service_killed_after_the_audio_came(settings: CatalogSettings) 
             yield pb.PutAudioRequest(name=cut.name)
             yield pb.PutAudioRequest(chunk=bytes(600_000))
             await asyncio.sleep(LIMIT)
+
         call = catalog.stub.PutAudio(half())
         await until(lambda: len(catalog.files()) == 2)
         before.kill()
@@ -76,7 +77,8 @@ async def test_a_service_killed_after_the_audio_came(settings: CatalogSettings) 
 
 
 async def test_a_second_service_leaves_the_uploads_of_the_first_alone(
-        settings: CatalogSettings) -> None:
+    settings: CatalogSettings,
+) -> None:
     """Replicas share the folder: only what dead processes left is removed."""
     async with serving(settings) as first:
         library = await first.library()
@@ -88,6 +90,7 @@ async def test_a_second_service_leaves_the_uploads_of_the_first_alone(
             yield pb.PutAudioRequest(chunk=bytes(600_000))
             await go_on.wait()
             yield pb.PutAudioRequest(chunk=b"end")
+
         call = first.stub.PutAudio(slow())
         await until(first.files)
         async with serving(settings) as second:
@@ -97,8 +100,9 @@ async def test_a_second_service_leaves_the_uploads_of_the_first_alone(
 
 
 @pytest.mark.server
-async def test_the_database_stops_and_comes_back(mysql: MysqlServer, tmp_path: object,
-                                                 request: pytest.FixtureRequest) -> None:
+async def test_the_database_stops_and_comes_back(
+    mysql: MysqlServer, tmp_path: object, request: pytest.FixtureRequest
+) -> None:
     """Calls fail with CATALOG_UNAVAILABLE, health says so, and both recover by themselves."""
     settings = settings_for("mysql", tmp_path, request, statement_seconds=2)
     async with serving(settings) as catalog:
@@ -120,15 +124,18 @@ async def test_the_database_stops_and_comes_back(mysql: MysqlServer, tmp_path: o
 
 @pytest.mark.server
 async def test_a_database_that_hangs_costs_a_call_its_limit(
-        mysql: MysqlServer, tmp_path: object, request: pytest.FixtureRequest) -> None:
+    mysql: MysqlServer, tmp_path: object, request: pytest.FixtureRequest
+) -> None:
     """CATALOG_UNAVAILABLE after the statement limit, not silence; all is well when it goes on."""
     settings = settings_for("mysql", tmp_path, request, statement_seconds=1, pool_size=2)
     async with serving(settings) as catalog:
         library = await catalog.library()
         mysql.send(signal.SIGSTOP)
         try:
-            calls = [catalog.stub.GetLibrary(pb.GetLibraryRequest(name=library.name), timeout=LIMIT)
-                     for _ in range(6)]
+            calls = [
+                catalog.stub.GetLibrary(pb.GetLibraryRequest(name=library.name), timeout=LIMIT)
+                for _ in range(6)
+            ]
             for call in calls:
                 async with refused(Reason.CATALOG_UNAVAILABLE):
                     await call
@@ -140,7 +147,8 @@ async def test_a_database_that_hangs_costs_a_call_its_limit(
 
 @pytest.mark.server
 async def test_a_service_that_starts_before_its_database(
-        mysql: MysqlServer, tmp_path: object, request: pytest.FixtureRequest) -> None:
+    mysql: MysqlServer, tmp_path: object, request: pytest.FixtureRequest
+) -> None:
     """It serves, says NOT_SERVING, and makes database and tables once the server is there."""
     settings = settings_for("mysql", tmp_path, request)
     mysql.stop()

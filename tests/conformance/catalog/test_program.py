@@ -18,26 +18,48 @@ HUSH = "no log shows me"
 
 def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Runs the program to its end."""
-    return subprocess.run([sys.executable, "-m", "catalog_service", *arguments], timeout=60,
-                          env={**os.environ, **variables}, capture_output=True, text=True,
-                          check=False)
+    return subprocess.run(
+        [sys.executable, "-m", "catalog_service", *arguments],
+        timeout=60,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def test_help_tells_every_setting() -> None:
     """Each variable with its default; no password is shown."""
     told = run("--help", MYSQL_PWD=HUSH)
     assert told.returncode == 0
-    for variable in ("AUDIOSEARCH_CATALOG_PORT", "AUDIOSEARCH_DATA_DIR", "UPLOAD_PATH",
-                     "MYSQL_HOST", "MYSQL_PORT", "MYSQL_USER", "MYSQL_PWD", "MYSQL_DB",
-                     "AUDIOSEARCH_MAX_AUDIO_BYTES"):
+    for variable in (
+        "AUDIOSEARCH_CATALOG_PORT",
+        "AUDIOSEARCH_DATA_DIR",
+        "UPLOAD_PATH",
+        "MYSQL_HOST",
+        "MYSQL_PORT",
+        "MYSQL_USER",
+        "MYSQL_PWD",
+        "MYSQL_DB",
+        "AUDIOSEARCH_MAX_AUDIO_BYTES",
+    ):
         assert variable in told.stdout
     assert HUSH not in told.stdout
 
 
-@pytest.mark.parametrize(("variable", "value"), [
-    ("MYSQL_PORT", "x"), ("MYSQL_PORT", "70000"), ("MYSQL_DB", "a`; DROP"), ("MYSQL_DB", "../x"),
-    ("AUDIOSEARCH_CATALOG_PORT", "-1"), ("AUDIOSEARCH_MAX_AUDIO_BYTES", "0"),
-    ("AUDIOSEARCH_CATALOG_POOL_SIZE", "0"), ("AUDIOSEARCH_CATALOG_STATEMENT_SECONDS", "nan")])
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("MYSQL_PORT", "x"),
+        ("MYSQL_PORT", "70000"),
+        ("MYSQL_DB", "a`; DROP"),
+        ("MYSQL_DB", "../x"),
+        ("AUDIOSEARCH_CATALOG_PORT", "-1"),
+        ("AUDIOSEARCH_MAX_AUDIO_BYTES", "0"),
+        ("AUDIOSEARCH_CATALOG_POOL_SIZE", "0"),
+        ("AUDIOSEARCH_CATALOG_STATEMENT_SECONDS", "nan"),
+    ],
+)
 def test_a_bad_setting_is_named(variable: str, value: str) -> None:
     """The program ends at once with code 2 and one line for it."""
     told = run(**{variable: value})

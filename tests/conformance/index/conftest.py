@@ -53,10 +53,14 @@ def milvus(start_milvus: Callable[[], MilvusServer]) -> MilvusServer:
     return start_milvus()
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session", params=[
-    "memory", "lite", pytest.param("server", marks=pytest.mark.server)])
-async def stub(request: pytest.FixtureRequest,
-               tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[IndexServiceStub]:
+@pytest_asyncio.fixture(
+    scope="session",
+    loop_scope="session",
+    params=["memory", "lite", pytest.param("server", marks=pytest.mark.server)],
+)
+async def stub(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[IndexServiceStub]:
     """The service over each of the stores."""
     folder = tmp_path_factory.mktemp("data")
     port = request.getfixturevalue("milvus").port if request.param == "server" else None

@@ -46,42 +46,62 @@ class Client:
 
     async def create(self, model: str = MODEL, dimension: int = DIMENSION) -> index_pb2.IndexStats:
         """CreateIndex."""
-        return await self.stub.CreateIndex(index_service_pb2.CreateIndexRequest(
-            index_id=self.index, model=model, dimension=dimension))
+        return await self.stub.CreateIndex(
+            index_service_pb2.CreateIndexRequest(
+                index_id=self.index, model=model, dimension=dimension
+            )
+        )
 
     async def drop(self) -> None:
         """DropIndex."""
         await self.stub.DropIndex(index_service_pb2.DropIndexRequest(index_id=self.index))
 
-    async def upsert(self, vectors: dict[str, np.ndarray] | list[tuple[str, np.ndarray]],
-                     model: str = MODEL) -> int:
+    async def upsert(
+        self, vectors: dict[str, np.ndarray] | list[tuple[str, np.ndarray]], model: str = MODEL
+    ) -> int:
         """UpsertVectors; returns how many were written."""
         pairs = list(vectors.items()) if isinstance(vectors, dict) else vectors
         self.written.update(name for name, _ in pairs)
-        answer = await self.stub.UpsertVectors(index_service_pb2.UpsertVectorsRequest(
-            index_id=self.index, model=model,
-            vectors=[index_pb2.Vector(id=name, values=np.asarray(values).tolist())
-                     for name, values in pairs]))
+        answer = await self.stub.UpsertVectors(
+            index_service_pb2.UpsertVectorsRequest(
+                index_id=self.index,
+                model=model,
+                vectors=[
+                    index_pb2.Vector(id=name, values=np.asarray(values).tolist())
+                    for name, values in pairs
+                ],
+            )
+        )
         return answer.upserted_count
 
     async def delete(self, *ids: str) -> None:
         """DeleteVectors."""
-        await self.stub.DeleteVectors(index_service_pb2.DeleteVectorsRequest(
-            index_id=self.index, ids=ids))
+        await self.stub.DeleteVectors(
+            index_service_pb2.DeleteVectorsRequest(index_id=self.index, ids=ids)
+        )
 
     async def get(self, *ids: str) -> dict[str, np.ndarray]:
         """GetVectors, by id."""
-        answer = await self.stub.GetVectors(index_service_pb2.GetVectorsRequest(
-            index_id=self.index, ids=ids))
+        answer = await self.stub.GetVectors(
+            index_service_pb2.GetVectorsRequest(index_id=self.index, ids=ids)
+        )
         return {vector.id: np.array(vector.values, np.float32) for vector in answer.vectors}
 
-    async def search_all(self, queries: np.ndarray, model: str = MODEL, **options: object
-                         ) -> list[list[tuple[str, float]]]:
+    async def search_all(
+        self, queries: np.ndarray, model: str = MODEL, **options: object
+    ) -> list[list[tuple[str, float]]]:
         """SearchVectors: for each query, ids with scores."""
-        answer = await self.stub.SearchVectors(index_service_pb2.SearchVectorsRequest(
-            index_id=self.index, model=model, **options,
-            queries=[index_service_pb2.SearchVectorsRequest.Query(values=np.asarray(row).tolist())
-                     for row in queries]))
+        answer = await self.stub.SearchVectors(
+            index_service_pb2.SearchVectorsRequest(
+                index_id=self.index,
+                model=model,
+                **options,
+                queries=[
+                    index_service_pb2.SearchVectorsRequest.Query(values=np.asarray(row).tolist())
+                    for row in queries
+                ],
+            )
+        )
         return [[(one.id, one.score) for one in result.neighbors] for result in answer.results]
 
     async def search(self, query: np.ndarray, **options: object) -> list[tuple[str, float]]:
@@ -90,8 +110,9 @@ class Client:
 
     async def stats(self) -> index_pb2.IndexStats:
         """GetIndexStats."""
-        return await self.stub.GetIndexStats(index_service_pb2.GetIndexStatsRequest(
-            index_id=self.index))
+        return await self.stub.GetIndexStats(
+            index_service_pb2.GetIndexStatsRequest(index_id=self.index)
+        )
 
 
 async def refused(call: Awaitable[object], reason: Reason) -> str:
@@ -106,15 +127,23 @@ async def refused(call: Awaitable[object], reason: Reason) -> str:
 
 
 @asynccontextmanager
-async def serving_store(store: VectorStore, settings: IndexSettings
-                        ) -> AsyncIterator[grpc.aio.Channel]:
+async def serving_store(
+    store: VectorStore, settings: IndexSettings
+) -> AsyncIterator[grpc.aio.Channel]:
     """Serves a store the way the service's own main does; gives a channel to it."""
     workers, watcher = Workers(4, settings.store_seconds), Workers(1, 2.5)
     servicer = IndexServicer(store, workers, settings.vector_dimension)
     stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
-    task = asyncio.create_task(serve(
-        settings, [NAME], partial(add_IndexServiceServicer_to_server, servicer),
-        partial(watcher.run, store.check), stop, port.set_result))
+    task = asyncio.create_task(
+        serve(
+            settings,
+            [NAME],
+            partial(add_IndexServiceServicer_to_server, servicer),
+            partial(watcher.run, store.check),
+            stop,
+            port.set_result,
+        )
+    )
     try:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{await port}", LARGE) as channel:
             yield channel
@@ -129,5 +158,12 @@ async def serving_store(store: VectorStore, settings: IndexSettings
 def settings_for(folder: Path, port: int | None = None, **more: object) -> IndexSettings:
     """Settings for tests: a free port, no drain; a server's port, or None for Milvus Lite."""
     host = None if port is None else "127.0.0.1"
-    return IndexSettings(port=0, drain_seconds=0, data_dir=folder, vector_dimension=DIMENSION,
-                         milvus_host=host, milvus_port=port or 19530, **more)
+    return IndexSettings(
+        port=0,
+        drain_seconds=0,
+        data_dir=folder,
+        vector_dimension=DIMENSION,
+        milvus_host=host,
+        milvus_port=port or 19530,
+        **more,
+    )

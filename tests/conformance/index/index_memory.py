@@ -55,8 +55,9 @@ class MemoryStore:
             rows = self._there(index_id)
             return {vector_id: rows[vector_id].tolist() for vector_id in ids if vector_id in rows}
 
-    def search(self, index_id: str, queries: Vectors, limit: int,
-               only_ids: Sequence[str]) -> list[Found]:
+    def search(
+        self, index_id: str, queries: Vectors, limit: int, only_ids: Sequence[str]
+    ) -> list[Found]:
         """See VectorStore."""
         with self._lock:
             rows = self._there(index_id)
@@ -66,8 +67,10 @@ class MemoryStore:
             stored = np.stack([rows[vector_id] for vector_id in ids]).astype(np.float64)
         stored /= np.linalg.norm(stored, axis=1, keepdims=True)
         scores = queries @ stored.T / np.linalg.norm(queries, axis=1, keepdims=True)
-        return [sorted(zip(ids, row.tolist(), strict=True), key=lambda one: -one[1])[:limit]
-                for row in scores]
+        return [
+            sorted(zip(ids, row.tolist(), strict=True), key=lambda one: -one[1])[:limit]
+            for row in scores
+        ]
 
     def stats(self, index_id: str) -> Stats:
         """See VectorStore."""

@@ -21,15 +21,27 @@ OURS = ("AUDIOSEARCH_", "MILVUS_", "VECTOR_", "METRIC_")
 def environment(folder: Path, **more: str) -> dict[str, str]:
     """This environment without settings, and with those given."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-    return {**clean, "AUDIOSEARCH_DATA_DIR": str(folder), "AUDIOSEARCH_INDEX_PORT": "0",
-            "AUDIOSEARCH_DRAIN_SECONDS": "0", "VECTOR_DIMENSION": str(DIMENSION), **more}
+    return {
+        **clean,
+        "AUDIOSEARCH_DATA_DIR": str(folder),
+        "AUDIOSEARCH_INDEX_PORT": "0",
+        "AUDIOSEARCH_DRAIN_SECONDS": "0",
+        "VECTOR_DIMENSION": str(DIMENSION),
+        **more,
+    }
 
 
 async def run(folder: Path, *arguments: str, **more: str) -> tuple[int, str, str]:
     """Runs the program to its end; returns its exit code and what it wrote."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "index_service", *arguments, env=environment(folder, **more),
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
+        sys.executable,
+        "-m",
+        "index_service",
+        *arguments,
+        env=environment(folder, **more),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
     output, errors = await asyncio.wait_for(process.communicate(), 60)
     return process.returncode or 0, output.decode(), errors.decode()
 
@@ -61,12 +73,17 @@ class Service:
 
 
 @asynccontextmanager
-async def service(folder: Path, index: str = "index", **more: str
-                  ) -> AsyncIterator[tuple[Service, Client]]:
+async def service(
+    folder: Path, index: str = "index", **more: str
+) -> AsyncIterator[tuple[Service, Client]]:
     """Runs the service, with a client for it; ends it if the test did not."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "index_service", env=environment(folder, **more),
-        stderr=asyncio.subprocess.PIPE)
+        sys.executable,
+        "-m",
+        "index_service",
+        env=environment(folder, **more),
+        stderr=asyncio.subprocess.PIPE,
+    )
     running = Service(process)
     try:
         address = f"127.0.0.1:{await asyncio.wait_for(running.port, 60)}"

@@ -19,8 +19,9 @@ async def test_new_index_is_described(client: Client) -> None:
     assert (stats.index_id, stats.model, stats.dimension) == (client.index, MODEL, DIMENSION)
     assert stats.vector_count == 0
     assert stats.index_type in {"FLAT", "HNSW"}
-    assert dict(stats.parameters) == ({} if stats.index_type == "FLAT" else
-                                      {"M": "16", "efConstruction": "200"})
+    assert dict(stats.parameters) == (
+        {} if stats.index_type == "FLAT" else {"M": "16", "efConstruction": "200"}
+    )
     assert stats.store.split()[0] in {"memory", "milvus-lite", "milvus"}
 
 
@@ -88,9 +89,12 @@ async def test_upsert_twice_is_one(client: Client) -> None:
 async def test_upsert_at_the_same_time(client: Client) -> None:
     """Upserts that overlap all stay."""
     rows = unit(400)
-    await asyncio.gather(*(
-        client.upsert({f"v{row}": rows[row] for row in range(start, start + 20)})
-        for start in range(0, 400, 20)))
+    await asyncio.gather(
+        *(
+            client.upsert({f"v{row}": rows[row] for row in range(start, start + 20)})
+            for start in range(0, 400, 20)
+        )
+    )
     assert (await client.stats()).vector_count == 400
 
 
@@ -163,7 +167,10 @@ async def test_only_ids(filled: Client) -> None:
     query = unit(1)[0]
     names = ["v150", "v020", "v003", "nobody"]
     assert sorted(name for name, _ in await filled.search(query, only_ids=names)) == [
-        "v003", "v020", "v150"]
+        "v003",
+        "v020",
+        "v150",
+    ]
     many = [f"v{row:03d}" for row in range(100, 200)] + [f"x{row}" for row in range(900)]
     assert len(await filled.search(query, k=1000, only_ids=many)) == 100
     assert await filled.search(query, only_ids=["nobody"]) == []

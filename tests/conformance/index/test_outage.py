@@ -59,9 +59,15 @@ async def test_port_that_refuses(tmp_path: Path) -> None:
         async with serving_store(MilvusStore(settings), settings) as channel:
             client, vector = Client(IndexServiceStub(channel), "gone"), unit(1)[0]
             await becomes(channel, NOT_SERVING)
-            for call in (client.create(), client.drop(), client.upsert({"a": vector}),
-                         client.delete("a"), client.get("a"), client.search(vector),
-                         client.stats()):
+            for call in (
+                client.create(),
+                client.drop(),
+                client.upsert({"a": vector}),
+                client.delete("a"),
+                client.get("a"),
+                client.search(vector),
+                client.stats(),
+            ):
                 await refused(call, Reason.INDEX_UNAVAILABLE)
             await refused(client.search(vector, k=0), Reason.FIELD_INVALID)
 
@@ -75,8 +81,9 @@ async def test_port_that_never_answers(tmp_path: Path) -> None:
         async with serving_store(MilvusStore(settings), settings) as channel:
             client = Client(IndexServiceStub(channel), "gone")
             async with timeout(30):
-                await asyncio.gather(*(refused(client.stats(), Reason.INDEX_UNAVAILABLE)
-                                       for _ in range(20)))
+                await asyncio.gather(
+                    *(refused(client.stats(), Reason.INDEX_UNAVAILABLE) for _ in range(20))
+                )
             await becomes(channel, NOT_SERVING)
 
 
@@ -95,7 +102,8 @@ async def test_deadline_of_the_call(tmp_path: Path) -> None:
 
 @pytest.mark.server
 async def test_server_stops_and_starts_again(
-        tmp_path: Path, start_milvus: Callable[[], MilvusServer]) -> None:
+    tmp_path: Path, start_milvus: Callable[[], MilvusServer]
+) -> None:
     """A Milvus server dies and comes back: the service follows, nothing answered is lost."""
     milvus = start_milvus()
     settings = settings_for(tmp_path, milvus.port, store_seconds=5)

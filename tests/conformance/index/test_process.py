@@ -21,7 +21,7 @@ async def write_example(client: Client) -> None:
     await client.create()
     names = list(EXAMPLES)
     for start in range(0, 1300, 100):
-        await client.upsert({name: EXAMPLES[name] for name in names[start:start + 100]})
+        await client.upsert({name: EXAMPLES[name] for name in names[start : start + 100]})
     await client.upsert({"v0000": EXAMPLES["v0001"]})
     await client.delete("v0002", "v1299")
 
@@ -39,17 +39,33 @@ async def test_help(tmp_path: Path) -> None:
     """--help names every variable and ends with 0."""
     code, output, _ = await run(tmp_path, "--help")
     assert code == 0
-    for name in ("AUDIOSEARCH_INDEX_PORT", "AUDIOSEARCH_DATA_DIR", "MILVUS_HOST", "MILVUS_PORT",
-                 "VECTOR_DIMENSION", "METRIC_TYPE"):
+    for name in (
+        "AUDIOSEARCH_INDEX_PORT",
+        "AUDIOSEARCH_DATA_DIR",
+        "MILVUS_HOST",
+        "MILVUS_PORT",
+        "VECTOR_DIMENSION",
+        "METRIC_TYPE",
+    ):
         assert name in output
 
 
-@pytest.mark.parametrize("settings", [
-    {"MILVUS_PORT": "x"},
-    {"MILVUS_PORT": "0", "METRIC_TYPE": "JACCARD", "VECTOR_DIMENSION": "1",
-     "AUDIOSEARCH_INDEX_TYPE": "TREE", "MILVUS_HOST": "http://milvus",
-     "AUDIOSEARCH_STORE_TIMEOUT_SECONDS": "0"},
-    {"MILVUS_USER": "root"}], ids=["port", "many", "user"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"MILVUS_PORT": "x"},
+        {
+            "MILVUS_PORT": "0",
+            "METRIC_TYPE": "JACCARD",
+            "VECTOR_DIMENSION": "1",
+            "AUDIOSEARCH_INDEX_TYPE": "TREE",
+            "MILVUS_HOST": "http://milvus",
+            "AUDIOSEARCH_STORE_TIMEOUT_SECONDS": "0",
+        },
+        {"MILVUS_USER": "root"},
+    ],
+    ids=["port", "many", "user"],
+)
 async def test_bad_setting(tmp_path: Path, settings: dict[str, str]) -> None:
     """Values that can't be used end the start with one line for each, which names the variable."""
     code, _, errors = await run(tmp_path, **settings)
@@ -61,8 +77,12 @@ async def test_bad_setting(tmp_path: Path, settings: dict[str, str]) -> None:
 
 async def test_password_stays_secret(tmp_path: Path) -> None:
     """No setting error and no log line shows the password."""
-    _, _, errors = await run(tmp_path, MILVUS_USER="root", MILVUS_PASSWORD="hush-hush",  # noqa: S106
-                             MILVUS_PORT="x")
+    _, _, errors = await run(
+        tmp_path,
+        MILVUS_USER="root",
+        MILVUS_PASSWORD="hush-hush",  # noqa: S106
+        MILVUS_PORT="x",
+    )
     assert "MILVUS_PORT" in errors
     assert "hush" not in errors
 
@@ -165,8 +185,10 @@ async def test_restart_beside_a_server(tmp_path: Path, milvus: MilvusServer) -> 
         await write_example(client)
         before = await read_example(client)
         await running.end(signal.SIGKILL)
-    async with (service(tmp_path, "restarted", **where) as (_, client),
-                service(tmp_path, "restarted", **where) as (running, second)):
+    async with (
+        service(tmp_path, "restarted", **where) as (_, client),
+        service(tmp_path, "restarted", **where) as (running, second),
+    ):
         assert await read_example(client) == before
         await second.upsert({"last": unit(1, seed=9)[0]})
         assert (await client.search(unit(1, seed=9)[0], k=1)) == [("last", 1.0)]

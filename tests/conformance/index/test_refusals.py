@@ -17,8 +17,13 @@ BAD_IDS = ["", "a" * 65, "a b", 'a"] or id != ["', "ä", "a\n", "../a", "a'b"]
 async def test_missing_index(missing: Client) -> None:
     """Every call about an index that is not there, but for drop, is INDEX_NOT_FOUND."""
     vector = unit(1)[0]
-    for call in (missing.upsert({"a": vector}), missing.delete("a"), missing.get("a"),
-                 missing.search(vector), missing.stats()):
+    for call in (
+        missing.upsert({"a": vector}),
+        missing.delete("a"),
+        missing.get("a"),
+        missing.search(vector),
+        missing.stats(),
+    ):
         assert missing.index in await refused(call, Reason.INDEX_NOT_FOUND)
 
 
@@ -26,8 +31,15 @@ async def test_missing_index(missing: Client) -> None:
 async def test_bad_index_id(filled: Client, index_id: str) -> None:
     """An index id of other characters, or of no or too many, is FIELD_INVALID everywhere."""
     client, vector = Client(filled.stub, index_id), unit(1)[0]
-    for call in (client.create(), client.drop(), client.upsert({"a": vector}), client.delete("a"),
-                 client.get("a"), client.search(vector), client.stats()):
+    for call in (
+        client.create(),
+        client.drop(),
+        client.upsert({"a": vector}),
+        client.delete("a"),
+        client.get("a"),
+        client.search(vector),
+        client.stats(),
+    ):
         assert "index_id" in await refused(call, Reason.FIELD_INVALID)
 
 
@@ -42,8 +54,11 @@ async def test_longest_index_id(filled: Client) -> None:
 async def test_bad_model(filled: Client, model: str) -> None:
     """A model that is no `models/{model}` is FIELD_INVALID."""
     vector = unit(1)[0]
-    for call in (filled.create(model), filled.upsert({"a": vector}, model=model),
-                 filled.search(vector, model=model)):
+    for call in (
+        filled.create(model),
+        filled.upsert({"a": vector}, model=model),
+        filled.search(vector, model=model),
+    ):
         assert "model" in await refused(call, Reason.FIELD_INVALID)
 
 
@@ -62,8 +77,11 @@ async def test_dimension_of_another_setting(missing: Client) -> None:
 async def test_other_model(filled: Client) -> None:
     """Another model's vectors and queries, and an index for it, are MODEL_MISMATCH."""
     vector = unit(1)[0]
-    for call in (filled.create(OTHER), filled.upsert({"a": vector}, model=OTHER),
-                 filled.search(vector, model=OTHER)):
+    for call in (
+        filled.create(OTHER),
+        filled.upsert({"a": vector}, model=OTHER),
+        filled.search(vector, model=OTHER),
+    ):
         assert MODEL in await refused(call, Reason.MODEL_MISMATCH)
 
 
@@ -71,25 +89,34 @@ async def test_other_model(filled: Client) -> None:
 async def test_bad_vector_id(filled: Client, bad: str) -> None:
     """An id of other characters is FIELD_INVALID and nothing is stored, deleted or searched."""
     vector = unit(1)[0]
-    for call in (filled.upsert({"a": vector, bad: vector}), filled.delete("v000", bad),
-                 filled.get("v000", bad), filled.search(vector, only_ids=["v000", bad])):
+    for call in (
+        filled.upsert({"a": vector, bad: vector}),
+        filled.delete("v000", bad),
+        filled.get("v000", bad),
+        filled.search(vector, only_ids=["v000", bad]),
+    ):
         await refused(call, Reason.FIELD_INVALID)
     assert list(await filled.get("a", "v000")) == ["v000"]
 
 
-@pytest.mark.parametrize(("bad", "word"), [
-    (np.full(DIMENSION, np.nan), "NaN"),
-    (np.array([np.inf] + [0] * (DIMENSION - 1)), "infinite"),
-    (np.zeros(DIMENSION), "length 0"),
-    (unit(1)[0] * 1.002, "length 1.002"),
-    (unit(1)[0] * 1e38, "length"),
-    (unit(1)[0][:-1], f"has {DIMENSION - 1} values"),
-    (np.array([]), "has 0 values"),
-], ids=["nan", "infinite", "zero", "long", "huge", "short", "empty"])
+@pytest.mark.parametrize(
+    ("bad", "word"),
+    [
+        (np.full(DIMENSION, np.nan), "NaN"),
+        (np.array([np.inf] + [0] * (DIMENSION - 1)), "infinite"),
+        (np.zeros(DIMENSION), "length 0"),
+        (unit(1)[0] * 1.002, "length 1.002"),
+        (unit(1)[0] * 1e38, "length"),
+        (unit(1)[0][:-1], f"has {DIMENSION - 1} values"),
+        (np.array([]), "has 0 values"),
+    ],
+    ids=["nan", "infinite", "zero", "long", "huge", "short", "empty"],
+)
 async def test_bad_values(filled: Client, bad: np.ndarray, word: str) -> None:
     """A vector that is no unit vector of the index is FIELD_INVALID, by id, and none is stored."""
-    message = await refused(filled.upsert({"good": unit(1)[0], "bad-one": bad}),
-                            Reason.FIELD_INVALID)
+    message = await refused(
+        filled.upsert({"good": unit(1)[0], "bad-one": bad}), Reason.FIELD_INVALID
+    )
     assert word in message
     assert "'bad-one'" in message
     assert await filled.get("good", "bad-one") == {}
@@ -108,10 +135,17 @@ async def test_counts(filled: Client) -> None:
     """No entries, or more than the contract says, are FIELD_INVALID."""
     vector = unit(1)[0]
     names = [f"x{row}" for row in range(5001)]
-    for call in (filled.upsert({}), filled.upsert(dict.fromkeys(names, vector)),
-                 filled.delete(), filled.delete(*names), filled.get(), filled.get(*names[:1001]),
-                 filled.search_all(np.zeros((0, DIMENSION))), filled.search_all(unit(101)),
-                 filled.search(vector, only_ids=names[:1001])):
+    for call in (
+        filled.upsert({}),
+        filled.upsert(dict.fromkeys(names, vector)),
+        filled.delete(),
+        filled.delete(*names),
+        filled.get(),
+        filled.get(*names[:1001]),
+        filled.search_all(np.zeros((0, DIMENSION))),
+        filled.search_all(unit(101)),
+        filled.search(vector, only_ids=names[:1001]),
+    ):
         await refused(call, Reason.FIELD_INVALID)
 
 
