@@ -19,6 +19,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from gateway.clips import Clips
 from gateway.libraries import Libraries
+from gateway.pages import pages
 from gateway.settings import GatewaySettings
 from gateway.upstream import Upstream
 from serving.errors import Reason, ServiceError
@@ -90,28 +91,17 @@ class Reconciler:
 
     async def _libraries_in(self, state: Library.State.ValueType) -> AsyncIterator[Library]:
         request = ListLibrariesRequest(page_size=PAGE, state=state, view=LIBRARY_VIEW_BASIC)
-        while True:
-            page = await self._upstream.catalog.ListLibraries(request)
+        async for page in pages(self._upstream.catalog.ListLibraries, request):
             for library in page.libraries:
                 yield library
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
 
     async def _clips_in(
         self, library: Library, state: Clip.State.ValueType, age: float
     ) -> AsyncIterator[Clip]:
         before = Timestamp()
         before.FromNanoseconds(int((time.time() - age) * 1e9))
-        request = ListClipsRequest(
-            parent=library.name,
-            page_size=PAGE,
-            filter=ClipFilter(state=state, update_time_before=before),
-        )
-        while True:
-            page = await self._upstream.catalog.ListClips(request)
+        fit = ClipFilter(state=state, update_time_before=before)
+        request = ListClipsRequest(parent=library.name, page_size=PAGE, filter=fit)
+        async for page in pages(self._upstream.catalog.ListClips, request):
             for clip in page.clips:
                 yield clip
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token

@@ -65,7 +65,7 @@ def test_the_whole_story(run: Run, shared: Running, sounds: Path, tmp_path: Path
     assert first["clip"]["displayName"] == "bronze_bell_1.wav"
     assert first["score"] == pytest.approx(1, abs=1e-4)
     table = run("search", query, "--library", "story", "-k", 3).stdout
-    assert re.search(r"1 . 1\.000 .*bronze_bell_1\.wav", table)
+    assert re.search(r"1\s+1\.000\s.*bronze_bell_1\.wav", table)
 
     by_clip = json.loads(
         run("search", "--clip", first["clip"]["name"], "-l", "story", "--json").stdout
