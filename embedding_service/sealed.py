@@ -1,0 +1,61 @@
+"""Files that are kept for next time: whole or absent, and never trusted when damaged."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+import structlog
+
+_DIGEST_BYTES = hashlib.sha256().digest_size
+
+log = structlog.get_logger()
+
+
+class SealedFiles:
+    """A folder of files that start with the SHA-256 of what follows; or no folder at all."""
+
+    def __init__(self, folder: Path | None) -> None:
+        """Takes the folder; it is made with the first file. None keeps nothing."""
+        self._folder = folder
+
+    def read(self, name: str) -> bytes | None:
+        """Returns a file's contents; None when it is absent, unreadable or damaged."""
+        if self._folder is None:
+            return None
+        path = self._folder / name
+        try:
+            sealed = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            log.warning("cache.unreadable", path=str(path), why=str(error))
+            return None
+        digest, contents = sealed[:_DIGEST_BYTES], sealed[_DIGEST_BYTES:]
+        if hashlib.sha256(contents).digest() != digest:
+            log.warning("cache.damaged: it is made again", path=str(path))
+            return None
+        return contents
+
+    def write(self, name: str, contents: bytes) -> None:
+        """Keeps a file, replacing it at once; a folder that can't be written only costs time."""
+        if self._folder is None:
+            return
+        try:
+            self._replace(self._folder, name, hashlib.sha256(contents).digest() + contents)
+        except OSError as error:
+            log.warning("cache.unwritable: the next start takes longer", why=str(error))
+
+    @staticmethod
+    def _replace(folder: Path, name: str, sealed: bytes) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=f".{name}-", dir=folder)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(sealed)
+            Path(temporary).replace(folder / name)
+        except OSError:
+            Path(temporary).unlink(missing_ok=True)
+            raise

@@ -1,0 +1,232 @@
+"""The engine gives PaddleSpeech's vectors, in the fastest precision that does, or none."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import paddle
+import pytest
+from paddlespeech.vector.models.ecapa_tdnn import EcapaTdnn
+
+from embedding_service import graph, precision, reference
+from embedding_service.archive import read_checkpoint
+from embedding_service.checkpoint import BUNDLED_FOLDER
+from embedding_service.engine import LOWEST_COSINE, EngineError, Network, Options, open_engine
+from embedding_service.features import FeatureSettings, log_mel
+from embedding_service.precision import Precision
+
+NARROW = {"input_size": 80, "channels": [64, 64, 64, 64, 192], "attention_channels": 16}
+FEATURES = FeatureSettings()
+
+
+def network_of(backbone: Any, shape: Mapping[str, Any]) -> Network:
+    """Puts a Paddle network beside its weights."""
+
+    def run(features: Any) -> Any:
+        with paddle.no_grad():
+            return backbone(paddle.to_tensor(features)).numpy()[:, :, 0]
+
+    arrays = {key: value.numpy() for key, value in backbone.state_dict().items()}
+    return Network(arrays, shape, FEATURES, "5e" * 32, run)
+
+
+def drawn(shape: Mapping[str, Any]) -> Network:
+    """A network of random weights whose normalisations know what comes through them."""
+    paddle.seed(3)
+    backbone = EcapaTdnn(**shape)
+    for layer in backbone.sublayers():
+        if isinstance(layer, paddle.nn.BatchNorm1D):
+            layer._momentum = 0.0
+            layer.weight.set_value(paddle.uniform(layer.weight.shape, min=0.5, max=1.5))
+            layer.bias.set_value(paddle.uniform(layer.bias.shape, min=-0.5, max=0.5))
+    with paddle.no_grad():
+        sounds = [s[..., :51] for s in reference.signals(FEATURES) if s.shape[-1] > 50]
+        backbone(paddle.to_tensor(np.concatenate(sounds)))
+    backbone.eval()
+    return network_of(backbone, shape)
+
+
+def spoken(seconds: float, seed: int = 0) -> Any:
+    """Features of noise whose level and colour change, shape (1, bands, frames)."""
+    random = np.random.default_rng(seed)
+    noise = random.standard_normal(round(16000 * seconds))
+    level = np.exp(2 * np.sin(np.arange(len(noise)) / 3000 + seed))
+    return log_mel((0.02 * level * np.convolve(noise, [1, seed / 5], "same")), FEATURES)[None]
+
+
+def cosines(one: Any, other: Any) -> Any:
+    """Cosine similarity row by row."""
+    lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
+    return np.sum(one.astype(float) * other, axis=1) / lengths
+
+
+@pytest.fixture(scope="module")
+def narrow() -> Network:
+    """The official shape, but narrow."""
+    return drawn(NARROW)
+
+
+@pytest.fixture(scope="module")
+def bundled() -> Network:
+    """The checkpoint that comes with the project."""
+    weights = read_checkpoint(BUNDLED_FOLDER)
+    backbone = EcapaTdnn(**weights.config["model"])
+    backbone.set_state_dict(
+        {k.removeprefix("backbone."): v for k, v in weights.arrays.items() if k != "weight"}
+    )
+    backbone.eval()
+    return network_of(backbone, weights.config["model"])
+
+
+@pytest.mark.parametrize("name", ["narrow", "bundled"])
+def test_paddlespeechs_vectors(name: str, request: pytest.FixtureRequest) -> None:
+    """From 0.5 to 60 s, the chosen engine's vectors are PaddleSpeech's."""
+    network = request.getfixturevalue(name)
+    engine = open_engine(network, Options())
+    assert engine.measured.lowest_cosine >= LOWEST_COSINE
+    assert engine.measured.speed_ratio > 0
+    for seconds in (0.5, 1, 5, 20, 60):
+        theirs = network.paddle(spoken(seconds))
+        assert cosines(engine.run(spoken(seconds)), theirs).min() >= LOWEST_COSINE
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"global_context": False},
+        {"channels": [32, 64, 64, 192], "kernel_sizes": [3, 3, 3, 1], "dilations": [2, 1, 5, 1]},
+        {"channels": [48, 48, 48, 96], "kernel_sizes": [5, 3, 3, 3], "dilations": [1, 2, 3, 2]},
+        {"res2net_scale": 4, "se_channels": 16, "lin_neurons": 64},
+        {"res2net_scale": 2},
+    ],
+)
+def test_every_shape(change: dict[str, Any]) -> None:
+    """Whatever EcapaTdnn's settings say, the graph computes the same, to fp32's rounding."""
+    if "channels" in change:
+        change = {**change, "channels": [*change["channels"][:-1], sum(change["channels"][1:-1])]}
+    network = drawn(NARROW | change)
+    run = precision.compile_graph(graph.build(network.arrays, network.shape), Precision.FP32, 2).run
+    for seconds in (0.1, 1.7):
+        ours, theirs = run(spoken(seconds)), network.paddle(spoken(seconds))
+        np.testing.assert_allclose(ours, theirs, atol=1e-4 * np.abs(theirs).max())
+
+
+def test_batches(narrow: Network) -> None:
+    """Clips of equal length give together what they give one by one."""
+    engine = open_engine(narrow, Options())
+    clips = np.concatenate([spoken(3, seed) for seed in range(5)])
+    one_by_one = np.concatenate([engine.run(clip[None]) for clip in clips])
+    assert cosines(engine.run(clips), one_by_one).min() > 0.99999
+
+
+def test_many_threads(narrow: Network) -> None:
+    """Calls from many threads at once give what they give alone."""
+    engine = open_engine(narrow, Options(threads=2, streams=2))
+    clips = [spoken(0.5 + 0.1 * (seed % 4), seed) for seed in range(24)]
+    alone = [engine.run(clip) for clip in clips]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(engine.run, clips))
+    assert cosines(np.concatenate(alone), np.concatenate(together)).min() > 0.99999
+
+
+def broken(*_: object) -> Any:
+    """Stands where nothing may be run again."""
+    pytest.fail("made again, though it was kept")
+
+
+def test_what_is_kept(narrow: Network, tmp_path: Path) -> None:
+    """A second start neither runs PaddleSpeech's network nor converts it."""
+    first = open_engine(narrow, Options(cache=tmp_path))
+    again = open_engine(
+        dataclasses.replace(narrow, paddle=broken), Options(cache=tmp_path), build=broken
+    )
+    assert again.measured == first.measured
+    np.testing.assert_array_equal(again.run(spoken(1)), first.run(spoken(1)))
+
+
+def test_other_weights(narrow: Network, tmp_path: Path) -> None:
+    """What is kept belongs to its weights and their settings alone."""
+    open_engine(narrow, Options(cache=tmp_path))
+    other = dataclasses.replace(drawn(NARROW | {"lin_neurons": 64}), sha256="6f" * 32)
+    assert open_engine(other, Options(cache=tmp_path)).run(spoken(1)).shape == (1, 64)
+    shape = NARROW | {"dilations": [1, 1, 1, 1, 1]}
+    same_weights = drawn(shape)
+    assert cosines(
+        open_engine(same_weights, Options(cache=tmp_path)).run(spoken(1)),
+        same_weights.paddle(spoken(1)),
+    ) == pytest.approx(1, abs=1e-4)
+
+
+def flip(data: bytes) -> bytes:
+    """Changes one bit in the middle."""
+    middle = len(data) // 2
+    return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+
+
+@pytest.mark.parametrize("damage", [flip, lambda data: data[:-1], lambda _: b""])
+def test_damaged_files(narrow: Network, tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    """A damaged file is made again, never trusted."""
+    vector = open_engine(narrow, Options(cache=tmp_path)).run(spoken(1))
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) == 3
+    for path in files:
+        whole = path.read_bytes()
+        path.write_bytes(damage(whole))
+        engine = open_engine(narrow, Options(cache=tmp_path))
+        assert cosines(engine.run(spoken(1)), vector) == pytest.approx(1, abs=1e-4)
+        assert len(path.read_bytes()) >= len(whole) - 20
+        assert path.read_bytes() != damage(whole)
+
+
+def test_no_room_for_files(narrow: Network, tmp_path: Path) -> None:
+    """A cache that can't be written costs time, not the start."""
+    (tmp_path / "file").write_text("in the way")
+    engine = open_engine(narrow, Options(cache=tmp_path / "file"))
+    assert engine.measured.lowest_cosine >= LOWEST_COSINE
+
+
+def wrong(arrays: Mapping[str, Any], shape: Mapping[str, Any]) -> bytes:
+    """Converts with one layer's dilation mistaken."""
+    return graph.build(arrays, {**shape, "dilations": [1, 2, 3, 3, 1]})
+
+
+@pytest.mark.parametrize("named", [None, Precision.FP32])
+def test_a_wrong_conversion(narrow: Network, tmp_path: Path, named: Precision | None) -> None:
+    """A graph that computes something else is refused, with the cosine, and not kept."""
+    with pytest.raises(EngineError, match=r"lowest cosine is 0\.\d+, and 0.9999 is needed"):
+        open_engine(narrow, Options(precision=named, cache=tmp_path), build=wrong)
+    assert not list(tmp_path.rglob("graph*"))
+    assert not list(tmp_path.rglob("choice*"))
+
+
+@pytest.fixture(scope="module")
+def delicate(narrow: Network) -> Network:
+    """A network whose vectors are small differences of large numbers: it needs fp32."""
+    typical = np.mean([narrow.paddle(s)[0] for s in reference.signals(FEATURES)], axis=0)
+    backbone = EcapaTdnn(**NARROW)
+    bias = narrow.arrays["fc.conv.bias"] - typical
+    backbone.set_state_dict({**narrow.arrays, "fc.conv.bias": bias})
+    backbone.eval()
+    return network_of(backbone, NARROW)
+
+
+def test_a_precision_that_does_not_hold(delicate: Network) -> None:
+    """It is not chosen, however fast; naming it is refused with its cosine."""
+    assert open_engine(delicate, Options()).measured.precision is Precision.FP32
+    if Precision.BF16 in precision.available():
+        words = r"in bf16, .* lowest cosine is 0\.\d+, and 0.9999"
+    else:
+        words = "is bf16, which this processor does not compute"
+    with pytest.raises(EngineError, match=words):
+        open_engine(delicate, Options(precision=Precision.BF16))
+
+
+def test_paddle_itself(narrow: Network) -> None:
+    """PaddleSpeech's own network can be named."""
+    engine = open_engine(narrow, Options(precision=Precision.PADDLE))
+    np.testing.assert_array_equal(engine.run(spoken(1)), narrow.paddle(spoken(1)))
