@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import time
 import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
@@ -35,9 +36,18 @@ REPORT_SECONDS = 1.0
 POLL_SECONDS = 1.0
 BATCH = 256
 MAX_FAILURES = 20
-TRIES = 5
+RETRY_SECONDS = 300.0
+"""How long one file waits for a service that is gone or busy before it counts as failed."""
+
+MAX_WAIT_SECONDS = 8.0
 log = structlog.get_logger()
 
+_WORTH_WAITING = {
+    Reason.CATALOG_UNAVAILABLE,
+    Reason.INDEX_UNAVAILABLE,
+    Reason.EMBEDDING_UNAVAILABLE,
+    Reason.ENCODER_BUSY,
+}
 _PASSING = {
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -109,15 +119,16 @@ class Run:
             source=found.path,
             import_job=self.job.name,
         )
-        for attempt in itertools.count(1):
+        until = time.monotonic() + RETRY_SECONDS
+        for attempt in itertools.count():
             try:
-                row, created = await self._clips.ingest(
-                    self._library, clip, read_file(self._folder / found.path, self._roots)
-                )
+                chunks = read_file(self._folder / found.path, self._roots)
+                row, created = await self._clips.ingest(self._library, clip, chunks)
             except ServiceError as error:
-                if error.code not in _PASSING or attempt == TRIES or self._stop:
+                over = self._stop or time.monotonic() > until
+                if over or error.reason not in _WORTH_WAITING:
                     raise
-                await asyncio.sleep(min(2.0**attempt, 10))
+                await asyncio.sleep(min(2.0**attempt, MAX_WAIT_SECONDS))
             else:
                 # A clip of this very file was made before the last restart.
                 return created or (row.import_job == self.job.name and row.source == found.path)

@@ -235,3 +235,18 @@ def test_an_import_goes_on_after_the_gateway_dies(tmp_path: Path, number: signal
         found = running.client.search(library, folder / "0249.wav", k=1000).matches
         assert found[0].clip.source == "0249.wav"
         assert len({match.clip.name for match in found}) == 250
+
+
+def test_an_import_waits_for_a_service_that_is_gone(tmp_path: Path) -> None:
+    """A brown-out of the embedding service costs time, not files."""
+    with start(tmp_path) as running:
+        folder, library = running.folder(), running.library()
+        make_files(folder, 60)
+        operation = running.client.import_folder(library, str(folder))
+        wait_for(running, operation.name, lambda job: job.progress.imported >= 5)
+        os.kill(running.stack.pid("embedding"), signal.SIGKILL)
+        os.waitpid(running.stack.pid("embedding"), 0)
+        time.sleep(3)
+        running.stack.launch("embedding")
+        job = finish(running, operation.name)
+        assert counts(job) == (60, 60, 0, 0)
