@@ -13,6 +13,7 @@ from embedding_service.model import Model
 from embedding_service.servicer import EmbeddingServicer
 from embedding_service.settings import EmbeddingSettings
 from embedding_service.spool import Spools
+from embedding_service.streams import Streams
 from serving import server, settings
 
 
@@ -27,7 +28,8 @@ async def main(config: EmbeddingSettings) -> None:
         Decoders(config.decoder_processes, config.decode_seconds, spools.folder) as decoders,
         Encoder(model, decoders, spools, config) as encoder,
     ):
-        servicer = EmbeddingServicer(encoder, model.info, spools, config)
+        streams = Streams(encoder, model.info.sample_rate, config)
+        servicer = EmbeddingServicer(encoder, streams, model.info, spools, config)
         name = DESCRIPTOR.services_by_name["EmbeddingService"].full_name
         add = rpc.add_EmbeddingServiceServicer_to_server
         await server.serve(config, [name], lambda grpc: add(servicer, grpc), encoder.check)

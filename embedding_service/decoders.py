@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import structlog
 from pebble import ProcessExpired, ProcessPool
 
+from embedding_service.confinement import bound_resources
 from embedding_service.decoding import Heard, Order, decode
 from embedding_service.readers import AudioError
 
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-_MEMORY_BYTES = 2**30
-"""Address space that decoding may take, beyond what the process has when it starts."""
-
 log = structlog.get_logger()
 
 
@@ -33,15 +31,7 @@ def prepare(folder: Path) -> None:
     """Sets a decoder process up: bounded memory, no core dump, an end when the service ends."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # decoders write remarks among the logs
     threading.Thread(target=_end_with_parent, args=[folder], daemon=True, name="parent").start()
-    try:
-        import resource  # noqa: PLC0415  only where there is one
-
-        with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123
-            used = int(file.read().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (used + _MEMORY_BYTES, resource.RLIM_INFINITY))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    except (ImportError, OSError, ValueError):
-        return  # not Linux: decoding runs without the limit
+    bound_resources()
 
 
 def _end_with_parent(folder: Path) -> None:

@@ -13,7 +13,11 @@ from embedding_service.loudness import Loudness
 from embedding_service.readers import AudioError, Pcm, Stream, open_audio, undecodable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
+
+    Keep = Callable[[NDArray[np.float32]], object]
 
 _MAX_PEAK = 1e6
 """Samples beyond this (full scale is 1) are no sound, and their power is too much for float32."""
@@ -73,27 +77,50 @@ def decode(order: Order) -> Heard:
     with open(order.source, "rb") as file, open_audio(file, order.pcm) as stream:  # noqa: PTH123
         if stream.seconds is not None and stream.seconds > order.max_seconds:
             raise _too_long(stream.seconds, order.max_seconds)
-        return _convert(stream, order)
+        with open(order.sink, "r+b") as sink:  # noqa: PTH123  a path below /proc is no usual path
+
+            def keep(samples: NDArray[np.float32]) -> None:
+                sink.write(samples.tobytes())
+
+            return convert(stream, order.sample_rate, order.silence_dbfs, keep, order.max_seconds)
 
 
-def _convert(stream: Stream, order: Order) -> Heard:
-    resampler = soxr.ResampleStream(stream.sample_rate, order.sample_rate, 1, dtype="float32")
-    loudness = Loudness(order.sample_rate, order.silence_dbfs)
+def convert(
+    stream: Stream,
+    sample_rate: int,
+    silence_dbfs: float,
+    keep: Keep,
+    max_seconds: float = math.inf,
+) -> Heard:
+    """Mixes to mono, resamples and measures, block by block.
+
+    Args:
+        stream: Audio being decoded.
+        sample_rate: Samples a second that are wanted, Hz.
+        silence_dbfs: Level below which a 25 ms frame counts as silent.
+        keep: Takes the samples in order: mono float32, shape (n,).
+        max_seconds: Longest audio that is taken.
+
+    Raises:
+        AudioError: AUDIO_UNDECODABLE, or AUDIO_TOO_LONG.
+    """
+    resampler = soxr.ResampleStream(stream.sample_rate, sample_rate, 1, dtype="float32")
+    loudness = Loudness(sample_rate, silence_dbfs)
     frames = 0
-    with open(order.sink, "r+b") as sink:  # noqa: PTH123  a path below /proc is no usual path
 
-        def keep(samples: NDArray[np.float32]) -> None:
-            loudness.add(samples)
-            sink.write(samples.tobytes())
+    def take(samples: NDArray[np.float32], *, last: bool = False) -> None:
+        resampled = resampler.resample_chunk(samples, last=last)
+        loudness.add(resampled)
+        keep(resampled)
 
-        for block in stream.blocks:
-            frames += len(block)
-            if frames > order.max_seconds * stream.sample_rate:
-                raise _too_long(None, order.max_seconds)
-            keep(resampler.resample_chunk(_mono(block)))
-        if not frames:
-            raise undecodable(f"the {stream.format} file holds no samples: is it cut off?")
-        keep(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
+    for block in stream.blocks:
+        frames += len(block)
+        if frames > max_seconds * stream.sample_rate:
+            raise _too_long(None, max_seconds)
+        take(_mono(block))
+    if not frames:
+        raise undecodable(f"the {stream.format} file holds no samples: is it cut off?")
+    take(np.zeros(0, np.float32), last=True)
     loudness.finish()
     return Heard(
         seconds=frames / stream.sample_rate,

@@ -83,6 +83,19 @@ class Encoder:
             self._judge(heard)
             return await self._average(sink, heard), heard
 
+    async def embed_samples(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Embeds samples that were judged already, in turn with all other work.
+
+        Args:
+            samples: Mono, shape (n,), at the model's rate, at most 60 s.
+
+        Returns:
+            Shape (192,), L2 norm 1.
+        """
+        return await asyncio.get_running_loop().run_in_executor(
+            self._thread, self._model.embed, samples
+        )
+
     @contextlib.contextmanager
     def _place(self) -> Iterator[None]:
         if self._in_work >= self._limits.encoder_queue:

@@ -26,9 +26,16 @@ _SHORT_FORMATS = {"WAVEX": "wav", "MP3": "mp3"}
 _UNKNOWN_FRAMES = 2**62
 """libsndfile gives a number above this where the file does not say how long it is."""
 
-_FFMPEG_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac,ogg,mp3,flac"
+FFMPEG_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac,ogg,mp3,flac"
 """What libsndfile does not know, or can't open. Never play lists: they name other files."""
 _FFMPEG_NAMES = {"mov,mp4,m4a,3gp,3g2,mj2": "m4a", "matroska,webm": "webm"}
+_LIBSNDFILE_NAMES = {
+    **{f"pcm_s{bits}{end}": f"pcm_{bits}" for bits in (16, 24, 32) for end in ("le", "be")},
+    **{f"pcm_f32{end}": "float" for end in ("le", "be")},
+    **{f"pcm_f64{end}": "double" for end in ("le", "be")},
+    **{f"pcm_{law}": law.replace("mu", "u") for law in ("mulaw", "alaw")},
+}
+"""FFmpeg's names of raw samples, as libsndfile says them: one format has one name."""
 
 
 class AudioError(Exception):
@@ -88,14 +95,23 @@ def open_audio(file: BinaryIO, pcm: Pcm | None) -> Iterator[Stream]:
             stream = _raw(file, pcm)
         else:
             sound = _try_libsndfile(file)
-            stream = _libsndfile(stack.enter_context(sound)) if sound else _ffmpeg(file, stack)
-        if not MIN_RATE <= stream.sample_rate <= MAX_RATE:
-            raise undecodable(
-                f"a sample rate of {stream.sample_rate} Hz; {MIN_RATE} to {MAX_RATE} Hz are read"
-            )
-        if not 1 <= stream.channels <= MAX_CHANNELS:
-            raise undecodable(f"{stream.channels} channels; 1 to {MAX_CHANNELS} are read")
+            stream = _libsndfile(stack.enter_context(sound)) if sound else read_ffmpeg(file, stack)
+        require_usable(stream)
         yield stream
+
+
+def require_usable(stream: Stream) -> None:
+    """Makes sure that sample rate and channels are within bounds.
+
+    Raises:
+        AudioError: AUDIO_UNDECODABLE.
+    """
+    if not MIN_RATE <= stream.sample_rate <= MAX_RATE:
+        raise undecodable(
+            f"a sample rate of {stream.sample_rate} Hz; {MIN_RATE} to {MAX_RATE} Hz are read"
+        )
+    if not 1 <= stream.channels <= MAX_CHANNELS:
+        raise undecodable(f"{stream.channels} channels; 1 to {MAX_CHANNELS} are read")
 
 
 def _raw(file: BinaryIO, pcm: Pcm) -> Stream:
@@ -112,11 +128,16 @@ def _raw(file: BinaryIO, pcm: Pcm) -> Stream:
 
     def blocks() -> Iterator[NDArray[np.float32]]:
         while data := file.read(step):
-            samples = np.frombuffer(data, dtype).reshape(-1, pcm.channels)
-            scale = np.float32(1 if dtype.kind == "f" else _INT16_SCALE)
-            yield samples.astype(np.float32) / scale
+            yield raw_samples(data, pcm)
 
     return Stream(pcm.sample_rate, pcm.channels, "pcm", size / frame / pcm.sample_rate, blocks())
+
+
+def raw_samples(data: bytes, pcm: Pcm) -> NDArray[np.float32]:
+    """Raw bytes, a whole number of frames, as samples of shape (frames, channels)."""
+    samples = np.frombuffer(data, pcm.dtype).reshape(-1, pcm.channels)
+    scale = np.float32(1 if samples.dtype.kind == "f" else _INT16_SCALE)
+    return samples.astype(np.float32) / scale
 
 
 def _try_libsndfile(file: BinaryIO) -> soundfile.SoundFile | None:
@@ -162,12 +183,28 @@ def _libsndfile_blocks(sound: soundfile.SoundFile) -> Iterator[NDArray[np.float3
         raise undecodable(f"the flac data is cut off after {count} of {sound.frames} samples")
 
 
-def _ffmpeg(file: BinaryIO, stack: contextlib.ExitStack) -> Stream:
+def read_ffmpeg(
+    file: Any,
+    stack: contextlib.ExitStack,
+    formats: str = FFMPEG_FORMATS,
+    block_samples: int = _BLOCK_SAMPLES,
+) -> Stream:
+    """Opens what FFmpeg reads.
+
+    Args:
+        file: Has `read`, and `seek` where it can.
+        stack: Closes what is opened.
+        formats: FFmpeg's names of the formats that may be read.
+        block_samples: Samples of all channels together that are given at once, or a little more.
+
+    Raises:
+        AudioError: AUDIO_UNDECODABLE, here or while the blocks are read.
+    """
     import av  # noqa: PLC0415  most decoder processes never need it
 
     try:
         container = stack.enter_context(
-            av.open(file, options={"format_whitelist": _FFMPEG_FORMATS}, metadata_errors="ignore")
+            av.open(file, options={"format_whitelist": formats}, metadata_errors="ignore")
         )
     except (av.error.FFmpegError, ValueError) as error:
         raise undecodable(
@@ -181,7 +218,8 @@ def _ffmpeg(file: BinaryIO, stack: contextlib.ExitStack) -> Stream:
     first = next(frames, None)
     if first is None:
         raise undecodable("the file holds no samples: is it cut off?")
-    name, codec = _FFMPEG_NAMES.get(container.format.name, container.format.name), track.codec.name
+    name = _FFMPEG_NAMES.get(container.format.name, container.format.name)
+    codec = _LIBSNDFILE_NAMES.get(track.codec.name, track.codec.name)
     seconds = None if container.duration is None else container.duration / av.time_base
     # Rate and channels of the first frame: some codecs (HE-AAC) say other ones in the header.
     return Stream(
@@ -189,7 +227,7 @@ def _ffmpeg(file: BinaryIO, stack: contextlib.ExitStack) -> Stream:
         first.layout.nb_channels,
         name if name in {"mp3", "aac", "flac"} else f"{name}/{codec}",
         seconds,
-        _gathered(itertools.chain([first], frames), first.layout.nb_channels),
+        _gathered(itertools.chain([first], frames), first.layout.nb_channels, block_samples),
     )
 
 
@@ -214,12 +252,14 @@ def _frames(container: Any, track: Any) -> Iterator[Any]:
         raise undecodable(f"the audio is damaged or cut off: {error.strerror}") from error
 
 
-def _gathered(frames: Iterator[Any], channels: int) -> Iterator[NDArray[np.float32]]:
+def _gathered(
+    frames: Iterator[Any], channels: int, block_samples: int
+) -> Iterator[NDArray[np.float32]]:
     """Joins a codec's small frames to blocks."""
     parts: list[NDArray[np.float32]] = []
     for frame in frames:
         parts.append(frame.to_ndarray().reshape(-1, channels))
-        if len(parts) * parts[0].size >= _BLOCK_SAMPLES:
+        if len(parts) * parts[0].size >= block_samples:
             yield np.concatenate(parts)
             parts = []
     if parts:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
 
 from audiosearch.embedding.v1 import (
     embedding_pb2,
@@ -10,11 +11,11 @@ from audiosearch.embedding.v1 import (
     embedding_service_pb2_grpc,
     model_pb2,
 )
-from google.protobuf.duration_pb2 import Duration
 
 from embedding_service.checkpoint import Source
+from embedding_service.decoding import Heard
+from embedding_service.messages import invalid, to_cut, to_pcm, to_properties, to_summary, to_window
 from embedding_service.model import DIMENSION
-from embedding_service.readers import MAX_CHANNELS, MAX_RATE, MIN_RATE, Pcm
 from serving.errors import Reason, ServiceError
 
 if TYPE_CHECKING:
@@ -22,11 +23,11 @@ if TYPE_CHECKING:
 
     import grpc
 
-    from embedding_service.decoding import Heard
     from embedding_service.encoder import Encoder
     from embedding_service.model import ModelInfo
     from embedding_service.settings import EmbeddingSettings
     from embedding_service.spool import Spool, Spools
+    from embedding_service.streams import Streams
 
 DEFAULT_MODEL = "models/default"
 _SOURCES = {source: model_pb2.Model.Source.Value(f"SOURCE_{source.name}") for source in Source}
@@ -38,25 +39,23 @@ _DESCRIPTIONS = {
     Source.BUNDLED: "A small ECAPA-TDNN that comes with Audiosearch, for trying things out. "
     "Less accurate than the official model, and not comparable with it.",
 }
-_SAMPLE_TYPES = {
-    embedding_pb2.SAMPLE_TYPE_UNSPECIFIED: "<i2",
-    embedding_pb2.SAMPLE_TYPE_INT16: "<i2",
-    embedding_pb2.SAMPLE_TYPE_FLOAT32: "<f4",
-}
-
-
-def _invalid(message: str) -> ServiceError:
-    return ServiceError(Reason.FIELD_INVALID, message)
 
 
 class EmbeddingServicer(embedding_service_pb2_grpc.EmbeddingServiceServicer):
     """Answers for audiosearch.embedding.v1.EmbeddingService."""
 
     def __init__(
-        self, encoder: Encoder, info: ModelInfo, spools: Spools, limits: EmbeddingSettings
+        self,
+        encoder: Encoder,
+        streams: Streams,
+        info: ModelInfo,
+        spools: Spools,
+        limits: EmbeddingSettings,
     ) -> None:
-        """Takes the encoder, what its model is, room for audio, and the limits of audio."""
+        """Takes what embeds, what the model is, room for audio, and the limits of audio."""
         self._spools = spools
+        self._streams = streams
+        self._min_seconds = limits.min_audio_seconds
         self._encoder = encoder
         self._max_bytes = limits.max_audio_bytes
         self._model = model_pb2.Model(
@@ -78,19 +77,35 @@ class EmbeddingServicer(embedding_service_pb2_grpc.EmbeddingServiceServicer):
         context: grpc.aio.ServicerContext,
     ) -> embedding_service_pb2.EmbedAudioResponse:
         config = await self._config(request_iterator)
+        pcm = to_pcm(config.pcm) if config.HasField("pcm") else None
         with self._spools.open() as audio:
             await self._receive(request_iterator, audio)
-            vector, heard = await self._encoder.embed(audio, config)
+            vector, heard = await self._encoder.embed(audio, pcm)
         return embedding_service_pb2.EmbedAudioResponse(
             embedding=embedding_pb2.Embedding(values=vector.tolist(), model=self._model.name),
-            audio=_properties(heard),
+            audio=to_properties(heard),
         )
+
+    async def StreamEmbeddings(
+        self,
+        request_iterator: AsyncIterator[embedding_service_pb2.StreamEmbeddingsRequest],
+        context: grpc.aio.ServicerContext,
+    ) -> AsyncIterator[embedding_service_pb2.StreamEmbeddingsResponse]:
+        cut = to_cut(await self._config(request_iterator), self._min_seconds)
+        count = 0
+        async with aclosing(self._streams.embed(_chunks(request_iterator), cut)) as answers:
+            async for answer in answers:
+                if isinstance(answer, Heard):
+                    yield to_summary(answer, count)
+                else:
+                    count += 1
+                    yield to_window(answer, self._model)
 
     async def GetModel(
         self, request: embedding_service_pb2.GetModelRequest, context: grpc.aio.ServicerContext
     ) -> model_pb2.Model:
         if not request.name.startswith("models/"):
-            raise _invalid(f"name must be models/{{model}}, not {request.name!r}")
+            raise invalid(f"name must be models/{{model}}, not {request.name!r}")
         self._require_model(request.name)
         return self._model
 
@@ -101,15 +116,13 @@ class EmbeddingServicer(embedding_service_pb2_grpc.EmbeddingServiceServicer):
     ) -> embedding_service_pb2.ListModelsResponse:
         return embedding_service_pb2.ListModelsResponse(models=[self._model])
 
-    async def _config(
-        self, requests: AsyncIterator[embedding_service_pb2.EmbedAudioRequest]
-    ) -> Pcm | None:
+    async def _config(self, requests: AsyncIterator[Any]) -> Any:
         first = await anext(requests, None)
         if first is None or first.WhichOneof("request") != "config":
-            raise _invalid("the first message must hold config")
+            raise invalid("the first message must hold config")
         if first.config.model:
             self._require_model(first.config.model)
-        return _pcm(first.config.pcm) if first.config.HasField("pcm") else None
+        return first.config
 
     def _require_model(self, name: str) -> None:
         if name not in {self._model.name, DEFAULT_MODEL}:
@@ -121,10 +134,8 @@ class EmbeddingServicer(embedding_service_pb2_grpc.EmbeddingServiceServicer):
     async def _receive(
         self, requests: AsyncIterator[embedding_service_pb2.EmbedAudioRequest], audio: Spool
     ) -> None:
-        async for request in requests:
-            if request.WhichOneof("request") != "audio_chunk":
-                raise _invalid("every message after the first must hold audio_chunk")
-            await audio.write(request.audio_chunk)
+        async for chunk in _chunks(requests):
+            await audio.write(chunk)
             if audio.size > self._max_bytes:
                 raise ServiceError(
                     Reason.AUDIO_TOO_LONG,
@@ -137,30 +148,9 @@ class EmbeddingServicer(embedding_service_pb2_grpc.EmbeddingServiceServicer):
         await audio.flush()
 
 
-def _pcm(layout: embedding_pb2.PcmFormat) -> Pcm:
-    if not MIN_RATE <= layout.sample_rate <= MAX_RATE:
-        raise _invalid(
-            f"config.pcm.sample_rate must be {MIN_RATE} to {MAX_RATE} Hz, not {layout.sample_rate}"
-        )
-    if not 0 <= layout.channels <= MAX_CHANNELS:
-        raise _invalid(f"config.pcm.channels must be 1 to {MAX_CHANNELS}, not {layout.channels}")
-    if layout.sample_type not in _SAMPLE_TYPES:
-        raise _invalid(f"config.pcm.sample_type {layout.sample_type} is unknown")
-    return Pcm(layout.sample_rate, layout.channels or 1, _SAMPLE_TYPES[layout.sample_type])
-
-
-def _properties(heard: Heard) -> embedding_pb2.AudioProperties:
-    return embedding_pb2.AudioProperties(
-        duration=_duration(heard.seconds),
-        active_duration=_duration(heard.active_seconds),
-        sample_rate=heard.sample_rate,
-        channels=heard.channels,
-        format=heard.format,
-        level_dbfs=heard.level_dbfs,
-    )
-
-
-def _duration(seconds: float) -> Duration:
-    duration = Duration()
-    duration.FromNanoseconds(round(seconds * 1e9))
-    return duration
+async def _chunks(requests: AsyncIterator[Any]) -> AsyncIterator[bytes]:
+    """The bytes of all messages after the first, of EmbedAudio or StreamEmbeddings."""
+    async for request in requests:
+        if request.WhichOneof("request") != "audio_chunk":
+            raise invalid("every message after the first must hold audio_chunk")
+        yield request.audio_chunk

@@ -118,6 +118,18 @@ def make_checkpoint(folder: Path) -> Path:
     return folder
 
 
+def stream_config(
+    window: float | None = None, hop: float | None = None, **config: Any
+) -> messages.StreamEmbeddingsRequest:
+    """First message of StreamEmbeddings; window and hop in seconds."""
+    made = messages.StreamEmbeddingsConfig(**config)
+    for duration, seconds in ((made.window, window), (made.hop, hop)):
+        if seconds is not None:
+            duration.SetInParent()
+            duration.FromNanoseconds(round(seconds * 10**9))
+    return messages.StreamEmbeddingsRequest(config=made)
+
+
 @dataclass
 class Running:
     """A service that runs as a process of its own."""
@@ -126,6 +138,7 @@ class Running:
     channel: grpc.Channel
     log: Path
     spools: Path
+    port: int
 
     @property
     def stub(self) -> EmbeddingServiceStub:
@@ -151,6 +164,30 @@ class Running:
         first = messages.EmbedAudioRequest(config=messages.EmbedAudioConfig(**config))
         parts = [audio[start : start + CHUNK] for start in range(0, len(audio), CHUNK)]
         return self.send([first, *(messages.EmbedAudioRequest(audio_chunk=p) for p in parts)])
+
+    def stream(
+        self, audio: bytes, chunk: int = CHUNK, **config: Any
+    ) -> Iterator[messages.StreamEmbeddingsResponse]:
+        """Embeds audio window by window; gives the answers as they come.
+
+        Raises:
+            ServiceError: The call failed with a reason.
+        """
+        parts = [audio[start : start + chunk] for start in range(0, len(audio), chunk)]
+        chunks = (messages.StreamEmbeddingsRequest(audio_chunk=part) for part in parts)
+        return self.converse(iter([stream_config(**config), *chunks]))
+
+    def converse(
+        self, requests: Iterator[messages.StreamEmbeddingsRequest]
+    ) -> Iterator[messages.StreamEmbeddingsResponse]:
+        """Makes one StreamEmbeddings call with exactly these messages; otherwise as `stream`."""
+        try:
+            yield from self.stub.StreamEmbeddings(requests, timeout=120)
+        except grpc.RpcError as error:
+            known = from_rpc_error(error)
+            if known is None:
+                raise
+            raise known from None
 
     def refuse(self, audio: bytes, **config: Any) -> ServiceError:
         """Embeds audio that must be refused; returns the error."""
@@ -193,7 +230,8 @@ def start(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
                 cwd=Path(__file__).parents[3],
             )
         port = wait_for_port(process, log)
-        running = Running(process, grpc.insecure_channel(f"127.0.0.1:{port}"), log, spools)
+        channel = grpc.insecure_channel(f"127.0.0.1:{port}")
+        running = Running(process, channel, log, spools, port)
         started.append(running)
         return running
 
@@ -239,3 +277,9 @@ def encode() -> Callable[..., bytes]:
 def ffmpeg() -> Callable[..., bytes]:
     """Writes sounds as FFmpeg does."""
     return encode_with_ffmpeg
+
+
+@pytest.fixture(scope="session")
+def first() -> Callable[..., messages.StreamEmbeddingsRequest]:
+    """Writes the first message of a stream."""
+    return stream_config

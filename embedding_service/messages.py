@@ -1,0 +1,124 @@
+"""Between the contract's messages and the service's own types."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from audiosearch.embedding.v1 import embedding_pb2, embedding_service_pb2, model_pb2
+from google.protobuf.duration_pb2 import Duration
+
+from embedding_service.encoder import PIECE_SECONDS
+from embedding_service.readers import MAX_CHANNELS, MAX_RATE, MIN_RATE, Pcm
+from embedding_service.streams import Answer, Cut, Omission
+from embedding_service.windows import SECOND_NS
+from serving.errors import Reason, ServiceError
+
+if TYPE_CHECKING:
+    from embedding_service.decoding import Heard
+
+_WINDOW_NS, _HOP_NS = 3 * SECOND_NS, 3 * SECOND_NS // 2
+_HOP_LIMITS_NS = SECOND_NS // 100, 3600 * SECOND_NS
+_SAMPLE_TYPES = {
+    embedding_pb2.SAMPLE_TYPE_UNSPECIFIED: "<i2",
+    embedding_pb2.SAMPLE_TYPE_INT16: "<i2",
+    embedding_pb2.SAMPLE_TYPE_FLOAT32: "<f4",
+}
+_OMISSIONS = {
+    omission: embedding_service_pb2.EmbeddedWindow.Omission.Value(f"OMISSION_{omission.value}")
+    for omission in Omission
+}
+
+
+def invalid(message: str) -> ServiceError:
+    """The error for a field that can't be used."""
+    return ServiceError(Reason.FIELD_INVALID, message)
+
+
+def to_pcm(layout: embedding_pb2.PcmFormat) -> Pcm:
+    """Reads a layout of raw samples.
+
+    Raises:
+        ServiceError: FIELD_INVALID.
+    """
+    if not MIN_RATE <= layout.sample_rate <= MAX_RATE:
+        raise invalid(
+            f"config.pcm.sample_rate must be {MIN_RATE} to {MAX_RATE} Hz, not {layout.sample_rate}"
+        )
+    if not 0 <= layout.channels <= MAX_CHANNELS:
+        raise invalid(f"config.pcm.channels must be 1 to {MAX_CHANNELS}, not {layout.channels}")
+    if layout.sample_type not in _SAMPLE_TYPES:
+        raise invalid(f"config.pcm.sample_type {layout.sample_type} is unknown")
+    return Pcm(layout.sample_rate, layout.channels or 1, _SAMPLE_TYPES[layout.sample_type])
+
+
+def to_properties(heard: Heard) -> embedding_pb2.AudioProperties:
+    """Writes what was heard."""
+    return embedding_pb2.AudioProperties(
+        duration=_duration(heard.seconds),
+        active_duration=_duration(heard.active_seconds),
+        sample_rate=heard.sample_rate,
+        channels=heard.channels,
+        format=heard.format,
+        level_dbfs=heard.level_dbfs,
+    )
+
+
+def _duration(seconds: float) -> Duration:
+    duration = Duration()
+    duration.FromNanoseconds(round(seconds * 1e9))
+    return duration
+
+
+def to_cut(config: embedding_service_pb2.StreamEmbeddingsConfig, min_seconds: float) -> Cut:
+    """Reads how a stream is to be cut; windows have at least so many seconds.
+
+    Raises:
+        ServiceError: FIELD_INVALID.
+    """
+    window = round(min_seconds * SECOND_NS), PIECE_SECONDS * SECOND_NS
+    return Cut(
+        to_pcm(config.pcm) if config.HasField("pcm") else None,
+        _length(config, "window", _WINDOW_NS, window),
+        _length(config, "hop", _HOP_NS, _HOP_LIMITS_NS),
+    )
+
+
+def _length(
+    config: embedding_service_pb2.StreamEmbeddingsConfig,
+    name: Literal["window", "hop"],
+    default: int,
+    limits: tuple[int, int],
+) -> int:
+    duration = getattr(config, name)
+    given = duration.seconds * SECOND_NS + duration.nanos
+    length = given if config.HasField(name) else default
+    least, most = limits
+    if not least <= length <= most:
+        raise invalid(
+            f"config.{name} must be {least / SECOND_NS:g} to {most / SECOND_NS:g} s, "
+            f"not {length / SECOND_NS:g} s"
+        )
+    return length
+
+
+def to_window(
+    answer: Answer, model: model_pb2.Model
+) -> embedding_service_pb2.StreamEmbeddingsResponse:
+    """Writes an answer of this model."""
+    window = embedding_service_pb2.EmbeddedWindow(
+        start_offset=_duration(answer.start / model.sample_rate),
+        end_offset=_duration(answer.end / model.sample_rate),
+        audio=to_properties(answer.heard),
+    )
+    if isinstance(answer.result, Omission):
+        window.omission = _OMISSIONS[answer.result]
+    else:
+        window.embedding.model = model.name
+        window.embedding.values.extend(answer.result.tolist())
+    return embedding_service_pb2.StreamEmbeddingsResponse(window=window)
+
+
+def to_summary(heard: Heard, windows: int) -> embedding_service_pb2.StreamEmbeddingsResponse:
+    """Writes what a whole stream was."""
+    summary = embedding_service_pb2.StreamSummary(audio=to_properties(heard), window_count=windows)
+    return embedding_service_pb2.StreamEmbeddingsResponse(summary=summary)

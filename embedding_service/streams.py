@@ -1,0 +1,143 @@
+"""A stream of audio to an embedding for each of its windows, as it arrives."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from embedding_service.decoding import Heard
+from embedding_service.loudness import Loudness
+from embedding_service.stream_decoder import StreamDecoder, decode_stream
+from embedding_service.stream_decoding import StreamOrder
+from embedding_service.windows import Cutter
+from serving.errors import Reason, ServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from embedding_service.encoder import Encoder
+    from embedding_service.readers import Pcm
+    from embedding_service.settings import EmbeddingSettings
+    from embedding_service.stream_decoding import Source
+    from embedding_service.windows import Window
+
+MAX_STREAMS = 16
+"""Streams at a time; each has a decoder process of some 60 MB."""
+
+
+class Omission(Enum):
+    """Why a window has no embedding."""
+
+    SILENT = "SILENT"
+    TOO_SHORT = "TOO_SHORT"
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How a stream is read and cut: layout of raw samples (None: encoded), window and hop in ns."""
+
+    pcm: Pcm | None
+    window_ns: int
+    hop_ns: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of a window.
+
+    Attributes:
+        start: Where it starts in the audio, in samples of the model's rate.
+        end: Where it ends.
+        heard: What was heard in it.
+        result: Its embedding, shape (192,), L2 norm 1, or why it has none.
+    """
+
+    start: int
+    end: int
+    heard: Heard
+    result: NDArray[np.float32] | Omission
+
+
+class Streams:
+    """Embeds streams; a few at a time, each in bounded memory."""
+
+    def __init__(
+        self, encoder: Encoder, sample_rate: int, limits: EmbeddingSettings, most: int = MAX_STREAMS
+    ) -> None:
+        """Takes the encoder, its sample rate, the limits of audio and how many at a time."""
+        self._encoder = encoder
+        self._rate = sample_rate
+        self._limits = limits
+        self._most = most
+        self._running = 0
+
+    async def embed(
+        self, chunks: AsyncIterator[bytes], cut: Cut
+    ) -> AsyncGenerator[Answer | Heard, None]:
+        """Gives an answer for each window as soon as it is full, then what was heard in the whole.
+
+        Raises:
+            ServiceError: AUDIO_UNDECODABLE, ENCODER_BUSY, or what getting the chunks raised.
+        """
+        order = StreamOrder(self._rate, self._limits.silence_dbfs, cut.pcm)
+        cutter = Cutter(self._rate, cut.window_ns, cut.hop_ns)
+        with self._place():
+            async with decode_stream(chunks, order) as decoder:
+                source = await decoder.source()
+                async for item in _windows(decoder, cutter):
+                    yield item if isinstance(item, Heard) else await self._answer(item, source)
+
+    @contextlib.contextmanager
+    def _place(self) -> Iterator[None]:
+        if self._running >= self._most:
+            raise ServiceError(
+                Reason.ENCODER_BUSY,
+                f"{self._running} streams are in work already: try again in a moment",
+            )
+        self._running += 1
+        try:
+            yield
+        finally:
+            self._running -= 1
+
+    async def _answer(self, window: Window, source: Source) -> Answer:
+        heard, omission = await asyncio.to_thread(self._judge, window, source)
+        result = omission or await self._encoder.embed_samples(window.samples)
+        return Answer(window.start, window.end, heard, result)
+
+    def _judge(self, window: Window, source: Source) -> tuple[Heard, Omission | None]:
+        loudness = Loudness(self._rate, self._limits.silence_dbfs)
+        loudness.add(window.samples)
+        loudness.finish()
+        heard = Heard(
+            seconds=loudness.samples / self._rate,
+            active_seconds=loudness.active_seconds,
+            level_dbfs=loudness.level_dbfs,
+            samples=loudness.samples,
+            sample_rate=source.sample_rate,
+            channels=source.channels,
+            format=source.format,
+        )
+        if heard.seconds < self._limits.min_audio_seconds:
+            return heard, Omission.TOO_SHORT
+        return heard, None if heard.active_seconds else Omission.SILENT
+
+
+async def _windows(decoder: StreamDecoder, cutter: Cutter) -> AsyncIterator[Window | Heard]:
+    """Gives the windows as they fill, what is left at the end, and what was heard in the whole."""
+    while True:
+        news = await decoder.read()
+        if isinstance(news, Heard):
+            break
+        for window in cutter.add(news):
+            yield window
+    last = cutter.finish()
+    if last:
+        yield last
+    yield news
