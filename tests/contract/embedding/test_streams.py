@@ -102,12 +102,15 @@ def test_windows(
 
 
 @pytest.mark.parametrize("chunk", [1, 1023, 10**6])
-def test_chunks(service: Any, voice: Any, chunk: int) -> None:
-    """Chunks of any size give the same answers."""
+def test_chunks(service: Any, voice: Any, first: Any, chunk: int) -> None:
+    """Chunks of any size, also empty ones, give the same answers."""
     audio = (32767 * voice(0.4)).astype("<i2").tobytes()
     pcm = embedding_pb2.PcmFormat(sample_rate=RATE)
     config = {"pcm": pcm, "window": 0.2, "hop": 0.1}
-    assert list(service.stream(audio, chunk, **config)) == list(service.stream(audio, **config))
+    answers = list(service.stream(audio, **config))
+    assert list(service.stream(audio, chunk, **config)) == answers
+    empty, whole = Request(audio_chunk=b""), Request(audio_chunk=audio)
+    assert list(service.converse(iter([first(**config), empty, whole, empty]))) == answers
 
 
 @pytest.mark.parametrize("rate", [8000, 22050, 44100, 48000, 192000])
@@ -156,6 +159,14 @@ def test_formats_while_they_arrive(
     alone = whole(sound[3 * RATE : 6 * RATE])
     least = 0.9999 if name in LOSSLESS else 0.97
     assert alone @ np.array(got[2].window.embedding.values) >= least
+
+
+@pytest.mark.parametrize("size", [0, 2**32 - 1])
+def test_wav_of_unknown_length(service: Any, encode: Any, sound: Any, size: int) -> None:
+    """A wav file that was written to a pipe, and does not say its length, is read to its end."""
+    audio = bytearray(encode(sound))
+    audio[4:8] = audio[40:44] = struct.pack("<I", size)
+    assert offsets(list(service.stream(bytes(audio))))[-1] == (7.5, 10)
 
 
 def test_m4a(service: Any, ffmpeg: Any, sound: Any) -> None:
