@@ -6,10 +6,9 @@ from audiosearch.embedding.v1 import embedding_service_pb2_grpc as rpc
 from audiosearch.embedding.v1.embedding_service_pb2 import DESCRIPTOR
 
 from embedding_service.archive import CheckpointError
-from embedding_service.checkpoint import choose
 from embedding_service.decoders import Decoders
 from embedding_service.encoder import Encoder
-from embedding_service.model import Model
+from embedding_service.model import load_model
 from embedding_service.servicer import EmbeddingServicer
 from embedding_service.settings import EmbeddingSettings
 from embedding_service.spool import Spools
@@ -20,7 +19,7 @@ from serving import server, settings
 async def main(config: EmbeddingSettings) -> None:
     """Loads the model, then serves until told to stop."""
     try:
-        model = Model(choose(config), config.encoder_threads)
+        model = load_model(config)
     except CheckpointError as error:
         raise SystemExit(f"embedding_service: {error}") from error
     with (

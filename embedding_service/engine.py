@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from embedding_service.features import FeatureSettings
     from embedding_service.reference import Run
+    from embedding_service.settings import EmbeddingSettings
 
 LOWEST_COSINE = 0.9999
 """Least cosine similarity to PaddleSpeech's vector, for every signal."""
@@ -75,6 +76,18 @@ class Options:
     cache: Path | None = None
     threads: int = 0
     streams: int = 1
+
+    @classmethod
+    def of(cls, settings: EmbeddingSettings) -> Options:
+        """Takes them from the settings of the service."""
+        import pooch  # noqa: PLC0415  heavy: only where a model runs
+
+        named = settings.encoder_precision
+        return cls(
+            None if named == "auto" else Precision(named),
+            settings.encoder_cache or Path(pooch.os_cache("audiosearch")),
+            settings.encoder_threads,
+        )
 
 
 @dataclass(frozen=True)

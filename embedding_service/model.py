@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import structlog
 
+from embedding_service import checkpoint as checkpoints
 from embedding_service.archive import CheckpointError
+from embedding_service.engine import Network, Options, open_engine
 from embedding_service.features import FeatureSettings, log_mel
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from embedding_service.checkpoint import Checkpoint, Source
+    from embedding_service.engine import Engine, Measured
+    from embedding_service.settings import EmbeddingSettings
 
 DIMENSION = 192
 _HASH_DIGITS = 12
@@ -38,6 +42,7 @@ class ModelInfo:
         parameter_count: Trainable values in the backbone.
         weights_sha256: Hash of the weights' file, hexadecimal.
         source: Where the weights came from.
+        measured: What it is computed in, and how near its vectors are to PaddleSpeech's.
     """
 
     name: str
@@ -46,35 +51,39 @@ class ModelInfo:
     parameter_count: int
     weights_sha256: str
     source: Source
+    measured: Measured
 
 
 class Model:
-    """An encoder ready to run. Not safe for two threads at once."""
+    """An encoder ready to run. Safe for any number of threads at once."""
 
-    def __init__(self, checkpoint: Checkpoint, threads: int = 1) -> None:
-        """Builds the network, takes over the weights and runs once.
+    def __init__(self, checkpoint: Checkpoint, options: Options | None = None) -> None:
+        """Builds PaddleSpeech's network, takes over the weights and converts it for the engine.
 
         Args:
             checkpoint: The weights and the settings of their features.
-            threads: Processor threads that it may use.
+            options: How the network is run; as fast as it can by default.
 
         Raises:
-            CheckpointError: PaddleSpeech is missing, or the weights are not the network's.
+            CheckpointError: PaddleSpeech is missing, the weights are not the network's, or no
+                engine gives its vectors.
         """
+        options = options or Options()
         weights = checkpoint.weights
         self._features = _features(weights.config)
-        self._backbone = _build(weights.config, threads)
-        _load(self._backbone, weights.arrays)
-        _require_bands(self._backbone, self._features)
+        backbone = _build(weights.config, options.threads or 1)
+        _load(backbone, weights.arrays)
+        _require_bands(backbone, self._features)
+        self._engine = _open(backbone, checkpoint, self._features, options)
         self.info = ModelInfo(
             name=f"models/{checkpoint.name}-{weights.sha256[:_HASH_DIGITS]}",
             display_name=checkpoint.name,
             sample_rate=self._features.sample_rate,
-            parameter_count=sum(int(np.prod(p.shape)) for p in self._backbone.parameters()),
+            parameter_count=sum(int(np.prod(p.shape)) for p in backbone.parameters()),
             weights_sha256=weights.sha256,
             source=checkpoint.source,
+            measured=self._engine.measured,
         )
-        self._warm_up()
         log.info("model.loaded", model=self.info.name, source=self.info.source.value)
 
     def embed(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -89,12 +98,7 @@ class Model:
         Raises:
             ArithmeticError: The network gave no usable numbers for them.
         """
-        import paddle  # noqa: PLC0415  heavy: only where a model runs
-
-        features = log_mel(samples, self._features)
-        with paddle.no_grad():
-            # Without `lengths`: one whole clip has no padding to mask, and the result is the same.
-            vector = self._backbone(paddle.to_tensor(features[np.newaxis])).numpy().reshape(-1)
+        vector = self._engine.run(log_mel(samples, self._features)[np.newaxis])[0]
         norm = float(np.linalg.norm(vector))
         if not np.isfinite(norm) or norm == 0:
             msg = f"an embedding of norm {norm}"
@@ -102,10 +106,31 @@ class Model:
         scaled: NDArray[np.float32] = (vector / norm).astype(np.float32)
         return scaled
 
-    def _warm_up(self) -> None:
-        """Runs once, so that the first request is not the slow one."""
-        noise = np.random.default_rng(0).standard_normal(self.info.sample_rate)
-        self.embed((0.1 * noise).astype(np.float32))
+
+def load_model(settings: EmbeddingSettings) -> Model:
+    """Finds the checkpoint that these settings ask for, and makes it ready to run.
+
+    Raises:
+        CheckpointError: It can't be used, or not as it was asked for.
+    """
+    return Model(checkpoints.choose(settings), Options.of(settings))
+
+
+def _open(
+    backbone: Any, checkpoint: Checkpoint, features: FeatureSettings, options: Options
+) -> Engine:
+    import paddle  # noqa: PLC0415  heavy: only where a model runs
+
+    def run(batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        with paddle.no_grad():
+            # Without `lengths`: whole clips have no padding to mask, and the result is the same.
+            vectors: NDArray[np.float32] = backbone(paddle.to_tensor(batch)).numpy()[:, :, 0]
+        return vectors
+
+    weights = checkpoint.weights
+    arrays = {key: value.numpy() for key, value in backbone.state_dict().items()}
+    network = Network(arrays, weights.config["model"], features, weights.sha256, run)
+    return open_engine(network, options)
 
 
 def _features(config: Mapping[str, Any]) -> FeatureSettings:

@@ -65,11 +65,24 @@ class EmbeddingSettings(ServerSettings):
         "more are refused with ENCODER_BUSY",
     )
     encoder_threads: int = Field(
-        1,
-        ge=1,
+        0,
+        ge=0,
         le=1024,
         alias="AUDIOSEARCH_ENCODER_THREADS",
-        description="processor threads of the model; Paddle gains little from more than one",
+        description="processor threads of the model; 0 takes all cores",
+    )
+    encoder_precision: str = Field(
+        "auto",
+        alias="AUDIOSEARCH_ENCODER_PRECISION",
+        pattern="^(auto|fp32|mixed|bf16|paddle)$",
+        description="auto takes the fastest of fp32, mixed and bf16 that gives PaddleSpeech's "
+        "vectors; a named one is used or refused; paddle runs PaddleSpeech's own network",
+    )
+    encoder_cache: Path | None = Field(
+        None,
+        alias="AUDIOSEARCH_ENCODER_CACHE",
+        description="folder for the converted network and its check, which make the next start "
+        "quicker; without it the user's cache folder",
     )
     decoder_processes: int = Field(
         2,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -35,7 +36,8 @@ def test_models(service: Any) -> None:
     assert model.name == f"models/drawn-by-lot-{model.weights_sha256[:12]}"
     assert (model.sample_rate, model.source) == (16000, Model.SOURCE_SETTING)
     assert model.parameter_count > 0
-    assert model.description
+    cosine = re.search(r"Computed in \w+; lowest cosine .* vectors ([\d.]+);", model.description)
+    assert float(cosine[1]) >= 0.9999
     assert model.min_audio_seconds == pytest.approx(0.1)
     assert model.max_audio_seconds == 3600
 

@@ -19,6 +19,7 @@ from embedding_service.checkpoint import BUNDLED_FOLDER
 from embedding_service.engine import LOWEST_COSINE, EngineError, Network, Options, open_engine
 from embedding_service.features import FeatureSettings, log_mel
 from embedding_service.precision import Precision
+from embedding_service.settings import EmbeddingSettings
 
 NARROW = {"input_size": 80, "channels": [64, 64, 64, 64, 192], "attention_channels": 16}
 FEATURES = FeatureSettings()
@@ -230,3 +231,13 @@ def test_paddle_itself(narrow: Network) -> None:
     """PaddleSpeech's own network can be named."""
     engine = open_engine(narrow, Options(precision=Precision.PADDLE))
     np.testing.assert_array_equal(engine.run(spoken(1)), narrow.paddle(spoken(1)))
+
+
+def test_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Precision, threads and the folder of what is kept are settings."""
+    default = Options.of(EmbeddingSettings())
+    assert (default.precision, default.threads) == (None, 0)
+    monkeypatch.setenv("AUDIOSEARCH_ENCODER_PRECISION", "mixed")
+    monkeypatch.setenv("AUDIOSEARCH_ENCODER_CACHE", str(tmp_path))
+    monkeypatch.setenv("AUDIOSEARCH_ENCODER_THREADS", "3")
+    assert Options.of(EmbeddingSettings()) == Options(Precision.MIXED, tmp_path, 3)
