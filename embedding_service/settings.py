@@ -64,6 +64,14 @@ class EmbeddingSettings(ServerSettings):
         description="pieces of audio being decoded and embedded at a time; "
         "more are refused with ENCODER_BUSY",
     )
+    max_streams: int = Field(
+        16,
+        ge=1,
+        le=1024,
+        alias="AUDIOSEARCH_MAX_STREAMS",
+        description="streams at a time, each with a decoder process of some 50 MB; "
+        "more are refused with ENCODER_BUSY",
+    )
     encoder_threads: int = Field(
         0,
         ge=0,

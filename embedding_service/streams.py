@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from embedding_service.stream_decoding import Source
     from embedding_service.windows import Window
 
-MAX_STREAMS = 16
-"""Streams at a time; each has a decoder process of some 60 MB."""
-
 
 class Omission(Enum):
     """Why a window has no embedding."""
@@ -67,14 +64,11 @@ class Answer:
 class Streams:
     """Embeds streams; a few at a time, each in bounded memory."""
 
-    def __init__(
-        self, encoder: Encoder, sample_rate: int, limits: EmbeddingSettings, most: int = MAX_STREAMS
-    ) -> None:
-        """Takes the encoder, its sample rate, the limits of audio and how many at a time."""
+    def __init__(self, encoder: Encoder, sample_rate: int, limits: EmbeddingSettings) -> None:
+        """Takes the encoder, its sample rate in Hz, and the limits of audio and of streams."""
         self._encoder = encoder
         self._rate = sample_rate
         self._limits = limits
-        self._most = most
         self._running = 0
 
     async def embed(
@@ -95,7 +89,7 @@ class Streams:
 
     @contextlib.contextmanager
     def _place(self) -> Iterator[None]:
-        if self._running >= self._most:
+        if self._running >= self._limits.max_streams:
             raise ServiceError(
                 Reason.ENCODER_BUSY,
                 f"{self._running} streams are in work already: try again in a moment",

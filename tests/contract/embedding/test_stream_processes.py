@@ -17,7 +17,7 @@ from audiosearch.embedding.v1 import embedding_pb2
 from audiosearch.embedding.v1 import embedding_service_pb2 as messages
 from audiosearch.embedding.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
 
-from serving.errors import Reason, from_rpc_error
+from serving.errors import Reason, ServiceError, from_rpc_error
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux's /proc")
 RATE = 16000
@@ -160,6 +160,23 @@ def test_a_decoder_that_crashes(service: Any, voice: Any, first: Any) -> None:
     assert "crashed" in error.message
     other.end.set()
     assert [a.WhichOneof("response") for a in well] == ["window", "summary"]
+
+
+def test_no_place(start: Any, voice: Any, first: Any) -> None:
+    """A stream too many is ENCODER_BUSY at once; one that ends leaves its place."""
+    service = start(AUDIOSEARCH_MAX_STREAMS="1")
+    audio = samples(voice(4.0))
+    requests = Endless(first(pcm=PCM), audio)
+    call = service.stub.StreamEmbeddings(iter(requests), timeout=60)
+    next(call)
+    with pytest.raises(ServiceError) as failure:
+        next(service.stream(audio, pcm=PCM))
+    assert failure.value.reason is Reason.ENCODER_BUSY
+    service.embed(audio, pcm=PCM)
+    call.cancel()
+    wait_until(lambda: not decoders(service))
+    assert len(list(service.stream(audio, pcm=PCM))) == 3
+    requests.end.set()
 
 
 def test_many_at_once(service: Any, voice: Any) -> None:
