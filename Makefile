@@ -11,10 +11,10 @@ PROTOS := $(shell find protos -name '*.proto')
 CODE := serving embedding_service index_service catalog_service gateway deploy protos/generate.py setup.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install protos demo serve test lint format clean
+.PHONY: help install protos demo serve test lint bench-embedding format clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.10, 3.11 or 3.12 is needed; name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
@@ -60,6 +60,9 @@ lint: install $(VENV)/.installed-dev ## Check style, types, contracts and import
 	$(BIN)/python protos/generate.py --image build/image.binpb
 	$(BIN)/buf lint build/image.binpb --config protos/buf.yaml
 	$(BIN)/lint-imports
+
+bench-embedding: install $(VENV)/.installed-dev ## Time the encoder beside PaddleSpeech's own
+	$(BIN)/python -m tests.benchmarks.embedding
 
 format: $(VENV)/.installed-dev ## Lay out the code
 	$(BIN)/ruff check --fix $(CODE) tests

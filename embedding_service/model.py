@@ -171,6 +171,7 @@ def _network_class(threads: int) -> Any:
             ) from error
     # PaddleSpeech copies a mask in a way that Paddle warns about at every call.
     warnings.filterwarnings("ignore", message="To copy construct from a tensor")
+    paddle.disable_signal_handler()  # it prints a trace of its own for a plain SIGTERM
     paddle.set_device("cpu")
     paddle.base.core.set_num_threads(threads)
     return EcapaTdnn
