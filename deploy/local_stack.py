@@ -201,6 +201,7 @@ class LocalStack:
             "AUDIOSEARCH_LOG_LEVEL": "warning",
             "AUDIOSEARCH_LOG_FORMAT": "console",
             "AUDIOSEARCH_DRAIN_SECONDS": "0",
+            "AUDIOSEARCH_ENCODER_CACHE": str(self.data_dir / "encoder"),
             **os.environ,
             **targets,
             "AUDIOSEARCH_HOST": host,

@@ -9,6 +9,9 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[1]
 
+# One conversion of the bundled model for all tests, and none in the user's own cache.
+os.environ.setdefault("AUDIOSEARCH_ENCODER_CACHE", str(REPOSITORY / ".cache" / "encoder"))
+
 
 @pytest.fixture(scope="session")
 def test_data() -> Path:
