@@ -5,8 +5,8 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3.10 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 PADDLESPEECH := paddlespeech==1.5.0
-# The warnings are setuptools' own, about every editable install.
-PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet
+# Left out: what setuptools says at every editable install, and that PaddleSpeech lacks its list.
+PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --no-warn-conflicts
 PROTOS := $(shell find protos -name '*.proto')
 CODE := serving embedding_service index_service catalog_service gateway deploy protos/generate.py setup.py
 
