@@ -16,6 +16,7 @@ from audiosearch.embedding.v1 import embedding_service_pb2 as messages
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from serving.errors import Reason, from_rpc_error
+from tests.processes import children
 
 ROOT = Path(__file__).parents[3]
 linux = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux's /proc")
@@ -36,9 +37,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 
 def decoders(pid: int) -> list[int]:
     """Ids of the decoder processes of a service."""
-    threads = Path(f"/proc/{pid}/task").iterdir()
-    children = [c for t in threads for c in (t / "children").read_text().split()]
-    return [int(c) for c in children if b"spawn_main" in Path(f"/proc/{c}/cmdline").read_bytes()]
+    return children(pid, b"spawn_main")
 
 
 def alive(pid: int) -> bool:

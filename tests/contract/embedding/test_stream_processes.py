@@ -19,6 +19,7 @@ from audiosearch.embedding.v1 import embedding_service_pb2 as messages
 from audiosearch.embedding.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
 
 from serving.errors import Reason, ServiceError, from_rpc_error
+from tests.processes import children, read
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux's /proc")
 RATE = 16000
@@ -28,17 +29,7 @@ Request = messages.StreamEmbeddingsRequest
 
 def decoders(service: Any) -> list[int]:
     """Ids of the processes that decode streams."""
-    threads = Path(f"/proc/{service.process.pid}/task").iterdir()
-    children = [c for t in threads for c in (t / "children").read_text().split()]
-    return [int(c) for c in children if b"stream_decoding" in command(c)]
-
-
-def command(pid: str | int) -> bytes:
-    """The command line of a process; empty when it is gone."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
-        return b""
+    return children(service.process.pid, b"stream_decoding")
 
 
 def memory(pid: int) -> int:
@@ -223,5 +214,5 @@ def test_killed(start: Any, voice: Any, first: Any) -> None:
     next(call)
     (decoder,) = decoders(service)
     service.process.kill()
-    wait_until(lambda: b"stream_decoding" not in command(decoder))
+    wait_until(lambda: b"stream_decoding" not in read(f"/proc/{decoder}/cmdline"))
     requests.end.set()

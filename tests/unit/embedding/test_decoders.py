@@ -16,6 +16,7 @@ from embedding_service.decoders import Decoders
 from embedding_service.decoding import Order
 from embedding_service.readers import AudioError
 from embedding_service.spool import Spools
+from tests.processes import children
 
 
 @pytest.fixture
@@ -83,8 +84,6 @@ def test_what_a_decoder_may_use(spools: Spools) -> None:
         assert int(space[3]) < 8 * 2**30
 
 
-def processes() -> list[str]:
+def processes() -> list[int]:
     """Ids of the decoder processes of this one."""
-    files = Path("/proc/self/task").glob("*/children")
-    children = [pid for file in files for pid in file.read_text().split()]
-    return [c for c in children if b"spawn_main" in Path(f"/proc/{c}/cmdline").read_bytes()]
+    return children("self", b"spawn_main")
