@@ -98,6 +98,20 @@ def check_ids(field: str, ids: Iterable[str], part: str = "") -> list[str]:
     return list(dict.fromkeys(ids))
 
 
+def check_after(after: str) -> str:
+    """Returns an id to list from, or nothing for the first."""
+    if after:
+        check_ids("after_id", [after])
+    return after
+
+
+def check_page_size(size: int) -> int:
+    """Returns how many ids a page has; 0 means the default."""
+    if not 0 <= size <= 10_000:
+        raise invalid("page_size", f"must be from 1 to 10,000, or 0 for the default, not {size}")
+    return size or 1000
+
+
 def check_k(k: int) -> int:
     """Returns a number of neighbors that can be asked for."""
     if not 1 <= k <= 1000:

@@ -12,10 +12,10 @@ from pymilvus import DataType, MilvusClient
 
 from index_service.connection import Connection, NoCollectionError, NotLoadedError, quiet
 from index_service.embedded import EmbeddedMilvus
+from index_service.locks import Held
 from index_service.settings import IndexSettings
 from index_service.store import Found, IndexInfo, Stats, Vectors, not_found, unavailable
 from serving.errors import ServiceError
-from serving.telemetry import remaining
 
 T = TypeVar("T")
 _PREFIX = "audiosearch_"
@@ -117,6 +117,25 @@ class MilvusStore:
         )
         return {row["id"]: row["vector"] for row in rows}
 
+    def list_ids(self, index_id: str, after: str, limit: int) -> list[str]:
+        """See VectorStore."""
+        # A server takes the smallest ids, in order; Milvus Lite takes any, so it is asked for all.
+        cut: dict[str, Any] = {} if self._lite else {"limit": limit, "reduce_stop_for_best": True}
+        rows = self._do(
+            index_id,
+            lambda: self._call(
+                lambda client, timeout: client.query(
+                    _name(index_id),
+                    filter=f'id > "{after}"',
+                    output_fields=["id"],
+                    timeout=timeout,
+                    **cut,
+                    **_STRONG,
+                )
+            ),
+        )
+        return sorted(row["id"] for row in rows)[:limit]
+
     def search(
         self, index_id: str, queries: Vectors, limit: int, only_ids: Sequence[str]
     ) -> list[Found]:
@@ -178,7 +197,7 @@ class MilvusStore:
     def _alone(self, index_id: str) -> AbstractContextManager[None]:
         if self._lite is None:
             return nullcontext()
-        return _Held(self._locks[hash(index_id) % _LOCKS])
+        return Held(self._locks[hash(index_id) % _LOCKS])
 
     def _do(self, index_id: str, action: Callable[[], T]) -> T:
         """Does something to an index that should be there, and loads it if it has to be."""
@@ -257,21 +276,6 @@ class MilvusStore:
         if rows == 0 or self._unflushed[index_id] >= _FLUSH_ROWS:
             self._call(lambda client, timeout: client.flush(_name(index_id), timeout=timeout))
             del self._unflushed[index_id]
-
-
-class _Held:
-    """Holds a lock, unless that takes longer than the call has."""
-
-    def __init__(self, lock: threading.Lock) -> None:
-        self._lock = lock
-
-    def __enter__(self) -> None:
-        left = remaining()
-        if not self._lock.acquire(timeout=-1 if left is None else max(left, 0)):
-            raise unavailable("the index is busy")
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
 
 
 def _name(index_id: str) -> str:

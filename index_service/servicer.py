@@ -56,6 +56,11 @@ class IndexServicer(index_service_pb2_grpc.IndexServiceServicer):
     ) -> index_service_pb2.GetVectorsResponse:
         return await self._workers.run(self._get_vectors, request)
 
+    async def ListVectors(
+        self, request: index_service_pb2.ListVectorsRequest, context: Any
+    ) -> index_service_pb2.ListVectorsResponse:
+        return await self._workers.run(self._list_vectors, request)
+
     async def SearchVectors(
         self, request: index_service_pb2.SearchVectorsRequest, context: Any
     ) -> index_service_pb2.SearchVectorsResponse:
@@ -119,6 +124,18 @@ class IndexServicer(index_service_pb2_grpc.IndexServiceServicer):
                 for vector_id in ids
                 if vector_id in there
             ],
+        )
+
+    def _list_vectors(
+        self, request: index_service_pb2.ListVectorsRequest
+    ) -> index_service_pb2.ListVectorsResponse:
+        index_id = checks.check_index_id(request.index_id)
+        after = checks.check_after(request.after_id)
+        size = checks.check_page_size(request.page_size)
+        found = self._store.list_ids(index_id, after, size + 1)  # one more tells whether it ends
+        ids = found[:size]
+        return index_service_pb2.ListVectorsResponse(
+            ids=ids, next_after_id=ids[-1] if len(found) > size else ""
         )
 
     def _search_vectors(

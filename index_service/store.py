@@ -68,6 +68,10 @@ class VectorStore(Protocol):
         """Reads vectors by id; ids that are not there are left out."""
         ...
 
+    def list_ids(self, index_id: str, after: str, limit: int) -> list[str]:
+        """Reads the `limit` smallest ids greater than `after`, ascending."""
+        ...
+
     def search(
         self, index_id: str, queries: Vectors, limit: int, only_ids: Sequence[str]
     ) -> list[Found]:

@@ -87,6 +87,25 @@ class Client:
         )
         return {vector.id: np.array(vector.values, np.float32) for vector in answer.vectors}
 
+    async def page(self, after: str = "", size: int = 0) -> index_service_pb2.ListVectorsResponse:
+        """ListVectors, one page."""
+        return await self.stub.ListVectors(
+            index_service_pb2.ListVectorsRequest(
+                index_id=self.index, after_id=after, page_size=size
+            )
+        )
+
+    async def list_ids(self, size: int = 0) -> list[str]:
+        """ListVectors, all pages."""
+        ids: list[str] = []
+        after = ""
+        while True:
+            page = await self.page(after, size)
+            ids.extend(page.ids)
+            after = page.next_after_id
+            if not after:
+                return ids
+
     async def search_all(
         self, queries: np.ndarray, model: str = MODEL, **options: object
     ) -> list[list[tuple[str, float]]]:

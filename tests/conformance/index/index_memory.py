@@ -55,6 +55,12 @@ class MemoryStore:
             rows = self._there(index_id)
             return {vector_id: rows[vector_id].tolist() for vector_id in ids if vector_id in rows}
 
+    def list_ids(self, index_id: str, after: str, limit: int) -> list[str]:
+        """See VectorStore."""
+        with self._lock:
+            ids = sorted(vector_id for vector_id in self._there(index_id) if vector_id > after)
+            return ids[:limit]
+
     def search(
         self, index_id: str, queries: Vectors, limit: int, only_ids: Sequence[str]
     ) -> list[Found]:

@@ -113,6 +113,29 @@ async def test_get_answers_in_order(filled: Client) -> None:
     assert np.array_equal(there["v003"], unit(200)[3])
 
 
+async def test_list_pages(filled: Client) -> None:
+    """All ids come in order, in pages of the size asked for; the last page says so."""
+    names = [f"v{row:03d}" for row in range(200)]
+    assert await filled.list_ids() == names
+    assert await filled.list_ids(size=7) == names
+    assert await filled.list_ids(size=100) == names
+    page = await filled.page("v1", size=3)
+    assert (list(page.ids), page.next_after_id) == (["v100", "v101", "v102"], "v102")
+    page = await filled.page("v196", size=3)
+    assert (list(page.ids), page.next_after_id) == (["v197", "v198", "v199"], "")
+    assert list((await filled.page("zzz")).ids) == []
+
+
+async def test_list_sees_writes(client: Client) -> None:
+    """A list has each id once, in byte order, without the deleted, whatever was replaced."""
+    assert await client.list_ids() == []
+    names = ["b", "B", "_", "-", "0", "a-1", "a_1", "a1", "A"]
+    await client.upsert(dict(zip(names, unit(9), strict=True)))
+    await client.upsert({"b": unit(1)[0], "z": unit(1)[0]})
+    await client.delete("0")
+    assert await client.list_ids(size=2) == sorted([*names[:4], *names[5:], "z"])
+
+
 async def test_scores_are_cosine(filled: Client) -> None:
     """Scores equal the exact cosine, best first, and a stored vector finds itself with 1."""
     rows = unit(200)
@@ -188,5 +211,6 @@ async def test_full_batches(client: Client) -> None:
     assert await client.upsert(rows) == 5000
     assert (await client.stats()).vector_count == 5000
     assert len(await client.get(*list(rows)[:1000])) == 1000
+    assert await client.list_ids(size=1500) == list(rows)
     await client.delete(*rows)
     assert (await client.stats()).vector_count == 0

@@ -65,6 +65,7 @@ async def test_port_that_refuses(tmp_path: Path) -> None:
                 client.upsert({"a": vector}),
                 client.delete("a"),
                 client.get("a"),
+                client.page(),
                 client.search(vector),
                 client.stats(),
             ):

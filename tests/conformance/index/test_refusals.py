@@ -21,6 +21,7 @@ async def test_missing_index(missing: Client) -> None:
         missing.upsert({"a": vector}),
         missing.delete("a"),
         missing.get("a"),
+        missing.page(),
         missing.search(vector),
         missing.stats(),
     ):
@@ -37,6 +38,7 @@ async def test_bad_index_id(filled: Client, index_id: str) -> None:
         client.upsert({"a": vector}),
         client.delete("a"),
         client.get("a"),
+        client.page(),
         client.search(vector),
         client.stats(),
     ):
@@ -94,6 +96,7 @@ async def test_bad_vector_id(filled: Client, bad: str) -> None:
         filled.delete("v000", bad),
         filled.get("v000", bad),
         filled.search(vector, only_ids=["v000", bad]),
+        *([filled.page(bad)] if bad else []),
     ):
         await refused(call, Reason.FIELD_INVALID)
     assert list(await filled.get("a", "v000")) == ["v000"]
@@ -145,6 +148,8 @@ async def test_counts(filled: Client) -> None:
         filled.search_all(np.zeros((0, DIMENSION))),
         filled.search_all(unit(101)),
         filled.search(vector, only_ids=names[:1001]),
+        filled.page(size=-1),
+        filled.page(size=10_001),
     ):
         await refused(call, Reason.FIELD_INVALID)
 
