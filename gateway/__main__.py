@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from gateway.background import background
 from gateway.clips import Clips
+from gateway.guard import Guard
 from gateway.importing import ImportWorker
+from gateway.keyring import Keyring
 from gateway.libraries import Libraries
 from gateway.operations import OperationsServicer
 from gateway.reconciler import Reconciler
@@ -18,15 +20,21 @@ from serving.settings import load
 
 async def main(settings: GatewaySettings) -> None:
     """Wires the gateway and serves until it is told to stop."""
-    upstream = Upstream(settings)
+    upstream, keyring = Upstream(settings), Keyring(settings.keyring)
     libraries, clips = Libraries(upstream), Clips(upstream)
     search = Search(upstream, libraries, settings.top_k)
     worker = ImportWorker(upstream, libraries, clips, settings)
     reconciler = Reconciler(upstream, libraries, clips, settings)
-    servicer = GatewayServicer(upstream, libraries, clips, search, worker)
-    operations = OperationsServicer(upstream)
-    async with background(worker.run(), reconciler.run()):
-        await serve(settings, NAMES, register(servicer, operations), upstream.check)
+    servicer = register(
+        GatewayServicer(upstream, libraries, clips, search, worker), OperationsServicer(upstream)
+    )
+
+    async def check() -> None:
+        keyring.check()
+        await upstream.check()
+
+    async with background(worker.run(), reconciler.run(), keyring.follow()):
+        await serve(settings, NAMES, servicer, check, interceptors=[Guard(keyring)])
     await clips.settle()
     await upstream.close()
 

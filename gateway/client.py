@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +21,7 @@ from google.protobuf.message import Message
 from typing_extensions import Self
 
 from serving.errors import Reason, ServiceError, from_rpc_error
+from serving.tls import Tls
 
 CHUNK_BYTES = 256 * 1024
 RequestT = TypeVar("RequestT", bound=Message)
@@ -37,18 +39,32 @@ class AudiosearchClient:
     Every method raises ServiceError with the gateway's reason, or GATEWAY_UNAVAILABLE.
     """
 
-    def __init__(self, target: str = "localhost:50050", timeout: float = 60.0) -> None:
+    def __init__(
+        self,
+        target: str = "localhost:50050",
+        timeout: float = 60.0,
+        key: str | None = None,
+        ca: Path | None = None,
+    ) -> None:
         """Connects on the first call.
 
         Args:
             target: address of the gateway, `host:port`.
             timeout: deadline of each call in seconds; streams of audio have ten times as long.
+            key: API key, where the gateway needs one.
+            ca: certificates, in PEM, of who vouches for the gateway; without them no TLS.
+
+        Raises:
+            ValueError: when `ca` can't be used, or no key looks like `key`.
         """
+        if key and not re.fullmatch(r"[!-~]+", key):
+            raise ValueError("the API key has characters that no key has; check what was pasted")
         self._target = target
         self._timeout = timeout
-        self._channel = grpc.insecure_channel(
-            target, options=[("grpc.max_receive_message_length", 64 * 2**20)]
-        )
+        self._metadata = (("authorization", f"Bearer {key}"),) if key else ()
+        tls = Tls(ca=ca)
+        tls.check()
+        self._channel = tls.connect(target, [("grpc.max_receive_message_length", 64 * 2**20)])
         self.stub = GatewayServiceStub(self._channel)
         self.operations = operations_pb2_grpc.OperationsStub(self._channel)
 
@@ -74,7 +90,7 @@ class AudiosearchClient:
     ) -> ResponseT:
         """Calls one RPC of `stub` or `operations` with `patience` times the time-out."""
         try:
-            return method(request, timeout=self._timeout * patience)
+            return method(request, timeout=self._timeout * patience, metadata=self._metadata)
         except grpc.RpcError as error:
             raise self._translate(error) from error
 
@@ -156,7 +172,9 @@ class AudiosearchClient:
         stored = AudioObject()
         request = gateway_pb2.DownloadAudioRequest(name=clip, offset=offset, limit=limit)
         try:
-            for response in self.stub.DownloadAudio(request, timeout=self._timeout * 10):
+            for response in self.stub.DownloadAudio(
+                request, timeout=self._timeout * 10, metadata=self._metadata
+            ):
                 if response.HasField("audio_object"):
                     stored = response.audio_object
                 file.write(response.chunk)
@@ -179,7 +197,9 @@ class AudiosearchClient:
     ) -> search_pb2.SearchClipsResponse:
         answer = search_pb2.SearchClipsResponse()
         try:
-            for response in self.stub.StreamSearchClips(requests, timeout=self._timeout * 10):
+            for response in self.stub.StreamSearchClips(
+                requests, timeout=self._timeout * 10, metadata=self._metadata
+            ):
                 if response.HasField("summary"):
                     answer.MergeFrom(response.summary)
                 else:
@@ -192,11 +212,21 @@ class AudiosearchClient:
         known = from_rpc_error(error)
         if known:
             return known
+        if (
+            error.code() is grpc.StatusCode.UNAVAILABLE
+            and "handshake" in str(error.details()).lower()
+        ):
+            return ServiceError(
+                Reason.GATEWAY_UNAVAILABLE,
+                f"the gateway at {self._target} is not trusted: its certificate must be for that "
+                f"name, not expired, and vouched for by the CA file ({error.details()})",
+            )
         if error.code() is grpc.StatusCode.UNAVAILABLE:
             return ServiceError(
                 Reason.GATEWAY_UNAVAILABLE,
                 f"no gateway answers at {self._target}: start one with "
-                "`audiosearch serve`, or name another with AUDIOSEARCH_TARGET",
+                "`audiosearch serve`, or name another with AUDIOSEARCH_TARGET; if it speaks TLS, "
+                "name its CA file with AUDIOSEARCH_TLS_CA",
             )
         if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
             return ServiceError(Reason.DEADLINE_EXCEEDED, f"no answer from {self._target} in time")

@@ -9,12 +9,16 @@ from audiosearch.catalog.v1.catalog_service_pb2 import (
     CreateLibraryRequest,
     DeleteLibraryRequest,
     GetLibraryRequest,
+    LibraryView,
+    ListLibrariesRequest,
+    ListLibrariesResponse,
 )
 from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.embedding.v1.embedding_service_pb2 import GetModelRequest
 from audiosearch.index.v1.index_service_pb2 import CreateIndexRequest, DropIndexRequest
 
-from gateway.upstream import Upstream
+from gateway.rights import MAX_GRANTS, Caller
+from gateway.upstream import Upstream, passing_over
 from serving.errors import Reason, ServiceError
 
 
@@ -34,6 +38,36 @@ class Libraries:
         bound.CopyFrom(request)
         bound.library.model = model.name
         return await self.finish_creation(await self._upstream.catalog.CreateLibrary(bound))
+
+    async def page(self, request: ListLibrariesRequest, caller: Caller) -> ListLibrariesResponse:
+        """A page of the libraries that the caller may read.
+
+        Where its rights are to single libraries they are read one by one: a page of the catalog,
+        or its token, would tell of others.
+        """
+        names = caller.readable()
+        if names is None:
+            return await self._upstream.catalog.ListLibraries(request)
+        if request.page_size < 0:
+            raise ServiceError(
+                Reason.FIELD_INVALID,
+                f"page_size: {request.page_size} is negative",
+                {"field": "page_size"},
+            )
+        left = [name for name in names if name > request.page_token]
+        size = request.page_size or MAX_GRANTS
+        found = [await self._find(name, request.view) for name in left[:size]]
+        state = request.state or Library.STATE_ACTIVE
+        return ListLibrariesResponse(
+            libraries=[library for library in found if library and library.state == state],
+            next_page_token=left[size - 1] if len(left) > size else "",
+        )
+
+    async def _find(self, name: str, view: LibraryView.ValueType) -> Library | None:
+        request = GetLibraryRequest(name=f"libraries/{name}", view=view)
+        with passing_over(Reason.LIBRARY_NOT_FOUND):
+            return await self._upstream.catalog.GetLibrary(request)
+        return None
 
     async def finish_creation(self, library: Library) -> Library:
         """Gives a library that is CREATING its index; one that is ACTIVE stays as it is."""

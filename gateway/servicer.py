@@ -24,6 +24,7 @@ from gateway.importing import ImportWorker
 from gateway.libraries import Libraries
 from gateway.names import check_library, split_clip
 from gateway.operations import OperationsServicer, to_operation
+from gateway.rights import caller
 from gateway.search import Search
 from gateway.upstream import Upstream
 from serving.errors import Reason, ServiceError
@@ -95,7 +96,7 @@ class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
     async def ListLibraries(
         self, request: catalog_pb2.ListLibrariesRequest, context: grpc.aio.ServicerContext
     ) -> catalog_pb2.ListLibrariesResponse:
-        return await self._upstream.catalog.ListLibraries(request)
+        return await self._libraries.page(request, caller.get())
 
     async def UpdateLibrary(
         self, request: catalog_pb2.UpdateLibraryRequest, context: grpc.aio.ServicerContext
@@ -143,6 +144,12 @@ class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
                 request_id=request.request_id,
             )
         )
+        if job.library != library.name:
+            raise ServiceError(
+                Reason.FIELD_INVALID,
+                "request_id: it belongs to another import; choose a new one",
+                {"field": "request_id"},
+            )
         self._worker.wake()
         return to_operation(job)
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
+from typing_extensions import Self
 
+from gateway import key_file
 from serving.settings import ServerSettings
+from serving.tls import Tls
 
 
 class GatewaySettings(ServerSettings):
@@ -34,6 +38,18 @@ class GatewaySettings(ServerSettings):
         "127.0.0.1:50053",
         alias="AUDIOSEARCH_CATALOG_TARGET",
         description="address of the catalog service",
+    )
+    keyring: Path | None = Field(
+        None,
+        alias="AUDIOSEARCH_KEYRING",
+        description="file of the API keys, made by `audiosearch key create`; without it the "
+        "gateway checks no keys and must stay on loopback",
+    )
+    allow_anonymous: bool = Field(
+        default=False,
+        alias="AUDIOSEARCH_ALLOW_ANONYMOUS",
+        description="take calls without a key also from other machines: only behind a proxy that "
+        "checks who calls",
     )
     import_roots: str = Field(
         "",
@@ -76,6 +92,27 @@ class GatewaySettings(ServerSettings):
         description="age at which an unfinished clip is finished or undone; above the longest call",
     )
 
+    @model_validator(mode="after")
+    def _someone_checks(self) -> Self:
+        if self.keyring and self.allow_anonymous:
+            raise ValueError(
+                "AUDIOSEARCH_KEYRING and AUDIOSEARCH_ALLOW_ANONYMOUS exclude each other: set one"
+            )
+        if not (self.on_loopback or self.keyring or self.allow_anonymous):
+            raise ValueError(
+                f"AUDIOSEARCH_KEYRING: on {self.host}, which other machines can reach, the gateway "
+                "needs a file of API keys: make one with `audiosearch key create`; or set "
+                "AUDIOSEARCH_ALLOW_ANONYMOUS=true if a proxy in front of it checks who calls"
+            )
+        return self
+
+    @field_validator("keyring")
+    @classmethod
+    def _keyring_is_readable(cls, value: Path | None) -> Path | None:
+        if value:
+            key_file.read(value)
+        return value
+
     @field_validator("import_roots")
     @classmethod
     def _roots_are_folders(cls, value: str) -> str:
@@ -83,6 +120,23 @@ class GatewaySettings(ServerSettings):
             if not Path(root).is_absolute() or not Path(root).is_dir():
                 raise ValueError(f"{root!r} is not the absolute path of a folder")
         return value
+
+    @property
+    def server_tls(self) -> Tls:
+        """As `tls`, but takes calls of everyone: keys, not certificates, say who calls."""
+        return replace(self.tls, ca=None)
+
+    @property
+    def exposure(self) -> str:
+        """What the operator should know about who can reach the gateway; empty if nothing."""
+        if self.on_loopback or (self.tls_cert and self.keyring):
+            return ""
+        if self.allow_anonymous:
+            return f"whoever reaches {self.host} can read, change and delete everything"
+        return (
+            f"keys and audio travel to {self.host} unencrypted: let nobody but a proxy that speaks "
+            "TLS reach it, or set AUDIOSEARCH_TLS_CERT and AUDIOSEARCH_TLS_KEY"
+        )
 
     def roots(self) -> tuple[Path, ...]:
         """The folders of `import_roots`, with links resolved."""

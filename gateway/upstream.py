@@ -23,6 +23,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from gateway.settings import GatewaySettings
 from serving.errors import Reason, ServiceError, from_rpc_error
 from serving.telemetry import REQUEST_ID_KEY, remaining, request_id
+from serving.tls import Tls
 
 if TYPE_CHECKING:
     from audiosearch.catalog.v1.catalog_service_pb2_grpc import CatalogServiceAsyncStub
@@ -57,11 +58,11 @@ def _service_config(service: ServiceDescriptor) -> str:
     return json.dumps({"methodConfig": [{"name": names, "retryPolicy": policy}]})
 
 
-def open_channel(target: str, service: ServiceDescriptor) -> grpc.aio.Channel:
+def open_channel(target: str, service: ServiceDescriptor, tls: Tls) -> grpc.aio.Channel:
     """A channel to `target` that retries repeatable calls and reconnects within a second."""
-    return grpc.aio.insecure_channel(
+    return tls.open(
         target,
-        options=[
+        [
             ("grpc.service_config", _service_config(service)),
             ("grpc.initial_reconnect_backoff_ms", 100),
             ("grpc.max_reconnect_backoff_ms", 1000),
@@ -69,6 +70,16 @@ def open_channel(target: str, service: ServiceDescriptor) -> grpc.aio.Channel:
             ("grpc.max_send_message_length", 64 * 2**20),
         ],
     )
+
+
+@contextlib.contextmanager
+def passing_over(reason: Reason) -> Iterator[None]:
+    """Goes on behind the block after a ServiceError of this reason."""
+    try:
+        yield
+    except ServiceError as error:
+        if error.reason is not reason:
+            raise
 
 
 @dataclass(frozen=True)
@@ -182,7 +193,7 @@ class Peer:
             )
         except grpc.aio.AioRpcError as error:
             raise ServiceError(
-                self.unavailable, f"{self.service.full_name} does not answer"
+                self.unavailable, f"{self.service.full_name} does not answer: {error.details()}"
             ) from error
         if answer.status != health_pb2.HealthCheckResponse.SERVING:
             raise ServiceError(self.unavailable, f"{self.service.full_name} is not serving")
@@ -194,6 +205,7 @@ class Upstream:
     def __init__(self, settings: GatewaySettings) -> None:
         """Opens channels to the three addresses of the settings."""
         self._peers: list[Peer] = []
+        self._tls = settings.tls
         self._limits = Limits(settings.upstream_seconds, settings.max_call_seconds)
         self.embedding = cast(
             "EmbeddingServiceAsyncStub",
@@ -231,7 +243,7 @@ class Upstream:
         unavailable: Reason,
     ) -> Stub:
         (service,) = contract.DESCRIPTOR.services_by_name.values()
-        channel = open_channel(target, service)
+        channel = open_channel(target, service, self._tls)
         self._peers.append(Peer(channel, service, unavailable))
         return Stub(stub(channel), service, unavailable, self._limits)
 

@@ -8,7 +8,9 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from typing import Any
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from typing import Any, cast
 
 import grpc
 import structlog
@@ -32,6 +34,35 @@ log = structlog.get_logger()
 
 Check = Callable[[], Awaitable[None]]
 Register = Callable[[grpc.aio.Server], None]
+Around = Callable[[Any, grpc.aio.ServicerContext], AbstractAsyncContextManager[Any]]
+
+
+def wrapped(handler: grpc.RpcMethodHandler, around: Around) -> grpc.RpcMethodHandler:
+    """The handler of a method, run inside `around`, which may give it another request."""
+    kind = (
+        "stream" if handler.request_streaming else "unary",
+        "stream" if handler.response_streaming else "unary",
+    )
+    inner = getattr(handler, "_".join(kind))
+
+    async def answer(request: Any, context: grpc.aio.ServicerContext) -> Any:
+        async with around(request, context) as given:
+            return await inner(given, context)
+
+    async def stream(request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
+        async with around(request, context) as given:
+            async for response in inner(given, context):
+                yield response
+
+    make = getattr(grpc, "_".join(kind) + "_rpc_method_handler")
+    return cast(
+        "grpc.RpcMethodHandler",
+        make(
+            stream if handler.response_streaming else answer,
+            handler.request_deserializer,
+            handler.response_serializer,
+        ),
+    )
 
 
 class Boundary(grpc.aio.ServerInterceptor):
@@ -46,32 +77,12 @@ class Boundary(grpc.aio.ServerInterceptor):
         handler = await continuation(details)
         if handler is None or not details.method.startswith(OURS):
             return handler
-        kind = (
-            "stream" if handler.request_streaming else "unary",
-            "stream" if handler.response_streaming else "unary",
-        )
-        inner = getattr(handler, "_".join(kind))
-
-        async def answer(request: Any, context: grpc.aio.ServicerContext) -> Any:
-            async with self._call(details, context):
-                return await inner(request, context)
-
-        async def stream(request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
-            async with self._call(details, context):
-                async for response in inner(request, context):
-                    yield response
-
-        make = getattr(grpc, "_".join(kind) + "_rpc_method_handler")
-        return make(
-            stream if handler.response_streaming else answer,
-            handler.request_deserializer,
-            handler.response_serializer,
-        )
+        return wrapped(handler, partial(self._call, details))
 
     @contextlib.asynccontextmanager
     async def _call(
-        self, details: grpc.HandlerCallDetails, context: grpc.aio.ServicerContext
-    ) -> AsyncIterator[None]:
+        self, details: grpc.HandlerCallDetails, request: Any, context: grpc.aio.ServicerContext
+    ) -> AsyncIterator[Any]:
         start = time.monotonic()
         own_id = adopt_request_id(dict(details.invocation_metadata or ()).get(REQUEST_ID_KEY))
         limit = min(context.time_remaining() or self._limit, self._limit)
@@ -79,7 +90,7 @@ class Boundary(grpc.aio.ServerInterceptor):
         failure, outcome = None, "CANCELLED"
         try:
             async with timeout(limit):
-                yield
+                yield request
             outcome = "OK"
         except ServiceError as error:
             failure = error
@@ -117,9 +128,11 @@ async def _watch(check: Check, servicer: health.aio.HealthServicer, names: Seque
         await asyncio.sleep(HEALTH_INTERVAL)
 
 
-def _build(settings: ServerSettings) -> grpc.aio.Server:
+def _build(
+    settings: ServerSettings, interceptors: Sequence[grpc.aio.ServerInterceptor]
+) -> grpc.aio.Server:
     return grpc.aio.server(
-        interceptors=[Boundary(settings.max_call_seconds)],
+        interceptors=[Boundary(settings.max_call_seconds), *interceptors],
         maximum_concurrent_rpcs=settings.max_concurrent_calls,
         options=[
             ("grpc.so_reuseport", 0),  # a second service on the port fails instead of sharing it
@@ -129,8 +142,11 @@ def _build(settings: ServerSettings) -> grpc.aio.Server:
     )
 
 
-def _bind(server: grpc.aio.Server, address: str) -> int:
+def _bind(server: grpc.aio.Server, settings: ServerSettings) -> int:
+    address, credentials = f"{settings.host}:{settings.port}", settings.server_tls.server()
     try:
+        if credentials:
+            return int(server.add_secure_port(address, credentials))
         return int(server.add_insecure_port(address))
     except RuntimeError as error:
         raise SystemExit(f"can't listen on {address}: is the port taken?") from error
@@ -143,6 +159,7 @@ async def serve(
     check: Check,
     stop: asyncio.Event | None = None,
     ready: Callable[[int], None] | None = None,
+    interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
 ) -> None:
     """Serves until SIGTERM, SIGINT or `stop`, then drains.
 
@@ -153,19 +170,22 @@ async def serve(
         check: raises while something it depends on is gone; the message says what.
         stop: ends serving when set.
         ready: called with the port once it is listening.
+        interceptors: what each call passes, inside the boundary.
     """
     stop = stop or asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    server, servicer = _build(settings), health.aio.HealthServicer()
+    server, servicer = _build(settings, interceptors), health.aio.HealthServicer()
     register(server)
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
     reflected = [*names, health.SERVICE_NAME, reflection.SERVICE_NAME]
     reflection.enable_server_reflection(reflected, server)
-    port = _bind(server, f"{settings.host}:{settings.port}")
+    port = _bind(server, settings)
     await server.start()
     watcher = asyncio.create_task(_watch(check, servicer, names))
-    log.info("listening", host=settings.host, port=port)
+    log.info("listening", host=settings.host, port=port, tls=bool(settings.tls_cert))
+    if settings.exposure:
+        log.warning("exposed", why=settings.exposure)
     if ready:
         ready(port)
     await stop.wait()

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import sys
-from typing import TypeVar
+from pathlib import Path
+from typing import TypeVar, get_args
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from typing_extensions import Self
+
+from serving.tls import CA, CERT, KEY, Tls
 
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)
 
@@ -17,7 +23,11 @@ class ServerSettings(BaseSettings):
     """What every service can be told; a service adds its own and its `port`."""
 
     model_config = SettingsConfigDict(
-        frozen=True, extra="ignore", env_ignore_empty=True, populate_by_name=True
+        frozen=True,
+        extra="ignore",
+        env_ignore_empty=True,
+        populate_by_name=True,
+        hide_input_in_errors=True,
     )
 
     host: str = Field("127.0.0.1", alias="AUDIOSEARCH_HOST", description="address to listen on")
@@ -65,6 +75,54 @@ class ServerSettings(BaseSettings):
         alias="AUDIOSEARCH_GRACE_SECONDS",
         description="time for running calls to end at shutdown",
     )
+    tls_cert: Path | None = Field(
+        None,
+        alias="AUDIOSEARCH_TLS_CERT",
+        description="certificate of this service, in PEM; none means no TLS",
+    )
+    tls_key: Path | None = Field(
+        None, alias="AUDIOSEARCH_TLS_KEY", description="its private key, in PEM"
+    )
+    tls_ca: Path | None = Field(
+        None,
+        alias="AUDIOSEARCH_TLS_CA",
+        description="certificates, in PEM, of who vouches for the other services",
+    )
+
+    @model_validator(mode="after")
+    def _tls_files(self) -> Self:
+        self.tls.check()
+        if self.server_tls.ca and not self.server_tls.cert:
+            raise ValueError(f"{CA} goes with {CERT} and {KEY}: set these too")
+        return self
+
+    @property
+    def tls(self) -> Tls:
+        """The files of TLS."""
+        return Tls(self.tls_cert, self.tls_key, self.tls_ca)
+
+    @property
+    def server_tls(self) -> Tls:
+        """What the server shows, and of whom it takes calls."""
+        return self.tls
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether only this machine reaches the service."""
+        try:
+            return ipaddress.ip_address(self.host.strip("[]")).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    @property
+    def exposure(self) -> str:
+        """What the operator should know about who can reach the service; empty if nothing."""
+        if self.on_loopback or (self.tls_cert and self.tls_ca):
+            return ""
+        return (
+            f"whoever reaches {self.host} can use this service: let nobody but the other services "
+            f"reach it, or set {CERT}, {KEY} and {CA}"
+        )
 
 
 def _variable(name: str, field: FieldInfo) -> str:
@@ -98,9 +156,18 @@ def load(kind: type[SettingsT], program: str) -> SettingsT:
     try:
         return kind()
     except ValidationError as error:
-        names = {name: _variable(name, field) for name, field in kind.model_fields.items()}
         for problem in error.errors():
-            where = str(problem["loc"][0]) if problem["loc"] else "settings"
-            value = f", not {problem['input']!r}" if problem["loc"] else ""
-            sys.stderr.write(f"{program}: {names.get(where, where)}: {problem['msg']}{value}\n")
+            sys.stderr.write(f"{program}: {_complaint(kind, problem)}\n")
         raise SystemExit(2) from None
+
+
+def _complaint(kind: type[BaseSettings], problem: ErrorDetails) -> str:
+    """The variable, what is wrong with it and, unless it is a secret, what it was set to."""
+    own = problem.get("ctx", {}).get("error")
+    where = str(problem["loc"][0]) if problem["loc"] else ""
+    for name, field in kind.model_fields.items():
+        if where in (name, field.alias):
+            secret = SecretStr in (field.annotation, *get_args(field.annotation))
+            value = "" if own or secret else f", not {problem['input']!r}"
+            return f"{_variable(name, field)}: {own or problem['msg']}{value}"
+    return str(own or problem["msg"])

@@ -16,6 +16,9 @@ _MAX_ID_LENGTH = 128
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 """Id of the call that this task works for; empty outside a call."""
 
+key_id: ContextVar[str] = ContextVar("key_id", default="")
+"""Id of the API key that the call came with; it is no secret."""
+
 deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 """When the call must be answered, on the clock of `time.monotonic`; None outside a call."""
 
@@ -33,23 +36,24 @@ def adopt_request_id(sent: str | bytes | None) -> str:
     return request_id.get()
 
 
-def _add_request_id(
+def _add_call(
     _logger: object, _name: str, event: structlog.types.EventDict
 ) -> structlog.types.EventDict:
-    if request_id.get():
-        event["request_id"] = request_id.get()
-    return event
+    named = {"request_id": request_id.get(), "key": key_id.get()}
+    return {**event, **{name: value for name, value in named.items() if value}}
 
 
 def configure(service: str, level: str = "info", style: str = "json") -> None:
     """Sends all logs, those of libraries included, to standard error as JSON or for people."""
     shared: list[structlog.types.Processor] = [
         structlog.stdlib.add_log_level,
-        _add_request_id,
+        _add_call,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
+    # Local variables hold keys, passwords and audio: no trace shows them.
+    traces = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
     last: list[structlog.types.Processor] = [
-        structlog.processors.dict_tracebacks,
+        structlog.processors.ExceptionRenderer(traces),
         structlog.processors.JSONRenderer(),
     ]
     if style == "console":

@@ -7,8 +7,9 @@ import sys
 import typer
 
 from deploy.local_stack import StackError
-from gateway.cli import clips, importing, libraries, searching, serving
+from gateway.cli import clips, importing, keys, libraries, searching, serving
 from gateway.cli.output import complain
+from gateway.key_file import KeyFileError
 from serving.errors import ServiceError
 
 app = typer.Typer(
@@ -20,6 +21,7 @@ app = typer.Typer(
 )
 app.add_typer(libraries.app, name="library")
 app.add_typer(clips.app, name="clip")
+app.add_typer(keys.app, name="key")
 app.add_typer(searching.model_app, name="model")
 app.command("serve")(serving.serve)
 app.command("import")(importing.import_path)
@@ -33,7 +35,7 @@ def main() -> None:
         app()
     except ServiceError as error:
         complain(f"{error.reason.value}: {error.message}")
-    except (StackError, OSError) as error:
+    except (StackError, KeyFileError, OSError) as error:
         complain(str(error))
     except KeyboardInterrupt:
         complain("interrupted")

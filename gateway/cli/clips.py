@@ -15,6 +15,7 @@ from google.protobuf.empty_pb2 import Empty
 
 from gateway.cli.output import (
     DEFAULT_TARGET,
+    Ca,
     Json,
     LibraryName,
     Target,
@@ -69,11 +70,12 @@ def list_clips(
     state: Annotated[str, typer.Option(help="creating, active, failed or deleting.")] = "active",
     limit: Annotated[int, typer.Option(min=1, help="Show at most so many.")] = 100,
     target: Target = DEFAULT_TARGET,
+    ca: Ca = None,
     json: Json = False,
 ) -> None:
     """List the clips of a library, the oldest first."""
     fit = ClipFilter(state=_state(state), label=label or None, speaker=speaker or None)
-    with connect(target) as client:
+    with connect(target, ca) as client:
         request = catalog_pb2.ListClipsRequest(page_size=min(limit, 1000), filter=fit)
         clips = list(itertools.islice(client.clips(library, request), limit))
     if json:
@@ -95,10 +97,14 @@ def list_clips(
 
 @app.command()
 def show(
-    name: Name, library: InLibrary = "", target: Target = DEFAULT_TARGET, json: Json = False
+    name: Name,
+    library: InLibrary = "",
+    target: Target = DEFAULT_TARGET,
+    ca: Ca = None,
+    json: Json = False,
 ) -> None:
     """Show one clip."""
-    with connect(target) as client:
+    with connect(target, ca) as client:
         clip = client.call(
             client.stub.GetClip, catalog_pb2.GetClipRequest(name=_full(name, library))
         )
@@ -125,10 +131,14 @@ def show(
 
 @app.command()
 def delete(
-    name: Name, library: InLibrary = "", target: Target = DEFAULT_TARGET, json: Json = False
+    name: Name,
+    library: InLibrary = "",
+    target: Target = DEFAULT_TARGET,
+    ca: Ca = None,
+    json: Json = False,
 ) -> None:
     """Delete a clip, its vector and its audio."""
-    with connect(target) as client:
+    with connect(target, ca) as client:
         client.call(
             client.stub.DeleteClip, catalog_pb2.DeleteClipRequest(name=_full(name, library))
         )
@@ -154,11 +164,12 @@ def download(
         bool, typer.Option("--force", help="Write over a file that is there.")
     ] = False,
     target: Target = DEFAULT_TARGET,
+    ca: Ca = None,
     json: Json = False,
 ) -> None:
     """Save the audio of a clip as it came in."""
     full = _full(name, library)
-    with connect(target) as client:
+    with connect(target, ca) as client:
         clip = client.call(client.stub.GetClip, catalog_pb2.GetClipRequest(name=full))
         # Of a name that came from elsewhere only the last part is used.
         path = output if output.name else Path(Path(clip.display_name).name or clip_id(clip))

@@ -20,6 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from gateway.cli.output import (
     DEFAULT_TARGET,
+    Ca,
     Json,
     LibraryName,
     Target,
@@ -58,6 +59,7 @@ def import_path(
         ),
     ] = Where.auto,
     target: Target = DEFAULT_TARGET,
+    ca: Ca = None,
     json: Json = False,
 ) -> None:
     """Import every audio file below a folder; the library is made if it is missing."""
@@ -72,7 +74,7 @@ def import_path(
         console=Console(stderr=True),
         disable=json,
     )
-    with connect(target) as client:
+    with connect(target, ca) as client:
         _ensure(client, library)
         operation = _start(client, library, path, label, where, target)
         with progress:

@@ -11,6 +11,7 @@ from google.protobuf.empty_pb2 import Empty
 
 from gateway.cli.output import (
     DEFAULT_TARGET,
+    Ca,
     Json,
     Target,
     connect,
@@ -34,10 +35,11 @@ def create(
     name: Name,
     display_name: Annotated[str, typer.Option(help="Name for people.")] = "",
     target: Target = DEFAULT_TARGET,
+    ca: Ca = None,
     json: Json = False,
 ) -> None:
     """Make an empty library."""
-    with connect(target) as client:
+    with connect(target, ca) as client:
         library = client.call(
             client.stub.CreateLibrary,
             catalog_pb2.CreateLibraryRequest(
@@ -50,11 +52,11 @@ def create(
 
 
 @app.command("list")
-def list_libraries(target: Target = DEFAULT_TARGET, json: Json = False) -> None:
+def list_libraries(target: Target = DEFAULT_TARGET, ca: Ca = None, json: Json = False) -> None:
     """List the libraries."""
     answer = catalog_pb2.ListLibrariesResponse()
     request = catalog_pb2.ListLibrariesRequest(page_size=1000)
-    with connect(target) as client:
+    with connect(target, ca) as client:
         while True:
             page = client.call(client.stub.ListLibraries, request)
             answer.libraries.extend(page.libraries)
@@ -77,9 +79,9 @@ def list_libraries(target: Target = DEFAULT_TARGET, json: Json = False) -> None:
 
 
 @app.command()
-def show(name: Name, target: Target = DEFAULT_TARGET, json: Json = False) -> None:
+def show(name: Name, target: Target = DEFAULT_TARGET, ca: Ca = None, json: Json = False) -> None:
     """Show one library."""
-    with connect(target) as client:
+    with connect(target, ca) as client:
         library = client.call(
             client.stub.GetLibrary, catalog_pb2.GetLibraryRequest(name=f"libraries/{name}")
         )
@@ -103,10 +105,11 @@ def delete(
     name: Name,
     force: Annotated[bool, typer.Option("--force", help="Also if it has clips.")] = False,
     target: Target = DEFAULT_TARGET,
+    ca: Ca = None,
     json: Json = False,
 ) -> None:
     """Delete a library."""
-    with connect(target) as client:
+    with connect(target, ca) as client:
         client.call(
             client.stub.DeleteLibrary,
             catalog_pb2.DeleteLibraryRequest(name=f"libraries/{name}", force=force),

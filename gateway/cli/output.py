@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -25,15 +27,29 @@ Json = Annotated[bool, typer.Option("--json", help="Print the response message a
 Target = Annotated[
     str, typer.Option("--target", envvar="AUDIOSEARCH_TARGET", help="Address of the gateway.")
 ]
+Ca = Annotated[
+    Path | None,
+    typer.Option(
+        "--ca",
+        envvar="AUDIOSEARCH_TLS_CA",
+        help="Certificates, in PEM, of who vouches for the gateway; without them no TLS.",
+    ),
+]
 LibraryName = Annotated[
     str, typer.Option("--library", "-l", envvar="DEFAULT_TABLE", help="Name of the library.")
 ]
 DEFAULT_TARGET = "localhost:50050"
 
 
-def connect(target: str) -> AudiosearchClient:
-    """A client of the gateway at `target`."""
-    return AudiosearchClient(target)
+def connect(target: str, ca: Path | None) -> AudiosearchClient:
+    """A client of the gateway at `target`, with the API key of the environment."""
+    key, file = os.environ.get("AUDIOSEARCH_API_KEY"), os.environ.get("AUDIOSEARCH_API_KEY_FILE")
+    if file and not key:
+        key = Path(file).read_text(encoding="utf-8").strip()
+    try:
+        return AudiosearchClient(target, key=key, ca=ca)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def print_json(message: Message) -> None:

@@ -12,6 +12,7 @@ from audiosearch.gateway.v1.search_pb2 import Match
 
 from gateway.cli.output import (
     DEFAULT_TARGET,
+    Ca,
     Json,
     LibraryName,
     Target,
@@ -32,9 +33,9 @@ COLUMNS = ("#", "score", "", "name", "length", "label", "speaker", "clip")
 
 
 @model_app.command("list")
-def list_models(target: Target = DEFAULT_TARGET, json: Json = False) -> None:
+def list_models(target: Target = DEFAULT_TARGET, ca: Ca = None, json: Json = False) -> None:
     """List the models that the embedding service runs."""
-    with connect(target) as client:
+    with connect(target, ca) as client:
         answer = client.call(client.stub.ListModels, ListModelsRequest())
     if json:
         return print_json(answer)
@@ -60,12 +61,13 @@ def search(
         float | None, typer.Option(help="Leave out clips with a lower score.")
     ] = None,
     target: Target = DEFAULT_TARGET,
+    ca: Ca = None,
     json: Json = False,
 ) -> None:
     """Find the clips most like a sound."""
     if (file is None) == (not clip):
         raise typer.BadParameter("name a file or --clip, and not both", param_hint="FILE")
-    with connect(target) as client:
+    with connect(target, ca) as client:
         if file:
             answer = client.search(library, file, k, min_score)
         else:
@@ -93,9 +95,11 @@ def _row(rank: int, match: Match) -> tuple[str, ...]:
     )
 
 
-def embed(file: AudioFile, target: Target = DEFAULT_TARGET, json: Json = False) -> None:
+def embed(
+    file: AudioFile, target: Target = DEFAULT_TARGET, ca: Ca = None, json: Json = False
+) -> None:
     """Show the embedding of a sound and what was heard in it; nothing is stored."""
-    with connect(target) as client:
+    with connect(target, ca) as client:
         answer = client.embed(file)
     if json:
         return print_json(answer)

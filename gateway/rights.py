@@ -1,0 +1,74 @@
+"""Who may do what: the rights of a caller to libraries, checked the same way on every transport."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from enum import Enum
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from serving.errors import Reason, ServiceError
+
+EVERY = "*"
+"""In a grant: every library, also those that are made later."""
+
+MAX_GRANTS = 100
+Library = Annotated[str, StringConstraints(pattern=r"^(\*|[A-Za-z0-9][A-Za-z0-9_-]{0,62})$")]
+
+
+class Right(str, Enum):
+    """What may be done with a library; each right includes those before it."""
+
+    read = "read"
+    """Search, list, show and download."""
+    write = "write"
+    """Upload, import, change and delete clips."""
+    manage = "manage"
+    """Create, change and delete the library itself."""
+
+    def includes(self, other: Right) -> bool:
+        """Whether who has this right has the other one too."""
+        order = list(Right)
+        return order.index(self) >= order.index(other)
+
+
+class Caller(BaseModel):
+    """Somebody who calls: the key's id and name, and its right to each library named."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    id: str
+    name: str
+    grants: dict[Library, Right] = Field(min_length=1, max_length=MAX_GRANTS)
+
+    def may(self, library: str, right: Right) -> bool:
+        """Whether the caller has a right to `libraries/{library}`, or to EVERY one."""
+        names = (library.removeprefix("libraries/"), EVERY)
+        granted = (self.grants.get(name) for name in names)
+        return any(each is not None and each.includes(right) for each in granted)
+
+    def readable(self) -> list[str] | None:
+        """Short names of the libraries that the caller may read, sorted; None for all."""
+        return None if self.may(EVERY, Right.read) else sorted(self.grants)
+
+
+OPERATOR = Caller(id="", name="operator", grants={EVERY: Right.manage})
+"""Every caller of a gateway that checks no keys."""
+
+caller: ContextVar[Caller] = ContextVar("caller")
+"""Who made the call that this task works for."""
+
+
+def authorize(key: Caller, library: str, right: Right) -> None:
+    """RIGHT_MISSING unless the key has a right to a library, `libraries/{library}`.
+
+    It looks at nothing but the key, so the answer is the same whether there is such a library.
+    """
+    if not key.may(library, right):
+        raise ServiceError(
+            Reason.RIGHT_MISSING,
+            f"the API key {key.name!r} lacks the right to {right.value} {library}; "
+            "ask the operator for one that has it",
+            {"right": right.value, "library": library},
+        )

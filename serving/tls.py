@@ -1,0 +1,117 @@
+"""TLS from files in PEM, checked at start: what a server shows and what a channel trusts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import grpc
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+)
+from typing_extensions import Self
+
+CERT, KEY, CA = "AUDIOSEARCH_TLS_CERT", "AUDIOSEARCH_TLS_KEY", "AUDIOSEARCH_TLS_CA"
+
+
+@dataclass(frozen=True)
+class Tls:
+    """The files of one process; none of them means no TLS."""
+
+    cert: Path | None = None
+    """What it shows to others: its certificate, and those between it and the authority."""
+    key: Path | None = None
+    """The private key of `cert`."""
+    ca: Path | None = None
+    """The authorities whose certificates it trusts."""
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> Self:
+        """What the three variables say."""
+        named = (environment.get(variable) for variable in (CERT, KEY, CA))
+        return cls(*(Path(path) if path else None for path in named))
+
+    def check(self) -> None:
+        """Raises ValueError, which names the variable, if a file can't be used."""
+        if (self.cert is None) != (self.key is None):
+            raise ValueError(f"{CERT} and {KEY} go together: set both or neither")
+        if self.ca:
+            trusted = _certificates(CA, self.ca)
+            if not any(_expiry(each) is None for each in trusted):
+                raise ValueError(f"{CA}: {self.ca}: {_expiry(trusted[0])}")
+        if self.cert and self.key:
+            own = _certificates(CERT, self.cert)[0]
+            if problem := _expiry(own):
+                raise ValueError(f"{CERT}: {self.cert}: {problem}")
+            _check_key(self.key, own)
+
+    def server(self) -> grpc.ServerCredentials | None:
+        """What a server needs; with `ca` it takes only clients that `ca` vouches for."""
+        if not (self.cert and self.key):
+            return None
+        pair = (self.key.read_bytes(), self.cert.read_bytes())
+        roots = self.ca.read_bytes() if self.ca else None
+        return grpc.ssl_server_credentials([pair], roots, require_client_auth=bool(roots))
+
+    def open(self, target: str, options: Sequence[tuple[str, Any]] = ()) -> grpc.aio.Channel:
+        """An asynchronous channel to `target`."""
+        if credentials := self.channel():
+            return grpc.aio.secure_channel(target, credentials, options)
+        return grpc.aio.insecure_channel(target, options)
+
+    def connect(self, target: str, options: Sequence[tuple[str, Any]] = ()) -> grpc.Channel:
+        """A blocking channel to `target`."""
+        if credentials := self.channel():
+            return grpc.secure_channel(target, credentials, options)
+        return grpc.insecure_channel(target, options)
+
+    def channel(self) -> grpc.ChannelCredentials | None:
+        """What a channel needs to trust `ca` and, with `cert`, to show who it is; None: no TLS."""
+        if not self.ca:
+            return None
+        key, cert = (path.read_bytes() if path else None for path in (self.key, self.cert))
+        return grpc.ssl_channel_credentials(self.ca.read_bytes(), key, cert)
+
+
+def _read(variable: str, path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{variable}: can't read {path}: {error.strerror}") from None
+
+
+def _certificates(variable: str, path: Path) -> list[x509.Certificate]:
+    text = _read(variable, path)
+    try:
+        return x509.load_pem_x509_certificates(text)
+    except ValueError:
+        raise ValueError(f"{variable}: {path} holds no certificate in PEM") from None
+
+
+def _expiry(certificate: x509.Certificate) -> str | None:
+    """Why a certificate is of no use today; None if it is."""
+    now = datetime.now(timezone.utc)
+    if now > certificate.not_valid_after_utc:
+        return f"the certificate expired on {certificate.not_valid_after_utc:%Y-%m-%d}; renew it"
+    if now < certificate.not_valid_before_utc:
+        return f"the certificate is not valid before {certificate.not_valid_before_utc:%Y-%m-%d}"
+    return None
+
+
+def _check_key(path: Path, certificate: x509.Certificate) -> None:
+    text = _read(KEY, path)
+    try:
+        key = load_pem_private_key(text, None)
+    except TypeError:
+        raise ValueError(f"{KEY}: {path} has a pass phrase; take it off") from None
+    except ValueError:
+        raise ValueError(f"{KEY}: {path} holds no private key in PEM") from None
+    form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    if key.public_key().public_bytes(*form) != certificate.public_key().public_bytes(*form):
+        raise ValueError(f"{KEY}: {path} is not the key of the certificate in {CERT}")
