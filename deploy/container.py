@@ -1,0 +1,74 @@
+"""What the containers run: `python -m deploy.container start` and `... health`.
+
+The service is named by the environment variable SERVICE.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import NoReturn
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+PORTS = {"gateway": 50050, "embedding": 50051, "index": 50052, "catalog": 50053}
+SECRETS = Path("/run/secrets")
+HEALTH_SECONDS = 4.0
+
+
+def adopt_secrets(folder: Path, environment: MutableMapping[str, str]) -> None:
+    """Makes each file named like a variable, such as MYSQL_PWD, that variable's value.
+
+    A variable that is set already stays as it is. Other files are left alone.
+    """
+    for path in sorted(folder.glob("*")):
+        if path.name.isidentifier() and path.name.isupper():
+            environment.setdefault(path.name, path.read_text().strip())
+
+
+def module(service: str) -> str:
+    """The Python module of a service."""
+    return service if service == "gateway" else f"{service}_service"
+
+
+def target(service: str) -> str:
+    """Where the service of this container listens."""
+    port = os.environ.get(f"AUDIOSEARCH_{service.upper()}_PORT") or PORTS[service]
+    return f"127.0.0.1:{port}"
+
+
+def serving(address: str) -> bool:
+    """Whether the gRPC health of an address is SERVING."""
+    with grpc.insecure_channel(address) as channel:
+        try:
+            answer = health_pb2_grpc.HealthStub(channel).Check(
+                health_pb2.HealthCheckRequest(), timeout=HEALTH_SECONDS
+            )
+        except grpc.RpcError as error:
+            sys.stderr.write(f"{address}: {error.code().name}\n")
+            return False
+    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+def start(service: str) -> NoReturn:
+    """Turns this process into the service, which so gets the container's signals."""
+    adopt_secrets(SECRETS, os.environ)
+    os.execv(sys.executable, [sys.executable, "-m", module(service)])  # noqa: S606  no shell
+
+
+def main(arguments: list[str]) -> int:
+    """Starts the service in the place of this process, or tells its health by the exit code."""
+    service = os.environ.get("SERVICE", "")
+    if service not in PORTS or arguments not in (["start"], ["health"]):
+        sys.stderr.write(f"{__doc__}SERVICE is one of {', '.join(PORTS)}.\n")
+        return 2
+    if arguments == ["health"]:
+        return 0 if serving(target(service)) else 1
+    return start(service)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
