@@ -18,8 +18,13 @@ from pathlib import Path
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from serving import tls
+
 SERVICES = ("catalog", "index", "embedding", "gateway")
 """In the order in which they start; they stop the other way round."""
+
+FILES = (tls.CERT, tls.KEY, tls.CA, "AUDIOSEARCH_KEYRING", "AUDIOSEARCH_CHECKPOINT")
+"""Variables that name files: the services run in another folder than who set them."""
 
 START_SECONDS = 1800.0
 """Longest wait for a service; the first start may download a model."""
@@ -138,7 +143,12 @@ class LocalStack:
     def wait(self, service: str) -> None:
         """Waits until a service is SERVING; StackError if its process ends before."""
         until = time.monotonic() + START_SECONDS
-        with grpc.insecure_channel(self.addresses.target(service)) as channel:
+        files = tls.Tls.of(self._environment(service))
+        try:
+            files.check()
+        except ValueError as error:
+            raise StackError(f"{service}: {error}") from None
+        with files.connect_to_own(self.addresses.target(service)) as channel:
             stub = health_pb2_grpc.HealthStub(channel)
             while not _serving(stub):
                 code = self._processes[service].poll()
@@ -196,13 +206,18 @@ class LocalStack:
         targets = {
             f"AUDIOSEARCH_{name.upper()}_TARGET": self.addresses.target(name) for name in SERVICES
         }
+        # Only the gateway leaves loopback: the others need no TLS among themselves.
+        unused = (tls.CA,) if service == "gateway" else (tls.CERT, tls.KEY, tls.CA)
+        inherited = {name: value for name, value in os.environ.items() if name not in unused}
+        files = {name: str(Path(inherited[name]).absolute()) for name in FILES if name in inherited}
         host = self.addresses.host if service == "gateway" else "127.0.0.1"
         return {
             "AUDIOSEARCH_LOG_LEVEL": "warning",
             "AUDIOSEARCH_LOG_FORMAT": "console",
             "AUDIOSEARCH_DRAIN_SECONDS": "0",
             "AUDIOSEARCH_ENCODER_CACHE": str(self.data_dir / "encoder"),
-            **os.environ,
+            **inherited,
+            **files,
             **targets,
             "AUDIOSEARCH_HOST": host,
             "AUDIOSEARCH_DATA_DIR": str(self.data_dir),

@@ -14,8 +14,6 @@ import typer
 from deploy.local_stack import Addresses, LocalStack
 from gateway.cli.output import Json
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
-
 
 def serve(
     data_dir: Annotated[
@@ -46,6 +44,15 @@ def serve(
             help="Folder that imports may read on this machine; can be repeated.",
         ),
     ] = None,
+    keyring: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="AUDIOSEARCH_KEYRING",
+            dir_okay=False,
+            help="File of API keys, made by `audiosearch key create`; without it no key is asked "
+            "for, and the gateway stays on loopback.",
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Run all four services on this machine until Ctrl-C; no server has to be installed."""
@@ -55,10 +62,14 @@ def serve(
             sys.stderr.write(line + "\n")
 
     roots = os.pathsep.join(str(folder.resolve()) for folder in allow or [])
+    settings = {
+        "AUDIOSEARCH_IMPORT_ROOTS": roots,
+        "AUDIOSEARCH_KEYRING": str(keyring.absolute()) if keyring else "",
+    }
     stack = LocalStack(
         data_dir,
         Addresses.from_port(port, host),
-        {"AUDIOSEARCH_IMPORT_ROOTS": roots} if roots else {},
+        {name: value for name, value in settings.items() if value},
         report,
     )
     started = False
@@ -70,8 +81,6 @@ def serve(
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, interrupt)
-    if host not in LOOPBACK:
-        report(f"warning: whoever reaches {host} can read, change and delete everything")
     try:
         stack.start()
         started = True
