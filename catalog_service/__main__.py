@@ -27,7 +27,7 @@ async def start(
     ready: Callable[[int], None] | None = None,
 ) -> None:
     """Serves until told to stop."""
-    database = Database(backend(settings), settings.statement_seconds)
+    database = Database(backend(settings), settings.statement_seconds, settings.queue)
     store = FolderStore(settings.audio_folder)
     audio = Audio(database, store, settings.max_audio_bytes)
     servicer = CatalogServicer(

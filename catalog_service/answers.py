@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timezone
 from typing import Any
 
+from audiosearch.catalog.v1.catalog_service_pb2 import ClipOutcome
 from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip, Failure
 from audiosearch.catalog.v1.import_job_pb2 import FileFailure, ImportJob, ImportProgress
 from audiosearch.catalog.v1.library_pb2 import Library
-from audiosearch.embedding.v1.embedding_pb2 import AudioProperties
-from google.protobuf.duration_pb2 import Duration
 from sqlalchemy import Row
 
 from catalog_service import libraries
 from catalog_service.audio import Stored
+from catalog_service.clip_batches import Outcome
+from catalog_service.clip_rows import ClipRow
 from catalog_service.names import clip_name, import_job_name, library_name
 from catalog_service.states import ClipState, JobState
 
 _NANOS = 10**9
+_DAY_SECONDS = 24 * 60 * 60
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_Parts = dict[str, Any]
 
 
 def library(found: libraries.Library) -> Library:
@@ -36,31 +41,46 @@ def library(found: libraries.Library) -> Library:
     )
 
 
-def clip(parent: str, row: Row[Any]) -> Clip:
-    """A clip of the library of that id."""
+def clip(parent: str, row: ClipRow) -> Clip:
+    """A clip of the library of that id.
+
+    Parts are given as mappings: a look-up makes hundreds, and messages of their own, above all
+    times from datetimes, take several times as long.
+    """
     has_audio = row.content_sha256 is not None and row.state != ClipState.CREATING
+    parts: _Parts = {
+        "audio_object": _audio_object(row) if has_audio else None,
+        "audio": _heard(row) if row.duration_ns is not None else None,
+        "create_time": _time(row.create_time),
+        "update_time": _time(row.update_time),
+    }
     return Clip(
         name=clip_name(parent, row.id),
         display_name=row.display_name,
         label=row.label,
         speaker=row.speaker,
         metadata=row.metadata,
-        state=row.state,
+        state=Clip.State.ValueType(row.state),
         source=row.source,
         import_job=import_job_name(row.import_job) if row.import_job else "",
         failure=_failure(row) if row.state == ClipState.FAILED else None,
-        audio_object=audio_object(row) if has_audio else None,
-        audio=_heard(row) if row.duration_ns is not None else None,
-        create_time=row.create_time,
-        update_time=row.update_time,
+        **parts,
     )
 
 
-def audio_object(row: Row[Any] | Stored) -> AudioObject:
+def outcome(parent: str, of: Outcome) -> ClipOutcome:
+    """What became of one clip of many."""
+    return ClipOutcome(
+        clip=clip(parent, of.row) if of.row else None,
+        failure=Failure(reason=of.error.reason.value, message=of.error.message)
+        if of.error
+        else None,
+    )
+
+
+def audio_object(stored: Stored) -> AudioObject:
     """What is stored of a clip."""
-    return AudioObject(
-        size_bytes=row.size_bytes, sha256=row.content_sha256, content_type=row.content_type
-    )
+    return AudioObject(**_audio_object(stored))
 
 
 def import_job(row: Row[Any]) -> ImportJob:
@@ -86,18 +106,34 @@ def import_job(row: Row[Any]) -> ImportJob:
     )
 
 
-def _heard(row: Row[Any]) -> AudioProperties:
-    return AudioProperties(
-        duration=_duration(row.duration_ns),
-        active_duration=_duration(row.active_duration_ns),
-        sample_rate=row.sample_rate,
-        channels=row.channels,
-        format=row.format,
-        level_dbfs=row.level_dbfs,
-    )
+def _time(time: datetime) -> _Parts:
+    since = time - _EPOCH
+    return {
+        "seconds": since.days * _DAY_SECONDS + since.seconds,
+        "nanos": since.microseconds * 1000,
+    }
 
 
-def _failure(row: Row[Any]) -> Failure:
+def _audio_object(row: ClipRow | Stored) -> _Parts:
+    return {
+        "size_bytes": row.size_bytes,
+        "sha256": row.content_sha256,
+        "content_type": row.content_type or "",
+    }
+
+
+def _heard(row: ClipRow) -> _Parts:
+    return {
+        "duration": _duration(row.duration_ns or 0),
+        "active_duration": _duration(row.active_duration_ns or 0),
+        "sample_rate": row.sample_rate,
+        "channels": row.channels,
+        "format": row.format,
+        "level_dbfs": row.level_dbfs,
+    }
+
+
+def _failure(row: ClipRow | Row[Any]) -> Failure:
     return Failure(reason=row.failure_reason or "", message=row.failure_message or "")
 
 
@@ -107,5 +143,5 @@ def _file_failure(entry: Mapping[str, str]) -> FileFailure:
     )
 
 
-def _duration(nanoseconds: int) -> Duration:
-    return Duration(seconds=nanoseconds // _NANOS, nanos=nanoseconds % _NANOS)
+def _duration(nanoseconds: int) -> _Parts:
+    return {"seconds": nanoseconds // _NANOS, "nanos": nanoseconds % _NANOS}

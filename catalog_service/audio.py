@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Row, exc, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, bindparam, exc, select
 
 from catalog_service import clip_rows
 from catalog_service.audio_store import AudioKey, AudioStore, Upload
+from catalog_service.clip_batches import exists
+from catalog_service.clip_rows import IN_LIBRARY, ClipRow
 from catalog_service.completion import to_the_end
-from catalog_service.content_type import judge
+from catalog_service.content_type import UNKNOWN, judge
 from catalog_service.database import Database
 from catalog_service.fields import invalid
 from catalog_service.names import ClipName
@@ -21,6 +22,9 @@ from serving.errors import Reason, ServiceError
 
 CHUNK_BYTES = 256 * 1024
 _ATTEMPTS = 3
+_OTHER = select(clips.c.id).where(
+    IN_LIBRARY, clips.c.content_sha256 == bindparam("sha256"), clips.c.id != bindparam("clip")
+)
 
 
 class Stored(NamedTuple):
@@ -87,57 +91,41 @@ class Audio:
             Reason.CATALOG_UNAVAILABLE, "another clip with these bytes comes and goes; try again"
         )
 
-    async def _publish(
-        self, connection: AsyncConnection, name: ClipName, upload: Upload, stored: Stored
-    ) -> Row[Any]:
+    def _publish(
+        self, connection: Connection, name: ClipName, upload: Upload, stored: Stored
+    ) -> ClipRow:
         """Makes the change; answers the row as it was before."""
-        before = await clip_rows.get(connection, name, lock=True)
+        before = clip_rows.get(connection, name, lock=True)
         clip_rows.require_state(before, name, ClipState.CREATING)
-        await connection.execute(
-            update(clips)
-            .where(clips.c.id == before.id)
-            .values(update_time=clip_rows.now(), **stored._asdict())
-        )
-        await upload.publish(AudioKey(before.library_uid, before.id, upload.sha256))
+        clip_rows.change(connection, before, stored._asdict())
+        upload.publish(AudioKey(before.library_uid, before.id, upload.sha256))
         return before
 
     async def _refuse_duplicate(self, name: ClipName, sha256: str) -> None:
-        async def find(connection: AsyncConnection) -> str | None:
-            return await connection.scalar(
-                select(clips.c.id).where(
-                    clips.c.library_uid == clip_rows.uid_of(name.library),
-                    clips.c.content_sha256 == sha256,
-                    clips.c.id != name.clip,
-                )
-            )
-
-        other = await self._database.read(find)
+        values = {"library": name.library, "sha256": sha256, "clip": name.clip}
+        other = await self._database.read(lambda c: c.scalar(_OTHER, values))
         if other:
-            existing = str(ClipName(name.library, other))
-            raise ServiceError(
-                Reason.CLIP_EXISTS,
-                f"{existing} has the same bytes; use that clip",
-                {"clip": existing},
-            )
+            raise exists(ClipName(name.library, other))
 
     async def get(
         self, name: ClipName, offset: int, limit: int
-    ) -> tuple[Row[Any], AsyncIterator[bytes]]:
-        """The clip's row and the bytes from `offset` on, at most `limit` of them (0: all).
+    ) -> tuple[Stored, AsyncIterator[bytes]]:
+        """What is stored and the bytes from `offset` on, at most `limit` of them (0: all).
 
         Raises:
             ServiceError: CLIP_NOT_FOUND, AUDIO_NOT_FOUND, FIELD_INVALID.
         """
         row = await self._database.read(lambda c: clip_rows.get(c, name))
-        if row.content_sha256 is None:
+        if row.content_sha256 is None or row.size_bytes is None:
             raise _not_there(name)
-        if offset > row.size_bytes:
+        stored = Stored(row.content_sha256, row.size_bytes, row.content_type or UNKNOWN)
+        if offset > stored.size_bytes:
             raise invalid("offset", offset, f"must be at most the audio's {row.size_bytes} bytes")
-        key = AudioKey(row.library_uid, row.id, row.content_sha256)
-        if not await self._store.has(key, row.size_bytes):
+        key = AudioKey(row.library_uid, row.id, stored.content_sha256)
+        if not await self._store.run(lambda: self._store.has(key, stored.size_bytes)):
             raise _not_there(name)
-        left = row.size_bytes - offset
-        return row, self._read(name, key, offset, min(limit or left, left))
+        left = stored.size_bytes - offset
+        return stored, self._read(name, key, offset, min(limit or left, left))
 
     async def _read(
         self, name: ClipName, key: AudioKey, offset: int, limit: int

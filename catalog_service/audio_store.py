@@ -7,9 +7,11 @@ are another object.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
+
+T = TypeVar("T")
 
 
 class AudioKey(NamedTuple):
@@ -36,12 +38,16 @@ class Upload(Protocol):
     async def finish(self) -> None:
         """Makes sure that all bytes are on the disk."""
 
-    async def publish(self, key: AudioKey) -> None:
-        """Makes the bytes an object, at once and whole."""
+    def publish(self, key: AudioKey) -> None:
+        """Makes the bytes an object, at once and whole. Blocks."""
 
 
 class AudioStore(Protocol):
-    """Keeps objects. Failures are ServiceErrors: STORAGE_FULL, CATALOG_UNAVAILABLE."""
+    """Keeps objects. Failures are ServiceErrors: STORAGE_FULL, CATALOG_UNAVAILABLE.
+
+    What must happen inside a transaction blocks, as transactions run in threads; elsewhere it is
+    called through `run`.
+    """
 
     async def open(self) -> None:
         """Makes ready and removes what uploads of dead processes left."""
@@ -55,8 +61,11 @@ class AudioStore(Protocol):
     def upload(self) -> AbstractAsyncContextManager[Upload]:
         """An upload; what it wrote and did not publish is gone when the block is left."""
 
-    async def has(self, key: AudioKey, size: int) -> bool:
-        """Whether the object is there with all its bytes."""
+    async def run(self, work: Callable[[], T]) -> T:
+        """Runs work that blocks in a thread of the store."""
+
+    def has(self, key: AudioKey, size: int) -> bool:
+        """Whether the object is there with all its bytes. Blocks."""
 
     def read(
         self, key: AudioKey, offset: int, limit: int, chunk_bytes: int
@@ -66,8 +75,8 @@ class AudioStore(Protocol):
     async def remove(self, key: AudioKey) -> None:
         """Removes one object; none is fine."""
 
-    async def remove_clip(self, library_uid: str, clip_id: str) -> None:
-        """Removes all objects of a clip; none is fine."""
+    def remove_clip(self, library_uid: str, clip_id: str) -> None:
+        """Removes all objects of a clip; none is fine. Blocks."""
 
     async def remove_library(self, library_uid: str) -> None:
         """Removes all objects of a library; none is fine."""

@@ -3,46 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, delete, exc, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, bindparam, delete, exc
 
-from catalog_service import clip_rows, library_rows
-from catalog_service.audio_store import AudioKey, AudioStore
+from catalog_service import clip_batches, clip_rows, library_rows
+from catalog_service.audio_store import AudioStore
+from catalog_service.clip_batches import Heard, NewClip, Outcome
 from catalog_service.clip_filter import ClipQuery
+from catalog_service.clip_rows import ALL, IN_LIBRARY, ClipRow
 from catalog_service.database import Database
-from catalog_service.names import ClipName, is_ulid, new_id
-from catalog_service.paging import Page
+from catalog_service.names import ClipName, is_ulid
+from catalog_service.paging import Page, refuse
 from catalog_service.schema import clips
-from catalog_service.states import ClipState, LibraryState
+from catalog_service.states import ClipState
 
 CHANGEABLE = ("display_name", "label", "speaker", "metadata")
-
-
-@dataclass(frozen=True)
-class NewClip:
-    """What a caller tells of a clip to be."""
-
-    display_name: str
-    label: str
-    speaker: str
-    metadata: dict[str, str]
-    source: str
-    import_job: str
-
-
-@dataclass(frozen=True)
-class Heard:
-    """What was heard in a clip: durations in nanoseconds, rate in hertz, level in dBFS."""
-
-    duration_ns: int
-    active_duration_ns: int
-    sample_rate: int
-    channels: int
-    format: str
-    level_dbfs: float
+_ATTEMPTS = 5
+_NO_AUDIO = {"content_sha256": None, "size_bytes": None, "content_type": None}
+_LOOK_UP = ALL.where(
+    clips.c.id.in_(bindparam("clips", expanding=True)),
+    IN_LIBRARY,
+    clips.c.state == ClipState.ACTIVE,
+)
 
 
 class Clips:
@@ -53,115 +36,97 @@ class Clips:
         self._database = database
         self._store = store
 
-    async def create(self, library: str, clip: NewClip, request_id: str | None) -> Row[Any]:
+    async def create(self, library: str, clip: NewClip) -> ClipRow:
         """Makes a clip; with a known request id, answers the clip that it made.
+
+        Raises:
+            ServiceError: LIBRARY_NOT_FOUND, STATE_CONFLICT (the library is not ACTIVE),
+                CLIP_EXISTS.
+        """
+        return _only(await self.create_all(library, [clip]))
+
+    async def create_all(self, library: str, new: Sequence[NewClip]) -> list[Outcome]:
+        """Makes clips in one transaction, each with its own outcome.
 
         Raises:
             ServiceError: LIBRARY_NOT_FOUND, STATE_CONFLICT (the library is not ACTIVE).
         """
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                return await self._database.write(lambda c: clip_batches.create(c, library, new))
+            except exc.IntegrityError:  # the same clip at the same time was faster: it is found now
+                if attempt == _ATTEMPTS:
+                    raise
+        raise AssertionError
 
-        async def make(connection: AsyncConnection) -> Row[Any]:
-            made = await _made_by(connection, library, request_id)
-            return made or await _insert(connection, library, clip, request_id)
-
-        try:
-            return await self._database.write(make)
-        except exc.IntegrityError:  # the same request at the same time was faster
-            made = await self._database.read(lambda c: _made_by(c, library, request_id))
-            if made is None:
-                raise
-            return made
-
-    async def get(self, name: ClipName) -> Row[Any]:
+    async def get(self, name: ClipName) -> ClipRow:
         """Reads a clip in any state."""
         return await self._database.read(lambda c: clip_rows.get(c, name))
 
     async def list(
         self, library: str, query: ClipQuery, page: Page
-    ) -> tuple[Sequence[Row[Any]], str]:
-        """One page of clips, the oldest first, and the next page's token."""
+    ) -> tuple[Sequence[ClipRow], str]:
+        """One page of clips in the order of the query, and the next page's token."""
+        try:
+            statement = query.statement(library, page.after, page.size + 1)
+        except ValueError:
+            raise refuse(page.after) from None
 
-        async def read(connection: AsyncConnection) -> Sequence[Row[Any]]:
-            uid = (await library_rows.get(connection, library)).uid
-            statement = select(clips).where(clips.c.library_uid == uid, *query.conditions())
-            if page.after is not None:
-                statement = statement.where(clips.c.id > page.after)
-            found = await connection.execute(statement.order_by(clips.c.id).limit(page.size + 1))
-            return found.all()
+        def read(connection: Connection) -> Sequence[ClipRow]:
+            found = clip_rows.fetch(connection, statement)
+            if not found:
+                library_rows.get(connection, library)
+            return found
 
-        return page.cut(await self._database.read(read), lambda row: str(row.id))
+        return page.cut(await self._database.read(read), query.key)
 
-    async def look_up(self, library: str, ids: Collection[str]) -> Sequence[Row[Any]]:
+    async def look_up(self, library: str, ids: Collection[str]) -> Sequence[ClipRow]:
         """The ACTIVE ones among these clips."""
         wanted = {clip for clip in ids if is_ulid(clip)}
 
-        async def read(connection: AsyncConnection) -> Sequence[Row[Any]]:
-            uid = (await library_rows.get(connection, library)).uid
-            found = await connection.execute(
-                select(clips).where(
-                    clips.c.id.in_(wanted),
-                    clips.c.library_uid == uid,
-                    clips.c.state == ClipState.ACTIVE,
-                )
-            )
-            return found.all()
+        def read(connection: Connection) -> Sequence[ClipRow]:
+            found = clip_rows.fetch(connection, _LOOK_UP, clips=wanted, library=library)
+            if not found:
+                library_rows.get(connection, library)
+            return found
 
         return await self._database.read(read)
 
-    async def update(self, name: ClipName, values: Mapping[str, Any]) -> Row[Any]:
+    async def update(self, name: ClipName, values: Mapping[str, Any]) -> ClipRow:
         """Changes some of the columns CHANGEABLE."""
         allowed = (ClipState.CREATING, ClipState.ACTIVE, ClipState.FAILED)
         return await self._move(name, allowed, values)
 
-    async def activate(self, name: ClipName, heard: Heard) -> Row[Any]:
+    async def activate(self, name: ClipName, heard: Heard) -> ClipRow:
         """CREATING -> ACTIVE, if its audio is there."""
+        return _only(await self.activate_all([(name, heard)]))
 
-        async def change(connection: AsyncConnection) -> Row[Any]:
-            row = await clip_rows.get(connection, name, lock=True)
-            if row.state == ClipState.ACTIVE:
-                return row
-            clip_rows.require_state(row, name, ClipState.CREATING, ClipState.ACTIVE)
-            if row.content_sha256 is None or not await self._store.has(
-                AudioKey(row.library_uid, row.id, row.content_sha256), row.size_bytes
-            ):
-                raise clip_rows.conflict(row, name, "with its audio in place: call PutAudio first")
-            return await _set(
-                connection,
-                name,
-                clips.c.state == ClipState.CREATING,
-                {"state": ClipState.ACTIVE, **vars(heard)},
-            )
+    async def activate_all(self, wanted: Sequence[tuple[ClipName, Heard]]) -> Sequence[Outcome]:
+        """The same for clips of one library in one transaction, each with its own outcome."""
+        return await self._database.write(lambda c: clip_batches.activate(c, self._store, wanted))
 
-        return await self._database.write(change)
-
-    async def fail(self, name: ClipName, reason: str, message: str) -> Row[Any]:
+    async def fail(self, name: ClipName, reason: str, message: str) -> ClipRow:
         """CREATING -> FAILED; its audio is removed, and its bytes may come as another clip."""
+        values = {
+            "state": ClipState.FAILED,
+            "failure_reason": reason,
+            "failure_message": message,
+            **_NO_AUDIO,
+        }
 
-        async def change(connection: AsyncConnection) -> Row[Any]:
-            row = await clip_rows.get(connection, name, lock=True)
+        def change(connection: Connection) -> ClipRow:
+            row = clip_rows.get(connection, name, lock=True)
             if row.state == ClipState.FAILED:
                 return row
             clip_rows.require_state(row, name, ClipState.CREATING, ClipState.FAILED)
             # Before the commit: cut off here, the row is CREATING without audio, which can be
             # failed again; the other way round, audio would stay that no row knows.
-            await self._store.remove_clip(row.library_uid, row.id)
-            return await _set(
-                connection,
-                name,
-                clips.c.state == ClipState.CREATING,
-                {
-                    "state": ClipState.FAILED,
-                    "failure_reason": reason,
-                    "failure_message": message,
-                    "content_sha256": None,
-                    "size_bytes": None,
-                    "content_type": None,
-                },
-            )
+            self._store.remove_clip(row.library_uid, row.id)
+            return clip_rows.change(connection, row, values)
 
         return await self._database.write(change)
 
-    async def begin_deletion(self, name: ClipName) -> Row[Any]:
+    async def begin_deletion(self, name: ClipName) -> ClipRow:
         """Any state -> DELETING."""
         return await self._move(
             name, tuple(ClipState), {"state": ClipState.DELETING}, unless=ClipState.DELETING
@@ -173,7 +138,7 @@ class Clips:
         if row is None:
             return
         clip_rows.require_state(row, name, ClipState.DELETING)
-        await self._store.remove_clip(row.library_uid, row.id)
+        await self._store.run(lambda: self._store.remove_clip(row.library_uid, row.id))
         await self._database.write(
             lambda c: c.execute(
                 delete(clips).where(clips.c.id == row.id, clips.c.state == ClipState.DELETING)
@@ -186,64 +151,21 @@ class Clips:
         allowed: Collection[ClipState],
         values: Mapping[str, Any],
         unless: ClipState | None = None,
-    ) -> Row[Any]:
+    ) -> ClipRow:
         """Changes a clip that is in one of these states; one in state `unless` stays as it is."""
 
-        async def change(connection: AsyncConnection) -> Row[Any]:
-            row = await clip_rows.get(connection, name, lock=True)
+        def change(connection: Connection) -> ClipRow:
+            row = clip_rows.get(connection, name, lock=True)
             if row.state == unless:
                 return row
             clip_rows.require_state(row, name, *allowed)
-            return await _set(connection, name, clips.c.state == row.state, values)
+            return clip_rows.change(connection, row, values)
 
         return await self._database.write(change)
 
 
-async def _set(
-    connection: AsyncConnection,
-    name: ClipName,
-    condition: ColumnElement[bool],
-    values: Mapping[str, Any],
-) -> Row[Any]:
-    await connection.execute(
-        update(clips)
-        .where(clip_rows.is_named(name), condition)
-        .values({**values, "update_time": clip_rows.now()})
-    )
-    return await clip_rows.get(connection, name)
-
-
-async def _made_by(
-    connection: AsyncConnection, library: str, request_id: str | None
-) -> Row[Any] | None:
-    if request_id is None:
-        return None
-    return (
-        await connection.execute(
-            select(clips).where(
-                clips.c.library_uid == clip_rows.uid_of(library), clips.c.request_id == request_id
-            )
-        )
-    ).one_or_none()
-
-
-async def _insert(
-    connection: AsyncConnection, library: str, clip: NewClip, request_id: str | None
-) -> Row[Any]:
-    # Locked against deletion until the clip is in: a library that is going takes none.
-    parent = await library_rows.get(connection, library, share=True)
-    library_rows.require_state(parent, LibraryState.ACTIVE)
-    now = clip_rows.now()
-    name = ClipName(library, new_id(now))
-    await connection.execute(
-        insert(clips).values(
-            id=name.clip,
-            library_uid=parent.uid,
-            state=ClipState.CREATING,
-            request_id=request_id,
-            create_time=now,
-            update_time=now,
-            **vars(clip),
-        )
-    )
-    return await clip_rows.get(connection, name)
+def _only(outcomes: Sequence[Outcome]) -> ClipRow:
+    (outcome,) = outcomes
+    if outcome.error or outcome.row is None:
+        raise outcome.error or AssertionError
+    return outcome.row

@@ -1,4 +1,4 @@
-"""The database: connections, transactions, and its failures as typed errors."""
+"""The database: transactions in threads, and its failures as typed errors."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import asyncio
 import contextlib
 import random
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
 
 import structlog
-from sqlalchemy import exc, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, exc, text
 
 from catalog_service.engines import Backend
 from catalog_service.failures import is_conflict, translate
+from catalog_service.lane import Lane
 from catalog_service.migrate import migrate
 from serving.errors import Reason, ServiceError
 
@@ -24,21 +24,29 @@ else:
     from async_timeout import timeout
 
 T = TypeVar("T")
-Work = Callable[[AsyncConnection], Awaitable[T]]
+Work = Callable[[Connection], T]
 log = structlog.get_logger()
 _ATTEMPTS = 5
 _RETRY_SECONDS = 1.0
 
 
 class Database:
-    """Runs work in transactions. It opens when the database answers, and recovers by itself."""
+    """Runs work in transactions. It opens when the database answers, and recovers by itself.
 
-    def __init__(self, backend: Backend, seconds: float) -> None:
-        """Takes where the database is and the longest that one transaction may take."""
+    Work is a plain function: one hop into a thread for a transaction, however many statements.
+    Readers, writers and the health check have threads and connections of their own, so that none
+    of them keeps the others waiting.
+    """
+
+    def __init__(self, backend: Backend, seconds: float, waiting: int) -> None:
+        """Takes where the database is, the longest a transaction may take, and who may wait."""
         self._backend = backend
         self._seconds = seconds
-        self._engine = backend.engine()
-        self._writers = asyncio.Semaphore(backend.writers)
+        self._reading = backend.reading_engine()
+        self._writing = backend.writing_engine()
+        self._readers = Lane("reader", backend.readers, waiting)
+        self._writers = Lane("writer", backend.writers, waiting)
+        self._checker = Lane("checker", 1, 0)
         self._migrated = False
         self._opening: asyncio.Task[None] | None = None
 
@@ -48,39 +56,38 @@ class Database:
             self._opening = asyncio.create_task(self._keep_trying())
 
     async def close(self) -> None:
-        """Closes all connections."""
+        """Ends what runs and closes all connections."""
         if self._opening:
             self._opening.cancel()
-        await self._engine.dispose()
+        await asyncio.to_thread(self._close)
 
     async def check(self) -> None:
         """Raises CATALOG_UNAVAILABLE while the database doesn't answer."""
-
-        async def ask(connection: AsyncConnection) -> None:
-            await connection.execute(text("SELECT 1"))
-
-        await self.read(ask)
+        async with self._guarded():
+            await self._checker.run(
+                lambda: self._read(lambda connection: connection.execute(text("SELECT 1")).scalar())
+            )
 
     async def read(self, work: Work[T]) -> T:
-        """Runs work that changes nothing, in one transaction.
+        """Runs work that changes nothing. Each statement sees what is committed when it begins.
 
         Raises:
-            ServiceError: CATALOG_UNAVAILABLE.
+            ServiceError: CATALOG_UNAVAILABLE, CATALOG_BUSY.
         """
-        async with self._guarded(), self._engine.connect() as connection, connection.begin():
-            return await work(connection)
+        async with self._guarded():
+            return await self._readers.run(lambda: self._read(work))
 
     async def write(self, work: Work[T]) -> T:
         """Runs work in one transaction, from the start again when another one was in its way.
 
         Raises:
-            ServiceError: CATALOG_UNAVAILABLE, STORAGE_FULL.
+            ServiceError: CATALOG_UNAVAILABLE, CATALOG_BUSY, STORAGE_FULL.
             IntegrityError: a row breaks a unique key; it is the caller's to say which.
         """
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                async with self._guarded(), self._writers:
-                    return await self._write_once(work)
+                async with self._guarded():
+                    return await self._writers.run(lambda: self._write(work))
             except exc.OperationalError:
                 if attempt == _ATTEMPTS:
                     raise ServiceError(
@@ -90,11 +97,19 @@ class Database:
                 await asyncio.sleep(random.uniform(0, 0.02 * attempt))  # noqa: S311
         raise AssertionError
 
-    async def _write_once(self, work: Work[T]) -> T:
-        async with self._engine.connect() as connection:
-            await connection.execution_options(writes=True)
-            async with connection.begin():
-                return await work(connection)
+    def _read(self, work: Work[T]) -> T:
+        with self._reading.connect() as connection:
+            return work(connection)
+
+    def _write(self, work: Work[T]) -> T:
+        with self._writing.begin() as connection:
+            return work(connection)
+
+    def _close(self) -> None:
+        for lane in (self._readers, self._writers, self._checker):
+            lane.close()
+        self._reading.dispose()
+        self._writing.dispose()
 
     @contextlib.asynccontextmanager
     async def _guarded(self) -> AsyncIterator[None]:

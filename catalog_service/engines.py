@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from catalog_service.settings import CatalogSettings
 
@@ -18,15 +17,20 @@ MIGRATION_SECONDS = 900
 LOCK_SECONDS = 60
 """How long a starting replica waits for another one that migrates."""
 
+_CACHE_KIB = 64 * 1024
+_WAL_PAGES = 16 * 1024
+
 
 @dataclass(frozen=True)
 class Backend:
     """Where the database is and how its engines are made."""
 
     url: URL
-    sync_url: URL
+    readers: int
+    """Reads at a time in this process, each on a connection of its own."""
     writers: int
-    """Write transactions at a time in this process; more wait their turn here, in order."""
+    """Write transactions at a time in this process."""
+    seconds: float
     options: Mapping[str, Any] = field(default_factory=dict)
     connect_args: Mapping[str, Any] = field(default_factory=dict)
 
@@ -40,31 +44,49 @@ class Backend:
         """Whether the database is a file of this machine."""
         return self.url.get_backend_name() == "sqlite"
 
-    def engine(self) -> AsyncEngine:
-        """Connections for calls, never more than the pool holds."""
-        # Each transaction is ended before its connection goes back: the pool need not do it again.
-        engine = create_async_engine(
-            self.url,
-            max_overflow=0,
-            pool_reset_on_return=None,
-            connect_args=dict(self.connect_args),
-            **self.options,
-        )
+    def reading_engine(self) -> Engine:
+        """Connections for reads and the health check; each statement stands for itself."""
+        engine = self._engine(self.readers + 1, "AUTOCOMMIT", skip_autocommit_rollback=True)
         if self.is_sqlite:
-            _prepare_sqlite(engine.sync_engine)
+            _set_pragmas(engine)
         return engine
 
-    def sync_engine(self, url: URL | None = None) -> Engine:
-        """Connections for migrations, which run in a thread and may take longer."""
+    def writing_engine(self) -> Engine:
+        """Connections for transactions."""
+        engine = self._engine(self.writers, None if self.is_sqlite else "READ COMMITTED")
+        if self.is_sqlite:
+            _set_pragmas(
+                engine, f"cache_size = -{_CACHE_KIB}", f"wal_autocheckpoint = {_WAL_PAGES}"
+            )
+            _lock_at_once(engine)
+        return engine
+
+    def migrating_engine(self, url: URL | None = None) -> Engine:
+        """Connections for migrations, which may take longer."""
         limits = (
             {"timeout": LOCK_SECONDS}
             if self.is_sqlite
             else {"connect_timeout": CONNECT_SECONDS, "read_timeout": MIGRATION_SECONDS}
         )
-        engine = create_engine(url or self.sync_url, connect_args=limits)
+        engine = create_engine(url or self.url, connect_args=limits)
         if self.is_sqlite:
-            _prepare_sqlite(engine)
+            _set_pragmas(engine)
+            _lock_at_once(engine)
         return engine
+
+    def _engine(self, size: int, isolation_level: str | None, **more: Any) -> Engine:
+        # Each transaction is ended before its connection goes back: the pool need not do it again.
+        return create_engine(
+            self.url,
+            pool_size=size,
+            max_overflow=0,
+            pool_timeout=self.seconds,
+            pool_reset_on_return=None,
+            connect_args=dict(self.connect_args),
+            **({"isolation_level": isolation_level} if isolation_level else {}),
+            **self.options,
+            **more,
+        )
 
 
 def backend(settings: CatalogSettings) -> Backend:
@@ -86,12 +108,11 @@ def backend(settings: CatalogSettings) -> Backend:
 
 def sqlite(folder: Path, pool_size: int, seconds: float) -> Backend:
     """A file in a folder."""
-    file = str(folder / "catalog.sqlite3")
     return Backend(
-        URL.create("sqlite+aiosqlite", database=file),
-        URL.create("sqlite", database=file),
+        URL.create("sqlite", database=str(folder / "catalog.sqlite3")),
+        readers=pool_size,
         writers=1,  # SQLite has one anyway; waiting here is fair and costs nothing
-        options={"pool_size": pool_size, "pool_timeout": seconds},
+        seconds=seconds,
         connect_args={"timeout": seconds},
     )
 
@@ -100,7 +121,6 @@ def mysql(
     host: str, port: int, user: str, password: str | None, name: str, pool_size: int, seconds: float
 ) -> Backend:
     """A server. Its own limits end what this side has given up on."""
-    url = URL.create("mysql+aiomysql", user, password, host, port, name, {"charset": "utf8mb4"})
     # /*M! is read by MariaDB alone, /*!80000 by MySQL alone: the same limit has two names.
     setup = (
         f"SET SESSION innodb_lock_wait_timeout = {max(1, int(seconds))}"
@@ -108,30 +128,33 @@ def mysql(
         f" /*!80000 , max_execution_time = {int(seconds * 1000)} */"
     )
     return Backend(
-        url,
-        url.set(drivername="mysql+pymysql"),
-        writers=pool_size,
-        options={
-            "pool_size": pool_size,
-            "pool_timeout": seconds,
-            "pool_pre_ping": True,
-            "isolation_level": "READ COMMITTED",
+        URL.create("mysql+pymysql", user, password, host, port, name, {"charset": "utf8mb4"}),
+        readers=(pool_size + 1) // 2,
+        writers=max(1, pool_size // 2),
+        seconds=seconds,
+        options={"pool_pre_ping": True},
+        connect_args={
+            "connect_timeout": CONNECT_SECONDS,
+            "read_timeout": seconds,
+            "write_timeout": seconds,
+            "init_command": setup,
         },
-        connect_args={"connect_timeout": CONNECT_SECONDS, "init_command": setup},
     )
 
 
-def _prepare_sqlite(engine: Engine) -> None:
+def _set_pragmas(engine: Engine, *more: str) -> None:
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # the driver must not begin transactions by itself
         cursor = connection.cursor()
-        for pragma in ("journal_mode = WAL", "foreign_keys = ON", "synchronous = FULL"):
+        for pragma in ("journal_mode = WAL", "foreign_keys = ON", "synchronous = FULL", *more):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
+
+def _lock_at_once(engine: Engine) -> None:
+    """A writer takes its lock when it begins: one that began as a reader could not wait for it."""
+
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        # A writer takes its lock at once: one that began as a reader could not wait for it.
-        writes = connection.get_execution_options().get("writes", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
+from collections.abc import Iterator
 
 import structlog
 from sqlalchemy import exc
@@ -83,6 +85,15 @@ def translate(error: BaseException, seconds: float) -> Exception:
     ):
         return _unavailable(error, "the catalog's database does not answer; try again")
     return error if isinstance(error, Exception) else RuntimeError(repr(error))
+
+
+@contextlib.contextmanager
+def typed_os() -> Iterator[None]:
+    """Makes an OSError of the block a typed error."""
+    try:
+        yield
+    except OSError as error:
+        raise translate_os(error) from error
 
 
 def translate_os(error: OSError) -> ServiceError:

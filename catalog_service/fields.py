@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import unicodedata
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 
@@ -26,7 +26,10 @@ MAX_MESSAGE = 1023
 DEFAULT_LEASE = timedelta(seconds=30)
 MIN_LEASE = timedelta(seconds=1)
 MAX_LEASE = timedelta(minutes=10)
+MAX_BATCH = 1000
 _SHOWN = 80
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _MAX_COUNT = 2**63 - 1
 
 
@@ -46,7 +49,7 @@ def text(field: str, value: str, limit: int = MAX_TEXT, *, required: bool = Fals
         raise invalid(field, value, f"must be 1 to {limit} characters")
     if len(value) > limit:
         raise invalid(field, value, f"must be at most {limit} characters, it has {len(value)}")
-    if any(unicodedata.category(character) == "Cc" for character in value):
+    if _CONTROL.search(value):
         raise invalid(field, repr(value), "must have no control characters")
     return value
 
@@ -62,12 +65,25 @@ def path(field: str, value: str, *, required: bool = False) -> str:
 
 def shortened(value: str, limit: int) -> str:
     """The beginning of a text that describes a failure: it must never fail itself."""
-    return "".join(" " if unicodedata.category(c) == "Cc" else c for c in value[:limit])
+    return _CONTROL.sub(" ", value[:limit])
 
 
 def request_id(value: str) -> str | None:
-    """The request id; None when it is empty."""
-    return text("request_id", value, MAX_REQUEST_ID) or None
+    """The request id without blanks at its end, which MySQL overlooks; None when it is empty."""
+    return text("request_id", value, MAX_REQUEST_ID).rstrip(" ") or None
+
+
+def sha256(field: str, value: str) -> str:
+    """A hash as it came."""
+    if not _SHA256.fullmatch(value):
+        raise invalid(field, value, "must be 64 of the characters 0-9 a-f")
+    return value
+
+
+def batch(field: str, length: int) -> None:
+    """Checks how many a batch has."""
+    if not 1 <= length <= MAX_BATCH:
+        raise invalid(field, f"{length} entries", f"must be 1 to {MAX_BATCH} entries")
 
 
 def metadata(field: str, value: Mapping[str, str]) -> dict[str, str]:

@@ -22,7 +22,7 @@ from ulid import ULID
 
 from catalog_service.audio_store import AudioKey
 from catalog_service.completion import to_the_end
-from catalog_service.failures import translate_os
+from catalog_service.failures import typed_os
 from catalog_service.folder_upload import FolderUpload
 from serving.errors import Reason, ServiceError
 
@@ -42,10 +42,8 @@ class FolderStore:
 
     async def run(self, work: Callable[[], T]) -> T:
         """Runs work that touches the disk in a thread; its OSError becomes a typed error."""
-        try:
+        with typed_os():
             return await self._run(work)
-        except OSError as error:
-            raise translate_os(error) from error
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
@@ -80,14 +78,13 @@ class FolderStore:
             # A call can be cancelled twice, by its caller and by its deadline.
             await to_the_end(self.run(upload.discard))
 
-    async def has(self, key: AudioKey, size: int) -> bool:
-        """Whether the object is there with all its bytes."""
-        try:
-            return (await self._run(self.path(key).stat)).st_size == size
-        except FileNotFoundError:
-            return False
-        except OSError as error:
-            raise translate_os(error) from error
+    def has(self, key: AudioKey, size: int) -> bool:
+        """Whether the object is there with all its bytes. Blocks."""
+        with typed_os():
+            try:
+                return self.path(key).stat().st_size == size
+            except FileNotFoundError:
+                return False
 
     async def read(
         self, key: AudioKey, offset: int, limit: int, chunk_bytes: int
@@ -110,9 +107,12 @@ class FolderStore:
         """Removes one object; none is fine."""
         await self.run(lambda: self.path(key).unlink(missing_ok=True))
 
-    async def remove_clip(self, library_uid: str, clip_id: str) -> None:
-        """Removes all objects of a clip; none is fine."""
-        await self.run(lambda: self._remove_clip(library_uid, clip_id))
+    def remove_clip(self, library_uid: str, clip_id: str) -> None:
+        """Removes all objects of a clip; none is fine. Blocks."""
+        with typed_os(), contextlib.suppress(FileNotFoundError):
+            for entry in list(_entries(self._clip_folder(library_uid, clip_id))):
+                if entry.name.startswith(f"{clip_id}."):
+                    Path(entry.path).unlink(missing_ok=True)
 
     async def remove_library(self, library_uid: str) -> None:
         """Removes all objects of a library; none is fine."""
@@ -124,12 +124,6 @@ class FolderStore:
 
     def _clip_folder(self, library_uid: str, clip_id: str) -> Path:
         return self._folder / library_uid / clip_id[-2:]
-
-    def _remove_clip(self, library_uid: str, clip_id: str) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            for entry in list(_entries(self._clip_folder(library_uid, clip_id))):
-                if entry.name.startswith(f"{clip_id}."):
-                    Path(entry.path).unlink(missing_ok=True)
 
     def _remove_library(self, library_uid: str) -> None:
         with contextlib.suppress(FileNotFoundError):

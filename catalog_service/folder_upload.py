@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 
 from catalog_service.audio_store import AudioKey
 from catalog_service.content_type import HEAD_BYTES
+from catalog_service.failures import typed_os
 
 _BUFFER_BYTES = 256 * 1024
 
@@ -57,9 +58,10 @@ class FolderUpload:
         await self._flush()
         await self._run(self._sync)
 
-    async def publish(self, key: AudioKey) -> None:
-        """Makes the bytes an object, at once and whole; needs `finish` before."""
-        await self._run(lambda: self._move(self._place(key)))
+    def publish(self, key: AudioKey) -> None:
+        """Makes the bytes an object, at once and whole; needs `finish` before. Blocks."""
+        with typed_os():
+            self._move(self._place(key))
 
     def discard(self) -> None:
         """Removes what was not published. Blocks."""

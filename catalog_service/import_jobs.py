@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from sqlalchemy import Row, Select, delete, exc, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Row, Select, delete, exc, insert, select, update
 
 from catalog_service import library_rows
 from catalog_service.clip_rows import now
@@ -22,6 +21,8 @@ from serving.errors import Reason, ServiceError
 MAX_FAILURES = 20
 _NEVER = datetime(1970, 1, 2, tzinfo=timezone.utc)
 """Lease of a job that nobody works on: it ran out long ago."""
+_AFTER_ALL = "~"
+"""Behind every id."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,9 @@ class ImportJobs:
             ServiceError: LIBRARY_NOT_FOUND, STATE_CONFLICT (the library is not ACTIVE).
         """
 
-        async def make(connection: AsyncConnection) -> Row[Any]:
-            made = await _made_by(connection, request_id)
-            return made or await _insert(connection, library, folder, label, request_id)
+        def make(connection: Connection) -> Row[Any]:
+            made = _made_by(connection, request_id)
+            return made or _insert(connection, library, folder, label, request_id)
 
         try:
             return await self._database.write(make)
@@ -73,16 +74,14 @@ class ImportJobs:
     ) -> tuple[Sequence[Row[Any]], str]:
         """One page of jobs, the newest first, and the next page's token."""
 
-        async def read(connection: AsyncConnection) -> Sequence[Row[Any]]:
-            statement = _joined()
+        def read(connection: Connection) -> Sequence[Row[Any]]:
+            statement = _joined().where(import_jobs.c.id < (page.after or _AFTER_ALL))
             if library is not None:
-                uid = (await library_rows.get(connection, library)).uid
+                uid = library_rows.get(connection, library).uid
                 statement = statement.where(import_jobs.c.library_uid == uid)
             if state is not None:
                 statement = statement.where(import_jobs.c.state == state)
-            if page.after is not None:
-                statement = statement.where(import_jobs.c.id < page.after)
-            found = await connection.execute(
+            found = connection.execute(
                 statement.order_by(import_jobs.c.id.desc()).limit(page.size + 1)
             )
             rows: Sequence[Row[Any]] = found.all()
@@ -93,28 +92,28 @@ class ImportJobs:
     async def claim(self, worker: str, lease: timedelta) -> Row[Any] | None:
         """Gives the oldest job that waits to a worker; None when none waits."""
 
-        async def take(connection: AsyncConnection) -> Row[Any] | None:
+        def take(connection: Connection) -> Row[Any] | None:
             time = now()
             waits = (import_jobs.c.state == JobState.RUNNING) & (import_jobs.c.lease_until < time)
             # Somebody asked to cancel it, and the worker that was to heed that is gone.
-            await connection.execute(
+            connection.execute(
                 update(import_jobs)
                 .where(waits, import_jobs.c.cancel_requested)
                 .values(state=JobState.CANCELLED, update_time=time)
             )
             while True:
-                job = await connection.scalar(
+                job = connection.scalar(
                     select(import_jobs.c.id).where(waits).order_by(import_jobs.c.id).limit(1)
                 )
                 if job is None:
                     return None
-                taken = await connection.execute(
+                taken = connection.execute(
                     update(import_jobs)
                     .where(import_jobs.c.id == job, waits)
                     .values(worker=worker, lease_until=time + lease, update_time=time)
                 )
                 if taken.rowcount:
-                    return await _get(connection, job)
+                    return _get(connection, job)
 
         return await self._database.write(take)
 
@@ -125,9 +124,9 @@ class ImportJobs:
             ServiceError: IMPORT_JOB_NOT_FOUND, STATE_CONFLICT.
         """
 
-        async def change(connection: AsyncConnection) -> Row[Any]:
+        def change(connection: Connection) -> Row[Any]:
             time = now()
-            written = await connection.execute(
+            written = connection.execute(
                 update(import_jobs)
                 .where(
                     import_jobs.c.id == job,
@@ -136,7 +135,7 @@ class ImportJobs:
                 )
                 .values(lease_until=time + lease, update_time=time, **vars(progress))
             )
-            row = await _get(connection, job)
+            row = _get(connection, job)
             if not written.rowcount:
                 raise _conflict(row, "RUNNING and claimed by this worker; stop working on it")
             return row
@@ -154,46 +153,46 @@ class ImportJobs:
     async def cancel(self, job: str) -> Row[Any]:
         """Asks for a job to be cancelled; one that nobody works on is CANCELLED at once."""
 
-        async def change(connection: AsyncConnection) -> Row[Any]:
+        def change(connection: Connection) -> Row[Any]:
             time = now()
             running = (import_jobs.c.id == job) & (import_jobs.c.state == JobState.RUNNING)
-            await connection.execute(
+            connection.execute(
                 update(import_jobs)
                 .where(running, import_jobs.c.cancel_requested.is_(False))
                 .values(cancel_requested=True, update_time=time)
             )
-            await connection.execute(
+            connection.execute(
                 update(import_jobs)
                 .where(running, import_jobs.c.lease_until < time)
                 .values(state=JobState.CANCELLED)
             )
-            return await _get(connection, job)
+            return _get(connection, job)
 
         return await self._database.write(change)
 
     async def delete(self, job: str) -> None:
         """Removes a job that is over; one that is not there is fine."""
 
-        async def remove(connection: AsyncConnection) -> None:
-            await connection.execute(
+        def remove(connection: Connection) -> None:
+            connection.execute(
                 delete(import_jobs).where(
                     import_jobs.c.id == job, import_jobs.c.state != JobState.RUNNING
                 )
             )
-            row = await _find(connection, job)
+            row = _find(connection, job)
             if row is not None:
                 raise _conflict(row, "over; cancel it first")
 
         await self._database.write(remove)
 
     async def _end(self, job: str, values: Mapping[str, Any]) -> Row[Any]:
-        async def change(connection: AsyncConnection) -> Row[Any]:
-            await connection.execute(
+        def change(connection: Connection) -> Row[Any]:
+            connection.execute(
                 update(import_jobs)
                 .where(import_jobs.c.id == job, import_jobs.c.state == JobState.RUNNING)
                 .values({**values, "update_time": now()})
             )
-            return await _get(connection, job)
+            return _get(connection, job)
 
         return await self._database.write(change)
 
@@ -204,15 +203,15 @@ def _joined() -> Select[Any]:
     )
 
 
-async def _find(connection: AsyncConnection, job: str) -> Row[Any] | None:
+def _find(connection: Connection, job: str) -> Row[Any] | None:
     row: Row[Any] | None = (
-        await connection.execute(_joined().where(import_jobs.c.id == job))
+        connection.execute(_joined().where(import_jobs.c.id == job))
     ).one_or_none()
     return row
 
 
-async def _get(connection: AsyncConnection, job: str) -> Row[Any]:
-    row = await _find(connection, job)
+def _get(connection: Connection, job: str) -> Row[Any]:
+    row = _find(connection, job)
     if row is None:
         name = import_job_name(job)
         raise ServiceError(
@@ -223,23 +222,23 @@ async def _get(connection: AsyncConnection, job: str) -> Row[Any]:
     return row
 
 
-async def _made_by(connection: AsyncConnection, request_id: str | None) -> Row[Any] | None:
+def _made_by(connection: Connection, request_id: str | None) -> Row[Any] | None:
     if request_id is None:
         return None
     row: Row[Any] | None = (
-        await connection.execute(_joined().where(import_jobs.c.request_id == request_id))
+        connection.execute(_joined().where(import_jobs.c.request_id == request_id))
     ).one_or_none()
     return row
 
 
-async def _insert(
-    connection: AsyncConnection, library: str, folder: str, label: str, request_id: str | None
+def _insert(
+    connection: Connection, library: str, folder: str, label: str, request_id: str | None
 ) -> Row[Any]:
-    parent = await library_rows.get(connection, library, share=True)
+    parent = library_rows.get(connection, library, share=True)
     library_rows.require_state(parent, LibraryState.ACTIVE)
     time = now()
     job = new_id(time)
-    await connection.execute(
+    connection.execute(
         insert(import_jobs).values(
             id=job,
             library_uid=parent.uid,
@@ -255,7 +254,7 @@ async def _insert(
             **vars(Progress(0, 0, 0, 0, "", [])),
         )
     )
-    return await _get(connection, job)
+    return _get(connection, job)
 
 
 def _conflict(row: Row[Any], needed: str) -> ServiceError:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, delete, exc, func, insert, literal, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Row, delete, exc, func, insert, literal, select, update
 
 from catalog_service import library_rows
 from catalog_service.audio_store import AudioStore
@@ -47,8 +46,8 @@ class Libraries:
         """
         time = now()
 
-        async def make(connection: AsyncConnection) -> Library:
-            await connection.execute(
+        def make(connection: Connection) -> Library:
+            connection.execute(
                 insert(libraries).values(
                     uid=new_id(time),
                     name=library,
@@ -60,7 +59,7 @@ class Libraries:
                     update_time=time,
                 )
             )
-            return Library(await library_rows.get(connection, library), 0, 0)
+            return Library(library_rows.get(connection, library), 0, 0)
 
         try:
             return await self._database.write(make)
@@ -78,9 +77,9 @@ class Libraries:
     async def get(self, library: str, *, counted: bool = True) -> Library:
         """Reads a library in any state; its counts are 0 unless `counted`."""
 
-        async def read(connection: AsyncConnection) -> Library:
-            row = await library_rows.get(connection, library)
-            return await _counted(connection, row) if counted else Library(row, 0, 0)
+        def read(connection: Connection) -> Library:
+            row = library_rows.get(connection, library)
+            return _counted(connection, row) if counted else Library(row, 0, 0)
 
         return await self._database.read(read)
 
@@ -89,39 +88,35 @@ class Libraries:
     ) -> tuple[Sequence[Library], str]:
         """One page of libraries by name, and the next page's token; counts as in `get`."""
 
-        async def read(connection: AsyncConnection) -> tuple[Sequence[Library], str]:
+        def read(connection: Connection) -> tuple[Sequence[Library], str]:
             statement = select(libraries).where(libraries.c.state == state)
             if page.after is not None:
                 statement = statement.where(libraries.c.name > page.after)
-            found = await connection.execute(
-                statement.order_by(libraries.c.name).limit(page.size + 1)
-            )
+            found = connection.execute(statement.order_by(libraries.c.name).limit(page.size + 1))
             rows, token = page.cut(found.all(), lambda row: str(row.name))
             if not counted:
                 return [Library(row, 0, 0) for row in rows], token
-            return [await _counted(connection, row) for row in rows], token
+            return [_counted(connection, row) for row in rows], token
 
         return await self._database.read(read)
 
     async def activate(self, library: str) -> Library:
         """CREATING -> ACTIVE; an ACTIVE one stays as it is."""
 
-        async def change(connection: AsyncConnection) -> Library:
-            await _set(connection, library, [LibraryState.CREATING], state=LibraryState.ACTIVE)
-            row = await library_rows.get(connection, library)
+        def change(connection: Connection) -> Library:
+            _set(connection, library, [LibraryState.CREATING], state=LibraryState.ACTIVE)
+            row = library_rows.get(connection, library)
             library_rows.require_state(row, LibraryState.CREATING, LibraryState.ACTIVE)
-            return await _counted(connection, row)
+            return _counted(connection, row)
 
         return await self._database.write(change)
 
     async def rename(self, library: str, display_name: str) -> Library:
         """Changes the display name; an empty one means the library's id."""
 
-        async def change(connection: AsyncConnection) -> Library:
-            await _set(
-                connection, library, tuple(LibraryState), display_name=display_name or library
-            )
-            return await _counted(connection, await library_rows.get(connection, library))
+        def change(connection: Connection) -> Library:
+            _set(connection, library, tuple(LibraryState), display_name=display_name or library)
+            return _counted(connection, library_rows.get(connection, library))
 
         return await self._database.write(change)
 
@@ -132,24 +127,24 @@ class Libraries:
             ServiceError: LIBRARY_NOT_FOUND, LIBRARY_NOT_EMPTY.
         """
 
-        async def change(connection: AsyncConnection) -> Library:
-            began = await _set(
+        def change(connection: Connection) -> Library:
+            began = _set(
                 connection,
                 library,
                 [LibraryState.CREATING, LibraryState.ACTIVE],
                 state=LibraryState.DELETING,
             )
-            row = await library_rows.get(connection, library)
+            row = library_rows.get(connection, library)
             if began and not force:
-                await _require_empty(connection, row)
-            await connection.execute(
+                _require_empty(connection, row)
+            connection.execute(
                 update(import_jobs)
                 .where(
                     import_jobs.c.library_uid == row.uid, import_jobs.c.state == JobState.RUNNING
                 )
                 .values(state=JobState.CANCELLED, cancel_requested=True, update_time=now())
             )
-            return await _counted(connection, row)
+            return _counted(connection, row)
 
         return await self._database.write(change)
 
@@ -167,20 +162,18 @@ class Libraries:
             pass
         await self._store.remove_library(row.uid)
 
-        async def finish(connection: AsyncConnection) -> None:
-            await connection.execute(
-                delete(import_jobs).where(import_jobs.c.library_uid == row.uid)
-            )
-            await connection.execute(delete(libraries).where(libraries.c.uid == row.uid))
+        def finish(connection: Connection) -> None:
+            connection.execute(delete(import_jobs).where(import_jobs.c.library_uid == row.uid))
+            connection.execute(delete(libraries).where(libraries.c.uid == row.uid))
 
         await self._database.write(finish)
 
 
-async def _set(
-    connection: AsyncConnection, library: str, states: Sequence[LibraryState], **values: object
+def _set(
+    connection: Connection, library: str, states: Sequence[LibraryState], **values: object
 ) -> bool:
     """Changes the library if it is in one of these states; whether it was."""
-    changed = await connection.execute(
+    changed = connection.execute(
         update(libraries)
         .where(libraries.c.name == library, libraries.c.state.in_(states))
         .values(update_time=now(), **values)
@@ -188,9 +181,9 @@ async def _set(
     return bool(changed.rowcount)
 
 
-async def _counted(connection: AsyncConnection, row: Row[Any]) -> Library:
+def _counted(connection: Connection, row: Row[Any]) -> Library:
     counts = (
-        await connection.execute(
+        connection.execute(
             select(func.count(), func.coalesce(func.sum(clips.c.size_bytes), 0)).where(
                 clips.c.library_uid == row.uid, clips.c.state == ClipState.ACTIVE
             )
@@ -199,9 +192,9 @@ async def _counted(connection: AsyncConnection, row: Row[Any]) -> Library:
     return Library(row, int(counts[0]), int(counts[1]))
 
 
-async def _require_empty(connection: AsyncConnection, row: Row[Any]) -> None:
+def _require_empty(connection: Connection, row: Row[Any]) -> None:
     states = [state for state in ClipState if state is not ClipState.FAILED]
-    if await connection.scalar(
+    if connection.scalar(
         select(literal(1)).where(clips.c.library_uid == row.uid, clips.c.state.in_(states)).limit(1)
     ):
         name = library_name(row.name)
@@ -212,11 +205,11 @@ async def _require_empty(connection: AsyncConnection, row: Row[Any]) -> None:
         )
 
 
-async def _delete_batch(connection: AsyncConnection, uid: str) -> int:
+def _delete_batch(connection: Connection, uid: str) -> int:
     """Removes some rows of clips; how many. Small transactions, so that others get their turn."""
     ids = (
-        await connection.scalars(select(clips.c.id).where(clips.c.library_uid == uid).limit(_BATCH))
+        connection.scalars(select(clips.c.id).where(clips.c.library_uid == uid).limit(_BATCH))
     ).all()
     if ids:
-        await connection.execute(delete(clips).where(clips.c.id.in_(ids)))
+        connection.execute(delete(clips).where(clips.c.id.in_(ids)))
     return len(ids)

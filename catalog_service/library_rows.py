@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Row, Select, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Row, Select, select
 
 from catalog_service.names import library_name
 from catalog_service.schema import libraries
@@ -13,24 +12,22 @@ from catalog_service.states import LibraryState
 from serving.errors import Reason, ServiceError
 
 
-async def find(
-    connection: AsyncConnection, library: str, *, share: bool = False
-) -> Row[Any] | None:
+def find(connection: Connection, library: str, *, share: bool = False) -> Row[Any] | None:
     """The library's row, None if there is none. `share` keeps others from changing it."""
     statement: Select[Any] = select(libraries).where(libraries.c.name == library)
     if share:
         statement = statement.with_for_update(read=True)
-    row: Row[Any] | None = (await connection.execute(statement)).one_or_none()
+    row: Row[Any] | None = connection.execute(statement).one_or_none()
     return row
 
 
-async def get(connection: AsyncConnection, library: str, *, share: bool = False) -> Row[Any]:
+def get(connection: Connection, library: str, *, share: bool = False) -> Row[Any]:
     """The library's row.
 
     Raises:
         ServiceError: LIBRARY_NOT_FOUND.
     """
-    row = await find(connection, library, share=share)
+    row = find(connection, library, share=share)
     if row is None:
         name = library_name(library)
         raise ServiceError(

@@ -25,9 +25,9 @@ def migrate(backend: Backend) -> None:
         Path(str(backend.url.database)).parent.mkdir(parents=True, exist_ok=True)
     else:
         _create_database(backend)
-    engine = backend.sync_engine()
+    engine = backend.migrating_engine()
     try:
-        with engine.connect().execution_options(writes=True) as connection:
+        with engine.connect() as connection:
             if backend.is_sqlite:
                 with connection.begin():  # it locks the file until all is done
                     _upgrade(connection)
@@ -39,7 +39,7 @@ def migrate(backend: Backend) -> None:
 
 def _create_database(backend: Backend) -> None:
     """Tries to connect first: a user who may not create databases needs none that is there."""
-    engine = backend.sync_engine()
+    engine = backend.migrating_engine()
     try:
         engine.connect().close()
     except exc.OperationalError as error:
@@ -49,8 +49,8 @@ def _create_database(backend: Backend) -> None:
         return
     finally:
         engine.dispose()
-    engine = backend.sync_engine(backend.sync_url.set(database=""))
-    quoted = engine.dialect.identifier_preparer.quote_identifier(str(backend.sync_url.database))
+    engine = backend.migrating_engine(backend.url.set(database=""))
+    quoted = engine.dialect.identifier_preparer.quote_identifier(str(backend.url.database))
     try:
         with engine.begin() as connection:
             connection.exec_driver_sql(

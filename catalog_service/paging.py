@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 from google.protobuf.message import Message
 
 from catalog_service.fields import invalid
+from serving.errors import ServiceError
 
 RowT = TypeVar("RowT")
 _MARK_BYTES = 9
@@ -50,11 +51,11 @@ def page(size: int, token: str, *asked: Message | str | int) -> Page:
     try:
         raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
         mark, last = raw[:_MARK_BYTES], raw[_MARK_BYTES:]
-        after = last.decode("ascii")
+        after = last.decode()
     except (binascii.Error, ValueError) as error:
-        raise _bad(token) from error
+        raise refuse(token) from error
     if mark != _mark(digest, last):
-        raise _bad(token)
+        raise refuse(token)
     return Page(size, after, digest)
 
 
@@ -74,7 +75,8 @@ def _mark(digest: bytes, last: bytes) -> bytes:
     return hashlib.sha256(digest + last).digest()[:_MARK_BYTES]
 
 
-def _bad(token: str) -> Exception:
+def refuse(token: str | None) -> ServiceError:
+    """FIELD_INVALID for a token that is none of this question."""
     return invalid(
         "page_token",
         token,

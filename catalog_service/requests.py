@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Iterable
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 from audiosearch.catalog.v1.catalog_service_pb2 import (
+    ActivateClipRequest,
+    CreateClipRequest,
     FinishImportJobRequest,
     PutAudioRequest,
     ReportImportProgressRequest,
@@ -16,19 +18,25 @@ from audiosearch.catalog.v1.import_job_pb2 import FileFailure
 from audiosearch.embedding.v1.embedding_pb2 import AudioProperties
 
 from catalog_service import fields, names
+from catalog_service.clip_batches import Heard, NewClip
 from catalog_service.clip_filter import ClipQuery
-from catalog_service.clips import CHANGEABLE, Heard, NewClip
+from catalog_service.clips import CHANGEABLE
 from catalog_service.import_jobs import MAX_FAILURES, Progress
 from catalog_service.names import ClipName
 from catalog_service.states import ClipState, JobState, LibraryState, LibraryView
+from serving.errors import ServiceError
 
+RequestT = TypeVar("RequestT")
+PartT = TypeVar("PartT")
 _MAX_SAMPLE_RATE = 10_000_000
 _MAX_CHANNELS = 65_535
 _MAX_LEVEL = 1_000
 
 
-def new_clip(clip: Clip) -> NewClip:
-    """The fields of a clip that CreateClip reads."""
+def new_clip(request: CreateClipRequest) -> NewClip:
+    """What CreateClip reads."""
+    clip, audio = request.clip, request.audio_object
+    known = request.HasField("audio_object")
     return NewClip(
         display_name=fields.text("clip.display_name", clip.display_name),
         label=fields.text("clip.label", clip.label),
@@ -38,7 +46,44 @@ def new_clip(clip: Clip) -> NewClip:
         import_job=names.check_import_job("clip.import_job", clip.import_job)
         if clip.import_job
         else "",
+        request_id=fields.request_id(request.request_id),
+        content_sha256=fields.sha256("audio_object.sha256", audio.sha256) if known else None,
+        size_bytes=fields.count("audio_object.size_bytes", audio.size_bytes) if known else None,
     )
+
+
+def activation(request: ActivateClipRequest) -> tuple[ClipName, Heard]:
+    """What ActivateClip reads."""
+    return names.parse_clip("name", request.name), heard(request.audio)
+
+
+def parent_of(request: ActivateClipRequest) -> str:
+    """The library's name in a clip's name, whether it is one or not."""
+    return request.name.partition("/clips/")[0]
+
+
+def batch(
+    parent: str,
+    requests: Sequence[RequestT],
+    parent_of: Callable[[RequestT], str],
+    read: Callable[[RequestT], PartT],
+) -> list[PartT | ServiceError]:
+    """The parts of a batch; in the place of a bad one, what is wrong with it.
+
+    Raises:
+        ServiceError: FIELD_INVALID for too many parts, or none.
+    """
+    fields.batch("requests", len(requests))
+
+    def part(request: RequestT) -> PartT | ServiceError:
+        try:
+            if parent_of(request) not in {"", parent}:
+                raise fields.invalid("parent", parent_of(request), f"must be {parent}, as above")
+            return read(request)
+        except ServiceError as error:
+            return error
+
+    return [part(request) for request in requests]
 
 
 def clip_changes(clip: Clip, changed: Iterable[str]) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, TypeVar
 
 from audiosearch.catalog.v1 import catalog_service_pb2 as pb
 from audiosearch.catalog.v1 import catalog_service_pb2_grpc
@@ -14,11 +14,14 @@ from google.protobuf.empty_pb2 import Empty
 
 from catalog_service import answers, fields, names, requests
 from catalog_service.audio import Audio
+from catalog_service.clip_batches import Outcome
 from catalog_service.clips import CHANGEABLE, Clips
 from catalog_service.import_jobs import ImportJobs
 from catalog_service.libraries import Libraries
 from catalog_service.paging import page
+from serving.errors import ServiceError
 
+PartT = TypeVar("PartT")
 SERVICE = pb.DESCRIPTOR.services_by_name["CatalogService"].full_name
 
 
@@ -91,11 +94,19 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
 
     async def CreateClip(self, request: pb.CreateClipRequest, context: Any) -> Clip:
         parent = names.parse_library("parent", request.parent)
-        return answers.clip(
-            parent,
-            await self._clips.create(
-                parent, requests.new_clip(request.clip), fields.request_id(request.request_id)
-            ),
+        return answers.clip(parent, await self._clips.create(parent, requests.new_clip(request)))
+
+    async def BatchCreateClips(
+        self, request: pb.BatchCreateClipsRequest, context: Any
+    ) -> pb.BatchCreateClipsResponse:
+        parent = names.parse_library("parent", request.parent)
+        parts = requests.batch(
+            request.parent, request.requests, lambda part: part.parent, requests.new_clip
+        )
+        return pb.BatchCreateClipsResponse(
+            outcomes=await self._outcomes(
+                parent, parts, lambda good: self._clips.create_all(parent, good)
+            )
         )
 
     async def PutAudio(
@@ -106,9 +117,18 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
         return answers.audio_object(await self._audio.put(name, requests.audio_chunks(stream)))
 
     async def ActivateClip(self, request: pb.ActivateClipRequest, context: Any) -> Clip:
-        name = names.parse_clip("name", request.name)
-        return answers.clip(
-            name.library, await self._clips.activate(name, requests.heard(request.audio))
+        name, heard = requests.activation(request)
+        return answers.clip(name.library, await self._clips.activate(name, heard))
+
+    async def BatchActivateClips(
+        self, request: pb.BatchActivateClipsRequest, context: Any
+    ) -> pb.BatchActivateClipsResponse:
+        parent = names.parse_library("parent", request.parent)
+        parts = requests.batch(
+            request.parent, request.requests, requests.parent_of, requests.activation
+        )
+        return pb.BatchActivateClipsResponse(
+            outcomes=await self._outcomes(parent, parts, self._clips.activate_all)
         )
 
     async def FailClip(self, request: pb.FailClipRequest, context: Any) -> Clip:
@@ -159,10 +179,10 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
         self, request: pb.GetAudioRequest, context: Any
     ) -> AsyncIterator[pb.GetAudioResponse]:
         name = names.parse_clip("name", request.name)
-        row, chunks = await self._audio.get(
+        stored, chunks = await self._audio.get(
             name, fields.count("offset", request.offset), fields.count("limit", request.limit)
         )
-        yield pb.GetAudioResponse(audio_object=answers.audio_object(row))
+        yield pb.GetAudioResponse(audio_object=answers.audio_object(stored))
         async for chunk in chunks:
             yield pb.GetAudioResponse(chunk=chunk)
 
@@ -238,3 +258,19 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
     async def DeleteImportJob(self, request: pb.DeleteImportJobRequest, context: Any) -> Empty:
         await self._jobs.delete(names.parse_import_job("name", request.name))
         return Empty()
+
+    async def _outcomes(
+        self,
+        parent: str,
+        parts: Sequence[PartT | ServiceError],
+        work: Callable[[list[PartT]], Awaitable[Sequence[Outcome]]],
+    ) -> list[pb.ClipOutcome]:
+        """Does the good parts of a batch together; all outcomes in the order of the parts."""
+        good = [part for part in parts if not isinstance(part, ServiceError)]
+        done = iter(await work(good) if good else ())
+        return [
+            answers.outcome(
+                parent, Outcome(None, part) if isinstance(part, ServiceError) else next(done)
+            )
+            for part in parts
+        ]

@@ -50,7 +50,15 @@ class CatalogSettings(ServerSettings):
         ge=1,
         le=256,
         alias="AUDIOSEARCH_CATALOG_POOL_SIZE",
-        description="connections to the database at most",
+        description="connections to the database: half for reads, half for writes",
+    )
+    queue: int = Field(
+        100,
+        ge=1,
+        le=10_000,
+        alias="AUDIOSEARCH_CATALOG_QUEUE",
+        description="reads, and as many writes, that may wait for a connection; "
+        "more are CATALOG_BUSY",
     )
     statement_seconds: float = Field(
         5,
