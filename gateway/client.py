@@ -24,6 +24,7 @@ from serving.errors import Reason, ServiceError, from_rpc_error
 from serving.tls import Tls
 
 CHUNK_BYTES = 256 * 1024
+_UNTRUSTED = re.compile("handshake|verification|certificate", re.IGNORECASE)
 RequestT = TypeVar("RequestT", bound=Message)
 ResponseT = TypeVar("ResponseT")
 
@@ -212,14 +213,12 @@ class AudiosearchClient:
         known = from_rpc_error(error)
         if known:
             return known
-        if (
-            error.code() is grpc.StatusCode.UNAVAILABLE
-            and "handshake" in str(error.details()).lower()
-        ):
+        details = str(error.details())
+        if error.code() is grpc.StatusCode.UNAVAILABLE and _UNTRUSTED.search(details):
             return ServiceError(
                 Reason.GATEWAY_UNAVAILABLE,
                 f"the gateway at {self._target} is not trusted: its certificate must be for that "
-                f"name, not expired, and vouched for by the CA file ({error.details()})",
+                f"name, not expired, and vouched for by the CA file ({details})",
             )
         if error.code() is grpc.StatusCode.UNAVAILABLE:
             return ServiceError(
@@ -230,4 +229,4 @@ class AudiosearchClient:
             )
         if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
             return ServiceError(Reason.DEADLINE_EXCEEDED, f"no answer from {self._target} in time")
-        return ServiceError(Reason.INTERNAL, f"{error.code().name}: {error.details()}")
+        return ServiceError(Reason.INTERNAL, f"{error.code().name}: {details}")

@@ -36,6 +36,8 @@ class Behaviour(catalog_service_pb2_grpc.CatalogServiceServicer):
         if request.name == "typed":
             raise ServiceError(Reason.CLIP_NOT_FOUND, "there is none", {"clip": "x"})
         if request.name == "crash":
+            local = "local" + "-variable"
+            assert local
             raise RuntimeError("secret detail")
         if request.name == "wait":
             await asyncio.sleep(60)
@@ -144,6 +146,7 @@ async def test_a_crash_is_internal_with_a_fixed_text(
     (crash,) = [line for line in lines if line["event"] == "call.crashed"]
     assert crash["request_id"] == "call-7"
     assert "secret detail" in json.dumps(crash)
+    assert "local-variable" not in json.dumps(lines)  # such hold keys, passwords, audio
     logging.getLogger().handlers.clear()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 
 from catalog_service.settings import CatalogSettings
 from embedding_service.settings import EmbeddingSettings
@@ -19,7 +19,9 @@ class Example(ServerSettings):
     """An example."""
 
     width: int = Field(3, ge=1, alias="EXAMPLE_WIDTH", description="how wide")
-    secret: str = Field("", alias="EXAMPLE_SECRET", description="kept")
+    password: SecretStr | None = Field(
+        None, min_length=8, alias="EXAMPLE_PASSWORD", description="kept"
+    )
 
 
 def test_every_bad_variable_is_named(
@@ -43,6 +45,24 @@ def test_an_empty_variable_means_the_default(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("sys.argv", ["example"])
     monkeypatch.setenv("EXAMPLE_WIDTH", "")
     assert load(Example, "example").width == 3
+
+
+def test_a_secret_is_never_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither a bad one that is complained of, nor a good one beside a bad setting."""
+    monkeypatch.setattr("sys.argv", ["example"])
+    for password in ("hunter2", "long enough and hidden"):
+        monkeypatch.setenv("EXAMPLE_PASSWORD", password)
+        monkeypatch.setenv("EXAMPLE_WIDTH", "wide")
+        with pytest.raises(SystemExit):
+            load(Example, "example")
+        with pytest.raises(ValidationError) as raised:
+            Example()
+        shown = capsys.readouterr().err + str(raised.value) + repr(raised.value)
+        assert password not in shown
+        assert "EXAMPLE_WIDTH" in shown
+    assert password not in repr(Example(EXAMPLE_WIDTH=1))
 
 
 def test_settings_cannot_be_changed() -> None:
