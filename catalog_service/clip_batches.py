@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, insert
 from catalog_service import clip_rows, library_rows
 from catalog_service.audio_store import AudioKey, AudioStore
 from catalog_service.clip_rows import ALL, IN_LIBRARY, ClipRow
-from catalog_service.names import ClipName, new_id
+from catalog_service.names import ClipName, new_ids
 from catalog_service.schema import clips
 from catalog_service.states import ClipState, LibraryState
 from serving.errors import Reason, ServiceError
@@ -73,7 +73,7 @@ def create(connection: Connection, library: str, new: Sequence[NewClip]) -> list
     by_request, by_content = _made_before(connection, library, new)
     made: list[ClipRow] = []
     outcomes: list[Outcome] = []
-    for clip in new:
+    for clip, row in zip(new, _rows(parent.uid, new), strict=True):
         before = by_request.get(clip.request_id)
         other = by_content.get(clip.content_sha256)
         if before:
@@ -81,7 +81,6 @@ def create(connection: Connection, library: str, new: Sequence[NewClip]) -> list
         elif other:
             outcomes.append(Outcome(other, exists(ClipName(library, other.id))))
         else:
-            row = _row(parent.uid, clip)
             made.append(row)
             outcomes.append(Outcome(row))
             if clip.request_id is not None:
@@ -143,20 +142,18 @@ def _made_before(
     )
 
 
-def _row(library_uid: str, clip: NewClip) -> ClipRow:
+def _rows(library_uid: str, new: Sequence[NewClip]) -> Iterator[ClipRow]:
     time = clip_rows.now()
-    unknown = dict.fromkeys(ClipRow._fields)
-    return ClipRow(
-        **{
-            **unknown,
-            "id": new_id(time),
-            "library_uid": library_uid,
-            "state": ClipState.CREATING,
-            "create_time": time,
-            "update_time": time,
+    empty = ClipRow._make([None] * len(ClipRow._fields))
+    for clip, id_ in zip(new, new_ids(time, len(new)), strict=True):
+        yield empty._replace(
+            id=id_,
+            library_uid=library_uid,
+            state=ClipState.CREATING,
+            create_time=time,
+            update_time=time,
             **vars(clip),
-        }
-    )
+        )
 
 
 def _unfit(row: ClipRow | None, name: ClipName, store: AudioStore) -> ServiceError | None:

@@ -72,7 +72,7 @@ def now() -> datetime:
 
 def fetch(connection: Connection, statement: Select[Any], **values: Any) -> list[ClipRow]:
     """The rows of a statement made from ALL."""
-    return list(map(ClipRow._make, connection.execute(statement, values)))
+    return list(map(ClipRow._make, connection.execute(statement, values).all()))
 
 
 def find(connection: Connection, name: ClipName, *, lock: bool = False) -> ClipRow | None:

@@ -17,6 +17,8 @@ _LIBRARY = re.compile(rf"libraries/({_LIBRARY_ID.pattern})")
 _CLIP = re.compile(rf"{_LIBRARY.pattern}/clips/({_ID})")
 _IMPORT_JOB = re.compile(rf"importJobs/({_ID})")
 _MODEL = re.compile(r"models/[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+_DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
+_ENDS = [high + low for high in _DIGITS for low in _DIGITS]
 _ULID = re.compile(r"[0-7][0-9a-hjkmnp-tv-z]{25}")
 
 
@@ -34,6 +36,12 @@ class ClipName(NamedTuple):
 def new_id(now: datetime) -> str:
     """A ULID of that time in lower case: 26 characters that sort by time of creation."""
     return str(ULID.from_datetime(now)).lower()
+
+
+def new_ids(now: datetime, count: int) -> list[str]:
+    """At most 1,024 ids at once: one ULID, the last two characters counting."""
+    stem = new_id(now)[:-2]
+    return [stem + end for end in _ENDS[:count]]
 
 
 def first_id(time: datetime) -> str:
