@@ -6,6 +6,7 @@ import sys
 
 from rich.console import Console
 
+from embedding_service.training.checkpoint import StartError
 from embedding_service.training.corpus import SpeechError
 from embedding_service.training.options import parse_options
 from embedding_service.training.recipe import ResumeError, Training
@@ -17,7 +18,7 @@ def main() -> int:
     options = parse_options()
     try:
         figures = Training(options, console.print).run()
-    except (SpeechError, ResumeError) as error:
+    except (SpeechError, StartError, ResumeError) as error:
         console.print(f"error: {error}")
         return 1
     console.print(f"trained: {figures}")

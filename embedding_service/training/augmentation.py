@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import soundfile
-from scipy.signal import butter, fftconvolve, resample_poly, sosfilt
+import soxr
+from scipy.signal import butter, fftconvolve, sosfilt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +24,9 @@ RATE = 16000
 """Samples a second everywhere in this module."""
 
 _TELEPHONE_HZ = (300.0, 3400.0)
+_QUALITIES = ("QQ", "LQ", "MQ", "HQ", "VHQ")
+_CLEAN_SHARE = 0.3
+_NARROW_SHARE = 0.2
 _COMPRESSED = (("OGG", "VORBIS"), ("MP3", "MPEG_LAYER_III"))
 
 
@@ -86,10 +90,17 @@ def limit_band(wave: Wave, rng: Generator) -> Wave:
     return _filter(wave, min(order, 6), "bandpass", (low, high))
 
 
-def narrow_band(wave: Wave) -> Wave:
-    """Resample to 8 kHz and back."""
-    back = resample_poly(resample_poly(wave, 1, 2), 2, 1)
-    return np.asarray(back[: len(wave)], dtype=np.float32)
+def through_8_khz(wave: Wave, rng: Generator) -> Wave:
+    """Write as 16-bit samples at 8 kHz and read that at 16 kHz, by resamplers of any quality.
+
+    The upper half of the bands is then left to what the resampler lets through.
+    """
+    down, up = (_QUALITIES[int(rng.integers(len(_QUALITIES)))] for _ in range(2))
+    narrow = _as_16_bit(soxr.resample(wave, RATE, RATE // 2, down))
+    result = np.zeros_like(wave)
+    back = soxr.resample(narrow, RATE // 2, RATE, up)[: len(wave)]
+    result[: len(back)] = np.clip(back, -1.0, 1.0)
+    return result
 
 
 def mu_law(wave: Wave) -> Wave:
@@ -122,18 +133,23 @@ def compress(wave: Wave, rng: Generator) -> Wave:
 
 
 def set_level(wave: Wave, rng: Generator) -> Wave:
-    """Scale to a random peak from -35 to 0 dB, rarely clipped, as 16-bit samples."""
+    """Scale to a random peak from -35 to 0 dB, rarely clipped."""
     level = max(float(np.abs(wave).max()), 1e-9)
     peak = 10.0 ** (rng.uniform(-35.0, 0.0) / 20.0)
     scaled = wave * np.float32(peak / level)
     if rng.random() < 0.05:
         limit = peak * rng.uniform(0.2, 0.8)
         scaled = np.clip(scaled, -limit, limit)
-    return np.asarray(np.rint(scaled * 32767.0) / 32767.0, dtype=np.float32)
+    return scaled
+
+
+def _as_16_bit(wave: Wave) -> Wave:
+    levels = np.clip(np.rint(wave * 32767.0), -32768, 32767)
+    return np.asarray(levels / 32767.0, dtype=np.float32)
 
 
 def degrade(wave: Wave, rng: Generator, disturbance: NoiseSource) -> Wave:
-    """Send a clip through a random chain of room, noise, band and codec; a quarter stays clean.
+    """Send a clip through a random chain of room, noise, band and codec; some stay clean.
 
     Args:
         wave: Mono samples, shape (samples,).
@@ -143,8 +159,13 @@ def degrade(wave: Wave, rng: Generator, disturbance: NoiseSource) -> Wave:
     Returns:
         A clip of the same length.
     """
-    if rng.random() < 0.25:
-        return set_level(wave, rng)
+    if rng.random() >= _CLEAN_SHARE:
+        wave = _spoil(wave, rng, disturbance)
+    wave = set_level(wave, rng)
+    return through_8_khz(wave, rng) if rng.random() < _NARROW_SHARE else _as_16_bit(wave)
+
+
+def _spoil(wave: Wave, rng: Generator, disturbance: NoiseSource) -> Wave:
     if rng.random() < 0.35:
         wave = reverberate(wave, rng)
     noisy, narrow = rng.random() < 0.6, rng.random() < 0.5
@@ -155,7 +176,7 @@ def degrade(wave: Wave, rng: Generator, disturbance: NoiseSource) -> Wave:
         wave = limit_band(wave, rng)
     if noisy and not early:
         wave = _disturb(wave, rng, disturbance)
-    return set_level(_encode(wave, rng), rng)
+    return _encode(wave, rng)
 
 
 def _disturb(wave: Wave, rng: Generator, disturbance: NoiseSource) -> Wave:
@@ -170,8 +191,6 @@ def _encode(wave: Wave, rng: Generator) -> Wave:
     if draw < 0.04:
         return compress(wave, rng)
     if draw < 0.12:
-        return narrow_band(wave)
-    if draw < 0.20:
         return mu_law(wave)
     return wave
 

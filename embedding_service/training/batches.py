@@ -15,8 +15,9 @@ import numpy as np
 
 from embedding_service.features import FeatureSettings, log_mel
 from embedding_service.training.augmentation import degrade
-from embedding_service.training.corpus import SPEEDS, Corpus, Utterance, open_corpus
+from embedding_service.training.corpus import Corpus, Utterance, open_corpus
 from embedding_service.training.sounds.classes import SoundClass, draw_classes, render
+from embedding_service.training.voices import ALTERATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +44,7 @@ class BatchPlan:
         seed: Start of every random choice.
         work: Folder with the prepared speech.
         speakers: Speakers to train on, in the order of their classes.
+        voices: Voices of each speaker, each a class: as recorded, then altered.
         sounds_per_family: Classes of synthetic sound for each family.
         frames: Frames in a batch, all clips together.
         shortest: Frames of the shortest clips.
@@ -53,11 +55,12 @@ class BatchPlan:
     seed: int
     work: Path
     speakers: tuple[str, ...]
+    voices: int = len(ALTERATIONS)
     sounds_per_family: int = 6
     frames: int = 4800
-    shortest: int = 40
-    longest: int = 300
-    sound_share: float = 0.15
+    shortest: int = 30
+    longest: int = 400
+    sound_share: float = 0.13
 
 
 @dataclass(frozen=True)
@@ -74,13 +77,18 @@ class Batch:
 
 
 class BatchMaker:
-    """Makes any batch of a plan; the classes are speakers at each speed, then sounds."""
+    """Makes any batch of a plan; the classes are speakers in each voice, then sounds."""
 
     def __init__(self, plan: BatchPlan) -> None:
         """Open the prepared speech and draw the classes of sound."""
         self._plan = plan
         self._corpus: Corpus = open_corpus(plan.work)
-        self._voices = self._corpus.by_class(plan.speakers, SPEEDS)
+        self._voices = self._corpus.by_class(plan.speakers, ALTERATIONS[: plan.voices])
+        self._levels = {one: self._level(one) for voice in self._voices for one in voice}
+        # A voice as recorded is drawn twice as often as one that was made of it.
+        weights = np.ones(len(self._voices))
+        weights[: len(plan.speakers)] = 2.0
+        self._odds = weights / weights.sum()
         self._sounds: list[SoundClass] = draw_classes(plan.sounds_per_family)
 
     @property
@@ -99,33 +107,44 @@ class BatchMaker:
         features = [self._example(label, samples, rng) for label in labels]
         return Batch(np.stack(features), labels)
 
+    def typical(self, clips: int) -> Iterator[Batch]:
+        """Give one clear clip of every class, in order, in batches of so many clips."""
+        rng = np.random.default_rng(self._plan.seed)
+        samples = (self._plan.longest - 1) * FEATURES.hop_size
+        for first in range(0, self.class_count, clips):
+            labels = np.arange(first, min(first + clips, self.class_count))
+            features = [log_mel(self._clip(int(one), samples, rng), FEATURES) for one in labels]
+            yield Batch(np.stack(features), labels)
+
     def _draw_labels(self, rng: Generator, clips: int) -> NDArray[np.int64]:
         sounds = min(round(clips * self._plan.sound_share), len(self._sounds))
         voices = clips - sounds
-        voice = rng.choice(len(self._voices), voices, replace=voices > len(self._voices))
+        replace = voices > len(self._voices)
+        voice = rng.choice(len(self._voices), voices, replace=replace, p=self._odds)
         sound = rng.choice(len(self._sounds), sounds, replace=False) + len(self._voices)
         return np.concatenate([voice, sound]).astype(np.int64)
 
     def _example(self, label: int, samples: int, rng: Generator) -> Wave:
+        clip = self._clip(label, samples, rng)
+        return _mask(log_mel(degrade(clip, rng, self._babble), FEATURES), rng)
+
+    def _clip(self, label: int, samples: int, rng: Generator) -> Wave:
         if label < len(self._voices):
-            clip = self._speech(self._voices[label], samples, rng)
-        else:
-            clip = render(self._sounds[label - len(self._voices)], rng, samples)
-        bands = log_mel(degrade(clip, rng, self._babble), FEATURES)
-        return _mask(bands, rng)
+            return self._speech(self._voices[label], samples, rng)
+        return render(self._sounds[label - len(self._voices)], rng, samples)
 
     def _speech(self, utterances: tuple[Utterance, ...], samples: int, rng: Generator) -> Wave:
         """Cut a random part, if possible none that is mostly a pause."""
         utterance = utterances[int(rng.integers(len(utterances)))]
         room = max(1, utterance.length - samples)
-        whole = self._corpus.read(utterance)
-        level = np.sqrt(np.mean(np.square(whole)))
         for _ in range(4):
-            start = int(rng.integers(room))
-            part = whole[start : start + samples]
-            if np.sqrt(np.mean(np.square(part))) > 0.4 * level:
+            part = self._corpus.read(utterance, int(rng.integers(room)), samples)
+            if _root_mean_square(part) > 0.4 * self._levels[utterance]:
                 break
         return np.resize(part, samples)
+
+    def _level(self, utterance: Utterance) -> float:
+        return _root_mean_square(self._corpus.read(utterance))
 
     def _babble(self, rng: Generator, samples: int) -> Wave:
         """Return other speakers talking at once, or a synthetic sound."""
@@ -135,6 +154,10 @@ class BatchMaker:
         return np.asarray(
             np.sum([self._speech(self._voices[one], samples, rng) for one in crowd], axis=0)
         )
+
+
+def _root_mean_square(wave: Wave) -> float:
+    return float(np.sqrt(np.mean(np.square(wave))))
 
 
 def _mask(bands: Wave, rng: Generator) -> Wave:

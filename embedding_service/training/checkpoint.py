@@ -50,6 +50,33 @@ def export_checkpoint(encoder: Layer, shape: EncoderShape, class_count: int, fol
     config.write_text(_model_yaml(shape, class_count), "utf-8")
 
 
+class StartError(Exception):
+    """The run cannot begin with this checkpoint; the message says why."""
+
+
+def load_weights(encoder: Layer, folder: Path) -> None:
+    """Give an encoder the weights of a checkpoint that `export_checkpoint` wrote.
+
+    Raises:
+        StartError: There is none, or its shape is another.
+    """
+    path = folder / "model" / "model.pdparams"
+    if not path.is_file():
+        message = f"{folder} holds no model/model.pdparams; give --start an exported checkpoint"
+        raise StartError(message)
+    prefix = "backbone."
+    weights = {
+        name.removeprefix(prefix): value
+        for name, value in paddle.load(str(path)).items()
+        if name.startswith(prefix)
+    }
+    expected = {name: value.shape for name, value in encoder.state_dict().items()}
+    if {name: list(value.shape) for name, value in weights.items()} != expected:
+        message = f"the checkpoint in {folder} has another shape; train at its --width"
+        raise StartError(message)
+    encoder.set_state_dict(weights)
+
+
 def _model_yaml(shape: EncoderShape, class_count: int) -> str:
     lines = [
         "# Features",

@@ -1,15 +1,15 @@
-"""Recorded speech prepared once: mono, 16 kHz, at several speeds, in one file on disk."""
+"""Recorded speech prepared once: mono, 16 kHz, in several voices, in one file on disk."""
 
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import soundfile
-from scipy.signal import resample_poly
+
+from embedding_service.training.voices import ALTERATIONS, Alteration, alter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 RATE = 16000
 """Samples a second of the prepared speech."""
-
-SPEEDS = (1.0, 0.9, 1.1)
-"""Each speaker is also heard slower and faster; that changes the pitch, so it is another voice."""
 
 _SAMPLES_FILE = "speech.i16"
 _TABLE_FILE = "speech.json"
@@ -38,7 +35,7 @@ class Utterance:
     """Where one recording lies among the prepared samples."""
 
     speaker: str
-    speed: float
+    alteration: Alteration
     start: int
     length: int
 
@@ -48,7 +45,7 @@ class Corpus:
     """Prepared speech.
 
     Attributes:
-        utterances: Every recording at every speed.
+        utterances: Every recording in every voice.
         samples: All of them end to end, 16-bit, mapped from disk.
     """
 
@@ -68,13 +65,13 @@ class Corpus:
         return part.astype(np.float32) / np.float32(32768.0)
 
     def by_class(
-        self, speakers: Sequence[str], speeds: Sequence[float]
+        self, speakers: Sequence[str], alterations: Sequence[Alteration]
     ) -> list[tuple[Utterance, ...]]:
-        """Return the utterances of each speaker at each speed, in the order asked for."""
-        grouped: dict[tuple[str, float], list[Utterance]] = {}
+        """Return the utterances of each speaker in each voice, in the order asked for."""
+        grouped: dict[tuple[str, Alteration], list[Utterance]] = {}
         for utterance in self.utterances:
-            grouped.setdefault((utterance.speaker, utterance.speed), []).append(utterance)
-        return [tuple(grouped[speaker, speed]) for speed in speeds for speaker in speakers]
+            grouped.setdefault((utterance.speaker, utterance.alteration), []).append(utterance)
+        return [tuple(grouped[one, voice]) for voice in alterations for one in speakers]
 
 
 if TYPE_CHECKING:
@@ -86,13 +83,16 @@ def prepare_corpus(speech: Path, work: Path) -> Corpus:
 
     Args:
         speech: Holds FLAC or WAV files named `{speaker}-...`.
-        work: Gets about 100 kB for each second of speech.
+        work: Gets about 160 kB for each second of speech.
 
     Raises:
         SpeechError: The folder is missing, holds no speech, or a file cannot be read.
     """
     files = _speech_files(speech)
-    source = [[path.name, path.stat().st_size] for path in files]
+    source = [
+        [[path.name, path.stat().st_size] for path in files],
+        [list(alteration) for alteration in ALTERATIONS],
+    ]
     table = work / _TABLE_FILE
     if not table.is_file() or json.loads(table.read_text("utf-8"))["source"] != source:
         _write_corpus(files, source, work)
@@ -102,8 +102,28 @@ def prepare_corpus(speech: Path, work: Path) -> Corpus:
 def open_corpus(work: Path) -> Corpus:
     """Map the corpus that `prepare_corpus` wrote into this folder."""
     table = json.loads((work / _TABLE_FILE).read_text("utf-8"))
-    utterances = tuple(Utterance(*row) for row in table["utterances"])
+    utterances = tuple(
+        Utterance(speaker, Alteration(*alteration), start, length)
+        for speaker, alteration, start, length in table["utterances"]
+    )
     return Corpus(utterances, np.memmap(work / _SAMPLES_FILE, dtype=np.int16, mode="r"))
+
+
+def split_speakers(
+    speakers: Sequence[str], held_out: int
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the speakers to train on and those held out, always the same ones.
+
+    Raises:
+        SpeechError: There are too few speakers to hold out so many.
+    """
+    if len(speakers) < held_out + 2:
+        message = f"{len(speakers)} speakers are too few to hold out {held_out}"
+        raise SpeechError(message)
+    order = np.random.default_rng(251).permutation(len(speakers))
+    chosen = set(order[:held_out].tolist())
+    trained = tuple(name for index, name in enumerate(speakers) if index not in chosen)
+    return trained, tuple(name for index, name in enumerate(speakers) if index in chosen)
 
 
 def _speech_files(speech: Path) -> list[Path]:
@@ -119,22 +139,22 @@ def _speech_files(speech: Path) -> list[Path]:
 
 def _write_corpus(files: list[Path], source: list[Any], work: Path) -> None:
     work.mkdir(parents=True, exist_ok=True)
-    rows: list[tuple[str, float, int, int]] = []
+    rows: list[tuple[str, Alteration, int, int]] = []
     position = 0
     unfinished = work / f"{_SAMPLES_FILE}.part"
     with unfinished.open("wb") as out:
         for path in files:
             speaker = path.name.split("-")[0]
-            for speed, wave in _at_every_speed(path):
+            for alteration, wave in _in_every_voice(path):
                 out.write(_as_int16(wave).tobytes())
-                rows.append((speaker, speed, position, len(wave)))
+                rows.append((speaker, alteration, position, len(wave)))
                 position += len(wave)
     unfinished.replace(work / _SAMPLES_FILE)
     table = {"source": source, "utterances": rows}
     (work / _TABLE_FILE).write_text(json.dumps(table), "utf-8")
 
 
-def _at_every_speed(path: Path) -> Iterator[tuple[float, NDArray[np.float64]]]:
+def _in_every_voice(path: Path) -> Iterator[tuple[Alteration, NDArray[np.float64]]]:
     try:
         wave, rate = soundfile.read(path, always_2d=True)
     except soundfile.LibsndfileError as error:
@@ -144,10 +164,8 @@ def _at_every_speed(path: Path) -> Iterator[tuple[float, NDArray[np.float64]]]:
         message = f"{path} is shorter than {_SHORTEST_SECONDS} s; remove it"
         raise SpeechError(message)
     mono = wave.mean(axis=1)
-    for speed in SPEEDS:
-        up, down = RATE, round(rate * speed)
-        common = math.gcd(up, down)
-        yield speed, resample_poly(mono, up // common, down // common)
+    for alteration in ALTERATIONS:
+        yield alteration, alter(mono, rate, alteration)
 
 
 def _as_int16(wave: NDArray[np.float64]) -> NDArray[np.int16]:

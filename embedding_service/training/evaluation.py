@@ -10,6 +10,7 @@ import numpy as np
 from embedding_service.training.augmentation import add_noise, telephone, white_noise
 from embedding_service.training.corpus import RATE
 from embedding_service.training.sounds.classes import draw_classes, render
+from embedding_service.training.voices import AS_RECORDED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -109,7 +110,7 @@ def cut(corpus: Corpus, speakers: Sequence[str], seconds: float) -> LabelledClip
     """Cut the speakers' recordings into pieces of equal length that do not overlap."""
     length = round(seconds * RATE)
     clips, labels = [], []
-    for label, utterances in enumerate(corpus.by_class(speakers, (1.0,))):
+    for label, utterances in enumerate(corpus.by_class(speakers, (AS_RECORDED,))):
         for utterance in utterances:
             starts = range(0, utterance.length - length + 1, length)
             clips += [corpus.read(utterance, start, length) for start in starts]

@@ -30,6 +30,10 @@ class AngularMarginClassifier(nn.Layer):  # type: ignore[misc]  # paddle has no 
             [dimensions, classes], default_initializer=nn.initializer.XavierNormal()
         )
 
+    def begin_at(self, embeddings: paddle.Tensor) -> None:
+        """Place each class's centre at its embedding, shape (classes, dimensions)."""
+        self.centres.set_value(functional.normalize(embeddings, axis=1).transpose([1, 0]))
+
     def forward(self, embeddings: paddle.Tensor) -> paddle.Tensor:
         """Return the cosine of each embedding to each centre, shape (clips, classes)."""
         unit = functional.normalize(embeddings, axis=1)

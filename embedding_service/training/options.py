@@ -6,6 +6,8 @@ import argparse
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from embedding_service.training.voices import ALTERATIONS
+
 _PARTS = 8
 """The encoder treats its channels in so many parts (Res2Net)."""
 
@@ -18,6 +20,7 @@ _POSITIVE = (
     "rate",
     "held_out",
     "sounds_per_family",
+    "voices",
     "threads",
     "processes",
 )
@@ -35,7 +38,8 @@ class TrainingOptions:
         speech: Folder of FLAC or WAV files named `{speaker}-...`.
         work: Folder for prepared speech and the state to resume from.
         export: Folder that gets the checkpoint; None writes none.
-        minutes: Ends the run after so much training time; None sets no limit.
+        start: Folder of a checkpoint whose weights the run begins with; None draws fresh ones.
+        minutes: Ends the run after so much time by the clock; None sets no limit.
         steps: Ends the run after so many batches; None sets no limit.
         seed: Start of every random choice; with `steps`, same seed, same checkpoint.
         resume: Go on from the state in `work`.
@@ -44,6 +48,7 @@ class TrainingOptions:
         frames: Frames in a batch, all clips together.
         rate: Highest learning rate.
         held_out: Speakers kept for the examination.
+        voices: Voices of each speaker, each a class: as recorded, then altered.
         sounds_per_family: Classes of synthetic sound for each family.
         threads: Threads of the matrix products.
         processes: Background processes that make batches.
@@ -53,6 +58,7 @@ class TrainingOptions:
     speech: Path
     work: Path
     export: Path | None = None
+    start: Path | None = None
     minutes: float | None = None
     steps: int | None = None
     seed: int = 1
@@ -62,6 +68,7 @@ class TrainingOptions:
     frames: int = 4800
     rate: float = 2e-3
     held_out: int = 25
+    voices: int = len(ALTERATIONS)
     sounds_per_family: int = 6
     threads: int = 2
     processes: int = 1
@@ -75,6 +82,9 @@ class TrainingOptions:
         """
         if self.minutes is None and self.steps is None:
             raise OptionsError("give --minutes or --steps")
+        if self.voices > len(ALTERATIONS):
+            message = f"--voices must be at most {len(ALTERATIONS)}"
+            raise OptionsError(message)
         if self.width % _PARTS:
             raise OptionsError(f"--width must be a multiple of {_PARTS}")
         for name in _POSITIVE:
@@ -93,6 +103,7 @@ def parse_options(arguments: list[str] | None = None) -> TrainingOptions:
     add("--speech", type=Path, required=True, help="folder of FLAC or WAV, named speaker-*.flac")
     add("--work", type=Path, required=True, help="folder for prepared speech and the state")
     add("--export", type=Path, help="folder that gets the checkpoint at the end")
+    add("--start", type=Path, help="begin from the weights of this checkpoint, of the same width")
     add("--minutes", type=float, help="end after so many minutes of training")
     add("--steps", type=int, help="end after so many batches; reproducible by the seed")
     add("--seed", type=int, default=1, help="start of every random choice (default 1)")
@@ -112,6 +123,7 @@ _NAMED_ABOVE = {
     "speech",
     "work",
     "export",
+    "start",
     "minutes",
     "steps",
     "seed",

@@ -11,13 +11,20 @@ import numpy as np
 import paddle
 
 from embedding_service.features import log_mel
+from embedding_service.training.averaging import average_in
 from embedding_service.training.baseline import Baseline
 from embedding_service.training.batches import FEATURES, BatchMaker, BatchPlan, batches_from
-from embedding_service.training.checkpoint import export_checkpoint, load_state, save_state
-from embedding_service.training.corpus import Corpus, SpeechError, prepare_corpus
+from embedding_service.training.checkpoint import (
+    export_checkpoint,
+    load_state,
+    load_weights,
+    save_state,
+)
+from embedding_service.training.corpus import Corpus, prepare_corpus, split_speakers
 from embedding_service.training.evaluation import Figures, cut, draw_examination, examine
 from embedding_service.training.network import EncoderShape, build_encoder, embed_batch
 from embedding_service.training.objective import AngularMarginClassifier, accuracy, margin_loss
+from embedding_service.training.schedule import learning_rate_factor, margin_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,7 +37,6 @@ if TYPE_CHECKING:
 
     Report = Callable[[str], None]
 
-_MARGIN = 0.2
 _WEIGHT_DECAY = 0.05
 _GRADIENT_LIMIT = 5.0
 _EXAMINED_SECONDS = 2.0
@@ -85,6 +91,7 @@ class Training:
 
         Raises:
             SpeechError: The folder of speech cannot be used.
+            StartError: The checkpoint to begin with cannot be used.
             ResumeError: The state to resume from belongs to another run.
         """
         corpus = prepare_corpus(self.options.speech, self.options.work)
@@ -115,11 +122,15 @@ class Training:
             seed=options.seed,
             work=options.work,
             speakers=trained,
+            voices=options.voices,
             sounds_per_family=options.sounds_per_family,
             frames=options.frames,
         )
-        self._class_count = BatchMaker(self._plan).class_count
+        maker = BatchMaker(self._plan)
+        self._class_count = maker.class_count
         self._build()
+        if options.start is not None and not options.resume:
+            self._start_from(maker, options.start)
         weights = sum(math.prod(weight.shape) for weight in self._encoder.parameters())
         self.report(
             f"{len(trained)} speakers and {len(self._held_out)} held out, "
@@ -137,11 +148,26 @@ class Training:
             weight_decay=_WEIGHT_DECAY,
             grad_clip=paddle.nn.ClipGradByGlobalNorm(_GRADIENT_LIMIT),
         )
+        self._average = build_encoder(self._shape)
+        self._average.set_state_dict(self._encoder.state_dict())
+        self._average.eval()
+
+    def _start_from(self, maker: BatchMaker, folder: Path) -> None:
+        """Take over the weights of a checkpoint, and its embeddings as the classes' centres."""
+        load_weights(self._average, folder)
+        self._encoder.set_state_dict(self._average.state_dict())
+        with paddle.no_grad():
+            vectors = [
+                embed_batch(self._average, paddle.to_tensor(batch.features))
+                for batch in maker.typical(_EXAMINED_AT_ONCE)
+            ]
+        self._classifier.begin_at(paddle.concat(vectors))
 
     def _train(self) -> None:
         options, progress = self.options, self._progress
         saved = examined = reported = progress.seconds
         pause = (60.0 * options.minutes if options.minutes else 3600.0) / _EXAMINATIONS
+        self._counted = time.monotonic()
         with batches_from(self._plan, progress.step, options.processes) as batches:
             while not self._is_over():
                 self._step(batches)
@@ -161,7 +187,6 @@ class Training:
         return paused or self._progress.share(self.options) >= 1.0
 
     def _step(self, batches: Iterator[Batch]) -> None:
-        started = time.monotonic()
         batch = next(batches)
         share = self._progress.share(self.options)
         self._optimizer.set_lr(self.options.rate * learning_rate_factor(share))
@@ -173,7 +198,11 @@ class Training:
         self._optimizer.step()
         self._optimizer.clear_grad()
         right = accuracy(cosines.detach(), labels)
-        self._progress.count(time.monotonic() - started, float(loss), right)
+        # From step to step, so that a run ends by the clock whatever it does in between.
+        now = time.monotonic()
+        self._progress.count(now - self._counted, float(loss), right)
+        self._counted = now
+        average_in(self._average, self._encoder, self._progress.step)
 
     def _line(self) -> str:
         progress = self._progress
@@ -194,14 +223,12 @@ class Training:
 
     def _embed(self, clips: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """Embed clips of one length, shape (clips, dimensions)."""
-        self._encoder.eval()
         rows = []
         with paddle.no_grad():
             for start in range(0, len(clips), _EXAMINED_AT_ONCE):
                 part = clips[start : start + _EXAMINED_AT_ONCE]
                 features = np.stack([log_mel(clip, FEATURES) for clip in part])
-                rows.append(embed_batch(self._encoder, paddle.to_tensor(features)).numpy())
-        self._encoder.train()
+                rows.append(embed_batch(self._average, paddle.to_tensor(features)).numpy())
         vectors = np.concatenate(rows)
         return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
 
@@ -212,6 +239,7 @@ class Training:
             "seed": options.seed,
             "width": options.width,
             "frames": options.frames,
+            "voices": options.voices,
             "sounds per family": options.sounds_per_family,
             "speakers": list(self._plan.speakers),
         }
@@ -226,6 +254,7 @@ class Training:
                 "identity": self._identity(),
                 "progress": vars(progress).copy(),
                 "encoder": self._encoder.state_dict(),
+                "average": self._average.state_dict(),
                 "classifier": self._classifier.state_dict(),
                 "optimizer": self._optimizer.state_dict(),
             },
@@ -243,6 +272,7 @@ class Training:
                 message = f"the state in {path.parent} was trained with another {key}"
                 raise ResumeError(message)
         self._encoder.set_state_dict(state["encoder"])
+        self._average.set_state_dict(state["average"])
         self._classifier.set_state_dict(state["classifier"])
         self._optimizer.set_state_dict(state["optimizer"])
         self._progress = _Progress(**state["progress"])
@@ -250,34 +280,4 @@ class Training:
 
     def _export(self) -> None:
         if self.options.export is not None:
-            export_checkpoint(self._encoder, self._shape, self._class_count, self.options.export)
-
-
-def split_speakers(
-    speakers: Sequence[str], held_out: int
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the speakers to train on and those held out, always the same ones.
-
-    Raises:
-        SpeechError: There are too few speakers to hold out so many.
-    """
-    if len(speakers) < held_out + 2:
-        message = f"{len(speakers)} speakers are too few to hold out {held_out}"
-        raise SpeechError(message)
-    order = np.random.default_rng(251).permutation(len(speakers))
-    chosen = set(order[:held_out].tolist())
-    trained = tuple(name for index, name in enumerate(speakers) if index not in chosen)
-    return trained, tuple(name for index, name in enumerate(speakers) if index in chosen)
-
-
-def learning_rate_factor(share: float) -> float:
-    """Return the share of the highest learning rate: up in 4 % of the run, down by a cosine."""
-    warm_up = 0.04
-    if share < warm_up:
-        return 0.02 + 0.98 * share / warm_up
-    return 0.002 + 0.998 * 0.5 * (1.0 + math.cos(math.pi * (share - warm_up) / (1.0 - warm_up)))
-
-
-def margin_at(share: float) -> float:
-    """Return the angular margin: none at first, whole after 40 % of the run."""
-    return _MARGIN * min(1.0, max(0.0, (share - 0.1) / 0.3))
+            export_checkpoint(self._average, self._shape, self._class_count, self.options.export)

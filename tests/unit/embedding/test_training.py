@@ -16,15 +16,17 @@ from paddlespeech.vector.modules.sid_model import SpeakerIdetification
 from embedding_service.features import FeatureSettings, log_mel
 from embedding_service.training.batches import BatchMaker, BatchPlan, batches_from
 from embedding_service.training.checkpoint import load_state
-from embedding_service.training.corpus import SPEEDS, SpeechError, open_corpus, prepare_corpus
-from embedding_service.training.options import OptionsError, TrainingOptions, parse_options
-from embedding_service.training.recipe import (
-    ResumeError,
-    Training,
+from embedding_service.training.corpus import (
+    SpeechError,
+    open_corpus,
+    prepare_corpus,
     split_speakers,
 )
+from embedding_service.training.options import OptionsError, TrainingOptions, parse_options
+from embedding_service.training.recipe import ResumeError, Training
 from embedding_service.training.sounds.classes import FAMILIES, render
 from embedding_service.training.sounds.tonal import Voice
+from embedding_service.training.voices import ALTERATIONS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -172,7 +174,8 @@ def test_run_without_an_end_is_wrong_usage(
 
 
 @pytest.mark.parametrize(
-    ("change", "named"), [({"width": 20}, "--width"), ({"steps": 0}, "--steps")]
+    ("change", "named"),
+    [({"width": 20}, "--width"), ({"steps": 0}, "--steps"), ({"voices": 9}, "--voices")],
 )
 def test_impossible_options_are_named(tmp_path: Path, change: dict[str, int], named: str) -> None:
     """An option that cannot be is refused before anything is read."""
@@ -183,12 +186,13 @@ def test_impossible_options_are_named(tmp_path: Path, change: dict[str, int], na
 # Speech
 
 
-def test_prepared_speech_holds_every_speaker_at_every_speed(work: Path) -> None:
-    """Slower speech is longer, faster speech is shorter."""
+def test_prepared_speech_holds_every_speaker_in_every_voice(work: Path) -> None:
+    """Higher voices speak faster, so that their speech is shorter."""
     corpus = open_corpus(work)
     assert corpus.speakers == SPEAKERS
-    for speed, utterances in zip(SPEEDS, corpus.by_class(["bob"], SPEEDS), strict=True):
-        assert utterances[0].length == pytest.approx(5 * RATE / speed, abs=2)
+    voices = corpus.by_class(["bob"], ALTERATIONS)
+    for alteration, utterances in zip(ALTERATIONS, voices, strict=True):
+        assert utterances[0].length == pytest.approx(5 * RATE / alteration.pitch, abs=2)
         assert np.abs(corpus.read(utterances[0])).max() > 0.1
 
 
@@ -263,7 +267,7 @@ def test_batch_fits_the_plan(work: Path) -> None:
     """Clips have one length within bounds and labels of known classes, voices and sounds."""
     plan = _plan(work)
     maker = BatchMaker(plan)
-    assert maker.class_count == 3 * len(SPEEDS) + len(FAMILIES)
+    assert maker.class_count == 3 * len(ALTERATIONS) + len(FAMILIES)
     for number in range(6):
         batch = maker.make(number)
         clips, bands, frames = batch.features.shape

@@ -13,7 +13,7 @@ from embedding_service.training.baseline import Baseline
 from embedding_service.training.evaluation import equal_error_rate
 from embedding_service.training.network import EncoderShape, build_encoder, embed_batch
 from embedding_service.training.objective import SCALE, margin_loss
-from embedding_service.training.recipe import learning_rate_factor, margin_at
+from embedding_service.training.schedule import learning_rate_factor, margin_at
 from embedding_service.training.sounds.classes import FAMILIES, draw_classes, render
 
 RATE = 16000

@@ -1,0 +1,123 @@
+"""A run that begins with a checkpoint, and the average of weights that every run gives."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import paddle
+import pytest
+import soundfile
+
+from embedding_service.training.averaging import average_in
+from embedding_service.training.batches import BatchMaker, BatchPlan
+from embedding_service.training.checkpoint import StartError, export_checkpoint, load_weights
+from embedding_service.training.corpus import prepare_corpus
+from embedding_service.training.network import EncoderShape, build_encoder
+from embedding_service.training.objective import AngularMarginClassifier
+from embedding_service.training.options import TrainingOptions
+from embedding_service.training.recipe import Training
+from embedding_service.training.sounds.classes import render
+from embedding_service.training.sounds.tonal import Voice
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RATE = 16000
+SHAPE = EncoderShape(channels=(16, 16, 16, 16, 48))
+
+
+@pytest.fixture(scope="module")
+def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of four made-up speakers, 4 s each."""
+    folder = tmp_path_factory.mktemp("speech")
+    for number, name in enumerate(("ada", "bob", "cleo", "dan")):
+        rng = np.random.default_rng(number)
+        soundfile.write(folder / f"{name}-1.flac", render(Voice.draw(rng), rng, 4 * RATE), RATE)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of fresh weights."""
+    folder = tmp_path_factory.mktemp("checkpoint")
+    paddle.seed(11)
+    export_checkpoint(build_encoder(SHAPE), SHAPE, 5, folder)
+    return folder
+
+
+def _weights(encoder: Any) -> dict[str, Any]:
+    return {name: value.numpy().copy() for name, value in encoder.state_dict().items()}
+
+
+def test_run_begins_with_the_checkpoints_weights(
+    speech: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    """One small step from it: the result is close to the checkpoint and yet another."""
+    options = TrainingOptions(
+        speech=speech,
+        work=tmp_path,
+        export=tmp_path / "out",
+        start=checkpoint,
+        steps=1,
+        width=16,
+        frames=600,
+        held_out=2,
+        sounds_per_family=1,
+        threads=1,
+    )
+    lines: list[str] = []
+    Training(options, lines.append).run()
+    first, last = build_encoder(SHAPE), build_encoder(SHAPE)
+    load_weights(first, checkpoint)
+    load_weights(last, tmp_path / "out")
+    pairs = [(_weights(first)[name], weight) for name, weight in _weights(last).items()]
+    assert any(not np.array_equal(before, after) for before, after in pairs)
+    trained = [pair for pair in pairs if pair[0].ndim == 3]
+    assert all(np.abs(before - after).max() < 1e-3 for before, after in trained)
+
+
+def test_missing_checkpoint_is_an_error(tmp_path: Path) -> None:
+    """The message names the option."""
+    with pytest.raises(StartError, match="--start"):
+        load_weights(build_encoder(SHAPE), tmp_path)
+
+
+def test_checkpoint_of_another_shape_is_an_error(checkpoint: Path) -> None:
+    """The message says which option to change."""
+    wider = build_encoder(EncoderShape(channels=(24, 24, 24, 24, 72)))
+    with pytest.raises(StartError, match="--width"):
+        load_weights(wider, checkpoint)
+
+
+def test_typical_clips_show_every_class_once(speech: Path, tmp_path: Path) -> None:
+    """In order, so that their embeddings can be the classes' first centres."""
+    prepare_corpus(speech, tmp_path)
+    maker = BatchMaker(BatchPlan(1, tmp_path, ("ada", "bob"), voices=2, sounds_per_family=1))
+    batches = list(maker.typical(8))
+    labels = np.concatenate([batch.labels for batch in batches])
+    assert np.array_equal(labels, np.arange(maker.class_count))
+    assert all(len(batch.features) == len(batch.labels) for batch in batches)
+
+
+def test_centres_begin_where_the_classes_are() -> None:
+    """Each embedding has cosine 1 to the centre of its class."""
+    classifier = AngularMarginClassifier(8, 3)
+    embeddings = paddle.to_tensor(np.random.default_rng(0).normal(size=(3, 8)).astype("float32"))
+    classifier.begin_at(embeddings)
+    assert np.allclose(np.diag(classifier(embeddings).numpy()), 1.0, atol=1e-5)
+
+
+def test_average_follows_the_weights_slowly() -> None:
+    """First it is the weights themselves, later it lies between its past and theirs."""
+    average, current = build_encoder(SHAPE), build_encoder(SHAPE)
+    average_in(average, current, 1)
+    copied, theirs = _weights(average), _weights(current)
+    assert all(np.allclose(copied[name], theirs[name], atol=1e-6) for name in theirs)
+    for weight in current.state_dict().values():
+        weight.set_value(weight + 1.0)
+    average_in(average, current, 801)
+    assert all(np.array_equal(_weights(average)[name], copied[name]) for name in copied)
+    average_in(average, current, 800)
+    moved = _weights(average)
+    assert all(np.allclose(moved[name] - theirs[name], 0.02, atol=1e-4) for name in theirs)
