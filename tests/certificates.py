@@ -32,7 +32,7 @@ class Authority:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._own: Signed | None = None
-        self._own = self._sign("authority", days=30)
+        self._own = self._sign(f"authority of {folder}"[-64:], days=30)
         self.ca = folder / "ca.pem"
         self.ca.write_bytes(self._own.certificate.public_bytes(serialization.Encoding.PEM))
 

@@ -15,6 +15,7 @@ from audiosearch.catalog.v1.library_pb2 import Library
 from deploy import example_sounds
 from deploy.local_stack import LocalStack, running
 from gateway.client import AudiosearchClient
+from tests.end_to_end.guarded import Guarded, guarded_stack
 
 _numbers = itertools.count(1)
 
@@ -87,3 +88,10 @@ def filled(shared: Running, sounds: Path) -> Library:
     return shared.client.call(
         shared.client.stub.GetLibrary, catalog_pb2.GetLibraryRequest(name=f"libraries/{name}")
     )
+
+
+@pytest.fixture(scope="session")
+def guarded(tmp_path_factory: pytest.TempPathFactory, sounds: Path) -> Iterator[Guarded]:
+    """The stack that the tests of keys, TLS and logs share."""
+    with guarded_stack(tmp_path_factory.mktemp("guarded"), sounds) as made:
+        yield made
