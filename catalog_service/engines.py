@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, FromClause, create_engine, event
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 
 from catalog_service.settings import CatalogSettings
 
@@ -19,6 +20,14 @@ LOCK_SECONDS = 60
 
 _CACHE_KIB = 64 * 1024
 _WAL_PAGES = 16 * 1024
+
+
+class _Compiler(SQLiteCompiler):
+    """Writes the hints of statements, which name an index, as they are."""
+
+    def get_from_hint_text(self, table: FromClause, text: str | None) -> str | None:  # noqa: ARG002  its base has it
+        """What follows a table's name."""
+        return text
 
 
 @dataclass(frozen=True)
@@ -48,14 +57,14 @@ class Backend:
         """Connections for reads and the health check; each statement stands for itself."""
         engine = self._engine(self.readers + 1, "AUTOCOMMIT", skip_autocommit_rollback=True)
         if self.is_sqlite:
-            _set_pragmas(engine)
+            _prepare_sqlite(engine)
         return engine
 
     def writing_engine(self) -> Engine:
         """Connections for transactions."""
         engine = self._engine(self.writers, None if self.is_sqlite else "READ COMMITTED")
         if self.is_sqlite:
-            _set_pragmas(
+            _prepare_sqlite(
                 engine, f"cache_size = -{_CACHE_KIB}", f"wal_autocheckpoint = {_WAL_PAGES}"
             )
             _lock_at_once(engine)
@@ -70,7 +79,7 @@ class Backend:
         )
         engine = create_engine(url or self.url, connect_args=limits)
         if self.is_sqlite:
-            _set_pragmas(engine)
+            _prepare_sqlite(engine)
             _lock_at_once(engine)
         return engine
 
@@ -142,7 +151,9 @@ def mysql(
     )
 
 
-def _set_pragmas(engine: Engine, *more: str) -> None:
+def _prepare_sqlite(engine: Engine, *more: str) -> None:
+    engine.dialect.statement_compiler = _Compiler
+
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # the driver must not begin transactions by itself

@@ -198,9 +198,9 @@ class ImportJobs:
 
 
 def _joined() -> Select[Any]:
-    return select(import_jobs, libraries.c.name.label("library")).join(
-        libraries, libraries.c.uid == import_jobs.c.library_uid
-    )
+    # Not a join: a planner may begin one at the libraries, and then has to sort.
+    library = select(libraries.c.name).where(libraries.c.uid == import_jobs.c.library_uid)
+    return select(import_jobs, library.scalar_subquery().label("library"))
 
 
 def _find(connection: Connection, job: str) -> Row[Any] | None:

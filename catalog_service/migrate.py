@@ -14,7 +14,7 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 _UNKNOWN_DATABASE = 1049
 
 
-def migrate(backend: Backend) -> None:
+def migrate(backend: Backend, revision: str = "head") -> None:
     """Makes the database if it is not there and upgrades it to the newest schema. Blocks.
 
     Raises:
@@ -30,9 +30,9 @@ def migrate(backend: Backend) -> None:
         with engine.connect() as connection:
             if backend.is_sqlite:
                 with connection.begin():  # it locks the file until all is done
-                    _upgrade(connection)
+                    _upgrade(connection, revision)
             else:
-                _upgrade_locked(connection)
+                _upgrade_locked(connection, revision)
     finally:
         engine.dispose()
 
@@ -60,21 +60,21 @@ def _create_database(backend: Backend) -> None:
         engine.dispose()
 
 
-def _upgrade_locked(connection: Connection) -> None:
+def _upgrade_locked(connection: Connection, revision: str) -> None:
     """MySQL ends a transaction at each change of a table, so a lock of its own is needed."""
     lock = {"name": f"audiosearch:{connection.engine.url.database}"[:64], "seconds": LOCK_SECONDS}
     got = connection.execute(text("SELECT GET_LOCK(:name, :seconds)"), lock).scalar()
     if not got:
         raise exc.TimeoutError(f"another replica has migrated the schema for {LOCK_SECONDS} s")
     try:
-        _upgrade(connection)
+        _upgrade(connection, revision)
         connection.commit()
     finally:
         connection.execute(text("SELECT RELEASE_LOCK(:name)"), {"name": lock["name"]})
 
 
-def _upgrade(connection: Connection) -> None:
+def _upgrade(connection: Connection, revision: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)

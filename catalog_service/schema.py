@@ -165,5 +165,6 @@ import_jobs = Table(
     UniqueConstraint("request_id", name="uq_import_jobs_request"),
     Index("ix_import_jobs_library", "library_uid", "id"),
     Index("ix_import_jobs_state", "state", "id"),
+    Index("ix_import_jobs_library_state", "library_uid", "state", "id"),
     **_OPTIONS,
 )

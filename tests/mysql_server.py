@@ -28,9 +28,10 @@ INSTALL_SECONDS = 600
 class MysqlServer:
     """A server on 127.0.0.1 that can be stopped, started again, frozen and killed."""
 
-    def __init__(self, folder: Path) -> None:
-        """Makes the server's files; `start` runs it."""
+    def __init__(self, folder: Path, *options: str) -> None:
+        """Makes the server's files; `start` runs it, with more options of its command line."""
         self.folder = folder
+        self._options = options
         self.port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._user = ["--user=root"] if os.geteuid() == 0 else []
@@ -56,6 +57,7 @@ class MysqlServer:
                     f"--pid-file={self.folder / 'pid'}",
                     "--bind-address=127.0.0.1",
                     f"--port={self.port}",
+                    *self._options,
                 ],
                 stdout=log,
                 stderr=log,
@@ -102,12 +104,12 @@ class MysqlServer:
 
 
 @contextlib.contextmanager
-def running() -> Iterator[MysqlServer]:
+def running(*options: str) -> Iterator[MysqlServer]:
     """A server for the block; skips (with CI=true: fails) where there can be none."""
     if not shutil.which("mariadbd", path=_path()):
         _install()
     folder = Path(tempfile.mkdtemp(prefix="mysql"))  # a short path: that of a socket is limited
-    server = MysqlServer(folder)
+    server = MysqlServer(folder, *options)
     try:
         server.start()
         yield server

@@ -1,0 +1,159 @@
+"""The statements that a catalog service runs, and the plans that its database has for them."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from audiosearch.catalog.v1 import catalog_service_pb2 as pb
+from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip, ClipFilter
+from audiosearch.catalog.v1.import_job_pb2 import ImportJob
+from audiosearch.catalog.v1.library_pb2 import Library
+from google.protobuf.timestamp_pb2 import Timestamp
+from sqlalchemy import Connection, Engine, event
+
+from tests.conformance.catalog.client import Catalog
+
+LATER = Timestamp(seconds=4_000_000_000)
+FILTERS = {
+    "state": ClipFilter(),
+    "state FAILED": ClipFilter(state=Clip.STATE_FAILED),
+    "label": ClipFilter(label="l1"),
+    "speaker": ClipFilter(speaker="s1"),
+    "label, speaker": ClipFilter(label="l1", speaker="s1"),
+    "display name": ClipFilter(display_name_prefix="clip1"),
+    "display name, label": ClipFilter(display_name_prefix="clip1", label="l1"),
+    "import job": ClipFilter(import_job="importJobs/01arz3ndektsv4rrffq69g5fa1"),
+    "made from": ClipFilter(create_time_from=Timestamp(seconds=1)),
+    "made before": ClipFilter(create_time_before=LATER),
+    "made between, speaker": ClipFilter(
+        speaker="s1", create_time_from=Timestamp(seconds=1), create_time_before=LATER
+    ),
+    "changed before": ClipFilter(update_time_before=LATER),
+    "changed before, label": ClipFilter(update_time_before=LATER, label="l1"),
+    "CREATING, changed before": ClipFilter(state=Clip.STATE_CREATING, update_time_before=LATER),
+}
+"""All kinds of lists of clips, by what they are filtered by."""
+
+_KIND = re.compile(r"\s*(SELECT|UPDATE|DELETE)\b.*\b(clips|libraries|import_jobs)\b", re.DOTALL)
+
+
+class Statement(NamedTuple):
+    """A statement as it went to the driver, with its parameters the first time."""
+
+    text: str
+    parameters: Any
+
+
+@contextlib.contextmanager
+def recorded() -> Iterator[list[Statement]]:
+    """The different statements on our tables that run in this process during the block."""
+    found: dict[str, Statement] = {}
+
+    def note(_c: Any, _cursor: Any, text: str, parameters: Any, _context: Any, many: bool) -> None:
+        if _KIND.match(text) and text not in found:
+            found[text] = Statement(text, parameters[0] if many else parameters)
+
+    statements: list[Statement] = []
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield statements
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+        statements += found.values()
+
+
+def plan(connection: Connection, statement: Statement) -> list[str]:
+    """The lines of the database's plan."""
+    if connection.dialect.name == "sqlite":
+        rows = connection.exec_driver_sql(
+            f"EXPLAIN QUERY PLAN {statement.text}", statement.parameters
+        )
+        return [row.detail for row in rows]
+    rows = connection.exec_driver_sql(f"EXPLAIN {statement.text}", statement.parameters)
+    return [f"{row.table or '-'}: {row.type} on {row.key}; {row.Extra}" for row in rows]
+
+
+def flaw(line: str) -> bool:
+    """Whether a line of a plan reads a table or a whole index, or sorts what it read."""
+    return bool(
+        re.search(
+            r"SCAN (?!CONSTANT ROW)|TEMP B-TREE|: (ALL|index) on|on None; (?!.*const|No tables"
+            r"|Impossible|no matching|Select tables)|filesort|temporary",
+            line,
+        )
+    )
+
+
+async def exercise(catalog: Catalog, library: Library) -> None:
+    """Calls all there is to call on a library that has clips with labels `l1`, speakers `s1`."""
+    stub, parent = catalog.stub, library.name
+    await read_all(catalog, parent)
+    made = await stub.BatchCreateClips(
+        pb.BatchCreateClipsRequest(
+            parent=parent,
+            requests=[
+                pb.CreateClipRequest(
+                    request_id=f"r{number}",
+                    audio_object=AudioObject(sha256=f"{number:064}", size_bytes=5),
+                )
+                for number in range(2)
+            ],
+        )
+    )
+    first, second = (outcome.clip.name for outcome in made.outcomes)
+    await catalog.put(first, b"12345")
+    await catalog.activate(first)
+    await stub.UpdateClip(pb.UpdateClipRequest(clip=Clip(name=first, label="x")))
+    await catalog.fail(second)
+    for name in (first, second):
+        await catalog.begin_deletion(name)
+        await stub.DeleteClip(pb.DeleteClipRequest(name=name))
+    await jobs(catalog, library)
+    await stub.UpdateLibrary(pb.UpdateLibraryRequest(library=Library(name=parent)))
+    empty = await catalog.library()
+    await catalog.clip(empty)
+    await stub.BeginLibraryDeletion(pb.BeginLibraryDeletionRequest(name=empty.name, force=True))
+    await stub.DeleteLibrary(pb.DeleteLibraryRequest(name=empty.name))
+
+
+async def read_all(catalog: Catalog, parent: str) -> None:
+    """Lists two pages for every filter, gets and looks up."""
+    stub, clips = catalog.stub, []
+    for which in FILTERS.values():
+        request = pb.ListClipsRequest(parent=parent, page_size=2, filter=which)
+        page = await stub.ListClips(request)
+        if page.next_page_token:
+            request.page_token = page.next_page_token
+            await stub.ListClips(request)
+        clips += page.clips
+    await catalog.get(clips[0].name)
+    ids = [clip.name.rpartition("/")[2] for clip in clips]
+    await stub.LookupClips(pb.LookupClipsRequest(parent=parent, clip_ids=ids))
+    await stub.GetLibrary(pb.GetLibraryRequest(name=parent))
+    page = await stub.ListLibraries(pb.ListLibrariesRequest(page_size=1))
+    await stub.ListLibraries(pb.ListLibrariesRequest(page_size=1, page_token=page.next_page_token))
+
+
+async def jobs(catalog: Catalog, library: Library) -> None:
+    """The life of an import job, and all lists of jobs."""
+    stub, name = catalog.stub, library.name
+    job = await stub.CreateImportJob(
+        pb.CreateImportJobRequest(import_job=ImportJob(library=name, folder="/x"), request_id="r")
+    )
+    await stub.ClaimImportJob(pb.ClaimImportJobRequest(worker="w"))
+    await stub.GetImportJob(pb.GetImportJobRequest(name=job.name))
+    for fields in (
+        {},
+        {"library": name},
+        {"state": ImportJob.STATE_RUNNING},
+        {"library": name, "state": ImportJob.STATE_RUNNING},
+    ):
+        await stub.ListImportJobs(pb.ListImportJobsRequest(page_size=5, **fields))
+    await stub.CancelImportJob(pb.CancelImportJobRequest(name=job.name))
+    await stub.FinishImportJob(
+        pb.FinishImportJobRequest(name=job.name, state=ImportJob.STATE_CANCELLED)
+    )
+    await stub.DeleteImportJob(pb.DeleteImportJobRequest(name=job.name))
