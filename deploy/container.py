@@ -14,6 +14,8 @@ from typing import NoReturn
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from serving.tls import Tls
+
 PORTS = {"gateway": 50050, "embedding": 50051, "index": 50052, "catalog": 50053}
 SECRETS = Path("/run/secrets")
 HEALTH_SECONDS = 4.0
@@ -42,7 +44,7 @@ def target(service: str) -> str:
 
 def serving(address: str) -> bool:
     """Whether the gRPC health of an address is SERVING."""
-    with grpc.insecure_channel(address) as channel:
+    with Tls.of(os.environ).connect_to_own(address) as channel:
         try:
             answer = health_pb2_grpc.HealthStub(channel).Check(
                 health_pb2.HealthCheckRequest(), timeout=HEALTH_SECONDS

@@ -1,0 +1,69 @@
+"""Programs that come as Debian packages: installed where that is allowed and they are missing.
+
+Where it is not possible the tests that need them are skipped with a word why; with CI=true they
+fail instead.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+INSTALL_SECONDS = 600
+
+
+def program(name: str) -> str:
+    """Where a program is."""
+    return shutil.which(name) or name
+
+
+def require(programs: Mapping[str, str], *libraries: str) -> None:
+    """Installs the packages of programs that are missing, and then `libraries` with them.
+
+    Args:
+        programs: what to look for on the PATH, and the package that brings it.
+        libraries: packages that are wanted with the programs.
+    """
+    missing = [package for program, package in programs.items() if not shutil.which(program)]
+    if missing:
+        _install((*missing, *libraries))
+
+
+@functools.cache
+def _install(packages: tuple[str, ...]) -> None:
+    wanted = " ".join(packages)
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        leave_out(f"these packages are missing and can't be installed here: {wanted}")
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    lock = Path(tempfile.gettempdir()) / "audiosearch-apt.lock"
+    try:
+        with lock.open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            for arguments in (
+                ["update", "-qq"],
+                ["install", "-y", "-qq", "--no-install-recommends", *packages],
+            ):
+                subprocess.run(
+                    [program("apt-get"), *arguments],
+                    check=True,
+                    env=environment,
+                    capture_output=True,
+                    timeout=INSTALL_SECONDS,
+                )
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        leave_out(f"apt-get can't install {wanted}: {error}")
+
+
+def leave_out(why: str) -> None:
+    """Skips the test, or fails it with CI=true."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"left out with CI=true: {why}")
+    pytest.skip(why)

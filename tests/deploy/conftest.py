@@ -1,0 +1,36 @@
+"""A deployment that the tests of this folder share, and what they send through it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy import example_sounds
+from tests.deploy.deployment import Deployment, deployed
+
+
+@pytest.fixture(scope="package")
+def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the 20 example clips."""
+    folder = tmp_path_factory.mktemp("sounds")
+    example_sounds.write_all(folder)
+    return folder
+
+
+@pytest.fixture(scope="package")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """Four services, two embedding replicas, Envoy."""
+    with deployed(tmp_path_factory.mktemp("deployment"), replicas=2) as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def library(deployment: Deployment, sounds: Path) -> str:
+    """A library of six clips, uploaded through Envoy."""
+    name = deployment.library("through-envoy")
+    with deployment.client() as client:
+        for path in sorted(sounds.iterdir())[:6]:
+            client.upload(name, path)
+    return name

@@ -1,0 +1,84 @@
+"""Limits of size and rate: refused at the door, with a status that says so."""
+
+from __future__ import annotations
+
+import collections
+import concurrent.futures
+import http.client
+
+import grpc
+import pytest
+from audiosearch.gateway.v1 import search_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from tests.deploy.deployment import Deployment, until
+from tests.deploy.envoy import load, manager, named
+
+
+def test_an_oversized_message_is_refused_before_it_reaches_a_service(
+    deployment: Deployment, library: str
+) -> None:
+    """A search with more than 4 MiB in one message."""
+    before = deployment.envoy.counter(r"cluster\.gateway\.upstream_rq_total")
+    request = search_pb2.SearchClipsRequest(
+        config=search_pb2.SearchConfig(parent=f"libraries/{library}"), audio=bytes(5 * 2**20)
+    )
+    with deployment.client() as client, pytest.raises(grpc.RpcError) as raised:
+        client.stub.SearchClips(request, timeout=30)
+    assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert deployment.envoy.counter(r"cluster\.gateway\.upstream_rq_total") == before
+
+
+def test_an_oversized_message_of_a_stream_is_refused_by_the_service(deployment: Deployment) -> None:
+    """Envoy lets streams flow; the gateway looks at each message."""
+    request = search_pb2.StreamSearchClipsRequest(audio_chunk=bytes(5 * 2**20))
+    with deployment.client() as client, pytest.raises(grpc.RpcError) as raised:
+        list(client.stub.StreamSearchClips(iter([request]), timeout=30))
+    assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_headers_have_their_limit(deployment: Deployment) -> None:
+    """16 KiB."""
+    connection = http.client.HTTPConnection(deployment.envoy.target("public"), timeout=30)
+    connection.request("GET", "/", headers={"X-Long": "x" * 20_000})
+    assert connection.getresponse().status == 431
+
+
+def burst() -> int:
+    """Calls that one client address may make at once."""
+    public = named(load()["static_resources"]["listeners"])["public"]
+    limit = next(
+        each["typed_config"]
+        for each in manager(public)["http_filters"]
+        if each["name"].endswith("local_ratelimit")
+    )
+    return int(limit["descriptors"][0]["token_bucket"]["max_tokens"])
+
+
+def flood(deployment: Deployment, calls: int) -> list[grpc.StatusCode]:
+    """How many calls end that are all sent before one is awaited."""
+    with grpc.insecure_channel(deployment.envoy.target("public")) as channel:
+        check = health_pb2_grpc.HealthStub(channel).Check
+        sent = [check.future(health_pb2.HealthCheckRequest(), timeout=60) for _ in range(calls)]
+        return [call.code() for call in sent]
+
+
+def rest_status(deployment: Deployment, source: str) -> int:
+    """Status of a request to the REST route from an address of this machine."""
+    host, port = "127.0.0.1", deployment.envoy.ports["public"]
+    connection = http.client.HTTPConnection(host, port, timeout=30, source_address=(source, 0))
+    connection.request("GET", "/v1/libraries")
+    return connection.getresponse().status
+
+
+def test_a_client_in_a_hurry_is_held_back_and_others_are_not(deployment: Deployment) -> None:
+    """RESOURCE_EXHAUSTED for gRPC, 429 for REST; another address goes on, and so do we later."""
+    codes = collections.Counter(flood(deployment, 5 * burst()))
+    assert set(codes) == {grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED}
+    assert codes[grpc.StatusCode.OK] >= burst()
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        flooding = pool.submit(flood, deployment, 20 * burst())
+        until(lambda: rest_status(deployment, "127.0.0.1") == 429)
+        assert rest_status(deployment, "127.0.0.2") != 429
+        flooding.result()
+    until(lambda: set(flood(deployment, 50)) == {grpc.StatusCode.OK})
