@@ -16,7 +16,7 @@ import structlog
 from pebble import ProcessExpired, ProcessPool
 
 from embedding_service.confinement import bound_resources
-from embedding_service.decoding import Heard, Order, decode
+from embedding_service.decoding import Decoded, Order, decode
 from embedding_service.readers import AudioError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Decoders:
         self._pool.stop()
         self._pool.join()
 
-    async def decode(self, order: Order) -> Heard:
+    async def decode(self, order: Order) -> Decoded:
         """Decodes in one of the processes; a cancelled call stops its process.
 
         Raises:
@@ -93,17 +93,17 @@ class Decoders:
                 "AUDIO_UNDECODABLE", "decoding takes too much memory; convert it to wav or flac"
             ) from error
 
-    async def _run(self, order: Order) -> Heard:
+    async def _run(self, order: Order) -> Decoded:
         try:
             return await self._schedule(order)
         except BrokenProcessPool:  # an idle process was killed: no fault of this audio
             return await self._schedule(order)
 
-    async def _schedule(self, order: Order) -> Heard:
+    async def _schedule(self, order: Order) -> Decoded:
         self.check()
         task = self._pool.schedule(decode, args=[order], timeout=self._seconds)
-        heard: Heard = await asyncio.wrap_future(task)
-        return heard
+        decoded: Decoded = await asyncio.wrap_future(task)
+        return decoded
 
     def _start(self) -> ProcessPool:
         # Spawned, so that they hold neither the model nor any connection of the service.

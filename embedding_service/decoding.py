@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import soxr
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 
     Keep = Callable[[NDArray[np.float32]], object]
 
+INLINE_BYTES = 2**20
+"""Most bytes of one piece of audio, encoded or decoded, that are held in memory, not in a file."""
+
 _MAX_PEAK = 1e6
 """Samples beyond this (full scale is 1) are no sound, and their power is too much for float32."""
 
@@ -28,16 +33,16 @@ class Order:
     """What is to be decoded, and how.
 
     Attributes:
-        source: Path of the encoded bytes.
-        sink: Path of an existing file that the samples are written to: mono float32, in the
-            machine's byte order.
+        source: The encoded bytes, or the path of a file that holds them.
+        sink: Path of an existing file for samples that are too many to hold in memory: mono
+            float32, in the machine's byte order.
         sample_rate: Samples a second that are wanted, Hz.
         max_seconds: Longest audio that is taken.
         silence_dbfs: Level below which a 25 ms frame counts as silent.
         pcm: Layout of raw samples; None for an encoded file.
     """
 
-    source: str
+    source: bytes | str
     sink: str
     sample_rate: int
     max_seconds: float
@@ -53,7 +58,7 @@ class Heard:
         seconds: Its length.
         active_seconds: Length of its frames louder than the silence level.
         level_dbfs: Root mean square level of the whole.
-        samples: Number of samples written to the sink.
+        samples: Number of samples that came of it.
         sample_rate: Hz, as it came in.
         channels: As it came in.
         format: Container and codec.
@@ -68,21 +73,63 @@ class Heard:
     format: str
 
 
-def decode(order: Order) -> Heard:
+@dataclass(frozen=True)
+class Decoded:
+    """What came of an order.
+
+    Attributes:
+        heard: What was found in the audio.
+        samples: Mono float32, shape (n,); None when they are in the sink.
+    """
+
+    heard: Heard
+    samples: NDArray[np.float32] | None
+
+
+class _Kept:
+    """Samples as they come, in memory while they are few, else in a file."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._blocks: list[NDArray[np.float32]] = []
+        self._size = 0
+        self._written = False
+
+    def add(self, samples: NDArray[np.float32]) -> None:
+        self._blocks.append(samples)
+        self._size += samples.nbytes
+        if self._size > INLINE_BYTES:
+            self._write()
+
+    def samples(self) -> NDArray[np.float32] | None:
+        if self._written:
+            self._write()
+            return None
+        return np.concatenate(self._blocks)
+
+    def _write(self) -> None:
+        with open(self._path, "r+b") as sink:  # noqa: PTH123  never creates it
+            sink.seek(0, io.SEEK_END)
+            sink.writelines(block.tobytes() for block in self._blocks)
+        self._blocks, self._size, self._written = [], 0, True
+
+
+def decode(order: Order) -> Decoded:
     """Decodes, mixes to mono, resamples and measures.
 
     Raises:
         AudioError: AUDIO_UNDECODABLE, or AUDIO_TOO_LONG.
     """
-    with open(order.source, "rb") as file, open_audio(file, order.pcm) as stream:  # noqa: PTH123
+    with _open(order.source) as file, open_audio(file, order.pcm) as stream:
         if stream.seconds is not None and stream.seconds > order.max_seconds:
             raise _too_long(stream.seconds, order.max_seconds)
-        with open(order.sink, "r+b") as sink:  # noqa: PTH123  a path below /proc is no usual path
+        kept = _Kept(order.sink)
+        heard = convert(stream, order.sample_rate, order.silence_dbfs, kept.add, order.max_seconds)
+        return Decoded(heard, kept.samples())
 
-            def keep(samples: NDArray[np.float32]) -> None:
-                sink.write(samples.tobytes())
 
-            return convert(stream, order.sample_rate, order.silence_dbfs, keep, order.max_seconds)
+def _open(source: bytes | str) -> BinaryIO:
+    return io.BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb")
 
 
 def convert(

@@ -1,17 +1,18 @@
-"""Audio to an embedding: decode, judge, then one thread for the model with a bounded queue."""
+"""Audio to an embedding: decode, judge, then the model's turn; so many at a time, no more."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import itertools
 import math
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from embedding_service.decoding import Heard, Order
+from embedding_service.batching import Batcher
+from embedding_service.decoding import Decoded, Heard, Order
 from embedding_service.readers import AudioError
 from serving.errors import Reason, ServiceError
 
@@ -38,20 +39,20 @@ class Encoder:
         self, model: Model, decoders: Decoders, spools: Spools, limits: EmbeddingSettings
     ) -> None:
         """Takes the parts; the model must not be used elsewhere from now on."""
-        self._model = model
+        self._rate = model.info.sample_rate
         self._spools = spools
         self._decoders = decoders
         self._limits = limits
         self._in_work = 0
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="encoder")
+        self._batcher = Batcher(model)
 
     def __enter__(self) -> Self:
-        """Starts nothing: the thread starts with its first work."""
+        """Gives itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Lets the running piece end and drops the waiting ones."""
-        self._thread.shutdown(cancel_futures=True)
+        """Lets what runs end and drops what waits."""
+        self._batcher.__exit__()
 
     async def check(self) -> None:
         """Makes sure that audio can be decoded."""
@@ -68,20 +69,22 @@ class Encoder:
                 ENCODER_BUSY.
         """
         with self._place(), self._spools.open() as sink:
+            sink.reserve()
+            source = audio.inline
             order = Order(
-                str(audio.path),
+                str(audio.path) if source is None else source,
                 str(sink.path),
-                self._model.info.sample_rate,
+                self._rate,
                 self._limits.max_audio_seconds,
                 self._limits.silence_dbfs,
                 pcm,
             )
             try:
-                heard = await self._decoders.decode(order)
+                decoded = await self._decoders.decode(order)
             except AudioError as error:
                 raise ServiceError(Reason[error.reason], error.message) from error
-            self._judge(heard)
-            return await self._average(sink, heard), heard
+            self._judge(decoded.heard)
+            return await self._average(decoded, sink), decoded.heard
 
     async def embed_samples(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """Embeds samples that were judged already, in turn with all other work.
@@ -92,9 +95,7 @@ class Encoder:
         Returns:
             Shape (192,), L2 norm 1.
         """
-        return await asyncio.get_running_loop().run_in_executor(
-            self._thread, self._model.embed, samples
-        )
+        return await asyncio.wrap_future(self._batcher.submit(len(samples), lambda: samples))
 
     @contextlib.contextmanager
     def _place(self) -> Iterator[None]:
@@ -125,22 +126,20 @@ class Encoder:
                 {"silence_dbfs": f"{limits.silence_dbfs:g}"},
             )
 
-    async def _average(self, sink: Spool, heard: Heard) -> NDArray[np.float32]:
+    async def _average(self, decoded: Decoded, sink: Spool) -> NDArray[np.float32]:
         """Embeds equal pieces of at most 60 s, so that none is short, and takes their mean.
 
         Each piece waits for the model in turn, so that a long clip does not block short ones.
         """
-        count = math.ceil(heard.samples / (PIECE_SECONDS * self._model.info.sample_rate))
-        edges = [heard.samples * index // count for index in range(count + 1)]
-        vectors = [
-            await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._piece, sink, start, end
-            )
-            for start, end in itertools.pairwise(edges)
-        ]
+        if decoded.samples is not None:  # never longer than a piece
+            return await self.embed_samples(decoded.samples)
+        total = decoded.heard.samples
+        count = math.ceil(total / (PIECE_SECONDS * self._rate))
+        edges = [total * index // count for index in range(count + 1)]
+        vectors = []
+        for start, end in itertools.pairwise(edges):
+            read = functools.partial(sink.read_samples, start, end)
+            vectors.append(await asyncio.wrap_future(self._batcher.submit(end - start, read)))
         mean = np.average(vectors, axis=0, weights=np.diff(edges))
         scaled: NDArray[np.float32] = (mean / np.linalg.norm(mean)).astype(np.float32)
         return scaled
-
-    def _piece(self, sink: Spool, start: int, end: int) -> NDArray[np.float32]:
-        return self._model.embed(sink.read_samples(start, end))

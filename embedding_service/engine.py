@@ -50,8 +50,7 @@ class Network:
         shape: The keyword arguments of EcapaTdnn.
         features: What its input is made of.
         sha256: Hash of the weights, hexadecimal.
-        paddle: PaddleSpeech's own network: features of shape (clips, bands, frames) to vectors of
-            shape (clips, dimension).
+        paddle: PaddleSpeech's own network.
     """
 
     arrays: Mapping[str, NDArray[Any]]
@@ -132,16 +131,16 @@ class Engine:
         self._run = run
         self.measured = measured
 
-    def run(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Runs the network.
+    def run(self, clips: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Runs the network on clips of any number and length.
 
         Args:
-            features: Shape (clips, bands, frames), float32, all clips equally long.
+            clips: Features, each of shape (bands, frames), float32.
 
         Returns:
             Shape (clips, dimension), float32, of any length, as PaddleSpeech gives them.
         """
-        return self._run(features)
+        return self._run(clips)
 
 
 def open_engine(
@@ -177,9 +176,9 @@ def open_engine(
 def _one_at_a_time(run: Run) -> Run:
     lock = threading.Lock()
 
-    def locked(features: NDArray[np.float32]) -> NDArray[np.float32]:
+    def locked(clips: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         with lock:
-            return run(features)
+            return run(clips)
 
     return locked
 
@@ -194,6 +193,7 @@ class _Opening:
         self._reference = self._read_reference(network)
         self._kept_graph = self._files.read(_GRAPH)
         self._graph = self._kept_graph or build(network.arrays, network.shape)
+        self._margin = graph.margin(network.arrays, network.shape)
         place = precision.machine(options.threads, options.streams)
         self._choice = f"choice-{hashlib.sha256(place.encode()).hexdigest()[:_KEY_DIGITS]}"
 
@@ -236,7 +236,9 @@ class _Opening:
     def _measure(self, candidate: Precision, speed_ratio: float | None = None) -> Engine:
         """Compiles and checks one precision; its speed is measured unless it is known."""
         options = self._options
-        run = precision.compile_graph(self._graph, candidate, options.threads, options.streams).run
+        run = precision.compile_graph(
+            self._graph, self._margin, candidate, options.threads, options.streams
+        ).run
         cosine = self._reference.lowest_cosine(run, self._signals)
         ratio = speed_ratio or self._reference.seconds / reference.seconds(run, self._signals)
         log.debug("engine.measured", precision=candidate.value, cosine=cosine, times_paddle=ratio)

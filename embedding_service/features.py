@@ -19,8 +19,8 @@ _LOWEST_HZ = 50.0
 _POWER_FLOOR = 1e-10
 """Band power below this counts as this: -100 dB is the lowest value before the mean is taken."""
 
-_FRAMES_PER_BLOCK = 2048
-"""Frames transformed at once, so that a long clip needs little memory beside its result."""
+_FRAMES_PER_BLOCK = 64
+"""Frames transformed at once: what is between the waveform and the bands stays in the cache."""
 
 _CONFIG_KEYS = {
     "sample_rate": "sr",

@@ -1,4 +1,4 @@
-"""PaddleSpeech's ECAPA-TDNN with a checkpoint's weights: samples in, a unit vector out."""
+"""PaddleSpeech's ECAPA-TDNN with a checkpoint's weights: samples in, vectors out."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import structlog
+import threadpoolctl
 
 from embedding_service import checkpoint as checkpoints
 from embedding_service.archive import CheckpointError
@@ -15,7 +16,7 @@ from embedding_service.engine import Network, Options, open_engine
 from embedding_service.features import FeatureSettings, log_mel
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -86,25 +87,31 @@ class Model:
         )
         log.info("model.loaded", model=self.info.name, source=self.info.source.value)
 
-    def embed(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Embeds one piece of audio, as PaddleSpeech's VectorExecutor does, and scales to length 1.
+    def features(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Computes what the network takes.
 
         Args:
             samples: Mono, shape (n,), at the model's sample rate, n at least a frame or so.
 
         Returns:
-            Shape (192,), L2 norm 1.
+            Shape (bands, frames).
 
         Raises:
-            ArithmeticError: The network gave no usable numbers for them.
+            ArithmeticError: Samples are not finite; the network would hide that.
         """
-        vector = self._engine.run(log_mel(samples, self._features)[np.newaxis])[0]
-        norm = float(np.linalg.norm(vector))
-        if not np.isfinite(norm) or norm == 0:
-            msg = f"an embedding of norm {norm}"
+        features = log_mel(samples, self._features)
+        if not np.isfinite(features).all():
+            msg = "the samples hold values that are no numbers"
             raise ArithmeticError(msg)
-        scaled: NDArray[np.float32] = (vector / norm).astype(np.float32)
-        return scaled
+        return features
+
+    def vectors(self, features: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Runs the network on clips of any number and length, as VectorExecutor does on each.
+
+        Returns:
+            Shape (clips, 192), of any length; not finite where the network gave no numbers.
+        """
+        return self._engine.run(features)
 
 
 def load_model(settings: EmbeddingSettings) -> Model:
@@ -113,6 +120,8 @@ def load_model(settings: EmbeddingSettings) -> Model:
     Raises:
         CheckpointError: It can't be used, or not as it was asked for.
     """
+    # The products that make features are small: a second thread costs ten times what it saves.
+    threadpoolctl.threadpool_limits(1, "blas")
     return Model(checkpoints.choose(settings), Options.of(settings))
 
 
@@ -121,11 +130,11 @@ def _open(
 ) -> Engine:
     import paddle  # noqa: PLC0415  heavy: only where a model runs
 
-    def run(batch: NDArray[np.float32]) -> NDArray[np.float32]:
+    def run(clips: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         with paddle.no_grad():
             # Without `lengths`: whole clips have no padding to mask, and the result is the same.
-            vectors: NDArray[np.float32] = backbone(paddle.to_tensor(batch)).numpy()[:, :, 0]
-        return vectors
+            vectors = [backbone(paddle.to_tensor(clip[np.newaxis])).numpy() for clip in clips]
+        return np.concatenate(vectors)[:, :, 0]
 
     weights = checkpoint.weights
     arrays = {key: value.numpy() for key, value in backbone.state_dict().items()}

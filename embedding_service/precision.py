@@ -13,9 +13,12 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 
+from embedding_service import packing
 from embedding_service.archive import CheckpointError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 
@@ -52,25 +55,32 @@ class EngineError(CheckpointError):
 class CompiledGraph:
     """The network, ready to run. Safe for any number of threads at once."""
 
-    def __init__(self, compiled: Any, requests: int) -> None:
-        """Takes what OpenVINO compiled and how many runs there may be at a time."""
+    def __init__(self, compiled: Any, margin: int, requests: int) -> None:
+        """Takes what OpenVINO compiled, its margin, and how many runs there may be at a time."""
+        self._margin = margin
         self._free: queue.SimpleQueue[Any] = queue.SimpleQueue()
         for _ in range(requests):
             self._free.put(compiled.create_infer_request())
 
-    def run(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Runs once, after waiting for a free place.
+    def run(self, clips: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Runs on clips of any number and length, as few at once as fill the processor.
 
         Args:
-            features: Shape (clips, bands, frames), float32, all clips equally long.
+            clips: Features, each of shape (bands, frames), float32.
 
         Returns:
             Shape (clips, dimension), of any length.
         """
+        parts = [self._infer(group) for group in packing.groups(clips, self._margin)]
+        return np.concatenate(parts)
+
+    def _infer(self, clips: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        packed = packing.pack(clips, self._margin)
         request = self._free.get()
         try:
-            inputs = [np.ascontiguousarray(features, np.float32)]
-            vectors: NDArray[np.float32] = request.infer(inputs, share_inputs=True)[0].copy()
+            # Shared always: OpenVINO writes where it must not when some runs share and some copy.
+            result = request.infer(list(packed), share_inputs=True)[0]
+            vectors: NDArray[np.float32] = result[: len(clips)].copy()
         finally:
             self._free.put(request)
         return vectors
@@ -105,12 +115,13 @@ def all_cores() -> int:
 
 
 def compile_graph(
-    graph: bytes, precision: Precision, threads: int, streams: int = 1
+    graph: bytes, margin: int, precision: Precision, threads: int, streams: int = 1
 ) -> CompiledGraph:
     """Compiles a graph.
 
     Args:
         graph: A serialized ONNX model, as `graph.build` makes it.
+        margin: As `graph.margin` gives it.
         precision: Any but PADDLE.
         threads: Processor threads, shared by all streams.
         streams: Runs at a time.
@@ -133,7 +144,7 @@ def compile_graph(
         model = core.read_model(graph)
         if precision in _KEPT:
             model = _keep(core, model, _KEPT[precision])
-        return CompiledGraph(core.compile_model(model, "CPU", settings), streams)
+        return CompiledGraph(core.compile_model(model, "CPU", settings), margin, streams)
     except RuntimeError as error:
         raise EngineError(f"OpenVINO can't compile the network: {error}") from error
 

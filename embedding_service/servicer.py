@@ -153,7 +153,7 @@ class EmbeddingServicer(embedding_service_pb2_grpc.EmbeddingServiceServicer):
                 )
         if not audio.size:
             raise ServiceError(Reason.AUDIO_UNDECODABLE, "no audio was sent: all chunks are empty")
-        await audio.flush()
+        await audio.finish()
 
 
 async def _chunks(requests: AsyncIterator[Any]) -> AsyncIterator[bytes]:

@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from embedding_service.decoders import Decoders
-from embedding_service.decoding import Order
+from embedding_service.decoding import INLINE_BYTES, Order
 from embedding_service.readers import AudioError
 from embedding_service.spool import Spools
 from tests.processes import children
@@ -32,11 +32,23 @@ async def decode(decoders: Decoders, spools: Spools, minutes: float) -> int:
     file = io.BytesIO()
     soundfile.write(file, noise, 8000, format="FLAC")
     with spools.open() as audio, spools.open() as sink:
+        sink.reserve()
         await audio.write(file.getvalue())
-        await audio.flush()
-        heard = await decoders.decode(Order(str(audio.path), str(sink.path), 16000, 3600, -70))
-        assert len(sink.read_samples(0, heard.samples)) == heard.samples
-    return heard.samples
+        await audio.finish()
+        source = audio.inline
+        assert (source is None) == (len(file.getvalue()) > INLINE_BYTES) == audio.path.exists()
+        order = Order(
+            str(audio.path) if source is None else source, str(sink.path), 16000, 3600, -70
+        )
+        decoded = await decoders.decode(order)
+        count = decoded.heard.samples
+        samples = decoded.samples
+        assert (samples is None) == (4 * count > INLINE_BYTES) == (sink.path.stat().st_size > 0)
+        kept = sink.read_samples(0, count) if samples is None else samples
+        assert kept.shape == (count,)
+        expected = np.sqrt(np.mean(kept.astype(float) ** 2))
+        assert decoded.heard.level_dbfs == pytest.approx(20 * np.log10(expected), abs=0.1)
+    return count
 
 
 def wait_until_written(sink: Path) -> None:

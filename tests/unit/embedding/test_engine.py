@@ -28,9 +28,10 @@ FEATURES = FeatureSettings()
 def network_of(backbone: Any, shape: Mapping[str, Any]) -> Network:
     """Puts a Paddle network beside its weights."""
 
-    def run(features: Any) -> Any:
+    def run(clips: Any) -> Any:
         with paddle.no_grad():
-            return backbone(paddle.to_tensor(features)).numpy()[:, :, 0]
+            vectors = [backbone(paddle.to_tensor(clip[None])).numpy() for clip in clips]
+        return np.concatenate(vectors)[:, :, 0]
 
     arrays = {key: value.numpy() for key, value in backbone.state_dict().items()}
     return Network(arrays, shape, FEATURES, "5e" * 32, run)
@@ -46,18 +47,18 @@ def drawn(shape: Mapping[str, Any]) -> Network:
             layer.weight.set_value(paddle.uniform(layer.weight.shape, min=0.5, max=1.5))
             layer.bias.set_value(paddle.uniform(layer.bias.shape, min=-0.5, max=0.5))
     with paddle.no_grad():
-        sounds = [s[..., :51] for s in reference.signals(FEATURES) if s.shape[-1] > 50]
-        backbone(paddle.to_tensor(np.concatenate(sounds)))
+        sounds = [s[:, :51] for s in reference.signals(FEATURES) if s.shape[-1] > 50]
+        backbone(paddle.to_tensor(np.stack(sounds)))
     backbone.eval()
     return network_of(backbone, shape)
 
 
 def spoken(seconds: float, seed: int = 0) -> Any:
-    """Features of noise whose level and colour change, shape (1, bands, frames)."""
+    """One clip: features of noise whose level and colour change, each of shape (bands, frames)."""
     random = np.random.default_rng(seed)
     noise = random.standard_normal(round(16000 * seconds))
     level = np.exp(2 * np.sin(np.arange(len(noise)) / 3000 + seed))
-    return log_mel((0.02 * level * np.convolve(noise, [1, seed / 5], "same")), FEATURES)[None]
+    return [log_mel((0.02 * level * np.convolve(noise, [1, seed / 5], "same")), FEATURES)]
 
 
 def cosines(one: Any, other: Any) -> Any:
@@ -111,17 +112,20 @@ def test_every_shape(change: dict[str, Any]) -> None:
     if "channels" in change:
         change = {**change, "channels": [*change["channels"][:-1], sum(change["channels"][1:-1])]}
     network = drawn(NARROW | change)
-    run = precision.compile_graph(graph.build(network.arrays, network.shape), Precision.FP32, 2).run
-    for seconds in (0.1, 1.7):
-        ours, theirs = run(spoken(seconds)), network.paddle(spoken(seconds))
+    made = graph.build(network.arrays, network.shape)
+    margin = graph.margin(network.arrays, network.shape)
+    run = precision.compile_graph(made, margin, Precision.FP32, threads=2).run
+    for clips in (spoken(0.1), spoken(1.7), spoken(0.3) + spoken(1.1, 1) + spoken(0.2, 2)):
+        ours, theirs = run(clips), network.paddle(clips)
         np.testing.assert_allclose(ours, theirs, atol=1e-4 * np.abs(theirs).max())
 
 
-def test_batches(narrow: Network) -> None:
-    """Clips of equal length give together what they give one by one."""
+def test_clips_of_unlike_lengths(narrow: Network) -> None:
+    """Clips give together what they give one by one, however many and however long they are."""
     engine = open_engine(narrow, Options())
-    clips = np.concatenate([spoken(3, seed) for seed in range(5)])
-    one_by_one = np.concatenate([engine.run(clip[None]) for clip in clips])
+    lengths = [0.1, 3, 0.4, 12, 1.7, 0.25, *(0.1 + 0.03 * index for index in range(40))]
+    clips = [clip for seed, length in enumerate(lengths) for clip in spoken(length, seed)]
+    one_by_one = np.concatenate([engine.run([clip]) for clip in clips])
     assert cosines(engine.run(clips), one_by_one).min() > 0.99999
 
 
@@ -208,7 +212,7 @@ def test_a_wrong_conversion(narrow: Network, tmp_path: Path, named: Precision | 
 @pytest.fixture(scope="module")
 def delicate(narrow: Network) -> Network:
     """A network whose vectors are small differences of large numbers: it needs fp32."""
-    typical = np.mean([narrow.paddle(s)[0] for s in reference.signals(FEATURES)], axis=0)
+    typical = np.mean(narrow.paddle(reference.signals(FEATURES)), axis=0)
     backbone = EcapaTdnn(**NARROW)
     bias = narrow.arrays["fc.conv.bias"] - typical
     backbone.set_state_dict({**narrow.arrays, "fc.conv.bias": bias})

@@ -1,0 +1,100 @@
+"""Clips of unlike length side by side on one time axis, so that one run embeds them all.
+
+Each clip stands between margins. A convolution that reaches beyond a clip's end must hear the clip
+reflected there: a margin's places say which of the clip's frames they stand for. The axis is a
+little longer than its clips, one of a few lengths, since engines prepare themselves for each length
+that they see: some 20 ms that a clip of a new length would cost.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+MOST_PLACES = 1024
+"""Places that are filled with more than one clip; about 10 s of audio fill a processor's caches."""
+
+MOST_CLIPS = 16
+_ROWS = (1, 4, MOST_CLIPS)
+_STEP, _LONG_STEP = 64, 256
+
+
+class Pack(NamedTuple):
+    """What a graph takes.
+
+    Attributes:
+        features: Shape (places, bands), float32; zero where no frame stands.
+        sources: The place whose frame is heard at each place, shape (places,), int32.
+        owners: The number of the clip that each place belongs to, shape (places,), int32.
+        members: 1 where a place is a frame of a clip, shape (rows, places), float32; a row for
+            each clip and, without a frame, for none.
+    """
+
+    features: NDArray[np.float32]
+    sources: NDArray[np.int32]
+    owners: NDArray[np.int32]
+    members: NDArray[np.float32]
+
+
+def pack(clips: Sequence[NDArray[np.float32]], margin: int) -> Pack:
+    """Packs clips.
+
+    Args:
+        clips: Features, each of shape (bands, frames), at most MOST_CLIPS.
+        margin: Frames that a layer may reach beyond a clip's end.
+    """
+    count = _rounded_up(sum(places(clip.shape[1], margin) for clip in clips))
+    rows = next(rows for rows in _ROWS if rows >= len(clips))
+    packed = Pack(
+        np.zeros((count, clips[0].shape[0]), np.float32),
+        np.zeros(count, np.int32),
+        np.zeros(count, np.int32),
+        np.zeros((rows, count), np.float32),
+    )
+    start = 0
+    for number, clip in enumerate(clips):
+        end = start + places(clip.shape[1], margin)
+        frames = slice(start + margin, end - margin)
+        packed.features[frames] = clip.T
+        packed.sources[start:end] = frames.start + _reflected(clip.shape[1], margin)
+        packed.owners[start:end] = number
+        packed.members[number, frames] = 1
+        start = end
+    return packed
+
+
+def groups(
+    clips: Sequence[NDArray[np.float32]], margin: int
+) -> Iterator[Sequence[NDArray[np.float32]]]:
+    """Cuts a sequence of clips into such as are packed together, in order."""
+    start = taken = 0
+    for index, clip in enumerate(clips):
+        taken += places(clip.shape[1], margin)
+        if index > start and (taken > MOST_PLACES or index - start == MOST_CLIPS):
+            yield clips[start:index]
+            start, taken = index, places(clip.shape[1], margin)
+    if clips:
+        yield clips[start:]
+
+
+def places(frames: int, margin: int) -> int:
+    """Returns the places that a clip takes with its margins."""
+    return frames + 2 * margin
+
+
+def _rounded_up(count: int) -> int:
+    step = _STEP if count <= MOST_PLACES else _LONG_STEP
+    return -(-count // step) * step
+
+
+def _reflected(frames: int, margin: int) -> NDArray[np.int32]:
+    """Returns the frame at each place of a clip and its margins, shape (frames + 2 margin,)."""
+    place = np.abs(np.arange(-margin, frames + margin, dtype=np.int32))
+    place = np.where(place >= frames, 2 * (frames - 1) - place, place)
+    return np.clip(place, 0, frames - 1)
