@@ -11,7 +11,7 @@ PROTOS := $(shell find protos -name '*.proto')
 CODE := serving embedding_service index_service catalog_service gateway deploy protos/generate.py setup.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install protos demo serve test lint bench-embedding format clean
+.PHONY: help install protos demo serve test lint bench-embedding bench-catalog format clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,14 @@ lint: install $(VENV)/.installed-dev ## Check style, types, contracts and import
 
 bench-embedding: install $(VENV)/.installed-dev ## Time the encoder beside PaddleSpeech's own
 	$(BIN)/python -m tests.benchmarks.embedding
+
+ROWS ?= 650000
+bench-index: install $(VENV)/.installed-dev ## Time the index beside faiss and hnswlib; ROWS=100000 for less
+	$(PIP) --constraint constraints.txt --editable '.[bench]'
+	$(BIN)/python -m tests.benchmarks.index --rows $(ROWS)
+
+bench-catalog: install $(VENV)/.installed-dev ## Time the catalog with 650,000 clips (ARGS="--clips N --plans")
+	$(BIN)/python -m tests.benchmarks.catalog $(ARGS)
 
 format: $(VENV)/.installed-dev ## Lay out the code
 	$(BIN)/ruff check --fix $(CODE) tests

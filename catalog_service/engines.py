@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from pymysql.constants import FIELD_TYPE
+from pymysql.converters import conversions
 from sqlalchemy import URL, Connection, Engine, FromClause, create_engine, event
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 
@@ -147,6 +150,8 @@ def mysql(
             "read_timeout": seconds,
             "write_timeout": seconds,
             "init_command": setup,
+            # PyMySQL's own way takes ten times as long, and every row has two times.
+            "conv": {**conversions, FIELD_TYPE.DATETIME: datetime.fromisoformat},
         },
     )
 

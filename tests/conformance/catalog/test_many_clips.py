@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from audiosearch.catalog.v1 import catalog_service_pb2 as pb
 from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from tests.conformance.catalog.client import Catalog
 
@@ -63,3 +64,31 @@ async def test_a_clip_that_goes_while_paging_shifts_nothing(catalog: Catalog) ->
     )
     assert [clip.name for clip in [*first.clips, *second.clips]] == names
     assert second.next_page_token == ""
+
+
+async def test_pages_by_name_and_by_time_of_change(catalog: Catalog) -> None:
+    """Lists by other things than age show each clip once, also with many equal names or times."""
+    library = await catalog.library()
+    requests = [
+        pb.CreateClipRequest(clip=Clip(display_name=f"n{number % 3}")) for number in range(200)
+    ]
+    for part in (requests[:120], requests[120:]):
+        await catalog.stub.BatchCreateClips(
+            pb.BatchCreateClipsRequest(parent=library.name, requests=part)
+        )
+    later = Timestamp(seconds=4_000_000_000)
+    for which, key in (
+        (ClipFilter(display_name_prefix="n"), lambda it: (it.display_name, it.name)),
+        (ClipFilter(display_name_prefix="n1"), lambda it: (it.display_name, it.name)),
+        (
+            ClipFilter(update_time_before=later),
+            lambda it: (it.update_time.ToNanoseconds(), it.name),
+        ),
+        (ClipFilter(create_time_before=later), lambda it: it.name),
+    ):
+        which.state = Clip.STATE_CREATING
+        pages = await pages_of(catalog, library.name, 17, which)
+        found = [clip for page in pages for clip in page]
+        assert found == sorted(found, key=key)
+        wanted = sum(r.clip.display_name.startswith(which.display_name_prefix) for r in requests)
+        assert len({clip.name for clip in found}) == len(found) == wanted

@@ -1,0 +1,119 @@
+"""Names that are none, and texts that are commands elsewhere: refused, or kept as they are."""
+
+from __future__ import annotations
+
+import pytest
+from audiosearch.catalog.v1 import catalog_service_pb2 as pb
+from audiosearch.catalog.v1.clip_pb2 import ClipFilter
+from audiosearch.catalog.v1.import_job_pb2 import ImportJob
+from audiosearch.catalog.v1.library_pb2 import Library
+
+from serving.errors import Reason
+from tests.conformance.catalog.client import MODEL, Catalog, refused
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+ATTACKS = [
+    "",
+    "../x",
+    "..",
+    ".",
+    "a/b",
+    "a\\b",
+    "a'b",
+    'a"b',
+    "a`b",
+    "x' OR '1'='1",
+    "a;b",
+    "a b",
+    "-a",
+    "_a",
+    "a\n",
+    "a\0b",
+    "ä",
+    "a%00",
+    "%2e%2e",
+    "x" * 64,
+    "user; DROP TABLE clips; --",
+]
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+async def test_ids_and_names_of_no_library(catalog: Catalog, attack: str) -> None:
+    """Ids are letters, digits, _ and -; whatever else is refused, wherever a name is taken."""
+    async with refused(Reason.FIELD_INVALID, field="library_id"):
+        await catalog.stub.CreateLibrary(
+            pb.CreateLibraryRequest(library_id=attack, library=Library(model=MODEL))
+        )
+    name = f"libraries/{attack}"
+    for call, request, field in (
+        (catalog.stub.GetLibrary, pb.GetLibraryRequest(name=name), "name"),
+        (catalog.stub.DeleteLibrary, pb.DeleteLibraryRequest(name=name), "name"),
+        (catalog.stub.CreateClip, pb.CreateClipRequest(parent=name), "parent"),
+        (catalog.stub.ListClips, pb.ListClipsRequest(parent=name), "parent"),
+        (catalog.stub.GetClip, pb.GetClipRequest(name=f"{name}/clips/x"), "name"),
+        (
+            catalog.stub.CreateImportJob,
+            pb.CreateImportJobRequest(import_job=ImportJob(library=name, folder="/x")),
+            "import_job.library",
+        ),
+    ):
+        async with refused(Reason.FIELD_INVALID, field=field):
+            await call(request)
+
+
+@pytest.mark.parametrize("attack", [attack for attack in ATTACKS if attack not in {"-a", "_a"}])
+async def test_names_of_no_clip_and_no_job(catalog: Catalog, attack: str) -> None:
+    """Also behind a library that is there; nothing outside the audio folder is touched."""
+    library = await catalog.library()
+    name = f"{library.name}/clips/{attack}"
+    for call in (
+        catalog.get,
+        catalog.audio,
+        catalog.activate,
+        catalog.fail,
+        catalog.begin_deletion,
+        lambda it: catalog.put(it, b"x"),
+    ):
+        async with refused(Reason.FIELD_INVALID, field="name"):
+            await call(name)
+    async with refused(Reason.FIELD_INVALID, field="name"):
+        await catalog.stub.GetImportJob(pb.GetImportJobRequest(name=f"importJobs/{attack}"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x' OR '1'='1",
+        "'; DROP TABLE clips; --",
+        '"; DELETE FROM clips',
+        "%",
+        "_",
+        "\\",
+        "\\'",
+        "/*!50000 x*/",
+        "{}",
+        ":name",
+        "%s",
+        "%(a)s",
+        "🔪" * 255,
+        "é" * 255,
+        "../../etc/passwd",
+    ],
+)
+async def test_any_text_is_kept_as_it_is(catalog: Catalog, text: str) -> None:
+    """What is a command elsewhere is a name here, found by itself alone."""
+    library = await catalog.library(display_name=text)
+    assert library.display_name == text
+    clip = await catalog.clip(
+        library, display_name=text, label=text, speaker=text, source=text, metadata={"note": text}
+    )
+    await catalog.clip(library, display_name="other", label="other", speaker="other")
+    assert (clip.display_name, clip.label, clip.speaker, clip.source, clip.metadata["note"]) == (
+        (text,) * 5
+    )
+    for fields in ({"label": text}, {"speaker": text}, {"display_name_prefix": text}):
+        found = await catalog.stub.ListClips(
+            pb.ListClipsRequest(parent=library.name, filter=ClipFilter(**fields))
+        )
+        assert [it.name for it in found.clips] == [clip.name]
