@@ -34,7 +34,7 @@ async def main(settings: GatewaySettings) -> None:
         await upstream.check()
 
     async with background(worker.run(), reconciler.run(), keyring.follow()):
-        await serve(settings, NAMES, servicer, check, interceptors=[Guard(keyring)])
+        await serve(settings, NAMES, servicer, check, admit=Guard(keyring).admit)
     await clips.settle()
     await upstream.close()
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import AsyncIterator
-from functools import partial
 from typing import Any
 
 import grpc
@@ -12,42 +10,35 @@ import grpc
 from gateway.keyring import Keyring, bearer
 from gateway.rights import EVERY, Caller, authorize, caller
 from gateway.rules import RULES, Rule
-from serving.server import OURS, wrapped
 from serving.telemetry import key_id
 
 
-class Guard(grpc.aio.ServerInterceptor):
+class Guard:
     """Lets a call through to the servicer once its key has the right that the RPC needs.
 
-    Health and reflection are open: probes have no key, and the contract is no secret.
+    Health and reflection don't come here: probes have no key, and the contract is no secret.
     """
 
     def __init__(self, keyring: Keyring) -> None:
         """Takes the keys."""
         self._keyring = keyring
 
-    async def intercept_service(self, continuation: Any, details: grpc.HandlerCallDetails) -> Any:
-        """Wraps the handlers of our own methods; one without a rule is never run."""
-        handler = await continuation(details)
-        if handler is None or not details.method.startswith(OURS):
-            return handler
-        sent = bearer(dict(details.invocation_metadata or ()).get("authorization"))
-        return wrapped(handler, partial(self._checked, sent, RULES[details.method]))
+    def admit(self, details: grpc.HandlerCallDetails, request: Any) -> Any:
+        """The request, or the stream of requests, checked; a method without a rule is never run.
 
-    @contextlib.asynccontextmanager
-    async def _checked(
-        self, token: str | None, rule: Rule, request: Any, _context: grpc.aio.ServicerContext
-    ) -> AsyncIterator[Any]:
-        who = self._keyring.authenticate(token)
+        Raises:
+            ServiceError: KEY_MISSING, KEY_INVALID, RIGHT_MISSING, FIELD_INVALID.
+        """
+        sent = dict(details.invocation_metadata or ()).get("authorization")
+        rule, who = RULES[details.method], self._keyring.authenticate(bearer(sent))
         caller.set(who)
         key_id.set(who.id)
         if rule.library is None or rule.right is None or who.may(EVERY, rule.right):
-            yield request
-        elif hasattr(request, "DESCRIPTOR"):
-            authorize(who, rule.library(request), rule.right)
-            yield request
-        else:
-            yield _stream(who, rule, request)
+            return request
+        if not hasattr(request, "DESCRIPTOR"):
+            return _stream(who, rule, request)
+        authorize(who, rule.library(request), rule.right)
+        return request
 
 
 async def _stream(who: Caller, rule: Rule, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:

@@ -8,9 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from contextlib import AbstractAsyncContextManager
-from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import grpc
 import structlog
@@ -34,55 +32,53 @@ log = structlog.get_logger()
 
 Check = Callable[[], Awaitable[None]]
 Register = Callable[[grpc.aio.Server], None]
-Around = Callable[[Any, grpc.aio.ServicerContext], AbstractAsyncContextManager[Any]]
-
-
-def wrapped(handler: grpc.RpcMethodHandler, around: Around) -> grpc.RpcMethodHandler:
-    """The handler of a method, run inside `around`, which may give it another request."""
-    kind = (
-        "stream" if handler.request_streaming else "unary",
-        "stream" if handler.response_streaming else "unary",
-    )
-    inner = getattr(handler, "_".join(kind))
-
-    async def answer(request: Any, context: grpc.aio.ServicerContext) -> Any:
-        async with around(request, context) as given:
-            return await inner(given, context)
-
-    async def stream(request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
-        async with around(request, context) as given:
-            async for response in inner(given, context):
-                yield response
-
-    make = getattr(grpc, "_".join(kind) + "_rpc_method_handler")
-    return cast(
-        "grpc.RpcMethodHandler",
-        make(
-            stream if handler.response_streaming else answer,
-            handler.request_deserializer,
-            handler.response_serializer,
-        ),
-    )
+Admit = Callable[[grpc.HandlerCallDetails, Any], Any]
+"""Raises unless a call may pass; gives the request, or the stream of requests, to go on with."""
 
 
 class Boundary(grpc.aio.ServerInterceptor):
     """Gives each call its request id, deadline and log line, and each failure its status."""
 
-    def __init__(self, max_call_seconds: float) -> None:
-        """Takes the limit for calls whose own deadline is later or missing."""
+    def __init__(self, max_call_seconds: float, admit: Admit) -> None:
+        """Takes the limit for calls whose own deadline is later or missing, and who may pass."""
         self._limit = max_call_seconds
+        self._admit = admit
 
     async def intercept_service(self, continuation: Any, details: grpc.HandlerCallDetails) -> Any:
         """Wraps the handlers of our own methods; health and reflection stay as they are."""
         handler = await continuation(details)
         if handler is None or not details.method.startswith(OURS):
             return handler
-        return wrapped(handler, partial(self._call, details))
+        kind = (
+            "stream" if handler.request_streaming else "unary",
+            "stream" if handler.response_streaming else "unary",
+        )
+        inner = getattr(handler, "_".join(kind))
+
+        async def answer(request: Any, context: grpc.aio.ServicerContext) -> Any:
+            async with self._call(details, context):
+                return await inner(self._admit(details, request), context)
+
+        async def stream(request: Any, context: grpc.aio.ServicerContext) -> None:
+            async with (
+                self._call(details, context),
+                contextlib.aclosing(inner(self._admit(details, request), context)) as responses,
+            ):
+                # Written, not yielded: who stops reading runs into the deadline in here too.
+                async for response in responses:
+                    await _write(context, response)
+
+        make = getattr(grpc, "_".join(kind) + "_rpc_method_handler")
+        return make(
+            stream if handler.response_streaming else answer,
+            handler.request_deserializer,
+            handler.response_serializer,
+        )
 
     @contextlib.asynccontextmanager
     async def _call(
-        self, details: grpc.HandlerCallDetails, request: Any, context: grpc.aio.ServicerContext
-    ) -> AsyncIterator[Any]:
+        self, details: grpc.HandlerCallDetails, context: grpc.aio.ServicerContext
+    ) -> AsyncIterator[None]:
         start = time.monotonic()
         own_id = adopt_request_id(dict(details.invocation_metadata or ()).get(REQUEST_ID_KEY))
         limit = min(context.time_remaining() or self._limit, self._limit)
@@ -90,7 +86,7 @@ class Boundary(grpc.aio.ServerInterceptor):
         failure, outcome = None, "CANCELLED"
         try:
             async with timeout(limit):
-                yield request
+                yield
             outcome = "OK"
         except ServiceError as error:
             failure = error
@@ -111,6 +107,13 @@ class Boundary(grpc.aio.ServerInterceptor):
             await context.abort(status.code, status.details, trailers)
 
 
+async def _write(context: grpc.aio.ServicerContext, response: Any) -> None:
+    try:
+        await context.write(response)
+    except grpc.aio.InternalError:  # the reader went away while the message waited to be sent
+        raise asyncio.CancelledError from None
+
+
 async def _watch(check: Check, servicer: health.aio.HealthServicer, names: Sequence[str]) -> None:
     """Keeps health true: SERVING only while the last check passed."""
     state, status = None, health_pb2.HealthCheckResponse
@@ -128,11 +131,9 @@ async def _watch(check: Check, servicer: health.aio.HealthServicer, names: Seque
         await asyncio.sleep(HEALTH_INTERVAL)
 
 
-def _build(
-    settings: ServerSettings, interceptors: Sequence[grpc.aio.ServerInterceptor]
-) -> grpc.aio.Server:
+def _build(settings: ServerSettings, admit: Admit) -> grpc.aio.Server:
     return grpc.aio.server(
-        interceptors=[Boundary(settings.max_call_seconds), *interceptors],
+        interceptors=[Boundary(settings.max_call_seconds, admit)],
         maximum_concurrent_rpcs=settings.max_concurrent_calls,
         options=[
             ("grpc.so_reuseport", 0),  # a second service on the port fails instead of sharing it
@@ -159,7 +160,7 @@ async def serve(
     check: Check,
     stop: asyncio.Event | None = None,
     ready: Callable[[int], None] | None = None,
-    interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+    admit: Admit = lambda _details, request: request,
 ) -> None:
     """Serves until SIGTERM, SIGINT or `stop`, then drains.
 
@@ -170,12 +171,12 @@ async def serve(
         check: raises while something it depends on is gone; the message says what.
         stop: ends serving when set.
         ready: called with the port once it is listening.
-        interceptors: what each call passes, inside the boundary.
+        admit: what each call passes before it reaches its servicer.
     """
     stop = stop or asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    server, servicer = _build(settings, interceptors), health.aio.HealthServicer()
+    server, servicer = _build(settings, admit), health.aio.HealthServicer()
     register(server)
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
     reflected = [*names, health.SERVICE_NAME, reflection.SERVICE_NAME]

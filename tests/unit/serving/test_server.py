@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import grpc
 import pytest
@@ -29,6 +29,7 @@ class Behaviour(catalog_service_pb2_grpc.CatalogServiceServicer):
     def __init__(self) -> None:
         """Notes what it saw."""
         self.seen: dict[str, object] = {}
+        self.began = asyncio.Event()
 
     async def GetClip(self, request: catalog_pb2.GetClipRequest, context: object) -> Clip:
         """Fails, crashes, waits or answers."""
@@ -46,7 +47,12 @@ class Behaviour(catalog_service_pb2_grpc.CatalogServiceServicer):
     async def GetAudio(
         self, request: catalog_pb2.GetAudioRequest, context: object
     ) -> AsyncIterator[catalog_pb2.GetAudioResponse]:
-        """One chunk, then an error."""
+        """One chunk, then an error; or chunks without end."""
+        try:
+            while request.name == "endless":
+                yield catalog_pb2.GetAudioResponse(chunk=bytes(2**20))
+        finally:
+            self.seen["closed"] = True
         yield catalog_pb2.GetAudioResponse(chunk=b"one")
         raise ServiceError(Reason.AUDIO_NOT_FOUND, "no more")
 
@@ -54,7 +60,11 @@ class Behaviour(catalog_service_pb2_grpc.CatalogServiceServicer):
         self, request_iterator: AsyncIterator[catalog_pb2.PutAudioRequest], context: object
     ) -> AudioObject:
         """Counts bytes."""
-        return AudioObject(size_bytes=sum([len(m.chunk) async for m in request_iterator]))
+        size = 0
+        async for message in request_iterator:
+            self.began.set()
+            size += len(message.chunk)
+        return AudioObject(size_bytes=size)
 
 
 class Served:
@@ -71,6 +81,13 @@ class Served:
         """The overall health."""
         stub = health_pb2_grpc.HealthStub(self.channel)
         return (await stub.Check(health_pb2.HealthCheckRequest(), timeout=5)).status
+
+
+@pytest.fixture
+def logs(capfd: pytest.CaptureFixture[str]) -> Iterator[pytest.CaptureFixture[str]]:
+    """What is written to standard error; a test that looks calls `configure` first."""
+    yield capfd
+    logging.getLogger().handlers.clear()
 
 
 async def fine() -> None:
@@ -131,7 +148,7 @@ async def test_an_error_in_a_stream_arrives_after_what_was_sent(start: Start) ->
 
 async def test_a_crash_is_internal_with_a_fixed_text(
     start: Start,
-    capsys: pytest.CaptureFixture[str],
+    logs: pytest.CaptureFixture[str],
 ) -> None:
     """The cause stands in the log under the call's id and not in the answer."""
     configure("test")
@@ -142,12 +159,11 @@ async def test_a_crash_is_internal_with_a_fixed_text(
     assert raised.value.code() is grpc.StatusCode.INTERNAL
     assert "secret" not in raised.value.details()
     assert "call-7" in raised.value.details()
-    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    lines = [json.loads(line) for line in logs.readouterr().err.splitlines()]
     (crash,) = [line for line in lines if line["event"] == "call.crashed"]
     assert crash["request_id"] == "call-7"
     assert "secret detail" in json.dumps(crash)
     assert "local-variable" not in json.dumps(lines)  # such hold keys, passwords, audio
-    logging.getLogger().handlers.clear()
 
 
 async def test_a_call_takes_over_id_and_deadline(start: Start) -> None:
@@ -168,6 +184,50 @@ async def test_a_call_without_deadline_ends_at_the_limit(start: Start) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await served.stub.GetClip(catalog_pb2.GetClipRequest(name="wait"))
     assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+async def test_a_stream_whose_reader_stops_reading_ends_at_the_limit(
+    start: Start, logs: pytest.CaptureFixture[str]
+) -> None:
+    """DEADLINE_EXCEEDED for the reader and in the log, the servicer closed, no noise."""
+    configure("test")
+    served = await start(max_call_seconds=0.5)
+    call = served.stub.GetAudio(catalog_pb2.GetAudioRequest(name="endless"))
+    responses = aiter(call)
+    assert (await anext(responses)).chunk
+    await asyncio.sleep(1.5)
+    assert served.behaviour.seen["closed"]
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        [_ async for _ in responses]
+    assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    said = logs.readouterr().err
+    assert '"outcome": "DEADLINE_EXCEEDED"' in said
+    assert "Traceback" not in said
+    assert "ExecuteBatchError" not in said
+    logging.getLogger().handlers.clear()
+
+
+@pytest.mark.parametrize("name", ["endless", "wait"])
+async def test_a_stream_that_is_cancelled_makes_no_noise(
+    start: Start, logs: pytest.CaptureFixture[str], name: str
+) -> None:
+    """One line in the log, and the servicer is closed."""
+    configure("test")
+    served = await start()
+    if name == "wait":
+        call = served.stub.GetClip(catalog_pb2.GetClipRequest(name=name))
+        await asyncio.sleep(0.3)
+    else:
+        call = served.stub.GetAudio(catalog_pb2.GetAudioRequest(name=name))
+        assert (await call.read()).chunk
+        await asyncio.sleep(0.3)
+    call.cancel()
+    await asyncio.sleep(0.5)
+    said = logs.readouterr().err
+    assert '"outcome": "CANCELLED"' in said
+    assert "Traceback" not in said
+    assert "ExecuteBatchError" not in said
+    assert name == "wait" or served.behaviour.seen["closed"]
 
 
 async def test_a_message_over_the_limit_is_refused(start: Start) -> None:
@@ -210,15 +270,13 @@ async def eventually(served: Served, status: int) -> None:
 async def test_running_calls_end_before_the_server_does(start: Start) -> None:
     """A call under way at shutdown is answered."""
     served = await start()
-    sending = asyncio.Event()
 
     async def requests() -> AsyncIterator[catalog_pb2.PutAudioRequest]:
         yield catalog_pb2.PutAudioRequest(chunk=b"1")
-        sending.set()
         await asyncio.sleep(0.5)
         yield catalog_pb2.PutAudioRequest(chunk=b"2")
 
     call = asyncio.ensure_future(served.stub.PutAudio(requests()))
-    await sending.wait()
+    await served.behaviour.began.wait()
     served.stop.set()
     assert (await call).size_bytes == 2
