@@ -17,7 +17,9 @@ from serving.settings import load
 async def start(settings: IndexSettings) -> None:
     """Serves until told to stop."""
     store = MilvusStore(settings)
-    workers = Workers(settings.store_threads, settings.store_seconds)
+    workers = Workers(
+        settings.store_threads, settings.store_seconds, settings.store_queue, store.lost
+    )
     watcher = Workers(1, 2.5)  # its own thread, so that busy workers don't look like a lost store
     servicer = IndexServicer(store, workers, settings.vector_dimension)
     try:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from index_service.recall import HIGHEST_TARGET, LOWEST_TARGET
 from index_service.store import IndexInfo, Vectors
 from serving.errors import Reason, ServiceError
 
@@ -124,6 +125,15 @@ def check_min_score(score: float) -> float:
     if not -1 <= score <= 1:  # NaN fails here too
         raise invalid("min_score", f"must be from -1 to 1, not {score}")
     return score
+
+
+def check_recall_target(target: float) -> float:
+    """Returns a recall that a search can be asked for."""
+    if not LOWEST_TARGET <= round(target, 6) <= HIGHEST_TARGET:  # as 32 bits carry it; NaN fails
+        raise invalid(
+            "recall_target", f"must be from {LOWEST_TARGET} to {HIGHEST_TARGET}, not {target:.6g}"
+        )
+    return target
 
 
 def check_vectors(

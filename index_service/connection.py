@@ -22,11 +22,18 @@ log = structlog.get_logger()
 
 CONNECT_SECONDS = 2.0
 _NOT_LOADED = 101
+_ALIAS_NOT_FOUND = 1600
+_ALIAS_TAKEN = (1601, 1602)
+_RECONNECT = {"grpc.initial_reconnect_backoff_ms": 500, "grpc.max_reconnect_backoff_ms": 2000}
 _GONE = (grpc.StatusCode.UNAVAILABLE, Status.CONNECT_FAILED)
 
 
 class NoCollectionError(Exception):
     """Milvus has no collection of the name."""
+
+
+class TakenError(Exception):
+    """Another collection has the alias."""
 
 
 class NotLoadedError(Exception):
@@ -67,17 +74,21 @@ class Connection:
         self._connecting = threading.Lock()
         self._gone = ""
 
-    def call(self, use: Callable[[Any, float], T]) -> T:
+    def call(self, use: Callable[[Any, float], T], seconds: float | None = None) -> T:
         """Returns `use(client, timeout)`.
 
+        Args:
+            use: the command.
+            seconds: longest wait, where another one than for most commands is needed.
+
         Raises:
-            NoCollectionError, NotLoadedError: Milvus says so.
+            NoCollectionError, NotLoadedError, TakenError: Milvus says so.
             ServiceError: INDEX_UNAVAILABLE, for all that waiting may mend.
         """
-        if self._gone:
-            raise unavailable(self._gone)
+        if error := self.lost():
+            raise error
         try:
-            return self._guarded(use, self._left(), probing=False)
+            return self._guarded(use, self._left(seconds or self._seconds), probing=False)
         except ServiceError as error:
             log.warning("store.failed", cause=str(error.__cause__))
             raise
@@ -95,6 +106,11 @@ class Connection:
             raise
         self._gone = ""
 
+    def lost(self) -> ServiceError | None:
+        """The error of all calls while Milvus is known to be gone."""
+        gone = self._gone
+        return unavailable(gone) if gone else None
+
     def close(self) -> None:
         """Closes the connection."""
         with self._connecting:
@@ -102,11 +118,11 @@ class Connection:
                 self._client.close()
                 self._client = None
 
-    def _left(self) -> float:
-        if self._seconds is None:
+    def _left(self, seconds: float | None) -> float:
+        if self._seconds is None or seconds is None:
             return 600.0
         left = remaining()
-        left = self._seconds if left is None else min(left, self._seconds)
+        left = seconds if left is None else min(left, seconds)
         if left <= 0:
             raise unavailable("the store had no time left to answer")
         return left
@@ -124,7 +140,11 @@ class Connection:
                     raise unavailable(self._gone)
                 if self._client is None:
                     self._client = MilvusClient(
-                        self._uri, token=self._token, dedicated=True, timeout=CONNECT_SECONDS
+                        self._uri,
+                        token=self._token,
+                        dedicated=True,
+                        timeout=CONNECT_SECONDS,
+                        grpc_options=_RECONNECT,
                     )
         return self._client
 
@@ -133,8 +153,10 @@ class Connection:
             mistake: Exception = error  # of this code, not of the store
             return mistake
         code = error.code() if isinstance(error, grpc.RpcError) else getattr(error, "code", None)
-        if code == ErrorCode.COLLECTION_NOT_FOUND:
+        if code in (ErrorCode.COLLECTION_NOT_FOUND, _ALIAS_NOT_FOUND):
             return NoCollectionError()
+        if code in _ALIAS_TAKEN:
+            return TakenError()
         if code == _NOT_LOADED:
             return NotLoadedError()
         if code in _GONE:

@@ -10,6 +10,7 @@ from google.protobuf import empty_pb2
 
 from index_service import checks
 from index_service.ranking import SPARE, rank
+from index_service.recall import DEFAULT_TARGET
 from index_service.store import Found, IndexInfo, VectorStore
 
 if TYPE_CHECKING:
@@ -145,6 +146,9 @@ class IndexServicer(index_service_pb2_grpc.IndexServiceServicer):
         model = checks.check_model(request.model)
         k = checks.check_k(request.k if request.HasField("k") else _DEFAULT_K)
         least = checks.check_min_score(request.min_score if request.HasField("min_score") else -1.0)
+        recall = checks.check_recall_target(
+            request.recall_target if request.HasField("recall_target") else DEFAULT_TARGET
+        )
         checks.check_count("queries", len(request.queries), _MOST_QUERIES)
         checks.check_count("only_ids", len(request.only_ids), _MOST_NAMED, least=0)
         only_ids = checks.check_ids("only_ids", request.only_ids)
@@ -153,7 +157,7 @@ class IndexServicer(index_service_pb2_grpc.IndexServiceServicer):
         queries = checks.check_vectors(
             "queries", [query.values for query in request.queries], info.dimension
         )
-        found = self._store.search(index_id, queries, k + SPARE, only_ids)
+        found = self._store.search(index_id, queries, k, SPARE, only_ids, recall)
         return _results([rank(one, k, least) for one in found])
 
     def _get_index_stats(
@@ -172,6 +176,8 @@ class IndexServicer(index_service_pb2_grpc.IndexServiceServicer):
             index_type=stats.index_type,
             parameters=stats.parameters,
             store=stats.store,
+            memory_bytes=stats.memory_bytes,
+            pending_count=stats.pending,
         )
 
 

@@ -61,29 +61,21 @@ class IndexSettings(ServerSettings):
     index_type: Literal["FLAT", "HNSW"] | None = Field(
         None,
         alias="AUDIOSEARCH_INDEX_TYPE",
-        description="kind of new indexes, FLAT or HNSW; none means FLAT on Milvus Lite, HNSW on a "
-        "server",
+        description="kind of all indexes, FLAT or HNSW; none means FLAT on Milvus Lite, and what "
+        "fits the number of vectors on a server",
     )
-    hnsw_m: int = Field(
-        16,
-        ge=4,
-        le=64,
-        alias="AUDIOSEARCH_HNSW_M",
-        description="links of a vector in an HNSW index",
-    )
-    hnsw_ef_construction: int = Field(
-        200,
-        ge=8,
-        le=512,
-        alias="AUDIOSEARCH_HNSW_EF_CONSTRUCTION",
-        description="candidates looked at while building HNSW",
-    )
-    hnsw_ef: int = Field(
-        128,
+    flat_rows: int = Field(
+        20_000,
         ge=1,
-        le=32768,
-        alias="AUDIOSEARCH_HNSW_EF",
-        description="candidates looked at in a search of HNSW; never fewer than k",
+        alias="AUDIOSEARCH_FLAT_ROWS",
+        description="vectors up to which an index on a server is FLAT, and exact; then it is HNSW",
+    )
+    retune_seconds: float = Field(
+        10,
+        ge=0.1,
+        le=3600,
+        alias="AUDIOSEARCH_RETUNE_SECONDS",
+        description="time between two looks whether a written index needs another kind",
     )
     store_seconds: float = Field(
         10,
@@ -98,6 +90,13 @@ class IndexSettings(ServerSettings):
         le=64,
         alias="AUDIOSEARCH_STORE_THREADS",
         description="calls to Milvus at a time; more wait",
+    )
+    store_queue: int = Field(
+        64,
+        ge=0,
+        le=10_000,
+        alias="AUDIOSEARCH_STORE_QUEUE",
+        description="calls that wait for Milvus; more are INDEX_BUSY",
     )
 
     @field_validator("metric_type", "index_type", mode="before")
@@ -117,11 +116,6 @@ class IndexSettings(ServerSettings):
     def folder(self) -> Path:
         """Folder of Milvus Lite's files."""
         return self.data_dir / "index"
-
-    @property
-    def kind(self) -> str:
-        """Type of new indexes: as set, else as fits the store."""
-        return self.index_type or ("FLAT" if self.milvus_host is None else "HNSW")
 
     @property
     def token(self) -> str:

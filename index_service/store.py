@@ -28,12 +28,18 @@ class IndexInfo:
 
 @dataclass(frozen=True)
 class Stats:
-    """The present state of an index: rows counted now, its Milvus type, and the store behind it."""
+    """The present state of an index: rows counted now, its Milvus type, and the store behind it.
+
+    `memory_bytes` is an estimate; `pending` are rows still to be built into the index, which are
+    searched by comparing with each.
+    """
 
     count: int
     index_type: str
     store: str
     parameters: Mapping[str, str] = field(default_factory=dict)
+    memory_bytes: int = 0
+    pending: int = 0
 
 
 class VectorStore(Protocol):
@@ -73,11 +79,18 @@ class VectorStore(Protocol):
         ...
 
     def search(
-        self, index_id: str, queries: Vectors, limit: int, only_ids: Sequence[str]
+        self,
+        index_id: str,
+        queries: Vectors,
+        k: int,
+        spare: int,
+        only_ids: Sequence[str],
+        recall: float,
     ) -> list[Found]:
-        """Finds the `limit` nearest for each row of `queries` (n, dimension).
+        """Finds the `k + spare` nearest for each row of `queries` (n, dimension).
 
-        Looks only among `only_ids`, unless that is empty.
+        Looks only among `only_ids`, unless that is empty. `recall` is the share of the exact k
+        nearest that should be among them.
         """
         ...
 
@@ -87,6 +100,10 @@ class VectorStore(Protocol):
 
     def check(self) -> None:
         """Asks the store for a sign of life."""
+        ...
+
+    def lost(self) -> ServiceError | None:
+        """The error of all calls while the store is known to be gone; asks nothing, never waits."""
         ...
 
     def close(self) -> None:

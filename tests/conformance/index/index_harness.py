@@ -150,7 +150,8 @@ async def serving_store(
     store: VectorStore, settings: IndexSettings
 ) -> AsyncIterator[grpc.aio.Channel]:
     """Serves a store the way the service's own main does; gives a channel to it."""
-    workers, watcher = Workers(4, settings.store_seconds), Workers(1, 2.5)
+    workers = Workers(4, settings.store_seconds, settings.store_queue, store.lost)
+    watcher = Workers(1, 2.5)
     servicer = IndexServicer(store, workers, settings.vector_dimension)
     stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
     task = asyncio.create_task(
@@ -176,13 +177,13 @@ async def serving_store(
 
 def settings_for(folder: Path, port: int | None = None, **more: object) -> IndexSettings:
     """Settings for tests: a free port, no drain; a server's port, or None for Milvus Lite."""
-    host = None if port is None else "127.0.0.1"
-    return IndexSettings(
-        port=0,
-        drain_seconds=0,
-        data_dir=folder,
-        vector_dimension=DIMENSION,
-        milvus_host=host,
-        milvus_port=port or 19530,
+    values: dict[str, object] = {
+        "port": 0,
+        "drain_seconds": 0,
+        "data_dir": folder,
+        "vector_dimension": DIMENSION,
+        "milvus_host": None if port is None else "127.0.0.1",
+        "milvus_port": port or 19530,
         **more,
-    )
+    }
+    return IndexSettings(**values)

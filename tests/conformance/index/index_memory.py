@@ -62,7 +62,13 @@ class MemoryStore:
             return ids[:limit]
 
     def search(
-        self, index_id: str, queries: Vectors, limit: int, only_ids: Sequence[str]
+        self,
+        index_id: str,
+        queries: Vectors,
+        k: int,
+        spare: int,
+        only_ids: Sequence[str],
+        recall: float,
     ) -> list[Found]:
         """See VectorStore."""
         with self._lock:
@@ -74,16 +80,20 @@ class MemoryStore:
         stored /= np.linalg.norm(stored, axis=1, keepdims=True)
         scores = queries @ stored.T / np.linalg.norm(queries, axis=1, keepdims=True)
         return [
-            sorted(zip(ids, row.tolist(), strict=True), key=lambda one: -one[1])[:limit]
+            sorted(zip(ids, row.tolist(), strict=True), key=lambda one: -one[1])[: k + spare]
             for row in scores
         ]
 
     def stats(self, index_id: str) -> Stats:
         """See VectorStore."""
         with self._lock:
-            return Stats(count=len(self._there(index_id)), index_type="FLAT", store="memory")
+            rows, size = len(self._there(index_id)), 4 * self._infos[index_id].dimension
+            return Stats(rows, index_type="FLAT", store="memory", memory_bytes=rows * size)
 
     def check(self) -> None:
+        """See VectorStore."""
+
+    def lost(self) -> None:
         """See VectorStore."""
 
     def close(self) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import grpc
@@ -86,6 +87,62 @@ async def test_port_that_never_answers(tmp_path: Path) -> None:
                     *(refused(client.stats(), Reason.INDEX_UNAVAILABLE) for _ in range(20))
                 )
             await becomes(channel, NOT_SERVING)
+
+
+async def test_too_many_calls(tmp_path: Path) -> None:
+    """While the store is slow few calls wait for it; all others are INDEX_BUSY at once."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(64)
+        settings = settings_for(tmp_path, silent.getsockname()[1], store_seconds=60, store_queue=3)
+        async with serving_store(MilvusStore(settings), settings) as channel:
+            client = Client(IndexServiceStub(channel), "gone")
+            calls = [asyncio.create_task(client.stats()) for _ in range(40)]
+            reasons = [await reason_of(call) for call in calls]
+            # 4 are at work, 3 wait; they end when the store is known to be gone.
+            assert set(reasons) == {Reason.INDEX_BUSY, Reason.INDEX_UNAVAILABLE}
+            assert reasons.count(Reason.INDEX_UNAVAILABLE) == 4 + 3
+
+
+async def reason_of(call: Awaitable[object]) -> Reason:
+    """Awaits a call that has to fail; returns why it did."""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    error = from_rpc_error(caught.value)
+    assert error is not None, caught.value
+    return error.reason
+
+
+@pytest.mark.server
+async def test_server_hangs(tmp_path: Path, start_milvus: Callable[[], MilvusServer]) -> None:
+    """A server that hangs: calls end long before their time, and it is found again by itself."""
+    milvus = start_milvus()
+    settings = settings_for(tmp_path, milvus.port, store_seconds=300)
+    async with serving_store(MilvusStore(settings), settings) as channel:
+        client = Client(IndexServiceStub(channel), "hangs")
+        await client.create()
+        await client.upsert({f"v{row}": vector for row, vector in enumerate(unit(50))})
+        before = await client.search(unit(1)[0])
+        milvus.signal(signal.SIGSTOP)
+        try:
+            async with timeout(60):
+                calls = [
+                    asyncio.create_task(call)
+                    for row in range(10)
+                    for call in (
+                        client.search(unit(1)[0]),
+                        client.upsert({f"late{row}": unit(1)[0]}),
+                    )
+                ]
+                assert {await reason_of(call) for call in calls} == {Reason.INDEX_UNAVAILABLE}
+                await becomes(channel, NOT_SERVING)
+                await refused(client.search(unit(1)[0]), Reason.INDEX_UNAVAILABLE)
+        finally:
+            milvus.signal(signal.SIGCONT)
+        await becomes(channel, SERVING)
+        await recovered(client)
+        await client.delete(*(f"late{row}" for row in range(10)))
+        assert await client.search(unit(1)[0]) == before
 
 
 async def test_deadline_of_the_call(tmp_path: Path) -> None:

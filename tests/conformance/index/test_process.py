@@ -107,12 +107,12 @@ async def test_seed_metric(tmp_path: Path) -> None:
 
 async def test_hnsw_on_milvus_lite(tmp_path: Path) -> None:
     """The index type can be set; stats tell it, and it finds what exact search finds."""
-    more = {"AUDIOSEARCH_INDEX_TYPE": "hnsw", "AUDIOSEARCH_HNSW_M": "8"}
+    more = {"AUDIOSEARCH_INDEX_TYPE": "hnsw"}
     async with service(tmp_path, **more) as (_, client):
         await write_example(client)
         stats = await client.stats()
         assert stats.index_type == "HNSW"
-        assert stats.parameters["M"] == "8"
+        assert stats.parameters["M"] == "16"
         answers = await client.search_all(unit(1300)[100:150], k=1)
         assert [answer[0][0] for answer in answers] == [f"v{row:04d}" for row in range(100, 150)]
 

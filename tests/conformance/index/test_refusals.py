@@ -159,3 +159,10 @@ async def test_bad_min_score(filled: Client, score: float) -> None:
     """A min_score that no neighbor can have is FIELD_INVALID."""
     message = await refused(filled.search(unit(1)[0], min_score=score), Reason.FIELD_INVALID)
     assert "min_score" in message
+
+
+@pytest.mark.parametrize("target", [0.0, 0.49, 0.995, 1.0, float("nan"), -1.0])
+async def test_bad_recall_target(filled: Client, target: float) -> None:
+    """A recall that is not promised is FIELD_INVALID."""
+    call = filled.search(unit(1)[0], recall_target=target)
+    assert "recall_target" in await refused(call, Reason.FIELD_INVALID)

@@ -1,0 +1,232 @@
+"""What is asked of Milvus, one method for each command."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pymilvus import DataType, MilvusClient
+
+from index_service.connection import Connection
+from index_service.plan import Plan
+from index_service.store import Found, IndexInfo, Vectors
+
+T = TypeVar("T")
+_MODEL = "audiosearch.model"
+_ALIVE = "audiosearch.alive"
+_STRONG = {"consistency_level": "Strong"}
+_SLOW_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What Milvus says of a collection."""
+
+    name: str
+    info: IndexInfo
+    aliases: Sequence[str]
+    alive: float
+    """When its maker was last at work on it, in seconds since 1970; 0 if nobody said so."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """What Milvus says of a collection's index."""
+
+    plan: Plan
+    pending: int
+    """Rows whose index is still to be built."""
+
+
+class Commands:
+    """Milvus' commands on collections, by name or alias.
+
+    All raise NoCollectionError, NotLoadedError or ServiceError (INDEX_UNAVAILABLE).
+    """
+
+    def __init__(self, connection: Connection, *, lite: bool) -> None:
+        """Sends them through the connection."""
+        self._connection = connection
+        self._lite = lite
+
+    def names(self) -> list[str]:
+        """All collections there are."""
+        return self._call(lambda client, timeout: client.list_collections(timeout=timeout))
+
+    def describe(self, name: str) -> Collection:
+        """What a collection holds; `name` may be an alias."""
+        facts = self._call(
+            lambda client, timeout: client.describe_collection(name, timeout=timeout)
+        )
+        fields = {field["name"]: field for field in facts["fields"]}
+        said = facts["properties"]
+        return Collection(
+            name=facts["collection_name"],
+            info=IndexInfo(said.get(_MODEL, ""), int(fields["vector"]["params"]["dim"])),
+            aliases=list(facts.get("aliases", ())),
+            alive=float(said.get(_ALIVE, 0)),
+        )
+
+    def create(self, name: str, info: IndexInfo) -> None:
+        """Makes an empty collection without an index."""
+        schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
+        schema.add_field("id", DataType.VARCHAR, is_primary=True, max_length=64)
+        schema.add_field("vector", DataType.FLOAT_VECTOR, dim=info.dimension)
+        properties = {_MODEL: info.model, _ALIVE: str(time.time())}
+        self._call(
+            lambda client, timeout: client.create_collection(
+                name, schema=schema, properties=properties, timeout=timeout, **_STRONG
+            )
+        )
+
+    def sign(self, name: str) -> None:
+        """Says that somebody is at work on a collection."""
+        properties = {_ALIVE: str(time.time())}
+        self._call(
+            lambda client, timeout: client.alter_collection_properties(
+                name, properties, timeout=timeout
+            )
+        )
+
+    def load(self, name: str, plan: Plan) -> None:
+        """Brings a collection into memory; makes its index if it has none."""
+        if not self._call(lambda client, timeout: client.list_indexes(name, timeout=timeout)):
+            parameters = MilvusClient.prepare_index_params()
+            # Twice `params`: pymilvus unpacks the outer, and Milvus Lite reads only the inner one.
+            parameters.add_index(
+                "vector",
+                index_type=plan.index_type,
+                metric_type="COSINE",
+                params={"params": {key: int(value) for key, value in plan.parameters.items()}},
+            )
+            # Not waiting for it: it is empty, and pymilvus would sleep half a second first.
+            self._call(
+                lambda client, timeout: client.create_index(
+                    name, parameters, timeout=timeout, sync=False
+                )
+            )
+        self._call(lambda client, timeout: client.load_collection(name, timeout=timeout))
+
+    def drop(self, name: str) -> None:
+        """Removes a collection, if it is there."""
+        self._call(lambda client, timeout: client.drop_collection(name, timeout=timeout))
+
+    def add_alias(self, alias: str, name: str) -> None:
+        """Gives a collection a further name; TakenError when another one has it."""
+        self._call(lambda client, timeout: client.create_alias(name, alias, timeout=timeout))
+
+    def move_alias(self, alias: str, name: str) -> None:
+        """Gives an alias that is there to another collection, in one step."""
+        self._call(lambda client, timeout: client.alter_alias(name, alias, timeout=timeout))
+
+    def drop_alias(self, alias: str) -> None:
+        """Removes an alias, if it is there."""
+        self._call(lambda client, timeout: client.drop_alias(alias, timeout=timeout))
+
+    def flush(self, name: str) -> None:
+        """Has what was written turned into files, and their index built."""
+        self._call(lambda client, timeout: client.flush(name, timeout=timeout), _SLOW_SECONDS)
+
+    def upsert(self, name: str, ids: Sequence[str], vectors: Any) -> None:
+        """Stores vectors under ids."""
+        rows = [
+            {"id": vector_id, "vector": vector}
+            for vector_id, vector in zip(ids, vectors, strict=True)
+        ]
+        self._call(lambda client, timeout: client.upsert(name, rows, timeout=timeout))
+
+    def delete(self, name: str, ids: Sequence[str]) -> None:
+        """Removes vectors by id."""
+        among = _among(ids)
+        self._call(lambda client, timeout: client.delete(name, filter=among, timeout=timeout))
+
+    def vectors(self, name: str, ids: Sequence[str]) -> dict[str, Sequence[float]]:
+        """Reads vectors by id."""
+        rows = self._query(name, _among(ids), ["id", "vector"])
+        return {row["id"]: row["vector"] for row in rows}
+
+    def list_ids(self, name: str, after: str, limit: int) -> list[str]:
+        """Reads the `limit` smallest ids greater than `after`, ascending."""
+        if self._lite:  # takes any, so it is asked for all
+            return sorted(row["id"] for row in self._query(name, _after(after), ["id"]))[:limit]
+        ids: list[str] = []
+        while len(ids) < limit:
+            # Ordered, as for iterators: a page ends where one of the collection's parts does, so
+            # only an empty one is the last.
+            rows = self._query(
+                name,
+                _after(ids[-1] if ids else after),
+                ["id"],
+                limit=limit - len(ids),
+                iterator="True",
+                reduce_stop_for_best="True",
+            )
+            if not rows:
+                break
+            ids.extend(sorted(row["id"] for row in rows))
+        return ids
+
+    def count(self, name: str) -> int:
+        """Counts vectors."""
+        return int(self._query(name, "", ["count(*)"])[0]["count(*)"])
+
+    def search(
+        self,
+        name: str,
+        queries: Vectors,
+        limit: int,
+        only_ids: Sequence[str],
+        parameters: Mapping[str, int],
+    ) -> list[Found]:
+        """Finds the `limit` nearest for each query."""
+        answers = self._call(
+            lambda client, timeout: client.search(
+                name,
+                data=list(queries),
+                limit=limit,
+                filter=_among(only_ids),
+                search_params={"metric_type": "COSINE", "params": dict(parameters)},
+                output_fields=["id"],
+                timeout=timeout,
+                **_STRONG,
+            )
+        )
+        return [[(row.id, row.score) for row in answer] for answer in answers]
+
+    def index(self, name: str) -> Built:
+        """Describes a collection's index."""
+        facts = self._call(
+            lambda client, timeout: client.describe_index(name, "vector", timeout=timeout)
+        )
+        parameters = {key: str(value) for key, value in facts.get("params", {}).items()}
+        return Built(Plan(facts["index_type"], parameters), int(facts.get("pending_index_rows", 0)))
+
+    def product(self) -> str:
+        """Name and version of the store."""
+        version = str(
+            self._call(lambda client, timeout: client.get_server_version(timeout=timeout))
+        )
+        if version.startswith("milvus_lite-"):
+            return "milvus-lite " + version.removeprefix("milvus_lite-")
+        return "milvus " + version.removeprefix("v")
+
+    def _query(self, name: str, among: str, fields: list[str], **more: Any) -> list[dict[str, Any]]:
+        return self._call(
+            lambda client, timeout: client.query(
+                name, filter=among, output_fields=fields, timeout=timeout, **more, **_STRONG
+            )
+        )
+
+    def _call(self, use: Callable[[Any, float], T], seconds: float | None = None) -> T:
+        return self._connection.call(use, seconds)
+
+
+def _after(vector_id: str) -> str:
+    return f'id > "{vector_id}"'
+
+
+def _among(ids: Sequence[str]) -> str:
+    """Filter for these ids, which were checked to hold nothing that could end a string."""
+    return "id in [" + ",".join(f'"{vector_id}"' for vector_id in ids) + "]" if ids else ""

@@ -1,0 +1,46 @@
+"""Example vectors the way speakers' embeddings lie: unit vectors around centres."""
+
+from __future__ import annotations
+
+import numpy as np
+
+DIMENSION = 192
+SPEAKERS = 3000
+SAME_SPEAKER = 0.65  # mean cosine of two vectors around one centre
+
+
+def clustered(rows: int, seed: int, dimension: int = DIMENSION) -> np.ndarray:
+    """Unit vectors around 3,000 centres, shape (rows, dimension).
+
+    The centres are the same for every seed, so that vectors of another seed are new recordings of
+    the same speakers. A part `sqrt(SAME_SPEAKER)` of each vector is its centre, the rest is noise.
+    """
+    centres = _unit(np.random.default_rng(7).standard_normal((SPEAKERS, dimension), np.float32))
+    generator = np.random.default_rng(1000 + seed)
+    speakers = generator.integers(SPEAKERS, size=rows)
+    noise = _unit(generator.standard_normal((rows, dimension), np.float32))
+    return _unit(np.sqrt(SAME_SPEAKER) * centres[speakers] + np.sqrt(1 - SAME_SPEAKER) * noise)
+
+
+def nearest(stored: np.ndarray, queries: np.ndarray, k: int) -> np.ndarray:
+    """Rows of the k most similar stored vectors for each query, by exact search, best first."""
+    scores, rows = np.empty((len(queries), 0)), np.empty((len(queries), 0), np.int64)
+    for start in range(0, len(stored), 50_000):
+        part = queries @ stored[start : start + 50_000].T
+        there = np.broadcast_to(np.arange(start, start + part.shape[1]), part.shape)
+        scores, rows = np.hstack([scores, part]), np.hstack([rows, there])
+        best = np.argsort(-scores, axis=1)[:, :k]
+        scores, rows = np.take_along_axis(scores, best, 1), np.take_along_axis(rows, best, 1)
+    return rows
+
+
+def recall(found: list[list[int]], exact: np.ndarray, k: int) -> float:
+    """Share of the exact k nearest that were found, over all queries."""
+    there = [
+        len(set(row[:k]) & set(truth[:k].tolist())) for row, truth in zip(found, exact, strict=True)
+    ]
+    return sum(there) / (k * len(exact))
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)

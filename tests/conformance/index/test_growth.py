@@ -1,0 +1,181 @@
+"""An index that grows on a Milvus server: another kind takes over, unseen; recall is as asked."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from audiosearch.index.v1.index_service_pb2_grpc import IndexServiceStub
+from index_harness import Client, serving_store, settings_for
+from index_process import service
+from milvus_server import MilvusServer
+from pymilvus import MilvusClient
+
+from index_service.milvus import MilvusStore
+from index_service.recall import effort
+
+sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
+
+from clustered import clustered, nearest, recall
+
+if sys.version_info >= (3, 11):
+    from asyncio import timeout
+else:
+    from async_timeout import timeout
+
+ROWS = 24_000
+QUICK = {"AUDIOSEARCH_RETUNE_SECONDS": "0.5", "AUDIOSEARCH_FLAT_ROWS": "2000"}
+
+
+def named(rows: np.ndarray, first: int = 0) -> dict[str, np.ndarray]:
+    """Vectors under ids in the order of their rows."""
+    return {f"v{first + row:06d}": vector for row, vector in enumerate(rows)}
+
+
+async def until(check: Callable[[], Awaitable[bool]], seconds: float = 120) -> None:
+    """Waits until a check holds."""
+    async with timeout(seconds):
+        while not await check():
+            await asyncio.sleep(0.2)
+
+
+async def is_kind(client: Client, kind: str) -> bool:
+    """Whether an index has a kind."""
+    return (await client.stats()).index_type == kind
+
+
+def collections(milvus: MilvusServer, index: str) -> list[str]:
+    """Milvus' collections of an index."""
+    client = MilvusClient(f"http://127.0.0.1:{milvus.port}")
+    names = [name for name in client.list_collections() if name.endswith(f"_{index}")]
+    client.close()
+    return names
+
+
+@pytest.mark.server
+async def test_grows_while_used(tmp_path: Path, milvus: MilvusServer) -> None:
+    """FLAT becomes HNSW under reads and writes: each read right, nothing lost, recall as asked."""
+    settings = settings_for(
+        tmp_path, milvus.port, vector_dimension=192, flat_rows=10_000, retune_seconds=0.5
+    )
+    stored, late = clustered(ROWS, seed=0), clustered(400, seed=1)
+    async with serving_store(MilvusStore(settings), settings) as channel:
+        client = Client(IndexServiceStub(channel), "grows")
+        await client.create(dimension=192)
+        assert await is_kind(client, "FLAT")
+        for start in range(0, ROWS, 4000):
+            await client.upsert(named(stored[start : start + 4000], start))
+        wanted = named(stored)
+        assert (await client.stats()).vector_count == ROWS
+        changes = iter(range(400))
+
+        async def used() -> bool:
+            row = next(changes)
+            new, old = f"w{row:03d}", f"v{row * 50:06d}"
+            await client.upsert({new: late[row]})
+            await client.delete(old)
+            wanted[new] = late[row]
+            del wanted[old]
+            found = await client.search(late[row], k=3)
+            assert found[0] == (new, 1.0)
+            assert old not in [name for name, _ in await client.search(stored[row * 50], k=3)]
+            return await is_kind(client, "HNSW")
+
+        await until(used)
+        await until(lambda: one_left(milvus, "grows"))
+        stats = await client.stats()
+        assert dict(stats.parameters) == {"M": "16", "efConstruction": "200"}
+        assert stats.vector_count == len(wanted)
+        assert 192 * 4 < stats.memory_bytes / len(wanted) < 192 * 8
+        assert await client.list_ids(size=10_000) == sorted(wanted)
+        some = sorted(wanted)[::97]
+        there = await client.get(*some)
+        assert all(np.array_equal(there[name], wanted[name]) for name in some)
+        await check_recall(client, wanted)
+
+
+async def one_left(milvus: MilvusServer, index: str) -> bool:
+    """Whether only one collection of an index is left."""
+    return len(await asyncio.to_thread(collections, milvus, index)) == 1
+
+
+async def check_recall(client: Client, wanted: dict[str, np.ndarray]) -> None:
+    """Compares searches with exact search, for each recall target."""
+    names = sorted(wanted)
+    stored = np.stack([wanted[name] for name in names])
+    queries = clustered(100, seed=9)
+    exact = nearest(stored, queries, 100)
+    for target in (0.9, 0.95, 0.99):
+        for k in (10, 100):
+            answers = await client.search_all(queries, k=k, recall_target=target)
+            found = [[names.index(name) for name, _ in answer] for answer in answers]
+            assert recall(found, exact, k) >= target
+
+
+@pytest.mark.server
+async def test_shrinks(tmp_path: Path, milvus: MilvusServer) -> None:
+    """An index that lost most of its vectors is FLAT again."""
+    settings = settings_for(tmp_path, milvus.port, flat_rows=100, retune_seconds=0.3)
+    async with serving_store(MilvusStore(settings), settings) as channel:
+        client = Client(IndexServiceStub(channel), "shrinks")
+        await client.create()
+        rows = named(clustered(150, seed=0, dimension=16))
+        await client.upsert(rows)
+        await until(lambda: is_kind(client, "HNSW"))
+        await client.delete(*sorted(rows)[:60])
+        await asyncio.sleep(1)
+        assert await is_kind(client, "HNSW")
+        await client.delete(*sorted(rows)[:110])
+        await until(lambda: is_kind(client, "FLAT"))
+        assert await client.list_ids() == sorted(rows)[110:]
+
+
+@pytest.mark.server
+async def test_killed_while_it_grows(tmp_path: Path, milvus: MilvusServer) -> None:
+    """Replicas killed at any moment of the change lose nothing, and it comes to its end."""
+    where = {"MILVUS_HOST": "127.0.0.1", "MILVUS_PORT": str(milvus.port), **QUICK}
+    stored = clustered(6000, seed=0, dimension=16)
+    wanted = named(stored)
+    async with service(tmp_path, "killed", **where) as (_, steady):
+        await steady.create()
+        for start in range(0, 6000, 2000):
+            await steady.upsert(named(stored[start : start + 2000], start))
+        for turn in range(4):
+            async with service(tmp_path, "killed", **where) as (running, client):
+                name = f"x{turn}"
+                await client.upsert({name: stored[turn]})
+                wanted[name] = stored[turn]
+                await asyncio.sleep(0.4 + 0.7 * turn)
+                await client.delete(f"v{turn:06d}")
+                del wanted[f"v{turn:06d}"]
+                await running.end(signal.SIGKILL)
+            assert (await steady.stats()).vector_count == len(wanted)
+    async with service(tmp_path, "killed", **where) as (_, client):
+        await until(lambda: is_kind(client, "HNSW"))
+        await until(lambda: one_left(milvus, "killed"))
+        assert await client.list_ids(size=10_000) == sorted(wanted)
+        assert (await client.search(stored[5], k=1)) == [("v000005", 1.0)]
+        await client.drop()
+        await until(lambda: none_left(milvus, "killed"))
+
+
+async def none_left(milvus: MilvusServer, index: str) -> bool:
+    """Whether no collection of an index is left."""
+    return not await asyncio.to_thread(collections, milvus, index)
+
+
+def test_effort_follows_the_measurements() -> None:
+    """More rows, more neighbors or a higher recall never take less effort; never less than k."""
+    rows, ks, targets = (1, 20_000, 300_000, 10**7), (1, 10, 50, 100, 1000), (0.5, 0.9, 0.95, 0.99)
+    for k in ks:
+        for target in targets:
+            by_rows = [effort(count, k, k + 32, target) for count in rows]
+            assert by_rows == sorted(by_rows)
+            assert min(by_rows) >= k + 32
+        by_target = [effort(650_000, k, k + 32, target) for target in targets]
+        assert by_target == sorted(by_target)
