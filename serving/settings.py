@@ -6,7 +6,7 @@ import argparse
 import ipaddress
 import sys
 from pathlib import Path
-from typing import TypeVar, get_args
+from typing import Literal, TypeVar, get_args
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
@@ -32,17 +32,11 @@ class ServerSettings(BaseSettings):
 
     host: str = Field("127.0.0.1", alias="AUDIOSEARCH_HOST", description="address to listen on")
     port: int = Field(0, ge=0, le=65535, description="port to listen on; 0 takes a free one")
-    log_level: str = Field(
-        "info",
-        alias="AUDIOSEARCH_LOG_LEVEL",
-        pattern="^(debug|info|warning|error)$",
-        description="debug, info, warning or error",
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", alias="AUDIOSEARCH_LOG_LEVEL", description="debug, info, warning or error"
     )
-    log_format: str = Field(
-        "json",
-        alias="AUDIOSEARCH_LOG_FORMAT",
-        pattern="^(json|console)$",
-        description="json, or console for people",
+    log_format: Literal["json", "console"] = Field(
+        "json", alias="AUDIOSEARCH_LOG_FORMAT", description="json, or console for people"
     )
     max_message_bytes: int = Field(
         4 * 2**20,

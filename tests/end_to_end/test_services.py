@@ -81,6 +81,28 @@ def test_a_bad_setting_stops_the_start_and_is_named(name: str) -> None:
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.parametrize("seconds", [0.5, 2.0])
+@pytest.mark.parametrize("name", MODULES)
+def test_sigterm_ends_a_service_that_is_still_loading(
+    name: str, seconds: float, tmp_path: Path
+) -> None:
+    """At once and without a trace."""
+    settings = {"AUDIOSEARCH_OFFLINE": "1", "PPSPEECH_HOME": str(tmp_path), PORTS[name]: "0"}
+    settings |= {"AUDIOSEARCH_DATA_DIR": str(tmp_path), "AUDIOSEARCH_DRAIN_SECONDS": "0"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", name],
+        env={**os.environ, **settings},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    time.sleep(seconds)
+    process.terminate()
+    said, _ = process.communicate(timeout=30)
+    assert process.returncode in (0, -signal.SIGTERM)
+    assert "Traceback" not in said
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_reflection_lists_the_service(shared: Running, service: str) -> None:
     """As grpcurl would ask; buf curl speaks the same."""
