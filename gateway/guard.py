@@ -24,13 +24,25 @@ class Guard:
         self._keyring = keyring
 
     def admit(self, details: grpc.HandlerCallDetails, request: Any) -> Any:
-        """The request, or the stream of requests, checked; a method without a rule is never run.
+        """As `check`, for a gRPC call."""
+        header = dict(details.invocation_metadata or ()).get("authorization")
+        return self.check(details.method, header, request)
+
+    def check(self, method: str, header: str | bytes | None, request: Any) -> Any:
+        """Checks a request, or a stream of requests, on any transport.
+
+        Args:
+            method: `/package.Service/Method`; without a rule it is never run.
+            header: value of `authorization`, if it was sent.
+            request: a message, or an iterator of messages.
+
+        Returns:
+            The request to go on with.
 
         Raises:
             ServiceError: KEY_MISSING, KEY_INVALID, RIGHT_MISSING, FIELD_INVALID.
         """
-        sent = dict(details.invocation_metadata or ()).get("authorization")
-        rule, who = RULES[details.method], self._keyring.authenticate(bearer(sent))
+        rule, who = RULES[method], self._keyring.authenticate(bearer(header))
         caller.set(who)
         key_id.set(who.id)
         if rule.library is None or rule.right is None or who.may(EVERY, rule.right):

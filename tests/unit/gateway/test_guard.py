@@ -1,0 +1,79 @@
+"""The check of a call, on any transport."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from audiosearch.catalog.v1.catalog_service_pb2 import GetLibraryRequest
+from audiosearch.gateway.v1.gateway_service_pb2 import UploadClipConfig, UploadClipRequest
+
+from gateway import api_key, key_file
+from gateway.guard import Guard
+from gateway.keyring import Keyring
+from gateway.rights import OPERATOR, Right, caller
+from serving.errors import Reason, ServiceError
+
+GET = "/audiosearch.gateway.v1.GatewayService/GetLibrary"
+UPLOAD = "/audiosearch.gateway.v1.GatewayService/UploadClip"
+
+
+@pytest.fixture
+def header(tmp_path: Path) -> str:
+    """Of a key that may read one library and write another."""
+    key, token = api_key.make("phone", {"a": Right.read, "b": Right.write})
+    key_file.change(tmp_path / "keys", lambda keys: keys.update({key.id: key}))
+    return f"Bearer {token}"
+
+
+@pytest.fixture
+def guard(tmp_path: Path, header: str) -> Guard:
+    """Knows that key."""
+    return Guard(Keyring(tmp_path / "keys"))
+
+
+def test_a_request_goes_through_as_it_is(guard: Guard, header: str) -> None:
+    """And who called is known to the servicer."""
+    request = GetLibraryRequest(name="libraries/a")
+    assert guard.check(GET, header, request) is request
+    assert caller.get().name == "phone"
+    with pytest.raises(ServiceError) as raised:
+        guard.check(GET, header, GetLibraryRequest(name="libraries/c"))
+    assert raised.value.reason is Reason.RIGHT_MISSING
+    with pytest.raises(ServiceError) as raised:
+        guard.check(GET, None, request)
+    assert raised.value.reason is Reason.KEY_MISSING
+
+
+def test_without_keys_everything_goes_through(tmp_path: Path) -> None:
+    """Also what the servicer will refuse."""
+    request = GetLibraryRequest(name="no name")
+    assert Guard(Keyring(None)).check(GET, None, request) is request
+    assert caller.get() is OPERATOR
+
+
+def test_a_method_without_a_rule_is_never_run(guard: Guard, header: str) -> None:
+    """Whoever calls."""
+    with pytest.raises(KeyError):
+        guard.check(GET + "2", header, GetLibraryRequest(name="libraries/a"))
+
+
+async def send(*parents: str) -> AsyncIterator[UploadClipRequest]:
+    """A stream with a config for each parent, and audio."""
+    for parent in parents:
+        yield UploadClipRequest(config=UploadClipConfig(parent=parent))
+    yield UploadClipRequest(audio_chunk=b"x")
+
+
+async def test_a_stream_is_checked_where_it_names_a_library(guard: Guard, header: str) -> None:
+    """At its first message, and if it names another one later."""
+    passed = [message async for message in guard.check(UPLOAD, header, send("libraries/b"))]
+    assert [message.WhichOneof("request") for message in passed] == ["config", "audio_chunk"]
+    for parents in (["libraries/a"], ["libraries/b", "libraries/a"]):
+        seen = []
+        with pytest.raises(ServiceError) as raised:
+            async for message in guard.check(UPLOAD, header, send(*parents)):
+                seen.append(message)  # noqa: PERF401  what came before the refusal counts
+        assert raised.value.reason is Reason.RIGHT_MISSING
+        assert len(seen) == len(parents) - 1
