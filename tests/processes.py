@@ -1,8 +1,12 @@
-"""Processes as Linux' /proc shows them; what ends while it is looked at is passed over."""
+"""Services that were started, and processes as Linux' /proc shows them."""
 
 from __future__ import annotations
 
+import json
+import subprocess
+import time
 from pathlib import Path
+from typing import Any
 
 
 def read(path: str | Path) -> bytes:
@@ -18,3 +22,15 @@ def children(pid: int | str, word: bytes) -> list[int]:
     files = [thread / "children" for thread in Path(f"/proc/{pid}/task").iterdir()]
     found = [int(child) for file in files for child in read(file).split()]
     return [child for child in found if word in read(f"/proc/{child}/cmdline")]
+
+
+def wait_for_port(process: subprocess.Popen[Any], log: Path) -> int:
+    """Reads the log until the service says where it listens."""
+    with log.open(encoding="utf-8") as lines:
+        while process.poll() is None:
+            line = lines.readline()
+            if '"listening"' in line:
+                return int(json.loads(line)["port"])
+            if not line:
+                time.sleep(0.05)  # until the log grows
+    raise AssertionError(log.read_text())

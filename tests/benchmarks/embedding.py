@@ -1,16 +1,16 @@
-"""How fast the network runs, and how near its vectors are to PaddleSpeech's: one table, one run.
+"""How fast audio becomes a vector, beside PaddleSpeech's VectorExecutor: one table, one run.
 
 Run it as `python -m tests.benchmarks.embedding --chart chart.png`. The network has the official
-shape (20.8 million parameters) and random weights. PaddleSpeech's row takes VectorExecutor's own
-steps on its own network, `backbone(features, lengths)` one clip a call; its features come from
-`log_mel`, which equals its own and takes a hundredth of the time. Every row starts from samples.
-All rows see the same clips on the same machine, minutes apart: trust the ratios.
+shape (20.8 million parameters) and random weights. Every row goes from a WAV file's bytes to the
+vector, on the same clips and machine, in turn: trust the ratios. What one request to the service
+consists of, and the memory that many at once take, follow.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -19,11 +19,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import soundfile
+import yaml
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
+from threadpoolctl import threadpool_limits
 
 from embedding_service import graph, precision, reference
+from embedding_service.decoding import Order, decode
 from embedding_service.features import FeatureSettings, log_mel
+from tests.benchmarks.embedding_service import print_memory, print_stages
+from tests.benchmarks.vector_executor import VectorExecutor
 
 SHAPE = {
     "input_size": 80,
@@ -34,11 +41,8 @@ SHAPE = {
     "lin_neurons": 192,
 }
 LENGTHS = (1, 5, 20)
-BATCH_SECONDS = 32
-"""Most audio run together: short clips gain by it, long ones outgrow the processor's caches."""
-
 FEATURES = FeatureSettings()
-PADDLESPEECH = "PaddleSpeech"
+PEER = "VectorExecutor"
 
 
 @dataclass(frozen=True)
@@ -52,29 +56,40 @@ class Row:
     cosine: float
 
 
+@dataclass(frozen=True)
+class Clips:
+    """Clips of one length as files: their bytes, and where they lie."""
+
+    length: int
+    paths: Sequence[Path]
+    contents: Sequence[bytes]
+
+    @classmethod
+    def make(cls, folder: Path, length: int, count: int) -> Clips:
+        """Writes noise of a level that swells."""
+        random = np.random.default_rng(length)
+        level = 0.1 * np.exp(np.sin(np.arange(length * FEATURES.sample_rate) / 4000))
+        paths = [folder / f"{length}-{index}.wav" for index in range(count)]
+        for path in paths:
+            noise = level * random.standard_normal(len(level))
+            soundfile.write(path, noise, FEATURES.sample_rate, "PCM_16")
+        return cls(length, paths, [path.read_bytes() for path in paths])
+
+
 def main() -> None:
-    """Measures, prints the table, saves the chart."""
+    """Measures, prints the tables, saves the chart."""
     arguments = _arguments()
     warnings.simplefilter("ignore")
-    threads = precision.all_cores()
-    peaks = [_peak()]
-    backbone = _random_backbone()
-    arrays = {key: value.numpy() for key, value in backbone.state_dict().items()}
-    routes = {
-        kind.value: precision.compile_graph(graph.build(arrays, SHAPE), kind, threads).run
-        for kind in precision.available()
-    }
-    rows: list[Row] = []
-    for length in arguments.lengths:
-        rows += _measure(backbone, routes, length, arguments.clips, arguments.repeats)
-        peaks.append(_peak())
-    peak = max(peaks)
     console = Console(width=100)
-    console.print(
-        f"{precision.machine(threads, 1)}\nmatrix products reach {peak / 1e9:.0f} GFLOP/s"
-    )
-    console.print(_table(rows, _work(arrays), peak))
-    _print_checks(console, backbone, routes)
+    with tempfile.TemporaryDirectory() as name, threadpool_limits(1, "blas"):
+        folder = Path(name)
+        arrays = write_checkpoint(folder)
+        rows, peak = _compare(folder, arrays, arguments)
+        console.print(precision.machine(precision.all_cores(), 1))
+        console.print(f"matrix products in fp32 reach {peak / 1e9:.0f} GFLOP/s")
+        console.print(_table(rows, _work(arrays), peak))
+        print_stages(console, folder)
+        print_memory(console, folder)
     if arguments.chart:
         _draw(rows, arguments.chart)
 
@@ -83,13 +98,16 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--chart", type=Path, help="PNG file to save a chart in")
     parser.add_argument("--repeats", type=int, default=5, help="runs of which the median is taken")
-    parser.add_argument("--clips", type=int, default=32, help="how many clips are many")
+    parser.add_argument("--clips", type=int, default=16, help="how many clips are many")
     parser.add_argument("--lengths", type=int, nargs="+", default=LENGTHS, help="seconds of a clip")
     return parser.parse_args()
 
 
-def _random_backbone() -> Any:
-    """Draws PaddleSpeech's network; its normalisations learn what comes through them."""
+def write_checkpoint(folder: Path) -> dict[str, Any]:
+    """Draws PaddleSpeech's network and writes it as the official checkpoint is laid out.
+
+    Its normalisations learn what comes through them. Returns the weights by name.
+    """
     import paddle  # noqa: PLC0415  heavy
     from paddlespeech.vector.models.ecapa_tdnn import EcapaTdnn  # noqa: PLC0415  the same
 
@@ -98,53 +116,67 @@ def _random_backbone() -> Any:
     for layer in backbone.sublayers():
         if isinstance(layer, paddle.nn.BatchNorm1D):
             layer._momentum = 0.0
-    sounds = [s[..., :51] for s in reference.signals(FEATURES) if s.shape[-1] > 50]
+    sounds = [s[:, :51] for s in reference.signals(FEATURES) if s.shape[-1] > 50]
     with paddle.no_grad():
-        backbone(paddle.to_tensor(np.concatenate(sounds)))
-    backbone.eval()
-    return backbone
+        backbone(paddle.to_tensor(np.stack(sounds)))
+    weights = backbone.state_dict()
+    for part in ("conf", "model"):
+        (folder / part).mkdir()
+    named = {f"backbone.{key}": value for key, value in weights.items()}
+    paddle.save(named, str(folder / "model" / "model.pdparams"))
+    config = {"sr": 16000, "n_mels": 80, "window_size": 400, "hop_size": 160, "num_speakers": 2}
+    (folder / "conf" / "model.yaml").write_text(yaml.safe_dump({"model": SHAPE, **config}))
+    return {key: value.numpy() for key, value in weights.items()}
 
 
-def _paddlespeech(backbone: Any, clip: Any) -> Any:
-    import paddle  # noqa: PLC0415  heavy
+def _compare(
+    folder: Path, arrays: dict[str, Any], arguments: argparse.Namespace
+) -> tuple[list[Row], float]:
+    """Returns the rows, and the matrix products' operations a second."""
+    made, margin = graph.build(arrays, SHAPE), graph.margin(arrays, SHAPE)
+    threads = precision.all_cores()
+    routes = {
+        kind.value: precision.compile_graph(made, margin, kind, threads).run
+        for kind in precision.available()
+    }
+    rows, peaks = [], [_peak(threads)]
+    with VectorExecutor.start(folder) as peer, Progress(transient=True) as progress:
+        for length in progress.track(arguments.lengths, description="measuring"):
+            clips = Clips.make(folder, length, arguments.clips)
+            rows += _measure(peer, routes, clips, arguments.repeats)
+            peaks.append(_peak(threads))
+    return rows, max(peaks)
 
-    with paddle.no_grad():
-        features = paddle.to_tensor(log_mel(clip, FEATURES)).unsqueeze(0)
-        return backbone(features, paddle.ones([1])).squeeze().numpy()
 
-
-def _ours(run: reference.Run, clips: Sequence[Any]) -> Any:
-    size = max(1, BATCH_SECONDS * FEATURES.sample_rate // len(clips[0]))
-    batches = (clips[start : start + size] for start in range(0, len(clips), size))
-    return np.concatenate(
-        [run(np.stack([log_mel(clip, FEATURES) for clip in batch])) for batch in batches]
-    )
+def _ours(run: reference.Run, contents: Sequence[bytes]) -> Any:
+    orders = (Order(content, "", FEATURES.sample_rate, 3600, -70) for content in contents)
+    sounds = [decode(order).samples for order in orders]
+    return run([log_mel(sound, FEATURES) for sound in sounds if sound is not None])
 
 
 def _measure(
-    backbone: Any, routes: dict[str, reference.Run], length: int, many: int, repeats: int
+    peer: VectorExecutor, routes: dict[str, reference.Run], clips: Clips, repeats: int
 ) -> list[Row]:
-    random = np.random.default_rng(length)
-    level = 0.1 * np.exp(np.sin(np.arange(length * FEATURES.sample_rate) / 4000))
-    clips = [(level * random.standard_normal(len(level))).astype(np.float32) for _ in range(many)]
-    theirs = np.stack([_paddlespeech(backbone, clip) for clip in clips[:4]])
-    cosines = {PADDLESPEECH: 1.0}
-    work: dict[tuple[str, int], Callable[[], Any]] = {
-        (PADDLESPEECH, 1): lambda: _paddlespeech(backbone, clips[0])
+    theirs = np.stack([peer.embed(path)[1] for path in clips.paths[:4]])
+    cosines = {PEER: 1.0}
+    work: dict[tuple[str, int], Callable[[], float]] = {
+        (PEER, 1): lambda: peer.embed(clips.paths[0])[0]
     }
     for route, run in routes.items():
-        cosines[route] = _lowest_cosine(_ours(run, clips[:4]), theirs)
-        for count in (1, many):
-            work[route, count] = lambda run=run, count=count: _ours(run, clips[:count])
+        cosines[route] = _lowest_cosine(_ours(run, clips.contents[:4]), theirs)
+        for count in (1, len(clips.contents)):
+            work[route, count] = lambda run=run, count=count: _seconds(
+                lambda: _ours(run, clips.contents[:count])
+            )
     taken = _medians(work, repeats)
     return [
-        Row(route, count, length, seconds / count, cosines[route])
+        Row(route, count, clips.length, seconds / count, cosines[route])
         for (route, count), seconds in taken.items()
     ]
 
 
 def _medians(
-    work: dict[tuple[str, int], Callable[[], Any]], repeats: int
+    work: dict[tuple[str, int], Callable[[], float]], repeats: int
 ) -> dict[tuple[str, int], float]:
     """Runs all in turn, again and again, so that what else the machine does meets all alike.
 
@@ -157,7 +189,7 @@ def _medians(
         for key, run in work.items():
             if key[1] == 1:
                 run()
-            taken[key].append(_seconds(run))
+            taken[key].append(run())
     return {key: statistics.median(times) for key, times in taken.items()}
 
 
@@ -172,10 +204,11 @@ def _lowest_cosine(ours: Any, theirs: Any) -> float:
     return float((np.sum(ours.astype(float) * theirs, axis=1) / lengths).min())
 
 
-def _peak() -> float:
+def _peak(threads: int) -> float:
     """Returns the most operations a second in fp32 that NumPy's matrix product reaches."""
     one = np.random.default_rng(0).standard_normal((2048, 2048)).astype(np.float32)
-    return 2 * 2048**3 / min(_seconds(lambda: one @ one) for _ in range(20))
+    with threadpool_limits(threads, "blas"):
+        return 2 * 2048**3 / min(_seconds(lambda: one @ one) for _ in range(20))
 
 
 def _work(arrays: dict[str, Any]) -> int:
@@ -191,7 +224,7 @@ def _work(arrays: dict[str, Any]) -> int:
 
 def _table(rows: list[Row], work: int, peak: float) -> Table:
     table = Table("clip", "route", "clips", "ms a clip", "ratio", "cosine", "GFLOP/s", "of peak")
-    theirs = {row.length: row.seconds for row in rows if row.route == PADDLESPEECH}
+    theirs = {row.length: row.seconds for row in rows if row.route == PEER}
     for row in rows:
         rate = work * FEATURES.frame_count(row.length * FEATURES.sample_rate) / row.seconds
         table.add_row(
@@ -207,21 +240,6 @@ def _table(rows: list[Row], work: int, peak: float) -> Table:
     return table
 
 
-def _print_checks(console: Console, backbone: Any, routes: dict[str, reference.Run]) -> None:
-    """Prints what the check at start finds, which decides the precision."""
-    signals = [signal for signal in reference.signals(FEATURES) if signal.shape[-1] < 1000]
-    import paddle  # noqa: PLC0415  heavy
-
-    def theirs(features: Any) -> Any:
-        with paddle.no_grad():
-            return backbone(paddle.to_tensor(features)).numpy()[:, :, 0]
-
-    known = reference.Reference(np.concatenate([theirs(signal) for signal in signals]), 0.0)
-    for route, run in routes.items():
-        cosine = known.lowest_cosine(run, signals)
-        console.print(f"{route}: lowest cosine over the signals of the check {cosine:.6f}")
-
-
 def _draw(rows: list[Row], path: Path) -> None:
     import matplotlib as mpl  # noqa: PLC0415  heavy
 
@@ -230,9 +248,8 @@ def _draw(rows: list[Row], path: Path) -> None:
 
     groups: dict[str, list[Row]] = {}
     for row in rows:
-        groups.setdefault(row.route + (f", {row.clips} clips" if row.clips > 1 else ""), []).append(
-            row
-        )
+        label = row.route + (f", {row.clips} clips" if row.clips > 1 else "")
+        groups.setdefault(label, []).append(row)
     figure, axes = plt.subplots(figsize=(9, 4.5), layout="constrained")
     width = 0.8 / len(groups)
     for index, (label, group) in enumerate(groups.items()):
@@ -242,9 +259,9 @@ def _draw(rows: list[Row], path: Path) -> None:
     axes.set_yscale("log")
     axes.set_ylabel("ms a clip")
     axes.set_xticks(np.arange(len(group)) + 0.4 - width / 2, [f"{row.length} s" for row in group])
-    axes.set_title("One clip to its vector, official shape: less is better")
+    axes.set_title("From a WAV file to its vector, official shape: less is better")
     axes.legend(fontsize=8)
-    figure.savefig(path, dpi=150)
+    figure.savefig(path, dpi=120)
 
 
 if __name__ == "__main__":

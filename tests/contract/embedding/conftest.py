@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -29,6 +27,7 @@ from paddlespeech.vector.models.ecapa_tdnn import EcapaTdnn
 
 from embedding_service.features import FeatureSettings, log_mel
 from serving.errors import ServiceError, from_rpc_error
+from tests.processes import wait_for_port
 
 RATE = 16000
 CHUNK = 64 * 1024
@@ -241,18 +240,6 @@ def start(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         running.process.send_signal(signal.SIGTERM)
     for running in started:
         running.process.wait(30)
-
-
-def wait_for_port(process: subprocess.Popen[bytes], log: Path) -> int:
-    """Reads the log until the service says where it listens."""
-    with log.open(encoding="utf-8") as lines:
-        while process.poll() is None:
-            line = lines.readline()
-            if '"listening"' in line:
-                return int(json.loads(line)["port"])
-            if not line:
-                time.sleep(0.05)  # until the log grows
-    raise AssertionError(log.read_text())
 
 
 @pytest.fixture(scope="session")

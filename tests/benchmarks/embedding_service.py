@@ -1,0 +1,167 @@
+"""What one request to the embedding service consists of, and what many at once take of memory."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import io
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import soundfile
+from audiosearch.embedding.v1 import embedding_service_pb2 as messages
+from audiosearch.embedding.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
+from rich.console import Console
+from rich.table import Table
+
+from embedding_service.archive import read_checkpoint
+from embedding_service.checkpoint import BUNDLED_FOLDER, Checkpoint, Source
+from embedding_service.decoding import Order, convert, decode
+from embedding_service.engine import Options
+from embedding_service.model import Model
+from embedding_service.readers import open_audio
+from tests.processes import children, read, wait_for_port
+
+AT_ONCE = (1, 8, 64)
+_RATE, _SECONDS = 44100, 5
+_CHUNK = 64 * 1024
+_REPEATS = 15
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running embedding service."""
+
+    process: int
+    stub: EmbeddingServiceStub
+
+    def embed(self, audio: bytes) -> None:
+        """Makes one call."""
+        parts = [audio[start : start + _CHUNK] for start in range(0, len(audio), _CHUNK)]
+        first = messages.EmbedAudioRequest(config=messages.EmbedAudioConfig())
+        chunks = [messages.EmbedAudioRequest(audio_chunk=part) for part in parts]
+        self.stub.EmbedAudio(iter([first, *chunks]), timeout=300)
+
+
+def print_stages(console: Console, official: Path) -> None:
+    """Prints where the time of one request goes: 5 s of 44.1 kHz stereo FLAC, one call at a time.
+
+    Args:
+        console: Gets the table.
+        official: Folder of a checkpoint of the official shape.
+    """
+    table = Table("stage of one request", "official shape, ms", "bundled model, ms")
+    columns = [_stages(folder) for folder in (official, Path(BUNDLED_FOLDER))]
+    for stage, *taken in zip(columns[0], *(column.values() for column in columns), strict=True):
+        table.add_row(stage, *(f"{1000 * seconds:.1f}" for seconds in taken))
+    console.print(table)
+
+
+def print_memory(console: Console, official: Path) -> None:
+    """Prints the most memory that the service held while so many calls ran at once."""
+    table = Table("calls at once", "service, MB", "decoders, MB", "clips a second")
+    sound = _flac()
+    with _running(official) as service:
+        for count in AT_ONCE:
+            start = time.perf_counter()
+            with concurrent.futures.ThreadPoolExecutor(count) as pool:
+                list(pool.map(service.embed, [sound] * 64))
+            rate = 64 / (time.perf_counter() - start)
+            decoders = children(service.process, b"spawn_main")
+            table.add_row(
+                str(count),
+                f"{_most_memory(service.process):.0f}",
+                f"{sum(map(_most_memory, decoders)):.0f}",
+                f"{rate:.1f}",
+            )
+    console.print(table)
+
+
+def _stages(folder: Path) -> dict[str, float]:
+    checkpoint = Checkpoint("measured", Source.SETTING, read_checkpoint(folder))
+    sound = _flac()
+    with tempfile.TemporaryDirectory() as cache:
+        model = Model(checkpoint, Options(cache=Path(cache)))
+        with _running(folder, cache) as service:
+            whole = _median(lambda: service.embed(sound))
+    samples: Any = decode(Order(sound, "", model.info.sample_rate, 3600, -70)).samples
+    features = model.features(samples)
+    decoding = _median(lambda: _decode_only(sound))
+    stages = {
+        "decode": decoding,
+        "mix, resample, measure": _median(lambda: _convert(sound, model)) - decoding,
+        "features": _median(lambda: model.features(samples)),
+        f"backbone ({model.info.measured.precision.value})": _median(
+            lambda: model.vectors([features])
+        ),
+    }
+    rest = whole - sum(stages.values())
+    named = {name.split(" (")[0]: seconds for name, seconds in stages.items()}
+    return {**named, "wire and processes": rest, "whole": whole}
+
+
+def _decode_only(sound: bytes) -> None:
+    with open_audio(io.BytesIO(sound), None) as stream:
+        for _ in stream.blocks:
+            pass
+
+
+def _convert(sound: bytes, model: Model) -> None:
+    with open_audio(io.BytesIO(sound), None) as stream:
+        convert(stream, model.info.sample_rate, -70, lambda _: None)
+
+
+def _flac() -> bytes:
+    random = np.random.default_rng(5)
+    sound = 0.1 * random.standard_normal((_RATE * _SECONDS, 2))
+    file = io.BytesIO()
+    soundfile.write(file, sound, _RATE, format="FLAC")
+    return file.getvalue()
+
+
+def _median(run: Callable[[], Any]) -> float:
+    run()
+    taken = []
+    for _ in range(_REPEATS):
+        start = time.perf_counter()
+        run()
+        taken.append(time.perf_counter() - start)
+    return statistics.median(taken)
+
+
+def _most_memory(pid: int) -> float:
+    """Returns the most resident memory that a process had, MB."""
+    lines = read(f"/proc/{pid}/status").decode().splitlines()
+    return next((int(line.split()[1]) / 1000 for line in lines if line.startswith("VmHWM")), 0.0)
+
+
+@contextmanager
+def _running(checkpoint: Path, cache: str = "") -> Iterator[Service]:
+    environment = {
+        "AUDIOSEARCH_CHECKPOINT": str(checkpoint),
+        "AUDIOSEARCH_EMBEDDING_PORT": "0",
+        "AUDIOSEARCH_ENCODER_CACHE": cache,
+        "AUDIOSEARCH_LOG_FORMAT": "json",
+    }
+    command = [sys.executable, "-m", "embedding_service"]
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "log"
+        with log.open("wb") as file:
+            process = subprocess.Popen(command, env=os.environ | environment, stderr=file)
+        try:
+            port = wait_for_port(process, log)
+            with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+                yield Service(process.pid, EmbeddingServiceStub(channel))
+        finally:
+            process.terminate()
+            process.wait(60)

@@ -1,0 +1,80 @@
+"""PaddleSpeech's own VectorExecutor, which needs some 200 packages: in an environment of its own.
+
+`VectorExecutor.start` runs this file there, as a process that reads paths of WAV files and answers
+with what each took and its vector.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ENVIRONMENT = Path(__file__).resolve().parents[2] / ".venv-paddlespeech"
+_PYTHON = ENVIRONMENT / "bin" / "python"
+
+
+class VectorExecutor:
+    """The process, with a checkpoint loaded."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        """Takes the running process."""
+        self._process = process
+
+    @classmethod
+    @contextmanager
+    def start(cls, checkpoint: Path) -> Iterator[VectorExecutor]:
+        """Runs it while the block lasts."""
+        if not _PYTHON.exists():
+            message = f"{ENVIRONMENT} is missing: make bench-embedding makes it"
+            raise SystemExit(message)
+        command = [str(_PYTHON), __file__, str(checkpoint)]
+        pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL, **pipes) as process:
+            try:
+                yield cls(process)
+            finally:
+                process.kill()
+
+    def embed(self, wav: Path) -> tuple[float, list[float]]:
+        """Returns what one file took in seconds, and its vector, of any length."""
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(f"{wav}\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        if not line:
+            message = f"VectorExecutor ended; try: {_PYTHON} {__file__} CHECKPOINT"
+            raise SystemExit(message)
+        answer = json.loads(line)
+        return answer["seconds"], answer["vector"]
+
+
+def _serve(checkpoint: Path) -> None:
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # the packages print remarks
+    from paddlespeech.cli.vector import (  # noqa: PLC0415  only in that environment
+        VectorExecutor as Original,
+    )
+
+    executor = Original()
+    for line in sys.stdin:
+        start = time.perf_counter()
+        vector = executor(
+            audio_file=line.strip(),
+            config=str(checkpoint / "conf" / "model.yaml"),
+            ckpt_path=str(checkpoint / "model" / "model"),
+        )
+        seconds = time.perf_counter() - start
+        answers.write(json.dumps({"seconds": seconds, "vector": vector.tolist()}) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    _serve(Path(sys.argv[1]))
