@@ -22,7 +22,7 @@ LOCK_SECONDS = 60
 """How long a starting replica waits for another one that migrates."""
 
 _CACHE_KIB = 64 * 1024
-_WAL_PAGES = 16 * 1024
+_WAL_PAGES = 4 * 1024
 
 
 class _Compiler(SQLiteCompiler):

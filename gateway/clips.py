@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Coroutine
+from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Sequence
 
 import grpc
 import structlog
 from audiosearch.catalog.v1.catalog_service_pb2 import (
     ActivateClipRequest,
+    BatchActivateClipsRequest,
+    BatchCreateClipsRequest,
     BeginClipDeletionRequest,
+    ClipOutcome,
     CreateClipRequest,
     DeleteClipRequest,
     FailClipRequest,
     GetClipRequest,
     PutAudioRequest,
 )
-from audiosearch.catalog.v1.clip_pb2 import Clip, Failure
+from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip, Failure
 from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.index.v1.index_pb2 import Vector
 from audiosearch.index.v1.index_service_pb2 import DeleteVectorsRequest, UpsertVectorsRequest
 
 from gateway.audio import embed, stored
+from gateway.gathering import Gatherer
 from gateway.names import split_clip
 from gateway.upstream import Upstream
 from serving.errors import Reason, ServiceError
@@ -37,12 +41,27 @@ class Clips:
     def __init__(self, upstream: Upstream) -> None:
         """Works on the services of `upstream`."""
         self._upstream = upstream
+        self._creations = Gatherer(self._create_all)
+        self._activations = Gatherer(self._activate_all)
         self._cleanups: set[asyncio.Task[None]] = set()
 
     async def ingest(
-        self, library: Library, clip: Clip, chunks: AsyncIterable[bytes], request_id: str = ""
+        self,
+        library: Library,
+        clip: Clip,
+        chunks: AsyncIterable[bytes],
+        request_id: str = "",
+        known: AudioObject | None = None,
     ) -> tuple[Clip, bool]:
         """Stores audio and makes it searchable.
+
+        Args:
+            library: where to.
+            clip: what is told of it.
+            chunks: its audio.
+            request_id: a repeat with the same one changes nothing.
+            known: hash and size of the audio, where they are known beforehand: audio that the
+                library has is not sent again.
 
         Returns:
             The ACTIVE clip, and whether it was made now; the clip that has these bytes otherwise.
@@ -51,9 +70,13 @@ class Clips:
             ServiceError: of the catalog, embedding and index services. The clip is then FAILED if
                 its audio is at fault, and gone if not.
         """
-        row = await self._upstream.catalog.CreateClip(
-            CreateClipRequest(parent=library.name, clip=clip, request_id=request_id)
-        )
+        request = CreateClipRequest(clip=clip, request_id=request_id, audio_object=known)
+        try:
+            row = await self._creations.add(library.name, request)
+        except ServiceError as error:
+            if error.reason is not Reason.CLIP_EXISTS:
+                raise
+            return await self._take_on(library, error.metadata["clip"], chunks), False
         if row.state != Clip.STATE_CREATING:
             return await self._repeated(row), False
         try:
@@ -80,8 +103,8 @@ class Clips:
                 vectors=[Vector(id=clip_id, values=heard.embedding.values)],
             )
         )
-        return await self._upstream.catalog.ActivateClip(
-            ActivateClipRequest(name=clip.name, audio=heard.audio)
+        return await self._activations.add(
+            library.name, ActivateClipRequest(name=clip.name, audio=heard.audio)
         )
 
     async def fail(self, library: Library, name: str, error: ServiceError) -> None:
@@ -112,6 +135,22 @@ class Clips:
     async def settle(self) -> None:
         """Waits for the clean-ups under way."""
         await asyncio.gather(*self._cleanups, return_exceptions=True)
+
+    async def _create_all(
+        self, library: str, requests: list[CreateClipRequest]
+    ) -> Sequence[ClipOutcome]:
+        answer = await self._upstream.catalog.BatchCreateClips(
+            BatchCreateClipsRequest(parent=library, requests=requests)
+        )
+        return answer.outcomes
+
+    async def _activate_all(
+        self, library: str, requests: list[ActivateClipRequest]
+    ) -> Sequence[ClipOutcome]:
+        answer = await self._upstream.catalog.BatchActivateClips(
+            BatchActivateClipsRequest(parent=library, requests=requests)
+        )
+        return answer.outcomes
 
     async def _put(self, name: str, chunks: AsyncIterable[bytes]) -> None:
         async def requests() -> AsyncIterator[PutAudioRequest]:
@@ -150,6 +189,31 @@ class Clips:
         if clip.state != Clip.STATE_ACTIVE:
             raise _vanished(name)
         return clip
+
+    async def _take_on(self, library: Library, name: str, chunks: AsyncIterable[bytes]) -> Clip:
+        """The clip that was to have these bytes, ended if whoever began it did not."""
+        clip = await self._get(name)
+        if clip.state == Clip.STATE_CREATING:
+            try:
+                await self._put(name, chunks)
+                return await self.make_searchable(library, clip)
+            except ServiceError as error:
+                if error.code is grpc.StatusCode.INVALID_ARGUMENT:
+                    await self._clean(self.fail(library, name, error))
+                if error.reason is not Reason.STATE_CONFLICT:
+                    raise
+            clip = await self._get(name)  # whoever began it was faster
+        if clip.state != Clip.STATE_ACTIVE:
+            raise _vanished(name)
+        return clip
+
+    async def _get(self, name: str) -> Clip:
+        try:
+            return await self._upstream.catalog.GetClip(GetClipRequest(name=name))
+        except ServiceError as error:
+            if error.code is not grpc.StatusCode.NOT_FOUND:
+                raise
+            raise _vanished(name) from error
 
     async def _undo(self, library: Library, clip: Clip, error: ServiceError) -> None:
         if error.code is grpc.StatusCode.INVALID_ARGUMENT:

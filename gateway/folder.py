@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import operator
 import os
 import stat
@@ -161,6 +162,20 @@ async def read_file(path: Path, roots: Sequence[Path]) -> AsyncIterator[bytes]:
             yield chunk
     finally:
         file.close()
+
+
+async def hash_file(path: Path, roots: Sequence[Path]) -> tuple[str, int]:
+    """SHA-256, hexadecimal, and size in bytes of a file below `roots`; errors as in `read_file`."""
+    return await asyncio.to_thread(_hash, path, roots)
+
+
+def _hash(path: Path, roots: Sequence[Path]) -> tuple[str, int]:
+    found, size = hashlib.sha256(), 0
+    with _open(path, roots) as file:
+        while chunk := _read(file):
+            found.update(chunk)
+            size += len(chunk)
+    return found.hexdigest(), size
 
 
 def _read(file: BufferedReader) -> bytes:

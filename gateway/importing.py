@@ -18,13 +18,13 @@ from audiosearch.catalog.v1.catalog_service_pb2 import (
     FinishImportJobRequest,
     ReportImportProgressRequest,
 )
-from audiosearch.catalog.v1.clip_pb2 import Clip, Failure
+from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip, Failure
 from audiosearch.catalog.v1.import_job_pb2 import FileFailure, ImportJob, ImportProgress
 from audiosearch.catalog.v1.library_pb2 import Library
 from google.protobuf.duration_pb2 import Duration
 
 from gateway.clips import Clips
-from gateway.folder import Found, count, read_file, resolve_folder, walk
+from gateway.folder import Found, count, hash_file, read_file, resolve_folder, walk
 from gateway.libraries import Libraries
 from gateway.settings import GatewaySettings
 from gateway.upstream import Upstream
@@ -40,13 +40,13 @@ RETRY_SECONDS = 300.0
 """How long one file waits for a service that is gone or busy before it counts as failed."""
 
 MAX_WAIT_SECONDS = 8.0
+CONFLICTS = 3
 log = structlog.get_logger()
 
 _WORTH_WAITING = {
-    Reason.CATALOG_UNAVAILABLE,
-    Reason.INDEX_UNAVAILABLE,
-    Reason.EMBEDDING_UNAVAILABLE,
-    Reason.ENCODER_BUSY,
+    reason
+    for reason in Reason
+    if reason.code is grpc.StatusCode.UNAVAILABLE or reason.value.endswith("_BUSY")
 }
 _PASSING = {
     grpc.StatusCode.UNAVAILABLE,
@@ -122,11 +122,19 @@ class Run:
         until = time.monotonic() + RETRY_SECONDS
         for attempt in itertools.count():
             try:
-                chunks = read_file(self._folder / found.path, self._roots)
-                row, created = await self._clips.ingest(self._library, clip, chunks)
+                path = self._folder / found.path
+                sha256, size = await hash_file(path, self._roots)
+                row, created = await self._clips.ingest(
+                    self._library,
+                    clip,
+                    read_file(path, self._roots),
+                    known=AudioObject(sha256=sha256, size_bytes=size),
+                )
             except ServiceError as error:
                 over = self._stop or time.monotonic() > until
-                if over or error.reason not in _WORTH_WAITING:
+                # The same bytes are on their way in or out under another name.
+                moving = error.reason is Reason.STATE_CONFLICT and attempt < CONFLICTS
+                if over or not (moving or error.reason in _WORTH_WAITING):
                     raise
                 await asyncio.sleep(min(2.0**attempt, MAX_WAIT_SECONDS))
             else:

@@ -1,0 +1,101 @@
+"""Parts that come together go out together, and each has its own answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from audiosearch.catalog.v1.catalog_service_pb2 import ClipOutcome
+from audiosearch.catalog.v1.clip_pb2 import Clip, Failure
+
+from gateway.gathering import MOST, Gatherer
+from serving.errors import Reason, ServiceError
+
+
+class Service:
+    """Answers batches when it is told to."""
+
+    def __init__(self) -> None:
+        """Starts closed."""
+        self.batches: list[tuple[str, list[str]]] = []
+        self.go_on = asyncio.Event()
+        self.failure: ServiceError | None = None
+
+    async def send(self, library: str, parts: list[str]) -> Sequence[ClipOutcome]:
+        """A clip for each part; parts that begin with `bad` fail."""
+        self.batches.append((library, parts))
+        await self.go_on.wait()
+        if self.failure:
+            raise self.failure
+        return [
+            ClipOutcome(clip=Clip(name=part), failure=Failure(reason="CLIP_EXISTS", message="no"))
+            if part.startswith("bad")
+            else ClipOutcome(clip=Clip(name=part))
+            for part in parts
+        ]
+
+
+async def test_what_comes_during_a_call_goes_with_the_next() -> None:
+    """The first goes at once; the rest in one call for each library, none larger than the limit."""
+    service = Service()
+    gatherer = Gatherer(service.send)
+    names = [f"n{number}" for number in range(MOST + 10)]
+    first = asyncio.create_task(gatherer.add("a", "first"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    rest = [asyncio.create_task(gatherer.add("a", name)) for name in names]
+    other = asyncio.create_task(gatherer.add("b", "other"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    service.go_on.set()
+    clips = await asyncio.gather(first, *rest, other)
+    assert [clip.name for clip in clips] == ["first", *names, "other"]
+    assert service.batches == [
+        ("a", ["first"]),
+        ("b", ["other"]),
+        ("a", names[:MOST]),
+        ("a", names[MOST:]),
+    ]
+
+
+async def test_each_part_has_its_own_failure() -> None:
+    """With its reason and the clip that it names."""
+    service = Service()
+    service.go_on.set()
+    gatherer = Gatherer(service.send)
+    good, bad = await asyncio.gather(
+        gatherer.add("a", "good"), gatherer.add("a", "bad"), return_exceptions=True
+    )
+    assert isinstance(good, Clip)
+    assert isinstance(bad, ServiceError)
+    assert bad.reason is Reason.CLIP_EXISTS
+    assert bad.metadata == {"clip": "bad"}
+
+
+async def test_a_call_that_fails_fails_all_its_parts() -> None:
+    """And the next call is made as if nothing had been."""
+    service = Service()
+    service.go_on.set()
+    service.failure = ServiceError(Reason.CATALOG_UNAVAILABLE, "gone")
+    gatherer = Gatherer(service.send)
+    for part in ("one", "two"):
+        with pytest.raises(ServiceError):
+            await gatherer.add("a", part)
+    service.failure = None
+    assert (await gatherer.add("a", "three")).name == "three"
+
+
+async def test_who_has_left_is_not_sent() -> None:
+    """A cancelled part that waits is dropped; the others have their answers."""
+    service = Service()
+    gatherer = Gatherer(service.send)
+    tasks = [asyncio.create_task(gatherer.add("a", name)) for name in ("one", "two", "three")]
+    await asyncio.sleep(0)
+    tasks[1].cancel()
+    await asyncio.sleep(0)
+    service.go_on.set()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(results[1], asyncio.CancelledError)
+    assert [clip.name for clip in (results[0], results[2])] == ["one", "three"]
+    assert "two" not in [part for _, parts in service.batches for part in parts]
