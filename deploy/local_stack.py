@@ -209,7 +209,8 @@ class LocalStack:
         # Only the gateway leaves loopback: the others need no TLS among themselves.
         unused = (tls.CA,) if service == "gateway" else (tls.CERT, tls.KEY, tls.CA)
         inherited = {name: value for name, value in os.environ.items() if name not in unused}
-        files = {name: str(Path(inherited[name]).absolute()) for name in FILES if name in inherited}
+        named = {name: inherited[name] for name in FILES if inherited.get(name)}
+        files = {name: str(Path(path).absolute()) for name, path in named.items()}
         host = self.addresses.host if service == "gateway" else "127.0.0.1"
         return {
             "AUDIOSEARCH_LOG_LEVEL": "warning",
