@@ -1,0 +1,86 @@
+"""What the README shows with grpcurl, by other clients of its reflection, and through Envoy."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from pathlib import Path
+
+import grpc
+import pytest
+from google.protobuf.descriptor_pool import DescriptorPool
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
+    ProtoReflectionDescriptorDatabase,
+)
+
+from tests.clients.conftest import run
+from tests.conftest import REPOSITORY
+from tests.debian import program
+from tests.deploy.deployment import Deployment
+
+GATEWAY = "audiosearch.gateway.v1.GatewayService"
+CURL = (program("buf"), "curl", "--protocol", "grpc")
+
+
+@pytest.fixture(params=["gateway", "envoy", "envoy with TLS"])
+def curl(request: pytest.FixtureRequest, deployment: Deployment) -> tuple[list[str], str]:
+    """A reflection client's command line, and the URL that it calls."""
+    if request.param == "envoy with TLS":
+        trust = ["--cacert", str(deployment.secrets / "tls.crt")]
+        return [*CURL, *trust], f"https://localhost:{deployment.envoy.ports['public_tls']}"
+    through = deployment.envoy.target("public")
+    target = deployment.stack.target if request.param == "gateway" else through
+    return [*CURL, "--http2-prior-knowledge"], f"http://{target}"
+
+
+def test_list(curl: tuple[list[str], str]) -> None:
+    """The services, and the methods of ours."""
+    command, url = curl
+    services = run(*command, "--list-services", url)
+    assert services.returncode == 0, services.stderr
+    assert {GATEWAY, "google.longrunning.Operations", "grpc.health.v1.Health"} <= set(
+        services.stdout.split()
+    )
+    methods = run(*command, "--list-methods", url)
+    assert f"{GATEWAY}/SearchClips" in methods.stdout.split()
+
+
+def test_describe(deployment: Deployment) -> None:
+    """A method with its messages and their fields, through Envoy."""
+    with grpc.insecure_channel(deployment.envoy.target("public")) as channel:
+        pool = DescriptorPool(ProtoReflectionDescriptorDatabase(channel))
+        method = pool.FindServiceByName(GATEWAY).FindMethodByName("SearchClips")
+    assert method.input_type.full_name == "audiosearch.gateway.v1.SearchClipsRequest"
+    assert {field.name for field in method.input_type.fields} == {"config", "clip", "audio"}
+    assert not method.client_streaming
+    assert method.output_type.fields_by_name["matches"].message_type.name == "Match"
+
+
+def test_calls(curl: tuple[list[str], str], sounds: Path) -> None:
+    """Make a library, upload in a stream, search with a sound; no contract at hand."""
+    command, url = curl
+    library = "reflection-" + re.sub(r"\W", "-", url)
+
+    def call(method: str, *messages: object) -> dict[str, object]:
+        data = "\n".join(json.dumps(message) for message in messages)
+        done = run(*command, "-d", data, f"{url}/{GATEWAY}/{method}")
+        assert done.returncode == 0, done.stderr
+        return dict(json.loads(done.stdout))
+
+    assert call("CreateLibrary", {"library_id": library})["name"] == f"libraries/{library}"
+    sound = base64.b64encode((sounds / "bronze_bell_1.wav").read_bytes()).decode()
+    clip = {"display_name": "bell"}
+    config = {"parent": f"libraries/{library}", "clip": clip}
+    assert call("UploadClip", {"config": config}, {"audio_chunk": sound})["created"] is True
+    search = {"config": {"parent": f"libraries/{library}", "k": 3}, "audio": sound}
+    matches = call("SearchClips", search)["matches"]
+    assert [match["clip"]["displayName"] for match in matches] == ["bell"]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", ["README.md", "README_cn.md"])
+def test_the_readme_shows_these_calls(name: str) -> None:
+    """List, describe and search."""
+    shown = (REPOSITORY / name).read_text()
+    for words in ("list", f"describe {GATEWAY}.SearchClips", f"{GATEWAY}/SearchClips"):
+        assert f"localhost:50050 {words}\n" in shown
