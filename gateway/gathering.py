@@ -9,14 +9,17 @@ from typing import Generic, TypeVar
 import grpc
 from audiosearch.catalog.v1.catalog_service_pb2 import ClipOutcome
 from audiosearch.catalog.v1.clip_pb2 import Clip
+from google.protobuf.message import Message
 
 from serving.errors import Reason, ServiceError
 from serving.telemetry import deadline
 
 MOST = 256
 """Parts of one call."""
+MOST_BYTES = 2**20
+"""Of one call; a part that has more goes alone."""
 
-PartT = TypeVar("PartT")
+PartT = TypeVar("PartT", bound=Message)
 
 
 class Gatherer(Generic[PartT]):
@@ -53,7 +56,8 @@ class Gatherer(Generic[PartT]):
         deadline.set(None)  # it works for others than the one who began it
         waiting = self._waiting[library]
         while waiting:
-            batch, waiting[:] = waiting[:MOST], waiting[MOST:]
+            size = _fitting([part for part, _ in waiting])
+            batch, waiting[:] = waiting[:size], waiting[size:]
             await self._answer(library, [each for each in batch if not each[1].done()])
         del self._waiting[library]
 
@@ -76,6 +80,16 @@ class Gatherer(Generic[PartT]):
                 future.set_exception(_error(outcome))
             else:
                 future.set_result(outcome.clip)
+
+
+def _fitting(parts: Sequence[Message]) -> int:
+    """How many of these, from the first on, fit into one call."""
+    size = 0
+    for number, part in enumerate(parts[:MOST]):
+        size += part.ByteSize()
+        if number and size > MOST_BYTES:
+            return number
+    return min(len(parts), MOST)
 
 
 def _error(outcome: ClipOutcome) -> ServiceError:

@@ -9,7 +9,7 @@ import pytest
 from audiosearch.catalog.v1.catalog_service_pb2 import ClipOutcome
 from audiosearch.catalog.v1.clip_pb2 import Clip, Failure
 
-from gateway.gathering import MOST, Gatherer
+from gateway.gathering import MOST, MOST_BYTES, Gatherer
 from serving.errors import Reason, ServiceError
 
 
@@ -22,16 +22,16 @@ class Service:
         self.go_on = asyncio.Event()
         self.failure: ServiceError | None = None
 
-    async def send(self, library: str, parts: list[str]) -> Sequence[ClipOutcome]:
-        """A clip for each part; parts that begin with `bad` fail."""
-        self.batches.append((library, parts))
+    async def send(self, library: str, parts: list[Clip]) -> Sequence[ClipOutcome]:
+        """The clips that came; those whose names begin with `bad` fail."""
+        self.batches.append((library, [part.name for part in parts]))
         await self.go_on.wait()
         if self.failure:
             raise self.failure
         return [
-            ClipOutcome(clip=Clip(name=part), failure=Failure(reason="CLIP_EXISTS", message="no"))
-            if part.startswith("bad")
-            else ClipOutcome(clip=Clip(name=part))
+            ClipOutcome(clip=part, failure=Failure(reason="CLIP_EXISTS", message="no"))
+            if part.name.startswith("bad")
+            else ClipOutcome(clip=part)
             for part in parts
         ]
 
@@ -41,11 +41,11 @@ async def test_what_comes_during_a_call_goes_with_the_next() -> None:
     service = Service()
     gatherer = Gatherer(service.send)
     names = [f"n{number}" for number in range(MOST + 10)]
-    first = asyncio.create_task(gatherer.add("a", "first"))
+    first = asyncio.create_task(gatherer.add("a", Clip(name="first")))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    rest = [asyncio.create_task(gatherer.add("a", name)) for name in names]
-    other = asyncio.create_task(gatherer.add("b", "other"))
+    rest = [asyncio.create_task(gatherer.add("a", Clip(name=name))) for name in names]
+    other = asyncio.create_task(gatherer.add("b", Clip(name="other")))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     service.go_on.set()
@@ -65,7 +65,9 @@ async def test_each_part_has_its_own_failure() -> None:
     service.go_on.set()
     gatherer = Gatherer(service.send)
     good, bad = await asyncio.gather(
-        gatherer.add("a", "good"), gatherer.add("a", "bad"), return_exceptions=True
+        gatherer.add("a", Clip(name="good")),
+        gatherer.add("a", Clip(name="bad")),
+        return_exceptions=True,
     )
     assert isinstance(good, Clip)
     assert isinstance(bad, ServiceError)
@@ -81,16 +83,18 @@ async def test_a_call_that_fails_fails_all_its_parts() -> None:
     gatherer = Gatherer(service.send)
     for part in ("one", "two"):
         with pytest.raises(ServiceError):
-            await gatherer.add("a", part)
+            await gatherer.add("a", Clip(name=part))
     service.failure = None
-    assert (await gatherer.add("a", "three")).name == "three"
+    assert (await gatherer.add("a", Clip(name="three"))).name == "three"
 
 
 async def test_who_has_left_is_not_sent() -> None:
     """A cancelled part that waits is dropped; the others have their answers."""
     service = Service()
     gatherer = Gatherer(service.send)
-    tasks = [asyncio.create_task(gatherer.add("a", name)) for name in ("one", "two", "three")]
+    tasks = [
+        asyncio.create_task(gatherer.add("a", Clip(name=name))) for name in ("one", "two", "three")
+    ]
     await asyncio.sleep(0)
     tasks[1].cancel()
     await asyncio.sleep(0)
@@ -99,3 +103,17 @@ async def test_who_has_left_is_not_sent() -> None:
     assert isinstance(results[1], asyncio.CancelledError)
     assert [clip.name for clip in (results[0], results[2])] == ["one", "three"]
     assert "two" not in [part for _, parts in service.batches for part in parts]
+
+
+async def test_a_call_has_a_largest_size() -> None:
+    """Parts that are large together go in several calls; one that is larger goes alone."""
+    service = Service()
+    service.go_on.set()
+    gatherer = Gatherer(service.send)
+    large = Clip(name="large", label="x" * (MOST_BYTES + 1))
+    half = Clip(name="half", label="x" * (MOST_BYTES // 2))
+    parts = [half, half, half, large, Clip(name="small")]
+    await asyncio.gather(*(gatherer.add("a", part) for part in parts))
+    assert [names for _, names in service.batches] == [
+        *(["half"], ["half"], ["half"], ["large"], ["small"]),
+    ]
