@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -21,6 +23,7 @@ T = TypeVar("T")
 log = structlog.get_logger()
 
 CONNECT_SECONDS = 2.0
+_SILENCE_SECONDS = 5.0
 _NOT_LOADED = 101
 _ALIAS_NOT_FOUND = 1600
 _ALIAS_TAKEN = (1601, 1602)
@@ -73,6 +76,7 @@ class Connection:
         self._client: Any = None
         self._connecting = threading.Lock()
         self._gone = ""
+        self._answered = -math.inf
 
     def call(self, use: Callable[[Any, float], T], seconds: float | None = None) -> T:
         """Returns `use(client, timeout)`.
@@ -94,7 +98,10 @@ class Connection:
             raise
 
     def probe(self) -> None:
-        """Asks for a sign of life, also when the store is known to be gone."""
+        """Asks for a sign of life, also when the store is known to be gone.
+
+        An answer to any call not long ago is one too: a store that is slow with work is not gone.
+        """
         try:
             self._guarded(
                 lambda client, timeout: client.has_collection("audiosearch", timeout=timeout),
@@ -102,6 +109,8 @@ class Connection:
                 probing=True,
             )
         except ServiceError as error:
+            if not self._gone and time.monotonic() - self._answered < _SILENCE_SECONDS:
+                return
             self._gone = error.message.removesuffix("; try again later")
             raise
         self._gone = ""
@@ -129,9 +138,11 @@ class Connection:
 
     def _guarded(self, use: Callable[[Any, float], T], timeout: float, *, probing: bool) -> T:
         try:
-            return use(self._connected(probing=probing), timeout)
+            answer = use(self._connected(probing=probing), timeout)
         except (MilvusException, grpc.RpcError) as error:
             raise self._translated(error) from error
+        self._answered = time.monotonic()
+        return answer
 
     def _connected(self, *, probing: bool) -> Any:
         if self._client is None:

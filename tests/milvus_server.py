@@ -37,12 +37,10 @@ PORT_NAMES = (
     "etcd_peer_port",
     "metrics_port",
 )
-# A read with strong consistency waits for a tick of the first (milliseconds), and a server that
-# starts again after a crash for the end of the second (seconds). The third is a rough index over
-# vectors that have no real one yet: no search parameter makes it find more than 76 % of 10.
+# A read with strong consistency waits for a tick of the first (milliseconds). The second is a rough
+# index over vectors that have no real one yet: no search parameter makes it find more than 76 %.
 CHANGED = {
     "timeTickInterval: 200": "timeTickInterval: 50",
-    "    ttl: 30 #": "    ttl: 5 #",
     "      enableIndex: true": "      enableIndex: false",
 }
 
@@ -87,9 +85,14 @@ def free_ports(names: Iterable[str]) -> dict[str, int]:
 class MilvusServer:
     """A Milvus standalone server on free ports, which can be stopped and started again."""
 
-    def __init__(self, folder: Path) -> None:
-        """Takes the folder for its data; starts nothing."""
+    def __init__(self, folder: Path, lease_seconds: int = 5) -> None:
+        """Takes the folder for its data; starts nothing.
+
+        A server that hangs for longer than its lease ends itself, and one that starts again after a
+        crash waits for the end of the old lease.
+        """
         self._folder = folder
+        self._lease = lease_seconds
         self._ports = free_ports(PORT_NAMES)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -110,6 +113,7 @@ class MilvusServer:
                     str(self._folder),
                     json.dumps(self._ports),
                     str(os.getpid()),
+                    str(self._lease),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -178,7 +182,7 @@ def _unpack(folder: Path) -> Path:
     return folder / "bin"
 
 
-def _configure(folder: Path, ports: dict[str, int]) -> None:
+def _configure(folder: Path, ports: dict[str, int], lease_seconds: int) -> None:
     """Writes milvus.yaml and the settings of the etcd inside the server, at its first start."""
     import milvus  # noqa: PLC0415  only there in the server's own environment
 
@@ -202,16 +206,17 @@ def _configure(folder: Path, ports: dict[str, int]) -> None:
     )
     milvus.MilvusServerConfig(data_dir=str(folder), **ports).resolve()
     text = settings.read_text().replace("etcd:\n", f"etcd:\n  config:\n    path: {etcd}\n", 1)
-    for default, ours in CHANGED.items():
+    changed = {**CHANGED, "    ttl: 30 #": f"    ttl: {lease_seconds} #"}
+    for default, ours in changed.items():
         text = text.replace(default, ours, 1)
     settings.write_text(text)
 
 
-def become_server(folder: Path, ports: dict[str, int], parent: int) -> None:
+def become_server(folder: Path, ports: dict[str, int], parent: int, lease_seconds: int) -> None:
     """Turns this process into the server."""
     _die_with(parent)
     binaries = _unpack(ENVIRONMENT / "server")
-    _configure(folder, ports)
+    _configure(folder, ports, lease_seconds)
     os.chdir(folder)
     environment = {
         **os.environ,
@@ -224,4 +229,4 @@ def become_server(folder: Path, ports: dict[str, int], parent: int) -> None:
 
 
 if __name__ == "__main__":
-    become_server(Path(sys.argv[1]), json.loads(sys.argv[2]), int(sys.argv[3]))
+    become_server(Path(sys.argv[1]), json.loads(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))

@@ -49,6 +49,7 @@ K = 10
 BATCH = 5000
 WRITERS = 2
 NAME, MODEL = "bench", "models/bench-1"
+AGAIN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
 LARGE = [("grpc.max_receive_message_length", 64 * 2**20)]
 EFS = (12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768)
 PROBES = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 512, 1024)
@@ -142,7 +143,14 @@ def write(stub: IndexServiceStub, stored: np.ndarray) -> float:
             for row, values in enumerate(part)
         ]
         request = UpsertVectorsRequest(index_id=NAME, model=MODEL, vectors=vectors)
-        return stub.UpsertVectors(request, timeout=300).upserted_count
+        while True:
+            try:
+                return stub.UpsertVectors(request, timeout=300).upserted_count
+            except grpc.RpcError as error:
+                if error.code() not in AGAIN:
+                    raise
+                say(f"again, because {error.details()}")
+                time.sleep(1)
 
     start = time.monotonic()
     with ThreadPoolExecutor(WRITERS) as writers:
@@ -294,7 +302,7 @@ def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=650_000, help="vectors (default: 650,000)")
-    parser.add_argument("--queries", type=int, default=500, help="searches (default: 500)")
+    parser.add_argument("--queries", type=int, default=300, help="searches (default: 300)")
     options = parser.parse_args()
     stored, queries = clustered(options.rows, seed=0), clustered(options.queries, seed=99)
     data = Data(stored, queries, nearest(stored, queries, K))

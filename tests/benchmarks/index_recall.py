@@ -127,7 +127,8 @@ def main() -> None:
                 say(f"built in {settle(client, 'measured', size):.0f} s")
                 entries.extend(curve(client, "measured", stored[:size], f"{size} rows"))
                 start = size
-                options.output.write_text(json.dumps(entries, indent=1) + "\n")
+                lines = ",\n".join(" " + json.dumps(entry) for entry in entries)
+                options.output.write_text(f"[\n{lines}\n]\n")
         finally:
             server.stop()
 

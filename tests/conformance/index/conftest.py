@@ -27,12 +27,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def start_milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], MilvusServer]]:
+def start_milvus(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[..., MilvusServer]]:
     """Starts Milvus servers that end with the session; skips where there can be none."""
     started: list[MilvusServer] = []
 
-    def start() -> MilvusServer:
-        server = MilvusServer(tmp_path_factory.mktemp("milvus"))
+    def start(lease_seconds: int = 5) -> MilvusServer:
+        server = MilvusServer(tmp_path_factory.mktemp("milvus"), lease_seconds)
         started.append(server)
         try:
             server.start()
@@ -48,7 +50,7 @@ def start_milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
 
 
 @pytest.fixture(scope="session")
-def milvus(start_milvus: Callable[[], MilvusServer]) -> MilvusServer:
+def milvus(start_milvus: Callable[..., MilvusServer]) -> MilvusServer:
     """One Milvus server for all tests that leave it as it is."""
     return start_milvus()
 

@@ -37,7 +37,7 @@ def named(rows: np.ndarray, first: int = 0) -> dict[str, np.ndarray]:
     return {f"v{first + row:06d}": vector for row, vector in enumerate(rows)}
 
 
-async def until(check: Callable[[], Awaitable[bool]], seconds: float = 120) -> None:
+async def until(check: Callable[[], Awaitable[bool]], seconds: float = 240) -> None:
     """Waits until a check holds."""
     async with timeout(seconds):
         while not await check():
@@ -96,6 +96,8 @@ async def test_grows_while_used(tmp_path: Path, milvus: MilvusServer) -> None:
         some = sorted(wanted)[::97]
         there = await client.get(*some)
         assert all(np.array_equal(there[name], wanted[name]) for name in some)
+        found = await client.search(stored[0], k=1000, only_ids=some)
+        assert sorted(name for name, _ in found) == some
         await check_recall(client, wanted)
 
 

@@ -114,9 +114,9 @@ async def reason_of(call: Awaitable[object]) -> Reason:
 
 
 @pytest.mark.server
-async def test_server_hangs(tmp_path: Path, start_milvus: Callable[[], MilvusServer]) -> None:
+async def test_server_hangs(tmp_path: Path, start_milvus: Callable[..., MilvusServer]) -> None:
     """A server that hangs: calls end long before their time, and it is found again by itself."""
-    milvus = start_milvus()
+    milvus = start_milvus(lease_seconds=120)
     settings = settings_for(tmp_path, milvus.port, store_seconds=300)
     async with serving_store(MilvusStore(settings), settings) as channel:
         client = Client(IndexServiceStub(channel), "hangs")
@@ -160,7 +160,7 @@ async def test_deadline_of_the_call(tmp_path: Path) -> None:
 
 @pytest.mark.server
 async def test_server_stops_and_starts_again(
-    tmp_path: Path, start_milvus: Callable[[], MilvusServer]
+    tmp_path: Path, start_milvus: Callable[..., MilvusServer]
 ) -> None:
     """A Milvus server dies and comes back: the service follows, nothing answered is lost."""
     milvus = start_milvus()
