@@ -25,19 +25,20 @@ import structlog
 
 from index_service import naming
 from index_service.commands import Collection, Commands
-from index_service.connection import NoCollectionError, NotLoadedError
+from index_service.connection import NoCollectionError, NotLoadedError, TakenError
 from index_service.plan import Plan, plan
 from index_service.settings import IndexSettings
 from serving.errors import ServiceError
 
 log = structlog.get_logger()
 
-_PAGE = 2000
+_IDS = 8000  # compared at a time
+_VECTORS = 2000  # copied at a time
 # Both in looks, ten seconds each unless set otherwise.
 _LINGER = 0.5  # searches that began on the old collection end on it
 _DEAD = 12  # whoever fills a collection gives a sign every second or so
 _SWEEP_SECONDS = 600.0
-_BUILD_SECONDS = 1800.0
+_BUILD_SECONDS = 60.0  # under a long import it never ends; what is not built is searched row by row
 _STEADY = 3  # Milvus plans the building of an index a moment after the files are there
 
 
@@ -109,7 +110,7 @@ class Retuner:
                 self._replace(index_id, active, wanted)
         except _OvertakenError:
             log.info("retune.overtaken", index=index_id)
-        except (NoCollectionError, NotLoadedError):
+        except (NoCollectionError, NotLoadedError, TakenError):
             log.info("retune.gone", index=index_id)
 
     def _active(self, index_id: str) -> Collection | None:
@@ -147,20 +148,21 @@ class Retuner:
             self._copy(source, target)
             self._build(target)
             self._copy(source, target)
-            self._switch(index_id, source, target)
+            self._check_active(index_id, source)
+            self._commands.sign(source)  # so that nobody clears it away while searches end on it
+            # From here on it may be in use even if Milvus does not answer: only `_clear` drops it.
             unfinished.pop_all()
+        self._commands.move_alias(naming.alias(index_id), target)
         self._copy(source, target)  # what a writer that died had written to the older one only
         self._wait(_LINGER * self._settings.retune_seconds)
         self._drop_unused(source)
         seconds = round(time.monotonic() - start, 1)
         log.info("retune.done", index=index_id, type=wanted.index_type, seconds=seconds)
 
-    def _switch(self, index_id: str, source: str, target: str) -> None:
+    def _check_active(self, index_id: str, source: str) -> None:
         active = self._active(index_id)
         if active is None or active.name != source:
             raise _OvertakenError
-        self._commands.sign(source)  # so that nobody clears it away while searches end on it
-        self._commands.move_alias(naming.alias(index_id), target)
 
     def _drop_unused(self, name: str) -> None:
         try:
@@ -174,14 +176,16 @@ class Retuner:
         after = ""
         while True:
             self._sign(target)
-            wanted = self._commands.list_ids(source, after, _PAGE)
-            there = self._commands.list_ids(target, after, _PAGE)
+            wanted = self._commands.list_ids(source, after, _IDS)
+            there = self._commands.list_ids(target, after, _IDS)
             # Beyond the last id of a full page nothing is known of that side.
-            ends = [ids[-1] for ids in (wanted, there) if len(ids) == _PAGE]
+            ends = [ids[-1] for ids in (wanted, there) if len(ids) == _IDS]
             end = min(ends, default=None)
             known = (set(ids) for ids in (wanted, there))
             first, second = ({one for one in ids if end is None or one <= end} for ids in known)
-            self._agree(source, target, sorted(first ^ second))
+            different = sorted(first ^ second)
+            for start in range(0, len(different), _VECTORS):
+                self._agree(source, target, different[start : start + _VECTORS])
             if end is None:
                 return
             after = end
@@ -189,6 +193,7 @@ class Retuner:
     def _agree(self, source: str, target: str, ids: list[str]) -> None:
         """Copies or removes ids until nothing changed in `source` while that was done."""
         while ids:
+            self._sign(target)
             before = self._commands.vectors(source, ids)
             gone = [one for one in ids if one not in before]
             if before:
@@ -199,7 +204,7 @@ class Retuner:
             ids = [one for one in ids if before.get(one) != now.get(one)]
 
     def _build(self, target: str) -> None:
-        """Waits until what was copied is in the index."""
+        """Waits, not too long, until what was copied is in the index."""
         self._commands.flush(target)
         give_up, steady = time.monotonic() + _BUILD_SECONDS, 0
         while steady < _STEADY and time.monotonic() < give_up:
