@@ -21,8 +21,9 @@ def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="package")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """Four services, two embedding replicas, Envoy."""
-    with deployed(tmp_path_factory.mktemp("deployment"), replicas=2) as running:
+    """Four services, embedding and gateway twice, Envoy."""
+    base = tmp_path_factory.mktemp("deployment")
+    with deployed(base, twice=("embedding", "gateway")) as running:
         yield running
 
 

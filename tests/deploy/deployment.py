@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 import grpc
 from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
 
+from deploy.container import module
 from deploy.local_stack import Addresses, LocalStack, free_ports
 from deploy.new_secrets import write as write_secrets
 from gateway.client import AudiosearchClient
@@ -31,18 +31,23 @@ def until(condition: Callable[[], bool], seconds: float = 60) -> None:
 
 @dataclass
 class Replica:
-    """A second process of a service."""
+    """A second process of a service, of which the stack runs the first."""
 
     service: str
     port: int
     stack: LocalStack
     process: subprocess.Popen[bytes] | None = field(default=None)
 
+    @property
+    def ports(self) -> set[int]:
+        """Ports of both."""
+        return {self.stack.addresses.ports[self.service], self.port}
+
     def start(self) -> None:
         """Runs it without waiting."""
         name = f"AUDIOSEARCH_{self.service.upper()}_PORT"
         self.process = subprocess.Popen(
-            [sys.executable, "-m", f"{self.service}_service"],
+            [sys.executable, "-m", module(self.service)],
             env={**self.stack._environment(self.service), name: str(self.port)},
             cwd=self.stack.data_dir,
             stdin=subprocess.DEVNULL,
@@ -59,14 +64,14 @@ class Replica:
 
 @dataclass(frozen=True)
 class Deployment:
-    """Four services, a second embedding replica where one is wanted, and Envoy."""
+    """Four services, second replicas of those that are wanted twice, and Envoy."""
 
     stack: LocalStack
     envoy: Envoy
     rest: int
     """Port at which the REST bridge is expected."""
     secrets: Path
-    replica: Replica
+    replicas: dict[str, Replica]
 
     def client(self) -> AudiosearchClient:
         """A client that comes through Envoy."""
@@ -84,37 +89,44 @@ class Deployment:
             client.call(client.stub.CreateLibrary, request)
         return name
 
-    def replicas(self) -> set[int]:
-        """Ports of both embedding services."""
-        return {self.stack.addresses.ports["embedding"], self.replica.port}
-
 
 @contextmanager
-def deployed(base: Path, *, replicas: int = 1) -> Iterator[Deployment]:
-    """Runs it all, the gateway behind Envoy and before it, and never tries the network."""
-    addresses, (second, rest) = Addresses.free(), free_ports(2)
-    embedding = [addresses.ports["embedding"], second][:replicas]
-    upstreams = {name: [port] for name, port in addresses.ports.items()}
-    upstreams |= {"embedding": embedding, "gateway_rest": [rest]}
-    write_secrets(base / "secrets")
-    envoy = Envoy(base, upstreams, base / "secrets")
+def deployed(base: Path, *, twice: Sequence[str] = ()) -> Iterator[Deployment]:
+    """Runs it all, the gateway behind Envoy and before it, and never tries the network.
+
+    Args:
+        base: folder for data, logs and secrets.
+        twice: services that get a second replica.
+    """
+    addresses, (rest, *second) = Addresses.free(), free_ports(1 + len(twice))
+    envoy = Envoy(base, _upstreams(addresses, dict(zip(twice, second, strict=True)), rest), base)
+    write_secrets(base)
     inside = {
         f"AUDIOSEARCH_{name.upper()}_TARGET": envoy.target(name)
         for name in ("embedding", "index", "catalog")
     }
     offline = {"AUDIOSEARCH_OFFLINE": "1", "PPSPEECH_HOME": str(base / "no-cache")}
-    threads = {"AUDIOSEARCH_ENCODER_THREADS": str(max(1, (os.cpu_count() or 2) // replicas))}
-    stack = LocalStack(base / "data", addresses, {**inside, **offline, **threads})
+    stack = LocalStack(base / "data", addresses, {**inside, **offline})
     stack.data_dir.mkdir()
-    replica = Replica("embedding", second, stack)
+    replicas = {name: Replica(name, port, stack) for name, port in zip(twice, second, strict=True)}
     with ExitStack() as cleaning:
         cleaning.callback(envoy.stop)
         envoy.start()
-        cleaning.callback(replica.kill)
-        if replicas > 1:
+        for replica in replicas.values():
+            cleaning.callback(replica.kill)
             replica.start()
         cleaning.callback(stack.stop)
         stack.start()
-        until(lambda: envoy.healthy("embedding") == set(embedding))
-        until(lambda: envoy.healthy("gateway") == {addresses.ports["gateway"]})
-        yield Deployment(stack, envoy, rest, base / "secrets", replica)
+        for name, port in addresses.ports.items():
+            ports = replicas[name].ports if name in replicas else {port}
+            until(lambda name=name, ports=ports: envoy.healthy(name) == ports)  # type: ignore[misc]
+        yield Deployment(stack, envoy, rest, base, replicas)
+
+
+def _upstreams(addresses: Addresses, second: dict[str, int], rest: int) -> dict[str, list[int]]:
+    """Ports behind each of Envoy's clusters."""
+    both = {
+        name: [port, *([second[name]] if name in second else [])]
+        for name, port in addresses.ports.items()
+    }
+    return {**both, "gateway_rest": [rest]}

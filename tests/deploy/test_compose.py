@@ -15,6 +15,7 @@ import yaml
 
 from deploy import new_secrets
 from deploy.container import PORTS
+from gateway.settings import GatewaySettings
 from tests.conftest import REPOSITORY
 from tests.debian import program, require
 
@@ -109,6 +110,13 @@ def test_our_services_can_do_little(resolved: Document) -> None:
         assert service["cap_drop"] == ["ALL"]
         assert service["security_opt"] == ["no-new-privileges:true"]
         assert service["build"]["args"] == {"SERVICE": name}
+
+
+def test_stopping_leaves_time_for_running_calls(resolved: Document) -> None:
+    """Longer than a service drains and waits by its settings."""
+    longest = GatewaySettings().drain_seconds + GatewaySettings().grace_seconds
+    for name in OURS:
+        assert int(resolved["services"][name]["stop_grace_period"].rstrip("s")) > longest
 
 
 def test_only_envoy_is_reached_from_outside(resolved: Document) -> None:

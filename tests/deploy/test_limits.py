@@ -77,7 +77,7 @@ def test_a_client_in_a_hurry_is_held_back_and_others_are_not(deployment: Deploym
     assert set(codes) == {grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED}
     assert codes[grpc.StatusCode.OK] >= burst()
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        flooding = pool.submit(flood, deployment, 20 * burst())
+        flooding = pool.submit(flood, deployment, 10 * burst())
         until(lambda: rest_status(deployment, "127.0.0.1") == 429)
         assert rest_status(deployment, "127.0.0.2") != 429
         flooding.result()

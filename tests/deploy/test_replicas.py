@@ -1,19 +1,25 @@
-"""Calls are spread over the embedding replicas, and one that dies under load costs no call."""
+"""Calls are spread over the replicas, and one that dies under load costs no call."""
 
 from __future__ import annotations
 
 import concurrent.futures
+import itertools
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import grpc
+import pytest
+from audiosearch.catalog.v1.catalog_service_pb2 import GetLibraryRequest
 from audiosearch.embedding.v1 import embedding_service_pb2 as service_pb2
 from audiosearch.embedding.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
-from audiosearch.gateway.v1 import search_pb2
 
+from deploy import example_sounds
+from gateway.client import AudiosearchClient
+from serving.errors import ServiceError
 from tests.deploy.deployment import Deployment, until
 
-CALLERS = 2
+SOUND = "bronze_bell_1.wav"
 
 
 def requests(path: Path) -> list[service_pb2.EmbedAudioRequest]:
@@ -28,11 +34,11 @@ def requests(path: Path) -> list[service_pb2.EmbedAudioRequest]:
     ]
 
 
-def served(deployment: Deployment) -> dict[int, int]:
+def served(deployment: Deployment, cluster: str) -> dict[int, int]:
     """Calls that each replica has been sent so far, by port."""
     totals: dict[int, int] = {}
     for line in deployment.envoy.ask("/clusters").splitlines():
-        if line.startswith("embedding::127.0.0.1:") and "::rq_total::" in line:
+        if line.startswith(f"{cluster}::127.0.0.1:") and "::rq_total::" in line:
             _, address, _, count = line.split("::")
             totals[int(address.rpartition(":")[2])] = int(count)
     return totals
@@ -40,68 +46,86 @@ def served(deployment: Deployment) -> dict[int, int]:
 
 def test_each_call_is_balanced_over_one_connection(deployment: Deployment, sounds: Path) -> None:
     """Forty calls of one channel reach both replicas."""
-    until(lambda: deployment.envoy.healthy("embedding") == deployment.replicas())
-    before = served(deployment)
+    before = served(deployment, "embedding")
     with grpc.insecure_channel(deployment.envoy.target("embedding")) as channel:
         stub = EmbeddingServiceStub(channel)
         for _ in range(40):
-            stub.EmbedAudio(iter(requests(sounds / "bronze_bell_1.wav")), timeout=60)
-    shares = {port: count - before[port] for port, count in served(deployment).items()}
-    assert set(shares) == deployment.replicas()
+            stub.EmbedAudio(iter(requests(sounds / SOUND)), timeout=60)
+    shares = {port: count - before[port] for port, count in served(deployment, "embedding").items()}
+    assert set(shares) == deployment.replicas["embedding"].ports
     assert all(share > 5 for share in shares.values())
 
 
+class Load:
+    """Callers that call without a pause, each on a channel of its own, until they are stopped."""
+
+    def __init__(self, calls: list[Callable[[], None]]) -> None:
+        """Takes one function for each caller; it makes one call."""
+        self.failures: list[Exception] = []
+        self.ended = 0
+        self._over = threading.Event()
+        self._pool = concurrent.futures.ThreadPoolExecutor(len(calls))
+        for call in calls:
+            self._pool.submit(self._repeat, call)
+
+    def _repeat(self, call: Callable[[], None]) -> None:
+        while not self._over.is_set():
+            try:
+                call()
+            except (grpc.RpcError, ServiceError) as error:
+                self.failures.append(error)
+            self.ended += 1
+
+    def go_on(self, calls: int) -> None:
+        """Waits until so many more calls have ended."""
+        before = self.ended
+        until(lambda: self.ended >= before + calls)
+
+    def stop(self) -> None:
+        """Lets the last calls end."""
+        self._over.set()
+        self._pool.shutdown()
+
+
+@pytest.mark.parametrize("service", ["embedding", "gateway"])
 def test_a_replica_killed_under_load_costs_no_call(
-    deployment: Deployment, library: str, sounds: Path
+    deployment: Deployment, library: str, sounds: Path, tmp_path: Path, service: str
 ) -> None:
-    """SIGKILL while searches and embeddings run: all end well, and the replica comes back."""
-    until(lambda: deployment.envoy.healthy("embedding") == deployment.replicas())
-    over = threading.Event()
-    failures: list[grpc.RpcError] = []
-    ended: list[str] = []
+    """SIGKILL while searches, uploads and embeddings run: all end well, and it comes back."""
+    replica, envoy = deployment.replicas[service], deployment.envoy
+    uploads, numbers = deployment.library(f"killed-{service}"), itertools.count()
+    until(lambda: envoy.healthy(service) == replica.ports)
 
-    def search(client_channel: grpc.Channel) -> None:
-        audio = (sounds / "bronze_bell_1.wav").read_bytes()
-        request = search_pb2.SearchClipsRequest(
-            config=search_pb2.SearchConfig(parent=f"libraries/{library}"), audio=audio
+    def upload(client: AudiosearchClient) -> None:
+        number = next(numbers)
+        sound = example_sounds.make("knife_on_wood", number)
+        client.upload(uploads, example_sounds.write(tmp_path / f"{number}.wav", sound))
+
+    with (
+        deployment.client() as first,
+        deployment.client() as second,
+        grpc.insecure_channel(envoy.target("embedding")) as channel,
+    ):
+        embedding = EmbeddingServiceStub(channel)
+        load = Load(
+            [
+                lambda: first.search(library, sounds / SOUND) and None,
+                lambda: upload(second),
+                lambda: embedding.EmbedAudio(iter(requests(sounds / SOUND)), timeout=60) and None,
+            ]
         )
-        stub = client_channel.unary_unary(
-            "/audiosearch.gateway.v1.GatewayService/SearchClips",
-            request_serializer=search_pb2.SearchClipsRequest.SerializeToString,
-            response_deserializer=search_pb2.SearchClipsResponse.FromString,
-        )
-        stub(request, timeout=60)
-
-    def embed(channel: grpc.Channel) -> None:
-        EmbeddingServiceStub(channel).EmbedAudio(
-            iter(requests(sounds / "sword_clash_1.wav")), timeout=60
-        )
-
-    def call_on(listener: str) -> None:
-        with grpc.insecure_channel(deployment.envoy.target(listener)) as channel:
-            while not over.is_set():
-                try:
-                    (search if listener == "public" else embed)(channel)
-                except grpc.RpcError as error:
-                    failures.append(error)
-                ended.append(listener)
-
-    with concurrent.futures.ThreadPoolExecutor(2 * CALLERS) as pool:
         try:
-            for _ in range(CALLERS):
-                pool.submit(call_on, "public")
-                pool.submit(call_on, "embedding")
-            until(lambda: len(ended) > 20)
-            deployment.replica.kill()
-            killed_at = len(ended)
-            until(lambda: len(ended) > killed_at + 60)
-            until(lambda: deployment.envoy.healthy("embedding") != deployment.replicas())
-            deployment.replica.start()
-            until(lambda: deployment.envoy.healthy("embedding") == deployment.replicas())
-            back_at, before = len(ended), served(deployment)[deployment.replica.port]
-            until(lambda: len(ended) > back_at + 20)
+            load.go_on(20)
+            replica.kill()
+            load.go_on(40)
+            until(lambda: envoy.healthy(service) != replica.ports)
+            replica.start()
+            until(lambda: envoy.healthy(service) == replica.ports)
+            before = served(deployment, service)[replica.port]
+            load.go_on(20)
         finally:
-            over.set()
-    assert not failures, failures[:3]
-    assert served(deployment)[deployment.replica.port] > before
-    assert deployment.envoy.counter(r"cluster\.embedding\.upstream_rq_retry_success") > 0
+            load.stop()
+        found = first.call(first.stub.GetLibrary, GetLibraryRequest(name=f"libraries/{uploads}"))
+    assert not load.failures
+    assert found.clip_count == next(numbers)
+    assert served(deployment, service)[replica.port] > before
