@@ -126,10 +126,11 @@ class Clips:
 
         return await self._database.write(change)
 
-    async def begin_deletion(self, name: ClipName) -> ClipRow:
-        """Any state -> DELETING."""
+    async def begin_deletion(self, name: ClipName, only: ClipState | None = None) -> ClipRow:
+        """Any state, or the one given -> DELETING."""
+        allowed = (only,) if only else tuple(ClipState)
         return await self._move(
-            name, tuple(ClipState), {"state": ClipState.DELETING}, unless=ClipState.DELETING
+            name, allowed, {"state": ClipState.DELETING}, unless=ClipState.DELETING
         )
 
     async def delete(self, name: ClipName) -> None:

@@ -136,6 +136,11 @@ def clip_query(value: ClipFilter) -> ClipQuery:
     )
 
 
+def clip_state(value: int) -> ClipState | None:
+    """The state a clip must be in; None for any."""
+    return ClipState(fields.choice("only_state", value, ClipState)) if value else None
+
+
 def library_state(value: int) -> LibraryState:
     """Which libraries to list."""
     return LibraryState(fields.choice("state", value or LibraryState.ACTIVE, LibraryState))

@@ -169,7 +169,8 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
 
     async def BeginClipDeletion(self, request: pb.BeginClipDeletionRequest, context: Any) -> Clip:
         name = names.parse_clip("name", request.name)
-        return answers.clip(name.library, await self._clips.begin_deletion(name))
+        only = requests.clip_state(request.only_state)
+        return answers.clip(name.library, await self._clips.begin_deletion(name, only))
 
     async def DeleteClip(self, request: pb.DeleteClipRequest, context: Any) -> Empty:
         await self._clips.delete(names.parse_clip("name", request.name))

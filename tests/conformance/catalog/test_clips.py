@@ -98,6 +98,25 @@ async def test_states_change_only_along_a_clips_life(catalog: Catalog) -> None:
         await catalog.stub.UpdateClip(pb.UpdateClipRequest(clip=Clip(name=clip.name)))
 
 
+async def test_a_deletion_can_ask_for_a_state(catalog: Catalog) -> None:
+    """Who undoes a clip leaves alone one that somebody else made ACTIVE; a repeat is fine."""
+    library = await catalog.library()
+    active, creating = await catalog.clip(library), await catalog.creating(library)
+
+    def begin(clip: Clip) -> pb.BeginClipDeletionRequest:
+        return pb.BeginClipDeletionRequest(name=clip.name, only_state=Clip.STATE_CREATING)
+
+    async with refused(Reason.STATE_CONFLICT, state="ACTIVE"):
+        await catalog.stub.BeginClipDeletion(begin(active))
+    assert (await catalog.get(active.name)).state == Clip.STATE_ACTIVE
+    for _ in range(2):
+        answer = await catalog.stub.BeginClipDeletion(begin(creating))
+        assert answer.state == Clip.STATE_DELETING
+    unknown = pb.BeginClipDeletionRequest(name=active.name, only_state=9)  # type: ignore[arg-type]
+    async with refused(Reason.FIELD_INVALID, field="only_state"):
+        await catalog.stub.BeginClipDeletion(unknown)
+
+
 async def test_a_clip_without_audio_is_not_activated(catalog: Catalog) -> None:
     """Neither before PutAudio, nor when the file went away."""
     library = await catalog.library()
