@@ -27,11 +27,12 @@ from audiosearch.index.v1.index_service_pb2 import DeleteVectorsRequest, UpsertV
 from gateway.audio import embed, stored
 from gateway.gathering import Gatherer
 from gateway.names import split_clip
-from gateway.upstream import Upstream
+from gateway.upstream import Upstream, passing_over
 from serving.errors import Reason, ServiceError
 from serving.telemetry import deadline
 
 CLEANUP_SECONDS = 30.0
+ROUNDS = 3
 log = structlog.get_logger()
 
 
@@ -71,12 +72,9 @@ class Clips:
                 its audio is at fault, and gone if not.
         """
         request = CreateClipRequest(clip=clip, request_id=request_id, audio_object=known)
-        try:
-            row = await self._creations.add(library.name, request)
-        except ServiceError as error:
-            if error.reason is not Reason.CLIP_EXISTS:
-                raise
-            return await self._take_on(library, error.metadata["clip"], chunks), False
+        row, ours = await self._begin(library, request)
+        if not ours:
+            return await self._take_on(library, row, chunks), False
         if row.state != Clip.STATE_CREATING:
             return await self._repeated(row), False
         try:
@@ -89,7 +87,7 @@ class Clips:
             raise
         except BaseException:
             # Cancelled, or an error nobody expected: undo it behind the caller's back.
-            self._start(self.discard(library, row.name))
+            self._start(self.discard(library, row.name, Clip.STATE_CREATING))
             raise
 
     async def make_searchable(self, library: Library, clip: Clip) -> Clip:
@@ -109,32 +107,65 @@ class Clips:
 
     async def fail(self, library: Library, name: str, error: ServiceError) -> None:
         """Marks a clip FAILED for the reason of `error` and removes what it had."""
-        await self._remove_vector(library, name)
         await self._upstream.catalog.FailClip(
             FailClipRequest(
                 name=name, failure=Failure(reason=error.reason.value, message=error.message)
             )
         )
+        # Not before: should somebody else have made it ACTIVE, its vector has to stay.
+        await self.remove_vector(library, name)
 
-    async def discard(self, library: Library, name: str) -> None:
-        """Removes a clip in any state with all it has; one that is gone is fine."""
+    async def discard(
+        self,
+        library: Library,
+        name: str,
+        only: Clip.State.ValueType = Clip.STATE_UNSPECIFIED,
+    ) -> None:
+        """Removes a clip with all it has; one that is gone is fine.
+
+        Args:
+            library: of the clip.
+            name: of the clip.
+            only: the state it must be in, other than DELETING; in another one it stays. What is
+                undone must be CREATING: an ACTIVE clip was acknowledged to somebody.
+        """
+        begin = BeginClipDeletionRequest(name=name, only_state=only)
         try:
-            await self._upstream.catalog.BeginClipDeletion(BeginClipDeletionRequest(name=name))
-            await self._remove_vector(library, name)
+            with passing_over(Reason.CLIP_NOT_FOUND):
+                await self._upstream.catalog.BeginClipDeletion(begin)
+            await self.remove_vector(library, name)
             await self._upstream.catalog.DeleteClip(DeleteClipRequest(name=name))
         except ServiceError as error:
-            if error.code is not grpc.StatusCode.NOT_FOUND:
+            kept = bool(only) and error.reason is Reason.STATE_CONFLICT
+            if error.code is not grpc.StatusCode.NOT_FOUND and not kept:
                 raise
 
     async def delete(self, library: Library, name: str) -> None:
         """Removes a clip; CLIP_NOT_FOUND if there is none."""
         await self._upstream.catalog.BeginClipDeletion(BeginClipDeletionRequest(name=name))
-        await self._remove_vector(library, name)
+        await self.remove_vector(library, name)
         await self._upstream.catalog.DeleteClip(DeleteClipRequest(name=name))
 
     async def settle(self) -> None:
         """Waits for the clean-ups under way."""
         await asyncio.gather(*self._cleanups, return_exceptions=True)
+
+    async def _begin(self, library: Library, request: CreateClipRequest) -> tuple[Clip, bool]:
+        """The clip's row, and whether it is the one asked for; if not, it has the same bytes.
+
+        One that is DELETING is removed first: whoever began that may be gone.
+        """
+        for _ in range(ROUNDS):
+            try:
+                row, ours = await self._creations.add(library.name, request), True
+            except ServiceError as error:
+                if error.reason is not Reason.CLIP_EXISTS:
+                    raise
+                row, ours = await self._get(error.metadata["clip"]), False
+            if row.state != Clip.STATE_DELETING:
+                return row, ours
+            await self.discard(library, row.name)
+        raise _vanished(row.name)
 
     async def _create_all(
         self, library: str, requests: list[CreateClipRequest]
@@ -160,7 +191,8 @@ class Clips:
 
         await self._upstream.catalog.PutAudio(requests())
 
-    async def _remove_vector(self, library: Library, name: str) -> None:
+    async def remove_vector(self, library: Library, name: str) -> None:
+        """Removes a clip's vector; one that is not there is fine."""
         _, clip_id = split_clip(name)
         await self._upstream.index.DeleteVectors(
             DeleteVectorsRequest(index_id=library.uid, ids=[clip_id])
@@ -186,13 +218,15 @@ class Clips:
             if error.code is not grpc.StatusCode.NOT_FOUND:
                 raise
             raise _vanished(name) from error
+        if clip.state == Clip.STATE_DELETING:
+            await self._clean(self.discard(library, name))
         if clip.state != Clip.STATE_ACTIVE:
             raise _vanished(name)
         return clip
 
-    async def _take_on(self, library: Library, name: str, chunks: AsyncIterable[bytes]) -> Clip:
+    async def _take_on(self, library: Library, clip: Clip, chunks: AsyncIterable[bytes]) -> Clip:
         """The clip that was to have these bytes, ended if whoever began it did not."""
-        clip = await self._get(name)
+        name = clip.name
         if clip.state == Clip.STATE_CREATING:
             try:
                 await self._put(name, chunks)
@@ -219,7 +253,7 @@ class Clips:
         if error.code is grpc.StatusCode.INVALID_ARGUMENT:
             await self.fail(library, clip.name, error)
         else:
-            await self.discard(library, clip.name)
+            await self.discard(library, clip.name, Clip.STATE_CREATING)
 
     def _start(self, cleanup: Coroutine[None, None, None]) -> asyncio.Task[None]:
         async def bounded() -> None:

@@ -31,7 +31,7 @@ from gateway.upstream import Upstream
 from serving.errors import Reason, ServiceError
 from serving.telemetry import request_id
 
-LEASE_SECONDS = 30
+LEASE_SECONDS = 10
 REPORT_SECONDS = 1.0
 POLL_SECONDS = 1.0
 BATCH = 256
@@ -40,7 +40,9 @@ RETRY_SECONDS = 300.0
 """How long one file waits for a service that is gone or busy before it counts as failed."""
 
 MAX_WAIT_SECONDS = 8.0
-CONFLICTS = 3
+CONFLICTS = 8
+"""How often one file waits for the same bytes that come or go under another name: 45 s in all."""
+
 log = structlog.get_logger()
 
 _WORTH_WAITING = {
