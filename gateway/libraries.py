@@ -73,13 +73,31 @@ class Libraries:
         """Gives a library that is CREATING its index; one that is ACTIVE stays as it is."""
         if library.state != Library.STATE_CREATING:
             return library
+        await self._make_index(library)
+        return await self._upstream.catalog.ActivateLibrary(
+            ActivateLibraryRequest(name=library.name)
+        )
+
+    async def restore_index(self, library: Library) -> bool:
+        """Makes the index of a library that lost it, empty; False if the library is going."""
+        if not await self._is_active(library):
+            return False
+        await self._make_index(library)
+        # Asked once more: an index that a deletion did not see yet would outlive its library.
+        if await self._is_active(library):
+            return True
+        await self._upstream.index.DropIndex(DropIndexRequest(index_id=library.uid))
+        return False
+
+    async def _make_index(self, library: Library) -> None:
         model = await self._upstream.embedding.GetModel(GetModelRequest(name=library.model))
         await self._upstream.index.CreateIndex(
             CreateIndexRequest(index_id=library.uid, model=library.model, dimension=model.dimension)
         )
-        return await self._upstream.catalog.ActivateLibrary(
-            ActivateLibraryRequest(name=library.name)
-        )
+
+    async def _is_active(self, library: Library) -> bool:
+        now = await self._find(library.name.removeprefix("libraries/"), LIBRARY_VIEW_BASIC)
+        return now is not None and now.uid == library.uid and now.state == Library.STATE_ACTIVE
 
     async def open(self, name: str) -> Library:
         """Reads a library that is ACTIVE; STATE_CONFLICT if it is not."""

@@ -1,4 +1,8 @@
-"""Finishes or undoes what was interrupted: no clip stays half there."""
+"""Finishes or undoes what was interrupted: no clip stays half there.
+
+At start and on a timer it looks for rows that nobody works on any more; at start and on a slower
+one it holds the vectors against the rows.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +25,16 @@ from gateway.clips import Clips
 from gateway.libraries import Libraries
 from gateway.pages import pages
 from gateway.settings import GatewaySettings
+from gateway.sweeping import Sweep
 from gateway.upstream import Upstream
 from serving.errors import Reason, ServiceError
 
 DELETION_SECONDS = 60.0
 KEEP_FAILED_SECONDS = 30 * 24 * 3600.0
 PAGE = 200
+_LEFT = {Reason.MODEL_MISMATCH, Reason.STATE_CONFLICT, Reason.CLIP_NOT_FOUND}
+"""Reasons to leave a clip as it is: it can't be finished now, or somebody else did meanwhile."""
+
 log = structlog.get_logger()
 
 
@@ -42,22 +50,36 @@ class Reconciler:
         self._clips = clips
         self._interval = settings.reconcile_seconds
         self._stale = settings.stale_seconds
+        self._deletion = min(DELETION_SECONDS, settings.stale_seconds)
+        self._sweep = Sweep(upstream, libraries, clips)
+        self._sweep_interval = settings.sweep_seconds
 
     async def run(self) -> None:
         """Looks at once and then on a timer, until cancelled."""
+        next_sweep = time.monotonic()
         while True:
             try:
                 await self.reconcile()
+                if time.monotonic() >= next_sweep:
+                    await self.sweep()
+                    next_sweep = time.monotonic() + self._sweep_interval
             except (ServiceError, grpc.aio.AioRpcError) as error:
                 log.info("reconcile.postponed", why=str(error))
+            except Exception:  # a boundary: the next look must come, whatever happened at this one
+                log.exception("reconcile.crashed")
             await asyncio.sleep(self._interval)
+
+    async def sweep(self) -> None:
+        """Holds the vectors against the rows, once through all libraries."""
+        async for library in self._libraries_in(Library.STATE_ACTIVE):
+            await self._sweep.sweep(library)
 
     async def reconcile(self) -> None:
         """Looks once through all libraries."""
         async for library in self._libraries_in(Library.STATE_CREATING):
             await self._libraries.finish_creation(library)
         async for library in self._libraries_in(Library.STATE_DELETING):
-            if time.time() - library.update_time.ToSeconds() > DELETION_SECONDS:
+            if time.time() - library.update_time.ToSeconds() > self._deletion:
                 await self._libraries.finish_deletion(library)
         async for library in self._libraries_in(Library.STATE_ACTIVE):
             await self._reconcile_clips(library)
@@ -66,11 +88,11 @@ class Reconciler:
         async for clip in self._clips_in(library, Clip.STATE_CREATING, self._stale):
             await self._finish(library, clip)
         for state, age in (
-            (Clip.STATE_DELETING, DELETION_SECONDS),
+            (Clip.STATE_DELETING, self._deletion),
             (Clip.STATE_FAILED, KEEP_FAILED_SECONDS),
         ):
             async for clip in self._clips_in(library, state, age):
-                await self._clips.discard(library, clip.name)
+                await self._clips.discard(library, clip.name, state)
                 log.info("reconcile.removed", clip=clip.name, state=Clip.State.Name(clip.state))
 
     async def _finish(self, library: Library, clip: Clip) -> None:
@@ -82,9 +104,9 @@ class Reconciler:
             if error.code is grpc.StatusCode.INVALID_ARGUMENT:
                 await self._clips.fail(library, clip.name, error)
             elif error.reason is Reason.AUDIO_NOT_FOUND:
-                await self._clips.discard(library, clip.name)
+                await self._clips.discard(library, clip.name, Clip.STATE_CREATING)
                 log.info("reconcile.undone", clip=clip.name)
-            elif error.reason is Reason.MODEL_MISMATCH:
+            elif error.reason in _LEFT:
                 log.info("reconcile.left", clip=clip.name, why=str(error))
             else:
                 raise

@@ -85,6 +85,12 @@ class GatewaySettings(ServerSettings):
         alias="AUDIOSEARCH_RECONCILE_SECONDS",
         description="time between two looks for unfinished clips",
     )
+    sweep_seconds: float = Field(
+        3600,
+        gt=0,
+        alias="AUDIOSEARCH_SWEEP_SECONDS",
+        description="time between two comparisons of all vectors with all clips",
+    )
     stale_seconds: float = Field(
         900,
         gt=0,
