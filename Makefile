@@ -11,7 +11,7 @@ PROTOS := $(shell find protos -name '*.proto')
 CODE := serving embedding_service index_service catalog_service gateway deploy protos/generate.py setup.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install protos demo serve test lint bench-embedding bench-index bench-catalog format clean
+.PHONY: help install protos demo serve test lint chaos bench-embedding bench-index bench-catalog format clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ bench-index: install $(VENV)/.installed-dev ## Time the index beside faiss and h
 
 bench-catalog: install $(VENV)/.installed-dev ## Time the catalog with 650,000 clips (ARGS="--clips N --plans")
 	$(BIN)/python -m tests.benchmarks.catalog $(ARGS)
+
+chaos: install $(VENV)/.installed-dev ## Kill every process 200 times in all; check that nothing is lost (ARGS="--kills N")
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 format: $(VENV)/.installed-dev ## Lay out the code
 	$(BIN)/ruff check --fix $(CODE) tests

@@ -1,0 +1,171 @@
+"""What must be true once everything runs again, held against the ledger."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import grpc
+from audiosearch.catalog.v1.catalog_service_pb2 import GetLibraryRequest, ListClipsRequest
+from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter
+from audiosearch.catalog.v1.import_job_pb2 import ImportJob
+from audiosearch.index.v1.index_service_pb2 import ListVectorsRequest
+from audiosearch.index.v1.index_service_pb2_grpc import IndexServiceStub
+
+from gateway.client import AudiosearchClient
+from serving.errors import Reason, ServiceError
+from tests.chaos.clients import SAME
+from tests.chaos.ledger import Entry, Fate, Job, Ledger
+
+UNSETTLED = (Clip.STATE_CREATING, Clip.STATE_DELETING)
+THREADS = 2
+
+
+@dataclass
+class Checks:
+    """The checks of one library; each counts what it looked at and notes what was wrong."""
+
+    client: AudiosearchClient
+    index_target: str
+    library: str
+    ledger: Ledger
+    say: Callable[[str], None]
+    looked: Counter[str] = field(default_factory=Counter)
+    wrong: Counter[str] = field(default_factory=Counter)
+
+    def run(self, seconds: float) -> None:
+        """Runs all; the first two wait at most `seconds` each for what is still under way."""
+        self._imports_end(seconds)
+        self._nothing_is_left_half(seconds)
+        rows = self._rows(Clip.STATE_ACTIVE)
+        self._vectors_and_rows(rows)
+        self._fates(rows)
+        self._every_clip_is_whole(rows)
+        self._deleted_stay_away()
+
+    def _check(self, name: str, right: bool, what: str) -> None:
+        self.looked[name] += 1
+        if not right:
+            self.wrong[name] += 1
+            self.ledger.violate(f"{name}: {what}")
+
+    def _rows(self, state: Clip.State.ValueType) -> list[Clip]:
+        request = ListClipsRequest(page_size=1000, filter=ClipFilter(state=state))
+        return list(self.client.clips(self.library, request))
+
+    def _imports_end(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        for job in self.ledger.jobs:
+            if not job.operation:
+                continue
+            done, row = False, ImportJob()
+            while not done and time.monotonic() < until:
+                row, done = self.client.import_job(job.operation)
+                time.sleep(0 if done else 0.3)
+            self._import_is_right(job, row)
+        self.say(f"{len(self.ledger.jobs)} imports ended")
+
+    def _import_is_right(self, job: Job, row: ImportJob) -> None:
+        progress, count = row.progress, len(job.entries)
+        counts = (progress.total, progress.imported, progress.existing, progress.failed)
+        why = [(each.path, each.failure.reason, each.failure.message) for each in row.failures]
+        self._check(
+            "imports ended, and counted right",
+            row.state == ImportJob.STATE_SUCCEEDED and counts == (count, count, 0, 0),
+            f"{job.folder.name} is {ImportJob.State.Name(row.state)}, counted {counts}: {why}",
+        )
+        if row.state == ImportJob.STATE_SUCCEEDED:
+            for entry in job.entries:
+                entry.fate = Fate.STORED
+
+    def _nothing_is_left_half(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while left := [clip for state in UNSETTLED for clip in self._rows(state)]:
+            if time.monotonic() > until:
+                break
+            time.sleep(0.5)
+        states = Counter(Clip.State.Name(clip.state) for clip in left)
+        self._check("no clip stuck on its way", not left, f"{dict(states)}: {left[:1]}")
+        failed = self._rows(Clip.STATE_FAILED)
+        self._check("no clip failed", not failed, f"{len(failed)}, such as {failed[:1]}")
+
+    def _vectors_and_rows(self, rows: Iterable[Clip]) -> None:
+        ids = {row.name.rsplit("/", 1)[1] for row in rows}
+        for _ in range(20):  # a look for vectors without rows may be under way
+            vectors = self._vectors()
+            if vectors == ids:
+                break
+            time.sleep(1)
+        for vector in vectors | ids:
+            self._check("no vector without a row", vector in ids, vector)
+            self._check("no row without its vector", vector in vectors, vector)
+
+    def _vectors(self) -> set[str]:
+        name = f"libraries/{self.library}"
+        library = self.client.call(self.client.stub.GetLibrary, GetLibraryRequest(name=name))
+        request, ids = ListVectorsRequest(index_id=library.uid, page_size=1000), set[str]()
+        with grpc.insecure_channel(self.index_target) as channel:
+            while True:
+                page = IndexServiceStub(channel).ListVectors(request, timeout=20)
+                ids.update(page.ids)
+                if not page.next_after_id:
+                    return ids
+                request.after_id = page.next_after_id
+
+    def _fates(self, rows: Iterable[Clip]) -> None:
+        by_content = {row.audio_object.sha256: row for row in rows}
+        known = {entry.sha256 for entry in self.ledger.entries}
+        for sha256, row in by_content.items():
+            self._check("no clip that nobody sent", sha256 in known, row.name)
+        for entry in self.ledger.with_fate(Fate.STORED):
+            row = by_content.get(entry.sha256)
+            right = row is not None and entry.clip in {"", row.name}
+            self._check("acknowledged clips are there", right, f"{entry.path.name} {entry.clip}")
+        for entry in self.ledger.with_fate(Fate.DELETED):
+            gone = entry.sha256 not in by_content
+            self._check("deleted clips are gone", gone, f"{entry.path.name} {entry.clip}")
+
+    def _every_clip_is_whole(self, rows: list[Clip]) -> None:
+        """Also those of which nothing is known: there, or not there, but not half there."""
+        by_content = {entry.sha256: entry for entry in self.ledger.entries}
+        known = [row for row in rows if row.audio_object.sha256 in by_content]
+        with ThreadPoolExecutor(THREADS) as pool:
+            list(pool.map(lambda row: self._whole(row, by_content[row.audio_object.sha256]), known))
+        self.say(f"{len(known)} clips searched and downloaded")
+
+    def _whole(self, row: Clip, entry: Entry) -> None:
+        matches = self._patiently(lambda: self.client.search(self.library, entry.path, k=3).matches)
+        right = bool(matches) and matches[0].clip.name == row.name and matches[0].score >= SAME
+        found = [(match.clip.name, round(match.score, 4)) for match in matches]
+        self._check("found first by their own audio", right, f"{row.name}, but {found}")
+        audio, why = io.BytesIO(), "other bytes"
+        try:
+            self.client.download(row.name, audio)
+        except ServiceError as error:
+            why = error.reason.value
+        intact = hashlib.sha256(audio.getvalue()).hexdigest() == entry.sha256
+        self._check("stored audio is intact", intact, f"{row.name}: {why}")
+
+    def _deleted_stay_away(self) -> None:
+        for entry in self.ledger.with_fate(Fate.DELETED)[:200]:
+            matches = self._patiently(
+                lambda path=entry.path: self.client.search(self.library, path, k=3).matches
+            )
+            back = [match for match in matches if match.clip.name == entry.clip]
+            self._check("deleted clips are not found", not back, entry.clip)
+
+    def _patiently(self, call: Callable[[], list]) -> list:
+        """Calls again while the stack is busy with the checks themselves."""
+        for _ in range(5):
+            try:
+                return call()
+            except ServiceError as error:
+                if error.reason not in {Reason.ENCODER_BUSY, Reason.INDEX_BUSY}:
+                    raise
+                time.sleep(1)
+        return call()

@@ -1,0 +1,84 @@
+"""What clients asked for and what they were told: the truth that the stores are held against."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+from tests.chaos import sounds
+
+
+class Fate(Enum):
+    """What a client knows of its sound."""
+
+    UNKNOWN = "unknown"
+    """Asked for, but no answer came: it may be there or not, and nothing in between."""
+    STORED = "stored"
+    """Acknowledged: it must be there."""
+    LEAVING = "leaving"
+    """Its deletion was asked for, and no answer came."""
+    DELETED = "deleted"
+    """Its deletion was acknowledged: it must not be there, nor come back."""
+
+
+@dataclass
+class Entry:
+    """One sound, known by its content."""
+
+    path: Path
+    sha256: str
+    fate: Fate = Fate.UNKNOWN
+    clip: str = ""
+    """Name of the clip; empty while none is known, as for sounds of an import."""
+
+
+@dataclass
+class Job:
+    """One import of a folder, whose sounds are in no other place."""
+
+    folder: Path
+    entries: list[Entry]
+    operation: str = ""
+    """Empty until it was acknowledged."""
+
+
+@dataclass
+class Ledger:
+    """Entries and counts of all clients; any thread may write."""
+
+    folder: Path
+    seed: int
+    entries: list[Entry] = field(default_factory=list)
+    jobs: list[Job] = field(default_factory=list)
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """How often an operation (`upload`) had an outcome (`acknowledged`, or a reason)."""
+    violations: list[str] = field(default_factory=list)
+    _numbers: itertools.count[int] = field(default_factory=itertools.count)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def new(self, folder: Path) -> Entry:
+        """Writes a new sound into a folder and enters it."""
+        path = sounds.write(folder, next(self._numbers), self.seed)
+        entry = Entry(path, hashlib.sha256(path.read_bytes()).hexdigest())
+        with self._lock:
+            self.entries.append(entry)
+        return entry
+
+    def count(self, operation: str, outcome: str) -> None:
+        """Counts an outcome of an operation."""
+        with self._lock:
+            self.counts[operation, outcome] += 1
+
+    def violate(self, what: str) -> None:
+        """Notes that something promised did not hold."""
+        with self._lock:
+            self.violations.append(what)
+
+    def with_fate(self, fate: Fate) -> list[Entry]:
+        """All entries of one fate."""
+        return [entry for entry in self.entries if entry.fate is fate]
