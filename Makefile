@@ -62,10 +62,10 @@ lint: install $(VENV)/.installed-dev ## Check style, types, contracts and import
 	$(BIN)/lint-imports
 
 # VectorExecutor needs PaddleSpeech with all its packages: 2.7 GB, in an environment of their own.
-.venv-paddlespeech/.installed: | $(BIN)/python
+.venv-paddlespeech/.installed: tests/benchmarks/vector_executor.txt | $(BIN)/python
 	@echo "installing PaddleSpeech with all its packages, to measure beside it"
 	$(BIN)/python -m venv .venv-paddlespeech
-	.venv-paddlespeech/bin/python -m pip install --quiet $(PADDLESPEECH) paddlepaddle==3.3.1
+	.venv-paddlespeech/bin/python -m pip install --quiet --requirement $<
 	@touch $@
 
 bench-embedding: install $(VENV)/.installed-dev .venv-paddlespeech/.installed ## Time the encoder beside PaddleSpeech's

@@ -9,9 +9,8 @@ consists of, and the memory that many at once take, follow.
 from __future__ import annotations
 
 import argparse
-import statistics
+import logging
 import tempfile
-import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import soundfile
+import structlog
 import yaml
 from rich.console import Console
 from rich.progress import Progress
@@ -30,6 +30,7 @@ from embedding_service import graph, precision, reference
 from embedding_service.decoding import Order, decode
 from embedding_service.features import FeatureSettings, log_mel
 from tests.benchmarks.embedding_service import print_memory, print_stages
+from tests.benchmarks.timing import medians, seconds
 from tests.benchmarks.vector_executor import VectorExecutor
 
 SHAPE = {
@@ -80,6 +81,7 @@ def main() -> None:
     """Measures, prints the tables, saves the chart."""
     arguments = _arguments()
     warnings.simplefilter("ignore")
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     console = Console(width=100)
     with tempfile.TemporaryDirectory() as name, threadpool_limits(1, "blas"):
         folder = Path(name)
@@ -165,38 +167,14 @@ def _measure(
     for route, run in routes.items():
         cosines[route] = _lowest_cosine(_ours(run, clips.contents[:4]), theirs)
         for count in (1, len(clips.contents)):
-            work[route, count] = lambda run=run, count=count: _seconds(
+            work[route, count] = lambda run=run, count=count: seconds(
                 lambda: _ours(run, clips.contents[:count])
             )
-    taken = _medians(work, repeats)
+    taken = medians(work, repeats)
     return [
-        Row(route, count, clips.length, seconds / count, cosines[route])
-        for (route, count), seconds in taken.items()
+        Row(route, count, clips.length, whole / count, cosines[route])
+        for (route, count), whole in taken.items()
     ]
-
-
-def _medians(
-    work: dict[tuple[str, int], Callable[[], float]], repeats: int
-) -> dict[tuple[str, int], float]:
-    """Runs all in turn, again and again, so that what else the machine does meets all alike.
-
-    Before a single clip is timed one more is run: threads of the route before still spin then.
-    """
-    taken: dict[tuple[str, int], list[float]] = {key: [] for key in work}
-    for run in work.values():
-        run()
-    for _ in range(repeats):
-        for key, run in work.items():
-            if key[1] == 1:
-                run()
-            taken[key].append(run())
-    return {key: statistics.median(times) for key, times in taken.items()}
-
-
-def _seconds(run: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
 
 
 def _lowest_cosine(ours: Any, theirs: Any) -> float:
@@ -208,7 +186,7 @@ def _peak(threads: int) -> float:
     """Returns the most operations a second in fp32 that NumPy's matrix product reaches."""
     one = np.random.default_rng(0).standard_normal((2048, 2048)).astype(np.float32)
     with threadpool_limits(threads, "blas"):
-        return 2 * 2048**3 / min(_seconds(lambda: one @ one) for _ in range(20))
+        return 2 * 2048**3 / min(seconds(lambda: one @ one) for _ in range(20))
 
 
 def _work(arrays: dict[str, Any]) -> int:

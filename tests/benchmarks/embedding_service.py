@@ -5,7 +5,6 @@ from __future__ import annotations
 import concurrent.futures
 import io
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -13,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from embedding_service.decoding import Order, convert, decode
 from embedding_service.engine import Options
 from embedding_service.model import Model
 from embedding_service.readers import open_audio
+from tests.benchmarks.timing import medians, seconds
 from tests.processes import children, read, wait_for_port
 
 AT_ONCE = (1, 8, 64)
@@ -62,8 +63,8 @@ def print_stages(console: Console, official: Path) -> None:
     """
     table = Table("stage of one request", "official shape, ms", "bundled model, ms")
     columns = [_stages(folder) for folder in (official, Path(BUNDLED_FOLDER))]
-    for stage, *taken in zip(columns[0], *(column.values() for column in columns), strict=True):
-        table.add_row(stage, *(f"{1000 * seconds:.1f}" for seconds in taken))
+    for stage in columns[0]:
+        table.add_row(stage, *(f"{1000 * column[stage]:.1f}" for column in columns))
     console.print(table)
 
 
@@ -92,22 +93,27 @@ def _stages(folder: Path) -> dict[str, float]:
     sound = _flac()
     with tempfile.TemporaryDirectory() as cache:
         model = Model(checkpoint, Options(cache=Path(cache)))
+        samples: Any = decode(Order(sound, "", model.info.sample_rate, 3600, -70)).samples
+        features = model.features(samples)
         with _running(folder, cache) as service:
-            whole = _median(lambda: service.embed(sound))
-    samples: Any = decode(Order(sound, "", model.info.sample_rate, 3600, -70)).samples
-    features = model.features(samples)
-    decoding = _median(lambda: _decode_only(sound))
-    stages = {
-        "decode": decoding,
-        "mix, resample, measure": _median(lambda: _convert(sound, model)) - decoding,
-        "features": _median(lambda: model.features(samples)),
-        f"backbone ({model.info.measured.precision.value})": _median(
-            lambda: model.vectors([features])
-        ),
+            work: dict[str, Callable[[], Any]] = {
+                "decode": lambda: _decode_only(sound),
+                "converted": lambda: _convert(sound, model),
+                "features": lambda: model.features(samples),
+                "backbone": lambda: model.vectors([features]),
+                "whole": lambda: service.embed(sound),
+            }
+            timed = {name: partial(seconds, run) for name, run in work.items()}
+            taken = medians(timed, _REPEATS)
+    known = taken["converted"] + taken["features"] + taken["backbone"]
+    return {
+        "decode": taken["decode"],
+        "mix, resample, measure": taken["converted"] - taken["decode"],
+        "features": taken["features"],
+        "backbone": taken["backbone"],
+        "wire and processes": taken["whole"] - known,
+        "whole": taken["whole"],
     }
-    rest = whole - sum(stages.values())
-    named = {name.split(" (")[0]: seconds for name, seconds in stages.items()}
-    return {**named, "wire and processes": rest, "whole": whole}
 
 
 def _decode_only(sound: bytes) -> None:
@@ -127,16 +133,6 @@ def _flac() -> bytes:
     file = io.BytesIO()
     soundfile.write(file, sound, _RATE, format="FLAC")
     return file.getvalue()
-
-
-def _median(run: Callable[[], Any]) -> float:
-    run()
-    taken = []
-    for _ in range(_REPEATS):
-        start = time.perf_counter()
-        run()
-        taken.append(time.perf_counter() - start)
-    return statistics.median(taken)
 
 
 def _most_memory(pid: int) -> float:
