@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pymilvus import DataType, MilvusClient
 
 from index_service.connection import Connection
-from index_service.plan import Plan
+from index_service.plan import FLAT, Plan
 from index_service.store import Found, IndexInfo, Vectors
 
 T = TypeVar("T")
@@ -201,7 +201,9 @@ class Commands:
             lambda client, timeout: client.describe_index(name, "vector", timeout=timeout)
         )
         parameters = {key: str(value) for key, value in facts.get("params", {}).items()}
-        return Built(Plan(facts["index_type"], parameters), int(facts.get("pending_index_rows", 0)))
+        kind = facts["index_type"]
+        pending = 0 if kind == FLAT else int(facts.get("pending_index_rows", 0))
+        return Built(Plan(kind, parameters), pending)
 
     def product(self) -> str:
         """Name and version of the store."""
