@@ -16,12 +16,13 @@ from audiosearch.gateway.v1.gateway_service_pb2 import ImportClipsRequest
 
 from gateway.client import AudiosearchClient
 from serving.errors import Reason, ServiceError
-from tests.chaos.ledger import Entry, Fate, Job, Ledger
+from tests.chaos.ledger import DONE, Entry, Fate, Job, Ledger
 
 TIMEOUT = 2.0
 """Seconds for a small call; streams of audio have ten times as long."""
 
-ATTEMPTS = 6
+ATTEMPTS = 10
+MAX_WAIT = 2.0
 SAME = 0.999
 """Score from which on a match has the same audio."""
 
@@ -77,9 +78,9 @@ class Client(threading.Thread):
                 self.ledger.count(operation, error.reason.value)
                 if error.code not in PASSING and error.reason not in also:
                     return error
-                time.sleep(0.2 * 2**number * self.random.uniform(0.7, 1.3))
+                time.sleep(min(0.2 * 2**number, MAX_WAIT) * self.random.uniform(0.7, 1.3))
             else:
-                self.ledger.count(operation, "acknowledged")
+                self.ledger.count(operation, DONE)
                 return result
         assert last
         self.ledger.count(operation, "left unknown")

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from tests.chaos import sounds
 
+DONE = "acknowledged"
+
 
 class Fate(Enum):
     """What a client knows of its sound."""
@@ -73,6 +75,14 @@ class Ledger:
         """Counts an outcome of an operation."""
         with self._lock:
             self.counts[operation, outcome] += 1
+
+    def acknowledged(self) -> Counter[str]:
+        """How many of each operation were acknowledged so far."""
+        with self._lock:
+            told = [
+                (name, count) for (name, answer), count in self.counts.items() if answer == DONE
+            ]
+        return Counter(dict(told))
 
     def violate(self, what: str) -> None:
         """Notes that something promised did not hold."""

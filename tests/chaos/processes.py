@@ -15,12 +15,20 @@ from typing import Protocol
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from deploy.local_stack import Addresses, LocalStack, _end_with_parent, _module
+from deploy.local_stack import Addresses, LocalStack, _module
 from tests.milvus_server import MilvusMissingError, MilvusServer
 from tests.mysql_server import MysqlServer
 
 UP_SECONDS = 150.0
 """Longest wait for a process to be ready before it is started anew."""
+
+BOUND = """
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(1, 9)
+os.execv(sys.executable, [sys.executable, "-m", sys.argv[1]])
+"""
+"""Becomes a module that the kernel kills when the harness ends. Not by a function between fork and
+exec: the threads of the clients make forks here unsafe, and without one there is no fork."""
 
 
 class Process(Protocol):
@@ -46,13 +54,12 @@ class Services(LocalStack):
         """Starts a service; must run in a thread that outlives it."""
         with (self.data_dir / f"{service}.log").open("ab") as output:
             self._processes[service] = subprocess.Popen(
-                [sys.executable, "-m", _module(service)],
+                [sys.executable, "-c", BOUND, _module(service)],
                 env=self._environment(service),
                 cwd=self.data_dir,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                preexec_fn=_end_with_parent,  # noqa: PLW1509  it only calls the kernel
             )
 
 
@@ -103,11 +110,11 @@ class MilvusProcess:
 
     def ready(self) -> bool:
         """See Process."""
-        return self._server.running
+        return not self.dead()
 
     def dead(self) -> bool:
         """See Process."""
-        return not self._server.running
+        return self._server._process is None or self._server._process.poll() is not None
 
     def kill(self) -> None:
         """See Process."""

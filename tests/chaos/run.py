@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 import shutil
 import tempfile
@@ -42,6 +41,9 @@ SHARES = {"gateway": 60, "catalog": 54, "index": 40, "embedding": 22, "milvus": 
 
 MOST_DOWN = 2
 """Processes that are down at a time: with more, no client would get anything done."""
+
+QUIET_SECONDS = 15.0
+"""Longest pause between two kills."""
 
 SETTINGS = {
     "AUDIOSEARCH_OFFLINE": "1",
@@ -184,15 +186,15 @@ class Run:
             self._pause(until)
 
     def _pause(self, until: float) -> None:
-        """Every other time until all are up for a moment; else the next one dies while one is."""
+        """Every other time until clients got something done; else the next dies while one is."""
         if self._random.random() < 0.5:
-            while time.monotonic() < until and not all(
-                k.up.is_set() for k in self.keepers.values()
-            ):
+            done, limit = (
+                self.ledger.acknowledged().total(),
+                min(until, time.monotonic() + QUIET_SECONDS),
+            )
+            while time.monotonic() < limit and self.ledger.acknowledged().total() < done + 6:
                 time.sleep(0.05)
-            time.sleep(self._random.uniform(0.2, 2.5))
-        else:
-            time.sleep(self._random.uniform(0.0, 1.0))
+        time.sleep(self._random.uniform(0.0, 1.0))
 
     def _may_be_killed(self, name: str) -> bool:
         if self.keepers[name].failure:
@@ -210,17 +212,12 @@ class Run:
         return names
 
     def _so_far(self) -> str:
-        done = {
-            operation: count
-            for (operation, outcome), count in sorted(self.ledger.counts.items())
-            if outcome == "acknowledged"
-        }
+        done = dict(sorted(self.ledger.acknowledged().items()))
         return f"acknowledged {done}, {len(self.ledger.violations)} violations"
 
 
 def run(options: Options) -> bool:
     """Runs in a folder that is removed at the end, unless it is to be kept or something broke."""
-    os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"  # keepers fork beside calls, and only to exec
     work = Path(tempfile.mkdtemp(prefix="chaos-"))
     console, right = Console(width=110, highlight=False), False
     try:

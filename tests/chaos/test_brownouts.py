@@ -1,0 +1,205 @@
+"""A store is gone, frozen or overrun: the gateway says so soon, and recovers by itself."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from audiosearch.catalog.v1.catalog_service_pb2 import GetClipRequest, GetLibraryRequest
+from audiosearch.gateway.v1.search_pb2 import SearchClipsRequest, SearchConfig
+
+from deploy import example_sounds
+from gateway.client import AudiosearchClient
+from serving.errors import Reason, ServiceError
+from tests.end_to_end.conftest import Running, start
+from tests.end_to_end.test_services import health, until
+from tests.milvus_server import MilvusMissingError, MilvusServer
+from tests.mysql_server import MysqlServer
+from tests.mysql_server import running as running_mysql
+
+pytestmark = pytest.mark.server
+
+FAST = 1.0
+"""Time-out of a small call in seconds; searches have ten times as long."""
+
+BACK_SECONDS = 10
+"""Everything works again so long after a store came back."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The stack on two real servers, with one clip in it."""
+
+    running: Running
+    milvus: MilvusServer
+    mysql: MysqlServer
+    library: str
+    clip: str
+    sound: Path
+    client: AudiosearchClient
+    """Has little patience: a call that is not answered soon fails with DEADLINE_EXCEEDED."""
+
+    def search(self) -> None:
+        """Needs the index and the catalog."""
+        config = SearchConfig(parent=f"libraries/{self.library}")
+        request = SearchClipsRequest(config=config, clip=self.clip)
+        self.client.call(self.client.stub.SearchClips, request, patience=10)
+
+    def read(self) -> None:
+        """Needs the catalog."""
+        request = GetClipRequest(name=self.clip)
+        self.client.call(self.client.stub.GetClip, request, patience=10)
+
+    def embed(self) -> None:
+        """Needs neither."""
+        self.client.embed(self.sound)
+
+    def serving(self) -> bool:
+        """The gateway's health."""
+        return health(self.running.stack.target) == "SERVING"
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Started once; each test leaves it as it was."""
+    folder = tmp_path_factory.mktemp("brownouts")
+    milvus = MilvusServer(folder / "milvus")
+    with running_mysql() as mysql:
+        try:
+            milvus.start()
+        except MilvusMissingError as error:
+            if os.environ.get("CI") == "true":
+                raise
+            pytest.skip(f"no Milvus server: {error}")
+        settings = {
+            "MILVUS_HOST": "127.0.0.1",
+            "MILVUS_PORT": str(milvus.port),
+            "MYSQL_HOST": "127.0.0.1",
+            "MYSQL_PORT": str(mysql.port),
+            "MYSQL_DB": mysql.new_database_name(),
+        }
+        try:
+            with (
+                start(folder, **settings) as running,
+                AudiosearchClient(running.stack.target, FAST) as client,
+            ):
+                yield filled(running, milvus, mysql, client)
+        finally:
+            milvus.stop()
+
+
+def filled(
+    running: Running, milvus: MilvusServer, mysql: MysqlServer, client: AudiosearchClient
+) -> Stack:
+    """The stack with a library of one clip."""
+    library, folder = running.library(), running.folder()
+    sound = example_sounds.write(folder / "bell.wav", example_sounds.make("bronze_bell", 1))
+    clip = running.client.upload(library, sound).clip.name
+    return Stack(running, milvus, mysql, library, clip, sound, client)
+
+
+def refused(call: Callable[[], None], *reasons: Reason) -> None:
+    """The call fails for one of these reasons."""
+    with pytest.raises(ServiceError) as raised:
+        call()
+    assert raised.value.reason in reasons, raised.value.message
+
+
+def works(call: Callable[[], None]) -> bool:
+    """Whether a call succeeds."""
+    try:
+        call()
+    except ServiceError:
+        return False
+    return True
+
+
+@contextmanager
+def frozen(send: Callable[[signal.Signals], None]) -> Iterator[None]:
+    """A server that is there and does nothing, for the block."""
+    send(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        send(signal.SIGCONT)
+
+
+def back(stack: Stack) -> None:
+    """Everything works again, soon and without a restart."""
+    until(lambda: stack.serving() and works(stack.search), BACK_SECONDS)
+
+
+def test_milvus_gone(stack: Stack) -> None:
+    """INDEX_UNAVAILABLE and NOT_SERVING; what needs no index goes on."""
+    stack.milvus.stop()
+    try:
+        until(lambda: not stack.serving())
+        refused(stack.search, Reason.INDEX_UNAVAILABLE)
+        stack.read()
+        stack.embed()
+    finally:
+        stack.milvus.start()
+    back(stack)
+
+
+def test_mysql_gone(stack: Stack) -> None:
+    """CATALOG_UNAVAILABLE and NOT_SERVING; what needs no catalog goes on."""
+    stack.mysql.stop(signal.SIGKILL)
+    try:
+        until(lambda: not stack.serving())
+        refused(stack.search, Reason.CATALOG_UNAVAILABLE)
+        refused(stack.read, Reason.CATALOG_UNAVAILABLE)
+        stack.embed()
+    finally:
+        stack.mysql.start()
+    back(stack)
+
+
+def test_milvus_hangs(stack: Stack) -> None:
+    """Searches fail at once when that is known; the others do not wait with them."""
+    with frozen(stack.milvus.signal):
+        with ThreadPoolExecutor(8) as pool:
+            waiting = [pool.submit(works, stack.search) for _ in range(8)]
+            stack.read()
+            stack.embed()
+            assert not any(each.result() for each in waiting)
+        until(lambda: not stack.serving())
+        refused(stack.search, Reason.INDEX_UNAVAILABLE)
+    back(stack)
+
+
+def test_mysql_hangs(stack: Stack) -> None:
+    """Reads fail at once when that is known; what needs no catalog does not wait with them."""
+    with frozen(stack.mysql.send):
+        with ThreadPoolExecutor(8) as pool:
+            waiting = [pool.submit(works, stack.read) for _ in range(8)]
+            stack.embed()
+            assert not any(each.result() for each in waiting)
+        until(lambda: not stack.serving())
+        refused(stack.read, Reason.CATALOG_UNAVAILABLE)
+    back(stack)
+
+
+def test_overload_is_shed(stack: Stack) -> None:
+    """More calls than the catalog's queue holds: told at once, and not by a time-out."""
+    request = GetLibraryRequest(name=f"libraries/{stack.library}")
+
+    def ask(_: int) -> str:
+        try:
+            stack.client.call(stack.client.stub.GetLibrary, request, patience=30)
+        except ServiceError as error:
+            return error.reason.value
+        return "OK"
+
+    with frozen(stack.mysql.send), ThreadPoolExecutor(240) as pool:
+        answers = Counter(pool.map(ask, range(240)))
+    assert answers.keys() <= {"CATALOG_BUSY", "CATALOG_UNAVAILABLE"}, answers
+    assert answers["CATALOG_BUSY"] > 0
+    back(stack)

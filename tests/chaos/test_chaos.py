@@ -1,0 +1,39 @@
+"""A short run of the harness that `make chaos` runs at length."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from tests.chaos.run import Options, Run
+from tests.milvus_server import MilvusMissingError
+
+
+def run(work: Path, options: Options) -> tuple[Run, bool]:
+    """A run whose report is printed, and whether all that was promised held."""
+    made = Run(work, options, Console(width=100, highlight=False))
+    return made, made.run()
+
+
+def test_nothing_is_lost_when_services_are_killed(tmp_path: Path) -> None:
+    """On the embedded stores: what was acknowledged is there, and what was deleted is not."""
+    made, right = run(tmp_path, Options(kills=15, seed=3, seconds=40, real=False))
+    assert right, made.ledger.violations
+    assert all(keeper.kills for keeper in made.keepers.values())
+    assert made.ledger.counts["upload", "acknowledged"]
+
+
+@pytest.mark.server
+def test_nothing_is_lost_when_servers_are_killed(tmp_path: Path) -> None:
+    """The same with a Milvus and a MySQL or MariaDB server, which die as well."""
+    try:
+        made, right = run(tmp_path, Options(kills=12, seed=4, seconds=60))
+    except MilvusMissingError as error:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(f"no Milvus server: {error}")
+    assert right, made.ledger.violations
+    assert made.ledger.counts["upload", "acknowledged"]

@@ -1,0 +1,52 @@
+"""What an upload leaves behind when its caller goes away."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter
+from audiosearch.gateway.v1 import gateway_service_pb2 as gateway_pb2
+
+from tests.end_to_end.conftest import Running
+from tests.end_to_end.test_services import until
+
+CREATING = ClipFilter(state=Clip.STATE_CREATING)
+
+
+def half(
+    parent: str, audio: bytes, go_on: threading.Event
+) -> Iterator[gateway_pb2.UploadClipRequest]:
+    """The begin of an upload; the rest waits until it is told to come."""
+    yield gateway_pb2.UploadClipRequest(
+        config=gateway_pb2.UploadClipConfig(parent=parent, request_id="one")
+    )
+    yield gateway_pb2.UploadClipRequest(audio_chunk=audio[:1000])
+    go_on.wait(60)
+
+
+def test_a_repeat_is_not_undone_with_the_first_try(
+    shared: Running, library: str, sounds: Path
+) -> None:
+    """A caller tries again while its first call hangs: what the second stored stays."""
+    path, go_on, client = sounds / "bronze_bell_1.wav", threading.Event(), shared.client
+    first = client.stub.UploadClip.future(
+        half(f"libraries/{library}", path.read_bytes(), go_on), timeout=60
+    )
+    try:
+        creating = catalog_pb2.ListClipsRequest(filter=CREATING)
+        until(lambda: len(list(client.clips(library, creating))) == 1)
+        stored = client.upload(library, path, request_id="one").clip
+        assert stored.state == Clip.STATE_ACTIVE
+        first.cancel()
+        for _ in range(20):  # the undo is not seen from here: it has this time to go wrong
+            time.sleep(0.1)
+            clip = client.call(client.stub.GetClip, catalog_pb2.GetClipRequest(name=stored.name))
+            assert clip.state == Clip.STATE_ACTIVE
+        (match,) = client.search(library, path).matches
+        assert match.clip.name == stored.name
+    finally:
+        go_on.set()
