@@ -33,6 +33,8 @@ from serving.telemetry import deadline
 
 CLEANUP_SECONDS = 30.0
 ROUNDS = 3
+_OVERTAKEN = {Reason.STATE_CONFLICT, Reason.AUDIO_NOT_FOUND, Reason.CLIP_NOT_FOUND}
+"""Whoever began a clip has ended it meanwhile, well or not."""
 log = structlog.get_logger()
 
 
@@ -200,8 +202,9 @@ class Clips:
 
     async def _repeated(self, clip: Clip) -> Clip:
         """Answers a repeated request as the first one was answered."""
-        if clip.state == Clip.STATE_FAILED and clip.failure.reason in Reason.__members__:
-            raise ServiceError(Reason[clip.failure.reason], clip.failure.message)
+        failure = _failure(clip)
+        if failure:
+            raise failure
         if clip.state != Clip.STATE_ACTIVE:
             raise ServiceError(
                 Reason.STATE_CONFLICT, f"{clip.name} is being deleted; use a new request_id"
@@ -234,12 +237,12 @@ class Clips:
             except ServiceError as error:
                 if error.code is grpc.StatusCode.INVALID_ARGUMENT:
                     await self._clean(self.fail(library, name, error))
-                if error.reason is not Reason.STATE_CONFLICT:
+                if error.reason not in _OVERTAKEN:
                     raise
-            clip = await self._get(name)  # whoever began it was faster
-        if clip.state != Clip.STATE_ACTIVE:
-            raise _vanished(name)
-        return clip
+            clip = await self._get(name)
+        if clip.state == Clip.STATE_ACTIVE:
+            return clip
+        raise _failure(clip) or _vanished(name)
 
     async def _get(self, name: str) -> Clip:
         try:
@@ -271,6 +274,13 @@ class Clips:
     async def _clean(self, cleanup: Coroutine[None, None, None]) -> None:
         """Cleans up to the end, even if the caller goes away meanwhile."""
         await asyncio.shield(self._start(cleanup))
+
+
+def _failure(clip: Clip) -> ServiceError | None:
+    """Why a clip FAILED; None if it did not, or not for a reason of ours."""
+    if clip.state != Clip.STATE_FAILED or clip.failure.reason not in Reason.__members__:
+        return None
+    return ServiceError(Reason[clip.failure.reason], clip.failure.message)
 
 
 def _vanished(name: str) -> ServiceError:

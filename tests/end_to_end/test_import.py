@@ -102,6 +102,20 @@ def test_importing_twice_adds_nothing(shared: Running, library: str) -> None:
     assert len(found) == len({match.clip.name for match in found}) == 8
 
 
+def test_many_copies_of_a_file_are_one_clip(shared: Running, library: str) -> None:
+    """Met at the same time, good ones count as existing and bad ones fail for their own reason."""
+    folder = shared.folder()
+    make_files(folder, 1)
+    (folder / "0000.txt").write_text("not audio")
+    for number in range(12):
+        shutil.copy(folder / "0000.wav", folder / f"good{number}.wav")
+        shutil.copy(folder / "0000.txt", folder / f"bad{number}.wav")
+    job = run_import(shared, library, folder)
+    assert counts(job) == (25, 1, 12, 12)
+    assert {failure.failure.reason for failure in job.failures} == {"AUDIO_UNDECODABLE"}
+    assert len(list(shared.client.clips(library, catalog_pb2.ListClipsRequest()))) == 1
+
+
 def test_the_failures_beyond_the_first_twenty_are_listed_as_clips(
     shared: Running, library: str
 ) -> None:
