@@ -9,8 +9,7 @@ from index_service.settings import IndexSettings
 
 FLAT, HNSW = "FLAT", "HNSW"
 _LINKS = {"M": "16", "efConstruction": "200"}
-# Measured by growth of a Milvus server's memory; see `make bench-index`.
-_ROW_BYTES = 100  # id, its place in the table of keys, time stamp
+_ROW_BYTES = 100  # id, its place in the table of keys, time stamp; `make bench-index` compares
 _LINK_BYTES = 4
 _UPPER_LAYERS = 1.07  # a vector has a further M links with chance 1/M at each layer
 
