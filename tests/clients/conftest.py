@@ -130,6 +130,10 @@ def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="package")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """Four services and Envoy."""
-    with deployed(tmp_path_factory.mktemp("deployment")) as running:
+    """Four services and Envoy; the gateway asks for a key, which the clients find set."""
+    with (
+        deployed(tmp_path_factory.mktemp("deployment"), keys=True) as running,
+        pytest.MonkeyPatch.context() as environment,
+    ):
+        environment.setenv("AUDIOSEARCH_API_KEY", running.key or "")
         yield running

@@ -42,13 +42,16 @@ def uploads_and_searches(client: list[str | Path], library: str, sounds: Path) -
     assert len(names) == 3
 
 
-def says_why(client: list[str | Path], code: str, sounds: Path) -> None:
-    """A library that is not there: exit code 1, the code and a sentence that names it."""
+def says_why(client: list[str | Path], missing: str, unknown: str, sounds: Path) -> None:
+    """No such library, no key: exit code 1, the code and a sentence of the server's."""
     for command in ("upload", "search"):
         done = run(*client, command, "nowhere", sounds / QUERY)
         assert done.returncode == 1
-        assert done.stderr.startswith(code)
+        assert done.stderr.startswith(missing)
         assert "nowhere" in done.stderr
+        done = run(*client, command, "nowhere", sounds / QUERY, AUDIOSEARCH_API_KEY="")
+        assert done.returncode == 1
+        assert done.stderr.startswith(unknown)
     assert run(*client).returncode == 2
 
 
@@ -56,7 +59,7 @@ def test_node(deployment: Deployment, sounds: Path, node: Path) -> None:
     """@grpc/grpc-js, through Envoy."""
     client = [program("node"), node / "client.mjs", deployment.envoy.target("public")]
     uploads_and_searches(client, deployment.library("node"), sounds)
-    says_why(client, "NOT_FOUND", sounds)
+    says_why(client, "NOT_FOUND: ", "UNAUTHENTICATED: ", sounds)
 
 
 def test_node_without_envoy(deployment: Deployment, sounds: Path, node: Path) -> None:
@@ -68,7 +71,7 @@ def test_node_without_envoy(deployment: Deployment, sounds: Path, node: Path) ->
 def test_a_browsers_client(deployment: Deployment, sounds: Path, node: Path) -> None:
     """@connectrpc/connect-web over gRPC-Web: a message, a stream back, an error."""
     library = deployment.library("web")
-    with AudiosearchClient(deployment.stack.target) as client:
+    with AudiosearchClient(deployment.stack.target, key=deployment.key) as client:
         for name in CLIPS:
             client.upload(library, sounds / name)
     web = [program("node"), node / "web_client.mjs", f"http://{deployment.envoy.target('public')}"]
@@ -86,7 +89,7 @@ def test_cpp(deployment: Deployment, sounds: Path, cpp: Path) -> None:
     """grpc++, through Envoy."""
     client: list[str | Path] = [cpp, deployment.envoy.target("public")]
     uploads_and_searches(client, deployment.library("cpp"), sounds)
-    says_why(client, "code 5: ", sounds)
+    says_why(client, "code 5: ", "code 16: ", sounds)
 
 
 def test_tls(deployment: Deployment, sounds: Path, node: Path, cpp: Path) -> None:

@@ -57,14 +57,15 @@ def test_describe(deployment: Deployment) -> None:
     assert method.output_type.fields_by_name["matches"].message_type.name == "Match"
 
 
-def test_calls(curl: tuple[list[str], str], sounds: Path) -> None:
+def test_calls(curl: tuple[list[str], str], deployment: Deployment, sounds: Path) -> None:
     """Make a library, upload in a stream, search with a sound; no contract at hand."""
     command, url = curl
+    key = f"authorization: Bearer {deployment.key}"
     library = "reflection-" + re.sub(r"\W", "-", url)
 
     def call(method: str, *messages: object) -> dict[str, object]:
         data = "\n".join(json.dumps(message) for message in messages)
-        done = run(*command, "-d", data, f"{url}/{GATEWAY}/{method}")
+        done = run(*command, "-H", key, "-d", data, f"{url}/{GATEWAY}/{method}")
         assert done.returncode == 0, done.stderr
         return dict(json.loads(done.stdout))
 

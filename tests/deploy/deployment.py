@@ -17,7 +17,9 @@ from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
 from deploy.container import module
 from deploy.local_stack import Addresses, LocalStack, free_ports
 from deploy.new_secrets import write as write_secrets
+from gateway import api_key, key_file
 from gateway.client import AudiosearchClient
+from gateway.rights import Right
 from tests.deploy.envoy import Envoy
 
 
@@ -72,10 +74,12 @@ class Deployment:
     """Port at which the REST bridge is expected."""
     secrets: Path
     replicas: dict[str, Replica]
+    key: str | None
+    """API key that may do everything, where keys are asked for."""
 
     def client(self) -> AudiosearchClient:
         """A client that comes through Envoy."""
-        return AudiosearchClient(self.envoy.target("public"))
+        return AudiosearchClient(self.envoy.target("public"), key=self.key)
 
     def secure_channel(self) -> grpc.Channel:
         """A channel to Envoy's TLS port that trusts its certificate."""
@@ -91,12 +95,13 @@ class Deployment:
 
 
 @contextmanager
-def deployed(base: Path, *, twice: Sequence[str] = ()) -> Iterator[Deployment]:
+def deployed(base: Path, *, twice: Sequence[str] = (), keys: bool = False) -> Iterator[Deployment]:
     """Runs it all, the gateway behind Envoy and before it, and never tries the network.
 
     Args:
         base: folder for data, logs and secrets.
         twice: services that get a second replica.
+        keys: whether the gateway asks for an API key.
     """
     addresses, (rest, *second) = Addresses.free(), free_ports(1 + len(twice))
     envoy = Envoy(base, _upstreams(addresses, dict(zip(twice, second, strict=True)), rest), base)
@@ -106,7 +111,8 @@ def deployed(base: Path, *, twice: Sequence[str] = ()) -> Iterator[Deployment]:
         for name in ("embedding", "index", "catalog")
     }
     offline = {"AUDIOSEARCH_OFFLINE": "1", "PPSPEECH_HOME": str(base / "no-cache")}
-    stack = LocalStack(base / "data", addresses, {**inside, **offline})
+    keyring, key = _keyring(base) if keys else ({}, None)
+    stack = LocalStack(base / "data", addresses, {**inside, **offline, **keyring})
     stack.data_dir.mkdir()
     replicas = {name: Replica(name, port, stack) for name, port in zip(twice, second, strict=True)}
     with ExitStack() as cleaning:
@@ -120,7 +126,15 @@ def deployed(base: Path, *, twice: Sequence[str] = ()) -> Iterator[Deployment]:
         for name, port in addresses.ports.items():
             ports = replicas[name].ports if name in replicas else {port}
             until(lambda name=name, ports=ports: envoy.healthy(name) == ports)  # type: ignore[misc]
-        yield Deployment(stack, envoy, rest, base, replicas)
+        yield Deployment(stack, envoy, rest, base, replicas, key)
+
+
+def _keyring(base: Path) -> tuple[dict[str, str], str]:
+    """The setting that has the gateway ask for keys, and a key."""
+    path = base / "keys" / "keyring"
+    key, token = api_key.make("tests", {"*": Right.manage})
+    key_file.change(path, lambda keys: keys.update({key.id: key}))
+    return {"AUDIOSEARCH_KEYRING": str(path)}, token
 
 
 def _upstreams(addresses: Addresses, second: dict[str, int], rest: int) -> dict[str, list[int]]:
