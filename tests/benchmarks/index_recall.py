@@ -113,7 +113,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        server = MilvusServer(Path(folder))
+        server = MilvusServer(Path(folder), lease_seconds=120)
         server.start()
         try:
             client = MilvusClient(f"http://127.0.0.1:{server.port}", timeout=600)
