@@ -16,6 +16,7 @@ from catalog_service.engines import Backend
 from catalog_service.failures import is_conflict, translate
 from catalog_service.lane import Lane
 from catalog_service.migrate import migrate
+from catalog_service.pulse import Pulse
 from serving.errors import Reason, ServiceError
 
 if sys.version_info >= (3, 11):
@@ -47,6 +48,7 @@ class Database:
         self._readers = Lane("reader", backend.readers, waiting)
         self._writers = Lane("writer", backend.writers, waiting)
         self._checker = Lane("checker", 1, 0)
+        self._pulse = Pulse()
         self._migrated = False
         self._opening: asyncio.Task[None] | None = None
 
@@ -63,10 +65,15 @@ class Database:
 
     async def check(self) -> None:
         """Raises CATALOG_UNAVAILABLE while the database doesn't answer."""
-        async with self._guarded():
-            await self._checker.run(
-                lambda: self._read(lambda connection: connection.execute(text("SELECT 1")).scalar())
-            )
+        answered = False
+        try:
+            async with self._guarded():
+                await self._checker.run(lambda: self._read(lambda c: c.scalar(text("SELECT 1"))))
+            answered = True
+        finally:  # also when cancelled: who checks waits only so long
+            if not answered:
+                self._pulse.missed()
+        self._pulse.answered()
 
     async def read(self, work: Work[T]) -> T:
         """Runs work that changes nothing. Each statement sees what is committed when it begins.
@@ -74,8 +81,11 @@ class Database:
         Raises:
             ServiceError: CATALOG_UNAVAILABLE, CATALOG_BUSY.
         """
+        self._pulse.require()
         async with self._guarded():
-            return await self._readers.run(lambda: self._read(work))
+            done = await self._readers.run(lambda: self._read(work))
+        self._pulse.answered()
+        return done
 
     async def write(self, work: Work[T]) -> T:
         """Runs work in one transaction, from the start again when another one was in its way.
@@ -85,9 +95,10 @@ class Database:
             IntegrityError: a row breaks a unique key; it is the caller's to say which.
         """
         for attempt in range(1, _ATTEMPTS + 1):
+            self._pulse.require()
             try:
                 async with self._guarded():
-                    return await self._writers.run(lambda: self._write(work))
+                    done = await self._writers.run(lambda: self._write(work))
             except exc.OperationalError:
                 if attempt == _ATTEMPTS:
                     raise ServiceError(
@@ -95,6 +106,9 @@ class Database:
                         "others change the same rows all the time; try again",
                     ) from None
                 await asyncio.sleep(random.uniform(0, 0.02 * attempt))  # noqa: S311
+            else:
+                self._pulse.answered()
+                return done
         raise AssertionError
 
     def _read(self, work: Work[T]) -> T:

@@ -50,6 +50,18 @@ async def works(call: Callable[[], Awaitable[object]]) -> object:
             await asyncio.sleep(0.1)
 
 
+async def known(call: Callable[[], Awaitable[object]]) -> None:
+    """Waits until a call fails without waiting for the database."""
+    limit = time.monotonic() + LIMIT
+    while True:
+        try:
+            await asyncio.wait_for(call(), 1)
+        except grpc.aio.AioRpcError:
+            return
+        except asyncio.TimeoutError:
+            assert time.monotonic() < limit, "calls go on waiting"
+
+
 async def test_a_service_killed_after_the_audio_came(settings: CatalogSettings) -> None:
     """The row is CREATING, the audio is there, what was half sent is gone, and it can go on."""
     before = Program(settings)
@@ -140,6 +152,26 @@ async def test_a_database_that_hangs_costs_a_call_its_limit(
                 async with refused(Reason.CATALOG_UNAVAILABLE):
                     await call
             await becomes(catalog, NOT_SERVING)
+        finally:
+            mysql.send(signal.SIGCONT)
+        await works(lambda: catalog.clip(library))
+
+
+@pytest.mark.server
+async def test_a_database_that_is_known_to_hang_costs_nothing(
+    mysql: MysqlServer, tmp_path: object, request: pytest.FixtureRequest
+) -> None:
+    """Once health has seen it, calls do not wait at all; they pass again when it goes on."""
+    settings = settings_for("mysql", tmp_path, request, statement_seconds=LIMIT)
+    async with serving(settings) as catalog:
+        library = await catalog.library()
+        mysql.send(signal.SIGSTOP)
+        try:
+            await becomes(catalog, NOT_SERVING)
+            await known(lambda: catalog.get("libraries/a/clips/b"))
+            for call in (lambda: catalog.get("libraries/a/clips/b"), catalog.library):
+                async with refused(Reason.CATALOG_UNAVAILABLE):
+                    await asyncio.wait_for(call(), LIMIT / 2)
         finally:
             mysql.send(signal.SIGCONT)
         await works(lambda: catalog.clip(library))
