@@ -186,7 +186,8 @@ def _mono(block: NDArray[np.float32]) -> NDArray[np.float32]:
         raise undecodable("the audio holds samples that are not numbers (NaN or infinite)")
     if peak > _MAX_PEAK:
         raise undecodable(f"the audio holds samples of size {peak:.3g}, where 1 is full scale")
-    mixed: NDArray[np.float32] = block.mean(axis=1, dtype=np.float32)
+    channels = block.shape[1]
+    mixed: NDArray[np.float32] = block @ np.full(channels, 1 / channels, np.float32)
     return mixed
 
 

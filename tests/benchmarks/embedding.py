@@ -9,6 +9,7 @@ consists of, and the memory that many at once take, follow.
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import tempfile
 import warnings
@@ -27,8 +28,9 @@ from rich.table import Table
 from threadpoolctl import threadpool_limits
 
 from embedding_service import graph, precision, reference
-from embedding_service.decoding import Order, decode
+from embedding_service.decoding import convert
 from embedding_service.features import FeatureSettings, log_mel
+from embedding_service.readers import open_audio
 from tests.benchmarks.embedding_service import print_memory, print_stages
 from tests.benchmarks.timing import medians, seconds
 from tests.benchmarks.vector_executor import VectorExecutor
@@ -151,9 +153,14 @@ def _compare(
 
 
 def _ours(run: reference.Run, contents: Sequence[bytes]) -> Any:
-    orders = (Order(content, "", FEATURES.sample_rate, 3600, -70) for content in contents)
-    sounds = [decode(order).samples for order in orders]
-    return run([log_mel(sound, FEATURES) for sound in sounds if sound is not None])
+    return run([log_mel(_samples(content), FEATURES) for content in contents])
+
+
+def _samples(content: bytes) -> Any:
+    kept: list[Any] = []
+    with open_audio(io.BytesIO(content), None) as stream:
+        convert(stream, FEATURES.sample_rate, -70, kept.append)
+    return np.concatenate(kept)
 
 
 def _measure(
