@@ -23,7 +23,7 @@ from gateway.rights import Right
 from tests.deploy.envoy import Envoy
 
 
-def until(condition: Callable[[], bool], seconds: float = 60) -> None:
+def until(condition: Callable[[], bool], seconds: float = 120) -> None:
     """Waits until a condition holds; fails if it never does."""
     end = time.monotonic() + seconds
     while not condition():

@@ -19,6 +19,8 @@ from gateway.client import AudiosearchClient
 from serving.errors import ServiceError
 from tests.deploy.deployment import Deployment, until
 
+pytestmark = pytest.mark.timeout(900)  # replicas start, which takes long on a busy machine
+
 SOUND = "bronze_bell_1.wav"
 
 
