@@ -7,8 +7,9 @@ one it holds the vectors against the rows.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import grpc
 import structlog
@@ -32,10 +33,23 @@ from serving.errors import Reason, ServiceError
 DELETION_SECONDS = 60.0
 KEEP_FAILED_SECONDS = 30 * 24 * 3600.0
 PAGE = 200
-_LEFT = {Reason.MODEL_MISMATCH, Reason.STATE_CONFLICT, Reason.CLIP_NOT_FOUND}
-"""Reasons to leave a clip as it is: it can't be finished now, or somebody else did meanwhile."""
-
+_PASSING = {
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+}
 log = structlog.get_logger()
+
+
+@contextlib.contextmanager
+def _one_of_many(name: str) -> Iterator[None]:
+    """Leaves what can't be brought in order; only a service that is gone or busy ends the look."""
+    try:
+        yield
+    except ServiceError as error:
+        if error.code in _PASSING:
+            raise
+        log.warning("reconcile.left", name=name, why=str(error))
 
 
 class Reconciler:
@@ -72,28 +86,34 @@ class Reconciler:
     async def sweep(self) -> None:
         """Holds the vectors against the rows, once through all libraries."""
         async for library in self._libraries_in(Library.STATE_ACTIVE):
-            await self._sweep.sweep(library)
+            with _one_of_many(library.name):
+                await self._sweep.sweep(library)
 
     async def reconcile(self) -> None:
         """Looks once through all libraries."""
         async for library in self._libraries_in(Library.STATE_CREATING):
-            await self._libraries.finish_creation(library)
+            with _one_of_many(library.name):
+                await self._libraries.finish_creation(library)
         async for library in self._libraries_in(Library.STATE_DELETING):
             if time.time() - library.update_time.ToSeconds() > self._deletion:
-                await self._libraries.finish_deletion(library)
+                with _one_of_many(library.name):
+                    await self._libraries.finish_deletion(library)
         async for library in self._libraries_in(Library.STATE_ACTIVE):
-            await self._reconcile_clips(library)
+            with _one_of_many(library.name):
+                await self._reconcile_clips(library)
 
     async def _reconcile_clips(self, library: Library) -> None:
         async for clip in self._clips_in(library, Clip.STATE_CREATING, self._stale):
-            await self._finish(library, clip)
+            with _one_of_many(clip.name):
+                await self._finish(library, clip)
         for state, age in (
             (Clip.STATE_DELETING, self._deletion),
             (Clip.STATE_FAILED, KEEP_FAILED_SECONDS),
         ):
             async for clip in self._clips_in(library, state, age):
-                await self._clips.discard(library, clip.name, state)
-                log.info("reconcile.removed", clip=clip.name, state=Clip.State.Name(clip.state))
+                with _one_of_many(clip.name):
+                    await self._clips.discard(library, clip.name, state)
+                    log.info("reconcile.removed", clip=clip.name, state=Clip.State.Name(clip.state))
 
     async def _finish(self, library: Library, clip: Clip) -> None:
         """Makes a clip searchable if its audio is there; undoes it if not."""
@@ -106,8 +126,6 @@ class Reconciler:
             elif error.reason is Reason.AUDIO_NOT_FOUND:
                 await self._clips.discard(library, clip.name, Clip.STATE_CREATING)
                 log.info("reconcile.undone", clip=clip.name)
-            elif error.reason in _LEFT:
-                log.info("reconcile.left", clip=clip.name, why=str(error))
             else:
                 raise
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping
 
+import grpc
 import structlog
 from audiosearch.catalog.v1.catalog_service_pb2 import (
     GetClipRequest,
@@ -26,6 +28,9 @@ from gateway.upstream import Upstream, passing_over
 from serving.errors import Reason, ServiceError
 
 PAGE = 1000
+AT_ONCE = 4
+"""Clips that are embedded again at a time: users come first."""
+
 _WITHOUT_VECTOR = (Clip.STATE_UNSPECIFIED, Clip.STATE_FAILED)
 """States of a row that is not there, or has no vector for good."""
 
@@ -118,11 +123,14 @@ class Sweep:
         found = await self._upstream.index.GetVectors(
             GetVectorsRequest(index_id=library.uid, ids=sorted(rows))
         )
-        for id_ in sorted(rows.keys() - {vector.id for vector in found.vectors}):
-            if await self._state(library, id_) == Clip.STATE_ACTIVE:
-                await self._embed_again(library, rows[id_])
+        lost = sorted(rows.keys() - {vector.id for vector in found.vectors})
+        for start in range(0, len(lost), AT_ONCE):
+            some = [rows[id_] for id_ in lost[start : start + AT_ONCE]]
+            await asyncio.gather(*(self._embed_again(library, clip) for clip in some))
 
     async def _embed_again(self, library: Library, clip: Clip) -> None:
+        if await self._state(library, split_clip(clip.name)[1]) != Clip.STATE_ACTIVE:
+            return
         try:
             await self._clips.make_searchable(library, clip)
             log.warning("sweep.embedded_again", clip=clip.name)
@@ -130,10 +138,10 @@ class Sweep:
             if error.reason in {Reason.CLIP_NOT_FOUND, Reason.STATE_CONFLICT}:
                 # Deleted meanwhile, perhaps before the vector came.
                 await self._clips.remove_vector(library, clip.name)
-            elif error.reason in {Reason.AUDIO_NOT_FOUND, Reason.MODEL_MISMATCH}:
-                log.warning("sweep.can_not_mend", clip=clip.name, why=str(error))
-            else:
+            elif error.code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED}:
                 raise
+            else:
+                log.warning("sweep.can_not_mend", clip=clip.name, why=str(error))
 
     async def _state(self, library: Library, clip_id: str) -> Clip.State.ValueType:
         """State of a clip's row now; UNSPECIFIED if there is none."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import threading
-import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -78,7 +77,10 @@ class Client(threading.Thread):
                 self.ledger.count(operation, error.reason.value)
                 if error.code not in PASSING and error.reason not in also:
                     return error
-                time.sleep(min(0.2 * 2**number, MAX_WAIT) * self.random.uniform(0.7, 1.3))
+                if self.stopping.wait(
+                    min(0.2 * 2**number, MAX_WAIT) * self.random.uniform(0.7, 1.3)
+                ):
+                    break
             else:
                 self.ledger.count(operation, DONE)
                 return result

@@ -62,7 +62,13 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Open]:
             grpc.insecure_channel(target("catalog")) as catalog,
             grpc.insecure_channel(target("index")) as index,
         ):
-            yield Open(running, CatalogServiceStub(catalog), IndexServiceStub(index))
+            opened = Open(running, CatalogServiceStub(catalog), IndexServiceStub(index))
+            # Nobody can finish this library; the others must not wait for that.
+            stuck = Library(model="models/of-another-time-0123456789ab")
+            opened.catalog.CreateLibrary(
+                catalog_pb2.CreateLibraryRequest(library_id="a-stuck-one", library=stuck)
+            )
+            yield opened
 
 
 def test_vectors_without_a_row_are_removed(stack: Open, sounds: Path) -> None:
