@@ -52,7 +52,7 @@ def start_milvus(
 @pytest.fixture(scope="session")
 def milvus(start_milvus: Callable[..., MilvusServer]) -> MilvusServer:
     """One Milvus server for all tests that leave it as it is."""
-    return start_milvus()
+    return start_milvus(lease_seconds=60)  # kept on a busy machine too; it never starts again
 
 
 @pytest_asyncio.fixture(

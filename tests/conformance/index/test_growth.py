@@ -29,7 +29,11 @@ else:
     from async_timeout import timeout
 
 ROWS = 24_000
-QUICK = {"AUDIOSEARCH_RETUNE_SECONDS": "0.5", "AUDIOSEARCH_FLAT_ROWS": "2000"}
+QUICK = {
+    "AUDIOSEARCH_RETUNE_SECONDS": "0.5",
+    "AUDIOSEARCH_FLAT_ROWS": "2000",
+    "AUDIOSEARCH_STORE_TIMEOUT_SECONDS": "60",
+}
 
 
 def named(rows: np.ndarray, first: int = 0) -> dict[str, np.ndarray]:
@@ -61,7 +65,12 @@ def collections(milvus: MilvusServer, index: str) -> list[str]:
 async def test_grows_while_used(tmp_path: Path, milvus: MilvusServer) -> None:
     """FLAT becomes HNSW under reads and writes: each read right, nothing lost, recall as asked."""
     settings = settings_for(
-        tmp_path, milvus.port, vector_dimension=192, flat_rows=10_000, retune_seconds=0.5
+        tmp_path,
+        milvus.port,
+        vector_dimension=192,
+        flat_rows=10_000,
+        retune_seconds=0.5,
+        store_seconds=60,
     )
     stored, late = clustered(ROWS, seed=0), clustered(400, seed=1)
     async with serving_store(MilvusStore(settings), settings) as channel:
@@ -122,7 +131,9 @@ async def check_recall(client: Client, wanted: dict[str, np.ndarray]) -> None:
 @pytest.mark.server
 async def test_shrinks(tmp_path: Path, milvus: MilvusServer) -> None:
     """An index that lost most of its vectors is FLAT again."""
-    settings = settings_for(tmp_path, milvus.port, flat_rows=100, retune_seconds=0.3)
+    settings = settings_for(
+        tmp_path, milvus.port, flat_rows=100, retune_seconds=0.3, store_seconds=60
+    )
     async with serving_store(MilvusStore(settings), settings) as channel:
         client = Client(IndexServiceStub(channel), "shrinks")
         await client.create()
