@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import re
+import sys
 import tempfile
 from enum import Enum
 from pathlib import Path
@@ -94,11 +95,9 @@ def available() -> tuple[Precision, ...]:
 
 def machine(threads: int, streams: int) -> str:
     """Names all that decides which precision is fastest, and how it rounds."""
-    import openvino  # noqa: PLC0415  heavy: only where a model runs
-
     core = _core()
     parts = (
-        openvino.get_version(),
+        _openvino().get_version(),
         core.get_property("CPU", "FULL_DEVICE_NAME"),
         *sorted(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")),
         f"{threads} threads",
@@ -149,6 +148,12 @@ def compile_graph(
 
 
 def _core() -> Any:
+    return _openvino().Core()
+
+
+def _openvino() -> Any:
+    """Imports OpenVINO without the package through which it reports its use over the network."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # means: absent
     try:
         import openvino  # noqa: PLC0415  heavy: only where a model runs
     except ImportError as error:
@@ -156,7 +161,7 @@ def _core() -> Any:
             f"OpenVINO can't be imported ({error}): pip install openvino onnx, "
             "or set AUDIOSEARCH_ENCODER_PRECISION=paddle"
         ) from error
-    return openvino.Core()
+    return openvino
 
 
 def _keep(core: Any, model: Any, layers: re.Pattern[str]) -> Any:
@@ -165,8 +170,7 @@ def _keep(core: Any, model: Any, layers: re.Pattern[str]) -> Any:
     OpenVINO's Python gives no way to set the mark, but its file format does: the model goes
     through a file once.
     """
-    import openvino  # noqa: PLC0415  heavy: only where a model runs
-
+    openvino = _openvino()
     with tempfile.TemporaryDirectory(prefix="audiosearch-") as folder:
         text, data = Path(folder) / "graph.xml", Path(folder) / "graph.bin"
         openvino.serialize(model, text, data)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -229,6 +232,14 @@ def test_a_precision_that_does_not_hold(delicate: Network) -> None:
         words = "is bf16, which this processor does not compute"
     with pytest.raises(EngineError, match=words):
         open_engine(delicate, Options(precision=Precision.BF16))
+
+
+def test_nothing_is_reported(tmp_path: Path) -> None:
+    """The engine leaves no number of the user's in the home folder, and reports to nobody."""
+    code = "from embedding_service import precision; print(precision.machine(1, 1))"
+    environment = {**os.environ, "HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    assert not list(tmp_path.rglob("*"))
 
 
 def test_paddle_itself(narrow: Network) -> None:
