@@ -43,7 +43,9 @@ MOST_DOWN = 2
 """Processes that are down at a time: with more, no client would get anything done."""
 
 QUIET_SECONDS = 4.0
-"""Longest pause between two kills."""
+CALM_SECONDS = 20.0
+CALM_EVERY = 10
+"""Longest pause between two kills, and between so many and the next."""
 
 SETTINGS = {
     "AUDIOSEARCH_OFFLINE": "1",
@@ -185,19 +187,20 @@ class Run:
             done = self._options.kills - len(left)
             if done % 10 == 0:
                 self.say(f"{done} kills, {self._so_far()}")
-            self._pause(until)
+            self._pause(done)
         if left:
             self.say(f"the time is up; {len(left)} kills were not done")
 
-    def _pause(self, until: float) -> None:
-        """Every other time until clients got something done; else the next dies while one is."""
-        if self._random.random() < 0.5:
-            done, limit = (
-                self.ledger.acknowledged().total(),
-                min(until, time.monotonic() + QUIET_SECONDS),
-            )
-            while time.monotonic() < limit and self.ledger.acknowledged().total() < done + 4:
-                time.sleep(0.05)
+    def _pause(self, done: int) -> None:
+        """Lets clients get on: a little every other time, and after ten kills until all are up."""
+        calm = done % CALM_EVERY == 0
+        seconds = CALM_SECONDS if calm else self._random.choice([0, QUIET_SECONDS])
+        limit, before = time.monotonic() + seconds, self.ledger.acknowledged().total()
+        while time.monotonic() < limit:
+            up = not calm or all(keeper.up.is_set() for keeper in self.keepers.values())
+            if up and self.ledger.acknowledged().total() >= before + 4:
+                break
+            time.sleep(0.05)
         time.sleep(self._random.uniform(0.0, 1.0))
 
     def _may_be_killed(self, name: str) -> bool:

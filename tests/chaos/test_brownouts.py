@@ -12,9 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import grpc
 import pytest
 from audiosearch.catalog.v1.catalog_service_pb2 import GetClipRequest, GetLibraryRequest
 from audiosearch.gateway.v1.search_pb2 import SearchClipsRequest, SearchConfig
+from pymilvus import MilvusClient, MilvusException
 
 from deploy import example_sounds
 from gateway.client import AudiosearchClient
@@ -205,6 +207,17 @@ def test_overload_is_shed(stack: Stack) -> None:
     back(stack)
 
 
+def reads(milvus: MilvusServer) -> bool:
+    """Whether Milvus itself is back: once it is up it first reads what it had in memory."""
+    try:
+        client = MilvusClient(f"http://127.0.0.1:{milvus.port}", timeout=3)
+        for name in client.list_collections(timeout=3):
+            client.query(name, output_fields=["count(*)"], timeout=3)
+    except (MilvusException, grpc.RpcError):
+        return False
+    return True
+
+
 def test_milvus_gone(stack: Stack) -> None:
     """INDEX_UNAVAILABLE and NOT_SERVING; what needs no index goes on."""
     stack.milvus.stop()
@@ -215,4 +228,5 @@ def test_milvus_gone(stack: Stack) -> None:
         stack.embed()
     finally:
         stack.milvus.start()
+    until(lambda: reads(stack.milvus), 90)
     back(stack)
