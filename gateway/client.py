@@ -24,6 +24,13 @@ from serving.errors import Reason, ServiceError, from_rpc_error
 from serving.tls import Tls
 
 CHUNK_BYTES = 256 * 1024
+# gRPC itself would wait up to two minutes before it looks for a gateway that was gone for a while.
+_OPTIONS = [
+    ("grpc.max_receive_message_length", 64 * 2**20),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 1000),
+    ("grpc.max_reconnect_backoff_ms", 2000),
+]
 _UNTRUSTED = re.compile("handshake|verification|certificate", re.IGNORECASE)
 RequestT = TypeVar("RequestT", bound=Message)
 ResponseT = TypeVar("ResponseT")
@@ -65,7 +72,7 @@ class AudiosearchClient:
         self._metadata = (("authorization", f"Bearer {key}"),) if key else ()
         tls = Tls(ca=ca)
         tls.check()
-        self._channel = tls.connect(target, [("grpc.max_receive_message_length", 64 * 2**20)])
+        self._channel = tls.connect(target, _OPTIONS)
         self.stub = GatewayServiceStub(self._channel)
         self.operations = operations_pb2_grpc.OperationsStub(self._channel)
 
