@@ -28,7 +28,6 @@ CHUNK_BYTES = 256 * 1024
 _OPTIONS = [
     ("grpc.max_receive_message_length", 64 * 2**20),
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 1000),
     ("grpc.max_reconnect_backoff_ms", 2000),
 ]
 _UNTRUSTED = re.compile("handshake|verification|certificate", re.IGNORECASE)
