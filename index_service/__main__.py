@@ -35,11 +35,6 @@ async def start(settings: IndexSettings) -> None:
         store.close()
 
 
-def main() -> None:
-    """Reads the settings and runs the service."""
-    settings = load(IndexSettings, "index_service")
-    run("index", settings, partial(start, settings))
-
-
 if __name__ == "__main__":
-    main()
+    index_settings = load(IndexSettings, "index_service")
+    run("index", index_settings, partial(start, index_settings))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,3 +22,33 @@ def test_data() -> Path:
     if not path.is_dir():
         pytest.skip(f"no real recordings at {path}: set AUDIOSEARCH_TEST_DATA to have this tested")
     return path
+
+
+STORES = {
+    "index: in memory": "tests/conformance/index/*[[]memory*",
+    "index: Milvus Lite": "tests/conformance/index/*[[]lite*",
+    "index: a Milvus server": "tests/conformance/index/*[[]server*",
+    "index: a Milvus server that grows, hangs, dies": "tests/conformance/index/test_[go][ru]*",
+    "catalog: SQLite": "tests/conformance/catalog/*[[]sqlite*",
+    "catalog: MySQL or MariaDB": "tests/conformance/catalog/*[[]mysql*",
+    "all services on real servers": "tests/end_to_end/test_real_servers.py*",
+    "killed at random, and brown-outs": "tests/chaos/*",
+    "behind Envoy": "tests/deploy/*",
+    "clients in other languages": "tests/clients/*",
+}
+"""What can be left out where it can't be installed, by the tests that need it."""
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Says in the last lines which stores and programs were tested, and which not and why."""
+    ran = [r.nodeid for kind in ("passed", "failed") for r in terminalreporter.getreports(kind)]
+    skipped = terminalreporter.getreports("skipped")
+    lines = []
+    for name, pattern in STORES.items():
+        count = sum(fnmatchcase(nodeid, pattern) for nodeid in ran)
+        why = {r.longrepr[2] for r in skipped if fnmatchcase(r.nodeid, pattern)}
+        if count or why:
+            lines.append(f"{name}: {count} ran" + "".join(f"; left out: {word}" for word in why))
+    if lines:
+        terminalreporter.section("stores and programs")
+        terminalreporter.write("\n".join(lines) + "\n")
