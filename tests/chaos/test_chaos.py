@@ -11,6 +11,8 @@ from rich.console import Console
 from tests.chaos.run import Options, Run
 from tests.milvus_server import MilvusMissingError
 
+pytestmark = pytest.mark.timeout(600)  # of which a minute is used, where nothing else runs
+
 
 def run(work: Path, options: Options) -> tuple[Run, bool]:
     """A run whose report is printed, and whether all that was promised held."""
@@ -20,7 +22,7 @@ def run(work: Path, options: Options) -> tuple[Run, bool]:
 
 def test_nothing_is_lost_when_services_are_killed(tmp_path: Path) -> None:
     """On the embedded stores: what was acknowledged is there, and what was deleted is not."""
-    made, right = run(tmp_path, Options(kills=15, seed=3, seconds=40, real=False))
+    made, right = run(tmp_path, Options(kills=15, seed=3, seconds=120, real=False))
     assert right, made.ledger.violations
     assert all(keeper.kills for keeper in made.keepers.values())
     assert made.ledger.counts["upload", "acknowledged"]
@@ -30,7 +32,7 @@ def test_nothing_is_lost_when_services_are_killed(tmp_path: Path) -> None:
 def test_nothing_is_lost_when_servers_are_killed(tmp_path: Path) -> None:
     """The same with a Milvus and a MySQL or MariaDB server, which die as well."""
     try:
-        made, right = run(tmp_path, Options(kills=12, seed=4, seconds=60))
+        made, right = run(tmp_path, Options(kills=12, seed=4, seconds=120))
     except MilvusMissingError as error:
         if os.environ.get("CI") == "true":
             raise
