@@ -16,6 +16,7 @@ from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter
 from audiosearch.catalog.v1.import_job_pb2 import ImportJob
 from audiosearch.index.v1.index_service_pb2 import ListVectorsRequest
 from audiosearch.index.v1.index_service_pb2_grpc import IndexServiceStub
+from google.longrunning.operations_pb2 import ListOperationsRequest
 
 from gateway.client import AudiosearchClient
 from serving.errors import Reason, ServiceError
@@ -60,6 +61,7 @@ class Checks:
 
     def _imports_end(self, seconds: float) -> None:
         until = time.monotonic() + seconds
+        self._find_imports_left_unknown()
         for job in self.ledger.jobs:
             if not job.operation:
                 continue
@@ -69,6 +71,19 @@ class Checks:
                 time.sleep(0 if done else 0.3)
             self._import_is_right(job, row)
         self.say(f"{len(self.ledger.jobs)} imports ended")
+
+    def _find_imports_left_unknown(self) -> None:
+        """Those whose answer was lost are there or not, but never twice."""
+        request = ListOperationsRequest(name=f"libraries/{self.library}", page_size=1000)
+        answer = self.client.call(self.client.operations.ListOperations, request)
+        found, row = list[tuple[str, str]](), ImportJob()
+        for operation in answer.operations:
+            operation.metadata.Unpack(row)
+            found.append((row.folder, operation.name))
+        names = dict(found)
+        self._check("no import twice", len(names) == len(found), f"{sorted(found)}")
+        for job in self.ledger.jobs:
+            job.operation = job.operation or names.get(str(job.folder.resolve()), "")
 
     def _import_is_right(self, job: Job, row: ImportJob) -> None:
         progress, count = row.progress, len(job.entries)
