@@ -128,27 +128,28 @@ class Run:
     def _run(self, ours: Services) -> bool:
         for keeper in self.keepers.values():
             keeper.start()
-        self._wait_until_serving(ours.target)
+        self._wait_until_serving(ours)
         with AudiosearchClient(ours.target, 20) as client:
             client.call(client.stub.CreateLibrary, CreateLibraryRequest(library_id=LIBRARY))
             self.say(f"{len(self.keepers)} processes are up; killing begins")
             self._work_and_kill(ours.target)
-            self._wait_until_serving(ours.target)
+            self._wait_until_serving(ours)
             self.say("everything runs again; checking")
             index = ours.addresses.target("index")
             checks = Checks(client, index, LIBRARY, self.ledger, self.say)
             checks.run(120)
         return report(self._console, self.keepers, self.ledger, checks)
 
-    def _wait_until_serving(self, target: str) -> None:
+    def _wait_until_serving(self, ours: Services) -> None:
         until = time.monotonic() + 180
-        while health(target) != health_pb2.HealthCheckResponse.SERVING:
+        while health(ours.target) != health_pb2.HealthCheckResponse.SERVING:
             for keeper in self.keepers.values():
                 if keeper.failure:
                     raise RuntimeError(f"{keeper.what} can't be kept") from keeper.failure
             if time.monotonic() > until:
                 down = [name for name, keeper in self.keepers.items() if not keeper.up.is_set()]
-                raise RuntimeError(f"the gateway is not SERVING; not up: {down}")
+                state = {name: health(ours.addresses.target(name)) for name in SERVICES}
+                raise RuntimeError(f"the gateway is not SERVING; not up: {down}; health: {state}")
             time.sleep(0.2)
 
     def _clients(self, target: str) -> list[Client]:
