@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-import grpc
 from audiosearch.catalog.v1.catalog_service_pb2 import ClipOutcome
 from audiosearch.catalog.v1.clip_pb2 import Clip
 from google.protobuf.message import Message
@@ -68,12 +67,13 @@ class Gatherer(Generic[PartT]):
             return
         try:
             outcomes = await self._send(library, [part for part, _ in batch])
-        except (ServiceError, grpc.aio.AioRpcError) as error:
+            answers = list(zip(batch, outcomes, strict=True))
+        except Exception as error:  # noqa: BLE001  it is raised where each answer is waited for
             for _, future in batch:
                 if not future.done():
                     future.set_exception(error)
             return
-        for (_, future), outcome in zip(batch, outcomes, strict=True):
+        for (_, future), outcome in answers:
             if future.done():
                 continue
             if outcome.HasField("failure"):

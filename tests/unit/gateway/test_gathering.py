@@ -20,7 +20,7 @@ class Service:
         """Starts closed."""
         self.batches: list[tuple[str, list[str]]] = []
         self.go_on = asyncio.Event()
-        self.failure: ServiceError | None = None
+        self.failure: Exception | None = None
 
     async def send(self, library: str, parts: list[Clip]) -> Sequence[ClipOutcome]:
         """The clips that came; those whose names begin with `bad` fail."""
@@ -117,3 +117,16 @@ async def test_a_call_has_a_largest_size() -> None:
     assert [names for _, names in service.batches] == [
         *(["half"], ["half"], ["half"], ["large"], ["small"]),
     ]
+
+
+async def test_what_nobody_expected_reaches_the_callers_and_harms_no_later_call() -> None:
+    """An error of any kind is raised where the answers are waited for; the next call goes out."""
+    service = Service()
+    service.go_on.set()
+    service.failure = ValueError("broken")
+    gatherer = Gatherer(service.send)
+    calls = [gatherer.add("a", Clip(name=name)) for name in ("one", "two")]
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    assert [str(result) for result in results] == ["broken", "broken"]
+    service.failure = None
+    assert (await gatherer.add("a", Clip(name="three"))).name == "three"
