@@ -16,6 +16,14 @@ _MEMORY = 400
 """Steps that the average reaches back, once there have been enough."""
 
 
+def blend_in(average: Layer, other: Layer, share: float) -> None:
+    """Move the first encoder's weights towards the other's by a share of the way."""
+    with paddle.no_grad():
+        weights = other.state_dict()
+        for name, weight in average.state_dict().items():
+            weight.lerp_(weights[name], share)
+
+
 def average_in(average: Layer, current: Layer, step: int) -> None:
     """Move an encoder of averages towards the current one, running statistics included.
 
@@ -27,7 +35,4 @@ def average_in(average: Layer, current: Layer, step: int) -> None:
     if step > _EVERY and step % _EVERY:
         return
     share = _EVERY / min(_MEMORY, max(step, _EVERY))
-    with paddle.no_grad():
-        current_weights = current.state_dict()
-        for name, weight in average.state_dict().items():
-            weight.lerp_(current_weights[name], share)
+    blend_in(average, current, share)

@@ -39,6 +39,7 @@ class TrainingOptions:
         work: Folder for prepared speech and the state to resume from.
         export: Folder that gets the checkpoint; None writes none.
         start: Folder of a checkpoint whose weights the run begins with; None draws fresh ones.
+        keep: Share of that checkpoint's weights in those exported; the rest are the trained ones.
         minutes: Ends the run after so much time by the clock; None sets no limit.
         steps: Ends the run after so many batches; None sets no limit.
         seed: Start of every random choice; with `steps`, same seed, same checkpoint.
@@ -59,6 +60,7 @@ class TrainingOptions:
     work: Path
     export: Path | None = None
     start: Path | None = None
+    keep: float = 0.0
     minutes: float | None = None
     steps: int | None = None
     seed: int = 1
@@ -85,6 +87,8 @@ class TrainingOptions:
         if self.voices > len(ALTERATIONS):
             message = f"--voices must be at most {len(ALTERATIONS)}"
             raise OptionsError(message)
+        if not 0.0 <= self.keep < 1.0 or (self.keep and self.start is None):
+            raise OptionsError("--keep must be from 0 to 1, below 1, and needs --start")
         if self.width % _PARTS:
             raise OptionsError(f"--width must be a multiple of {_PARTS}")
         for name in _POSITIVE:
@@ -104,6 +108,7 @@ def parse_options(arguments: list[str] | None = None) -> TrainingOptions:
     add("--work", type=Path, required=True, help="folder for prepared speech and the state")
     add("--export", type=Path, help="folder that gets the checkpoint at the end")
     add("--start", type=Path, help="begin from the weights of this checkpoint, of the same width")
+    add("--keep", type=float, default=0.0, help="share of --start in the result (default 0)")
     add("--minutes", type=float, help="end after so many minutes of training")
     add("--steps", type=int, help="end after so many batches; reproducible by the seed")
     add("--seed", type=int, default=1, help="start of every random choice (default 1)")
@@ -124,6 +129,7 @@ _NAMED_ABOVE = {
     "work",
     "export",
     "start",
+    "keep",
     "minutes",
     "steps",
     "seed",

@@ -11,7 +11,7 @@ import numpy as np
 import paddle
 
 from embedding_service.features import log_mel
-from embedding_service.training.averaging import average_in
+from embedding_service.training.averaging import average_in, blend_in
 from embedding_service.training.baseline import Baseline
 from embedding_service.training.batches import FEATURES, BatchMaker, BatchPlan, batches_from
 from embedding_service.training.checkpoint import (
@@ -109,6 +109,7 @@ class Training:
         self._report_baseline(corpus)
         self._train()
         self._save()
+        self._keep_of_start()
         self._export()
         return self._examine()
 
@@ -162,6 +163,13 @@ class Training:
                 for batch in maker.typical(_EXAMINED_AT_ONCE)
             ]
         self._classifier.begin_at(paddle.concat(vectors))
+
+    def _keep_of_start(self) -> None:
+        """Blend the checkpoint that the run began with into its result (Wortsman et al. 2022)."""
+        if self.options.start is not None and self.options.keep:
+            first = build_encoder(self._shape)
+            load_weights(first, self.options.start)
+            blend_in(self._average, first, self.options.keep)
 
     def _train(self) -> None:
         options, progress = self.options, self._progress

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,13 +10,13 @@ import paddle
 import pytest
 import soundfile
 
-from embedding_service.training.averaging import average_in
+from embedding_service.training.averaging import average_in, blend_in
 from embedding_service.training.batches import BatchMaker, BatchPlan
 from embedding_service.training.checkpoint import StartError, export_checkpoint, load_weights
 from embedding_service.training.corpus import prepare_corpus
 from embedding_service.training.network import EncoderShape, build_encoder
 from embedding_service.training.objective import AngularMarginClassifier
-from embedding_service.training.options import TrainingOptions
+from embedding_service.training.options import OptionsError, TrainingOptions
 from embedding_service.training.recipe import Training
 from embedding_service.training.sounds.classes import render
 from embedding_service.training.sounds.tonal import Voice
@@ -46,6 +47,21 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def _options(speech: Path, work: Path, **changes: Any) -> TrainingOptions:
+    small = TrainingOptions(
+        speech=speech,
+        work=work,
+        export=work / "out",
+        steps=1,
+        width=16,
+        frames=600,
+        held_out=2,
+        sounds_per_family=1,
+        threads=1,
+    )
+    return replace(small, **changes)
+
+
 def _weights(encoder: Any) -> dict[str, Any]:
     return {name: value.numpy().copy() for name, value in encoder.state_dict().items()}
 
@@ -54,20 +70,8 @@ def test_run_begins_with_the_checkpoints_weights(
     speech: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
     """One small step from it: the result is close to the checkpoint and yet another."""
-    options = TrainingOptions(
-        speech=speech,
-        work=tmp_path,
-        export=tmp_path / "out",
-        start=checkpoint,
-        steps=1,
-        width=16,
-        frames=600,
-        held_out=2,
-        sounds_per_family=1,
-        threads=1,
-    )
     lines: list[str] = []
-    Training(options, lines.append).run()
+    Training(_options(speech, tmp_path, start=checkpoint), lines.append).run()
     first, last = build_encoder(SHAPE), build_encoder(SHAPE)
     load_weights(first, checkpoint)
     load_weights(last, tmp_path / "out")
@@ -121,3 +125,38 @@ def test_average_follows_the_weights_slowly() -> None:
     average_in(average, current, 800)
     moved = _weights(average)
     assert all(np.allclose(moved[name] - theirs[name], 0.02, atol=1e-4) for name in theirs)
+
+
+def test_result_keeps_a_share_of_the_start(speech: Path, checkpoint: Path, tmp_path: Path) -> None:
+    """The same run exports weights so much nearer to the checkpoint."""
+    changes = []
+    for name, keep in (("all", 0.0), ("half", 0.5)):
+        lines: list[str] = []
+        work = tmp_path / name
+        Training(_options(speech, work, start=checkpoint, keep=keep), lines.append).run()
+        first, last = build_encoder(SHAPE), build_encoder(SHAPE)
+        load_weights(first, checkpoint)
+        load_weights(last, work / "out")
+        before, after = _weights(first), _weights(last)
+        changes.append({name: after[name] - before[name] for name in before})
+    whole, half = changes
+    assert any(change.any() for change in whole.values())
+    assert all(np.allclose(half[name], whole[name] / 2, atol=1e-5) for name in whole)
+
+
+def test_share_of_no_start_is_an_error(tmp_path: Path) -> None:
+    """The message names both options."""
+    with pytest.raises(OptionsError, match=r"--keep .* --start"):
+        _options(tmp_path, tmp_path, keep=0.4)
+
+
+def test_blending_goes_a_share_of_the_way() -> None:
+    """A quarter of the way lies a quarter of the difference from the first."""
+    first, other = build_encoder(SHAPE), build_encoder(SHAPE)
+    before, theirs = _weights(first), _weights(other)
+    blend_in(first, other, 0.25)
+    after = _weights(first)
+    assert all(
+        np.allclose(after[name], 0.75 * before[name] + 0.25 * theirs[name], atol=1e-5)
+        for name in before
+    )
