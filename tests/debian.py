@@ -11,6 +11,7 @@ import functools
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,8 +22,9 @@ INSTALL_SECONDS = 600
 
 
 def program(name: str) -> str:
-    """Where a program is."""
-    return shutil.which(name) or name
+    """Where a program is: beside this Python, or on the PATH."""
+    beside = Path(sys.executable).with_name(name)
+    return str(beside) if beside.exists() else shutil.which(name) or name
 
 
 def require(programs: Mapping[str, str], *libraries: str) -> None:
