@@ -130,10 +130,12 @@ def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="package")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """Four services and Envoy; the gateway asks for a key, which the clients find set."""
-    with (
-        deployed(tmp_path_factory.mktemp("deployment"), keys=True) as running,
-        pytest.MonkeyPatch.context() as environment,
-    ):
-        environment.setenv("AUDIOSEARCH_API_KEY", running.key or "")
+    """Four services and Envoy; the gateway asks for a key."""
+    with deployed(tmp_path_factory.mktemp("deployment"), keys=True) as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def key(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clients find the key set."""
+    monkeypatch.setenv("AUDIOSEARCH_API_KEY", deployment.key or "")
