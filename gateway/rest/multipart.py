@@ -1,0 +1,223 @@
+"""Forms with one file, read as they arrive: the file is never held whole."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterable, AsyncIterator, Collection
+from dataclasses import dataclass, field
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from serving.errors import Reason, ServiceError
+
+MAX_FIELDS = 32
+MAX_TEXT_BYTES = 256 * 1024
+"""Of all text fields of a form together."""
+
+_ESCAPES = {"%22": '"', "%0D": "\r", "%0A": "\n"}
+"""What browsers write in the names of fields and files, and nothing else of the kind."""
+
+
+class Form:
+    """A form as far as it has arrived; `read_form` gives one that has come to its file.
+
+    In memory are the text fields and one piece of the body, however long the file is.
+    """
+
+    def __init__(
+        self, boundary: bytes, body: AsyncIterable[bytes], file: str, names: Collection[str] | None
+    ) -> None:
+        """Reads nothing yet; see `read_form`."""
+        self.fields: dict[str, str] = {}
+        """The text fields so far; with those behind the file once `chunks` has come to its end."""
+        self.file_name = ""
+        """What the sender calls the file, without folders; may be empty."""
+        self.content_type = ""
+        """What the sender takes the file for; may be empty or wrong."""
+        self._body = aiter(body)
+        self._file = file
+        self._names = names
+        self._part = _Part()
+        self._left = MAX_TEXT_BYTES
+        self._pieces: list[bytes] = []
+        self._count = 0
+        self._found = False
+        self._ended = False
+        self._parser = self._make_parser(boundary)
+
+    def _make_parser(self, boundary: bytes) -> MultipartParser:
+        try:
+            return MultipartParser(
+                boundary,
+                {
+                    "on_part_begin": self._begin,
+                    "on_header_field": self._header_name,
+                    "on_header_value": self._header_value,
+                    "on_header_end": self._header_end,
+                    "on_headers_finished": self._open,
+                    "on_part_data": self._data,
+                    "on_part_end": self._close,
+                    "on_end": self._finish,
+                },
+            )
+        except FormParserError as error:
+            raise _bad("content-type", f"its boundary can't be used: {error}") from error
+
+    async def find(self) -> None:
+        """Reads on until the file begins."""
+        while not self._found:
+            if not await self._feed():
+                raise _bad(self._file, f"the form has no file of the name {self._file!r}")
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The bytes of the file, then the rest of the form into `fields`; once only.
+
+        Raises:
+            ServiceError: FIELD_INVALID when the form is broken, cut off, or has too many or unknown
+                fields behind the file.
+        """
+        while True:
+            ready, self._pieces = self._pieces, []
+            for piece in ready:
+                yield piece
+            if not await self._feed():
+                return
+
+    async def _feed(self) -> bool:
+        """Reads the next piece of the body; False at the end of a complete form."""
+        piece = await anext(self._body, None)
+        if piece is None:
+            if not self._ended:
+                raise _bad("body", "the form ends before its last boundary: it was cut off")
+            return False
+        try:
+            self._parser.write(piece)
+        except FormParserError as error:
+            raise _bad("body", f"not a form with the boundary it announces: {error}") from error
+        return True
+
+    def _begin(self) -> None:
+        self._part = _Part()
+        self._count += 1
+        if self._count > MAX_FIELDS:
+            raise _bad("body", f"the form has more than {MAX_FIELDS} fields")
+
+    def _header_name(self, data: bytes, start: int, end: int) -> None:
+        self._part.header += data[start:end]
+
+    def _header_value(self, data: bytes, start: int, end: int) -> None:
+        self._part.value += data[start:end]
+
+    def _header_end(self) -> None:
+        self._part.keep_header()
+
+    def _open(self) -> None:
+        part = self._part
+        part.read_headers()
+        part.is_file = part.name == self._file
+        if part.is_file and self._found:
+            raise _bad(self._file, "the form has more than one file; send one at a time")
+        if part.is_file:
+            self._found, self.file_name = True, part.file_name
+            self.content_type = part.content_type
+        elif part.name in self.fields:
+            raise _bad(part.name, "the form has this field twice")
+        elif self._names is not None and part.name not in self._names:
+            known = ", ".join([self._file, *sorted(self._names)])
+            raise _bad(part.name, f"the form may have no such field, only {known}")
+
+    def _data(self, data: bytes, start: int, end: int) -> None:
+        if self._part.is_file:
+            self._pieces.append(data[start:end])
+            return
+        self._left -= end - start
+        if self._left < 0:
+            raise _bad(
+                self._part.name, f"the form has more than {MAX_TEXT_BYTES // 1024} KiB of text"
+            )
+        if self._kept(self._part.name):
+            self._part.text += data[start:end]
+
+    def _close(self) -> None:
+        if not self._part.is_file and self._kept(self._part.name):
+            self.fields[self._part.name] = _text(bytes(self._part.text), self._part.name)
+
+    def _kept(self, name: str) -> bool:
+        return self._names is not None and name in self._names
+
+    def _finish(self) -> None:
+        self._ended = True
+
+
+async def read_form(
+    content_type: str,
+    body: AsyncIterable[bytes],
+    file: str = "audio",
+    names: Collection[str] | None = (),
+) -> Form:
+    """Reads a form up to the first byte of its file.
+
+    Args:
+        content_type: the header of that name, with the boundary.
+        body: the body as it comes, in pieces of any size.
+        file: name of the field that holds the file.
+        names: the text fields that the form may have; None passes over all that come.
+
+    Returns:
+        The form, whose `chunks` are to be read.
+
+    Raises:
+        ServiceError: FIELD_INVALID when there is no boundary or no file, or when the form is
+            broken, cut off, or has too many, too long or unknown fields; the message says which.
+    """
+    kind, options = parse_options_header(content_type)
+    if kind != b"multipart/form-data" or not options.get(b"boundary"):
+        raise _bad("content-type", "must be multipart/form-data with a boundary")
+    form = Form(options[b"boundary"], body, file, names)
+    await form.find()
+    return form
+
+
+@dataclass
+class _Part:
+    """One part of a form: its headers while they arrive, then what they say."""
+
+    header: bytearray = field(default_factory=bytearray)
+    value: bytearray = field(default_factory=bytearray)
+    headers: dict[bytes, bytes] = field(default_factory=dict)
+    text: bytearray = field(default_factory=bytearray)
+    name: str = ""
+    file_name: str = ""
+    content_type: str = ""
+    is_file: bool = False
+
+    def keep_header(self) -> None:
+        self.headers[bytes(self.header).lower()] = bytes(self.value)
+        self.header.clear()
+        self.value.clear()
+
+    def read_headers(self) -> None:
+        kind, options = parse_options_header(self.headers.get(b"content-disposition"))
+        if kind != b"form-data" or not options.get(b"name"):
+            raise _bad("body", "a part of the form has no name")
+        self.name = _decoded(options[b"name"], "the name of a field")
+        path = _decoded(options.get(b"filename", b""), "filename")
+        self.file_name = path.replace("\\", "/").rpartition("/")[2]
+        self.content_type = self.headers.get(b"content-type", b"").decode("latin-1")
+
+
+def _decoded(raw: bytes, what: str) -> str:
+    text = _text(raw, what)
+    return re.sub("%22|%0D|%0A", lambda found: _ESCAPES[found[0]], text)
+
+
+def _text(raw: bytes, what: str) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        raise _bad(what, "is not UTF-8") from error
+
+
+def _bad(where: str, why: str) -> ServiceError:
+    return ServiceError(Reason.FIELD_INVALID, f"{where[:100]}: {why}", {"field": where[:100]})
