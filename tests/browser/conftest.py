@@ -1,0 +1,89 @@
+"""Chromium on a real stack, and pages that fail their test when they complain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from playwright.sync_api import Browser, Page
+
+from deploy import example_sounds
+from tests.browser.chromium import DESKTOP, PATIENCE_MS, chromium
+from tests.browser.site import Site, site
+from tests.browser.watch import Watch
+from tests.debian import require
+
+Visit = Callable[..., Page]
+"""Opens a page: `visit("#/search", expected="status of 404", viewport=PHONE)`."""
+
+
+@pytest.fixture(scope="package")
+def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the 20 example clips."""
+    folder = tmp_path_factory.mktemp("sounds")
+    example_sounds.write_all(folder)
+    return folder
+
+
+@pytest.fixture(scope="package")
+def new_bell(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bell of five seconds that no library has."""
+    path = tmp_path_factory.mktemp("query") / "a new bell.wav"
+    strokes = [example_sounds.make("bronze_bell", variant) for variant in (8, 9, 10)]
+    sound = np.concatenate(strokes)[: 5 * example_sounds.RATE]
+    return example_sounds.write(path, sound)
+
+
+@pytest.fixture(scope="package")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Chromium, whose microphone hears a bell."""
+    require({"chromium": "chromium"}, "fonts-noto-cjk")
+    microphone = tmp_path_factory.mktemp("microphone") / "bell.wav"
+    bell = example_sounds.make("bronze_bell", 7).repeat(3)
+    soundfile.write(microphone, bell, 3 * example_sounds.RATE, subtype="PCM_16")
+    with chromium(microphone) as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The stack of all tests; each works in a library of its own."""
+    with site(tmp_path_factory.mktemp("stack")) as started:
+        yield started
+
+
+@pytest.fixture(scope="package")
+def filled(shared: Site, sounds: Path) -> str:
+    """A library of the 20 example clips, with labels, which no test changes."""
+    library = shared.library("filled")
+    for path in sorted(sounds.iterdir()):
+        kind = path.stem.rsplit("_", 1)[0]
+        shared.upload(library, path, kind.replace("_", " "), kind if "voice" in kind else "")
+    return library
+
+
+@pytest.fixture
+def visit(browser: Browser, shared: Site) -> Iterator[Visit]:
+    """Opens pages of the stack, each in a new profile; at the end they must not have complained."""
+    opened = []
+
+    def open_page(fragment: str = "", expected: str = "(?!)", **options: Any) -> Page:
+        url = options.pop("url", shared.url)
+        wanted = {"viewport": DESKTOP, "locale": "en-GB", "reduced_motion": "reduce", **options}
+        context = browser.new_context(**wanted)
+        context.set_default_timeout(PATIENCE_MS)
+        watch = Watch(context, url)
+        watch.expect(expected)
+        opened.append((context, watch))
+        page = context.new_page()
+        page.goto(f"{url}/{fragment}")
+        return page
+
+    yield open_page
+    for context, watch in opened:
+        context.close()
+        watch.verdict()

@@ -1,0 +1,52 @@
+"""One real stack whose gateway serves the web client, and what the tests ask of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1.clip_pb2 import Clip
+
+from deploy.local_stack import LocalStack, free_ports, running
+from gateway.client import AudiosearchClient
+
+_numbers = count(1)
+
+
+@dataclass(frozen=True)
+class Site:
+    """A stack, a client of it, and where its web client is."""
+
+    stack: LocalStack
+    client: AudiosearchClient
+    url: str
+
+    def library(self, name: str = "") -> str:
+        """Makes a library, one nobody else uses without a name, and gives its short name."""
+        name = name or f"test-{next(_numbers)}"
+        request = catalog_pb2.CreateLibraryRequest(library_id=name)
+        self.client.call(self.client.stub.CreateLibrary, request)
+        return name
+
+    def upload(self, library: str, path: Path, label: str = "", speaker: str = "") -> str:
+        """Stores a sound and gives the clip's name."""
+        described = Clip(label=label, speaker=speaker)
+        return self.client.upload(library, path, described).clip.name
+
+
+@contextmanager
+def site(folder: Path, **settings: str) -> Iterator[Site]:
+    """Runs the stack, which never tries the network."""
+    port = free_ports(1)[0]
+    settings = {
+        "AUDIOSEARCH_REST_PORT": str(port),
+        "AUDIOSEARCH_OFFLINE": "1",
+        "PPSPEECH_HOME": str(folder / "no-cache"),
+        **settings,
+    }
+    with running(folder / "data", settings) as stack, AudiosearchClient(stack.target) as client:
+        yield Site(stack, client, f"http://127.0.0.1:{port}")
