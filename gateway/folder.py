@@ -34,24 +34,30 @@ class Found:
     failure: ServiceError | None = None
 
 
-def resolve_folder(folder: str, roots: Sequence[Path]) -> Path:
-    """The real path of a folder below one of `roots`, links resolved.
+def resolve_path(path: str, roots: Sequence[Path], field: str) -> Path:
+    """The real path of something below one of `roots`, links resolved; it need not be there.
 
     Raises:
         ServiceError: PATH_NOT_ALLOWED outside the roots, whether it is there or not;
-            PATH_NOT_FOUND if it is no folder; FIELD_INVALID if it is not absolute.
+            FIELD_INVALID of `field` if it is not absolute.
     """
-    if "\0" in folder or not Path(folder).is_absolute():
+    if "\0" in path or not Path(path).is_absolute():
         raise ServiceError(
-            Reason.FIELD_INVALID, f"folder: {folder!r} is not an absolute path", {"field": "folder"}
+            Reason.FIELD_INVALID, f"{field}: {path!r} is not an absolute path", {"field": field}
         )
-    real = Path(os.path.realpath(folder))
+    real = Path(os.path.realpath(path))
     if not any(real.is_relative_to(root) for root in roots):
         raise ServiceError(
             Reason.PATH_NOT_ALLOWED,
-            f"{folder} is not below a folder that this server may read; its operator names them in "
+            f"{path} is not below a folder that this server may read; its operator names them in "
             "AUDIOSEARCH_IMPORT_ROOTS. Files of your own machine can be uploaded instead.",
         )
+    return real
+
+
+def resolve_folder(folder: str, roots: Sequence[Path]) -> Path:
+    """As `resolve_path`, of a folder that is there; PATH_NOT_FOUND if it is none."""
+    real = resolve_path(folder, roots, "folder")
     if not real.is_dir():
         raise ServiceError(Reason.PATH_NOT_FOUND, f"{folder} is not a folder on the server")
     return real
