@@ -31,7 +31,7 @@ async def start(
     store = FolderStore(settings.audio_folder)
     audio = Audio(database, store, settings.max_audio_bytes)
     servicer = CatalogServicer(
-        Libraries(database, store), Clips(database, store), audio, ImportJobs(database)
+        database, Libraries(database, store), Clips(database, store), audio, ImportJobs(database)
     )
     async with opened(database, store) as check:
         await serve(

@@ -10,18 +10,22 @@ from sqlalchemy import Connection, bindparam, insert
 
 from catalog_service import clip_rows, library_rows
 from catalog_service.audio_store import AudioKey, AudioStore
-from catalog_service.clip_rows import ALL, IN_LIBRARY, ClipRow
+from catalog_service.clip_rows import ALL, IN_LIBRARY, ClipRow, along
 from catalog_service.names import ClipName, new_ids
 from catalog_service.schema import clips
 from catalog_service.states import ClipState, LibraryState
 from serving.errors import Reason, ServiceError
 
-_BY_REQUEST = ALL.where(
-    IN_LIBRARY, clips.c.request_id.in_(bindparam("request_ids", expanding=True))
+_BY_REQUEST = along(
+    ALL.where(IN_LIBRARY, clips.c.request_id.in_(bindparam("request_ids", expanding=True))),
+    "uq_clips_request",
 )
-_BY_CONTENT = ALL.where(IN_LIBRARY, clips.c.content_sha256.in_(bindparam("hashes", expanding=True)))
-_LOCKED = ALL.where(
-    clips.c.id.in_(bindparam("clips", expanding=True)), IN_LIBRARY
+_BY_CONTENT = along(
+    ALL.where(IN_LIBRARY, clips.c.content_sha256.in_(bindparam("hashes", expanding=True))),
+    "uq_clips_content",
+)
+_LOCKED = along(
+    ALL.where(clips.c.id.in_(bindparam("clips", expanding=True)), IN_LIBRARY), "PRIMARY"
 ).with_for_update()
 _INSERT = insert(clips)
 
@@ -164,8 +168,8 @@ def _unfit(row: ClipRow | None, name: ClipName, store: AudioStore) -> ServiceErr
         return None
     if row.state != ClipState.CREATING:
         return clip_rows.conflict(row, name, "CREATING or ACTIVE")
-    if row.content_sha256 is None or row.size_bytes is None:
-        return clip_rows.conflict(row, name, "with its audio in place: call PutAudio first")
-    if not store.has(AudioKey(row.library_uid, row.id, row.content_sha256), row.size_bytes):
-        return clip_rows.conflict(row, name, "with its audio in place: call PutAudio first")
-    return None
+    if row.content_sha256 is not None and row.size_bytes is not None:
+        key = AudioKey(row.library_uid, row.id, row.content_sha256)
+        if store.has(key, row.size_bytes):
+            return None
+    return clip_rows.conflict(row, name, "with its audio in place: call PutAudio first")

@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Select, or_
 
-from catalog_service.clip_rows import ALL, ClipRow, uid_of
+from catalog_service.clip_rows import ALL, ClipRow, along, uid_of
 from catalog_service.names import first_id
 from catalog_service.schema import clips
 from catalog_service.states import ClipState
@@ -50,13 +50,8 @@ class ClipQuery:
         if after is not None:
             statement = statement.where(*_behind(order, after))
         columns = [clips.c.id] if order is clips.c.id else [order, clips.c.id]
-        return (
-            statement.order_by(*columns)
-            .limit(limit)
-            .with_hint(clips, f"INDEXED BY {index}", "sqlite")
-            .with_hint(clips, f"FORCE INDEX ({index})", "mysql")
-            .with_hint(clips, f"FORCE INDEX ({index})", "mariadb")
-        )
+        page = statement.order_by(*columns).limit(limit)
+        return along(page.with_hint(clips, f"INDEXED BY {index}", "sqlite"), index)
 
     def key(self, row: ClipRow) -> str:
         """Where a clip stands in the list."""

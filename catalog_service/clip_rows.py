@@ -55,6 +55,16 @@ def uid_of(library: str | BindParameter[str]) -> ScalarSelect[Any]:
     return select(libraries.c.uid).where(libraries.c.name == library).scalar_subquery()
 
 
+def along(statement: Select[Any], index: str) -> Select[Any]:
+    """The statement, read along an index of `clips` on MySQL and MariaDB.
+
+    Their planners guess: with figures from a time when few clips were ACTIVE, a look-up of 100 ids
+    reads all ACTIVE clips of the library instead, and locks them where it locks.
+    """
+    hint = f"FORCE INDEX ({index})"
+    return statement.with_hint(clips, hint, "mysql").with_hint(clips, hint, "mariadb")
+
+
 # Built once: making a statement costs more than running it.
 ALL: Select[Any] = select(*(clips.c[column] for column in ClipRow._fields))
 IN_LIBRARY = clips.c.library_uid == uid_of(bindparam("library"))

@@ -11,7 +11,7 @@ from catalog_service import clip_batches, clip_rows, library_rows
 from catalog_service.audio_store import AudioStore
 from catalog_service.clip_batches import Heard, NewClip, Outcome
 from catalog_service.clip_filter import ClipQuery
-from catalog_service.clip_rows import ALL, IN_LIBRARY, ClipRow
+from catalog_service.clip_rows import ALL, IN_LIBRARY, ClipRow, along
 from catalog_service.database import Database
 from catalog_service.names import ClipName, is_ulid
 from catalog_service.paging import Page, refuse
@@ -21,10 +21,13 @@ from catalog_service.states import ClipState
 CHANGEABLE = ("display_name", "label", "speaker", "metadata")
 _ATTEMPTS = 5
 _NO_AUDIO = {"content_sha256": None, "size_bytes": None, "content_type": None}
-_LOOK_UP = ALL.where(
-    clips.c.id.in_(bindparam("clips", expanding=True)),
-    IN_LIBRARY,
-    clips.c.state == ClipState.ACTIVE,
+_LOOK_UP = along(
+    ALL.where(
+        clips.c.id.in_(bindparam("clips", expanding=True)),
+        IN_LIBRARY,
+        clips.c.state == ClipState.ACTIVE,
+    ),
+    "PRIMARY",
 )
 
 

@@ -16,9 +16,11 @@ from catalog_service import answers, fields, names, requests
 from catalog_service.audio import Audio
 from catalog_service.clip_batches import Outcome
 from catalog_service.clips import CHANGEABLE, Clips
+from catalog_service.database import Database
 from catalog_service.import_jobs import ImportJobs
 from catalog_service.libraries import Libraries
 from catalog_service.paging import page
+from catalog_service.product import product
 from serving.errors import ServiceError
 
 PartT = TypeVar("PartT")
@@ -28,8 +30,16 @@ SERVICE = pb.DESCRIPTOR.services_by_name["CatalogService"].full_name
 class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
     """Answers catalog calls; failures are ServiceErrors, which the server turns into statuses."""
 
-    def __init__(self, libraries: Libraries, clips: Clips, audio: Audio, jobs: ImportJobs) -> None:
-        """Takes the four parts of the catalog."""
+    def __init__(
+        self,
+        database: Database,
+        libraries: Libraries,
+        clips: Clips,
+        audio: Audio,
+        jobs: ImportJobs,
+    ) -> None:
+        """Takes the database, and the four parts of the catalog that is in it."""
+        self._database = database
         self._libraries = libraries
         self._clips = clips
         self._audio = audio
@@ -259,6 +269,9 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
     async def DeleteImportJob(self, request: pb.DeleteImportJobRequest, context: Any) -> Empty:
         await self._jobs.delete(names.parse_import_job("name", request.name))
         return Empty()
+
+    async def GetStore(self, request: pb.GetStoreRequest, context: Any) -> pb.Store:
+        return pb.Store(product=await self._database.read(product))
 
     async def _outcomes(
         self,
