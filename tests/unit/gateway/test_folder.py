@@ -96,6 +96,7 @@ def test_a_folder_that_is_gone_is_a_failure(tmp_path: Path) -> None:
         ("{root}-sibling", Reason.PATH_NOT_ALLOWED),
         ("{root}/missing", Reason.PATH_NOT_FOUND),
         ("{root}/file.wav", Reason.PATH_NOT_FOUND),
+        ("{root}/" + "x" * 5000, Reason.PATH_NOT_FOUND),
     ],
 )
 def test_only_folders_below_a_root_may_be_imported(
