@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-import sys
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
@@ -15,14 +13,9 @@ import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from serving.errors import Reason, ServiceError
+from serving.call import take_call
 from serving.settings import ServerSettings
-from serving.telemetry import REQUEST_ID_KEY, adopt_request_id, configure, deadline
-
-if sys.version_info >= (3, 11):
-    from asyncio import timeout
-else:
-    from async_timeout import timeout
+from serving.telemetry import REQUEST_ID_KEY, configure
 
 OURS = ("/audiosearch.", "/google.longrunning.")
 HEALTH_INTERVAL = 1.0
@@ -79,31 +72,13 @@ class Boundary(grpc.aio.ServerInterceptor):
     async def _call(
         self, details: grpc.HandlerCallDetails, context: grpc.aio.ServicerContext
     ) -> AsyncIterator[None]:
-        start = time.monotonic()
-        own_id = adopt_request_id(dict(details.invocation_metadata or ()).get(REQUEST_ID_KEY))
+        sent_id = dict(details.invocation_metadata or ()).get(REQUEST_ID_KEY)
         limit = min(context.time_remaining() or self._limit, self._limit)
-        deadline.set(start + limit)
-        failure, outcome = None, "CANCELLED"
-        try:
-            async with timeout(limit):
-                yield
-            outcome = "OK"
-        except ServiceError as error:
-            failure = error
-        except (TimeoutError, asyncio.TimeoutError):
-            message = f"the call took longer than its {limit:.3g} s"
-            failure = ServiceError(Reason.DEADLINE_EXCEEDED, message)
-        except Exception:  # the call boundary: what nobody expected is logged whole, not shown
-            log.exception("call.crashed", method=details.method)
-            message = f"internal error; the log has it under request id {own_id}"
-            failure = ServiceError(Reason.INTERNAL, message)
-        finally:
-            outcome = failure.reason.value if failure else outcome
-            spent = round((time.monotonic() - start) * 1000, 2)
-            log.info("call", method=details.method, outcome=outcome, ms=spent)
-        if failure:
-            status = failure.to_status()
-            trailers = (*status.trailing_metadata, (REQUEST_ID_KEY, own_id))
+        async with take_call(details.method, sent_id, limit) as call:
+            yield
+        if call.failure:
+            status = call.failure.to_status()
+            trailers = (*status.trailing_metadata, (REQUEST_ID_KEY, call.request_id))
             await context.abort(status.code, status.details, trailers)
 
 
