@@ -16,7 +16,10 @@ from index_service.store import Found, IndexInfo, Vectors
 T = TypeVar("T")
 _MODEL = "audiosearch.model"
 _ALIVE = "audiosearch.alive"
-_STRONG = {"consistency_level": "Strong"}
+_STRONG = {"consistency_level": "Strong"}  # waits until Milvus' clock has ticked: 50 ms or more
+_BOUNDED = {
+    "consistency_level": "Bounded"
+}  # shows what is there; at most 5 s old, whatever happens
 _SLOW_SECONDS = 60.0
 
 
@@ -42,6 +45,8 @@ class Built:
 
 class Commands:
     """Milvus' commands on collections, by name or alias.
+
+    Who writes waits until everybody sees it, so that who searches never has to wait.
 
     All raise NoCollectionError, NotLoadedError or ServiceError (INDEX_UNAVAILABLE).
     """
@@ -136,15 +141,20 @@ class Commands:
             for vector_id, vector in zip(ids, vectors, strict=True)
         ]
         self._call(lambda client, timeout: client.upsert(name, rows, timeout=timeout))
+        self._settle(name)
 
     def delete(self, name: str, ids: Sequence[str]) -> None:
         """Removes vectors by id."""
         among = _among(ids)
         self._call(lambda client, timeout: client.delete(name, filter=among, timeout=timeout))
+        self._settle(name)
 
-    def vectors(self, name: str, ids: Sequence[str]) -> dict[str, Sequence[float]]:
-        """Reads vectors by id."""
-        rows = self._query(name, _among(ids), ["id", "vector"])
+    def vectors(
+        self, name: str, ids: Sequence[str], *, unsettled: bool = False
+    ) -> dict[str, Sequence[float]]:
+        """Reads vectors by id; with `unsettled` as writes left them that still go on."""
+        level = _STRONG if unsettled else _BOUNDED
+        rows = self._query(name, _among(ids), ["id", "vector"], **level)
         return {row["id"]: row["vector"] for row in rows}
 
     def list_ids(self, name: str, after: str, limit: int) -> list[str]:
@@ -190,7 +200,7 @@ class Commands:
                 search_params={"metric_type": "COSINE", "params": dict(parameters)},
                 output_fields=["id"],
                 timeout=timeout,
-                **_STRONG,
+                **_BOUNDED,
             )
         )
         return [[(row.id, row.score) for row in answer] for answer in answers]
@@ -214,10 +224,16 @@ class Commands:
             return "milvus-lite " + version.removeprefix("milvus_lite-")
         return "milvus " + version.removeprefix("v")
 
+    def _settle(self, name: str) -> None:
+        """Waits until every reader sees what was written before; Milvus Lite shows it at once."""
+        if not self._lite:
+            self._query(name, 'id == ""', ["id"])
+
     def _query(self, name: str, among: str, fields: list[str], **more: Any) -> list[dict[str, Any]]:
+        options = {**_STRONG, **more}
         return self._call(
             lambda client, timeout: client.query(
-                name, filter=among, output_fields=fields, timeout=timeout, **more, **_STRONG
+                name, filter=among, output_fields=fields, timeout=timeout, **options
             )
         )
 

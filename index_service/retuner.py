@@ -194,13 +194,13 @@ class Retuner:
         """Copies or removes ids until nothing changed in `source` while that was done."""
         while ids:
             self._sign(target)
-            before = self._commands.vectors(source, ids)
+            before = self._commands.vectors(source, ids, unsettled=True)
             gone = [one for one in ids if one not in before]
             if before:
                 self._commands.upsert(target, list(before), list(before.values()))
             if gone:
                 self._commands.delete(target, gone)
-            now = self._commands.vectors(source, ids)
+            now = self._commands.vectors(source, ids, unsettled=True)
             ids = [one for one in ids if before.get(one) != now.get(one)]
 
     def _build(self, target: str) -> None:

@@ -178,6 +178,25 @@ async def test_two_services_on_one_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.server
+async def test_replicas_see_what_others_wrote(tmp_path: Path, milvus: MilvusServer) -> None:
+    """What one service answered for, every other one finds, and no longer once it is deleted."""
+    where = {"MILVUS_HOST": "127.0.0.1", "MILVUS_PORT": str(milvus.port)}
+    async with (
+        service(tmp_path, "replicas", **where) as (_, writer),
+        service(tmp_path, "replicas", **where) as (_, reader),
+    ):
+        await writer.create()
+        for row, vector in enumerate(unit(30)):
+            await writer.upsert({f"v{row}": vector})
+            assert [name for name, _ in await reader.search(vector, k=1)] == [f"v{row}"]
+            assert list(await reader.get(f"v{row}")) == [f"v{row}"]
+            if row % 3 == 0:
+                await writer.delete(f"v{row}")
+                assert f"v{row}" not in dict(await reader.search(vector, k=40))
+        await writer.drop()
+
+
+@pytest.mark.server
 async def test_restart_beside_a_server(tmp_path: Path, milvus: MilvusServer) -> None:
     """With a Milvus server a crash of the service loses nothing, and two can share an index."""
     where = {"MILVUS_HOST": "127.0.0.1", "MILVUS_PORT": str(milvus.port)}
