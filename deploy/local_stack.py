@@ -63,25 +63,35 @@ class Addresses:
 
     host: str
     ports: Mapping[str, int]
+    rest: int
+    """Port of the gateway for REST and the web client."""
 
     @classmethod
     def free(cls, host: str = "127.0.0.1") -> Addresses:
         """Ports that are free now."""
-        return cls(host, dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True)))
+        rest, *ports = free_ports(1 + len(SERVICES))
+        return cls(host, dict(zip(SERVICES, ports, strict=True)), rest)
 
     @classmethod
-    def from_port(cls, port: int, host: str = "127.0.0.1") -> Addresses:
+    def from_port(cls, port: int, rest: int, host: str = "127.0.0.1") -> Addresses:
         """`port` for the gateway, the next three for the others; free ones for 0."""
-        if port == 0:
-            return cls.free(host)
-        return cls(
-            host, {"gateway": port, "embedding": port + 1, "index": port + 2, "catalog": port + 3}
-        )
+        free = cls.free(host)
+        names = ("gateway", "embedding", "index", "catalog")
+        ports = {name: port + offset for offset, name in enumerate(names)}
+        return cls(host, ports if port else free.ports, rest or free.rest)
 
     def target(self, service: str) -> str:
         """Address for clients on this machine."""
-        host = "127.0.0.1" if self.host == "0.0.0.0" else self.host
-        return f"{host}:{self.ports[service]}"
+        return f"{self._name}:{self.ports[service]}"
+
+    @property
+    def rest_target(self) -> str:
+        """Address of REST and the web client, on this machine."""
+        return f"{self._name}:{self.rest}"
+
+    @property
+    def _name(self) -> str:
+        return "127.0.0.1" if self.host == "0.0.0.0" else self.host
 
 
 class LocalStack:
@@ -114,6 +124,12 @@ class LocalStack:
     def target(self) -> str:
         """Address of the gateway."""
         return self.addresses.target("gateway")
+
+    @property
+    def web(self) -> str:
+        """Where the web client is, for browsers on this machine."""
+        scheme = "https" if self._environment("gateway").get(tls.CERT) else "http"
+        return f"{scheme}://{self.addresses.rest_target}/"
 
     def pid(self, service: str) -> int:
         """Process id of a running service."""
@@ -223,6 +239,7 @@ class LocalStack:
             "AUDIOSEARCH_HOST": host,
             "AUDIOSEARCH_DATA_DIR": str(self.data_dir),
             f"AUDIOSEARCH_{service.upper()}_PORT": str(self.addresses.ports[service]),
+            "AUDIOSEARCH_REST_PORT": str(self.addresses.rest),
             **self._settings,
         }
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from gateway.background import background
 from gateway.clips import Clips
 from gateway.guard import Guard
+from gateway.health import Health
 from gateway.importing import ImportWorker
 from gateway.keyring import Keyring
 from gateway.libraries import Libraries
 from gateway.operations import OperationsServicer
 from gateway.reconciler import Reconciler
+from gateway.rest.parts import Parts
+from gateway.rest.server import rest
 from gateway.search import Search
 from gateway.servicer import NAMES, GatewayServicer, register
 from gateway.settings import GatewaySettings
@@ -25,16 +30,13 @@ async def main(settings: GatewaySettings) -> None:
     search = Search(upstream, libraries, settings.top_k)
     worker = ImportWorker(upstream, libraries, clips, settings)
     reconciler = Reconciler(upstream, libraries, clips, settings)
-    servicer = register(
-        GatewayServicer(upstream, libraries, clips, search, worker), OperationsServicer(upstream)
-    )
-
-    async def check() -> None:
-        keyring.check()
-        await upstream.check()
-
-    async with background(worker.run(), reconciler.run(), keyring.follow()):
-        await serve(settings, NAMES, servicer, check, admit=Guard(keyring).admit)
+    gateway = GatewayServicer(upstream, libraries, clips, search, worker)
+    operations, guard = OperationsServicer(upstream), Guard(keyring)
+    health, stop = Health(keyring.check, upstream.check), asyncio.Event()
+    parts = Parts(settings, guard, gateway, operations, health)
+    async with background(worker.run(), reconciler.run(), keyring.follow()), rest(parts, stop):
+        servicer = register(gateway, operations)
+        await serve(settings, NAMES, servicer, health.check, stop, admit=guard.admit)
     await clips.settle()
     await upstream.close()
 

@@ -28,6 +28,17 @@ class Guard:
         header = dict(details.invocation_metadata or ()).get("authorization")
         return self.check(details.method, header, request)
 
+    def identify(self, header: str | bytes | None) -> Caller:
+        """Who calls, by the value of `authorization`, noted for the rights and for the log.
+
+        Raises:
+            ServiceError: KEY_MISSING, KEY_INVALID.
+        """
+        who = self._keyring.authenticate(bearer(header))
+        caller.set(who)
+        key_id.set(who.id)
+        return who
+
     def check(self, method: str, header: str | bytes | None, request: Any) -> Any:
         """Checks a request, or a stream of requests, on any transport.
 
@@ -42,9 +53,7 @@ class Guard:
         Raises:
             ServiceError: KEY_MISSING, KEY_INVALID, RIGHT_MISSING, FIELD_INVALID.
         """
-        rule, who = RULES[method], self._keyring.authenticate(bearer(header))
-        caller.set(who)
-        key_id.set(who.id)
+        rule, who = RULES[method], self.identify(header)
         if rule.library is None or rule.right is None or who.may(EVERY, rule.right):
             return request
         if not hasattr(request, "DESCRIPTOR"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,14 @@ from typing_extensions import Self
 from gateway import key_file
 from serving.settings import ServerSettings
 from serving.tls import Tls
+
+_ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:\d{1,5})?")
+_URL = re.compile(_ORIGIN.pattern + r"(/[A-Za-z0-9._~/-]*)?", re.IGNORECASE)
+
+
+def origins(value: str) -> list[str]:
+    """The parts of a list separated by commas."""
+    return [part.strip() for part in value.split(",") if part.strip()]
 
 
 class GatewaySettings(ServerSettings):
@@ -23,6 +32,31 @@ class GatewaySettings(ServerSettings):
         le=65535,
         alias="AUDIOSEARCH_GATEWAY_PORT",
         description="port to listen on; 0 takes a free one",
+    )
+    rest_port: int | None = Field(
+        8002,
+        ge=0,
+        le=65535,
+        alias="AUDIOSEARCH_REST_PORT",
+        description="port of REST and the web client; 0 takes a free one, `none` turns both off",
+    )
+    cors_origins: str = Field(
+        "",
+        alias="AUDIOSEARCH_CORS_ORIGINS",
+        description="pages of other sites that may call by REST, such as https://example.org, "
+        "separated by commas",
+    )
+    public_url: str = Field(
+        "",
+        alias="AUDIOSEARCH_PUBLIC_URL",
+        description="address under which users reach REST, such as https://sounds.example.org, for "
+        "the links that `/audio/search` answers; none means the one at which a request comes in",
+    )
+    default_table: str = Field(
+        "audio_table",
+        pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$",
+        alias="DEFAULT_TABLE",
+        description="library of the earlier demo's routes when they name no table",
     )
     embedding_target: str = Field(
         "127.0.0.1:50051",
@@ -112,6 +146,29 @@ class GatewaySettings(ServerSettings):
             )
         return self
 
+    @field_validator("rest_port", mode="before")
+    @classmethod
+    def _rest_can_be_off(cls, value: object) -> object:
+        return None if str(value).lower() == "none" else value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins_are_origins(cls, value: str) -> str:
+        for origin in origins(value):
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(
+                    f"{origin!r} is no origin: write scheme, host and, if needed, port, such as "
+                    "https://example.org"
+                )
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _public_url_is_one(cls, value: str) -> str:
+        if value and not _URL.fullmatch(value):
+            raise ValueError("write scheme and host, such as https://sounds.example.org")
+        return value
+
     @field_validator("keyring")
     @classmethod
     def _keyring_is_readable(cls, value: Path | None) -> Path | None:
@@ -143,6 +200,11 @@ class GatewaySettings(ServerSettings):
             f"keys and audio travel to {self.host} unencrypted: let nobody but a proxy that speaks "
             "TLS reach it, or set AUDIOSEARCH_TLS_CERT and AUDIOSEARCH_TLS_KEY"
         )
+
+    @property
+    def trusts_this_machine(self) -> bool:
+        """Whether everybody on this machine, and nobody else, may do everything."""
+        return self.on_loopback and not (self.keyring or self.allow_anonymous)
 
     def roots(self) -> tuple[Path, ...]:
         """The folders of `import_roots`, with links resolved."""

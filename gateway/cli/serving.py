@@ -36,6 +36,15 @@ def serve(
             "take the next three. 0 takes free ones.",
         ),
     ] = 50050,
+    rest_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            show_default="8002, or a free one with --port 0",
+            help="Port of REST and the web client; 0 takes a free one.",
+        ),
+    ] = None,
     allow: Annotated[
         list[Path] | None,
         typer.Option(
@@ -68,7 +77,7 @@ def serve(
     }
     stack = LocalStack(
         data_dir,
-        Addresses.from_port(port, host),
+        Addresses.from_port(port, (8002 if port else 0) if rest_port is None else rest_port, host),
         {name: value for name, value in settings.items() if value},
         report,
     )
@@ -85,10 +94,11 @@ def serve(
         stack.start()
         started = True
         if json:
-            ready = {"target": stack.target, "dataDir": str(stack.data_dir)}
+            ready = {"target": stack.target, "web": stack.web, "dataDir": str(stack.data_dir)}
             sys.stdout.write(json_text.dumps(ready) + "\n")
             sys.stdout.flush()
         report(f"audiosearch is ready at {stack.target}, data in {stack.data_dir}; Ctrl-C stops it")
+        report(f"open {stack.web} in a browser; REST is documented at {stack.web}docs")
         stack.supervise()
     finally:
         stack.stop()

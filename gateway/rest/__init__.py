@@ -1,0 +1,1 @@
+"""REST over the servicers of the gateway, in its process and with its keys, limits and errors."""

@@ -1,0 +1,58 @@
+"""Connections of the HTTP server, with limits against clients that only hold them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from gateway.rest.exchange import CONNECTION
+
+HEAD_SECONDS = 20.0
+"""Longest that a client may take to send the head of a request."""
+
+HEAD_BYTES = 32 * 1024
+MAX_CONNECTIONS = 1024
+
+
+class Connection(H11Protocol):
+    """As uvicorn's, but it ends when no head of a request comes, and can be broken off."""
+
+    def __init__(self, *args: Any, app_state: dict[str, Any], **options: Any) -> None:
+        """Puts itself into the state of its requests."""
+        super().__init__(*args, app_state={**app_state, CONNECTION: self}, **options)
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        """Starts to wait for a request, if there is room."""
+        super().connection_made(transport)
+        self._wait()
+        if len(self.connections) > MAX_CONNECTIONS:
+            self.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Waits no longer."""
+        super().connection_lost(exc)
+        self._wait_no_longer()
+
+    def data_received(self, data: bytes) -> None:
+        """Goes on waiting only while the head is not whole."""
+        super().data_received(data)
+        if self.conn.their_state is not h11.IDLE:
+            self._wait_no_longer()
+        elif self._timer is None:
+            self._wait()
+
+    def abort(self) -> None:
+        """Ends the connection at once, also while the client takes nothing."""
+        self.transport.abort()
+
+    def _wait(self) -> None:
+        self._timer = self.loop.call_later(HEAD_SECONDS, self.abort)
+
+    def _wait_no_longer(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None

@@ -1,0 +1,58 @@
+"""Messages of the contracts as JSON, in protobuf's own mapping."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from google.protobuf import json_format
+from google.protobuf.message import Message
+from starlette.requests import Request
+from starlette.responses import Response
+
+from serving.errors import Reason, ServiceError
+
+MAX_BODY_BYTES = 1024 * 1024
+MessageT = TypeVar("MessageT", bound=Message)
+
+
+def to_json(message: Message) -> bytes:
+    """A message on one line; fields that have their default value are written too."""
+    text = json_format.MessageToJson(
+        message, indent=None, ensure_ascii=False, always_print_fields_with_no_presence=True
+    )
+    return text.encode()
+
+
+def answer(message: Message, status: int = 200) -> Response:
+    """A message as the answer of a call."""
+    headers = {"cache-control": "no-store"}
+    return Response(to_json(message), status, headers, media_type="application/json")
+
+
+def parse(text: str | bytes, message: MessageT, field: str = "body") -> MessageT:
+    """Reads JSON into `message`, on top of what it holds; FIELD_INVALID if that can't be."""
+    try:
+        json_format.Parse(text, message)
+    except (json_format.ParseError, ValueError, RecursionError) as error:
+        why = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise ServiceError(
+            Reason.FIELD_INVALID, f"{field}: {why[:300]}", {"field": field}
+        ) from error
+    return message
+
+
+async def read_body(request: Request) -> bytes:
+    """The body of a request that holds JSON; BODY_TOO_LARGE if that is above 1 MiB."""
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > MAX_BODY_BYTES:
+            raise ServiceError(
+                Reason.BODY_TOO_LARGE, f"the body is larger than {MAX_BODY_BYTES:,} bytes"
+            )
+    return bytes(body)
+
+
+async def parse_body(request: Request, message: MessageT) -> MessageT:
+    """Reads the body of a request into `message`; no body is an empty object."""
+    return parse(await read_body(request) or b"{}", message)

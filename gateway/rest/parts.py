@@ -1,0 +1,65 @@
+"""What the routes work with, and how they reach the gateway's RPCs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import grpc
+from starlette.requests import Request
+
+from gateway.guard import Guard
+from gateway.health import Health
+from gateway.operations import OperationsServicer
+from gateway.rules import GATEWAY, RULES
+from gateway.servicer import GatewayServicer
+from gateway.settings import GatewaySettings
+
+_FULL_NAMES = {name.rpartition("/")[2]: name for name in RULES}
+# No RPC of the gateway looks at it: what travels with a call is in context variables.
+_CONTEXT = cast("grpc.aio.ServicerContext", None)
+
+
+def credentials(request: Request) -> str | None:
+    """The key of a request as the value of `authorization`; `x-api-key` takes its place."""
+    header, key = request.headers.get("authorization"), request.headers.get("x-api-key")
+    return header or (f"Bearer {key}" if key else None)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The gateway, as the routes see it."""
+
+    settings: GatewaySettings
+    guard: Guard
+    gateway: GatewayServicer
+    operations: OperationsServicer
+    health: Health
+    draining: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the gateway is told to stop: streams that could last end then."""
+
+    async def ask(self, request: Request, rpc: str, message: Any) -> Any:
+        """Checks the caller's right and calls an RPC that gives one answer.
+
+        Args:
+            request: the HTTP request, for its key.
+            rpc: name of the RPC, such as `GetLibrary`.
+            message: its request, or an asynchronous iterator of them.
+
+        Raises:
+            ServiceError: as the RPC does.
+        """
+        method, admitted = self._admit(request, rpc, message)
+        return await method(admitted, _CONTEXT)
+
+    def stream(self, request: Request, rpc: str, message: Any) -> AsyncIterator[Any]:
+        """As `ask`, for an RPC that gives a stream; close it to cancel the call."""
+        method, admitted = self._admit(request, rpc, message)
+        return cast("AsyncIterator[Any]", method(admitted, _CONTEXT))
+
+    def _admit(self, request: Request, rpc: str, message: Any) -> tuple[Any, Any]:
+        name = _FULL_NAMES[rpc]
+        servicer = self.gateway if name.startswith(GATEWAY) else self.operations
+        return getattr(servicer, rpc), self.guard.check(name, credentials(request), message)

@@ -1,0 +1,96 @@
+"""Query parameters as fields of messages, as google.api.http maps them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from google.protobuf import json_format
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+from starlette.requests import Request
+
+from serving.errors import Reason, ServiceError
+
+MessageT = TypeVar("MessageT", bound=Message)
+
+
+class Query:
+    """The parameters that a route takes, each for one field of the message of an RPC."""
+
+    def __init__(self, message: type[Message], *paths: str, **renamed: str) -> None:
+        """Takes the fields.
+
+        Args:
+            message: what the parameters are part of.
+            paths: fields in JSON's names, such as `filter.label`, each a parameter of that name.
+            renamed: fields whose parameter has another name.
+        """
+        paths_of = {**{path: path for path in paths}, **renamed}
+        self.fields: dict[str, FieldDescriptor] = {
+            name: _find(message.DESCRIPTOR, path) for name, path in paths_of.items()
+        }
+        """The field of each parameter."""
+        self._paths = paths_of
+
+    def read(self, request: Request, message: MessageT) -> MessageT:
+        """Puts the parameters of a request into `message`, as `fill`."""
+        return self.fill(pairs(request), message)
+
+    def fill(self, values: Mapping[str, str], message: MessageT) -> MessageT:
+        """Puts values into `message`.
+
+        Raises:
+            ServiceError: FIELD_INVALID, with the parameter's name, if it is unknown or its value
+                does not fit.
+        """
+        for name, value in values.items():
+            if name not in self._paths:
+                known = ", ".join(self._paths) or "none"
+                raise _invalid(name, f"there is no such parameter; known are {known}")
+            self._put(name, value, message)
+        return message
+
+    def _put(self, name: str, value: str, message: Message) -> None:
+        tree: Any = _value(name, value, self.fields[name])
+        for part in reversed(self._paths[name].split(".")):
+            tree = {part: tree}
+        try:
+            json_format.ParseDict(tree, message)
+        except (json_format.ParseError, ValueError) as error:
+            raise _invalid(name, f"{value[:100]!r} does not fit: {str(error)[:200]}") from error
+
+
+def pairs(request: Request) -> dict[str, str]:
+    """The parameters of a request; FIELD_INVALID if one comes twice."""
+    found: dict[str, str] = {}
+    for name, value in request.query_params.multi_items():
+        if name in found:
+            raise _invalid(name, "the parameter comes twice")
+        found[name] = value
+    return found
+
+
+def refuse_others(request: Request, known: Iterable[str] = ()) -> None:
+    """FIELD_INVALID if a request has a parameter that is not known."""
+    for name in pairs(request):
+        if name not in known:
+            raise _invalid(name, "there is no such parameter")
+
+
+def _find(message: Descriptor, path: str) -> FieldDescriptor:
+    first, _, rest = path.partition(".")
+    (field,) = [each for each in message.fields if each.json_name == first]
+    return _find(field.message_type, rest) if rest else field
+
+
+def _value(name: str, value: str, field: FieldDescriptor) -> Any:
+    if field.type != FieldDescriptor.TYPE_BOOL:
+        return value
+    if value not in ("true", "false"):
+        raise _invalid(name, f"{value[:100]!r} is neither true nor false")
+    return value == "true"
+
+
+def _invalid(name: str, why: str) -> ServiceError:
+    return ServiceError(Reason.FIELD_INVALID, f"{name[:100]}: {why}", {"field": name[:100]})

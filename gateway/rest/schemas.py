@@ -1,0 +1,109 @@
+"""JSON schemas of messages, made from their descriptors: what protobuf's JSON mapping writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from google.api import field_behavior_pb2
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor_pool import Default
+
+Schema = dict[str, Any]
+_Field = FieldDescriptor
+PLACE = "#/components/schemas/"
+_OUTPUT_ONLY = field_behavior_pb2.FieldBehavior.Value("OUTPUT_ONLY")
+
+_WELL_KNOWN: dict[str, Schema] = {
+    "google.protobuf.Timestamp": {"type": "string", "format": "date-time"},
+    "google.protobuf.Duration": {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]{1,9})?s$"},
+    "google.protobuf.FieldMask": {"type": "string", "pattern": r"^([A-Za-z.]+(,[A-Za-z.]+)*|\*)?$"},
+    "google.protobuf.Empty": {"type": "object", "additionalProperties": False},
+    "google.protobuf.Any": {
+        "type": "object",
+        "properties": {"@type": {"type": "string"}},
+        "additionalProperties": True,
+    },
+}
+_INTEGER = {"type": "integer", "format": "int32", "minimum": -(2**31), "maximum": 2**31 - 1}
+_LONG = {"type": "string", "format": "int64", "pattern": "^-?[0-9]{1,19}$"}
+_SCALARS: dict[int, Schema] = {
+    _Field.TYPE_BOOL: {"type": "boolean"},
+    _Field.TYPE_BYTES: {"type": "string", "format": "byte"},
+    _Field.TYPE_DOUBLE: {"type": "number", "format": "double"},
+    _Field.TYPE_FLOAT: {"type": "number", "format": "float"},
+    _Field.TYPE_INT32: _INTEGER,
+    _Field.TYPE_INT64: _LONG,
+    _Field.TYPE_STRING: {"type": "string"},
+    _Field.TYPE_UINT32: {**_INTEGER, "minimum": 0, "maximum": 2**32 - 1},
+    _Field.TYPE_UINT64: {**_LONG, "pattern": "^[0-9]{1,20}$"},
+}
+_LIMITS: dict[str, Schema] = {
+    "audiosearch.catalog.v1.Clip.display_name": {"maxLength": 255},
+    "audiosearch.catalog.v1.Clip.label": {"maxLength": 255},
+    "audiosearch.catalog.v1.Clip.speaker": {"maxLength": 255},
+    "audiosearch.catalog.v1.Library.display_name": {"maxLength": 255},
+    "audiosearch.gateway.v1.SearchConfig.k": {"minimum": 1, "maximum": 1000},
+    "audiosearch.gateway.v1.SearchConfig.min_score": {"minimum": -1, "maximum": 1},
+}
+"""What the descriptors don't say and the services check."""
+
+
+def reference(message: Descriptor) -> Schema:
+    """Where the schema of a message is."""
+    known = _WELL_KNOWN.get(message.full_name)
+    return dict(known) if known else {"$ref": PLACE + message.full_name}
+
+
+def of_field(field: FieldDescriptor) -> Schema:
+    """The schema of a field's value."""
+    if field.message_type and field.message_type.GetOptions().map_entry:
+        return {
+            "type": "object",
+            "additionalProperties": of_field(field.message_type.fields_by_name["value"]),
+        }
+    one = _of_one(field)
+    schema = {"type": "array", "items": one} if field.is_repeated else one
+    behaviour = field.GetOptions().Extensions[field_behavior_pb2.field_behavior]
+    return {**schema, "readOnly": True} if _OUTPUT_ONLY in behaviour else schema
+
+
+def _of_one(field: FieldDescriptor) -> Schema:
+    if field.message_type:
+        return reference(field.message_type)
+    if field.enum_type:
+        return {"type": "string", "enum": [value.name for value in field.enum_type.values]}
+    return {**_SCALARS[field.type], **_LIMITS.get(field.full_name, {})}
+
+
+def of_message(message: Descriptor) -> Schema:
+    """The schema of a message; unknown fields are refused."""
+    return {
+        "type": "object",
+        "title": message.name,
+        "properties": {field.json_name: of_field(field) for field in message.fields},
+        "additionalProperties": False,
+    }
+
+
+def components(document: Any) -> dict[str, Schema]:
+    """The schemas of all messages that a document refers to, and of those they refer to."""
+    found: dict[str, Schema] = {}
+    left = list(_references(document))
+    find: Callable[[str], Descriptor] = Default().FindMessageTypeByName
+    while left:
+        name = left.pop().removeprefix(PLACE)
+        if name not in found and "." in name:
+            found[name] = of_message(find(name))
+            left += _references(found[name])
+    return dict(sorted(found.items()))
+
+
+def _references(document: Any) -> Iterator[str]:
+    if isinstance(document, list):
+        for each in document:
+            yield from _references(each)
+    elif isinstance(document, dict):
+        if isinstance(place := document.get("$ref"), str):
+            yield place
+        yield from _references(list(document.values()))

@@ -1,0 +1,103 @@
+"""Runs the HTTP server beside gRPC's, on the same event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import structlog
+import uvicorn
+
+from gateway.rest.app import build
+from gateway.rest.connection import HEAD_BYTES, Connection
+from gateway.rest.parts import Parts
+
+KEEP_ALIVE_SECONDS = 30
+log = structlog.get_logger()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's, which leaves signals to the gateway."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Captures none."""
+        yield
+
+
+@contextlib.asynccontextmanager
+async def rest(
+    parts: Parts, stop: asyncio.Event, ready: Callable[[int], None] | None = None
+) -> AsyncIterator[None]:
+    """Serves REST during the block, if the settings want it; drains when `stop` is set.
+
+    Args:
+        parts: what the routes work with.
+        stop: set when the gateway is told to stop.
+        ready: called with the port once it is listening.
+
+    Raises:
+        SystemExit: when the port is taken.
+    """
+    settings = parts.settings
+    if settings.rest_port is None:
+        yield
+        return
+    listener = _listen(settings.host, settings.rest_port)
+    server = _Server(_config(parts))
+    tasks = [
+        asyncio.create_task(server.serve([listener])),
+        asyncio.create_task(_drain(server, parts, stop)),
+    ]
+    port = listener.getsockname()[1]
+    log.info("listening", host=settings.host, port=port, tls=bool(settings.tls_cert), what="REST")
+    if ready:
+        ready(port)
+    try:
+        yield
+    finally:
+        stop.set()
+        await asyncio.gather(*tasks)
+
+
+async def _drain(server: uvicorn.Server, parts: Parts, stop: asyncio.Event) -> None:
+    await stop.wait()
+    parts.draining.set()
+    await asyncio.sleep(parts.settings.drain_seconds)
+    server.should_exit = True
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    name = host.strip("[]")
+    family = socket.AF_INET6 if ":" in name else socket.AF_INET
+    try:
+        return socket.create_server(
+            (name, port), family=family, backlog=1024, dualstack_ipv6=name == "::"
+        )
+    except OSError as error:
+        raise SystemExit(
+            f"can't listen on {host}:{port} for REST: is the port taken? "
+            "AUDIOSEARCH_REST_PORT names another"
+        ) from error
+
+
+def _config(parts: Parts) -> uvicorn.Config:
+    return uvicorn.Config(
+        build(parts),
+        http=Connection,
+        ws="none",
+        lifespan="off",
+        loop="none",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        h11_max_incomplete_event_size=HEAD_BYTES,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=max(1, int(parts.settings.grace_seconds)),
+        reset_contextvars=True,
+        ssl_certfile=parts.settings.tls_cert,
+        ssl_keyfile=parts.settings.tls_key,
+    )
