@@ -74,6 +74,7 @@ class EmbeddingServicer(embedding_service_pb2_grpc.EmbeddingServiceServicer):
             parameter_count=info.parameter_count,
             weights_sha256=info.weights_sha256,
             source=_SOURCES[info.source],
+            precision=info.measured.precision.value,
             description=f"{_DESCRIPTIONS[info.source]} {_computed(info.measured)}",
             min_audio_seconds=limits.min_audio_seconds,
             max_audio_seconds=limits.max_audio_seconds,

@@ -11,6 +11,7 @@ from gateway.health import Health
 from gateway.importing import ImportWorker
 from gateway.keyring import Keyring
 from gateway.libraries import Libraries
+from gateway.maps import Maps
 from gateway.operations import OperationsServicer
 from gateway.reconciler import Reconciler
 from gateway.rest.parts import Parts
@@ -18,6 +19,8 @@ from gateway.rest.server import rest
 from gateway.search import Search
 from gateway.servicer import NAMES, GatewayServicer, register
 from gateway.settings import GatewaySettings
+from gateway.status import Status
+from gateway.status_searches import SearchLog
 from gateway.upstream import Upstream
 from serving.server import run, serve
 from serving.settings import load
@@ -27,14 +30,16 @@ async def main(settings: GatewaySettings) -> None:
     """Wires the gateway and serves until it is told to stop."""
     upstream, keyring = Upstream(settings), Keyring(settings.keyring)
     libraries, clips = Libraries(upstream), Clips(upstream)
-    search = Search(upstream, libraries, settings.top_k)
+    health, searches = Health(upstream, keyring), SearchLog()
+    search = Search(upstream, libraries, settings.top_k, searches)
+    maps, status = Maps(upstream, libraries), Status(upstream, health, searches)
     worker = ImportWorker(upstream, libraries, clips, settings)
     reconciler = Reconciler(upstream, libraries, clips, settings)
-    gateway = GatewayServicer(upstream, libraries, clips, search, worker)
-    operations, guard = OperationsServicer(upstream), Guard(keyring)
-    health, stop = Health(keyring.check, upstream.check), asyncio.Event()
+    gateway = GatewayServicer(upstream, libraries, clips, search, worker, maps, status)
+    operations, guard, stop = OperationsServicer(upstream), Guard(keyring), asyncio.Event()
     parts = Parts(settings, guard, gateway, operations, health)
-    async with background(worker.run(), reconciler.run(), keyring.follow()), rest(parts, stop):
+    work = (worker.run(), reconciler.run(), keyring.follow(), maps.run())
+    async with background(*work), rest(parts, stop):
         servicer = register(gateway, operations)
         await serve(settings, NAMES, servicer, health.check, stop, admit=guard.admit)
     await clips.settle()

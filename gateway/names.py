@@ -1,4 +1,4 @@
-"""Resource names: of libraries, of clips in them, and of operations."""
+"""Resource names: of libraries, of clips in them, of maps, and of operations."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from serving.errors import Reason, ServiceError
 
 _LIBRARY = re.compile(r"libraries/[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 _CLIP = re.compile(r"(libraries/[A-Za-z0-9][A-Za-z0-9_-]{0,62})/clips/([a-z0-9]{1,64})")
+_MAP = re.compile(r"(libraries/[A-Za-z0-9][A-Za-z0-9_-]{0,62})/map")
 _OPERATION = re.compile(r"operations/([a-z0-9]{1,64})")
 
 
@@ -34,6 +35,14 @@ def split_clip(name: str, field: str = "name") -> tuple[str, str]:
     if not match:
         raise _invalid(field, name, "libraries/{library}/clips/{clip}")
     return match[1], match[2]
+
+
+def library_of_map(name: str, field: str = "name") -> str:
+    """The library's name in a map's name; FIELD_INVALID if it is none."""
+    match = _MAP.fullmatch(name)
+    if not match:
+        raise _invalid(field, name, "libraries/{library}/map")
+    return match[1]
 
 
 def import_job_of(operation: str) -> str:

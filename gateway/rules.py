@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.names import check_library, split_clip
+from gateway.names import check_library, library_of_map, split_clip
 from gateway.rights import Right
 
 GATEWAY = "/audiosearch.gateway.v1.GatewayService/"
@@ -33,6 +33,11 @@ def _library(path: str) -> Callable[[Any], str]:
 def _of_clip(path: str) -> Callable[[Any], str]:
     """Reads the library of the clip that the field at `path` names."""
     return lambda request: split_clip(_field(request, path), path)[0]
+
+
+def _of_map(path: str) -> Callable[[Any], str]:
+    """Reads the library of the map that the field at `path` names."""
+    return lambda request: library_of_map(_field(request, path), path)
 
 
 def _new(request: Any) -> str:
@@ -62,6 +67,8 @@ RULES: Mapping[str, Rule] = {
     GATEWAY + "DownloadAudio": Rule(_READ, _of_clip("name")),
     GATEWAY + "SearchClips": Rule(_READ, _library("config.parent")),
     GATEWAY + "StreamSearchClips": Rule(_READ, _library("config.search.parent")),
+    GATEWAY + "GetLibraryMap": Rule(_READ, _of_map("name")),
+    GATEWAY + "GetStatus": Rule(_READ),
     GATEWAY + "EmbedAudio": Rule(),
     GATEWAY + "GetModel": Rule(),
     GATEWAY + "ListModels": Rule(),

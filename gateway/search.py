@@ -17,6 +17,7 @@ from audiosearch.index.v1.index_service_pb2 import GetVectorsRequest, SearchVect
 from gateway.audio import embed
 from gateway.libraries import Libraries
 from gateway.names import check_library, split_clip
+from gateway.status_searches import SearchLog, Stopwatch
 from gateway.upstream import Upstream
 from serving.errors import Reason, ServiceError
 
@@ -53,8 +54,11 @@ def check_config(config: SearchConfig) -> SearchConfig:
 class Search:
     """Finds the clips of a library most like a query."""
 
-    def __init__(self, upstream: Upstream, libraries: Libraries, default_k: int) -> None:
+    def __init__(
+        self, upstream: Upstream, libraries: Libraries, default_k: int, log: SearchLog
+    ) -> None:
         """Works on the services of `upstream`; finds `default_k` where a search does not say k."""
+        self._log = log
         self._upstream = upstream
         self._libraries = libraries
         self._default_k = default_k
@@ -63,11 +67,14 @@ class Search:
         self, config: SearchConfig, chunks: AsyncIterable[bytes], pcm: PcmFormat | None = None
     ) -> SearchClipsResponse:
         """Searches with audio, encoded or raw."""
-        library = await self._libraries.open(check_config(config).parent)
-        heard = await embed(self._upstream, library.model, chunks, pcm)
-        matches = await self._matches(
-            library, config, Query(heard.embedding.values, heard.embedding.model)
-        )
+        parent = check_config(config).parent
+        with self._log.search(parent, by_clip=False) as watch:
+            with watch.step("catalog"):
+                library = await self._libraries.open(parent)
+            with watch.step("embedding"):
+                heard = await embed(self._upstream, library.model, chunks, pcm)
+            query = Query(heard.embedding.values, heard.embedding.model)
+            matches = await self._matches(library, config, query, watch)
         return SearchClipsResponse(matches=matches, query_audio=heard.audio, model=library.model)
 
     async def by_clip(self, config: SearchConfig, name: str) -> SearchClipsResponse:
@@ -77,29 +84,41 @@ class Search:
             raise ServiceError(
                 Reason.FIELD_INVALID, f"clip: {name} is not in {config.parent}", {"field": "clip"}
             )
-        library = await self._libraries.open(parent)
-        clip = await self._upstream.catalog.GetClip(GetClipRequest(name=name))
-        found = await self._upstream.index.GetVectors(
-            GetVectorsRequest(index_id=library.uid, ids=[clip_id])
-        )
+        with self._log.search(parent, by_clip=True) as watch:
+            with watch.step("catalog"):
+                library = await self._libraries.open(parent)
+            query = await self._stored(library, name, clip_id, watch)
+            matches = await self._matches(library, config, query, watch)
+        return SearchClipsResponse(matches=matches, model=library.model)
+
+    async def _stored(self, library: Library, name: str, clip_id: str, watch: Stopwatch) -> Query:
+        """The query that a clip makes; STATE_CONFLICT if it is not searchable."""
+        with watch.step("catalog"):
+            clip = await self._upstream.catalog.GetClip(GetClipRequest(name=name))
+        with watch.step("index"):
+            found = await self._upstream.index.GetVectors(
+                GetVectorsRequest(index_id=library.uid, ids=[clip_id])
+            )
         if clip.state != Clip.STATE_ACTIVE or not found.vectors:
             raise ServiceError(
                 Reason.STATE_CONFLICT,
                 f"{name} is not searchable: it is "
                 f"{Clip.State.Name(clip.state).removeprefix('STATE_')}",
             )
-        matches = await self._matches(
-            library, config, Query(found.vectors[0].values, found.model, clip_id)
-        )
-        return SearchClipsResponse(matches=matches, model=library.model)
+        return Query(found.vectors[0].values, found.model, clip_id)
 
-    async def _matches(self, library: Library, config: SearchConfig, query: Query) -> list[Match]:
+    async def _matches(
+        self, library: Library, config: SearchConfig, query: Query, watch: Stopwatch
+    ) -> list[Match]:
         """Joins neighbors with clips, reaching deeper while clips that are gone leave too few."""
         k = config.k if config.HasField("k") else self._default_k
         reach = min(k + SPARE, MAX_K)
         while True:
-            neighbors = await self._neighbors(library, config, query, reach)
-            matches = (await self._join(library, neighbors, query))[:k]
+            with watch.step("index"):
+                neighbors = await self._neighbors(library, config, query, reach)
+            with watch.step("catalog"):
+                matches = (await self._join(library, neighbors, query))[:k]
+            watch.match_count = len(matches)
             if len(matches) == k or len(neighbors) < reach or reach == MAX_K:
                 return matches
             reach = min(2 * reach, MAX_K)

@@ -13,7 +13,12 @@ from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.embedding.v1 import embedding_service_pb2 as embedding_pb2
 from audiosearch.embedding.v1.model_pb2 import Model
 from audiosearch.gateway.v1 import gateway_service_pb2 as gateway_pb2
-from audiosearch.gateway.v1 import gateway_service_pb2_grpc, search_pb2
+from audiosearch.gateway.v1 import (
+    gateway_service_pb2_grpc,
+    library_map_pb2,
+    search_pb2,
+    system_status_pb2,
+)
 from google.longrunning import operations_pb2, operations_pb2_grpc
 from google.protobuf.empty_pb2 import Empty
 
@@ -22,10 +27,12 @@ from gateway.clips import Clips
 from gateway.folder import resolve_folder
 from gateway.importing import ImportWorker
 from gateway.libraries import Libraries
+from gateway.maps import Maps
 from gateway.names import check_library, split_clip
 from gateway.operations import OperationsServicer, to_operation
 from gateway.rights import caller
 from gateway.search import Search
+from gateway.status import Status
 from gateway.upstream import Upstream
 from serving.errors import Reason, ServiceError
 from serving.server import Register
@@ -74,6 +81,8 @@ class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
         clips: Clips,
         search: Search,
         worker: ImportWorker,
+        maps: Maps,
+        status: Status,
     ) -> None:
         """Delegates to the parts given."""
         self._upstream = upstream
@@ -81,6 +90,8 @@ class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
         self._clips = clips
         self._search = search
         self._worker = worker
+        self._maps = maps
+        self._status = status
 
     async def CreateLibrary(
         self, request: catalog_pb2.CreateLibraryRequest, context: grpc.aio.ServicerContext
@@ -224,6 +235,16 @@ class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
         yield search_pb2.StreamSearchClipsResponse(summary=answer)
         for match in matches:
             yield search_pb2.StreamSearchClipsResponse(match=match)
+
+    async def GetLibraryMap(
+        self, request: library_map_pb2.GetLibraryMapRequest, context: grpc.aio.ServicerContext
+    ) -> library_map_pb2.LibraryMap:
+        return await self._maps.get(request)
+
+    async def GetStatus(
+        self, request: system_status_pb2.GetStatusRequest, context: grpc.aio.ServicerContext
+    ) -> system_status_pb2.SystemStatus:
+        return await self._status.read(caller.get())
 
     async def EmbedAudio(
         self,

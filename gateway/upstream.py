@@ -184,6 +184,11 @@ class Peer:
     service: ServiceDescriptor
     unavailable: Reason
 
+    @property
+    def name(self) -> str:
+        """`embedding`, `index` or `catalog`."""
+        return str(self.unavailable.value).split("_")[0].lower()
+
     async def check(self) -> None:
         """Raises the peer's UNAVAILABLE error unless its health is SERVING."""
         try:
@@ -204,7 +209,7 @@ class Upstream:
 
     def __init__(self, settings: GatewaySettings) -> None:
         """Opens channels to the three addresses of the settings."""
-        self._peers: list[Peer] = []
+        self.peers: dict[str, Peer] = {}
         self._tls = settings.tls
         self._limits = Limits(settings.upstream_seconds, settings.max_call_seconds)
         self.embedding = cast(
@@ -244,15 +249,16 @@ class Upstream:
     ) -> Stub:
         (service,) = contract.DESCRIPTOR.services_by_name.values()
         channel = open_channel(target, service, self._tls)
-        self._peers.append(Peer(channel, service, unavailable))
+        peer = Peer(channel, service, unavailable)
+        self.peers[peer.name] = peer
         return Stub(stub(channel), service, unavailable, self._limits)
 
     async def check(self) -> None:
         """Raises ServiceError while any of the three is not SERVING."""
-        checks: list[Awaitable[None]] = [peer.check() for peer in self._peers]
+        checks: list[Awaitable[None]] = [peer.check() for peer in self.peers.values()]
         await asyncio.gather(*checks)
 
     async def close(self) -> None:
         """Closes the channels."""
-        for peer in self._peers:
+        for peer in self.peers.values():
             await peer.channel.close()

@@ -72,6 +72,11 @@ class IndexServicer(index_service_pb2_grpc.IndexServiceServicer):
     ) -> index_pb2.IndexStats:
         return await self._workers.run(self._get_index_stats, request)
 
+    async def GetStore(
+        self, request: index_service_pb2.GetStoreRequest, context: Any
+    ) -> index_pb2.Store:
+        return index_pb2.Store(product=await self._workers.run(self._store.product))
+
     def _create_index(self, request: index_service_pb2.CreateIndexRequest) -> index_pb2.IndexStats:
         index_id = checks.check_index_id(request.index_id)
         wanted = IndexInfo(
@@ -152,12 +157,12 @@ class IndexServicer(index_service_pb2_grpc.IndexServiceServicer):
         checks.check_count("queries", len(request.queries), _MOST_QUERIES)
         checks.check_count("only_ids", len(request.only_ids), _MOST_NAMED, least=0)
         only_ids = checks.check_ids("only_ids", request.only_ids)
-        info = self._store.describe(index_id)
+        info = self._store.describe(index_id, remembered=True)
         checks.check_same_model(index_id, info, model)
         queries = checks.check_vectors(
             "queries", [query.values for query in request.queries], info.dimension
         )
-        found = self._store.search(index_id, queries, k, SPARE, only_ids, recall)
+        found = self._store.search(index_id, info, queries, k, SPARE, only_ids, recall)
         return _results([rank(one, k, least) for one in found])
 
     def _get_index_stats(

@@ -58,8 +58,11 @@ class VectorStore(Protocol):
         """Removes an index, if it is there."""
         ...
 
-    def describe(self, index_id: str) -> IndexInfo:
-        """Says what an index was made for."""
+    def describe(self, index_id: str, *, remembered: bool = False) -> IndexInfo:
+        """Says what an index was made for.
+
+        For a search that follows it may be `remembered`: the search notices if that is no longer so.
+        """
         ...
 
     def upsert(self, index_id: str, ids: Sequence[str], vectors: Vectors) -> None:
@@ -81,6 +84,7 @@ class VectorStore(Protocol):
     def search(
         self,
         index_id: str,
+        info: IndexInfo,
         queries: Vectors,
         k: int,
         spare: int,
@@ -89,13 +93,17 @@ class VectorStore(Protocol):
     ) -> list[Found]:
         """Finds the `k + spare` nearest for each row of `queries` (n, dimension).
 
-        Looks only among `only_ids`, unless that is empty. `recall` is the share of the exact k
+        INDEX_UNAVAILABLE if the index is not the one that `info` describes, but was made anew. Looks only among `only_ids`, unless that is empty. `recall` is the share of the exact k
         nearest that should be among them.
         """
         ...
 
     def stats(self, index_id: str) -> Stats:
         """Describes an index and counts its vectors."""
+        ...
+
+    def product(self) -> str:
+        """Name and version of what keeps the vectors."""
         ...
 
     def check(self) -> None:

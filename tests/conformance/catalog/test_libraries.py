@@ -24,6 +24,14 @@ def creation(library_id: str, request_id: str = "", **fields: str) -> pb.CreateL
     )
 
 
+async def test_the_store_has_a_name_and_a_version(catalog: Catalog) -> None:
+    """As the database says itself: the kind of server is told by it, not by the settings."""
+    kinds = {"sqlite"} if catalog.settings.mysql_host is None else {"mariadb", "mysql"}
+    kind, version = (await catalog.stub.GetStore(pb.GetStoreRequest())).product.split(" ")
+    assert kind in kinds
+    assert version.replace(".", "").isdigit()
+
+
 async def test_a_new_library_is_creating_then_active(catalog: Catalog) -> None:
     """It begins CREATING with an id, a uid and times; activation can be repeated."""
     library_id = uuid.uuid4().hex

@@ -31,7 +31,7 @@ class MemoryStore:
             self._rows.pop(index_id, None)
             self._infos.pop(index_id, None)
 
-    def describe(self, index_id: str) -> IndexInfo:
+    def describe(self, index_id: str, *, remembered: bool = False) -> IndexInfo:
         """See VectorStore."""
         with self._lock:
             if index_id not in self._infos:
@@ -64,6 +64,7 @@ class MemoryStore:
     def search(
         self,
         index_id: str,
+        info: IndexInfo,
         queries: Vectors,
         k: int,
         spare: int,
@@ -89,6 +90,10 @@ class MemoryStore:
         with self._lock:
             rows, size = len(self._there(index_id)), 4 * self._infos[index_id].dimension
             return Stats(rows, index_type="FLAT", store="memory", memory_bytes=rows * size)
+
+    def product(self) -> str:
+        """See VectorStore."""
+        return "memory"
 
     def check(self) -> None:
         """See VectorStore."""

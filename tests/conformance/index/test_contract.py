@@ -6,6 +6,7 @@ import asyncio
 
 import numpy as np
 import pytest
+from audiosearch.index.v1.index_service_pb2 import GetStoreRequest
 from index_harness import DIMENSION, MODEL, Client, refused, unit
 
 from serving.errors import Reason
@@ -23,6 +24,8 @@ async def test_new_index_is_described(client: Client) -> None:
         {} if stats.index_type == "FLAT" else {"M": "16", "efConstruction": "200"}
     )
     assert stats.store.split()[0] in {"memory", "milvus-lite", "milvus"}
+    store = await client.stub.GetStore(GetStoreRequest())
+    assert store.product.split()[0] == stats.store.split()[0]
 
 
 async def test_empty_index_has_no_neighbors(client: Client) -> None:

@@ -1,0 +1,66 @@
+"""Makes one map in a process of its own: `python -m gateway.map_process`.
+
+It reads vectors and first places from its input, a length in 8 bytes and so many bytes that
+`pack` made. It writes lines with the share of the work that is done, a line `done`, and the places.
+It ends with its parent, whose end closes the input.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import threading
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.map_projection import refine
+
+NICENESS = 15
+"""The lower priority of a process that nobody waits for; searches go first."""
+DONE = b"done\n"
+LENGTH_BYTES = 8
+
+
+def main() -> None:
+    """Makes the map."""
+    os.nice(NICENESS)
+    asked, answer = sys.stdin.buffer, sys.stdout.buffer
+    sys.stdout = sys.stderr  # whatever a library prints, it is no answer
+    vectors, start = unpack(asked.read(int.from_bytes(asked.read(LENGTH_BYTES), "big")))
+    threading.Thread(target=_end_with, args=(asked,), daemon=True).start()
+
+    def report(share: float) -> None:
+        answer.write(f"{share:.3f}\n".encode())
+        answer.flush()
+
+    places = refine(vectors, start, report)
+    answer.write(DONE + pack(places))
+    answer.flush()
+
+
+def pack(*arrays: NDArray[np.float32]) -> bytes:
+    """Arrays in numpy's format for files, one after the other."""
+    packed = io.BytesIO()
+    for array in arrays:
+        np.lib.format.write_array(packed, array, allow_pickle=False)
+    return packed.getvalue()
+
+
+def unpack(packed: bytes) -> list[NDArray[np.float32]]:
+    """The arrays that `pack` took."""
+    left, arrays = io.BytesIO(packed), []
+    while left.tell() < len(packed):
+        arrays.append(np.lib.format.read_array(left, allow_pickle=False))
+    return arrays
+
+
+def _end_with(parent: BinaryIO) -> None:
+    parent.read(1)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""/v1/libraries/{library}/map."""
+
+from __future__ import annotations
+
+import asyncio
+
+from audiosearch.gateway.v1.library_map_pb2 import GetLibraryMapRequest, LibraryMap
+from fastapi import APIRouter, Request, Response
+
+from gateway.rest.json import answer
+from gateway.rest.openapi import document
+from gateway.rest.parts import Parts
+from gateway.rest.query import Query
+
+_GET = Query(GetLibraryMapRequest, "etag", "pageToken")
+
+
+def router(parts: Parts) -> APIRouter:
+    """The route of the map of a library."""
+    api = APIRouter(tags=["map"])
+
+    @api.get("/v1/libraries/{library}/map", **document(_GET, answer=LibraryMap))
+    async def get_library_map(request: Request, library: str) -> Response:
+        """Lays the clips out in two dimensions: ask again, with `etag`, until it is READY."""
+        message = _GET.read(request, GetLibraryMapRequest(name=f"libraries/{library}/map"))
+        found = await parts.ask(request, "GetLibraryMap", message)
+        # Of 20,000 points it takes a third of a second.
+        return await asyncio.to_thread(answer, found)
+
+    return api
