@@ -5,6 +5,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3.10 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 PADDLESPEECH := paddlespeech==1.5.0
+WAVESURFER := wavesurfer==0.3.9
 # Left out: what setuptools says at every editable install, and that PaddleSpeech lacks its list.
 PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --no-warn-conflicts
 PROTOS := $(shell find protos -name '*.proto')
@@ -22,11 +23,12 @@ $(BIN)/python:
 	$(PIP) --upgrade pip
 
 # PaddleSpeech names some 200 packages, most of them for text to speech: the extra `embedding` lists
-# those that its ECAPA-TDNN code imports, so it comes without its own list.
+# those that its ECAPA-TDNN code imports, so it comes without its own list. Of wavesurfer, which names
+# Jupyter's, only a file of JavaScript is used.
 $(VENV)/.installed: pyproject.toml constraints.txt setup.py | $(BIN)/python
 	@echo "installing; this takes a few minutes the first time"
 	$(PIP) --constraint constraints.txt --editable '.[embedding,index,catalog,gateway]'
-	$(PIP) --no-deps $(PADDLESPEECH)
+	$(PIP) --no-deps $(PADDLESPEECH) $(WAVESURFER)
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
