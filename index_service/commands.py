@@ -180,7 +180,7 @@ class Commands:
 
     def count(self, name: str) -> int:
         """Counts vectors."""
-        return int(self._query(name, "", ["count(*)"])[0]["count(*)"])
+        return int(self._query(name, "", ["count(*)"], **_BOUNDED)[0]["count(*)"])
 
     def search(
         self,

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TypeVar
 
 from index_service import naming
-from index_service.commands import Commands
+from index_service.commands import Collection, Commands
 from index_service.connection import (
     Connection,
     NoCollectionError,
@@ -31,14 +31,15 @@ T = TypeVar("T")
 _LOCKS = 64
 _FLUSH_ROWS = 500  # Milvus Lite reads rows in its log one by one: 16 us each and search
 _COUNT_SECONDS = 30.0  # how old a count may be that only chooses search parameters
-_COUNTS = 10_000
+_REMEMBERED = 10_000
 
 
 class MilvusStore:
-    """A VectorStore over pymilvus, read with strong consistency.
+    """A VectorStore over pymilvus: a write returns once all see it, so no read has to wait.
 
     Nothing that decides what is stored is remembered here: another process may have made an index
-    anew, or be about to give it another collection.
+    anew, or be about to give it another collection. What is read is: as long as a collection is
+    there, it gets every write, and no other collection ever has its name.
     """
 
     def __init__(self, settings: IndexSettings) -> None:
@@ -61,11 +62,13 @@ class MilvusStore:
         # miss rows. A fixed set of locks, so that ids that come and go leave nothing behind.
         self._locks = [threading.Lock() for _ in range(_LOCKS)]
         self._unflushed: Counter[str] = Counter()
+        self._known: dict[str, Collection] = {}
         self._counts: dict[str, tuple[int, float]] = {}
 
     def create(self, index_id: str, info: IndexInfo) -> IndexInfo:
         """See VectorStore."""
         with Held(self._locks[hash(index_id) % _LOCKS]):
+            self._known.pop(index_id, None)
             try:
                 there = self._commands.describe(naming.alias(index_id))
             except NoCollectionError:
@@ -78,15 +81,17 @@ class MilvusStore:
         """See VectorStore."""
         with self._alone(index_id):
             self._unflushed.pop(index_id, None)
+            self._known.pop(index_id, None)
             self._counts.pop(index_id, None)
             if not self._lite:
                 self._commands.drop_alias(naming.alias(index_id))
             for name in naming.collections_of(index_id, self._commands.names()):
                 self._commands.drop(name)
 
-    def describe(self, index_id: str) -> IndexInfo:
+    def describe(self, index_id: str, *, remembered: bool = False) -> IndexInfo:
         """See VectorStore."""
-        return self._read(index_id, lambda name: self._commands.describe(name).info)
+        known = self._known.get(index_id) if remembered else None
+        return known.info if known else self._read(index_id, lambda there: there.info, fresh=True)
 
     def upsert(self, index_id: str, ids: Sequence[str], vectors: Vectors) -> None:
         """See VectorStore."""
@@ -99,15 +104,16 @@ class MilvusStore:
 
     def get(self, index_id: str, ids: Sequence[str]) -> dict[str, Sequence[float]]:
         """See VectorStore."""
-        return self._read(index_id, lambda name: self._commands.vectors(name, ids))
+        return self._read(index_id, lambda there: self._commands.vectors(there.name, ids))
 
     def list_ids(self, index_id: str, after: str, limit: int) -> list[str]:
         """See VectorStore."""
-        return self._read(index_id, lambda name: self._commands.list_ids(name, after, limit))
+        return self._read(index_id, lambda there: self._commands.list_ids(there.name, after, limit))
 
     def search(
         self,
         index_id: str,
+        info: IndexInfo,
         queries: Vectors,
         k: int,
         spare: int,
@@ -116,19 +122,20 @@ class MilvusStore:
     ) -> list[Found]:
         """See VectorStore."""
 
-        def look(name: str) -> list[Found]:
-            ef = effort(self._recent_count(index_id, name), k, k + spare, recall)
-            return self._commands.search(name, queries, k + spare, only_ids, {"ef": ef})
+        def look(there: Collection) -> list[Found]:
+            if there.info != info:
+                raise unavailable("the index was just made anew")
+            ef = effort(self._recent_count(index_id, there.name), k, k + spare, recall)
+            return self._commands.search(there.name, queries, k + spare, only_ids, {"ef": ef})
 
         return self._read(index_id, look)
 
     def stats(self, index_id: str) -> Stats:
         """See VectorStore."""
 
-        def look(name: str) -> Stats:
-            count, built = self._commands.count(name), self._commands.index(name)
+        def look(there: Collection) -> Stats:
+            count, built = self._commands.count(there.name), self._commands.index(there.name)
             kind, parameters = built.plan.index_type, built.plan.parameters
-            there = self._commands.describe(name)
             return Stats(
                 count=count,
                 index_type=kind,
@@ -139,6 +146,10 @@ class MilvusStore:
             )
 
         return self._read(index_id, look)
+
+    def product(self) -> str:
+        """See VectorStore."""
+        return self._commands.product()
 
     def check(self) -> None:
         """See VectorStore."""
@@ -206,28 +217,37 @@ class MilvusStore:
         names = naming.collections_of(index_id, self._commands.names())
         return [name for name in names if name not in done]
 
-    def _read(self, index_id: str, look: Callable[[str], T]) -> T:
+    def _read(self, index_id: str, look: Callable[[Collection], T], *, fresh: bool = False) -> T:
         """Reads an index that should be there, a second time if that may help."""
-        name = naming.alias(index_id)
         with self._alone(index_id):
             try:
-                try:
-                    return look(name)
-                except NotLoadedError:
-                    self._load(index_id, self._commands.describe(name).name)
-                except NoCollectionError:
-                    self._commands.describe(name)  # goes on if another took its place meanwhile
-                return look(name)
+                with suppress(NoCollectionError):  # goes on if another took its place meanwhile
+                    try:
+                        return look(self._place(index_id, fresh=fresh))
+                    except NotLoadedError:
+                        self._load(index_id, self._place(index_id, fresh=True).name)
+                return look(self._place(index_id, fresh=True))
             except NoCollectionError as error:
                 raise not_found(index_id) from error
             except NotLoadedError as error:
                 raise unavailable("the index is being loaded") from error
 
+    def _place(self, index_id: str, *, fresh: bool) -> Collection:
+        """The collection to read an index from."""
+        known = None if fresh else self._known.get(index_id)
+        if known is None:
+            self._known.pop(index_id, None)
+            known = self._commands.describe(naming.alias(index_id))
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[index_id] = known
+        return known
+
     def _recent_count(self, index_id: str, name: str) -> int:
         count, due = self._counts.get(index_id, (0, 0.0))
         if time.monotonic() > due:
             count = self._commands.count(name)
-            if len(self._counts) > _COUNTS:
+            if len(self._counts) >= _REMEMBERED:
                 self._counts.clear()
             self._counts[index_id] = count, time.monotonic() + _COUNT_SECONDS
         return count

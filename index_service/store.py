@@ -61,7 +61,7 @@ class VectorStore(Protocol):
     def describe(self, index_id: str, *, remembered: bool = False) -> IndexInfo:
         """Says what an index was made for.
 
-        For a search that follows it may be `remembered`: the search notices if that is no longer so.
+        For a search that follows it may be `remembered`: that notices if it is no longer so.
         """
         ...
 
@@ -93,8 +93,9 @@ class VectorStore(Protocol):
     ) -> list[Found]:
         """Finds the `k + spare` nearest for each row of `queries` (n, dimension).
 
-        INDEX_UNAVAILABLE if the index is not the one that `info` describes, but was made anew. Looks only among `only_ids`, unless that is empty. `recall` is the share of the exact k
-        nearest that should be among them.
+        Looks only among `only_ids`, unless that is empty. `recall` is the share of the exact k
+        nearest that should be among them. INDEX_UNAVAILABLE if the index is no longer what `info`
+        says, because it was made anew.
         """
         ...
 

@@ -194,6 +194,13 @@ async def test_replicas_see_what_others_wrote(tmp_path: Path, milvus: MilvusServ
                 await writer.delete(f"v{row}")
                 assert f"v{row}" not in dict(await reader.search(vector, k=40))
         await writer.drop()
+        await writer.create("models/other-1")
+        await writer.upsert({"v1": unit(1)[0]}, "models/other-1")
+        await refused(reader.search(unit(1)[0]), Reason.INDEX_UNAVAILABLE)
+        await refused(reader.search(unit(1)[0]), Reason.MODEL_MISMATCH)
+        assert len(await reader.search(unit(1)[0], model="models/other-1")) == 1
+        await writer.drop()
+        await refused(reader.search(unit(1)[0], model="models/other-1"), Reason.INDEX_NOT_FOUND)
 
 
 @pytest.mark.server
