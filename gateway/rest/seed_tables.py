@@ -1,0 +1,138 @@
+"""What the earlier demo's routes call a table: a library, filled from a folder of the server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1.import_job_pb2 import ImportJob
+from audiosearch.gateway.v1 import gateway_service_pb2 as gateway_pb2
+from google.longrunning import operations_pb2
+from google.protobuf.duration_pb2 import Duration
+from starlette.requests import Request
+
+from gateway.folder import resolve_folder, resolve_path
+from gateway.names import check_library
+from gateway.rest.parts import Parts, credentials
+from gateway.rights import caller
+from gateway.rules import GATEWAY, OPERATIONS
+from gateway.upstream import passing_over
+from serving.errors import Reason, ServiceError
+from serving.telemetry import remaining
+
+ANSWER_SECONDS = 1.0
+"""Kept back of a load's time, so that it can still be told that the import goes on."""
+
+
+def library_of(table: str, parts: Parts, field: str = "table_name") -> str:
+    """The library of a table, or of the default one; FIELD_INVALID if it can't be one's name."""
+    return check_library(f"libraries/{table or parts.settings.default_table}", field)
+
+
+def find_file(path: str, roots: Sequence[Path]) -> Path:
+    """The real path of a file of the server; errors as `resolve_path`."""
+    return resolve_path(_absolute(path, roots), roots, "query_audio_path")
+
+
+def _absolute(path: str, roots: Sequence[Path]) -> str:
+    """A path as it is; a relative one below the first root that has it."""
+    if not roots or Path(path).is_absolute():
+        return path
+    below = [str(root / path) for root in roots]
+    return next(filter(os.path.lexists, below), below[0])
+
+
+def _find_folder(folder: str, roots: Sequence[Path]) -> str:
+    return str(resolve_folder(_absolute(folder, roots), roots))
+
+
+def check_import(parts: Parts, request: Request, library: str) -> None:
+    """RIGHT_MISSING unless the caller may import into a library, and so name the server's paths."""
+    message = gateway_pb2.ImportClipsRequest(parent=library)
+    parts.guard.check(GATEWAY + "ImportClips", credentials(request), message)
+
+
+async def load(parts: Parts, request: Request, library: str, folder: str) -> ImportJob:
+    """Imports a folder and waits until that is done; makes the library if it is missing.
+
+    Raises:
+        ServiceError: as CreateLibrary and ImportClips do; why the import failed, if it did;
+            DEADLINE_EXCEEDED when it takes longer than the call may, while it goes on.
+    """
+    # Who may not import learns nothing of the server's folders; a wrong folder makes no library.
+    check_import(parts, request, library)
+    real = await asyncio.to_thread(_find_folder, folder, parts.settings.roots())
+    message = gateway_pb2.ImportClipsRequest(parent=library, folder=real)
+    with passing_over(Reason.LIBRARY_NOT_FOUND):
+        return await _import(parts, request, message)
+    with passing_over(Reason.LIBRARY_EXISTS):
+        name = library.removeprefix("libraries/")
+        await parts.ask(request, "CreateLibrary", catalog_pb2.CreateLibraryRequest(library_id=name))
+    return await _import(parts, request, message)
+
+
+async def _import(
+    parts: Parts, request: Request, message: gateway_pb2.ImportClipsRequest
+) -> ImportJob:
+    started = await parts.ask(request, "ImportClips", message)
+    waiting = operations_pb2.WaitOperationRequest(name=started.name)
+    waiting.timeout.CopyFrom(_patience(parts))
+    operation = await parts.ask(request, "WaitOperation", waiting)
+    job = job_of(operation)
+    if not operation.done:
+        raise ServiceError(
+            Reason.DEADLINE_EXCEEDED,
+            f"the import takes longer than this call may; it goes on, and GET /v1/{operation.name} "
+            "and GET /progress tell how far it is",
+            {"operation": operation.name},
+        )
+    if job.state == ImportJob.STATE_CANCELLED:
+        raise ServiceError(Reason.STATE_CONFLICT, "the import was cancelled")
+    if job.state == ImportJob.STATE_FAILED:
+        known = job.failure.reason in Reason.__members__
+        raise ServiceError(
+            Reason[job.failure.reason] if known else Reason.INTERNAL, job.failure.message
+        )
+    return job
+
+
+def _patience(parts: Parts) -> Duration:
+    left = remaining()
+    seconds = parts.settings.max_call_seconds if left is None else left
+    duration = Duration()
+    duration.FromMilliseconds(round(max(seconds - ANSWER_SECONDS, seconds / 2, 0) * 1000))
+    return duration
+
+
+async def newest_import(parts: Parts, request: Request, library: str = "") -> ImportJob | None:
+    """The import that began last: of a library, or of all that the caller may read."""
+    message = operations_pb2.ListOperationsRequest(name=library, page_size=1)
+    parts.guard.check(OPERATIONS + "ListOperations", credentials(request), message)
+    readable = [library] if library else caller.get().readable()
+    if readable is None:
+        return await _newest_of(parts, request, message)
+    jobs = []
+    for name in readable:
+        message.name = f"libraries/{name.removeprefix('libraries/')}"
+        with passing_over(Reason.LIBRARY_NOT_FOUND):
+            jobs.append(await _newest_of(parts, request, message))
+    # Ids sort by the time they were made at.
+    return max(filter(None, jobs), key=lambda job: job.name, default=None)
+
+
+async def _newest_of(
+    parts: Parts, request: Request, message: operations_pb2.ListOperationsRequest
+) -> ImportJob | None:
+    page = await parts.ask(request, "ListOperations", message)
+    return job_of(page.operations[0]) if page.operations else None
+
+
+def job_of(operation: Any) -> ImportJob:
+    """The import that an operation stands for."""
+    job = ImportJob()
+    operation.metadata.Unpack(job)
+    return job
