@@ -1,0 +1,165 @@
+/** Calls the gateway: the only module that fetches. */
+
+import { whenBack } from "./connection.js";
+import { eventsOf } from "./events.js";
+import { askKey, key } from "./key.js";
+
+/** A call that failed: `reason` is of google.rpc.ErrorInfo, `message` a sentence of the server. */
+export class ApiError extends Error {
+  constructor(status, reason, message, metadata = {}) {
+    super(message);
+    Object.assign(this, { status, reason, metadata });
+  }
+}
+
+/** Whether it is worth trying the same again in a moment. */
+export const passing = (error) =>
+  error instanceof ApiError && /_BUSY$|_UNAVAILABLE$|^DEADLINE_EXCEEDED$/.test(error.reason);
+
+const ATTEMPTS = 3;
+
+/** True when the gateway answers, whatever it says of the services behind it. */
+async function probe() {
+  try {
+    const response = await fetch("/healthz", { cache: "no-store", signal: AbortSignal.timeout(5000) });
+    return response.ok || isOurs(response);
+  } catch {
+    return false;
+  }
+}
+
+/** Waits for the server where it is gone: what the pulse in the background does. */
+export const checkConnection = () => whenBack(probe);
+
+/** Whether the gateway gave this answer, and not a proxy in front of it. */
+const isOurs = (response) => (response.headers.get("content-type") ?? "").includes("json");
+
+/**
+ * Asks until there is an answer: waits for a server that is gone, and for a key that is missing.
+ * Every call may be repeated: what changes something carries a request id or can be done twice.
+ */
+async function request(method, path, { query, body, json, signal, cache } = {}) {
+  const url = withQuery(path, query);
+  for (let attempt = 1; ; attempt += 1) {
+    const response = await send(url, { method, body, json, signal, cache });
+    if (response?.ok) return response;
+    if (!response) {
+      if (attempt >= ATTEMPTS) throw new ApiError(0, "NOT_SENT", `${method} ${path} could not be sent`);
+      await whenBack(probe, signal);
+      continue;
+    }
+    const error = await failure(response);
+    const keyed = /^KEY_(MISSING|INVALID)$/.test(error.reason) && (await askKey(error.reason));
+    if (method === "DELETE" && attempt > 1 && response.status === 404) return response;
+    if (!keyed) throw error;
+  }
+}
+
+/** One try; undefined when nothing of ours answered. */
+async function send(url, { method, body, json, signal, cache }) {
+  const headers = {};
+  if (key()) headers.authorization = `Bearer ${key()}`;
+  if (json) headers["content-type"] = "application/json";
+  else if (body) headers["content-type"] = body.type || "application/octet-stream";
+  try {
+    const sent = json ? JSON.stringify(json) : body;
+    const response = await fetch(url, { method, headers, body: sent, signal, cache });
+    return response.status >= 502 && response.status <= 504 && !isOurs(response) ? undefined : response;
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    return undefined;
+  }
+}
+
+async function failure(response) {
+  const { error } = await response.json().catch(() => ({}));
+  return told(error ?? {}, response);
+}
+
+function told({ code, message, status, details = [] }, response) {
+  const info = details.find((detail) => detail.reason) ?? {};
+  const known = info.reason ?? status ?? `HTTP_${response?.status ?? ""}`;
+  const said = message ?? response?.statusText ?? "";
+  return new ApiError(response?.status ?? code ?? 0, known, said, info.metadata);
+}
+
+function withQuery(path, query = {}) {
+  const set = Object.entries(query).filter(([, value]) => value !== undefined && value !== "");
+  return set.length ? `${path}?${new URLSearchParams(set)}` : path;
+}
+
+const ask = async (method, path, options) => (await request(method, path, options)).json();
+
+/** Sixteen random bytes: crypto.randomUUID is there in secure contexts only. */
+export const requestId = () =>
+  Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+
+/** A stream of events to its end; one that breaks off is asked for again, told as `again`. */
+async function* stream(method, path, options) {
+  for (let attempt = 1; ; attempt += 1) {
+    const response = await request(method, path, options);
+    try {
+      for await (const event of eventsOf(response.body)) {
+        if (event.event === "error") throw told(event.data.error ?? event.data);
+        yield event;
+        if (method === "GET") attempt = 0; // a watch that lasts may break off any number of times
+      }
+      return;
+    } catch (error) {
+      if (error instanceof ApiError || options.signal?.aborted || attempt >= ATTEMPTS) throw error;
+    }
+    await whenBack(probe, options.signal);
+    yield { event: "again", data: null };
+  }
+}
+
+/** All pages of a list, up to `most` resources. */
+async function all(path, field, query, most = 1000) {
+  const found = [];
+  let pageToken;
+  do {
+    const page = await ask("GET", path, { query: { pageSize: 200, ...query, pageToken } });
+    found.push(...(page[field] ?? []));
+    pageToken = page.nextPageToken;
+  } while (pageToken && found.length < most);
+  return found;
+}
+
+const masked = (fields) => Object.keys(fields).join();
+
+/** Names are resource names as the contracts have them: `libraries/x`, `libraries/x/clips/y`. */
+export const api = {
+  libraries: () => all("/v1/libraries", "libraries"),
+  library: (name, signal) => ask("GET", `/v1/${name}`, { signal }),
+  createLibrary: (libraryId, fields) =>
+    ask("POST", "/v1/libraries", { query: { libraryId, requestId: requestId() }, json: fields }),
+  updateLibrary: (name, fields) => ask("PATCH", `/v1/${name}`, { query: { updateMask: masked(fields) }, json: fields }),
+  deleteLibrary: (name) => request("DELETE", `/v1/${name}`, { query: { force: "true" } }),
+
+  clips: (library, { filter = {}, pageSize, pageToken, signal } = {}) => {
+    const fields = Object.entries(filter).map(([field, value]) => [`filter.${field}`, value]);
+    return ask("GET", `/v1/${library}/clips`, { query: { pageSize, pageToken, ...Object.fromEntries(fields) }, signal });
+  },
+  clip: (name, signal) => ask("GET", `/v1/${name}`, { signal }),
+  updateClip: (name, fields) => ask("PATCH", `/v1/${name}`, { query: { updateMask: masked(fields) }, json: fields }),
+  deleteClip: (name) => request("DELETE", `/v1/${name}`),
+  /** `query`: displayName, label, speaker, requestId. */
+  upload: (library, file, query, signal) => ask("POST", `/v1/${library}/clips`, { query, body: file, signal }),
+  audio: async (name, signal) => (await request("GET", `/v1/${name}/audio`, { signal })).blob(),
+  /** Where a media element can load it from, which has no way to send a key: then undefined. */
+  audioUrl: (name) => (key() ? undefined : `/v1/${name}/audio`),
+
+  /** Events `summary`, `match`..., `done`; `again` means that it begins anew. Give `clip` or `audio`. */
+  search: (library, { clip, audio, k, minScore, signal }) =>
+    stream("POST", `/v1/${library}/clips:streamSearch`, { query: { k, minScore, clip }, body: audio, signal }),
+
+  importFolder: (library, folder, label) =>
+    ask("POST", `/v1/${library}/clips:import`, { json: { folder, label, requestId: requestId() } }),
+  operations: (library) => ask("GET", "/v1/operations", { query: { name: library } }),
+  cancelOperation: (name) => request("POST", `/v1/${name}:cancel`, { json: {} }),
+  watchOperation: (name, signal) => stream("GET", `/v1/${name}:watch`, { signal }),
+
+  models: () => ask("GET", "/v1/models"),
+  status: (signal) => ask("GET", "/v1/status", { signal }),
+  map: (library, signal) => ask("GET", `/v1/${library}/map`, { signal }),
+};

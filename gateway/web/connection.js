@@ -1,0 +1,50 @@
+/** Whether the server answers. However many calls wait for it, one asks. */
+
+const FIRST_WAIT = 400;
+const LONGEST_WAIT = 5000;
+
+let waiting = null;
+let nudge = () => {};
+const listeners = new Set();
+
+/** Calls `listener(away)` when the server goes away and when it is back. */
+export function onConnection(listener) {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+/** Asks again at once. */
+export const tryNow = () => nudge();
+
+/** Settles when `probe` succeeds; rejects when `signal` aborts before. */
+export function whenBack(probe, signal) {
+  waiting ??= ask(probe).finally(() => {
+    waiting = null;
+  });
+  return signal ? Promise.race([waiting, aborted(signal)]) : waiting;
+}
+
+async function ask(probe) {
+  if (await probe()) return;
+  tell(true);
+  for (let wait = FIRST_WAIT; !(await probe()); wait = Math.min(wait * 1.6, LONGEST_WAIT)) {
+    await new Promise((resolve) => {
+      nudge = resolve;
+      setTimeout(resolve, wait);
+    });
+  }
+  tell(false);
+}
+
+function tell(away) {
+  for (const listener of listeners) listener(away);
+}
+
+function aborted(signal) {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
+}
+
+window.addEventListener("online", tryNow);

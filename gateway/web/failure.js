@@ -1,0 +1,35 @@
+/** Failures in words: what happened, what to do, and the server's own sentence. */
+
+import { ApiError } from "./api.js";
+import { h } from "./dom.js";
+import { language, words } from "./i18n.js";
+import { failures } from "./strings/failures.js";
+
+const t = words(failures);
+
+/** What to tell of an error, in one sentence. */
+export function said(error) {
+  if (!(error instanceof ApiError)) return `${t("unexpected")} ${error?.message ?? error}`;
+  return inWords(error.reason, error.message);
+}
+
+/** The same for a reason and the server's message, as failed clips and files have them. */
+export function inWords(reason, message) {
+  const known = failures.en[reason] ? t(reason) : "";
+  if (!known) return message || t("unexpected");
+  // The server speaks English, and of the case itself: there its sentence is the better one.
+  return language === "en" && message ? capital(message) : known;
+}
+
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
+/** An alert with what happened and what to do; `retry` is offered where given. */
+export function failureBox(error, retry) {
+  const known = error instanceof ApiError;
+  const todo = known && failures.en[error.reason] ? t(error.reason) : "";
+  const detail = known ? capital(error.message) : String(error?.message ?? error);
+  return h("div", { class: "failure", role: "alert" },
+    h("p", { class: "failure-title" }, todo || t("unexpected")),
+    detail && h("p", { class: "failure-detail" }, detail, known && h("code", {}, error.reason)),
+    retry && h("button", { class: "button", type: "button", onclick: retry }, t("again")));
+}

@@ -1,0 +1,82 @@
+/** The matches of a search, as they come; moved through by keys. */
+
+import { h, icon } from "./dom.js";
+import { idOf, score } from "./format.js";
+import { words } from "./i18n.js";
+import { address } from "./router.js";
+import { Sound } from "./sound.js";
+import { clipSource } from "./sources.js";
+import { search } from "./strings/search.js";
+import { calm } from "./theme.js";
+
+const t = words(search);
+
+/** Label and speaker, as far as they are known. */
+export const chips = ({ label, speaker }) => [
+  label && h("span", { class: "chip", title: t("label") }, label),
+  speaker && h("span", { class: "chip voice", title: t("speaker") }, icon("mic"), speaker),
+];
+
+export class Results {
+  #rows = [];
+  #at = -1;
+
+  constructor() {
+    this.list = h("ol", { class: "sounds", "aria-label": t("results"), onfocusin: (event) => this.#chosen(event) });
+  }
+
+  clear() {
+    for (const { sound } of this.#rows) sound.destroy();
+    this.#rows = [];
+    this.#at = -1;
+    this.list.replaceChildren();
+  }
+
+  add(match) {
+    const { clip } = match;
+    const sound = new Sound(clipSource(clip));
+    const again = address("search", { library: clip.name.split("/")[1], clip: idOf(clip.name) });
+    const name = clip.displayName || idOf(clip.name);
+    const node = h("li", { class: "sound", tabindex: this.#rows.length ? "-1" : "0" },
+      sound.button,
+      h("div", { class: "sound-words" }, h("span", { class: "sound-name", title: name }, name), chips(clip)),
+      scoreOf(match),
+      sound.wave,
+      h("div", { class: "sound-end" }, sound.time,
+        h("a", { class: "icon-button", href: again, "aria-label": t("againWith", { name }), title: t("againShort") }, icon("search"))));
+    this.#rows.push({ node, sound, again });
+    this.list.append(node);
+  }
+
+  /** The sound that is chosen, or undefined. */
+  get current() {
+    return this.#rows[this.#at];
+  }
+
+  /** Chooses the next (1) or the one before (-1); false when there is none. */
+  move(step) {
+    if (!this.#rows.length) return false;
+    const next = this.#at < 0 ? 0 : Math.min(Math.max(this.#at + step, 0), this.#rows.length - 1);
+    const { node } = this.#rows[next];
+    node.focus({ preventScroll: true });
+    node.scrollIntoView({ block: "nearest", behavior: calm() ? "auto" : "smooth" });
+    return true;
+  }
+
+  #chosen({ target }) {
+    const next = this.#rows.findIndex(({ node }) => node.contains(target));
+    if (next < 0) return;
+    this.#rows.forEach(({ node }, place) => {
+      node.tabIndex = place === next ? 0 : -1;
+      node.classList.toggle("chosen", place === next);
+    });
+    this.#at = next;
+  }
+}
+
+function scoreOf(match) {
+  const value = match.score ?? 0;
+  const bar = h("span", { class: "score-bar", "aria-hidden": "true" }, h("span", {}));
+  bar.firstChild.style.width = `${Math.max(value, 0) * 100}%`;
+  return h("div", { class: "score" }, h("span", { class: "score-number" }, h("span", { class: "unseen" }, `${t("score")} `), score(value)), bar);
+}

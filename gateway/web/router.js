@@ -1,0 +1,109 @@
+/**
+ * Pages by the part of the address behind the #: `#/search?library=x&clip=y`, `#/library/x`.
+ *
+ * A page is a module with `async function show(root, params)`, which fills `root` and answers with a
+ * function that leaves it. `params` are those of the address, with the second part of the path as
+ * `library`. If that function has a method `update(params)`, it is called instead of leaving when the
+ * address changes within the page.
+ */
+
+import { h } from "./dom.js";
+import { failureBox } from "./failure.js";
+
+const PAGES = {
+  search: () => import("./search.js"),
+  library: () => import("./library.js"),
+  map: () => import("./map.js"),
+  status: () => import("./status.js"),
+};
+
+let turn = 0;
+let shown = { page: null, leave: null };
+const listeners = new Set();
+
+/** The page and its parameters in an address. */
+export function read(hash) {
+  const [path, query] = hash.replace(/^#\/?/, "").split("?");
+  const [page, library] = path.split("/").map(decodeURIComponent);
+  const params = Object.fromEntries(new URLSearchParams(query));
+  if (library) params.library = library;
+  return { page: page in PAGES ? page : "search", params };
+}
+
+/** The address of a page: `library` stands in the path but for the search. */
+export function address(page, { library, ...rest } = {}) {
+  const query = page === "search" ? { library, ...rest } : rest;
+  const set = Object.entries(query).filter(([, value]) => value !== undefined && value !== null && value !== "");
+  const path = library && page !== "search" ? `#/${page}/${encodeURIComponent(library)}` : `#/${page}`;
+  return set.length ? `${path}?${new URLSearchParams(set)}` : path;
+}
+
+/** Goes to a page. */
+export function go(page, params) {
+  location.hash = address(page, params);
+}
+
+/** Changes the address alone: the page knows already. */
+export function rewrite(page, params) {
+  history.replaceState(null, "", address(page, params));
+  tell();
+}
+
+/** Calls `listener(page, params)` when another address is shown. */
+export function onRoute(listener) {
+  listeners.add(listener);
+}
+
+function tell() {
+  const { page, params } = read(location.hash);
+  for (const listener of listeners) listener(page, params);
+}
+
+/** Shows what the address says; `again` shows the page anew, in another language. */
+export async function route({ again = false, focus = true } = {}) {
+  const { page, params } = read(location.hash);
+  tell();
+  if (!again && page === shown.page && shown.leave?.update) {
+    shown.leave.update(params);
+    return;
+  }
+  const mine = (turn += 1);
+  shown.leave?.();
+  shown = { page, leave: null };
+  const main = document.getElementById("main");
+  const root = h("div", { class: `page page-${page}` });
+  const leave = await enter(page, root, params, () => {
+    if (mine !== turn) return;
+    main.replaceChildren(root);
+    scrollTo(0, 0);
+    if (focus) heading(root).focus({ preventScroll: true });
+  });
+  if (mine === turn) shown.leave = leave;
+  else leave?.();
+}
+
+async function enter(page, root, params, place) {
+  try {
+    const module = await PAGES[page]();
+    const showing = module.show(root, params);
+    if (root.querySelector("h1")) place();
+    const leave = await showing;
+    if (!root.isConnected) place();
+    return leave;
+  } catch (error) {
+    root.replaceChildren(h("h1", { tabindex: "-1" }, "Audiosearch"), failureBox(error, () => route({ again: true })));
+    place();
+    return null;
+  }
+}
+
+function heading(root) {
+  const found = root.querySelector("h1") ?? root;
+  found.tabIndex = -1;
+  return found;
+}
+
+window.addEventListener("hashchange", () => {
+  // The link past the navigation changes the address too.
+  if (location.hash.startsWith("#/") || !location.hash) route();
+});

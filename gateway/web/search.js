@@ -1,0 +1,268 @@
+/** The page Search: a sound in, the sounds most like it out. */
+
+import { api } from "./api.js";
+import { filesBelow, isSound, takeDrops } from "./drops.js";
+import { afterPause, h, icon } from "./dom.js";
+import { failureBox } from "./failure.js";
+import { idOf, length, number, score, seconds, took } from "./format.js";
+import { words } from "./i18n.js";
+import { keepSound } from "./keep_sound.js";
+import { bind } from "./keyboard.js";
+import { chooseLibrary, libraryPicker } from "./picker.js";
+import { QueryBox } from "./query_box.js";
+import { Results } from "./results.js";
+import { address, go, rewrite } from "./router.js";
+import { DEFAULT_K, clear, onSearch, search, session } from "./searching.js";
+import { clipSource, fileSource } from "./sources.js";
+import { search as strings } from "./strings/search.js";
+import { announce, toast } from "./toast.js";
+
+const t = words(strings);
+const MOST_K = 1000;
+
+export async function show(root, params) {
+  const page = new SearchPage(root);
+  root.append(h("h1", {}, t("title")));
+  await page.open(params);
+  const leave = () => page.leave();
+  leave.update = (next) => page.follow(next);
+  return leave;
+}
+
+class SearchPage {
+  #root;
+  #results = new Results();
+  #box = new QueryBox({ onfile: (blob, name) => this.#searchFile(blob, name), onlink: () => this.#link() });
+  #head = h("div", { class: "results-head" });
+  #below = h("div");
+  #endings = [];
+  #left = false;
+
+  constructor(root) {
+    this.#root = root;
+  }
+
+  async open(params) {
+    const { libraries, chosen } = await chooseLibrary(params.library);
+    if (this.#left) return;
+    if (!libraries.length && !params.library) {
+      this.#root.append(noLibrary());
+      return;
+    }
+    this.#draw(libraries, chosen);
+    this.#endings = [
+      onSearch((event, match) => this.#told(event, match)),
+      takeDrops(t("dropAnywhere"), (entries) => this.#dropped(entries)),
+      bind(this.#keys()),
+    ];
+    await this.follow({ ...params, library: chosen });
+  }
+
+  leave() {
+    this.#left = true;
+    for (const end of this.#endings) end();
+    this.#box.leave();
+    this.#results.clear();
+  }
+
+  /** Does what the address says, where that is not done already. */
+  async follow({ library, clip, k, minScore }) {
+    const wanted = { library: library ?? session.library, k: Number(k) || DEFAULT_K, minScore: Number(minScore) || 0 };
+    const before = session.query;
+    const same = Object.entries(wanted).every(([key, value]) => session[key] === value) && (clip ?? null) === idOfQuery();
+    this.#options(wanted);
+    if (same) {
+      this.#showAll();
+    } else if (clip) {
+      await this.#searchClip(`libraries/${wanted.library}/clips/${clip}`, wanted);
+    } else if (before && !before.clip) {
+      this.#begin({ ...wanted });
+    } else {
+      Object.assign(session, wanted);
+      clear();
+      this.#showAll();
+    }
+  }
+
+  #draw(libraries, chosen) {
+    const picker = libraryPicker({ libraries, chosen, onchoose: (library) => go("search", { ...this.#params(), library, clip: undefined }) });
+    this.#k = h("input", { type: "number", min: "1", max: String(MOST_K), inputmode: "numeric", onchange: () => this.#changed() });
+    this.#least = h("input", { type: "range", min: "0", max: "1", step: "0.05", oninput: () => this.#changed() });
+    this.#leastShown = h("output", { class: "option-value" });
+    this.#root.replaceChildren(
+      h("div", { class: "row-between" }, h("h1", { tabindex: "-1" }, t("title")), picker),
+      this.#box.node,
+      h("section", { class: "results", "aria-label": t("results") },
+        h("div", { class: "options" },
+          h("label", { class: "option" }, h("span", { class: "field-label" }, t("most")), this.#k),
+          h("label", { class: "option wide" }, h("span", { class: "field-label" }, t("least"), " "), this.#least, this.#leastShown)),
+        this.#head, this.#results.list, this.#below));
+  }
+
+  #k;
+  #least;
+  #leastShown;
+
+  #options({ k, minScore }) {
+    this.#k.value = k;
+    this.#least.value = minScore;
+    this.#showLeast();
+  }
+
+  #showLeast() {
+    const value = Number(this.#least.value);
+    this.#leastShown.textContent = value ? number(value, 2) : t("any");
+    this.#least.setAttribute("aria-valuetext", this.#leastShown.textContent);
+  }
+
+  #searchSoon = afterPause(250, () => {
+    if (this.#left) return;
+    rewrite("search", this.#params());
+    this.#begin({ ...this.#asked() }, { sameQuery: true });
+  });
+
+  #asked() {
+    const k = Math.min(Math.max(Math.round(Number(this.#k.value)) || DEFAULT_K, 1), MOST_K);
+    return { k, minScore: Number(this.#least.value) };
+  }
+
+  #changed() {
+    this.#showLeast();
+    this.#searchSoon();
+  }
+
+  /** What stands in the address: what is not set otherwise is left out. */
+  #params() {
+    const { k, minScore } = this.#asked();
+    return { library: session.library, clip: idOfQuery() ?? undefined, k: k === DEFAULT_K ? undefined : k, minScore: minScore || undefined };
+  }
+
+  #begin(changes, { sameQuery = false } = {}) {
+    search(changes);
+    if (!sameQuery) this.#box.show(session.query);
+    if (!session.query) this.#showAll();
+  }
+
+  #searchFile(blob, name) {
+    const query = fileSource(blob, name);
+    Object.assign(session, { query });
+    const next = address("search", { ...this.#params(), clip: undefined });
+    if (location.hash !== next) history.pushState(null, "", next);
+    this.#begin({ query, ...this.#asked() });
+  }
+
+  async #searchClip(name, wanted) {
+    Object.assign(session, wanted);
+    try {
+      this.#begin({ query: clipSource(await api.clip(name)) });
+    } catch (error) {
+      clear();
+      this.#box.show(null);
+      this.#below.replaceChildren(failureBox(error, () => this.#searchClip(name, wanted)));
+    }
+  }
+
+  async #dropped(entries) {
+    const found = [];
+    for await (const file of filesBelow(entries)) {
+      found.push(file);
+      if (found.length > 50) break;
+    }
+    const first = found.find(({ name }) => isSound(name)) ?? found[0];
+    if (!first) return;
+    if (found.length > 1) toast(t("firstOnly", { name: first.name }));
+    this.#searchFile(await first.file(), first.name);
+  }
+
+  #link() {
+    if (session.query.clip) copyLink();
+    else keepSound(session.query, session.library, (clip) => {
+      const params = { ...this.#params(), clip: idOf(clip.name) };
+      session.query = clipSource(clip);
+      this.#box.show(session.query);
+      rewrite("search", params);
+      copyLink();
+    });
+  }
+
+  #told(event, match) {
+    if (event === "begin") {
+      this.#results.clear();
+      this.#below.replaceChildren();
+      this.#head.replaceChildren(h("h2", {}, t("searching")));
+      this.#results.list.setAttribute("aria-busy", "true");
+    } else if (event === "match") {
+      this.#results.add(match);
+    } else {
+      this.#ended();
+    }
+  }
+
+  #showAll() {
+    this.#box.show(session.query);
+    this.#results.clear();
+    for (const match of session.matches) this.#results.add(match);
+    if (session.status === "running") this.#head.replaceChildren(h("h2", {}, t("searching")));
+    else this.#ended({ quietly: true });
+  }
+
+  #ended({ quietly = false } = {}) {
+    const { status, matches, error } = session;
+    this.#results.list.setAttribute("aria-busy", "false");
+    this.#head.replaceChildren();
+    this.#below.replaceChildren();
+    if (status === "failed") this.#below.replaceChildren(failureBox(error, () => search()));
+    if (status !== "done") return;
+    this.#head.replaceChildren(h("h2", {}, t("found", { count: matches.length })), h("p", { class: "quiet times" }, timesOf(session)));
+    if (!matches.length) this.#below.replaceChildren(nothing(session));
+    if (!quietly) announce(matches.length ? t("foundAloud", { count: matches.length, name: matches[0].clip.displayName, score: score(matches[0].score) }) : t("nothing"));
+  }
+
+  #keys() {
+    const step = (by) => () => this.#results.move(by);
+    const onCurrent = (run) => () => (this.#results.current ? run(this.#results.current) : false);
+    return {
+      j: step(1), ArrowDown: step(1), k: step(-1), ArrowUp: step(-1),
+      " ": onCurrent(({ sound }) => sound.toggle()),
+      b: onCurrent(({ sound }) => this.#both(sound)),
+      q: () => this.#box.sound?.toggle(),
+      ArrowLeft: onCurrent(({ sound }) => sound.seek(-1)),
+      ArrowRight: onCurrent(({ sound }) => sound.seek(1)),
+      Enter: onCurrent(({ again }) => {
+        location.hash = again;
+      }),
+    };
+  }
+
+  async #both(sound) {
+    if (await this.#box.sound?.playThrough()) await sound.playThrough();
+  }
+}
+
+const idOfQuery = () => (session.query?.clip ? idOf(session.query.clip.name) : null);
+
+function timesOf({ times, summary }) {
+  const heard = summary?.queryAudio;
+  const parts = [t("inAll", { time: took(times?.all ?? 0) })];
+  if (heard?.format) parts.push(t("heard", { length: length(seconds(heard.duration)), format: heard.format }));
+  return parts.join(" · ");
+}
+
+function nothing({ minScore }) {
+  return h("div", { class: "empty" }, icon("search"), h("h3", {}, t("nothing")), h("p", {}, t(minScore ? "nothingAbove" : "nothingAtAll")));
+}
+
+function noLibrary() {
+  return h("div", { class: "empty" }, icon("library"), h("h2", {}, t("noLibrary")), h("p", {}, t("noLibraryMore")),
+    h("a", { class: "button primary", href: address("library") }, icon("plus"), t("makeLibrary")));
+}
+
+async function copyLink() {
+  try {
+    await navigator.clipboard.writeText(location.href);
+    toast(t("copied"));
+  } catch {
+    // Only pages by https or of this machine may write there.
+    toast(t("copyYourself"));
+  }
+}
