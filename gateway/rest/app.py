@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
+
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Route
 
-from gateway.rest import audio, clips, docs, libraries, models, openapi, operations, probe, search
+from gateway.rest import (
+    audio,
+    clips,
+    docs,
+    libraries,
+    map,  # noqa: A004  the map of a library; the builtin is not used here
+    models,
+    openapi,
+    operations,
+    pages,
+    probe,
+    search,
+    seed,
+    status,
+)
 from gateway.rest.boundary import Boundary
 from gateway.rest.headers import SecurityHeaders
 from gateway.rest.origins import Origins
@@ -17,17 +34,13 @@ from gateway.settings import GatewaySettings, origins
 from serving.errors import Reason, ServiceError
 from serving.telemetry import REQUEST_ID_KEY
 
-_RESOURCES = (libraries, search, audio, clips, operations, models)
+_RESOURCES = (libraries, search, audio, clips, map, operations, models, status, seed)
 _MAY_SEND = ("authorization", "content-type", "if-none-match", "if-range", "range", "x-api-key")
 _MAY_READ = ("accept-ranges", "content-disposition", "content-range", "etag", "retry-after")
 
 
 def build(parts: Parts) -> FastAPI:
     """The application."""
-
-    async def known(request: Request) -> None:
-        parts.guard.identify(credentials(request))
-
     app = FastAPI(
         title="Audiosearch",
         version="v1",
@@ -37,14 +50,26 @@ def build(parts: Parts) -> FastAPI:
         redirect_slashes=False,
         generate_unique_id_function=openapi.operation_id,
         middleware=_middleware(parts.settings),
-        exception_handlers={HTTPException: _no_route, RequestValidationError: _invalid},
     )
-    for resource in _RESOURCES:
-        app.include_router(resource.router(parts), dependencies=[Depends(known)])
-    app.include_router(probe.router(parts))
-    app.include_router(docs.router())
-    app.include_router(openapi.router(app, keys=parts.settings.keyring is not None))
+    others = (probe.router(parts), docs.router(), pages.router(), openapi.router(app, parts))
+    resources = [resource.router(parts) for resource in _RESOURCES]
+    for router in resources:
+        app.include_router(router, dependencies=[Depends(_caller(parts))])
+    for router in others:
+        app.include_router(router)
+    routes = [route for router in (*resources, *others) for route in router.routes]
+    app.exception_handler(HTTPException)(_no_route([r for r in routes if isinstance(r, Route)]))
+    app.exception_handler(RequestValidationError)(_invalid)
     return app
+
+
+def _caller(parts: Parts) -> Callable[[Request], Awaitable[None]]:
+    """Who has no key is turned away before anything of the request is read."""
+
+    async def identify(request: Request) -> None:
+        parts.guard.identify(credentials(request))
+
+    return identify
 
 
 def _middleware(settings: GatewaySettings) -> list[Middleware]:
@@ -70,15 +95,21 @@ def _middleware(settings: GatewaySettings) -> list[Middleware]:
     ]
 
 
-async def _no_route(request: Request, error: Exception) -> None:
-    """Raises what the boundary answers with."""
-    if isinstance(error, HTTPException) and error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "")
-        message = f"{request.method} is not for this path; {allowed} would be"
-        raise ServiceError(Reason.METHOD_NOT_ALLOWED, message, {"allowed": allowed}) from error
-    raise ServiceError(
-        Reason.ROUTE_NOT_FOUND, "there is nothing at this path; /docs lists what there is"
-    ) from error
+def _no_route(routes: Sequence[Route]) -> Callable[[Request, Exception], Awaitable[None]]:
+    """What raises the error for a path that is not there, or not with this method."""
+
+    async def refuse(request: Request, error: Exception) -> None:
+        found = [each for each in routes if each.path_regex.match(request.url.path)]
+        methods = {method for each in found for method in each.methods or ()}
+        allowed = ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods))
+        if allowed:
+            message = f"{request.method} is not for this path; {allowed} would be"
+            raise ServiceError(Reason.METHOD_NOT_ALLOWED, message, {"allowed": allowed}) from error
+        raise ServiceError(
+            Reason.ROUTE_NOT_FOUND, "there is nothing at this path; /docs lists what there is"
+        ) from error
+
+    return refuse
 
 
 async def _invalid(_request: Request, error: Exception) -> None:

@@ -20,9 +20,9 @@ MAX_CONNECTIONS = 1024
 class Connection(H11Protocol):
     """As uvicorn's, but it ends when no head of a request comes, and can be broken off."""
 
-    def __init__(self, *args: Any, app_state: dict[str, Any], **options: Any) -> None:
+    def __init__(self, app_state: dict[str, Any], **options: Any) -> None:
         """Puts itself into the state of its requests."""
-        super().__init__(*args, app_state={**app_state, CONNECTION: self}, **options)
+        super().__init__(app_state={**app_state, CONNECTION: self}, **options)
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:

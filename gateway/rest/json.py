@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+import json
+from typing import Any, TypeVar
 
 from google.protobuf import json_format
 from google.protobuf.message import Message
@@ -32,13 +33,26 @@ def answer(message: Message, status: int = 200) -> Response:
 def parse(text: str | bytes, message: MessageT, field: str = "body") -> MessageT:
     """Reads JSON into `message`, on top of what it holds; FIELD_INVALID if that can't be."""
     try:
-        json_format.Parse(text, message)
+        tree = json.loads(text, object_pairs_hook=_object)
+        json_format.ParseDict(_checked(tree), message)
     except (json_format.ParseError, ValueError, RecursionError) as error:
         why = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise ServiceError(
             Reason.FIELD_INVALID, f"{field}: {why[:300]}", {"field": field}
         ) from error
     return message
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(found := dict(pairs)) < len(pairs):
+        raise ValueError("an object has a name twice")
+    return found
+
+
+def _checked(tree: Any) -> dict[str, Any]:
+    if not isinstance(tree, dict):
+        raise ValueError("it must be an object, {...}")  # noqa: TRY004  as all that is wrong in it
+    return tree
 
 
 async def read_body(request: Request) -> bytes:

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from google.protobuf.message import Message
 
+from gateway.rest.parts import Parts
 from gateway.rest.query import Query
 from gateway.rest.schemas import PLACE, Schema, components, of_field, reference
 
@@ -121,10 +122,11 @@ def _route(responses: dict[int | str, Schema], extra: Schema) -> dict[str, Any]:
 
 def _audio(query: Query) -> Schema:
     fields = {name: of_field(field) for name, field in query.fields.items()}
-    form = {"type": "object", "properties": {**fields, "config": {"type": "string"}}}
-    form["properties"][AUDIO] = _BINARY
+    form = {**fields, "config": {"type": "string"}, AUDIO: _BINARY}
     return {
-        "multipart/form-data": {"schema": {**form, "required": [AUDIO]}},
+        "multipart/form-data": {
+            "schema": {"type": "object", "properties": form, "required": [AUDIO]}
+        },
         "application/octet-stream": {"schema": _BINARY},
     }
 
@@ -159,9 +161,9 @@ def _name_parameters(operation: Schema) -> None:
                 parameter["schema"]["pattern"] = pattern
 
 
-def router(app: FastAPI, *, keys: bool) -> APIRouter:
+def router(app: FastAPI, parts: Parts) -> APIRouter:
     """The route of the document of `app`."""
-    api = APIRouter()
+    api, keys = APIRouter(), parts.settings.keyring is not None
 
     @api.get("/openapi.json", include_in_schema=False)
     async def openapi() -> Response:

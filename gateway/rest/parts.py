@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -54,10 +54,10 @@ class Parts:
         method, admitted = self._admit(request, rpc, message)
         return await method(admitted, _CONTEXT)
 
-    def stream(self, request: Request, rpc: str, message: Any) -> AsyncIterator[Any]:
+    def stream(self, request: Request, rpc: str, message: Any) -> AsyncGenerator[Any, None]:
         """As `ask`, for an RPC that gives a stream; close it to cancel the call."""
         method, admitted = self._admit(request, rpc, message)
-        return cast("AsyncIterator[Any]", method(admitted, _CONTEXT))
+        return cast("AsyncGenerator[Any, None]", method(admitted, _CONTEXT))
 
     def _admit(self, request: Request, rpc: str, message: Any) -> tuple[Any, Any]:
         name = _FULL_NAMES[rpc]

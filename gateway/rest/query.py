@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -28,7 +28,8 @@ class Query:
         """
         paths_of = {**{path: path for path in paths}, **renamed}
         self.fields: dict[str, FieldDescriptor] = {
-            name: _find(message.DESCRIPTOR, path) for name, path in paths_of.items()
+            name: _find(cast("Descriptor", message.DESCRIPTOR), path)
+            for name, path in paths_of.items()
         }
         """The field of each parameter."""
         self._paths = paths_of
@@ -81,7 +82,7 @@ def refuse_others(request: Request, known: Iterable[str] = ()) -> None:
 def _find(message: Descriptor, path: str) -> FieldDescriptor:
     first, _, rest = path.partition(".")
     (field,) = [each for each in message.fields if each.json_name == first]
-    return _find(field.message_type, rest) if rest else field
+    return _find(cast("Descriptor", field.message_type), rest) if rest else field
 
 
 def _value(name: str, value: str, field: FieldDescriptor) -> Any:

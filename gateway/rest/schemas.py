@@ -49,8 +49,8 @@ _LIMITS: dict[str, Schema] = {
 """What the descriptors don't say and the services check."""
 
 
-def reference(message: Descriptor) -> Schema:
-    """Where the schema of a message is."""
+def reference(message: Any) -> Schema:
+    """Where the schema of a message is, which its descriptor names."""
     known = _WELL_KNOWN.get(message.full_name)
     return dict(known) if known else {"$ref": PLACE + message.full_name}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 from audiosearch.gateway.v1 import search_pb2
@@ -68,7 +68,7 @@ def router(parts: Parts) -> APIRouter:
     return api
 
 
-async def _search(parts: Parts, request: Request, library: str) -> AsyncIterator[Any]:
+async def _search(parts: Parts, request: Request, library: str) -> AsyncGenerator[Any, None]:
     sound = await read_sound(request, _SEARCH)
     config = search_pb2.StreamSearchClipsConfig()
     sound.configure(config)
@@ -85,7 +85,7 @@ async def _requests(
 
 
 async def _events(
-    responses: AsyncIterator[search_pb2.StreamSearchClipsResponse],
+    responses: AsyncGenerator[search_pb2.StreamSearchClipsResponse, None],
 ) -> AsyncIterator[bytes]:
     async with contextlib.aclosing(responses):
         async for response in responses:
