@@ -30,7 +30,9 @@ class Form:
     ) -> None:
         """Reads nothing yet; see `read_form`."""
         self.fields: dict[str, str] = {}
-        """The text fields so far; with those behind the file once `chunks` has come to its end."""
+        """The text fields before the file."""
+        self.later: dict[str, str] = {}
+        """Those behind it; all of them once `chunks` has come to its end."""
         self.file_name = ""
         """What the sender calls the file, without folders; may be empty."""
         self.content_type = ""
@@ -71,7 +73,7 @@ class Form:
                 raise _bad(self._file, f"the form has no file of the name {self._file!r}")
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The bytes of the file, then the rest of the form into `fields`; once only.
+        """The bytes of the file, then the rest of the form into `later`; once only.
 
         Raises:
             ServiceError: FIELD_INVALID when the form is broken, cut off, or has too many or unknown
@@ -121,7 +123,7 @@ class Form:
         if part.is_file:
             self._found, self.file_name = True, part.file_name
             self.content_type = part.content_type
-        elif part.name in self.fields:
+        elif part.name in self.fields or part.name in self.later:
             raise _bad(part.name, "the form has this field twice")
         elif self._names is not None and part.name not in self._names:
             known = ", ".join([self._file, *sorted(self._names)])
@@ -141,7 +143,8 @@ class Form:
 
     def _close(self) -> None:
         if not self._part.is_file and self._kept(self._part.name):
-            self.fields[self._part.name] = _text(bytes(self._part.text), self._part.name)
+            fields = self.later if self._found else self.fields
+            fields[self._part.name] = _text(bytes(self._part.text), self._part.name)
 
     def _kept(self, name: str) -> bool:
         return self._names is not None and name in self._names

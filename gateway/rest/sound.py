@@ -65,10 +65,9 @@ async def _filled(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 
 async def _file(form: Form) -> AsyncIterator[bytes]:
-    before = set(form.fields)
     async for chunk in _filled(form.chunks()):
         yield chunk
-    for name in form.fields.keys() - before:
+    for name in form.later:
         raise _misplaced(name, "must stand before the file in the form")
 
 

@@ -61,13 +61,13 @@ async def test_what_httpx_sends_is_read() -> None:
     assert (form.file_name, form.content_type) == ('声音 "1".wav', "audio/wav")
 
 
-async def test_fields_behind_the_file_are_known_once_it_was_read() -> None:
-    """Before that, only those in front of it are."""
+@pytest.mark.parametrize("size", [1, 100, 10**6])
+async def test_fields_behind_the_file_are_told_apart(size: int) -> None:
+    """However the body is cut."""
     body = part("label", b"bell") + FILE + part("speaker", b"Ann") + END
-    form = await read_form(KIND, in_pieces(body, 100), names=("label", "speaker"))
-    assert form.fields == {"label": "bell"}
-    assert b"".join([piece async for piece in form.chunks()])
-    assert form.fields == {"label": "bell", "speaker": "Ann"}
+    form, audio = await read(body, size, names=("label", "speaker"))
+    assert audio
+    assert (form.fields, form.later) == ({"label": "bell"}, {"speaker": "Ann"})
 
 
 async def test_an_empty_file_is_a_file() -> None:
@@ -113,6 +113,7 @@ BROKEN = {
     "cut in the last boundary": FILE + b"--b-",
     "two files": FILE + FILE + END,
     "a field twice": part("label", b"a") + part("label", b"b") + FILE + END,
+    "a field again behind": part("label", b"a") + FILE + part("label", b"b") + END,
     "an unknown field": part("lable", b"a") + FILE + END,
     "an unknown field behind": FILE + part("lable", b"a") + END,
     "a field that is not UTF-8": part("label", b"\xff") + FILE + END,
