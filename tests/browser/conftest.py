@@ -22,20 +22,12 @@ Visit = Callable[..., Page]
 
 
 @pytest.fixture(scope="package")
-def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of the 20 example clips."""
-    folder = tmp_path_factory.mktemp("sounds")
-    example_sounds.write_all(folder)
-    return folder
-
-
-@pytest.fixture(scope="package")
 def new_bell(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bell of five seconds that no library has."""
-    path = tmp_path_factory.mktemp("query") / "a new bell.wav"
-    strokes = [example_sounds.make("bronze_bell", variant) for variant in (8, 9, 10)]
-    sound = np.concatenate(strokes)[: 5 * example_sounds.RATE]
-    return example_sounds.write(path, sound)
+    """A bell of five seconds that no library has, and beside it `a new fire.wav`."""
+    folder = tmp_path_factory.mktemp("query")
+    strokes = np.concatenate([example_sounds.make("bronze_bell", number) for number in (8, 9, 10)])
+    example_sounds.write(folder / "a new fire.wav", example_sounds.make("crackling_fire", 8))
+    return example_sounds.write(folder / "a new bell.wav", strokes[: 5 * example_sounds.RATE])
 
 
 @pytest.fixture(scope="package")

@@ -1,0 +1,54 @@
+"""What is on the pages, found by what it is called."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from playwright.sync_api import Locator, Page, expect
+
+
+def results(page: Page) -> Locator:
+    """The matches of a search, the most similar first."""
+    return page.get_by_role("list", name="Results").get_by_role("listitem")
+
+
+def names(rows: Locator) -> list[str]:
+    """What the sounds in rows of a list are called."""
+    return [row.locator(".sound-name").inner_text() for row in rows.all()]
+
+
+def scores(rows: Locator) -> list[float]:
+    """The scores of matches."""
+    return [float(row.locator(".score-number").inner_text().split()[-1]) for row in rows.all()]
+
+
+def query(page: Page) -> Locator:
+    """The part of the page with the sound to search with."""
+    return page.get_by_role("region", name="Sound to search with")
+
+
+def choose(page: Page, button: str, *paths: Path) -> None:
+    """Chooses files in the dialog that a button opens."""
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name=button).click()
+    chooser.value.set_files(paths)
+
+
+def expect_found(page: Page, count: int, first: str) -> None:
+    """Waits for so many results, of which the first one's name begins with `first`."""
+    expect(results(page)).to_have_count(count)
+    expect(results(page).first.locator(".sound-name")).to_have_text(re.compile(f"^{first}"))
+    expect(page.get_by_role("heading", name=f"{count} result")).to_be_visible()
+
+
+def expect_heard(page: Page, row: Locator) -> None:
+    """Waits until a sound plays: its audio moves on, and its button offers to stop it."""
+    audio = row.locator("audio")
+    expect(row.get_by_role("button", name="Pause ")).to_be_visible()
+    page.wait_for_function("audio => audio.currentTime > 0.2", arg=audio.element_handle())
+
+
+def expect_silence(page: Page) -> None:
+    """Waits until no sound plays."""
+    page.wait_for_function("[...document.querySelectorAll('audio')].every(each => each.paused)")

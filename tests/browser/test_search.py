@@ -1,0 +1,214 @@
+"""The page Search: a sound in, the sounds most like it out."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from urllib.parse import parse_qs
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.chromium import drop
+from tests.browser.conftest import Visit
+from tests.browser.pages import (
+    choose,
+    expect_found,
+    expect_heard,
+    expect_silence,
+    names,
+    query,
+    results,
+    scores,
+)
+from tests.browser.site import Site
+
+
+def asked(page: Page) -> dict[str, str]:
+    """The parameters of the search in the address."""
+    return {name: values[0] for name, values in parse_qs(page.url.partition("?")[2]).items()}
+
+
+def test_a_chosen_file_finds_its_like(visit: Visit, filled: str, new_bell: Path) -> None:
+    """Ten results, bells first; each has a waveform, a score, a label, a length, in order."""
+    page = visit(f"#/search?library={filled}")
+    choose(page, "Choose a file", new_bell)
+    expect_found(page, 10, "bronze_bell_")
+    assert scores(results(page)) == sorted(scores(results(page)), reverse=True)
+    assert {name[:-6] for name in names(results(page))[:3]} == {"bronze_bell"}
+    for row in (query(page), results(page).first):
+        expect(row.locator(".wave.drawn canvas").first).to_be_visible()
+    expect(results(page).first).to_contain_text("bronze bell")
+    expect(results(page).first).to_contain_text("2.20 s")
+    expect(query(page)).to_contain_text("a new bell.wav")
+    expect(query(page)).to_contain_text("5.00 s")
+
+
+def test_a_dropped_file_finds_its_like(visit: Visit, filled: str, new_bell: Path) -> None:
+    """Dropped anywhere on the page; the next drop takes its place."""
+    page = visit(f"#/search?library={filled}")
+    drop(page, query(page), new_bell)
+    expect_found(page, 10, "bronze_bell_")
+    drop(page, results(page).nth(2), new_bell.with_name("a new fire.wav"))
+    expect_found(page, 10, "crackling_fire_")
+    expect(query(page)).to_contain_text("a new fire.wav")
+
+
+def test_a_recording_finds_its_like(visit: Visit, filled: str) -> None:
+    """What the microphone hears, as the browser records it, is searched with and can be played."""
+    page = visit(f"#/search?library={filled}")
+    page.get_by_role("button", name="Record").click()
+    expect(query(page)).to_contain_text(re.compile(r"2\.\d\d? s"))
+    page.get_by_role("button", name="Stop and search").click()
+    expect_found(page, 10, "bronze_bell_")
+    expect(page.get_by_text("webm")).to_be_visible()
+    query(page).get_by_role("button", name="Play").click()
+    expect_heard(page, query(page))
+
+
+def test_recording_can_be_given_up(visit: Visit, filled: str) -> None:
+    """Nothing is searched, and there is the place to drop again."""
+    page = visit(f"#/search?library={filled}")
+    page.get_by_role("button", name="Record").click()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("button", name="Choose a file")).to_be_visible()
+    expect(results(page)).to_have_count(0)
+
+
+def test_results_are_heard_and_searched_by_keyboard(
+    visit: Visit, filled: str, new_bell: Path
+) -> None:
+    """J and K move, the blank plays, B plays the query before, Enter searches again."""
+    page = visit(f"#/search?library={filled}")
+    drop(page, query(page), new_bell)
+    expect_found(page, 10, "bronze_bell_")
+    for key in "jjk":
+        page.keyboard.press(key)
+    expect(results(page).first).to_be_focused()
+    page.keyboard.press(" ")
+    expect_heard(page, results(page).first)
+    page.keyboard.press(" ")
+    expect_silence(page)
+    page.keyboard.press("j")
+    page.keyboard.press("b")
+    expect_heard(page, query(page))
+    page.evaluate("document.querySelector('.query audio').currentTime = 4.9")
+    expect_heard(page, results(page).nth(1))
+    second = names(results(page))[1]
+    page.keyboard.press("Enter")
+    expect(query(page)).to_contain_text(second)
+    expect_found(page, 10, "bronze_bell_")
+    assert second not in names(results(page))
+
+
+def test_one_sound_plays_at_a_time(visit: Visit, filled: str, new_bell: Path) -> None:
+    """Another one stops it; leaving the page, too."""
+    page = visit(f"#/search?library={filled}")
+    drop(page, query(page), new_bell)
+    expect_found(page, 10, "bronze_bell_")
+    query(page).get_by_role("button", name="Play").click()
+    expect_heard(page, query(page))
+    results(page).first.get_by_role("button", name="Play").click()
+    expect_heard(page, results(page).first)
+    expect(query(page).get_by_role("button", name="Play")).to_be_visible()
+    page.get_by_role("link", name="Library").click()
+    expect(results(page)).to_have_count(0)
+    page.go_back()
+    expect_found(page, 10, "bronze_bell_")
+    expect_silence(page)
+
+
+def test_results_are_searched_with(visit: Visit, filled: str, new_bell: Path) -> None:
+    """The address names the clip; going back and forth finds both searches again."""
+    page = visit(f"#/search?library={filled}")
+    drop(page, query(page), new_bell)
+    expect_found(page, 10, "bronze_bell_")
+    page.get_by_role("link", name="Search with bronze_bell_1.wav").click()
+    expect(query(page)).to_contain_text("bronze_bell_1.wav")
+    expect_found(page, 10, "bronze_bell_[23]")
+    assert "clip" in asked(page)
+    page.get_by_role("link", name="Search with bronze_bell_2.wav").click()
+    expect(query(page)).to_contain_text("bronze_bell_2.wav")
+    page.go_back()
+    expect(query(page)).to_contain_text("bronze_bell_1.wav")
+    expect_found(page, 10, "bronze_bell_[23]")
+
+
+def test_number_and_score_limit_the_results(visit: Visit, filled: str, new_bell: Path) -> None:
+    """They stand in the address, and reach what is there already."""
+    page = visit(f"#/search?library={filled}")
+    drop(page, query(page), new_bell)
+    expect_found(page, 10, "bronze_bell_")
+    page.get_by_label("Results at most").fill("20")
+    page.keyboard.press("Tab")
+    expect_found(page, 20, "bronze_bell_")
+    limit = page.get_by_role("slider", name="Score at least")
+    above = sum(score >= 0.5 for score in scores(results(page)))
+    limit.fill("0.5")
+    expect_found(page, above, "bronze_bell_")
+    assert asked(page)["k"] == "20"
+    assert float(asked(page)["minScore"]) == 0.5
+    limit.fill("1")
+    expect(page.get_by_text("No sound scores that high")).to_be_visible()
+
+
+def test_a_link_shows_the_same_search_to_others(
+    visit: Visit, filled: str, shared: Site, sounds: Path
+) -> None:
+    """In a browser that has never seen the page, with its number and its least score."""
+    clip = shared.client.search(filled, sounds / "sword_swing_1.wav", k=1).matches[0].clip
+    page = visit(
+        f"#/search?library={filled}&clip={clip.name.split('/')[-1]}&k=5&minScore=0.1",
+        permissions=["clipboard-read", "clipboard-write"],
+    )
+    expect_found(page, 5, "sword_swing_")
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.get_by_text("The link to this search is copied.")).to_be_visible()
+    link = page.evaluate("navigator.clipboard.readText()")
+    other = visit(link.removeprefix(f"{shared.url}/"))
+    expect_found(other, 5, "sword_swing_")
+    expect(query(other)).to_contain_text("sword_swing_1.wav")
+    assert names(results(other)) == names(results(page))
+    assert asked(other) == asked(page)
+
+
+def test_a_file_is_kept_for_a_link(visit: Visit, shared: Site, sounds: Path) -> None:
+    """Its name, label and speaker are asked for; then it is a clip of the library."""
+    library = shared.library()
+    for variant in (1, 2):
+        shared.upload(library, sounds / f"bronze_bell_{variant}.wav")
+    permissions = ["clipboard-read", "clipboard-write"]
+    page = visit(f"#/search?library={library}", permissions=permissions)
+    drop(page, query(page), sounds / "bronze_bell_3.wav")
+    expect_found(page, 2, "bronze_bell_")
+    page.get_by_role("button", name="Keep and copy link").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name").fill("the third bell")
+    dialog.get_by_label("Label").fill("bell")
+    dialog.get_by_role("button", name="Keep").click()
+    expect(page.get_by_text("The link to this search is copied.")).to_be_visible()
+    link = page.evaluate("navigator.clipboard.readText()")
+    other = visit(link.removeprefix(f"{shared.url}/"))
+    expect(query(other)).to_contain_text("the third bell")
+    expect_found(other, 2, "bronze_bell_")
+
+
+def test_what_is_no_sound_is_refused_in_words(visit: Visit, filled: str, tmp_path: Path) -> None:
+    """The reason and what to do stand on the page; the next file is searched as ever."""
+    page = visit(f"#/search?library={filled}", expected="status of 400")
+    wrong = tmp_path / "letter.wav"
+    wrong.write_text("Dear Sir or Madam, " * 500)
+    drop(page, query(page), wrong)
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("can't be read as a sound")
+    expect(alert).to_contain_text("AUDIO_UNDECODABLE")
+    expect(results(page)).to_have_count(0)
+
+
+def test_a_link_to_what_is_gone_says_so(visit: Visit, filled: str) -> None:
+    """Clip or library: what is missing is named, and the page can be used."""
+    page = visit(f"#/search?library={filled}&clip=0" + 25 * "0", expected="status of 404")
+    expect(page.get_by_role("alert")).to_contain_text("This clip isn't there any more")
+    expect(page.get_by_role("button", name="Choose a file")).to_be_visible()
+    page = visit("#/search?library=absent", expected="status of 404")
+    page.get_by_label("Library").select_option("filled")
+    expect(page.get_by_role("button", name="Choose a file")).to_be_visible()
