@@ -161,5 +161,5 @@ export const api = {
 
   models: () => ask("GET", "/v1/models"),
   status: (signal) => ask("GET", "/v1/status", { signal }),
-  map: (library, signal) => ask("GET", `/v1/${library}/map`, { signal }),
+  map: (library, query, signal) => ask("GET", `/v1/${library}/map`, { query, signal }),
 };

@@ -1,0 +1,87 @@
+/** All libraries: pick one, or make one. */
+
+import { api } from "./api.js";
+import { open } from "./dialog.js";
+import { field, h, icon } from "./dom.js";
+import { failureBox } from "./failure.js";
+import { idOf, number, size } from "./format.js";
+import { words } from "./i18n.js";
+import { keepLibrary } from "./kept.js";
+import { called } from "./picker.js";
+import { address, go } from "./router.js";
+import { library as strings } from "./strings/library.js";
+
+const t = words(strings);
+
+export async function showLibraries(root) {
+  const make = h("button", { type: "button", class: "button primary", onclick: makeLibrary }, icon("plus"), t("make"));
+  root.append(h("div", { class: "row-between" }, h("h1", {}, t("libraries")), make));
+  const libraries = await api.libraries();
+  if (libraries.length) root.append(h("ul", { class: "cards" }, libraries.map(card)));
+  else root.append(h("div", { class: "empty" }, icon("library"), h("h2", {}, t("none")), h("p", {}, t("noneMore"))));
+  return () => {};
+}
+
+function card(library) {
+  const id = idOf(library.name);
+  return h("li", { class: "card library-card" },
+    h("h2", {}, h("a", { href: address("library", { library: id }) }, called(library))),
+    called(library) === id ? null : h("p", { class: "quiet" }, id),
+    h("p", { class: "library-count" }, h("strong", {}, number(library.clipCount ?? 0)), " ", t("clipsWord", { count: Number(library.clipCount ?? 0) })),
+    h("p", { class: "quiet" }, size(library.sizeBytes)));
+}
+
+/** The begin of a name for a library that people give: what an id may hold. */
+const asId = (text) => text.trim().replace(/[^A-Za-z0-9_-]+/g, "-").replace(/^[-_]+|-+$/g, "").slice(0, 63);
+
+async function makeLibrary() {
+  const name = h("input", { maxLength: 255, required: true, autocomplete: "off" });
+  const id = h("input", { required: true, maxLength: 63, pattern: "[A-Za-z0-9][A-Za-z0-9_\\-]*", autocomplete: "off", spellcheck: false });
+  let own = false;
+  name.addEventListener("input", () => own || (id.value = asId(name.value)));
+  id.addEventListener("input", () => (own = id.value !== ""));
+  const made = await open({
+    title: t("makeTitle"),
+    body: [field(t("nameOf"), name), field(t("idOf"), id, t("idNote"))],
+    confirm: t("make"),
+    focus: name,
+    failed: failureBox,
+    work: () => api.createLibrary(id.value, { displayName: name.value.trim() === id.value ? "" : name.value.trim() }),
+  });
+  if (!made) return;
+  keepLibrary(id.value);
+  go("library", { library: id.value });
+}
+
+/** Asks for the name of a library to be typed, then deletes it; true when it is gone. */
+export function deleteLibrary(library) {
+  const id = idOf(library.name);
+  const typed = h("input", { autocomplete: "off", spellcheck: false, required: true, pattern: id.replace(/-/g, "\\-") });
+  typed.addEventListener("input", () => typed.setCustomValidity(typed.value && typed.value !== id ? t("typeExactly", { id }) : ""));
+  return open({
+    title: t("deleteTitle", { name: called(library) }),
+    body: [h("p", {}, t("deleteWhat", { count: Number(library.clipCount ?? 0), size: size(library.sizeBytes) })), field(t("typeName", { id }), typed)],
+    confirm: t("deleteAll"),
+    danger: true,
+    focus: typed,
+    failed: failureBox,
+    work: () => api.deleteLibrary(library.name),
+  });
+}
+
+/** Asks for another name of a library; answers with the library as it is then, or null. */
+export async function renameLibrary(library) {
+  const name = h("input", { maxLength: 255, value: library.displayName || "", autocomplete: "off" });
+  let renamed = null;
+  await open({
+    title: t("rename"),
+    body: field(t("nameOf"), name, t("idStays", { id: idOf(library.name) })),
+    confirm: t("save"),
+    focus: name,
+    failed: failureBox,
+    work: async () => {
+      renamed = await api.updateLibrary(library.name, { displayName: name.value.trim() });
+    },
+  });
+  return renamed;
+}
