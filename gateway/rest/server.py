@@ -52,7 +52,7 @@ async def rest(
         asyncio.create_task(_drain(server, parts, stop)),
     ]
     port = listener.getsockname()[1]
-    log.info("listening", host=settings.host, port=port, tls=bool(settings.tls_cert), what="REST")
+    log.info("listening.rest", host=settings.host, port=port, tls=bool(settings.tls_cert))
     if ready:
         ready(port)
     try:

@@ -7,16 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy import example_sounds
 from tests.deploy.deployment import Deployment, deployed
-
-
-@pytest.fixture(scope="package")
-def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of the 20 example clips."""
-    folder = tmp_path_factory.mktemp("sounds")
-    example_sounds.write_all(folder)
-    return folder
 
 
 @pytest.fixture(scope="package")

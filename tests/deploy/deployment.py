@@ -5,8 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,14 +20,7 @@ from gateway import api_key, key_file
 from gateway.client import AudiosearchClient
 from gateway.rights import Right
 from tests.deploy.envoy import Envoy
-
-
-def until(condition: Callable[[], bool], seconds: float = 120) -> None:
-    """Waits until a condition holds; fails if it never does."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it never happened"
-        time.sleep(0.05)
+from tests.processes import until
 
 
 @dataclass
@@ -37,6 +29,7 @@ class Replica:
 
     service: str
     port: int
+    rest: int
     stack: LocalStack
     process: subprocess.Popen[bytes] | None = field(default=None)
 
@@ -50,7 +43,11 @@ class Replica:
         name = f"AUDIOSEARCH_{self.service.upper()}_PORT"
         self.process = subprocess.Popen(
             [sys.executable, "-m", module(self.service)],
-            env={**self.stack._environment(self.service), name: str(self.port)},
+            env={
+                **self.stack._environment(self.service),
+                name: str(self.port),
+                "AUDIOSEARCH_REST_PORT": str(self.rest),
+            },
             cwd=self.stack.data_dir,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
@@ -70,8 +67,6 @@ class Deployment:
 
     stack: LocalStack
     envoy: Envoy
-    rest: int
-    """Port at which the REST bridge is expected."""
     secrets: Path
     replicas: dict[str, Replica]
     key: str | None
@@ -99,22 +94,28 @@ def deployed(base: Path, *, twice: Sequence[str] = (), keys: bool = False) -> It
     """Runs it all, the gateway behind Envoy and before it, and never tries the network.
 
     Args:
-        base: folder for data, logs and secrets.
+        base: folder for data, logs and secrets; imports may read its folder `imports`.
         twice: services that get a second replica.
         keys: whether the gateway asks for an API key.
     """
-    addresses, (rest, *second) = Addresses.free(), free_ports(1 + len(twice))
-    envoy = Envoy(base, _upstreams(addresses, dict(zip(twice, second, strict=True)), rest), base)
+    addresses, (rest, *ports) = Addresses.free(), free_ports(1 + len(twice))
+    second = dict(zip(twice, ports, strict=True))
+    envoy = Envoy(base, _upstreams(addresses, second, rest), base)
     write_secrets(base)
     inside = {
         f"AUDIOSEARCH_{name.upper()}_TARGET": envoy.target(name)
         for name in ("embedding", "index", "catalog")
     }
-    offline = {"AUDIOSEARCH_OFFLINE": "1", "PPSPEECH_HOME": str(base / "no-cache")}
+    offline = {
+        "AUDIOSEARCH_OFFLINE": "1",
+        "PPSPEECH_HOME": str(base / "no-cache"),
+        "AUDIOSEARCH_IMPORT_ROOTS": str(base / "imports"),
+    }
+    (base / "imports").mkdir()
     keyring, key = _keyring(base) if keys else ({}, None)
     stack = LocalStack(base / "data", addresses, {**inside, **offline, **keyring})
     stack.data_dir.mkdir()
-    replicas = {name: Replica(name, port, stack) for name, port in zip(twice, second, strict=True)}
+    replicas = {name: Replica(name, port, rest, stack) for name, port in second.items()}
     with ExitStack() as cleaning:
         cleaning.callback(envoy.stop)
         envoy.start()
@@ -126,7 +127,8 @@ def deployed(base: Path, *, twice: Sequence[str] = (), keys: bool = False) -> It
         for name, port in addresses.ports.items():
             ports = replicas[name].ports if name in replicas else {port}
             until(lambda name=name, ports=ports: envoy.healthy(name) == ports)  # type: ignore[misc]
-        yield Deployment(stack, envoy, rest, base, replicas, key)
+        until(lambda: len(envoy.healthy("gateway_rest")) == 1 + ("gateway" in replicas))
+        yield Deployment(stack, envoy, base, replicas, key)
 
 
 def _keyring(base: Path) -> tuple[dict[str, str], str]:
@@ -143,4 +145,4 @@ def _upstreams(addresses: Addresses, second: dict[str, int], rest: int) -> dict[
         name: [port, *([second[name]] if name in second else [])]
         for name, port in addresses.ports.items()
     }
-    return {**both, "gateway_rest": [rest]}
+    return {**both, "gateway_rest": [addresses.rest, *([rest] if "gateway" in second else [])]}

@@ -127,7 +127,7 @@ def test_sizes_are_those_of_the_services() -> None:
     (held,) = {
         route["typed_per_filter_config"]["envoy.filters.http.buffer"]["buffer"]["max_request_bytes"]
         for route in routes(listeners()["public"])
-        if "typed_per_filter_config" in route
+        if "envoy.filters.http.buffer" in route.get("typed_per_filter_config", {})
     }
     assert held == GatewaySettings().max_message_bytes + GRPC_FRAME_BYTES
     (kept,) = {
@@ -158,13 +158,14 @@ def test_ports_and_names_are_those_of_compose() -> None:
 
 
 def test_every_replica_of_a_service_is_checked_and_put_aside_when_it_breaks() -> None:
-    """By gRPC's own health, each second."""
+    """By gRPC's own health, or its like for REST, each second."""
     for name, cluster in clusters().items():
         assert cluster["outlier_detection"]["consecutive_local_origin_failure"] > 0
-        if name == "gateway_rest":
-            continue
         (check,) = cluster["health_checks"]
-        assert "grpc_health_check" in check
+        if name == "gateway_rest":
+            assert check["http_health_check"] == {"path": "/healthz"}
+        else:
+            assert "grpc_health_check" in check
         assert check["interval"] == "1s"
 
 

@@ -11,8 +11,9 @@ import pytest
 from audiosearch.gateway.v1 import search_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from tests.deploy.deployment import Deployment, until
+from tests.deploy.deployment import Deployment
 from tests.deploy.envoy import load, manager, named
+from tests.processes import until
 
 
 def test_an_oversized_message_is_refused_before_it_reaches_a_service(

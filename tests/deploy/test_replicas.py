@@ -17,7 +17,8 @@ from audiosearch.embedding.v1.embedding_service_pb2_grpc import EmbeddingService
 from deploy import example_sounds
 from gateway.client import AudiosearchClient
 from serving.errors import ServiceError
-from tests.deploy.deployment import Deployment, until
+from tests.deploy.deployment import Deployment
+from tests.processes import until
 
 pytestmark = pytest.mark.timeout(900)  # replicas start, which takes long on a busy machine
 

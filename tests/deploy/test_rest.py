@@ -1,100 +1,131 @@
-"""The route to REST and the web client, with a small HTTP server where the gateway's is to be."""
+"""REST and the web client behind Envoy, with the real gateways."""
 
 from __future__ import annotations
 
 import http.client
 import json
-import socket
+import shutil
 import ssl
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
-from tests.deploy.deployment import Deployment
+from tests.deploy.deployment import Deployment, until
+
+SECONDS = 60
 
 
-class Echo(BaseHTTPRequestHandler):
-    """Answers what it was asked, and breaks off where it is told to."""
-
-    protocol_version = "HTTP/1.1"
-    asked: list[str]
-
-    def do_GET(self) -> None:
-        """Tells method, path and length of the body."""
-        self.asked.append(f"{self.command} {self.path}")
-        size = len(self.rfile.read(int(self.headers.get("Content-Length", 0))))
-        if self.path == "/v1/broken":
-            self.close_connection = True
-            self.connection.shutdown(socket.SHUT_RDWR)
-            return
-        body = json.dumps({"asked": f"{self.command} {self.path}", "bytes": size}).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    do_POST = do_GET  # noqa: N815  the name that http.server looks for
-
-    def log_message(self, *_: object) -> None:
-        """Says nothing."""
+def connect(deployment: Deployment) -> http.client.HTTPConnection:
+    """A connection to the public port."""
+    return http.client.HTTPConnection(deployment.envoy.target("public"), timeout=SECONDS)
 
 
-@contextmanager
-def rest(port: int) -> Iterator[list[str]]:
-    """Runs the server; gives the list of what it was asked."""
-    asked: list[str] = []
-    server = ThreadingHTTPServer(("127.0.0.1", port), type("Handler", (Echo,), {"asked": asked}))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield asked
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-def ask(deployment: Deployment, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
+def ask(
+    deployment: Deployment,
+    method: str,
+    path: str,
+    body: bytes = b"",
+    headers: dict[str, str] | None = None,
+) -> tuple[int, bytes]:
     """Status and body of a request to the public port."""
-    connection = http.client.HTTPConnection(deployment.envoy.target("public"), timeout=30)
-    connection.request(method, path, body=body)
+    connection = connect(deployment)
+    connection.request(method, path, body=body, headers=headers or {})
     reply = connection.getresponse()
     return reply.status, reply.read()
 
 
-def test_rest_and_pages_share_the_port(deployment: Deployment) -> None:
-    """`/`, `/v1/...` with its query, and uploads larger than any gRPC message, plain and by TLS."""
-    large = bytes(6 * 2**20)
-    with rest(deployment.rest):
-        for method, path, body in [
-            ("GET", "/", b""),
-            ("GET", "/v1/libraries?page_size=3", b""),
-            ("POST", "/v1/libraries/a/clips", large),
-        ]:
-            status, answer = ask(deployment, method, path, body)
-            assert status == 200
-            assert json.loads(answer) == {"asked": f"{method} {path}", "bytes": len(body)}
-        trusted = ssl.create_default_context(cafile=str(deployment.secrets / "tls.crt"))
-        port = deployment.envoy.ports["public_tls"]
-        secure = http.client.HTTPSConnection("localhost", port, timeout=30, context=trusted)
-        secure.request("GET", "/v1/libraries")
-        assert secure.getresponse().status == 200
+def test_pages_and_rest_share_the_port_with_grpc(deployment: Deployment, library: str) -> None:
+    """Plain and by TLS: the page, its documentation, and what gRPC wrote."""
+    assert b"<html" in ask(deployment, "GET", "/")[1]
+    assert b"swagger" in ask(deployment, "GET", "/docs")[1]
+    trusted = ssl.create_default_context(cafile=str(deployment.secrets / "tls.crt"))
+    port = deployment.envoy.ports["public_tls"]
+    secure = http.client.HTTPSConnection("localhost", port, timeout=SECONDS, context=trusted)
+    secure.request("GET", f"/v1/libraries/{library}?view=LIBRARY_VIEW_FULL")
+    reply = secure.getresponse()
+    assert reply.status == 200
+    assert json.load(reply)["clipCount"] == "6"
 
 
-def test_reading_is_tried_again_and_writing_is_not(deployment: Deployment) -> None:
-    """An upstream that breaks off: a GET is sent again, a POST once."""
-    with rest(deployment.rest) as asked:
-        assert ask(deployment, "GET", "/v1/broken")[0] == 503
-        assert ask(deployment, "POST", "/v1/broken")[0] == 503
-    assert asked.count("GET /v1/broken") > 1
-    assert asked.count("POST /v1/broken") == 1
+def test_uploads_may_be_larger_than_any_message(
+    deployment: Deployment, library: str, sounds: Path
+) -> None:
+    """Raw bytes of 12 MiB go through, and come back by ranges."""
+    body = (sounds / "bronze_bell_3.wav").read_bytes() + bytes(12 * 2**20)
+    path = f"/v1/libraries/{library}/clips"
+    status, answer = ask(deployment, "POST", f"{path}?displayName=large", body)
+    assert status == 200, answer
+    clip = json.loads(answer)["clip"]
+    assert clip["audioObject"]["sizeBytes"] == str(len(body))
+    last = {"Range": "bytes=-7"}
+    status, answer = ask(deployment, "GET", f"/v1/{clip['name']}/audio", headers=last)
+    assert (status, answer) == (206, body[-7:])
+    assert ask(deployment, "DELETE", f"/v1/{clip['name']}")[0] == 200
+
+
+def test_results_come_as_events(deployment: Deployment, library: str, sounds: Path) -> None:
+    """Each for itself, in the order of similarity."""
+    body = (sounds / "bronze_bell_1.wav").read_bytes()
+    path = f"/v1/libraries/{library}/clips:streamSearch?k=2"
+    status, answer = ask(deployment, "POST", path, body)
+    assert status == 200
+    kinds = [line for line in answer.decode().splitlines() if line.startswith("event: ")]
+    assert kinds == ["event: summary", "event: match", "event: match", "event: done"]
+
+
+def test_an_import_is_watched_while_it_goes_on(deployment: Deployment, sounds: Path) -> None:
+    """Events arrive as they are made, the last one with the end."""
+    folder = deployment.secrets / "imports" / "watched"
+    shutil.copytree(sounds, folder)
+    name = deployment.library("watched")
+    body = json.dumps({"folder": str(folder)}).encode()
+    status, answer = ask(deployment, "POST", f"/v1/libraries/{name}/clips:import", body)
+    assert status == 200, answer
+    connection = connect(deployment)
+    connection.request("GET", f"/v1/{json.loads(answer)['name']}:watch")
+    reply = connection.getresponse()
+    assert reply.headers["content-type"].startswith("text/event-stream")
+    lines = [line.decode() for line in reply if line.startswith(b"data: ")]
+    events = [json.loads(line.removeprefix("data: ")) for line in lines]
+    assert [each["done"] for each in events] == [False] * (len(events) - 1) + [True]
+    assert events[-1]["metadata"]["progress"]["imported"] == "20"
+
+
+def test_errors_are_the_gateways_own(deployment: Deployment) -> None:
+    """With its JSON and the request's id, which Envoy made."""
+    connection = connect(deployment)
+    connection.request("GET", "/v1/libraries/nobody-has-this")
+    reply = connection.getresponse()
+    assert reply.status == 404
+    assert reply.headers["x-request-id"]
+    (detail,) = json.load(reply)["error"]["details"]
+    assert detail["reason"] == "LIBRARY_NOT_FOUND"
+
+
+def test_the_gateway_says_which_pages_may_call(deployment: Deployment) -> None:
+    """Envoy's own list is for gRPC-Web."""
+    own = f"http://{deployment.envoy.target('public')}"
+    path, other = "/v1/libraries?libraryId=from-a-page", "http://localhost:3000"
+    assert ask(deployment, "POST", path, headers={"Origin": other})[0] == 403
+    assert ask(deployment, "POST", path, headers={"Origin": own})[0] == 200
+    asking = {"Origin": other, "Access-Control-Request-Method": "POST"}
+    assert ask(deployment, "OPTIONS", path, headers=asking)[0] == 405
 
 
 @pytest.mark.parametrize("path", ["/v1/a%2F..%2Fb", "/v1/a%5Cb"])
 def test_slashes_in_disguise_are_refused(deployment: Deployment, path: str) -> None:
     """They would mean different things to Envoy and to what is behind it."""
     assert ask(deployment, "GET", path)[0] == 400
+
+
+def test_a_gateway_that_dies_costs_no_reading(deployment: Deployment, library: str) -> None:
+    """The other one answers, and both do once it is back."""
+    replica = deployment.replicas["gateway"]
+    replica.kill()
+    try:
+        for _ in range(20):
+            assert ask(deployment, "GET", f"/v1/libraries/{library}")[0] == 200
+    finally:
+        replica.start()
+    until(lambda: len(deployment.envoy.healthy("gateway_rest")) == 2)
+    until(lambda: deployment.envoy.healthy("gateway") == replica.ports)

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -196,7 +197,10 @@ def test_serve_runs_the_stack_until_it_is_told_to_stop(tmp_path: Path, sounds: P
     )
     try:
         assert process.stdout
-        environment["AUDIOSEARCH_TARGET"] = json.loads(process.stdout.readline())["target"]
+        ready = json.loads(process.stdout.readline())
+        environment["AUDIOSEARCH_TARGET"] = ready["target"]
+        with urllib.request.urlopen(ready["web"] + "healthz", timeout=30) as answer:
+            assert json.load(answer) == {"status": "SERVING"}
         search = [AUDIOSEARCH, "library", "list", "--json"]
         assert subprocess.run(search, env=environment, timeout=60, check=True)
         listing = ["pgrep", "-P", str(process.pid)]
@@ -220,8 +224,9 @@ def test_serve_runs_the_stack_until_it_is_told_to_stop(tmp_path: Path, sounds: P
 def test_serve_says_that_a_port_is_taken(tmp_path: Path, shared: Running) -> None:
     """And leaves nothing running."""
     port = shared.stack.addresses.ports["catalog"]
+    ports = ["--port", str(port - 3), "--rest-port", "0"]
     done = subprocess.run(
-        [AUDIOSEARCH, "serve", "--data-dir", str(tmp_path / "data"), "--port", str(port - 3)],
+        [AUDIOSEARCH, "serve", "--data-dir", str(tmp_path / "data"), *ports],
         env={**os.environ, "AUDIOSEARCH_OFFLINE": "1"},
         capture_output=True,
         text=True,

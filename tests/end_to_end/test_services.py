@@ -24,6 +24,7 @@ from deploy.local_stack import SERVICES
 from serving.errors import Reason, ServiceError
 from tests.conftest import REPOSITORY
 from tests.end_to_end.conftest import Running, start
+from tests.processes import until
 
 MODULES = ["gateway", "embedding_service", "index_service", "catalog_service"]
 PORTS = {
@@ -40,14 +41,6 @@ def health(target: str) -> str:
         stub = health_pb2_grpc.HealthStub(channel)
         answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=5)
     return str(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))
-
-
-def until(condition: Callable[[], bool], seconds: float = 30) -> None:
-    """Waits until a condition holds; fails if it never does."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it never happened"
-        time.sleep(0.1)
 
 
 def module(name: str, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -89,6 +82,7 @@ def test_sigterm_ends_a_service_that_is_still_loading(
     """At once and without a trace."""
     settings = {"AUDIOSEARCH_OFFLINE": "1", "PPSPEECH_HOME": str(tmp_path), PORTS[name]: "0"}
     settings |= {"AUDIOSEARCH_DATA_DIR": str(tmp_path), "AUDIOSEARCH_DRAIN_SECONDS": "0"}
+    settings["AUDIOSEARCH_REST_PORT"] = "0"
     process = subprocess.Popen(
         [sys.executable, "-m", name],
         env={**os.environ, **settings},
