@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Sequence
+import contextlib
+from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Iterator, Sequence
 
 import grpc
 import structlog
@@ -213,14 +214,10 @@ class Clips:
 
     async def _existing(self, library: Library, name: str) -> Clip:
         """The clip that has the same bytes, finished if whoever began it did not."""
-        try:
+        with _still_there(name):
             clip = await self._upstream.catalog.GetClip(GetClipRequest(name=name))
             if clip.state == Clip.STATE_CREATING:
                 return await self.make_searchable(library, clip)
-        except ServiceError as error:
-            if error.code is not grpc.StatusCode.NOT_FOUND:
-                raise
-            raise _vanished(name) from error
         if clip.state == Clip.STATE_DELETING:
             await self._clean(self.discard(library, name))
         if clip.state != Clip.STATE_ACTIVE:
@@ -245,12 +242,8 @@ class Clips:
         raise _failure(clip) or _vanished(name)
 
     async def _get(self, name: str) -> Clip:
-        try:
+        with _still_there(name):
             return await self._upstream.catalog.GetClip(GetClipRequest(name=name))
-        except ServiceError as error:
-            if error.code is not grpc.StatusCode.NOT_FOUND:
-                raise
-            raise _vanished(name) from error
 
     async def _undo(self, library: Library, clip: Clip, error: ServiceError) -> None:
         if error.code is grpc.StatusCode.INVALID_ARGUMENT:
@@ -278,9 +271,21 @@ class Clips:
 
 def _failure(clip: Clip) -> ServiceError | None:
     """Why a clip FAILED; None if it did not, or not for a reason of ours."""
-    if clip.state != Clip.STATE_FAILED or clip.failure.reason not in Reason.__members__:
+    reason = Reason.named(clip.failure.reason)
+    if clip.state != Clip.STATE_FAILED or reason is None:
         return None
-    return ServiceError(Reason[clip.failure.reason], clip.failure.message)
+    return ServiceError(reason, clip.failure.message)
+
+
+@contextlib.contextmanager
+def _still_there(name: str) -> Iterator[None]:
+    """Says of a clip that is gone that its bytes are free in a moment."""
+    try:
+        yield
+    except ServiceError as error:
+        if error.code is not grpc.StatusCode.NOT_FOUND:
+            raise
+        raise _vanished(name) from error
 
 
 def _vanished(name: str) -> ServiceError:

@@ -93,6 +93,5 @@ def _fitting(parts: Sequence[Message]) -> int:
 
 
 def _error(outcome: ClipOutcome) -> ServiceError:
-    reason, message = outcome.failure.reason, outcome.failure.message
-    known = Reason[reason] if reason in Reason.__members__ else Reason.INTERNAL
-    return ServiceError(known, message, {"clip": outcome.clip.name})
+    reason = Reason.named(outcome.failure.reason) or Reason.INTERNAL
+    return ServiceError(reason, outcome.failure.message, {"clip": outcome.clip.name})

@@ -27,7 +27,7 @@ from gateway.clips import Clips
 from gateway.folder import Found, count, hash_file, read_file, resolve_folder, walk
 from gateway.libraries import Libraries
 from gateway.settings import GatewaySettings
-from gateway.upstream import Upstream
+from gateway.upstream import PASSING, Upstream
 from serving.errors import Reason, ServiceError
 from serving.telemetry import request_id
 
@@ -49,11 +49,6 @@ _WORTH_WAITING = {
     reason
     for reason in Reason
     if reason.code is grpc.StatusCode.UNAVAILABLE or reason.value.endswith("_BUSY")
-}
-_PASSING = {
-    grpc.StatusCode.UNAVAILABLE,
-    grpc.StatusCode.RESOURCE_EXHAUSTED,
-    grpc.StatusCode.DEADLINE_EXCEEDED,
 }
 
 
@@ -252,7 +247,7 @@ class ImportWorker:
             await self._report(run)
             await self._finish(job, ImportJob.STATE_CANCELLED)
         except ServiceError as error:
-            if error.code in _PASSING or error.reason is Reason.STATE_CONFLICT:
+            if error.code in PASSING or error.reason is Reason.STATE_CONFLICT:
                 log.warning("import.left", job=job.name, why=str(error))  # its lease will run out
                 return
             await self._finish(job, ImportJob.STATE_FAILED, error)
@@ -266,7 +261,7 @@ class ImportWorker:
                     run.stop()
             except ServiceError as error:
                 log.warning("import.report_failed", job=run.job.name, why=str(error))
-                if error.code not in _PASSING:
+                if error.code not in PASSING:
                     run.stop()
 
     async def _report(self, run: Run) -> ImportJob:

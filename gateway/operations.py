@@ -39,8 +39,7 @@ def to_operation(job: ImportJob) -> operations_pb2.Operation:
             status_pb2.Status(code=code_pb2.CANCELLED, message="the import was cancelled")
         )
     elif job.state == ImportJob.STATE_FAILED:
-        known = job.failure.reason in Reason.__members__
-        code = (Reason[job.failure.reason] if known else Reason.INTERNAL).code.value[0]
+        code = (Reason.named(job.failure.reason) or Reason.INTERNAL).code.value[0]
         operation.error.CopyFrom(status_pb2.Status(code=code, message=job.failure.message))
     return operation
 

@@ -27,17 +27,12 @@ from gateway.libraries import Libraries
 from gateway.pages import pages
 from gateway.settings import GatewaySettings
 from gateway.sweeping import Sweep
-from gateway.upstream import Upstream
+from gateway.upstream import PASSING, Upstream
 from serving.errors import Reason, ServiceError
 
 DELETION_SECONDS = 60.0
 KEEP_FAILED_SECONDS = 30 * 24 * 3600.0
 PAGE = 200
-_PASSING = {
-    grpc.StatusCode.UNAVAILABLE,
-    grpc.StatusCode.RESOURCE_EXHAUSTED,
-    grpc.StatusCode.DEADLINE_EXCEEDED,
-}
 log = structlog.get_logger()
 
 
@@ -47,7 +42,7 @@ def _one_of_many(name: str) -> Iterator[None]:
     try:
         yield
     except ServiceError as error:
-        if error.code in _PASSING:
+        if error.code in PASSING:
             raise
         log.warning("reconcile.left", name=name, why=str(error))
 

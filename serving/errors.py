@@ -28,6 +28,11 @@ class Reason(str, Enum):
         reason.code = code
         return reason
 
+    @classmethod
+    def named(cls, name: str) -> Self | None:
+        """The reason of that name; None if it is none of ours."""
+        return cls.__members__.get(name)
+
     FIELD_INVALID = _Code.INVALID_ARGUMENT, "FIELD_INVALID"
     AUDIO_TOO_SHORT = _Code.INVALID_ARGUMENT, "AUDIO_TOO_SHORT"
     AUDIO_TOO_LONG = _Code.INVALID_ARGUMENT, "AUDIO_TOO_LONG"
@@ -102,6 +107,6 @@ def from_rpc_error(error: grpc.RpcError) -> ServiceError | None:
     status = rpc_status.from_call(error)
     info = error_details_pb2.ErrorInfo()
     for detail in status.details if status else ():
-        if detail.Unpack(info) and info.domain == DOMAIN and info.reason in Reason.__members__:
-            return ServiceError(Reason[info.reason], status.message, info.metadata)
+        if detail.Unpack(info) and info.domain == DOMAIN and (reason := Reason.named(info.reason)):
+            return ServiceError(reason, status.message, info.metadata)
     return None

@@ -144,7 +144,8 @@ def _follow(
             Reason.STATE_CONFLICT, f"stopped watching; {operation.name} goes on at the server"
         ) from None
     if job.state == ImportJob.STATE_FAILED:
-        raise ServiceError(Reason[job.failure.reason], job.failure.message)
+        reason = Reason.named(job.failure.reason) or Reason.INTERNAL
+        raise ServiceError(reason, job.failure.message)
     return job
 
 
