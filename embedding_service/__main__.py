@@ -6,6 +6,7 @@ from audiosearch.embedding.v1 import embedding_service_pb2_grpc as rpc
 from audiosearch.embedding.v1.embedding_service_pb2 import DESCRIPTOR
 
 from embedding_service.archive import CheckpointError
+from embedding_service.batching import Batcher
 from embedding_service.decoders import Decoders
 from embedding_service.encoder import Encoder
 from embedding_service.model import load_model
@@ -25,8 +26,9 @@ async def main(config: EmbeddingSettings) -> None:
     with (
         Spools() as spools,
         Decoders(config.decoder_processes, config.decode_seconds, spools.folder) as decoders,
-        Encoder(model, decoders, spools, config) as encoder,
+        Batcher(model) as batcher,
     ):
+        encoder = Encoder(batcher, decoders, spools, config)
         streams = Streams(encoder, model.info.sample_rate, config)
         servicer = EmbeddingServicer(encoder, streams, model.info, spools, config)
         name = DESCRIPTOR.services_by_name["EmbeddingService"].full_name

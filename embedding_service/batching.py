@@ -44,6 +44,7 @@ class Batcher:
 
     def __init__(self, model: Model) -> None:
         """Takes the model, which must not be used elsewhere from now on."""
+        self.sample_rate = model.info.sample_rate
         self._model = model
         self._waiting: deque[_Piece] = deque()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="encoder")

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from embedding_service.batching import Batcher
 from embedding_service.decoding import Decoded, Heard, Order
 from embedding_service.readers import AudioError
 from serving.errors import Reason, ServiceError
@@ -20,10 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
-    from typing_extensions import Self
 
+    from embedding_service.batching import Batcher
     from embedding_service.decoders import Decoders
-    from embedding_service.model import Model
     from embedding_service.readers import Pcm
     from embedding_service.settings import EmbeddingSettings
     from embedding_service.spool import Spool, Spools
@@ -36,23 +34,15 @@ class Encoder:
     """The one way to the model."""
 
     def __init__(
-        self, model: Model, decoders: Decoders, spools: Spools, limits: EmbeddingSettings
+        self, batcher: Batcher, decoders: Decoders, spools: Spools, limits: EmbeddingSettings
     ) -> None:
-        """Takes the parts; the model must not be used elsewhere from now on."""
-        self._rate = model.info.sample_rate
+        """Takes the parts."""
+        self._rate = batcher.sample_rate
         self._spools = spools
         self._decoders = decoders
         self._limits = limits
         self._in_work = 0
-        self._batcher = Batcher(model)
-
-    def __enter__(self) -> Self:
-        """Gives itself."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Lets what runs end and drops what waits."""
-        self._batcher.__exit__()
+        self._batcher = batcher
 
     async def check(self) -> None:
         """Makes sure that audio can be decoded."""

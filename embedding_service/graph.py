@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from embedding_service.onnx_nodes import Nodes
 from embedding_service.packing import Pack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    from embedding_service.onnx_nodes import Nodes
 
 GRAPH_VERSION = 2
 """Goes up with every change of what is built: a graph kept on disk is one of this version."""
@@ -62,6 +63,8 @@ def build(arrays: Mapping[str, NDArray[Any]], shape: Mapping[str, Any]) -> bytes
         `vectors`, float32, has shape (rows, dimension), of any length.
         Nodes are named after the network's layers: `blocks.0.conv`, `asp.weights`, `fc.conv`.
     """
+    from embedding_service.onnx_nodes import Nodes  # noqa: PLC0415  onnx: only to convert a model
+
     dilations = _dilations(shape)
     graph = Nodes(arrays)
     _count(graph)

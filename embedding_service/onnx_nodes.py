@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import onnx
+from onnx import helper, numpy_helper
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,8 +32,6 @@ class Nodes:
 
     def add(self, kind: str, name: str, *inputs: str, **attributes: Any) -> str:
         """Adds a node, unless it is there, and returns the name of its output."""
-        from onnx import helper  # noqa: PLC0415  heavy: only where a model is converted
-
         if name not in self._named:
             self._named.add(name)
             node = helper.make_node(kind, list(inputs), [name], name=name, **attributes)
@@ -40,8 +40,6 @@ class Nodes:
 
     def split(self, name: str, x: str, parts: Sequence[str], width: int) -> None:
         """Cuts the channels into parts, each `width` wide."""
-        from onnx import helper  # noqa: PLC0415  heavy: only where a model is converted
-
         sizes = self.integers(f"{name}.sizes", [width] * len(parts))
         self._nodes.append(helper.make_node("Split", [x, sizes], list(parts), name=name, axis=1))
 
@@ -54,8 +52,6 @@ class Nodes:
         return self._constant(name, np.asarray(values, np.int64))
 
     def _constant(self, name: str, values: NDArray[Any]) -> str:
-        from onnx import numpy_helper  # noqa: PLC0415  heavy: only where a model is converted
-
         if name not in self._named:
             self._named.add(name)
             self._constants.append(numpy_helper.from_array(values, name))
@@ -63,9 +59,6 @@ class Nodes:
 
     def serialize(self, name: str, inputs: Tensors, outputs: Tensors) -> bytes:
         """Checks the graph's form and returns it as bytes."""
-        import onnx  # noqa: PLC0415  heavy: only where a model is converted
-        from onnx import helper  # noqa: PLC0415  the same
-
         graph = helper.make_graph(
             self._nodes, name, _values(inputs), _values(outputs), self._constants
         )
@@ -81,8 +74,6 @@ class Nodes:
 
 
 def _values(tensors: Tensors) -> list[Any]:
-    from onnx import helper  # noqa: PLC0415  heavy: only where a model is converted
-
     return [
         helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(np.dtype(kind)), shape)
         for name, (kind, shape) in tensors.items()

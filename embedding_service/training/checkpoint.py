@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from embedding_service.training.network import EncoderShape
 
+_PREFIX = "backbone."
+"""Of the encoder's weights among those of PaddleSpeech's SpeakerIdetification."""
+
 
 def save_state(state: dict[str, Any], path: Path) -> None:
     """Write a training state so that a crash leaves the one before it."""
@@ -41,7 +44,7 @@ def export_checkpoint(encoder: Layer, shape: EncoderShape, class_count: int, fol
         class_count: Classes it was trained to tell apart.
         folder: Gets the two files.
     """
-    weights = {f"backbone.{name}": value for name, value in encoder.state_dict().items()}
+    weights = {_PREFIX + name: value for name, value in encoder.state_dict().items()}
     parameters = folder / "model" / "model.pdparams"
     config = folder / "conf" / "model.yaml"
     for path in (parameters, config):
@@ -64,11 +67,10 @@ def load_weights(encoder: Layer, folder: Path) -> None:
     if not path.is_file():
         message = f"{folder} holds no model/model.pdparams; give --start an exported checkpoint"
         raise StartError(message)
-    prefix = "backbone."
     weights = {
-        name.removeprefix(prefix): value
+        name.removeprefix(_PREFIX): value
         for name, value in paddle.load(str(path)).items()
-        if name.startswith(prefix)
+        if name.startswith(_PREFIX)
     }
     expected = {name: value.shape for name, value in encoder.state_dict().items()}
     if {name: list(value.shape) for name, value in weights.items()} != expected:
