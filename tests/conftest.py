@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from deploy import example_sounds
+
 REPOSITORY = Path(__file__).parents[1]
 
 # One conversion of the bundled model for all tests, and none in the user's own cache.
@@ -22,6 +24,14 @@ def test_data() -> Path:
     if not path.is_dir():
         pytest.skip(f"no real recordings at {path}: set AUDIOSEARCH_TEST_DATA to have this tested")
     return path
+
+
+@pytest.fixture(scope="session")
+def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the 20 example clips; only for reading."""
+    folder = tmp_path_factory.mktemp("sounds")
+    example_sounds.write_all(folder)
+    return folder
 
 
 STORES = {

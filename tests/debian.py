@@ -22,9 +22,13 @@ INSTALL_SECONDS = 600
 
 
 def program(name: str) -> str:
-    """Where a program is: beside this Python, or on the PATH."""
+    """Where a program is: beside this Python, on the PATH, or where Debian keeps servers."""
     beside = Path(sys.executable).with_name(name)
-    return str(beside) if beside.exists() else shutil.which(name) or name
+    return str(beside) if beside.exists() else _found(name) or name
+
+
+def _found(name: str) -> str | None:
+    return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
 
 
 def require(programs: Mapping[str, str], *libraries: str) -> None:
@@ -34,7 +38,7 @@ def require(programs: Mapping[str, str], *libraries: str) -> None:
         programs: what to look for on the PATH, and the package that brings it.
         libraries: packages that are wanted with the programs.
     """
-    missing = [package for program, package in programs.items() if not shutil.which(program)]
+    missing = [package for program, package in programs.items() if not _found(program)]
     if missing:
         _install((*missing, *libraries))
 

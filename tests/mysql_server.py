@@ -21,8 +21,9 @@ from pathlib import Path
 import pymysql
 import pytest
 
+from tests.debian import program, require
+
 START_SECONDS = 60
-INSTALL_SECONDS = 600
 
 
 class MysqlServer:
@@ -35,13 +36,18 @@ class MysqlServer:
         self.port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._user = ["--user=root"] if os.geteuid() == 0 else []
-        _run(
-            "mariadb-install-db",
-            "--no-defaults",
-            *self._user,
-            f"--datadir={folder / 'data'}",
-            "--auth-root-authentication-method=normal",
-            "--skip-test-db",
+        subprocess.run(
+            [
+                program("mariadb-install-db"),
+                "--no-defaults",
+                *self._user,
+                f"--datadir={folder / 'data'}",
+                "--auth-root-authentication-method=normal",
+                "--skip-test-db",
+            ],
+            check=True,
+            capture_output=True,
+            timeout=START_SECONDS,
         )
 
     def start(self) -> None:
@@ -49,7 +55,7 @@ class MysqlServer:
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    _program("mariadbd"),
+                    program("mariadbd"),
                     "--no-defaults",
                     *self._user,
                     f"--datadir={self.folder / 'data'}",
@@ -106,8 +112,7 @@ class MysqlServer:
 @contextlib.contextmanager
 def running(*options: str) -> Iterator[MysqlServer]:
     """A server for the block; skips (with CI=true: fails) where there can be none."""
-    if not shutil.which("mariadbd", path=_path()):
-        _install()
+    require({"mariadbd": "mariadb-server"})
     folder = Path(tempfile.mkdtemp(prefix="mysql"))  # a short path: that of a socket is limited
     server = MysqlServer(folder, *options)
     try:
@@ -116,46 +121,6 @@ def running(*options: str) -> Iterator[MysqlServer]:
     finally:
         server.stop(signal.SIGKILL)
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _path() -> str:
-    return os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
-
-
-def _program(name: str) -> str:
-    return shutil.which(name, path=_path()) or name
-
-
-def _run(program: str, *arguments: str) -> None:
-    subprocess.run(
-        [_program(program), *arguments], check=True, capture_output=True, timeout=INSTALL_SECONDS
-    )
-
-
-def _install() -> None:
-    if os.geteuid() != 0 or not shutil.which("apt-get"):
-        _leave_out("no mariadbd here, and it can't be installed: install mariadb-server")
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    try:
-        for arguments in (
-            ["update", "-qq"],
-            ["install", "-y", "-qq", "--no-install-recommends", "mariadb-server"],
-        ):
-            subprocess.run(
-                [_program("apt-get"), *arguments],
-                check=True,
-                env=environment,
-                capture_output=True,
-                timeout=INSTALL_SECONDS,
-            )
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-        _leave_out(f"no mariadbd here, and apt-get can't install mariadb-server: {error}")
-
-
-def _leave_out(why: str) -> None:
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"left out with CI=true: {why}")
-    pytest.skip(why)
 
 
 def _free_port() -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,14 @@ def read(path: str | Path) -> bytes:
         return Path(path).read_bytes()
     except (FileNotFoundError, ProcessLookupError):
         return b""
+
+
+def until(condition: Callable[[], object], seconds: float = 120) -> None:
+    """Waits until a condition holds; fails if it does not within the time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(0.02)
 
 
 def children(pid: int | str, word: bytes) -> list[int]:

@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 import soundfile
 import structlog
-import yaml
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -34,15 +33,8 @@ from embedding_service.readers import open_audio
 from tests.benchmarks.embedding_service import print_memory, print_stages
 from tests.benchmarks.timing import medians, seconds
 from tests.benchmarks.vector_executor import VectorExecutor
+from tests.checkpoints import OFFICIAL_SHAPE, write_checkpoint
 
-SHAPE = {
-    "input_size": 80,
-    "channels": [1024, 1024, 1024, 1024, 3072],
-    "kernel_sizes": [5, 3, 3, 3, 1],
-    "dilations": [1, 2, 3, 4, 1],
-    "attention_channels": 128,
-    "lin_neurons": 192,
-}
 LENGTHS = (1, 5, 20)
 FEATURES = FeatureSettings()
 PEER = "VectorExecutor"
@@ -87,7 +79,7 @@ def main() -> None:
     console = Console(width=100)
     with tempfile.TemporaryDirectory() as name, threadpool_limits(1, "blas"):
         folder = Path(name)
-        arrays = write_checkpoint(folder)
+        arrays = make_checkpoint(folder)
         rows, peak = _compare(folder, arrays, arguments)
         console.print(precision.machine(precision.all_cores(), 1))
         console.print(f"matrix products in fp32 reach {peak / 1e9:.0f} GFLOP/s")
@@ -107,7 +99,7 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def write_checkpoint(folder: Path) -> dict[str, Any]:
+def make_checkpoint(folder: Path) -> dict[str, Any]:
     """Draws PaddleSpeech's network and writes it as the official checkpoint is laid out.
 
     Its normalisations learn what comes through them. Returns the weights by name.
@@ -116,7 +108,7 @@ def write_checkpoint(folder: Path) -> dict[str, Any]:
     from paddlespeech.vector.models.ecapa_tdnn import EcapaTdnn  # noqa: PLC0415  the same
 
     paddle.seed(0)
-    backbone = EcapaTdnn(**SHAPE)
+    backbone = EcapaTdnn(**OFFICIAL_SHAPE)
     for layer in backbone.sublayers():
         if isinstance(layer, paddle.nn.BatchNorm1D):
             layer._momentum = 0.0
@@ -124,12 +116,7 @@ def write_checkpoint(folder: Path) -> dict[str, Any]:
     with paddle.no_grad():
         backbone(paddle.to_tensor(np.stack(sounds)))
     weights = backbone.state_dict()
-    for part in ("conf", "model"):
-        (folder / part).mkdir()
-    named = {f"backbone.{key}": value for key, value in weights.items()}
-    paddle.save(named, str(folder / "model" / "model.pdparams"))
-    config = {"sr": 16000, "n_mels": 80, "window_size": 400, "hop_size": 160, "num_speakers": 2}
-    (folder / "conf" / "model.yaml").write_text(yaml.safe_dump({"model": SHAPE, **config}))
+    write_checkpoint(folder, OFFICIAL_SHAPE, weights)
     return {key: value.numpy() for key, value in weights.items()}
 
 
@@ -137,7 +124,7 @@ def _compare(
     folder: Path, arrays: dict[str, Any], arguments: argparse.Namespace
 ) -> tuple[list[Row], float]:
     """Returns the rows, and the matrix products' operations a second."""
-    made, margin = graph.build(arrays, SHAPE), graph.margin(arrays, SHAPE)
+    made, margin = graph.build(arrays, OFFICIAL_SHAPE), graph.margin(arrays, OFFICIAL_SHAPE)
     threads = precision.all_cores()
     routes = {
         kind.value: precision.compile_graph(made, margin, kind, threads).run

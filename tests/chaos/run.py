@@ -34,6 +34,7 @@ from tests.chaos.report import report
 from tests.conftest import REPOSITORY
 from tests.milvus_server import MilvusServer
 from tests.mysql_server import running as running_mysql
+from tests.stores import settings_for
 
 LIBRARY = "chaos"
 SHARES = {"gateway": 62, "catalog": 62, "index": 40, "embedding": 14, "milvus": 11, "mysql": 11}
@@ -85,13 +86,7 @@ def processes(work: Path, options: Options) -> Iterator[tuple[Services, dict[str
         if options.real:
             milvus, mysql = MilvusServer(work / "milvus"), stack.enter_context(running_mysql())
             servers = {"mysql": MysqlProcess(mysql), "milvus": MilvusProcess(milvus)}
-            settings |= {
-                "MILVUS_HOST": "127.0.0.1",
-                "MILVUS_PORT": str(milvus.port),
-                "MYSQL_HOST": "127.0.0.1",
-                "MYSQL_PORT": str(mysql.port),
-                "MYSQL_DB": mysql.new_database_name(),
-            }
+            settings |= settings_for(milvus, mysql)
         ours = services(work / "data", settings)
         yield ours, servers | {name: ServiceProcess(ours, name) for name in SERVICES}
 

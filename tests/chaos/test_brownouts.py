@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from collections import Counter
@@ -22,10 +21,12 @@ from deploy import example_sounds
 from gateway.client import AudiosearchClient
 from serving.errors import Reason, ServiceError
 from tests.end_to_end.conftest import Running, start
-from tests.end_to_end.test_services import health, until
-from tests.milvus_server import MilvusMissingError, MilvusServer
+from tests.end_to_end.test_services import health
+from tests.milvus_server import MilvusServer
 from tests.mysql_server import MysqlServer
 from tests.mysql_server import running as running_mysql
+from tests.processes import until
+from tests.stores import running_milvus, settings_for
 
 pytestmark = pytest.mark.server
 
@@ -76,29 +77,13 @@ class Stack:
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Started once; each test leaves it as it was."""
     folder = tmp_path_factory.mktemp("brownouts")
-    milvus = MilvusServer(folder / "milvus", LEASE_SECONDS)
-    with running_mysql() as mysql:
-        try:
-            milvus.start()
-        except MilvusMissingError as error:
-            if os.environ.get("CI") == "true":
-                raise
-            pytest.skip(f"no Milvus server: {error}")
-        settings = {
-            "MILVUS_HOST": "127.0.0.1",
-            "MILVUS_PORT": str(milvus.port),
-            "MYSQL_HOST": "127.0.0.1",
-            "MYSQL_PORT": str(mysql.port),
-            "MYSQL_DB": mysql.new_database_name(),
-        }
-        try:
-            with (
-                start(folder, **settings) as running,
-                AudiosearchClient(running.stack.target, FAST) as client,
-            ):
-                yield filled(running, milvus, mysql, client)
-        finally:
-            milvus.stop()
+    with (
+        running_mysql() as mysql,
+        running_milvus(folder / "milvus", LEASE_SECONDS) as milvus,
+        start(folder, **settings_for(milvus, mysql)) as running,
+        AudiosearchClient(running.stack.target, FAST) as client,
+    ):
+        yield filled(running, milvus, mysql, client)
 
 
 def filled(

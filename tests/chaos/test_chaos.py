@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from tests.chaos.run import Options, Run
+from tests.debian import leave_out
 from tests.milvus_server import MilvusMissingError
 
 pytestmark = pytest.mark.timeout(600)  # of which a minute is used, where nothing else runs
@@ -34,8 +34,6 @@ def test_nothing_is_lost_when_servers_are_killed(tmp_path: Path) -> None:
     try:
         made, right = run(tmp_path, Options(kills=12, seed=4, seconds=120))
     except MilvusMissingError as error:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(f"no Milvus server: {error}")
+        leave_out(f"no Milvus server: {error}")
     assert right, made.ledger.violations
     assert made.ledger.counts["upload", "acknowledged"]

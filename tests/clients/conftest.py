@@ -19,7 +19,6 @@ from pathlib import Path
 
 import pytest
 
-from deploy import example_sounds
 from protos import generate
 from tests.conftest import REPOSITORY
 from tests.debian import leave_out, program, require
@@ -118,14 +117,6 @@ def cpp() -> Path:
         options = [f"OUT={folder}", f"PROTOS={generate.PROTOS}", f"GOOGLE={google}"]
         build(program("make"), "-j2", *options, folder=SOURCES / "cpp")
     return folder / "client"
-
-
-@pytest.fixture(scope="package")
-def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of the 20 example clips."""
-    folder = tmp_path_factory.mktemp("sounds")
-    example_sounds.write_all(folder)
-    return folder
 
 
 @pytest.fixture(scope="package")

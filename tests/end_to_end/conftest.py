@@ -12,7 +12,6 @@ import pytest
 from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
 from audiosearch.catalog.v1.library_pb2 import Library
 
-from deploy import example_sounds
 from deploy.local_stack import LocalStack, running
 from gateway.client import AudiosearchClient
 from tests.end_to_end.guarded import Guarded, guarded_stack
@@ -69,14 +68,6 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 def library(shared: Running) -> str:
     """An empty library of the shared stack."""
     return shared.library()
-
-
-@pytest.fixture(scope="session")
-def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of the 20 example clips."""
-    folder = tmp_path_factory.mktemp("sounds")
-    example_sounds.write_all(folder)
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +12,8 @@ from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
 from serving.errors import Reason, ServiceError
 from tests.end_to_end.conftest import start
 from tests.end_to_end.test_import import counts, run_import
-from tests.milvus_server import MilvusMissingError, MilvusServer
 from tests.mysql_server import running as running_mysql
+from tests.stores import running_milvus, settings_for
 
 pytestmark = pytest.mark.server
 
@@ -22,24 +21,8 @@ pytestmark = pytest.mark.server
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Settings that point the services at real servers; skips where there can be none."""
-    milvus = MilvusServer(tmp_path_factory.mktemp("milvus"))
-    with running_mysql() as mysql:
-        try:
-            milvus.start()
-        except MilvusMissingError as error:
-            if os.environ.get("CI") == "true":
-                raise
-            pytest.skip(f"no Milvus server: {error}")
-        try:
-            yield {
-                "MILVUS_HOST": "127.0.0.1",
-                "MILVUS_PORT": str(milvus.port),
-                "MYSQL_HOST": "127.0.0.1",
-                "MYSQL_PORT": str(mysql.port),
-                "MYSQL_DB": mysql.new_database_name(),
-            }
-        finally:
-            milvus.stop()
+    with running_mysql() as mysql, running_milvus(tmp_path_factory.mktemp("milvus")) as milvus:
+        yield settings_for(milvus, mysql)
 
 
 def test_the_main_job_on_real_servers(

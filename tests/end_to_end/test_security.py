@@ -22,7 +22,7 @@ from gateway.rules import RULES
 from serving.errors import Reason, ServiceError
 from serving.tls import Tls
 from tests.end_to_end.guarded import Guarded
-from tests.end_to_end.test_services import until
+from tests.processes import until
 
 LIBRARY, NOBODYS, ABSENT = "libraries/open", "libraries/closed", "operations/00000000"
 CLIP = f"{LIBRARY}/clips/00000000"

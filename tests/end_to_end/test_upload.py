@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +19,7 @@ from audiosearch.gateway.v1 import gateway_service_pb2 as gateway_pb2
 from deploy import example_sounds
 from serving.errors import Reason, ServiceError, from_rpc_error
 from tests.end_to_end.conftest import Running
+from tests.processes import until
 
 RATE = 16_000
 
@@ -267,14 +267,6 @@ def test_errors_carry_the_request_id(shared: Running) -> None:
     known = from_rpc_error(raised.value)
     assert known
     assert known.reason is Reason.LIBRARY_NOT_FOUND
-
-
-def until(condition: object, seconds: float = 15) -> None:
-    """Waits until a condition holds; fails if it never does."""
-    end = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < end, "it never happened"
-        time.sleep(0.05)
 
 
 def eventually_empty(shared: Running, library: str) -> None:

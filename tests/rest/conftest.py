@@ -76,14 +76,6 @@ def library(rest: Rest) -> str:
 
 
 @pytest.fixture(scope="session")
-def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of the 20 example clips."""
-    folder = tmp_path_factory.mktemp("sounds")
-    example_sounds.write_all(folder)
-    return folder
-
-
-@pytest.fixture(scope="session")
 def filled(rest: Rest) -> str:
     """A library that holds the 20 example clips and is not changed."""
     library, folder = rest.library(), rest.folder()

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import itertools
-import os
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from pathlib import Path
+from contextlib import ExitStack
 
 import pytest
 import pytest_asyncio
 from audiosearch.index.v1.index_service_pb2_grpc import IndexServiceStub
 
 from index_service.milvus import MilvusStore
-
-sys.path.extend([str(Path(__file__).parent), str(Path(__file__).parents[2])])
-
-from index_harness import Client, serving_store, settings_for, unit
-from index_memory import MemoryStore
-from milvus_server import MilvusMissingError, MilvusServer
+from tests.conformance.index.index_harness import Client, serving_store, settings_for, unit
+from tests.conformance.index.index_memory import MemoryStore
+from tests.milvus_server import MilvusServer
+from tests.stores import running_milvus
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -31,22 +27,13 @@ def start_milvus(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Callable[..., MilvusServer]]:
     """Starts Milvus servers that end with the session; skips where there can be none."""
-    started: list[MilvusServer] = []
+    with ExitStack() as started:
 
-    def start(lease_seconds: int = 5) -> MilvusServer:
-        server = MilvusServer(tmp_path_factory.mktemp("milvus"), lease_seconds)
-        started.append(server)
-        try:
-            server.start()
-        except MilvusMissingError as error:
-            if os.environ.get("CI") == "true":
-                raise
-            pytest.skip(f"no Milvus server: {error}")
-        return server
+        def start(lease_seconds: int = 5) -> MilvusServer:
+            folder = tmp_path_factory.mktemp("milvus")
+            return started.enter_context(running_milvus(folder, lease_seconds))
 
-    yield start
-    for server in started:
-        server.stop()
+        yield start
 
 
 @pytest.fixture(scope="session")

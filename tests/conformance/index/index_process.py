@@ -13,7 +13,8 @@ from pathlib import Path
 
 import grpc
 from audiosearch.index.v1.index_service_pb2_grpc import IndexServiceStub
-from index_harness import DIMENSION, LARGE, Client
+
+from tests.conformance.index.index_harness import DIMENSION, LARGE, Client
 
 OURS = ("AUDIOSEARCH_", "MILVUS_", "VECTOR_", "METRIC_")
 

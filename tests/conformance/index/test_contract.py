@@ -7,9 +7,9 @@ import asyncio
 import numpy as np
 import pytest
 from audiosearch.index.v1.index_service_pb2 import GetStoreRequest
-from index_harness import DIMENSION, MODEL, Client, refused, unit
 
 from serving.errors import Reason
+from tests.conformance.index.index_harness import DIMENSION, MODEL, Client, refused, unit
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

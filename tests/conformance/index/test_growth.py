@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from audiosearch.index.v1.index_service_pb2_grpc import IndexServiceStub
-from index_harness import Client, serving_store, settings_for
-from index_process import service
-from milvus_server import MilvusServer
 from pymilvus import MilvusClient
 
 from index_service.milvus import MilvusStore
 from index_service.recall import effort
+from tests.conformance.index.index_harness import Client, serving_store, settings_for
+from tests.conformance.index.index_process import service
+from tests.milvus_server import MilvusServer
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 

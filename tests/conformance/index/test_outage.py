@@ -14,11 +14,11 @@ import pytest
 from audiosearch.index.v1.index_service_pb2 import GetIndexStatsRequest
 from audiosearch.index.v1.index_service_pb2_grpc import IndexServiceStub
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from index_harness import Client, refused, serving_store, settings_for, unit
-from milvus_server import MilvusServer
 
 from index_service.milvus import MilvusStore
 from serving.errors import Reason, ServiceError, from_rpc_error
+from tests.conformance.index.index_harness import Client, refused, serving_store, settings_for, unit
+from tests.milvus_server import MilvusServer
 
 if sys.version_info >= (3, 11):
     from asyncio import timeout

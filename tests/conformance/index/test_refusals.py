@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from index_harness import DIMENSION, MODEL, Client, refused, unit
 
 from serving.errors import Reason
+from tests.conformance.index.index_harness import DIMENSION, MODEL, Client, refused, unit
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

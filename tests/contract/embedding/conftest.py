@@ -19,7 +19,6 @@ import numpy as np
 import paddle
 import pytest
 import soundfile
-import yaml
 from audiosearch.embedding.v1 import embedding_service_pb2 as messages
 from audiosearch.embedding.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
 from numpy.typing import NDArray
@@ -27,6 +26,7 @@ from paddlespeech.vector.models.ecapa_tdnn import EcapaTdnn
 
 from embedding_service.features import FeatureSettings, log_mel
 from serving.errors import ServiceError, from_rpc_error
+from tests.checkpoints import write_checkpoint
 from tests.processes import wait_for_port
 
 RATE = 16000
@@ -108,13 +108,7 @@ def make_checkpoint(folder: Path) -> Path:
         features = np.stack([log_mel(sound, FeatureSettings()) for sound in sounds])
         state["fc.conv.bias"] = -network(paddle.to_tensor(features)).numpy().mean(axis=(0, 2))
     network.set_state_dict(state)
-    for part in ("conf", "model"):
-        (folder / part).mkdir(parents=True)
-    weights = {f"backbone.{name}": value for name, value in network.state_dict().items()}
-    paddle.save(weights, str(folder / "model" / "model.pdparams"))
-    config = {"model": SHAPE, "sr": RATE, "n_mels": 80, "window_size": 400, "hop_size": 160}
-    (folder / "conf" / "model.yaml").write_text(yaml.safe_dump(config))
-    return folder
+    return write_checkpoint(folder, SHAPE, network.state_dict())
 
 
 def stream_config(

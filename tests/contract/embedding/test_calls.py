@@ -16,6 +16,7 @@ from audiosearch.embedding.v1 import embedding_service_pb2 as messages
 from audiosearch.embedding.v1.model_pb2 import Model
 
 from serving.errors import Reason, ServiceError, from_rpc_error
+from tests.processes import until
 
 CONFIG = messages.EmbedAudioRequest(config=messages.EmbedAudioConfig())
 Request = messages.EmbedAudioRequest
@@ -116,7 +117,7 @@ def test_a_stream_that_stops_half_way(service: Any, encode: Any, voice: Any) -> 
     with pytest.raises(grpc.FutureCancelledError):
         call.result()
     service.embed(sound)
-    wait_until(lambda: not list(service.spools.glob("audiosearch-*/*")))
+    until(lambda: not list(service.spools.glob("audiosearch-*/*")))
 
 
 def test_many_at_once(service: Any, encode: Any, voice: Any) -> None:
@@ -136,19 +137,11 @@ def test_a_full_queue(start: Any, encode: Any, voice: Any) -> None:
     chunks = [Request(audio_chunk=long[i : i + 2**20]) for i in range(0, len(long), 2**20)]
     call = service.stub.EmbedAudio.future(iter([CONFIG, *chunks]))
     # It is in work as soon as there is a second file: the decoder's, beside the sent one.
-    wait_until(lambda: len(list(service.spools.glob("audiosearch-*/*"))) == 2)
+    until(lambda: len(list(service.spools.glob("audiosearch-*/*"))) == 2)
     error = service.refuse(short)
     assert error.reason is Reason.ENCODER_BUSY
     assert error.code is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert not call.done()
     call.cancel()
-    wait_until(lambda: not list(service.spools.glob("audiosearch-*/*")))
+    until(lambda: not list(service.spools.glob("audiosearch-*/*")))
     service.embed(short)
-
-
-def wait_until(true: Any) -> None:
-    """Waits until it is so, for at most 20 s."""
-    end = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.02)

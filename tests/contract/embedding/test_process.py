@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from audiosearch.embedding.v1 import embedding_service_pb2 as messages
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from serving.errors import Reason, from_rpc_error
-from tests.processes import children
+from tests.processes import children, until
 
 ROOT = Path(__file__).parents[3]
 linux = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux's /proc")
@@ -46,14 +45,6 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:
         return False
-
-
-def wait_until(true: Any) -> None:
-    """Waits until it is so, for at most 20 s."""
-    end = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def test_help() -> None:
@@ -96,7 +87,7 @@ def test_health_and_end(start: Any) -> None:
     name = "audiosearch.embedding.v1.EmbeddingService"
     request = health_pb2.HealthCheckRequest(service=name)
     serving = health_pb2.HealthCheckResponse.SERVING
-    wait_until(lambda: health.Check(request).status == serving)
+    until(lambda: health.Check(request).status == serving)
     assert list(service.spools.iterdir())
     service.process.send_signal(signal.SIGTERM)
     assert service.process.wait(30) == 0
@@ -116,7 +107,7 @@ def test_a_decoder_that_crashes(start: Any, encode: Any, voice: Any) -> None:
     )
     (decoder,) = decoders(service.process.pid)
     call = service.stub.EmbedAudio.future(iter([config, *chunks]))
-    wait_until(lambda: any(p.stat().st_size for p in service.spools.glob("audiosearch-*/1")))
+    until(lambda: any(p.stat().st_size for p in service.spools.glob("audiosearch-*/1")))
     os.kill(decoder, signal.SIGSEGV)
     error = from_rpc_error(call.exception())
     assert error is not None
@@ -131,7 +122,7 @@ def test_idle_decoders_that_die(start: Any, encode: Any, voice: Any) -> None:
     service = start()
     for decoder in decoders(service.process.pid):
         os.kill(decoder, signal.SIGKILL)
-        wait_until(lambda decoder=decoder: not alive(decoder))
+        until(lambda decoder=decoder: not alive(decoder))
     for _ in range(4):
         service.embed(encode(voice(1.0)))
 
@@ -144,5 +135,5 @@ def test_no_orphans(start: Any) -> None:
     assert len(left) == 2
     service.process.kill()
     service.process.wait(10)
-    wait_until(lambda: not any(alive(pid) for pid in left))
-    wait_until(lambda: not list(service.spools.iterdir()))
+    until(lambda: not any(alive(pid) for pid in left))
+    until(lambda: not list(service.spools.iterdir()))

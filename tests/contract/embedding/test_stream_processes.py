@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from audiosearch.embedding.v1 import embedding_service_pb2 as messages
 from audiosearch.embedding.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
 
 from serving.errors import Reason, ServiceError, from_rpc_error
-from tests.processes import children, read
+from tests.processes import children, read, until
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux's /proc")
 RATE = 16000
@@ -37,14 +37,6 @@ def memory(pid: int) -> int:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     (line,) = [line for line in lines if line.startswith("VmRSS")]
     return int(line.split()[1]) // 1024
-
-
-def wait_until(true: Callable[[], Any]) -> None:
-    """Waits until it is so, for at most 20 s."""
-    end = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def samples(sound: Any) -> bytes:
@@ -109,7 +101,7 @@ def test_a_slow_reader(service: Any, first: Any) -> None:
     assert sent < chunks
     assert len(decoders(service)) == 1
     call.cancel()
-    wait_until(lambda: not decoders(service))
+    until(lambda: not decoders(service))
     channel.close()
 
 
@@ -120,7 +112,7 @@ def test_a_cancelled_stream(service: Any, voice: Any, first: Any) -> None:
     assert next(call).HasField("window")
     assert len(decoders(service)) == 1
     call.cancel()
-    wait_until(lambda: not decoders(service))
+    until(lambda: not decoders(service))
     requests.end.set()
 
 
@@ -130,7 +122,7 @@ def test_a_deadline(service: Any, voice: Any, first: Any) -> None:
     with pytest.raises(grpc.RpcError) as failure:
         list(service.stub.StreamEmbeddings(iter(requests), timeout=3))
     assert failure.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-    wait_until(lambda: not decoders(service))
+    until(lambda: not decoders(service))
     requests.end.set()
 
 
@@ -174,7 +166,7 @@ def test_no_place(start: Any, voice: Any, first: Any) -> None:
             answers.extend(service.stream(audio, pcm=PCM))
         return bool(answers)
 
-    wait_until(admitted)
+    until(admitted)
     assert len(answers) == 3
     requests.end.set()
 
@@ -214,5 +206,5 @@ def test_killed(start: Any, voice: Any, first: Any) -> None:
     next(call)
     (decoder,) = decoders(service)
     service.process.kill()
-    wait_until(lambda: b"stream_decoding" not in read(f"/proc/{decoder}/cmdline"))
+    until(lambda: b"stream_decoding" not in read(f"/proc/{decoder}/cmdline"))
     requests.end.set()

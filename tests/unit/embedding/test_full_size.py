@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import paddle
 import pytest
-import yaml
 from paddlespeech.vector.models.ecapa_tdnn import EcapaTdnn
 
 from embedding_service.batching import Batcher
@@ -18,23 +17,16 @@ from embedding_service.engine import LOWEST_COSINE, Options
 from embedding_service.features import FeatureSettings, log_mel
 from embedding_service.model import Model
 from embedding_service.official import Official
+from tests.checkpoints import OFFICIAL_SHAPE, write_checkpoint
 
 NAME = "sv0_ecapa_tdnn_voxceleb12_ckpt_0_2_0"
-SHAPE = {
-    "input_size": 80,
-    "channels": [1024, 1024, 1024, 1024, 3072],
-    "kernel_sizes": [5, 3, 3, 3, 1],
-    "dilations": [1, 2, 3, 4, 1],
-    "attention_channels": 128,
-    "lin_neurons": 192,
-}
 
 
 @pytest.fixture(scope="module")
 def backbone() -> Any:
     """PaddleSpeech's network in its official shape, weights drawn by lot."""
     paddle.seed(11)
-    made = EcapaTdnn(**SHAPE)
+    made = EcapaTdnn(**OFFICIAL_SHAPE)
     made.eval()
     return made
 
@@ -42,14 +34,7 @@ def backbone() -> Any:
 @pytest.fixture
 def folder(backbone: Any, tmp_path: Path) -> Path:
     """Its checkpoint as the official one is laid out."""
-    made = tmp_path / NAME
-    for part in ("conf", "model"):
-        (made / part).mkdir(parents=True)
-    weights = {f"backbone.{name}": value for name, value in backbone.state_dict().items()}
-    paddle.save(weights, str(made / "model" / "model.pdparams"))
-    config = {"sr": 16000, "n_mels": 80, "window_size": 400, "hop_size": 160}
-    (made / "conf" / "model.yaml").write_text(yaml.safe_dump({"model": SHAPE, **config}))
-    return made
+    return write_checkpoint(tmp_path / NAME, OFFICIAL_SHAPE, backbone.state_dict())
 
 
 def noise(seconds: float) -> Any:
