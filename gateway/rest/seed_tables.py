@@ -112,12 +112,12 @@ async def newest_import(parts: Parts, request: Request, library: str = "") -> Im
     """The import that began last: of a library, or of all that the caller may read."""
     message = operations_pb2.ListOperationsRequest(name=library, page_size=1)
     parts.guard.check(OPERATIONS + "ListOperations", credentials(request), message)
-    readable = [library] if library else caller.get().readable()
-    if readable is None:
+    readable = caller.get().readable()
+    if library or readable is None:
         return await _newest_of(parts, request, message)
     jobs = []
     for name in readable:
-        message.name = f"libraries/{name.removeprefix('libraries/')}"
+        message.name = f"libraries/{name}"
         with passing_over(Reason.LIBRARY_NOT_FOUND):
             jobs.append(await _newest_of(parts, request, message))
     # Ids sort by the time they were made at.
