@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,6 +42,44 @@ class Site:
         """Stores a sound and gives the clip's name."""
         described = Clip(label=label, speaker=speaker)
         return self.client.upload(library, path, described).clip.name
+
+    def kill_gateway(self) -> None:
+        """Ends the gateway, which serves the pages, as a crash would."""
+        os.kill(self.stack.pid("gateway"), signal.SIGKILL)
+
+    def restart_gateway(self) -> None:
+        """Starts it again at the same address."""
+        self.stack.launch("gateway")
+        self.stack.wait("gateway")
+
+    @contextmanager
+    def second_gateway(self, **settings: str) -> Iterator[str]:
+        """Runs one more gateway on the same services, with settings of its own; gives its URL."""
+        grpc, rest = free_ports(2)
+        environment = {
+            **self.stack._environment("gateway"),
+            "AUDIOSEARCH_GATEWAY_PORT": str(grpc),
+            "AUDIOSEARCH_REST_PORT": str(rest),
+            **settings,
+        }
+        command, url = [sys.executable, "-m", "gateway"], f"http://127.0.0.1:{rest}"
+        with subprocess.Popen(command, env=environment, cwd=self.stack.data_dir) as process:
+            try:
+                _wait(url, process)
+                yield url
+            finally:
+                process.terminate()
+
+
+def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
+    while process.poll() is None:
+        try:
+            urllib.request.urlopen(f"{url}/healthz", timeout=5).close()  # noqa: S310  our own
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    raise AssertionError("the second gateway ended; its last lines are above")
 
 
 @contextmanager

@@ -1,0 +1,86 @@
+"""A gateway that asks for API keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from gateway import api_key, key_file
+from gateway.rights import Right
+from tests.browser.chromium import drop
+from tests.browser.conftest import Visit
+from tests.browser.pages import expect_found, expect_heard, query, results
+from tests.browser.site import Site
+
+REFUSED = "status of 40[13]"
+
+
+@dataclass(frozen=True)
+class Keyed:
+    """Where the gateway is, and a key that only reads."""
+
+    url: str
+    reader: str
+
+
+@pytest.fixture(scope="module")
+def keyed(shared: Site, filled: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyed]:
+    """A second gateway, which wants a key."""
+    keyring = tmp_path_factory.mktemp("keys") / "keys"
+    key, token = api_key.make("reader", {filled: Right.read})
+    key_file.change(keyring, lambda known: known.update({key.id: key}))
+    with shared.second_gateway(AUDIOSEARCH_KEYRING=str(keyring)) as url:
+        yield Keyed(url, token)
+
+
+def prompt(page: Page) -> Locator:
+    """The question for a key."""
+    return page.get_by_role("dialog", name="This server asks for a key")
+
+
+def give(page: Page, key: str) -> None:
+    """Types a key."""
+    prompt(page).get_by_label("API key").fill(key)
+    page.keyboard.press("Enter")
+
+
+def test_a_wrong_key_is_asked_for_again(visit: Visit, keyed: Keyed) -> None:
+    """The dialog says what was wrong; the right key shows the page as if nothing had been."""
+    page = visit("#/search", expected=REFUSED, url=keyed.url)
+    expect(prompt(page)).to_contain_text("Enter the API key")
+    expect(prompt(page).get_by_label("API key")).to_be_focused()
+    give(page, keyed.reader[:-4] + "wxyz")
+    expect(prompt(page)).to_contain_text("The server doesn't know this key")
+    give(page, keyed.reader)
+    expect(prompt(page)).to_have_count(0)
+    expect(page.get_by_role("button", name="Choose a file")).to_be_visible()
+
+
+def test_the_key_goes_with_all_that_is_asked(visit: Visit, keyed: Keyed, new_bell: Path) -> None:
+    """Searching, waveforms and playing; it is kept for this tab, also when it is loaded again."""
+    page = visit("#/search", expected=REFUSED, url=keyed.url)
+    give(page, keyed.reader)
+    drop(page, query(page), new_bell)
+    expect_found(page, 10, "bronze_bell_")
+    expect(results(page).first.locator(".wave.drawn")).to_be_visible()
+    results(page).first.get_by_role("button", name="Play").click()
+    expect_heard(page, results(page).first)
+    page.reload()
+    expect(page.get_by_role("button", name="Choose a file")).to_be_visible()
+    expect(prompt(page)).to_have_count(0)
+    assert keyed.reader not in str(page.context.storage_state())
+
+
+def test_a_key_without_the_right_is_told_so(visit: Visit, keyed: Keyed, new_bell: Path) -> None:
+    """What it may not do is refused in words, where it was asked."""
+    page = visit("#/search", expected=REFUSED, url=keyed.url)
+    give(page, keyed.reader)
+    drop(page, query(page), new_bell)
+    expect_found(page, 10, "bronze_bell_")
+    page.get_by_role("button", name="Keep and copy link").click()
+    page.get_by_role("button", name="Keep", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text("Your API key doesn't allow this")
