@@ -91,6 +91,7 @@ def _config(parts: Parts) -> uvicorn.Config:
         lifespan="off",
         loop="none",
         log_config=None,
+        log_level="warning",
         access_log=False,
         proxy_headers=False,
         server_header=False,

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from gateway import key_file
-from gateway.settings import GatewaySettings
+from gateway.settings import GatewaySettings, origins
 
 ELSEWHERE = ["0.0.0.0", "::", "[::]", "192.0.2.1", "gateway.example"]
 
@@ -50,3 +50,15 @@ def test_a_file_of_keys_that_cannot_be_read_stops_the_start(tmp_path: Path) -> N
     (tmp_path / "text").write_text("no keys")
     with pytest.raises(ValidationError, match="line 1"):
         GatewaySettings(keyring=tmp_path / "text")
+
+
+def test_rest_can_be_off_and_takes_no_vague_origins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`none` turns it off, empty means the default; each origin is written out."""
+    for value, port in [("none", None), ("", 8002), ("0", 0)]:
+        monkeypatch.setenv("AUDIOSEARCH_REST_PORT", value)
+        assert GatewaySettings().rest_port == port
+    listed = "https://a.example, http://[::1]:3000"
+    assert origins(GatewaySettings(cors_origins=listed).cors_origins) == listed.split(", ")
+    for value in ("*", "a.example", "https://a.example/", "https://*.example"):
+        with pytest.raises(ValidationError, match="no origin"):
+            GatewaySettings(cors_origins=value)

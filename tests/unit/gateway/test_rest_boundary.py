@@ -1,0 +1,278 @@
+"""What surrounds every REST call: errors, ids, limits, cancellation, the end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from gateway import api_key, key_file
+from gateway.rest import connection, exchange
+from gateway.rights import Right
+from serving.errors import DOMAIN
+from serving.telemetry import configure
+from tests.unit.gateway.rest_server import AUDIO, Served, serving
+
+LIBRARIES = "/v1/libraries/"
+CLIP = "/v1/libraries/a/clips/"
+
+
+async def raw(served: Served, head: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection to which the head of a request was sent."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    writer.write(head.replace("\n", "\r\n").encode())
+    await writer.drain()
+    return reader, writer
+
+
+def reason(answer: httpx.Response) -> str:
+    """The reason of an error, whose form is checked."""
+    error = answer.json()["error"]
+    assert error["code"] == answer.status_code
+    (detail,) = error["details"]
+    assert detail["@type"] == "type.googleapis.com/google.rpc.ErrorInfo"
+    assert detail["domain"] == DOMAIN
+    return str(detail["reason"])
+
+
+async def test_a_message_is_protobufs_json() -> None:
+    """Names in lowerCamelCase, 64-bit numbers as strings, defaults written."""
+    async with serving() as served:
+        answer = await served.http.get(LIBRARIES + "a")
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == "application/json"
+        body = answer.json()
+    assert (body["displayName"], body["clipCount"], body["uid"]) == ("Töne", "3", "")
+
+
+async def test_errors_have_status_reason_and_metadata() -> None:
+    """As google.rpc.Status in JSON; paths and methods that are not there, too."""
+    async with serving() as served:
+        answer = await served.http.get(LIBRARIES + "typed")
+        assert answer.status_code == 404
+        assert answer.json()["error"]["status"] == "NOT_FOUND"
+        assert answer.json()["error"]["details"][0]["metadata"] == {"library": "x"}
+        answer = await served.http.get("/v1/nothing")
+        assert (answer.status_code, reason(answer)) == (404, "ROUTE_NOT_FOUND")
+        answer = await served.http.put(LIBRARIES + "a")
+        assert (answer.status_code, reason(answer)) == (405, "METHOD_NOT_ALLOWED")
+        assert answer.headers["allow"] == "DELETE, GET, HEAD, PATCH"
+
+
+async def test_a_crash_shows_nothing_but_the_id_to_look_for(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """The log has the trace under the id that the caller chose, and one line for the call."""
+    configure("gateway")
+    try:
+        async with serving() as served:
+            answer = await served.http.get(LIBRARIES + "crash", headers={"x-request-id": "mine"})
+    finally:
+        logging.getLogger().handlers.clear()
+    assert (answer.status_code, reason(answer)) == (500, "INTERNAL")
+    assert "secret" not in answer.text
+    assert "mine" in answer.text
+    assert answer.headers["x-request-id"] == "mine"
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    (call,) = [line for line in lines if line["event"] == "call"]
+    assert call["method"] == "GET /v1/libraries/{library}"
+    assert call["outcome"] == "INTERNAL"
+    assert call["request_id"] == "mine"
+    assert [line for line in lines if line["event"] == "call.crashed"]
+
+
+async def test_a_call_that_takes_too_long_is_ended() -> None:
+    """With 504, whether the answer had begun or not."""
+    async with serving(max_call_seconds=0.3) as served:
+        answer = await served.http.get(LIBRARIES + "wait")
+        assert (answer.status_code, reason(answer)) == (504, "DEADLINE_EXCEEDED")
+        await asyncio.wait_for(served.behaviour.cancelled.wait(), 10)
+
+
+async def test_who_goes_away_cancels_the_call() -> None:
+    """While it waits, while it uploads, and while it downloads."""
+    async with serving() as served:
+        seen = served.behaviour
+        _, writer = await raw(served, "GET /v1/libraries/wait HTTP/1.1\nhost: localhost\n\n")
+        await asyncio.wait_for(seen.began.wait(), 10)
+        writer.close()
+        await asyncio.wait_for(seen.cancelled.wait(), 10)
+        seen.began.clear()
+        seen.cancelled.clear()
+        upload = "POST /v1/libraries/a/clips HTTP/1.1\nhost: localhost\ncontent-length: 99\n\nsome"
+        _, writer = await raw(served, upload)
+        await asyncio.wait_for(seen.began.wait(), 10)
+        writer.close()
+        await asyncio.wait_for(seen.cancelled.wait(), 10)
+        async with served.http.stream("GET", CLIP + "endless/audio") as answer:
+            await anext(answer.aiter_raw())
+        while not seen.closed:
+            await asyncio.sleep(0.01)
+
+
+async def test_a_reader_that_stalls_holds_no_memory_and_is_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What waits to be sent is bounded; in the end the connection is broken off."""
+    monkeypatch.setattr(exchange, "STALL_SECONDS", 0.5)
+    async with serving() as served:
+        asked = f"GET {CLIP}endless/audio HTTP/1.1\nhost: localhost\n\n"
+        reader, writer = await raw(served, asked)
+        while not served.behaviour.closed:
+            await asyncio.sleep(0.01)
+        assert served.behaviour.sent < 20
+        received = 0
+        with contextlib.suppress(ConnectionResetError):
+            while piece := await reader.read(2**20):
+                received += len(piece)
+        assert received < served.behaviour.sent * len(AUDIO), "it was broken off"
+        writer.close()
+
+
+async def test_a_sender_that_stalls_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With 504; one that sends no head at all is left without a word."""
+    monkeypatch.setattr(exchange, "STALL_SECONDS", 0.3)
+    monkeypatch.setattr(connection, "HEAD_SECONDS", 0.3)
+    async with serving() as served:
+        upload = "POST /v1/libraries/a/clips HTTP/1.1\nhost: localhost\ncontent-length: 99\n\nsome"
+        reader, writer = await raw(served, upload)
+        assert b" 504 " in await asyncio.wait_for(reader.readline(), 10)
+        writer.close()
+        for head in ("", "GET / HTTP/1.1\nx: "):
+            reader, writer = await raw(served, head)
+            assert not await asyncio.wait_for(reader.read(), 10)
+            writer.close()
+
+
+async def test_a_stream_that_fails_is_seen_to_be_incomplete() -> None:
+    """Bytes break off; events end with the error."""
+    async with serving() as served:
+        with pytest.raises(httpx.RemoteProtocolError):
+            await served.http.get(CLIP + "broken/audio")
+        answer = await served.http.post(LIBRARIES + "a/clips:streamSearch", content=b"x")
+    assert answer.status_code == 200
+    summary, failure = answer.text.strip().split("\n\n")
+    assert summary.startswith("event: summary\ndata: {")
+    assert failure.startswith("event: error\ndata: ")
+    error = json.loads(failure.partition("data: ")[2])["error"]
+    assert (error["code"], error["details"][0]["reason"]) == (503, "INDEX_UNAVAILABLE")
+
+
+async def test_calls_beyond_the_limit_are_refused() -> None:
+    """With 429 and when to come back; probes are answered."""
+    async with serving(max_concurrent_calls=1) as served:
+        waiting = asyncio.create_task(served.http.get(LIBRARIES + "wait"))
+        await asyncio.wait_for(served.behaviour.began.wait(), 10)
+        answer = await served.http.get(LIBRARIES + "a")
+        assert (answer.status_code, reason(answer)) == (429, "GATEWAY_BUSY")
+        assert answer.headers["retry-after"] == "1"
+        assert (await served.http.get("/healthz")).json() == {"status": "NOT_SERVING"}
+        waiting.cancel()
+
+
+async def test_uploads_are_counted_as_they_come() -> None:
+    """Raw or in a form, of unknown length, with what is told of them."""
+    async with serving() as served:
+
+        async def pieces() -> AsyncIterator[bytes]:
+            for _ in range(8):
+                yield AUDIO
+
+        path = LIBRARIES + "a/clips"
+        answer = await served.http.post(path + "?displayName=one", content=pieces())
+        clip = answer.json()["clip"]
+        assert (clip["displayName"], clip["audioObject"]["sizeBytes"]) == ("one", str(8 * 2**20))
+        form = {"files": {"audio": ("x/two.wav", AUDIO)}, "data": {"label": "b"}}
+        clip = (await served.http.post(path, **form)).json()["clip"]
+        assert (clip["displayName"], clip["audioObject"]["sizeBytes"]) == ("two.wav", str(2**20))
+
+
+async def test_a_refusal_reaches_who_still_sends() -> None:
+    """A large upload that can't be taken is answered, not only broken off."""
+    async with serving() as served:
+        answer = await served.http.post(LIBRARIES + "full/clips", content=AUDIO * 30)
+        assert (answer.status_code, reason(answer)) == (507, "STORAGE_FULL")
+        large = b'{"displayName": "' + b"x" * 2**21 + b'"}'
+        answer = await served.http.patch(LIBRARIES + "a", content=large)
+        assert (answer.status_code, reason(answer)) == (413, "BODY_TOO_LARGE")
+
+
+async def test_head_is_get_without_the_body() -> None:
+    """Everywhere; the audio itself is not even read."""
+    async with serving() as served:
+        for path in (LIBRARIES + "a", CLIP + "a/audio"):
+            head, get = await served.http.head(path), await served.http.get(path)
+            same = {*get.headers} - {"date", "x-request-id"}
+            assert {name: head.headers[name] for name in same} == {
+                name: get.headers[name] for name in same
+            }
+            assert not head.content
+        served.behaviour.closed = False
+        await served.http.head(CLIP + "a/audio")
+        assert not served.behaviour.closed
+
+
+async def test_the_end_is_told_before_it_comes() -> None:
+    """Probes say so, events end, calls under way are answered, new ones are not taken."""
+    async with serving(drain_seconds=0.5) as served:
+        watching = asyncio.create_task(served.http.get("/v1/operations/a:watch"))
+        await asyncio.sleep(0.2)
+        served.stop.set()
+        answer = await watching
+        assert answer.text.startswith("event: operation\ndata: {")
+        assert (await served.http.get("/healthz")).status_code == 503
+        assert (await served.http.get(LIBRARIES + "a")).status_code == 200
+        waiting = asyncio.create_task(served.http.get(LIBRARIES + "wait"))
+        answer = await waiting
+        assert (answer.status_code, reason(answer)) == (503, "GATEWAY_UNAVAILABLE")
+        with pytest.raises(httpx.ConnectError):
+            await served.http.get(LIBRARIES + "a")
+
+
+async def test_who_has_no_key_is_turned_away_first(tmp_path: Path) -> None:
+    """Before the request is read; either header brings the key."""
+    key, token = api_key.make("phone", {"a": Right.read})
+    key_file.change(tmp_path / "keys", lambda keys: keys.update({key.id: key}))
+    async with serving(keyring=tmp_path / "keys") as served:
+        for path in (LIBRARIES + "a?wrong=1", "/v1/models?wrong=1", "/audio/count?wrong=1"):
+            answer = await served.http.get(path)
+            assert (answer.status_code, reason(answer)) == (401, "KEY_MISSING")
+            assert answer.headers["www-authenticate"] == "Bearer"
+        for headers in ({"x-api-key": token}, {"authorization": f"Bearer {token}"}):
+            assert (await served.http.get(LIBRARIES + "a", headers=headers)).status_code == 200
+            answer = await served.http.get(LIBRARIES + "b", headers=headers)
+            assert (answer.status_code, reason(answer)) == (403, "RIGHT_MISSING")
+
+
+async def test_pages_of_other_sites_may_not_call() -> None:
+    """Nor by a name that leads here; listed ones may."""
+    friend = "https://friend.example"
+    async with serving(cors_origins=f"{friend}, http://other.example:8080") as served:
+        path, own = LIBRARIES + "a", f"http://127.0.0.1:{served.port}"
+        for origin in (friend, own, "https://evil.example", "null"):
+            form = {"origin": origin, "content-type": "multipart/form-data; boundary=x"}
+            answer = await served.http.post(path + "/clips", headers=form, content=b"")
+            assert answer.status_code == (400 if origin in (friend, own) else 403)
+        answer = await served.http.get(path, headers={"origin": friend})
+        assert answer.headers["access-control-allow-origin"] == friend
+        assert "access-control-allow-credentials" not in answer.headers
+        answer = await served.http.get(path, headers={"origin": "https://evil.example"})
+        assert "access-control-allow-origin" not in answer.headers
+        answer = await served.http.get(path, headers={"host": "evil.example"})
+        assert (answer.status_code, reason(answer)) == (403, "ORIGIN_NOT_ALLOWED")
+
+
+async def test_every_answer_has_the_headers_of_security() -> None:
+    """And none that tells the server's make."""
+    async with serving() as served:
+        for path in (LIBRARIES + "a", "/v1/nothing", "/healthz", "/docs", "/openapi.json"):
+            headers = (await served.http.get(path)).headers
+            assert headers["x-content-type-options"] == "nosniff"
+            assert "default-src 'none'" in headers["content-security-policy"]
+            assert "server" not in headers
