@@ -58,7 +58,7 @@ class Boundary:
                 await self._app(scope, exchange.receive, exchange.send)
         finally:
             # The route is known only now; what was asked for exactly is nobody's business.
-            route = getattr(scope.get("route"), "path", None)
+            route = getattr(scope.get("route"), "path_format", None)
             call.method = f"{scope['method']} {route or '(no route)'}"
 
     def _make_room(self) -> None:

@@ -12,7 +12,15 @@ from google.protobuf.message import Message
 
 from gateway.rest.parts import Parts
 from gateway.rest.query import Query
-from gateway.rest.schemas import PLACE, Schema, components, of_field, reference
+from gateway.rest.schemas import (
+    LIBRARY,
+    PLACE,
+    Schema,
+    components,
+    is_required,
+    of_field,
+    reference,
+)
 
 AUDIO = "audio"
 """As `body`: a recording, by itself or in a form."""
@@ -55,7 +63,7 @@ _ERROR_SCHEMA: Schema = {
     },
 }
 _PATHS: dict[str, str] = {
-    "library": "^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$",
+    "library": LIBRARY,
     "clip": "^[a-z0-9]{1,64}$",
     "operation": "^[a-z0-9]{1,64}$",
 }
@@ -78,7 +86,12 @@ def document(
     extra: Schema = {}
     if query:
         extra["parameters"] = [
-            {"name": name, "in": "query", "schema": of_field(field)}
+            {
+                "name": name,
+                "in": "query",
+                "required": is_required(field),
+                "schema": of_field(field),
+            }
             for name, field in query.fields.items()
         ]
     if body == AUDIO and query:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from fastapi import APIRouter, Request, Response
 from google.longrunning import operations_pb2
 from google.protobuf.empty_pb2 import Empty
+from starlette.convertors import StringConvertor, register_url_convertor
 
 from gateway.rest.events import KEEP_ALIVE, event
 from gateway.rest.json import answer, to_json
@@ -26,8 +27,15 @@ END_SECONDS = 5.0
 _LIST = Query(operations_pb2.ListOperationsRequest, "name", "filter", "pageSize", "pageToken")
 
 
+class _Id(StringConvertor):
+    """The last part of a name, without a verb behind it."""
+
+    regex = "[^/:]+"
+
+
 def router(parts: Parts) -> APIRouter:
     """The routes of operations."""
+    register_url_convertor("id", _Id())
     api = APIRouter(tags=["operations"])
 
     @api.get("/v1/operations", **document(_LIST, answer=operations_pb2.ListOperationsResponse))
@@ -36,7 +44,7 @@ def router(parts: Parts) -> APIRouter:
         message = _LIST.read(request, operations_pb2.ListOperationsRequest())
         return answer(await parts.ask(request, "ListOperations", message))
 
-    @api.get("/v1/operations/{operation}:watch", **document(events=operations_pb2.Operation))
+    @api.get("/v1/operations/{operation:id}:watch", **document(events=operations_pb2.Operation))
     async def watch_operation(request: Request, operation: str) -> Response:
         """Sends the operation as a server-sent event `operation` now and whenever it changes.
 
@@ -45,21 +53,21 @@ def router(parts: Parts) -> APIRouter:
         refuse_others(request)
         return Events(_watch(parts, request, f"operations/{operation}"))
 
-    @api.post("/v1/operations/{operation}:cancel", **document(answer=Empty))
+    @api.post("/v1/operations/{operation:id}:cancel", **document(answer=Empty))
     async def cancel_operation(request: Request, operation: str) -> Response:
         """Asks for an import to be cancelled; it stops after the files in work."""
         refuse_others(request)
         message = operations_pb2.CancelOperationRequest(name=f"operations/{operation}")
         return answer(await parts.ask(request, "CancelOperation", message))
 
-    @api.get("/v1/operations/{operation}", **document(answer=operations_pb2.Operation))
+    @api.get("/v1/operations/{operation:id}", **document(answer=operations_pb2.Operation))
     async def get_operation(request: Request, operation: str) -> Response:
         """Tells how far an import is."""
         refuse_others(request)
         message = operations_pb2.GetOperationRequest(name=f"operations/{operation}")
         return answer(await parts.ask(request, "GetOperation", message))
 
-    @api.delete("/v1/operations/{operation}", **document(answer=Empty))
+    @api.delete("/v1/operations/{operation:id}", **document(answer=Empty))
     async def delete_operation(request: Request, operation: str) -> Response:
         """Removes what is kept of an import that is over; its clips stay."""
         refuse_others(request)

@@ -86,6 +86,9 @@ def _find(message: Descriptor, path: str) -> FieldDescriptor:
 
 
 def _value(name: str, value: str, field: FieldDescriptor) -> Any:
+    if field.enum_type and value not in field.enum_type.values_by_name:
+        known = ", ".join(field.enum_type.values_by_name)
+        raise _invalid(name, f"{value[:100]!r} is none of {known}")
     if field.type != FieldDescriptor.TYPE_BOOL:
         return value
     if value not in ("true", "false"):

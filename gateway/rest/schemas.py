@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from google.api import field_behavior_pb2
@@ -12,7 +12,9 @@ from google.protobuf.descriptor_pool import Default
 Schema = dict[str, Any]
 _Field = FieldDescriptor
 PLACE = "#/components/schemas/"
+LIBRARY = "^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$"
 _OUTPUT_ONLY = field_behavior_pb2.FieldBehavior.Value("OUTPUT_ONLY")
+_REQUIRED = field_behavior_pb2.FieldBehavior.Value("REQUIRED")
 
 _WELL_KNOWN: dict[str, Schema] = {
     "google.protobuf.Timestamp": {"type": "string", "format": "date-time"},
@@ -38,13 +40,26 @@ _SCALARS: dict[int, Schema] = {
     _Field.TYPE_UINT32: {**_INTEGER, "minimum": 0, "maximum": 2**32 - 1},
     _Field.TYPE_UINT64: {**_LONG, "pattern": "^[0-9]{1,20}$"},
 }
+_TEXT = {"maxLength": 255, "pattern": r"^[^\u0000-\u001f\u007f-\u009f]*$"}
+_REQUEST_ID = {**_TEXT, "maxLength": 64}
+_PAGE_SIZE = {"minimum": 0}
 _LIMITS: dict[str, Schema] = {
-    "audiosearch.catalog.v1.Clip.display_name": {"maxLength": 255},
-    "audiosearch.catalog.v1.Clip.label": {"maxLength": 255},
-    "audiosearch.catalog.v1.Clip.speaker": {"maxLength": 255},
-    "audiosearch.catalog.v1.Library.display_name": {"maxLength": 255},
+    "audiosearch.catalog.v1.Clip.display_name": _TEXT,
+    "audiosearch.catalog.v1.Clip.label": _TEXT,
+    "audiosearch.catalog.v1.Clip.speaker": _TEXT,
+    "audiosearch.catalog.v1.CreateLibraryRequest.library_id": {"pattern": LIBRARY},
+    "audiosearch.catalog.v1.CreateLibraryRequest.request_id": _REQUEST_ID,
+    "audiosearch.catalog.v1.Library.display_name": _TEXT,
+    "audiosearch.catalog.v1.ListClipsRequest.page_size": _PAGE_SIZE,
+    "audiosearch.catalog.v1.ListLibrariesRequest.page_size": _PAGE_SIZE,
+    "audiosearch.embedding.v1.PcmFormat.channels": {"minimum": 0, "maximum": 64},
+    "audiosearch.embedding.v1.PcmFormat.sample_rate": {"minimum": 1000, "maximum": 384_000},
+    "audiosearch.gateway.v1.ImportClipsRequest.label": _TEXT,
+    "audiosearch.gateway.v1.ImportClipsRequest.request_id": _REQUEST_ID,
     "audiosearch.gateway.v1.SearchConfig.k": {"minimum": 1, "maximum": 1000},
     "audiosearch.gateway.v1.SearchConfig.min_score": {"minimum": -1, "maximum": 1},
+    "audiosearch.gateway.v1.UploadClipConfig.request_id": _REQUEST_ID,
+    "google.longrunning.ListOperationsRequest.page_size": _PAGE_SIZE,
 }
 """What the descriptors don't say and the services check."""
 
@@ -64,8 +79,17 @@ def of_field(field: FieldDescriptor) -> Schema:
         }
     one = _of_one(field)
     schema = {"type": "array", "items": one} if field.is_repeated else one
-    behaviour = field.GetOptions().Extensions[field_behavior_pb2.field_behavior]
-    return {**schema, "readOnly": True} if _OUTPUT_ONLY in behaviour else schema
+    return {**schema, "readOnly": True} if _OUTPUT_ONLY in _behaviour(field) else schema
+
+
+def is_required(field: FieldDescriptor) -> bool:
+    """Whether the contract demands the field."""
+    return _REQUIRED in _behaviour(field)
+
+
+def _behaviour(field: FieldDescriptor) -> Sequence[int]:
+    found: Sequence[int] = field.GetOptions().Extensions[field_behavior_pb2.field_behavior]
+    return found
 
 
 def _of_one(field: FieldDescriptor) -> Schema:

@@ -29,21 +29,27 @@ def parse_load(body: bytes) -> Load:
         raise ServiceError(Reason.FIELD_INVALID, message, {"field": field}) from error
 
 
-def parameter(name: str, description: str, *, required: bool = False) -> Schema:
+def parameter(name: str, description: str, pattern: str, *, required: bool = False) -> Schema:
     """A parameter of the query."""
-    schema = {"type": "string"}
-    return {
-        "name": name,
-        "in": "query",
-        "required": required,
-        "description": description,
-        "schema": schema,
-    }
+    schema = {"type": "string", "pattern": pattern}
+    told = {"description": description, "required": required}
+    return {"name": name, "in": "query", **told, "schema": schema}
 
 
-TABLE = parameter("table_name", "a library; without it the one that DEFAULT_TABLE names")
-QUERY_PATH = parameter("query_audio_path", "path of a file of the server", required=True)
-CLIP = parameter("audio_path", "name of a clip: libraries/{library}/clips/{clip}", required=True)
+TABLE = parameter(
+    "table_name",
+    "a library; without it the one that DEFAULT_TABLE names",
+    "^([A-Za-z0-9][A-Za-z0-9_-]{0,62})?$",
+)
+QUERY_PATH = parameter(
+    "query_audio_path", "path of a file of the server", r"^[^\u0000]+$", required=True
+)
+CLIP = parameter(
+    "audio_path",
+    "name of a clip",
+    "^libraries/[A-Za-z0-9][A-Za-z0-9_-]{0,62}/clips/[a-z0-9]{1,64}$",
+    required=True,
+)
 
 TEXT: Schema = {"type": "string"}
 COUNT: Schema = {"type": ["integer", "null"]}
