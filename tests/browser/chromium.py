@@ -53,3 +53,10 @@ def drop(page: Page, target: Locator, *paths: Path) -> None:
     for kind in ("dragEnter", "dragOver", "drop"):
         session.send("Input.dispatchDragEvent", {"type": kind, **place, "data": data})
     session.detach()
+
+
+def slow_down(page: Page, bytes_per_second: int) -> None:
+    """Sends from now on as slowly as a bad connection does."""
+    session = page.context.new_cdp_session(page)
+    limits = {"latency": 20, "downloadThroughput": -1, "uploadThroughput": bytes_per_second}
+    session.send("Network.emulateNetworkConditions", {"offline": False, **limits})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -79,3 +80,16 @@ def visit(browser: Browser, shared: Site) -> Iterator[Visit]:
     for context, watch in opened:
         context.close()
         watch.verdict()
+
+
+@pytest.fixture
+def folder(sounds: Path, tmp_path: Path) -> Path:
+    """A folder as people have them: 20 sounds in two folders, one that is broken, and a text."""
+    top = tmp_path / "My sounds"
+    for path in sounds.iterdir():
+        place = top / ("Voices" if "voice" in path.name else "Things")
+        place.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, place / path.name)
+    (top / "Things" / "broken.wav").write_text("Dear Sir or Madam, " * 500)
+    (top / "read me.txt").write_text("Recorded in the kitchen.")
+    return top

@@ -13,6 +13,16 @@ def results(page: Page) -> Locator:
     return page.get_by_role("list", name="Results").get_by_role("listitem")
 
 
+def clips(page: Page) -> Locator:
+    """The clips of a library, the oldest first."""
+    return page.get_by_role("list", name="Clips").get_by_role("listitem")
+
+
+def importing(page: Page) -> Locator:
+    """The part of a library's page where sounds are dropped and imports tell how far they are."""
+    return page.get_by_role("region", name="Imports")
+
+
 def names(rows: Locator) -> list[str]:
     """What the sounds in rows of a list are called."""
     return [row.locator(".sound-name").inner_text() for row in rows.all()]

@@ -25,11 +25,12 @@ _numbers = count(1)
 
 @dataclass(frozen=True)
 class Site:
-    """A stack, a client of it, and where its web client is."""
+    """A stack, a client of it, where its web client is, and the folder it may import from."""
 
     stack: LocalStack
     client: AudiosearchClient
     url: str
+    imports: Path
 
     def library(self, name: str = "") -> str:
         """Makes a library, one nobody else uses without a name, and gives its short name."""
@@ -85,12 +86,14 @@ def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
 @contextmanager
 def site(folder: Path, **settings: str) -> Iterator[Site]:
     """Runs the stack, which never tries the network."""
-    port = free_ports(1)[0]
+    port, imports = free_ports(1)[0], folder / "imports"
+    imports.mkdir()
     settings = {
+        "AUDIOSEARCH_IMPORT_ROOTS": str(imports),
         "AUDIOSEARCH_REST_PORT": str(port),
         "AUDIOSEARCH_OFFLINE": "1",
         "PPSPEECH_HOME": str(folder / "no-cache"),
         **settings,
     }
     with running(folder / "data", settings) as stack, AudiosearchClient(stack.target) as client:
-        yield Site(stack, client, f"http://127.0.0.1:{port}")
+        yield Site(stack, client, f"http://127.0.0.1:{port}", imports)

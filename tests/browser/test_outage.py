@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.chromium import drop
+from tests.browser.chromium import drop, slow_down
 from tests.browser.conftest import Visit
-from tests.browser.pages import expect_found, query, results
+from tests.browser.pages import clips, expect_found, importing, names, query, results
 from tests.browser.site import Site
 
 AWAY = "The server can't be reached."
@@ -60,8 +61,29 @@ def test_pages_are_left_and_found_while_the_server_is_away(
     shared.kill_gateway()
     page.get_by_role("link", name="Search", exact=True).click()
     away(page)
-    shared.restart_gateway()
     page.get_by_role("button", name="Try now").click()
+    away(page)
+    shared.restart_gateway()
     back(page)
     expect(page.get_by_role("button", name="Choose a file")).to_be_visible()
     expect(results(page)).to_have_count(0)
+
+
+def test_an_import_goes_on_after_the_server_was_away(
+    visit: Visit, shared: Site, folder: Path
+) -> None:
+    """Killed in the middle of it: in the end every sound is there, and there once."""
+    library = shared.library()
+    page = visit(f"#/library/{library}", expected=f"{REFUSED}|status of 400")
+    slow_down(page, 400_000)
+    drop(page, importing(page), folder)
+    imports = importing(page)
+    expect(imports).to_contain_text(re.compile(r"[5-9] of 21"))
+    shared.kill_gateway()
+    away(page)
+    shared.restart_gateway()
+    back(page)
+    expect(imports).to_contain_text("21 of 21")
+    expect(imports).to_contain_text("1 failed")
+    expect(clips(page)).to_have_count(20)
+    assert len(set(names(clips(page)))) == 20

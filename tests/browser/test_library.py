@@ -1,0 +1,212 @@
+"""The page Library: libraries, imports into them, and their clips."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from deploy import example_sounds
+from tests.browser.chromium import drop, slow_down
+from tests.browser.conftest import Visit
+from tests.browser.pages import clips, expect_found, expect_heard, importing, names
+from tests.browser.site import Site
+
+
+@pytest.fixture
+def library(shared: Site, sounds: Path) -> str:
+    """A library of four clips."""
+    name = shared.library()
+    for sound, label in [
+        ("bronze_bell_1", "bell"),
+        ("bronze_bell_2", "bell"),
+        ("sword_clash_1", "sword"),
+        ("voice_low_1", ""),
+    ]:
+        shared.upload(name, sounds / f"{sound}.wav", label, "Ann" if "voice" in sound else "")
+    return name
+
+
+def filter_by(page: Page, **values: str) -> None:
+    """Types into the filters of the clips."""
+    for label, value in values.items():
+        page.get_by_role("search").get_by_label(label.replace("_", " ")).fill(value)
+
+
+def test_a_library_is_made_renamed_and_deleted(visit: Visit) -> None:
+    """The id follows the name until it is typed; deleting asks for the id."""
+    page = visit("#/library")
+    page.get_by_role("button", name="Make a library").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name").fill("Türen 1")
+    expect(dialog.get_by_label("Id")).to_have_value("Turen-1")
+    dialog.get_by_label("Id").fill("doors")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Türen 1")).to_be_visible()
+    assert page.url.endswith("#/library/doors")
+    page.get_by_role("button", name="Rename this library").click()
+    dialog.get_by_label("Name").fill("Doors")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Doors")).to_be_visible()
+    page.get_by_role("button", name="Delete this library").click()
+    dialog.get_by_label("Type doors to go on").fill("door")
+    dialog.get_by_role("button", name="Delete for good").click()
+    expect(dialog).to_be_visible()
+    dialog.get_by_label("Type doors to go on").fill("doors")
+    dialog.get_by_role("button", name="Delete for good").click()
+    expect(page.get_by_text("Doors is deleted.")).to_be_visible()
+    expect(page.get_by_role("heading", name="Libraries")).to_be_visible()
+    expect(page.get_by_role("link", name="Doors")).to_have_count(0)
+
+
+def test_a_name_that_is_taken_is_refused_in_the_dialog(visit: Visit, library: str) -> None:
+    """What was typed stays."""
+    page = visit("#/library", expected="status of 409")
+    page.get_by_role("button", name="Make a library").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name").fill(library)
+    page.keyboard.press("Enter")
+    expect(dialog.get_by_role("alert")).to_contain_text("There is a library of this name")
+    expect(dialog.get_by_label("Name")).to_have_value(library)
+
+
+def test_clips_are_filtered(visit: Visit, library: str) -> None:
+    """By name, label, speaker and state; the filter stands in the address."""
+    page = visit(f"#/library/{library}")
+    expect(clips(page)).to_have_count(4)
+    filter_by(page, Label="bell")
+    expect(clips(page)).to_have_count(2)
+    filter_by(page, Name_begins_with="bronze_bell_2")
+    expect(clips(page)).to_have_count(1)
+    page.reload()
+    expect(clips(page)).to_have_count(1)
+    expect(clips(page)).to_contain_text("bronze_bell_2.wav")
+    filter_by(page, Name_begins_with="", Label="", Speaker="Ann")
+    expect(clips(page)).to_have_count(1)
+    expect(clips(page)).to_contain_text("voice_low_1.wav")
+    filter_by(page, Speaker="Nobody")
+    expect(page.get_by_text("No clip fits all of these filters")).to_be_visible()
+
+
+def test_a_clip_is_named_and_labelled(visit: Visit, library: str) -> None:
+    """The row shows it at once, and so does the next visitor's."""
+    page = visit(f"#/library/{library}")
+    page.get_by_role("button", name="Edit sword_clash_1.wav").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name").fill("Two swords")
+    dialog.get_by_label("Label").fill("fight")
+    dialog.get_by_label("Speaker").fill("nobody")
+    dialog.get_by_role("button", name="Save").click()
+    for shown in (page, visit(f"#/library/{library}")):
+        expect(clips(shown).nth(2)).to_contain_text("Two swords")
+        expect(clips(shown).nth(2)).to_contain_text("fight")
+        expect(clips(shown).nth(2)).to_contain_text("nobody")
+
+
+def test_a_clip_is_deleted(visit: Visit, library: str) -> None:
+    """It asks before; then list and counts have one less."""
+    page = visit(f"#/library/{library}")
+    page.get_by_role("button", name="Delete voice_low_1.wav").click()
+    page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    expect(clips(page)).to_have_count(4)
+    page.get_by_role("button", name="Delete voice_low_1.wav").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(clips(page)).to_have_count(3)
+    expect(page.get_by_role("definition").first).to_have_text("3")
+    expect(page.get_by_text("voice_low_1.wav is deleted.")).to_be_visible()
+
+
+def test_clips_are_heard_downloaded_and_searched_with(
+    visit: Visit, library: str, sounds: Path
+) -> None:
+    """Each row has its waveform; the download is the file that came in, under its name."""
+    page = visit(f"#/library/{library}")
+    row = clips(page).first
+    expect(row.locator(".wave.drawn")).to_be_visible()
+    row.get_by_role("button", name="Play bronze_bell_1.wav").click()
+    expect_heard(page, row)
+    with page.expect_download() as download:
+        row.get_by_role("button", name="Download bronze_bell_1.wav").click()
+    assert download.value.suggested_filename == "bronze_bell_1.wav"
+    assert Path(download.value.path()).read_bytes() == (sounds / "bronze_bell_1.wav").read_bytes()
+    row.get_by_role("link", name="Search with bronze_bell_1.wav").click()
+    expect_found(page, 3, "bronze_bell_2")
+
+
+def test_failed_clips_say_why(visit: Visit, shared: Site, folder: Path) -> None:
+    """Behind the filter by state; importing again after mending it works."""
+    library = shared.library()
+    page = visit(f"#/library/{library}", expected="status of 400")
+    drop(page, importing(page), folder)
+    expect(importing(page)).to_contain_text("20 imported · 1 failed")
+    page.get_by_role("search").get_by_label("State").select_option("Failed")
+    expect(clips(page)).to_have_count(1)
+    expect(clips(page)).to_contain_text("broken.wav")
+    expect(clips(page)).to_contain_text("No known audio format, or a damaged file")
+    drop(page, importing(page), folder)
+    expect(importing(page)).to_contain_text("20 there already")
+
+
+def test_a_chosen_folder_labels_its_sounds(visit: Visit, shared: Site, folder: Path) -> None:
+    """Each with the name of the folder that it lies in."""
+    page = visit(f"#/library/{shared.library()}", expected="status of 400")
+    page.get_by_label("Label each with its folder's name").check()
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Choose a folder").click()
+    chooser.value.set_files(folder)
+    expect(importing(page)).to_contain_text("20 imported · 1 failed")
+    filter_by(page, Label="Voices")
+    expect(clips(page)).to_have_count(3)
+
+
+def test_a_folder_of_the_server_is_imported(visit: Visit, shared: Site, folder: Path) -> None:
+    """The server reads it; the page shows how far it is, and which file failed."""
+    shutil.copytree(folder, shared.imports / "shelf")
+    page = visit(f"#/library/{shared.library()}", expected="status of 40[034]")
+    page.get_by_text("Import a folder of the server").click()
+    page.get_by_label("Folder on the server").fill("/etc")
+    page.get_by_role("button", name="Import it").click()
+    expect(page.get_by_role("alert")).to_contain_text("The server may not read this folder")
+    page.get_by_label("Folder on the server").fill(str(shared.imports / "shelf"))
+    page.get_by_role("button", name="Import it").click()
+    imports = importing(page)
+    expect(imports).to_contain_text("21 of 21 · 20 imported · 1 failed")
+    expect(imports.get_by_role("listitem")).to_contain_text("Things/broken.wav")
+    expect(clips(page)).to_have_count(20)
+
+
+def test_an_import_goes_on_in_the_background(
+    visit: Visit, shared: Site, folder: Path, sounds: Path
+) -> None:
+    """It can be paused, other pages shown meanwhile; cancelled, it keeps what is there."""
+    page = visit(f"#/library/{shared.library()}", expected="status of 400")
+    slow_down(page, 150_000)
+    drop(page, importing(page), folder)
+    imports = importing(page)
+    expect(imports).to_contain_text(re.compile(r"\d a second · \d+ s left"))
+    imports.get_by_role("button", name="Pause").click()
+    expect(imports.get_by_role("heading", name="Paused")).to_be_visible()
+    imports.get_by_role("button", name="Go on").click()
+    page.get_by_role("link", name="Search", exact=True).click()
+    page.get_by_role("link", name="Importing ").click()
+    imports.get_by_role("button", name="Cancel").click()
+    expect(imports).to_contain_text("Cancelled: what was imported stays")
+    expect(page.get_by_role("link", name="Importing ")).to_have_count(0)
+
+
+def test_long_lists_have_pages(visit: Visit, shared: Site, tmp_path: Path) -> None:
+    """Twenty-five clips a page, and a way there and back."""
+    library = shared.library()
+    for number in range(27):
+        sound = example_sounds.make("sword_swing", 50 + number)
+        shared.upload(library, example_sounds.write(tmp_path / f"{number:02}.wav", sound))
+    page = visit(f"#/library/{library}")
+    expect(clips(page)).to_have_count(25)
+    page.get_by_role("button", name="Next").click()
+    expect(clips(page)).to_have_count(2)
+    assert names(clips(page)) == ["25.wav", "26.wav"]
+    page.get_by_role("button", name="Previous").click()
+    expect(clips(page)).to_have_count(25)
