@@ -17,7 +17,7 @@ let count = 0;
 export function open({ title, body, confirm, danger = false, focus, work, failed }) {
   return new Promise((resolve) => {
     const id = `dialog-${(count += 1)}`;
-    const problem = h("div", { "aria-live": "assertive" });
+    const problem = h("div", { class: "slot" });
     const go = confirm && h("button", { class: danger ? "button danger" : "button primary", type: "submit" }, confirm);
     const stay = h("button", { class: "button", type: "button", onclick: () => box.close() }, t(confirm ? "cancel" : "close"));
     const form = h("form", { class: "dialog-form", onsubmit: submit },

@@ -21,7 +21,8 @@ export function inWords(reason, message) {
   return language === "en" && message ? capital(message) : known;
 }
 
-const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+/** Sentences of the server begin small; names of resources and fields stay as they are. */
+const capital = (text) => (/^[a-z]+[ ,]/.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text);
 
 /** An alert with what happened and what to do; `retry` is offered where given. */
 export function failureBox(error, retry) {

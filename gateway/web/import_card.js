@@ -14,7 +14,7 @@ const DRAW_MS = 150;
 export class ImportCard {
   told = false;
   #work;
-  #title = h("h3", {});
+  #title = h("h2", {});
   #buttons = h("div", { class: "ways" });
   #bar = h("progress", { max: 1, value: 0, "aria-label": t("progress") });
   #counts = h("p", { class: "import-counts" });

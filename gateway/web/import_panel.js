@@ -23,7 +23,7 @@ export class ImportPanel {
   #progress = h("div", { class: "import-cards" });
   #label = h("input", { maxLength: 255, autocomplete: "off" });
   #folders = h("input", { type: "checkbox" });
-  #problem = h("div");
+  #problem = h("div", { class: "slot" });
   #box;
 
   /** `onmore()` hears of new clips, `ondone()` of the end of an import. */
@@ -32,7 +32,7 @@ export class ImportPanel {
     this.#onmore = onmore;
     this.#ondone = ondone;
     this.#box = h("details", { class: "card import" }, h("summary", {}, icon("plus"), t("import")), this.#form());
-    this.node = h("section", { class: "imports", "aria-label": t("imports") }, this.#box, this.#progress);
+    this.node = h("section", { class: "imports", "aria-label": t("imports") }, this.#progress, this.#box);
     this.#endings = [onImports(() => this.#draw()), takeDrops(t("dropToImport"), (entries) => this.#upload(filesBelow(entries)))];
     this.#draw();
     findImports(library).catch((error) => toast(said(error), { kind: "error" }));
@@ -49,7 +49,7 @@ export class ImportPanel {
 
   #form() {
     return h("div", { class: "import-form" },
-      h("div", { class: "import-drop" }, icon("upload"), h("p", { class: "query-call" }, t("dropFiles")),
+      h("div", { class: "import-drop" }, icon("upload"), h("p", { class: "query-call" }, t(matchMedia("(pointer: coarse)").matches ? "chooseSome" : "dropFiles")),
         h("div", { class: "query-ways" }, this.#choose(false), this.#choose(true)), h("p", { class: "quiet" }, t("dropNote"))),
       h("div", { class: "import-labels" }, field(t("labelAll"), this.#label), h("label", { class: "check" }, this.#folders, t("labelFolders"))),
       h("details", {}, h("summary", {}, t("serverFolder")), this.#serverForm()), this.#problem);
@@ -77,6 +77,7 @@ export class ImportPanel {
     try {
       await importFolder(this.#library, path.value.trim(), this.#label.value.trim());
       path.value = "";
+      this.open(false);
     } catch (error) {
       this.#problem.replaceChildren(failureBox(error));
     }
@@ -86,6 +87,7 @@ export class ImportPanel {
   #upload(files) {
     const options = { label: this.#label.value.trim(), folders: this.#folders.checked };
     for (const work of importsOf(this.#library)) if (isOver(work)) forgetImport(work);
+    this.open(false);
     new Upload(this.#library, options).add(files);
   }
 
@@ -109,6 +111,7 @@ export class ImportPanel {
       this.#cards.set(work, card);
       this.#progress.append(card.node);
       if (isOver(work)) card.told = true;
+      else if (this.node.isConnected) card.node.scrollIntoView({ block: "nearest" });
     }
     card.draw();
     if (!isOver(work)) card.told = false;

@@ -31,8 +31,8 @@ function card(library) {
     h("p", { class: "quiet" }, size(library.sizeBytes)));
 }
 
-/** The begin of a name for a library that people give: what an id may hold. */
-const asId = (text) => text.trim().replace(/[^A-Za-z0-9_-]+/g, "-").replace(/^[-_]+|-+$/g, "").slice(0, 63);
+/** An id like the name that people give: what it may not hold is left out. */
+const asId = (text) => text.trim().normalize("NFD").replace(/\p{M}/gu, "").replace(/[^A-Za-z0-9_-]+/g, "-").replace(/^[-_]+|-+$/g, "").slice(0, 63);
 
 async function makeLibrary() {
   const name = h("input", { maxLength: 255, required: true, autocomplete: "off" });

@@ -51,7 +51,7 @@ export class QueryBox {
   #empty() {
     return [
       h("div", { class: "query-mark" }, icon("wave")),
-      h("p", { class: "query-call" }, t("dropHere")),
+      h("p", { class: "query-call" }, t(matchMedia("(pointer: coarse)").matches ? "chooseHere" : "dropHere")),
       h("div", { class: "query-ways" }, this.#choose("primary"), this.#record()),
       h("p", { class: "quiet" }, t("kinds")),
     ];
@@ -63,7 +63,7 @@ export class QueryBox {
     const link = h("button", { type: "button", class: "button small", onclick: () => this.#onlink() }, icon("link"), t(source.clip ? "copyLink" : "keepLink"));
     return [
       h("div", { class: "query-head" }, this.#sound.button,
-        h("div", { class: "query-words" }, h("h2", { class: "query-name", title: source.name }, source.name), chips(source.clip ?? {}), this.#sound.time)),
+        h("div", { class: "query-words" }, h("h2", { class: "query-name", tabindex: "-1", title: source.name }, source.name), chips(source.clip ?? {}), this.#sound.time)),
       this.#sound.wave,
       h("div", { class: "query-ways start" }, this.#choose("small"), this.#record("small"), link),
     ];

@@ -49,10 +49,13 @@ export async function record(onend) {
 class Meter {
   #context = new AudioContext();
   #analyser = this.#context.createAnalyser();
-  #samples = new Float32Array(this.#analyser.fftSize);
+  #samples;
 
   constructor(stream) {
+    this.#analyser.fftSize = 4096;
+    this.#samples = new Float32Array(this.#analyser.fftSize);
     this.#context.createMediaStreamSource(stream).connect(this.#analyser);
+    this.#context.resume();
   }
 
   /** Loudness from 0, which is -60 dB or less, to 1, full scale. */

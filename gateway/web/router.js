@@ -17,6 +17,11 @@ const PAGES = {
   status: () => import("./status.js"),
 };
 
+/** Loads the pages that were not asked for yet, so that they are there when the server is not. */
+export function loadAll() {
+  for (const load of Object.values(PAGES)) load().catch(() => {});
+}
+
 let turn = 0;
 let shown = { page: null, leave: null };
 const listeners = new Set();
@@ -91,7 +96,7 @@ async function enter(page, root, params, place) {
     if (!root.isConnected) place();
     return leave;
   } catch (error) {
-    root.replaceChildren(h("h1", { tabindex: "-1" }, "Audiosearch"), failureBox(error, () => route({ again: true })));
+    root.replaceChildren(root.querySelector("h1") ?? h("h1", {}, "Audiosearch"), failureBox(error, () => route({ again: true })));
     place();
     return null;
   }

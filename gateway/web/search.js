@@ -68,15 +68,14 @@ class SearchPage {
   /** Does what the address says, where that is not done already. */
   async follow({ library, clip, k, minScore }) {
     const wanted = { library: library ?? session.library, k: Number(k) || DEFAULT_K, minScore: Number(minScore) || 0 };
-    const before = session.query;
     const same = Object.entries(wanted).every(([key, value]) => session[key] === value) && (clip ?? null) === idOfQuery();
     this.#options(wanted);
     if (same) {
       this.#showAll();
     } else if (clip) {
       await this.#searchClip(`libraries/${wanted.library}/clips/${clip}`, wanted);
-    } else if (before && !before.clip) {
-      this.#begin({ ...wanted });
+    } else if (session.file) {
+      this.#begin({ ...wanted, query: session.file });
     } else {
       Object.assign(session, wanted);
       clear();
@@ -138,14 +137,17 @@ class SearchPage {
   }
 
   #begin(changes, { sameQuery = false } = {}) {
+    const lost = this.#results.list.contains(document.activeElement);
     search(changes);
     if (!sameQuery) this.#box.show(session.query);
     if (!session.query) this.#showAll();
+    // The result that was searched with is gone with the others.
+    if (lost) this.#root.querySelector(".query-name")?.focus();
   }
 
   #searchFile(blob, name) {
     const query = fileSource(blob, name);
-    Object.assign(session, { query });
+    Object.assign(session, { query, file: query });
     const next = address("search", { ...this.#params(), clip: undefined });
     if (location.hash !== next) history.pushState(null, "", next);
     this.#begin({ query, ...this.#asked() });
@@ -157,7 +159,7 @@ class SearchPage {
       this.#begin({ query: clipSource(await api.clip(name)) });
     } catch (error) {
       clear();
-      this.#box.show(null);
+      this.#showAll();
       this.#below.replaceChildren(failureBox(error, () => this.#searchClip(name, wanted)));
     }
   }

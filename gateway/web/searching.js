@@ -4,9 +4,12 @@ import { api } from "./api.js";
 
 export const DEFAULT_K = 10;
 
-/** `query` is a source of sources.js or null; `status` is idle, running, done or failed. */
+/**
+ * `query` is a source of sources.js or null, `file` the last one that is no stored clip: its address does
+ * not say which it was. `status` is idle, running, done or failed.
+ */
 export const session = {
-  library: undefined, query: null, k: DEFAULT_K, minScore: 0,
+  library: undefined, query: null, file: null, k: DEFAULT_K, minScore: 0,
   matches: [], summary: null, status: "idle", error: null, times: null,
 };
 
