@@ -5,6 +5,7 @@ The service is named by the environment variable SERVICE.
 
 from __future__ import annotations
 
+import http.client
 import os
 import sys
 from collections.abc import MutableMapping
@@ -17,6 +18,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from serving.tls import Tls
 
 PORTS = {"gateway": 50050, "embedding": 50051, "index": 50052, "catalog": 50053}
+REST_PORT = "8002"
 SECRETS = Path("/run/secrets")
 HEALTH_SECONDS = 4.0
 
@@ -55,6 +57,31 @@ def serving(address: str) -> bool:
     return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
 
+def rest_serving(port: str, tls: Tls) -> bool:
+    """Whether REST says at a port of this machine that it serves."""
+    context = tls.context_of_own()
+    place = ("127.0.0.1", int(port))
+    try:
+        connection = (
+            http.client.HTTPSConnection(*place, timeout=HEALTH_SECONDS, context=context)
+            if context
+            else http.client.HTTPConnection(*place, timeout=HEALTH_SECONDS)
+        )
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException) as error:
+        sys.stderr.write(f"127.0.0.1:{port}: {error}\n")
+        return False
+
+
+def healthy(service: str) -> bool:
+    """Whether all that the service offers in this container is there."""
+    rest = os.environ.get("AUDIOSEARCH_REST_PORT") or REST_PORT
+    if service == "gateway" and rest != "none" and not rest_serving(rest, Tls.of(os.environ)):
+        return False
+    return serving(target(service))
+
+
 def start(service: str) -> NoReturn:
     """Turns this process into the service, which so gets the container's signals."""
     adopt_secrets(SECRETS, os.environ)
@@ -68,7 +95,7 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"{__doc__}SERVICE is one of {', '.join(PORTS)}.\n")
         return 2
     if arguments == ["health"]:
-        return 0 if serving(target(service)) else 1
+        return 0 if healthy(service) else 1
     return start(service)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -82,6 +83,15 @@ class Tls:
         roots = pair[1] + (self.ca.read_bytes() if self.ca else b"")
         options = [("grpc.ssl_target_name_override", name) for name in _names(pair[1])[:1]]
         return grpc.secure_channel(target, grpc.ssl_channel_credentials(roots, *pair), options)
+
+    def context_of_own(self) -> ssl.SSLContext | None:
+        """As `connect_to_own`, for HTTP; None: no TLS."""
+        if not self.cert:
+            return None
+        context = ssl.create_default_context(cafile=self.cert)
+        context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
+        context.check_hostname = False
+        return context
 
     def channel(self) -> grpc.ChannelCredentials | None:
         """What a channel needs to trust `ca` and, with `cert`, to show who it is; None: no TLS."""

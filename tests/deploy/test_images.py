@@ -13,6 +13,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from deploy.container import PORTS, adopt_secrets, module
+from deploy.local_stack import free_ports
 from tests.conftest import REPOSITORY
 from tests.deploy.deployment import Deployment
 
@@ -118,10 +119,18 @@ def test_a_container_tells_the_health_of_its_service(deployment: Deployment) -> 
     program = (sys.executable, "-m", "deploy.container", "health")
     for service, port in deployment.stack.addresses.ports.items():
         name = f"AUDIOSEARCH_{service.upper()}_PORT"
-        assert run(*program, SERVICE=service, **{name: str(port)}).returncode == 0
-    gone = run(*program, SERVICE="index", AUDIOSEARCH_INDEX_PORT=str(deployment.rest))
+        rest = str(deployment.stack.addresses.rest)
+        settings = {name: str(port), "AUDIOSEARCH_REST_PORT": rest}
+        assert run(*program, SERVICE=service, **settings).returncode == 0
+    (nobody,) = map(str, free_ports(1))
+    gone = run(*program, SERVICE="index", AUDIOSEARCH_INDEX_PORT=nobody)
     assert gone.returncode == 1
     assert "UNAVAILABLE" in gone.stderr
+    grpc = str(deployment.stack.addresses.ports["gateway"])
+    half = {"AUDIOSEARCH_GATEWAY_PORT": grpc, "AUDIOSEARCH_REST_PORT": nobody}
+    gone = run(*program, SERVICE="gateway", **half)
+    assert gone.returncode == 1
+    assert "refused" in gone.stderr
 
 
 @pytest.mark.parametrize("service", PORTS)
@@ -141,7 +150,9 @@ def test_a_container_without_a_service_says_so() -> None:
     assert "SERVICE is one of gateway, embedding, index, catalog" in done.stderr
 
 
-def test_paddlespeech_is_the_version_of_make_install() -> None:
-    """Pinned in both places alike."""
-    (pinned,) = re.findall(r"paddlespeech==[\d.]+", (REPOSITORY / "Makefile").read_text())
-    assert re.findall(r"paddlespeech==[\d.]+", DOCKERFILE.read_text()) == [pinned]
+@pytest.mark.parametrize("package", ["paddlespeech", "wavesurfer"])
+def test_what_comes_without_its_own_packages_is_pinned_alike(package: str) -> None:
+    """In `make install` and in the images."""
+    version = re.compile(rf"{package}==[\d.]+")
+    (pinned,) = version.findall((REPOSITORY / "Makefile").read_text())
+    assert version.findall(DOCKERFILE.read_text()) == [pinned]

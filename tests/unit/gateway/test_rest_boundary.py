@@ -17,6 +17,7 @@ from gateway.rest import connection, exchange
 from gateway.rights import Right
 from serving.errors import DOMAIN
 from serving.telemetry import configure
+from tests.certificates import Authority
 from tests.unit.gateway.rest_server import AUDIO, Served, serving
 
 LIBRARIES = "/v1/libraries/"
@@ -276,3 +277,15 @@ async def test_every_answer_has_the_headers_of_security() -> None:
             assert headers["x-content-type-options"] == "nosniff"
             assert "default-src 'none'" in headers["content-security-policy"]
             assert "server" not in headers
+
+
+async def test_with_a_certificate_it_speaks_tls_alone(tmp_path: Path) -> None:
+    """The gateway's own, of which the probe in its container knows nothing but the file."""
+    files = Authority(tmp_path).issue("gateway", hosts=())
+    async with serving(tls_cert=files.cert, tls_key=files.key) as served:
+        trusting = httpx.AsyncClient(verify=files.context_of_own() or False)
+        async with trusting as http:
+            answer = await http.get(f"https://127.0.0.1:{served.port}{LIBRARIES}a")
+        assert answer.json()["displayName"] == "Töne"
+        with pytest.raises(httpx.RemoteProtocolError):
+            await served.http.get(LIBRARIES + "a")
