@@ -103,7 +103,7 @@ export class MapBoard {
     return h("div", { class: "map-board" },
       h("div", { class: "map-head" }, this.#find, h("label", { class: "check map-hover" }, silent, t("hover"))),
       h("div", { class: "map-main" },
-        h("div", { class: "map-stage" }, canvas, this.#ring, this.#tip, buttons, !this.#canvas.able && h("p", { class: "map-unable" }, t("unable"))),
+        h("div", { class: "map-stage" }, canvas, this.#ring, this.#tip, buttons),
         h("div", { class: "map-foot" }, this.#note, this.#progress),
         h("p", { class: "quiet map-help", id: "map-help" }, t("canvasHelp"))),
       h("div", { class: "map-side" }, this.#legend.node, this.#list.node));

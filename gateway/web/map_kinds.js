@@ -29,10 +29,10 @@ export const shapeOf = (index) => (index >= OTHER ? 0 : index % SHAPES.length);
 /** Name of a kind's colour in the style sheet. */
 export const colorName = (index) => (index === NONE ? "--line-strong" : `--series-${index + 1}`);
 
-/** The colours of now, each as [red, green, blue] from 0 to 1. */
-export function palette() {
-  const names = Array.from({ length: NONE + 1 }, (_, index) => colorName(index));
-  return [...names, "--surface", "--ink"].map((name) => rgb(color(name)));
+/** The colours of now, each as [red, green, blue] from 0 to 255: of the kinds, and of the ground. */
+export function colorsNow() {
+  const kinds = Array.from({ length: NONE + 1 }, (_, index) => rgb(color(colorName(index))));
+  return { kinds, surface: rgb(color("--surface")) };
 }
 
-const rgb = (text) => text.match(/[\d.]+/g).slice(0, 3).map((part) => Number(part) / 255);
+const rgb = (text) => text.match(/[\d.]+/g).slice(0, 3).map(Number);
