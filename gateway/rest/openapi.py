@@ -18,6 +18,7 @@ from gateway.rest.schemas import (
     Schema,
     components,
     is_required,
+    of_body,
     of_field,
     reference,
 )
@@ -26,6 +27,15 @@ AUDIO = "audio"
 """As `body`: a recording, by itself or in a form."""
 
 _BINARY = {"type": "string", "format": "binary"}
+_EVENT: Schema = {
+    "type": "object",
+    "description": "one event of the stream",
+    "required": ["event", "data"],
+    "properties": {
+        "event": {"type": "string"},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+}
 _ERROR: Schema = {
     "description": "google.rpc.Status, with the reason in its details",
     "content": {"application/json": {"schema": {"$ref": PLACE + "Error"}}},
@@ -97,14 +107,14 @@ def document(
     if body == AUDIO and query:
         extra["requestBody"] = {"content": _audio(query)}
     elif isinstance(body, type):
-        schema = reference(body.DESCRIPTOR)
+        schema = of_body(body.DESCRIPTOR)
         extra["requestBody"] = {"content": {"application/json": {"schema": schema}}}
     content: Schema = {}
     if answer:
         content["application/json"] = {"schema": reference(answer.DESCRIPTOR)}
     if events:
         data = reference(events.DESCRIPTOR)
-        content["text/event-stream"] = {"schema": {"type": "string"}, "x-data": data}
+        content["text/event-stream"] = {"schema": _EVENT, "x-data": data}
     return _route({200: {"description": "OK", "content": content}}, extra)
 
 

@@ -110,6 +110,15 @@ def of_message(message: Descriptor) -> Schema:
     }
 
 
+def of_body(message: Any) -> Schema:
+    """The schema of a message that is sent, by its descriptor; null is any field's default."""
+    schema = of_message(message)
+    for name, each in schema["properties"].items():
+        if not each.get("readOnly"):
+            schema["properties"][name] = {"anyOf": [each, {"type": "null"}]}
+    return schema
+
+
 def components(document: Any) -> dict[str, Schema]:
     """The schemas of all messages that a document refers to, and of those they refer to."""
     found: dict[str, Schema] = {}
