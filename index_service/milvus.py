@@ -205,13 +205,24 @@ class MilvusStore:
             while names := self._others(index_id, done):
                 for name in names:
                     with suppress(NoCollectionError):  # replaced by one that gets this write too
-                        write(name)
+                        self._write_one(index_id, name, write)
                     self._flush(index_id, name, rows)
                     done.add(name)
             if not done:
                 raise not_found(index_id)
         if self._retuner:
             self._retuner.touch(index_id)
+
+    def _write_one(self, index_id: str, name: str, write: Callable[[str], None]) -> None:
+        """Writes and has all see it, for which a collection must be in memory."""
+        try:
+            try:
+                write(name)
+            except NotLoadedError:
+                self._load(index_id, name)
+                write(name)
+        except NotLoadedError as error:
+            raise unavailable("the index is being loaded") from error
 
     def _others(self, index_id: str, done: set[str]) -> list[str]:
         names = naming.collections_of(index_id, self._commands.names())

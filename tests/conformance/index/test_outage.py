@@ -14,8 +14,10 @@ import pytest
 from audiosearch.index.v1.index_service_pb2 import GetIndexStatsRequest
 from audiosearch.index.v1.index_service_pb2_grpc import IndexServiceStub
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from pymilvus import MilvusClient
 
 from index_service.milvus import MilvusStore
+from index_service.naming import collections_of
 from serving.errors import Reason, ServiceError, from_rpc_error
 from tests.conformance.index.index_harness import Client, refused, serving_store, settings_for, unit
 from tests.milvus_server import MilvusServer
@@ -180,3 +182,25 @@ async def test_server_stops_and_starts_again(
         assert await recovered(client) == before
         assert await client.upsert({"new": unit(1)[0]}) == 1
         assert (await client.stats()).vector_count == 51
+
+
+@pytest.mark.server
+async def test_an_index_out_of_memory_is_brought_back(tmp_path: Path, milvus: MilvusServer) -> None:
+    """After a restart of Milvus its memory is empty; whoever comes first has the index loaded."""
+    settings = settings_for(tmp_path, milvus.port)
+    server = MilvusClient(f"http://127.0.0.1:{milvus.port}")
+    async with serving_store(MilvusStore(settings), settings) as channel:
+        client = Client(IndexServiceStub(channel), "released")
+        await client.create()
+        (name,) = collections_of("released", server.list_collections())
+        for call in (
+            client.upsert({"a": unit(1)[0], "b": unit(2)[1]}),
+            client.search(unit(1)[0]),
+            client.delete("b"),
+            client.get("a"),
+            client.stats(),
+        ):
+            server.release_collection(name)
+            await call
+        assert [one for one, _ in await client.search(unit(1)[0])] == ["a"]
+        await client.drop()
