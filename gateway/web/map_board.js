@@ -115,8 +115,8 @@ export class MapBoard {
     const size = sampled ? t("sampled", { count, all: number(map.clipCount) }) : t("clips", { count });
     const work = { STATE_PENDING: "pending", STATE_ROUGH: "rough", STATE_STALE: "stale" }[map.state];
     const more = map.failure ? t("failed") : work ? t(work) : t("what");
-    const said_ = map.state === "STATE_PENDING" ? more : `${size}. ${more}`;
-    if (this.#note.textContent !== said_) this.#note.textContent = said_;
+    const told = map.state === "STATE_PENDING" ? more : t("both", { size, more });
+    if (this.#note.textContent !== told) this.#note.textContent = told;
     this.#progress.hidden = !work || Boolean(map.failure);
     this.#progress.value = map.progress ?? 0;
   }

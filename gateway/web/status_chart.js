@@ -69,6 +69,6 @@ export function table(searches) {
     const cells = [time.format(new Date(search.endTime)), idOf(search.library), t(search.byClip ? "byClip" : "bySound"), number(search.matchCount ?? 0), ms(whole), ms(embedding), ms(index), ms(catalog)];
     return h("tr", {}, cells.map((cell) => h("td", {}, cell)));
   };
-  return h("div", { class: "latency-table", tabindex: "0", role: "region", "aria-label": t("latency") },
+  return h("div", { class: "latency-table", tabindex: "0", role: "region", "aria-label": t("table") },
     h("table", {}, h("thead", {}, h("tr", {}, head.map((key) => h("th", { scope: "col" }, t(key))))), h("tbody", {}, searches.map(row))));
 }
