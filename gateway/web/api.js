@@ -21,7 +21,10 @@ const ATTEMPTS = 3;
 /** True when the gateway answers, whatever it says of the services behind it. */
 async function probe() {
   try {
-    const response = await fetch("/healthz", { cache: "no-store", signal: AbortSignal.timeout(5000) });
+    const response = await fetch("/healthz", {
+      cache: "no-store",
+      signal: AbortSignal.timeout(5000),
+    });
     return response.ok || isOurs(response);
   } catch {
     return false;
@@ -44,7 +47,8 @@ async function request(method, path, { query, body, json, signal, cache } = {}) 
     const response = await send(url, { method, body, json, signal, cache });
     if (response?.ok) return response;
     if (!response) {
-      if (attempt >= ATTEMPTS) throw new ApiError(0, "NOT_SENT", `${method} ${path} could not be sent`);
+      if (attempt >= ATTEMPTS)
+        throw new ApiError(0, "NOT_SENT", `${method} ${path} could not be sent`);
       await whenBack(probe, signal);
       continue;
     }
@@ -64,7 +68,9 @@ async function send(url, { method, body, json, signal, cache }) {
   try {
     const sent = json ? JSON.stringify(json) : body;
     const response = await fetch(url, { method, headers, body: sent, signal, cache });
-    return response.status >= 502 && response.status <= 504 && !isOurs(response) ? undefined : response;
+    return response.status >= 502 && response.status <= 504 && !isOurs(response)
+      ? undefined
+      : response;
   } catch (error) {
     if (signal?.aborted) throw error;
     return undefined;
@@ -92,7 +98,9 @@ const ask = async (method, path, options) => (await request(method, path, option
 
 /** Sixteen random bytes: crypto.randomUUID is there in secure contexts only. */
 export const requestId = () =>
-  Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) =>
+    byte.toString(16).padStart(2, "0"),
+  ).join("");
 
 /** A stream of events to its end; one that breaks off is asked for again, told as `again`. */
 async function* stream(method, path, options) {
@@ -133,25 +141,38 @@ export const api = {
   library: (name, signal) => ask("GET", `/v1/${name}`, { signal }),
   createLibrary: (libraryId, fields) =>
     ask("POST", "/v1/libraries", { query: { libraryId, requestId: requestId() }, json: fields }),
-  updateLibrary: (name, fields) => ask("PATCH", `/v1/${name}`, { query: { updateMask: masked(fields) }, json: fields }),
+  updateLibrary: (name, fields) =>
+    ask("PATCH", `/v1/${name}`, { query: { updateMask: masked(fields) }, json: fields }),
   deleteLibrary: (name) => request("DELETE", `/v1/${name}`, { query: { force: "true" } }),
 
   clips: (library, { filter = {}, pageSize, pageToken, signal } = {}) => {
     const fields = Object.entries(filter).map(([field, value]) => [`filter.${field}`, value]);
-    return ask("GET", `/v1/${library}/clips`, { query: { pageSize, pageToken, ...Object.fromEntries(fields) }, signal });
+    return ask("GET", `/v1/${library}/clips`, {
+      query: { pageSize, pageToken, ...Object.fromEntries(fields) },
+      signal,
+    });
   },
   clip: (name, signal) => ask("GET", `/v1/${name}`, { signal }),
-  updateClip: (name, fields) => ask("PATCH", `/v1/${name}`, { query: { updateMask: masked(fields) }, json: fields }),
+  updateClip: (name, fields) =>
+    ask("PATCH", `/v1/${name}`, { query: { updateMask: masked(fields) }, json: fields }),
   deleteClip: (name) => request("DELETE", `/v1/${name}`),
   /** `query`: displayName, label, speaker, requestId. */
-  upload: (library, file, query, signal) => ask("POST", `/v1/${library}/clips`, { query, body: file, signal }),
+  upload: (library, file, query, signal) =>
+    ask("POST", `/v1/${library}/clips`, { query, body: file, signal }),
   audio: async (name, signal) => (await request("GET", `/v1/${name}/audio`, { signal })).blob(),
   /** Where a media element can load it from, which has no way to send a key: then undefined. */
   audioUrl: (name) => (key() ? undefined : `/v1/${name}/audio`),
 
-  /** Events `summary`, `match`..., `done`; `again` means that it begins anew. Give `clip` or `audio`. */
+  /**
+   * Events `summary`, `match`..., `done`; `again` means that it begins anew. Give `clip` or
+   * `audio`.
+   */
   search: (library, { clip, audio, k, minScore, signal }) =>
-    stream("POST", `/v1/${library}/clips:streamSearch`, { query: { k, minScore, clip }, body: audio, signal }),
+    stream("POST", `/v1/${library}/clips:streamSearch`, {
+      query: { k, minScore, clip },
+      body: audio,
+      signal,
+    }),
 
   importFolder: (library, folder, label) =>
     ask("POST", `/v1/${library}/clips:import`, { json: { folder, label, requestId: requestId() } }),

@@ -32,12 +32,24 @@ export class ClipList {
   /** `filter` has state, label, speaker and displayNamePrefix, each or none. */
   constructor(library, filter, { onfilter, onchange }) {
     this.#library = library;
-    this.#filter = Object.fromEntries([...TEXTS, "state"].map((key) => [key, filter[key] || undefined]));
+    this.#filter = Object.fromEntries(
+      [...TEXTS, "state"].map((key) => [key, filter[key] || undefined]),
+    );
     this.#onfilter = onfilter;
     this.#onchange = onchange;
-    this.node = h("section", { class: "clips-section", "aria-label": t("clips") }, this.#filters(), this.#list, this.#below, this.#pager);
+    this.node = h(
+      "section",
+      { class: "clips-section", "aria-label": t("clips") },
+      this.#filters(),
+      this.#list,
+      this.#below,
+      this.#pager,
+    );
     this.#unbind = bind({
-      j: () => this.#move(1), ArrowDown: () => this.#move(1), k: () => this.#move(-1), ArrowUp: () => this.#move(-1),
+      j: () => this.#move(1),
+      ArrowDown: () => this.#move(1),
+      k: () => this.#move(-1),
+      ArrowUp: () => this.#move(-1),
       " ": () => this.#current?.sound?.toggle() ?? (this.#current ? undefined : false),
       ArrowLeft: () => (this.#current?.sound ? this.#current.sound.seek(-1) : false),
       ArrowRight: () => (this.#current?.sound ? this.#current.sound.seek(1) : false),
@@ -55,7 +67,10 @@ export class ClipList {
   }
 
   /** Shows the page anew, once the calls have paused: an import brings many clips. */
-  refreshSoon = afterPause(1200, () => this.node.isConnected && !this.#busy && this.load({ quietly: true }));
+  refreshSoon = afterPause(
+    1200,
+    () => this.node.isConnected && !this.#busy && this.load({ quietly: true }),
+  );
 
   leave() {
     this.#asking?.abort();
@@ -65,7 +80,9 @@ export class ClipList {
 
   /** Whether somebody listens or moves through the rows: then nothing is pulled from under them. */
   get #busy() {
-    return this.#list.contains(document.activeElement) || this.#rows.some(({ sound }) => sound?.playing);
+    return (
+      this.#list.contains(document.activeElement) || this.#rows.some(({ sound }) => sound?.playing)
+    );
   }
 
   get #current() {
@@ -80,7 +97,12 @@ export class ClipList {
     try {
       const { state, ...texts } = this.#filter;
       const filter = { ...texts, state: state && `STATE_${state}` };
-      const page = await api.clips(this.#library.name, { filter, pageSize: PAGE, pageToken: this.#tokens.at(-1), signal: asking.signal });
+      const page = await api.clips(this.#library.name, {
+        filter,
+        pageSize: PAGE,
+        pageToken: this.#tokens.at(-1),
+        signal: asking.signal,
+      });
       this.#show(page);
       if (!quietly) announce(t("shown", { count: page.clips?.length ?? 0 }));
     } catch (error) {
@@ -139,7 +161,8 @@ export class ClipList {
   #move(step) {
     if (!this.#rows.length) return false;
     const at = this.#rows.indexOf(this.#current);
-    const { node } = this.#rows[at < 0 ? 0 : Math.min(Math.max(at + step, 0), this.#rows.length - 1)];
+    const { node } =
+      this.#rows[at < 0 ? 0 : Math.min(Math.max(at + step, 0), this.#rows.length - 1)];
     node.focus({ preventScroll: true });
     node.scrollIntoView({ block: "nearest", behavior: calm() ? "auto" : "smooth" });
     return true;
@@ -148,18 +171,41 @@ export class ClipList {
   #filters() {
     const change = afterPause(300, () => this.#filtered());
     const input = (key) => {
-      const node = h("input", { type: "search", autocomplete: "off", value: this.#filter[key] ?? "", maxLength: 255, oninput: () => {
-        this.#filter[key] = node.value || undefined;
-        change();
-      } });
+      const node = h("input", {
+        type: "search",
+        autocomplete: "off",
+        value: this.#filter[key] ?? "",
+        maxLength: 255,
+        oninput: () => {
+          this.#filter[key] = node.value || undefined;
+          change();
+        },
+      });
       return field(t(key), node);
     };
-    const state = h("select", { onchange: () => {
-      this.#filter.state = state.value === STATES[0] ? undefined : state.value;
-      this.#filtered();
-    } }, STATES.map((value) => h("option", { value, selected: value === this.#filter.state }, t(value))));
-    return h("div", { class: "row-between filters-head" }, h("h2", {}, t("clips")),
-      h("div", { class: "filters", role: "search", "aria-label": t("filters") }, TEXTS.map(input), field(t("state"), state)));
+    const state = h(
+      "select",
+      {
+        onchange: () => {
+          this.#filter.state = state.value === STATES[0] ? undefined : state.value;
+          this.#filtered();
+        },
+      },
+      STATES.map((value) =>
+        h("option", { value, selected: value === this.#filter.state }, t(value)),
+      ),
+    );
+    return h(
+      "div",
+      { class: "row-between filters-head" },
+      h("h2", {}, t("clips")),
+      h(
+        "div",
+        { class: "filters", role: "search", "aria-label": t("filters") },
+        TEXTS.map(input),
+        field(t("state"), state),
+      ),
+    );
   }
 
   #filtered() {
@@ -172,21 +218,39 @@ export class ClipList {
   #nothing() {
     const filtered = Object.values(this.#filter).some(Boolean);
     const [title, more] = filtered ? ["noSuch", "noSuchMore"] : ["noClips", "noClipsMore"];
-    return h("div", { class: "empty" }, icon(filtered ? "search" : "wave"), h("h3", {}, t(title)), h("p", {}, t(more)));
+    return h(
+      "div",
+      { class: "empty" },
+      icon(filtered ? "search" : "wave"),
+      h("h3", {}, t(title)),
+      h("p", {}, t(more)),
+    );
   }
 
   #showPager(nextPageToken) {
     const page = this.#tokens.length;
     const first = (page - 1) * PAGE + 1;
-    const turn = (name, label, active, run) => h("button", { type: "button", class: "button small", disabled: !active, onclick: run }, label);
+    const turn = (name, label, active, run) =>
+      h(
+        "button",
+        { type: "button", class: "button small", disabled: !active, onclick: run },
+        label,
+      );
     if (page === 1 && !nextPageToken) {
       this.#pager.replaceChildren();
       return;
     }
     this.#pager.replaceChildren(
       turn("previous", t("previous"), page > 1, () => this.#turn(() => this.#tokens.pop())),
-      h("span", { class: "quiet" }, t("range", { from: number(first), to: number(first + this.#rows.length - 1) })),
-      turn("next", t("next"), nextPageToken, () => this.#turn(() => this.#tokens.push(nextPageToken))));
+      h(
+        "span",
+        { class: "quiet" },
+        t("range", { from: number(first), to: number(first + this.#rows.length - 1) }),
+      ),
+      turn("next", t("next"), nextPageToken, () =>
+        this.#turn(() => this.#tokens.push(nextPageToken)),
+      ),
+    );
   }
 
   async #turn(step) {

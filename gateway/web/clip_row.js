@@ -15,42 +15,99 @@ import { toast } from "./toast.js";
 
 const t = words(strings);
 
-/** `{node, sound, again}`: `onchange(clip)` hears of another name or label, `ondelete()` of the end. */
+/**
+ * `{node, sound, again}`: `onchange(clip)` hears of another name or label, `ondelete()` of the
+ * end.
+ */
 export function clipRow(clip, { onchange, ondelete }) {
   const name = clip.displayName || idOf(clip.name);
   const active = clip.state === "STATE_ACTIVE";
   const sound = active ? new Sound(clipSource(clip)) : null;
   const [, library] = clip.name.split("/");
   const again = active ? address("search", { library, clip: idOf(clip.name) }) : undefined;
-  const node = h("li", { class: `sound clip clip-${clip.state?.slice(6).toLowerCase()}`, tabindex: "-1" },
-    sound ? sound.button : h("span", { class: "play off" }, icon(clip.state === "STATE_FAILED" ? "close" : "again")),
-    h("div", { class: "sound-words" }, h("span", { class: "sound-name", title: clip.source || name }, name), chips(clip)),
+  const node = h(
+    "li",
+    { class: `sound clip clip-${clip.state?.slice(6).toLowerCase()}`, tabindex: "-1" },
+    sound
+      ? sound.button
+      : h("span", { class: "play off" }, icon(clip.state === "STATE_FAILED" ? "close" : "again")),
+    h(
+      "div",
+      { class: "sound-words" },
+      h("span", { class: "sound-name", title: clip.source || name }, name),
+      chips(clip),
+    ),
     sound ? sound.wave : h("p", { class: "clip-why" }, why(clip)),
-    h("div", { class: "clip-about" }, sound?.time, active && h("span", { class: "quiet", title: moment(clip.createTime) }, size(clip.audioObject?.sizeBytes))),
-    h("div", { class: "clip-actions" },
-      again && h("a", { class: "icon-button", href: again, "aria-label": t("searchWith", { name }), title: t("searchWithShort") }, icon("search")),
-      active && iconButton("download", t("download", { name }), () => download(clip, name), { title: t("downloadShort") }),
-      iconButton("edit", t("edit", { name }), () => edit(clip, onchange), { title: t("editShort"), disabled: clip.state === "STATE_DELETING" }),
-      iconButton("trash", t("delete", { name }), () => remove(clip, name, ondelete), { title: t("deleteShort") })));
+    h(
+      "div",
+      { class: "clip-about" },
+      sound?.time,
+      active &&
+        h(
+          "span",
+          { class: "quiet", title: moment(clip.createTime) },
+          size(clip.audioObject?.sizeBytes),
+        ),
+    ),
+    h(
+      "div",
+      { class: "clip-actions" },
+      again &&
+        h(
+          "a",
+          {
+            class: "icon-button",
+            href: again,
+            "aria-label": t("searchWith", { name }),
+            title: t("searchWithShort"),
+          },
+          icon("search"),
+        ),
+      active &&
+        iconButton("download", t("download", { name }), () => download(clip, name), {
+          title: t("downloadShort"),
+        }),
+      iconButton("edit", t("edit", { name }), () => edit(clip, onchange), {
+        title: t("editShort"),
+        disabled: clip.state === "STATE_DELETING",
+      }),
+      iconButton("trash", t("delete", { name }), () => remove(clip, name, ondelete), {
+        title: t("deleteShort"),
+      }),
+    ),
+  );
   return { node, sound, again };
 }
 
 function why(clip) {
-  if (clip.state !== "STATE_FAILED") return t(clip.state === "STATE_DELETING" ? "isDeleting" : "isMaking");
+  if (clip.state !== "STATE_FAILED")
+    return t(clip.state === "STATE_DELETING" ? "isDeleting" : "isMaking");
   return inWords(clip.failure?.reason, clip.failure?.message);
 }
 
 async function edit(clip, onchange) {
-  const inputs = Object.fromEntries(["displayName", "label", "speaker"].map((key) => [key, h("input", { value: clip[key] ?? "", maxLength: 255, autocomplete: "off" })]));
+  const inputs = Object.fromEntries(
+    ["displayName", "label", "speaker"].map((key) => [
+      key,
+      h("input", { value: clip[key] ?? "", maxLength: 255, autocomplete: "off" }),
+    ]),
+  );
   let changed = null;
   await open({
     title: t("editTitle"),
-    body: [field(t("name"), inputs.displayName), field(t("label"), inputs.label), field(t("speaker"), inputs.speaker)],
+    body: [
+      field(t("name"), inputs.displayName),
+      field(t("label"), inputs.label),
+      field(t("speaker"), inputs.speaker),
+    ],
     confirm: t("save"),
     focus: inputs.displayName,
     failed: failureBox,
     work: async () => {
-      changed = await api.updateClip(clip.name, Object.fromEntries(Object.entries(inputs).map(([key, { value }]) => [key, value.trim()])));
+      changed = await api.updateClip(
+        clip.name,
+        Object.fromEntries(Object.entries(inputs).map(([key, { value }]) => [key, value.trim()])),
+      );
     },
   });
   if (changed) onchange(changed);
@@ -58,8 +115,12 @@ async function edit(clip, onchange) {
 
 async function remove(clip, name, ondelete) {
   const done = await open({
-    title: t("deleteClip"), body: h("p", {}, t("deleteClipWhat", { name })), confirm: t("deleteShort"), danger: true,
-    failed: failureBox, work: () => api.deleteClip(clip.name),
+    title: t("deleteClip"),
+    body: h("p", {}, t("deleteClipWhat", { name })),
+    confirm: t("deleteShort"),
+    danger: true,
+    failed: failureBox,
+    work: () => api.deleteClip(clip.name),
   });
   if (!done) return;
   ondelete();

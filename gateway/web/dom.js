@@ -7,7 +7,9 @@
 export function h(tag, props = {}, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(props)) set(node, name, value);
-  node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  node.append(
+    ...children.flat().filter((child) => child !== null && child !== undefined && child !== false),
+  );
   return node;
 }
 
@@ -31,10 +33,11 @@ const ICONS = {
   file: "M7 3h7l4 4v14H7zM14 3v4h4",
   fit: "M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5",
   folder: "M3 6.5h6l2 2.5h10v10.5H3z",
-  key: "M14.5 9.5a4 4 0 1 1-2.6 3.7L4 21M7 18l2 2M14.5 9.5h.01",
+  key: "M15 4.5a4.5 4.5 0 1 0 0 9 4.5 4.5 0 0 0 0-9zM11.8 12.2L4 20M7.5 16.5l2.5 2.5M15 9h.01",
   keyboard: "M3 6.5h18v11H3zM7 10h.01M11 10h.01M15 10h.01M8 14h8",
   library: "M5 4v16M10 4v16M14.5 4.5l4.5 15",
-  light: "M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8zM12 2.5v2M12 19.5v2M2.5 12h2M19.5 12h2M5.3 5.3l1.4 1.4M17.3 17.3l1.4 1.4M5.3 18.7l1.4-1.4M17.3 6.7l1.4-1.4",
+  light:
+    "M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8zM12 2.5v2M12 19.5v2M2.5 12h2M19.5 12h2M5.3 5.3l1.4 1.4M17.3 17.3l1.4 1.4M5.3 18.7l1.4-1.4M17.3 6.7l1.4-1.4",
   link: "M10 14a4 4 0 0 0 5.7 0l3-3A4 4 0 0 0 13 5.3l-1 1M14 10a4 4 0 0 0-5.7 0l-3 3a4 4 0 0 0 5.7 5.7l1-1",
   map: "M6 7.5h.01M11 5h.01M9 11h.01M15 9h.01M18.5 14h.01M15.5 17.5h.01M12.5 15h.01M6.5 16h.01M18 5.5h.01",
   mic: "M12 3.5a3 3 0 0 0-3 3V12a3 3 0 0 0 6 0V6.5a3 3 0 0 0-3-3zM5.5 11.5a6.5 6.5 0 0 0 13 0M12 18v3",
@@ -65,13 +68,22 @@ export function icon(name) {
 
 /** A button of an icon alone: its name is read out, and shown by the pointer. */
 export function iconButton(name, label, onclick, props = {}) {
-  return h("button", { type: "button", class: "icon-button", "aria-label": label, title: label, onclick, ...props }, icon(name));
+  return h(
+    "button",
+    { type: "button", class: "icon-button", "aria-label": label, title: label, onclick, ...props },
+    icon(name),
+  );
 }
 
 /** A labelled field: the label holds the input. */
 export function field(label, input, note) {
-  return h("label", { class: "field" }, h("span", { class: "field-label" }, label), input,
-    note && h("span", { class: "field-note" }, note));
+  return h(
+    "label",
+    { class: "field" },
+    h("span", { class: "field-label" }, label),
+    input,
+    note && h("span", { class: "field-note" }, note),
+  );
 }
 
 /** Calls `then` once the calls have paused for `wait` milliseconds. */

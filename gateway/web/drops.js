@@ -2,31 +2,58 @@
 
 import { h, icon } from "./dom.js";
 
-const KINDS = ["wav", "wave", "flac", "mp3", "ogg", "oga", "opus", "m4a", "mp4", "aac", "aif", "aiff", "aifc", "webm"];
+const KINDS = [
+  "wav",
+  "wave",
+  "flac",
+  "mp3",
+  "ogg",
+  "oga",
+  "opus",
+  "m4a",
+  "mp4",
+  "aac",
+  "aif",
+  "aiff",
+  "aifc",
+  "webm",
+];
 
 /** For `accept` of a file input. */
 export const ACCEPT = ["audio/*", ...KINDS.map((kind) => `.${kind}`)].join();
 
 /** Whether a file's name is that of a sound. */
-export const isSound = (name) => KINDS.includes(name.slice(name.lastIndexOf(".") + 1).toLowerCase());
+export const isSound = (name) =>
+  KINDS.includes(name.slice(name.lastIndexOf(".") + 1).toLowerCase());
 
 /** What was dropped: entries must be asked for at once, before the event is over. */
 export function entriesOf(transfer) {
-  return [...transfer.items].filter((item) => item.kind === "file")
-    .map((item) => item.webkitGetAsEntry?.() ?? item.getAsFile()).filter(Boolean);
+  return [...transfer.items]
+    .filter((item) => item.kind === "file")
+    .map((item) => item.webkitGetAsEntry?.() ?? item.getAsFile())
+    .filter(Boolean);
 }
 
 /** Yields `{name, path, file()}` of every file below entries, folder by folder. */
 export async function* filesBelow(entries, path = "") {
   for (const entry of entries) {
     if (entry instanceof File) yield chosen(entry);
-    else if (entry.isFile) yield { name: entry.name, path: path + entry.name, file: () => new Promise((resolve, reject) => entry.file(resolve, reject)) };
+    else if (entry.isFile)
+      yield {
+        name: entry.name,
+        path: path + entry.name,
+        file: () => new Promise((resolve, reject) => entry.file(resolve, reject)),
+      };
     else yield* filesBelow(await children(entry), `${path}${entry.name}/`);
   }
 }
 
 /** A file of an input; one of a chosen folder knows its path. */
-export const chosen = (file) => ({ name: file.name, path: file.webkitRelativePath || file.name, file: async () => file });
+export const chosen = (file) => ({
+  name: file.name,
+  path: file.webkitRelativePath || file.name,
+  file: async () => file,
+});
 
 async function children(folder) {
   const reader = folder.createReader();
@@ -38,9 +65,16 @@ async function children(folder) {
   }
 }
 
-/** Takes files dropped anywhere on the page; `label` is shown meanwhile. Answers with a function that ends it. */
+/**
+ * Takes files dropped anywhere on the page; `label` is shown meanwhile. Answers with a function
+ * that ends it.
+ */
 export function takeDrops(label, ondrop) {
-  const cover = h("div", { class: "drop-cover", hidden: true }, h("div", {}, icon("upload"), h("p", {}, label)));
+  const cover = h(
+    "div",
+    { class: "drop-cover", hidden: true },
+    h("div", {}, icon("upload"), h("p", {}, label)),
+  );
   const ending = new AbortController();
   const listen = (kind, run) => window.addEventListener(kind, run, { signal: ending.signal });
   const show = (event, on) => {

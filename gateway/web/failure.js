@@ -22,15 +22,19 @@ export function inWords(reason, message) {
 }
 
 /** Sentences of the server begin small; names of resources and fields stay as they are. */
-const capital = (text) => (/^[a-z]+[ ,]/.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text);
+const capital = (text) =>
+  /^[a-z]+[ ,]/.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text;
 
 /** An alert with what happened and what to do; `retry` is offered where given. */
 export function failureBox(error, retry) {
   const known = error instanceof ApiError;
   const todo = known && failures.en[error.reason] ? t(error.reason) : "";
   const detail = known ? capital(error.message) : String(error?.message ?? error);
-  return h("div", { class: "failure", role: "alert" },
+  return h(
+    "div",
+    { class: "failure", role: "alert" },
     h("p", { class: "failure-title" }, todo || t("unexpected")),
     detail && h("p", { class: "failure-detail" }, detail, known && h("code", {}, error.reason)),
-    retry && h("button", { class: "button", type: "button", onclick: retry }, t("again")));
+    retry && h("button", { class: "button", type: "button", onclick: retry }, t("again")),
+  );
 }

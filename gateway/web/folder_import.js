@@ -3,7 +3,12 @@
 import { ApiError, api } from "./api.js";
 import { Pace, addImport, importsOf, isOver, tellImports } from "./imports.js";
 
-const STATUS = { STATE_RUNNING: "running", STATE_SUCCEEDED: "done", STATE_CANCELLED: "cancelled", STATE_FAILED: "failed" };
+const STATUS = {
+  STATE_RUNNING: "running",
+  STATE_SUCCEEDED: "done",
+  STATE_CANCELLED: "cancelled",
+  STATE_FAILED: "failed",
+};
 const AGAIN_MS = 1000;
 
 export class FolderImport {
@@ -12,7 +17,14 @@ export class FolderImport {
 
   constructor(library, operation) {
     this.#name = operation.name;
-    this.state = { kind: "folder", library, name: operation.name, status: "running", leftOut: 0, waiting: null };
+    this.state = {
+      kind: "folder",
+      library,
+      name: operation.name,
+      status: "running",
+      leftOut: 0,
+      waiting: null,
+    };
     this.#read(operation);
     this.#pace.restart(this.state.done);
     addImport(this);
@@ -44,13 +56,29 @@ export class FolderImport {
 
   #read({ metadata: job, error }) {
     const { total = 0, imported = 0, existing = 0, failed = 0 } = job.progress ?? {};
-    const counts = { total: Number(total), imported: Number(imported), existing: Number(existing), failed: Number(failed) };
+    const counts = {
+      total: Number(total),
+      imported: Number(imported),
+      existing: Number(existing),
+      failed: Number(failed),
+    };
     Object.assign(this.state, counts, {
-      folder: job.folder, done: counts.imported + counts.existing + counts.failed, status: STATUS[job.state] ?? "running",
-      failures: (job.failures ?? []).map(({ path, failure }) => ({ path, reason: failure?.reason, message: failure?.message })),
+      folder: job.folder,
+      done: counts.imported + counts.existing + counts.failed,
+      status: STATUS[job.state] ?? "running",
+      failures: (job.failures ?? []).map(({ path, failure }) => ({
+        path,
+        reason: failure?.reason,
+        message: failure?.message,
+      })),
       cancelling: job.cancelRequested && job.state === "STATE_RUNNING",
     });
-    if (job.state === "STATE_FAILED") this.state.error = new ApiError(0, job.failure?.reason ?? "OPERATION_FAILED", job.failure?.message ?? error?.message ?? "");
+    if (job.state === "STATE_FAILED")
+      this.state.error = new ApiError(
+        0,
+        job.failure?.reason ?? "OPERATION_FAILED",
+        job.failure?.message ?? error?.message ?? "",
+      );
     this.#pace.mark(this.state.done);
     tellImports();
   }
@@ -61,9 +89,14 @@ export async function importFolder(library, folder, label) {
   return new FolderImport(library, await api.importFolder(`libraries/${library}`, folder, label));
 }
 
-/** Takes up the imports that run already: those of other pages, and of this one before it was loaded anew. */
+/**
+ * Takes up the imports that run already: those of other pages, and of this one before it was
+ * loaded anew.
+ */
 export async function findImports(library) {
   const { operations = [] } = await api.operations(`libraries/${library}`);
   const watched = new Set(importsOf(library).map(({ state }) => state.name));
-  return operations.filter(({ name, done }) => !done && !watched.has(name)).map((operation) => new FolderImport(library, operation));
+  return operations
+    .filter(({ name, done }) => !done && !watched.has(name))
+    .map((operation) => new FolderImport(library, operation));
 }

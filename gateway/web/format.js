@@ -4,7 +4,10 @@ import { language, tag } from "./i18n.js";
 
 /** 12345 as 12,345. */
 export const number = (value, digits = 0) =>
-  Number(value).toLocaleString(tag(), { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  Number(value).toLocaleString(tag(), {
+    minimumFractionDigits: digits,
+    maximumFractionDigits: digits,
+  });
 
 /** Seconds of protobuf's Duration in JSON, such as "1.600s"; undefined where there is none. */
 export const seconds = (duration) => (duration ? Number.parseFloat(duration) : undefined);
@@ -20,7 +23,8 @@ export function length(value) {
 }
 
 /** 0.0842 seconds as "84 ms". */
-export const took = (value) => (value < 1 ? `${Math.round(value * 1000)} ms` : `${value.toFixed(1)} s`);
+export const took = (value) =>
+  value < 1 ? `${Math.round(value * 1000)} ms` : `${value.toFixed(1)} s`;
 
 /** Bytes, such as 1.4 MB. */
 export function size(bytes) {
@@ -33,13 +37,17 @@ export function size(bytes) {
 
 /** A timestamp, such as "23 Nov 2026, 04:10". */
 export const moment = (timestamp) =>
-  timestamp ? new Date(timestamp).toLocaleString(tag(), { dateStyle: "medium", timeStyle: "short" }) : "";
+  timestamp
+    ? new Date(timestamp).toLocaleString(tag(), { dateStyle: "medium", timeStyle: "short" })
+    : "";
 
 /** How long something will still take, in round words. */
 export function timeLeft(value) {
   const chinese = language === "zh";
-  if (value < 60) return chinese ? `${Math.max(1, Math.round(value))} 秒` : `${Math.max(1, Math.round(value))} s`;
-  if (value < 3600) return chinese ? `${Math.round(value / 60)} 分钟` : `${Math.round(value / 60)} min`;
+  if (value < 60)
+    return chinese ? `${Math.max(1, Math.round(value))} 秒` : `${Math.max(1, Math.round(value))} s`;
+  if (value < 3600)
+    return chinese ? `${Math.round(value / 60)} 分钟` : `${Math.round(value / 60)} min`;
   return chinese ? `${(value / 3600).toFixed(1)} 小时` : `${(value / 3600).toFixed(1)} h`;
 }
 

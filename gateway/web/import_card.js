@@ -26,8 +26,15 @@ export class ImportCard {
   constructor(work, { onclose }) {
     this.#work = work;
     this.onclose = onclose;
-    this.node = h("div", { class: "card import-card" },
-      h("div", { class: "row-between" }, this.#title, this.#buttons), this.#bar, this.#counts, this.#notes, this.#failures);
+    this.node = h(
+      "div",
+      { class: "card import-card" },
+      h("div", { class: "row-between" }, this.#title, this.#buttons),
+      this.#bar,
+      this.#counts,
+      this.#notes,
+      this.#failures,
+    );
   }
 
   /** Draws it soon: files may be done faster than anybody can read. */
@@ -51,11 +58,18 @@ export class ImportCard {
   }
 
   #inWords(state) {
-    const parts = [t("doneOf", { done: number(state.done ?? 0), total: number(state.total ?? 0) }), t("imported", { count: number(state.imported ?? 0) })];
+    const parts = [
+      t("doneOf", { done: number(state.done ?? 0), total: number(state.total ?? 0) }),
+      t("imported", { count: number(state.imported ?? 0) }),
+    ];
     if (state.existing) parts.push(t("existing", { count: number(state.existing) }));
     if (state.failed) parts.push(t("failedCount", { count: number(state.failed) }));
     const rate = this.#work.rate();
-    if (rate && !isOver(this.#work)) parts.push(t("rate", { rate: number(rate, rate < 10 ? 1 : 0) }), t("left", { time: timeLeft((state.total - state.done) / rate) }));
+    if (rate && !isOver(this.#work))
+      parts.push(
+        t("rate", { rate: number(rate, rate < 10 ? 1 : 0) }),
+        t("left", { time: timeLeft((state.total - state.done) / rate) }),
+      );
     if (state.bytes) parts.push(size(state.bytes));
     return parts.join(" · ");
   }
@@ -63,8 +77,16 @@ export class ImportCard {
   #showNotes(state) {
     const notes = [];
     if (state.folder) notes.push(h("p", {}, icon("folder"), " ", state.folder));
-    if (state.leftOut) notes.push(h("p", {}, t("leftOut", { count: state.leftOut, kinds: [...state.leftOutKinds].join(", ") })));
-    if (state.waiting) notes.push(h("p", { class: "import-waiting" }, t("waiting"), " ", said(state.waiting)));
+    if (state.leftOut)
+      notes.push(
+        h(
+          "p",
+          {},
+          t("leftOut", { count: state.leftOut, kinds: [...state.leftOutKinds].join(", ") }),
+        ),
+      );
+    if (state.waiting)
+      notes.push(h("p", { class: "import-waiting" }, t("waiting"), " ", said(state.waiting)));
     if (state.error) notes.push(failureBox(state.error));
     const text = notes.map((note) => note.textContent).join("\n");
     if (text === this.#notes.textContent && text === this.#drawn) return;
@@ -75,16 +97,33 @@ export class ImportCard {
   #showButtons(state) {
     const wanted = [];
     const work = this.#work;
-    if (state.status === "running" && work.pause) wanted.push(["pause", t("pause"), () => work.pause()]);
+    if (state.status === "running" && work.pause)
+      wanted.push(["pause", t("pause"), () => work.pause()]);
     if (state.status === "paused") wanted.push(["play", t("resume"), () => work.resume()]);
-    if (!isOver(work)) wanted.push(["close", t(state.cancelling ? "cancelling" : "cancelImport"), () => this.#cancel(), state.cancelling]);
-    if (state.status === "done" && state.failed && work.retry) wanted.push(["again", t("retry"), () => work.retry()]);
+    if (!isOver(work))
+      wanted.push([
+        "close",
+        t(state.cancelling ? "cancelling" : "cancelImport"),
+        () => this.#cancel(),
+        state.cancelling,
+      ]);
+    if (state.status === "done" && state.failed && work.retry)
+      wanted.push(["again", t("retry"), () => work.retry()]);
     if (isOver(work)) wanted.push(["check", t("closeCard"), () => this.onclose()]);
     const key = wanted.map(([, label]) => label).join();
     if (this.#buttons.dataset.shown === key) return;
     const focused = this.#buttons.contains(document.activeElement);
     this.#buttons.dataset.shown = key;
-    this.#buttons.replaceChildren(...wanted.map(([name, label, run, disabled]) => h("button", { type: "button", class: "button small", onclick: run, disabled }, icon(name), label)));
+    this.#buttons.replaceChildren(
+      ...wanted.map(([name, label, run, disabled]) =>
+        h(
+          "button",
+          { type: "button", class: "button small", onclick: run, disabled },
+          icon(name),
+          label,
+        ),
+      ),
+    );
     if (focused) this.#buttons.querySelector("button:not(:disabled)")?.focus();
   }
 
@@ -100,9 +139,15 @@ export class ImportCard {
     this.#failures.hidden = !failures?.length;
     if (this.#failures.hidden || this.#failures.dataset.shown === String(failures.length)) return;
     this.#failures.dataset.shown = String(failures.length);
-    const rows = failures.map(({ path, reason, message }) => h("li", {}, h("strong", {}, path || "–"), h("span", {}, inWords(reason, message))));
-    const more = failed > failures.length && h("p", { class: "quiet" }, t("moreFailed", { count: number(failed - failures.length) }));
-    this.#failures.replaceChildren(...[h("summary", {}, t("showFailed")), h("ul", {}, rows), more].filter(Boolean));
+    const rows = failures.map(({ path, reason, message }) =>
+      h("li", {}, h("strong", {}, path || "–"), h("span", {}, inWords(reason, message))),
+    );
+    const more =
+      failed > failures.length &&
+      h("p", { class: "quiet" }, t("moreFailed", { count: number(failed - failures.length) }));
+    this.#failures.replaceChildren(
+      ...[h("summary", {}, t("showFailed")), h("ul", {}, rows), more].filter(Boolean),
+    );
     this.#failures.open = true;
   }
 }

@@ -31,9 +31,22 @@ export class ImportPanel {
     this.#library = library;
     this.#onmore = onmore;
     this.#ondone = ondone;
-    this.#box = h("details", { class: "card import" }, h("summary", {}, icon("plus"), t("import")), this.#form());
-    this.node = h("section", { class: "imports", "aria-label": t("imports") }, this.#progress, this.#box);
-    this.#endings = [onImports(() => this.#draw()), takeDrops(t("dropToImport"), (entries) => this.#upload(filesBelow(entries)))];
+    this.#box = h(
+      "details",
+      { class: "card import" },
+      h("summary", {}, icon("plus"), t("import")),
+      this.#form(),
+    );
+    this.node = h(
+      "section",
+      { class: "imports", "aria-label": t("imports") },
+      this.#progress,
+      this.#box,
+    );
+    this.#endings = [
+      onImports(() => this.#draw()),
+      takeDrops(t("dropToImport"), (entries) => this.#upload(filesBelow(entries))),
+    ];
     this.#draw();
     findImports(library).catch((error) => toast(said(error), { kind: "error" }));
   }
@@ -48,28 +61,76 @@ export class ImportPanel {
   }
 
   #form() {
-    return h("div", { class: "import-form" },
-      h("div", { class: "import-drop" }, icon("upload"), h("p", { class: "query-call" }, t(matchMedia("(pointer: coarse)").matches ? "chooseSome" : "dropFiles")),
-        h("div", { class: "query-ways" }, this.#choose(false), this.#choose(true)), h("p", { class: "quiet" }, t("dropNote"))),
-      h("div", { class: "import-labels" }, field(t("labelAll"), this.#label), h("label", { class: "check" }, this.#folders, t("labelFolders"))),
-      h("details", {}, h("summary", {}, t("serverFolder")), this.#serverForm()), this.#problem);
+    return h(
+      "div",
+      { class: "import-form" },
+      h(
+        "div",
+        { class: "import-drop" },
+        icon("upload"),
+        h(
+          "p",
+          { class: "query-call" },
+          t(matchMedia("(pointer: coarse)").matches ? "chooseSome" : "dropFiles"),
+        ),
+        h("div", { class: "query-ways" }, this.#choose(false), this.#choose(true)),
+        h("p", { class: "quiet" }, t("dropNote")),
+      ),
+      h(
+        "div",
+        { class: "import-labels" },
+        field(t("labelAll"), this.#label),
+        h("label", { class: "check" }, this.#folders, t("labelFolders")),
+      ),
+      h("details", {}, h("summary", {}, t("serverFolder")), this.#serverForm()),
+      this.#problem,
+    );
   }
 
   #choose(folder) {
-    const input = h("input", { type: "file", multiple: true, hidden: true, accept: folder ? undefined : ACCEPT, onchange: () => {
-      const files = [...input.files].map(chosen);
-      input.value = "";
-      if (files.length) this.#upload(files);
-    } });
+    const input = h("input", {
+      type: "file",
+      multiple: true,
+      hidden: true,
+      accept: folder ? undefined : ACCEPT,
+      onchange: () => {
+        const files = [...input.files].map(chosen);
+        input.value = "";
+        if (files.length) this.#upload(files);
+      },
+    });
     if (folder) input.webkitdirectory = true;
-    return [input, h("button", { type: "button", class: folder ? "button" : "button primary", onclick: () => input.click() },
-      icon(folder ? "folder" : "file"), t(folder ? "chooseFolder" : "chooseFiles"))];
+    return [
+      input,
+      h(
+        "button",
+        {
+          type: "button",
+          class: folder ? "button" : "button primary",
+          onclick: () => input.click(),
+        },
+        icon(folder ? "folder" : "file"),
+        t(folder ? "chooseFolder" : "chooseFiles"),
+      ),
+    ];
   }
 
   #serverForm() {
-    const path = h("input", { required: true, placeholder: "/srv/sounds", spellcheck: false, autocomplete: "off" });
-    return h("form", { class: "server-form", onsubmit: (event) => (event.preventDefault(), this.#fromServer(path)) },
-      field(t("folderPath"), path, t("folderNote")), h("button", { class: "button", type: "submit" }, t("importFolder")));
+    const path = h("input", {
+      required: true,
+      placeholder: "/srv/sounds",
+      spellcheck: false,
+      autocomplete: "off",
+    });
+    return h(
+      "form",
+      {
+        class: "server-form",
+        onsubmit: (event) => (event.preventDefault(), this.#fromServer(path)),
+      },
+      field(t("folderPath"), path, t("folderNote")),
+      h("button", { class: "button", type: "submit" }, t("importFolder")),
+    );
   }
 
   async #fromServer(path) {

@@ -19,12 +19,22 @@ export async function keepSound(source, library, kept) {
   let answer;
   const done = await open({
     title: t("keepTitle"),
-    body: [h("p", {}, t("keepWhy", { library })), field(t("name"), name), field(t("label"), label), field(t("speaker"), speaker)],
+    body: [
+      h("p", {}, t("keepWhy", { library })),
+      field(t("name"), name),
+      field(t("label"), label),
+      field(t("speaker"), speaker),
+    ],
     confirm: t("keep"),
     focus: name,
     failed: failureBox,
     work: async () => {
-      answer = await api.upload(`libraries/${library}`, source.file, { displayName: name.value, label: label.value, speaker: speaker.value, requestId: id });
+      answer = await api.upload(`libraries/${library}`, source.file, {
+        displayName: name.value,
+        label: label.value,
+        speaker: speaker.value,
+        requestId: id,
+      });
     },
   });
   if (!done) return;

@@ -10,7 +10,10 @@ const t = words(shell);
 const always = new Map();
 let bound = new Map();
 
-/** Binds keys for a page, `{j: next}`; answers with a function that ends it. A handler that answers false passes. */
+/**
+ * Binds keys for a page, `{j: next}`; answers with a function that ends it. A handler that answers
+ * false passes.
+ */
 export function bind(keys) {
   const mine = new Map(Object.entries(keys));
   bound = mine;
@@ -21,7 +24,9 @@ export function bind(keys) {
 
 export const bindAlways = (key, run) => always.set(key, run);
 
-const types = (node) => node.isContentEditable || /^(SELECT|TEXTAREA)$/.test(node.tagName) ||
+const types = (node) =>
+  node.isContentEditable ||
+  /^(SELECT|TEXTAREA)$/.test(node.tagName) ||
   (node.tagName === "INPUT" && !/^(button|checkbox|radio|submit|file)$/.test(node.type));
 
 /** What has a meaning of its own for the blank and for Enter. */
@@ -39,15 +44,45 @@ function onKey(event) {
 document.addEventListener("keydown", onKey);
 
 const KEYS = [
-  [["j", "↓"], "keyNext"], [["k", "↑"], "keyPrevious"], [["Space"], "keyPlay"], [["b"], "keyBoth"], [["q"], "keyQuery"],
-  [["←", "→"], "keySeek"], [["Enter"], "keyAgain"], [["?"], "keyHelp"],
+  [["j", "↓"], "keyNext"],
+  [["k", "↑"], "keyPrevious"],
+  [["Space"], "keyPlay"],
+  [["b"], "keyBoth"],
+  [["q"], "keyQuery"],
+  [["←", "→"], "keySeek"],
+  [["Enter"], "keyAgain"],
+  [["?"], "keyHelp"],
 ];
 
 /** Shows what the keys do. */
 export function showKeys() {
-  const rows = KEYS.map(([keys, what]) => h("tr", {}, h("td", {}, keys.map((key) => h("kbd", {}, key === "Space" ? t("space") : key))), h("td", {}, t(what))));
-  const on = h("input", { type: "checkbox", checked: !localStorage.getItem(OFF), onchange: toggle });
-  const table = h("table", { class: "keys" }, h("thead", { class: "unseen" }, h("tr", {}, h("th", {}, t("keyColumn")), h("th", {}, t("keyDoes")))), h("tbody", {}, rows));
+  const rows = KEYS.map(([keys, what]) =>
+    h(
+      "tr",
+      {},
+      h(
+        "td",
+        {},
+        keys.map((key) => h("kbd", {}, key === "Space" ? t("space") : key)),
+      ),
+      h("td", {}, t(what)),
+    ),
+  );
+  const on = h("input", {
+    type: "checkbox",
+    checked: !localStorage.getItem(OFF),
+    onchange: toggle,
+  });
+  const table = h(
+    "table",
+    { class: "keys" },
+    h(
+      "thead",
+      { class: "unseen" },
+      h("tr", {}, h("th", {}, t("keyColumn")), h("th", {}, t("keyDoes"))),
+    ),
+    h("tbody", {}, rows),
+  );
   open({ title: t("keys"), body: [table, h("label", { class: "check" }, on, t("keysOn"))] });
 }
 

@@ -14,29 +14,65 @@ import { library as strings } from "./strings/library.js";
 const t = words(strings);
 
 export async function showLibraries(root) {
-  const make = h("button", { type: "button", class: "button primary", onclick: makeLibrary }, icon("plus"), t("make"));
+  const make = h(
+    "button",
+    { type: "button", class: "button primary", onclick: makeLibrary },
+    icon("plus"),
+    t("make"),
+  );
   root.append(h("div", { class: "row-between" }, h("h1", {}, t("libraries")), make));
   const libraries = await api.libraries();
   if (libraries.length) root.append(h("ul", { class: "cards" }, libraries.map(card)));
-  else root.append(h("div", { class: "empty" }, icon("library"), h("h2", {}, t("none")), h("p", {}, t("noneMore"))));
+  else
+    root.append(
+      h(
+        "div",
+        { class: "empty" },
+        icon("library"),
+        h("h2", {}, t("none")),
+        h("p", {}, t("noneMore")),
+      ),
+    );
   return () => {};
 }
 
 function card(library) {
   const id = idOf(library.name);
-  return h("li", { class: "card library-card" },
+  return h(
+    "li",
+    { class: "card library-card" },
     h("h2", {}, h("a", { href: address("library", { library: id }) }, called(library))),
     called(library) === id ? null : h("p", { class: "quiet" }, id),
-    h("p", { class: "library-count" }, h("strong", {}, number(library.clipCount ?? 0)), " ", t("clipsWord", { count: Number(library.clipCount ?? 0) })),
-    h("p", { class: "quiet" }, size(library.sizeBytes)));
+    h(
+      "p",
+      { class: "library-count" },
+      h("strong", {}, number(library.clipCount ?? 0)),
+      " ",
+      t("clipsWord", { count: Number(library.clipCount ?? 0) }),
+    ),
+    h("p", { class: "quiet" }, size(library.sizeBytes)),
+  );
 }
 
 /** An id like the name that people give: what it may not hold is left out. */
-const asId = (text) => text.trim().normalize("NFD").replace(/\p{M}/gu, "").replace(/[^A-Za-z0-9_-]+/g, "-").replace(/^[-_]+|-+$/g, "").slice(0, 63);
+const asId = (text) =>
+  text
+    .trim()
+    .normalize("NFD")
+    .replace(/\p{M}/gu, "")
+    .replace(/[^A-Za-z0-9_-]+/g, "-")
+    .replace(/^[-_]+|-+$/g, "")
+    .slice(0, 63);
 
 async function makeLibrary() {
   const name = h("input", { maxLength: 255, required: true, autocomplete: "off" });
-  const id = h("input", { required: true, maxLength: 63, pattern: "[A-Za-z0-9][A-Za-z0-9_\\-]*", autocomplete: "off", spellcheck: false });
+  const id = h("input", {
+    required: true,
+    maxLength: 63,
+    pattern: "[A-Za-z0-9][A-Za-z0-9_\\-]*",
+    autocomplete: "off",
+    spellcheck: false,
+  });
   let own = false;
   name.addEventListener("input", () => own || (id.value = asId(name.value)));
   id.addEventListener("input", () => (own = id.value !== ""));
@@ -46,7 +82,10 @@ async function makeLibrary() {
     confirm: t("make"),
     focus: name,
     failed: failureBox,
-    work: () => api.createLibrary(id.value, { displayName: name.value.trim() === id.value ? "" : name.value.trim() }),
+    work: () =>
+      api.createLibrary(id.value, {
+        displayName: name.value.trim() === id.value ? "" : name.value.trim(),
+      }),
   });
   if (!made) return;
   keepLibrary(id.value);
@@ -56,11 +95,25 @@ async function makeLibrary() {
 /** Asks for the name of a library to be typed, then deletes it; true when it is gone. */
 export function deleteLibrary(library) {
   const id = idOf(library.name);
-  const typed = h("input", { autocomplete: "off", spellcheck: false, required: true, pattern: id.replace(/-/g, "\\-") });
-  typed.addEventListener("input", () => typed.setCustomValidity(typed.value && typed.value !== id ? t("typeExactly", { id }) : ""));
+  const typed = h("input", {
+    autocomplete: "off",
+    spellcheck: false,
+    required: true,
+    pattern: id.replace(/-/g, "\\-"),
+  });
+  typed.addEventListener("input", () =>
+    typed.setCustomValidity(typed.value && typed.value !== id ? t("typeExactly", { id }) : ""),
+  );
   return open({
     title: t("deleteTitle", { name: called(library) }),
-    body: [h("p", {}, t("deleteWhat", { count: Number(library.clipCount ?? 0), size: size(library.sizeBytes) })), field(t("typeName", { id }), typed)],
+    body: [
+      h(
+        "p",
+        {},
+        t("deleteWhat", { count: Number(library.clipCount ?? 0), size: size(library.sizeBytes) }),
+      ),
+      field(t("typeName", { id }), typed),
+    ],
     confirm: t("deleteAll"),
     danger: true,
     focus: typed,
@@ -71,7 +124,11 @@ export function deleteLibrary(library) {
 
 /** Asks for another name of a library; answers with the library as it is then, or null. */
 export async function renameLibrary(library) {
-  const name = h("input", { maxLength: 255, value: library.displayName || "", autocomplete: "off" });
+  const name = h("input", {
+    maxLength: 255,
+    value: library.displayName || "",
+    autocomplete: "off",
+  });
   let renamed = null;
   await open({
     title: t("rename"),

@@ -44,7 +44,8 @@ export async function showLibrary(root, params) {
     head.replaceChildren(
       h("a", { class: "back", href: "#/library" }, icon("previous"), t("all")),
       h("div", { class: "row-between" }, title(library, rename, remove), ways(library)),
-      facts(library));
+      facts(library),
+    );
   }
 
   async function rename() {
@@ -70,21 +71,41 @@ export async function showLibrary(root, params) {
 }
 
 function title(library, rename, remove) {
-  return h("div", { class: "library-title" }, h("h1", { tabindex: "-1" }, called(library)),
-    iconButton("edit", t("rename"), rename), iconButton("trash", t("deleteThis"), remove));
+  return h(
+    "div",
+    { class: "library-title" },
+    h("h1", { tabindex: "-1" }, called(library)),
+    iconButton("edit", t("rename"), rename),
+    iconButton("trash", t("deleteThis"), remove),
+  );
 }
 
 function ways(library) {
   const id = idOf(library.name);
-  return h("div", { class: "ways" },
+  return h(
+    "div",
+    { class: "ways" },
     h("a", { class: "button", href: address("map", { library: id }) }, icon("map"), t("onMap")),
-    h("a", { class: "button primary", href: address("search", { library: id }) }, icon("search"), t("searchIn")));
+    h(
+      "a",
+      { class: "button primary", href: address("search", { library: id }) },
+      icon("search"),
+      t("searchIn"),
+    ),
+  );
 }
 
 function facts(library) {
   const pairs = [
-    [t("clips"), number(library.clipCount ?? 0)], [t("size"), size(library.sizeBytes)],
-    [t("made"), moment(library.createTime)], [t("model"), idOf(library.model ?? "")], [t("idOf"), idOf(library.name)],
+    [t("clips"), number(library.clipCount ?? 0)],
+    [t("size"), size(library.sizeBytes)],
+    [t("made"), moment(library.createTime)],
+    [t("model"), idOf(library.model ?? "")],
+    [t("idOf"), idOf(library.name)],
   ];
-  return h("dl", { class: "facts" }, pairs.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
+  return h(
+    "dl",
+    { class: "library-facts" },
+    pairs.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))),
+  );
 }

@@ -35,21 +35,31 @@ function turn(signal) {
       return;
     }
     queue.push(begin);
-    signal.addEventListener("abort", () => {
-      const place = queue.indexOf(begin);
-      if (place >= 0) queue.splice(place, 1);
-      reject(signal.reason);
-    }, { once: true });
+    signal.addEventListener(
+      "abort",
+      () => {
+        const place = queue.indexOf(begin);
+        if (place >= 0) queue.splice(place, 1);
+        reject(signal.reason);
+      },
+      { once: true },
+    );
   });
 }
 
 async function outline(blob) {
   const context = new OfflineAudioContext(1, 1, RATE);
   const audio = await context.decodeAudioData(await blob.arrayBuffer());
-  const channels = Array.from({ length: audio.numberOfChannels }, (_, channel) => audio.getChannelData(channel));
+  const channels = Array.from({ length: audio.numberOfChannels }, (_, channel) =>
+    audio.getChannelData(channel),
+  );
   const bars = new Float32Array(Math.min(BARS, audio.length));
   for (let bar = 0; bar < bars.length; bar += 1) {
-    bars[bar] = loudest(channels, Math.floor((bar * audio.length) / bars.length), Math.floor(((bar + 1) * audio.length) / bars.length));
+    bars[bar] = loudest(
+      channels,
+      Math.floor((bar * audio.length) / bars.length),
+      Math.floor(((bar + 1) * audio.length) / bars.length),
+    );
   }
   return { bars, seconds: audio.duration };
 }

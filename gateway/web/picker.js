@@ -12,15 +12,34 @@ const t = words(search);
 /** How a library is called. */
 export const called = (library) => library.displayName || idOf(library.name);
 
-/** A labelled select of `libraries` with `chosen` (an id) selected; `onchoose(id)` hears of another one. */
+/**
+ * A labelled select of `libraries` with `chosen` (an id) selected; `onchoose(id)` hears of another
+ * one.
+ */
 export function libraryPicker({ libraries, chosen, onchoose }) {
-  const options = libraries.map((library) => h("option", { value: idOf(library.name), selected: idOf(library.name) === chosen },
-    `${called(library)} (${number(library.clipCount ?? 0)})`));
-  const select = h("select", { onchange: () => (keepLibrary(select.value), onchoose(select.value)) }, options);
-  return h("label", { class: "picker" }, h("span", { class: "field-label" }, t("inLibrary")), select);
+  const options = libraries.map((library) =>
+    h(
+      "option",
+      { value: idOf(library.name), selected: idOf(library.name) === chosen },
+      `${called(library)} (${number(library.clipCount ?? 0)})`,
+    ),
+  );
+  const select = h(
+    "select",
+    { onchange: () => (keepLibrary(select.value), onchoose(select.value)) },
+    options,
+  );
+  return h(
+    "label",
+    { class: "picker" },
+    h("span", { class: "field-label" }, t("inLibrary")),
+    select,
+  );
 }
 
-/** All libraries, and which of them is meant: the one asked for, the last one used, or the first. */
+/**
+ * All libraries, and which of them is meant: the one asked for, the last one used, or the first.
+ */
 export async function chooseLibrary(asked) {
   const libraries = await api.libraries();
   const ids = libraries.map((library) => idOf(library.name));

@@ -51,7 +51,11 @@ export class QueryBox {
   #empty() {
     return [
       h("div", { class: "query-mark" }, icon("wave")),
-      h("p", { class: "query-call" }, t(matchMedia("(pointer: coarse)").matches ? "chooseHere" : "dropHere")),
+      h(
+        "p",
+        { class: "query-call" },
+        t(matchMedia("(pointer: coarse)").matches ? "chooseHere" : "dropHere"),
+      ),
       h("div", { class: "query-ways" }, this.#choose("primary"), this.#record()),
       h("p", { class: "quiet" }, t("kinds")),
     ];
@@ -60,22 +64,55 @@ export class QueryBox {
   #filled(source) {
     this.#sound = new Sound(source, { height: 88, wide: true });
     this.#sound.button.classList.add("large");
-    const link = h("button", { type: "button", class: "button small", onclick: () => this.#onlink() }, icon("link"), t(source.clip ? "copyLink" : "keepLink"));
+    const link = h(
+      "button",
+      { type: "button", class: "button small", onclick: () => this.#onlink() },
+      icon("link"),
+      t(source.clip ? "copyLink" : "keepLink"),
+    );
     return [
-      h("div", { class: "query-head" }, this.#sound.button,
-        h("div", { class: "query-words" }, h("h2", { class: "query-name", tabindex: "-1", title: source.name }, source.name), chips(source.clip ?? {}), this.#sound.time)),
+      h(
+        "div",
+        { class: "query-head" },
+        this.#sound.button,
+        h(
+          "div",
+          { class: "query-words" },
+          h("h2", { class: "query-name", tabindex: "-1", title: source.name }, source.name),
+          chips(source.clip ?? {}),
+          this.#sound.time,
+        ),
+      ),
       this.#sound.wave,
       h("div", { class: "query-ways start" }, this.#choose("small"), this.#record("small"), link),
     ];
   }
 
   #choose(kind) {
-    const input = h("input", { type: "file", accept: ACCEPT, hidden: true, onchange: () => input.files[0] && this.#onfile(input.files[0], input.files[0].name) });
-    return [input, h("button", { type: "button", class: `button ${kind}`, onclick: () => input.click() }, icon("file"), t(kind === "primary" ? "choose" : "chooseOther"))];
+    const input = h("input", {
+      type: "file",
+      accept: ACCEPT,
+      hidden: true,
+      onchange: () => input.files[0] && this.#onfile(input.files[0], input.files[0].name),
+    });
+    return [
+      input,
+      h(
+        "button",
+        { type: "button", class: `button ${kind}`, onclick: () => input.click() },
+        icon("file"),
+        t(kind === "primary" ? "choose" : "chooseOther"),
+      ),
+    ];
   }
 
   #record(kind = "") {
-    return h("button", { type: "button", class: `button ${kind}`, onclick: () => this.#startRecording() }, icon("mic"), t("record"));
+    return h(
+      "button",
+      { type: "button", class: `button ${kind}`, onclick: () => this.#startRecording() },
+      icon("mic"),
+      t("record"),
+    );
   }
 
   async #startRecording() {
@@ -100,10 +137,24 @@ export class QueryBox {
     const bars = Array.from({ length: BARS }, () => h("span"));
     const clock = h("span", { class: "query-clock" }, "0.0 s");
     const hint = h("p", { class: "quiet", role: "status" }, t("listening"));
-    const stop = h("button", { type: "button", class: "button primary", onclick: () => recording.stop() }, icon("stop"), t("stop"));
-    const cancel = h("button", { type: "button", class: "button", onclick: () => (recording.cancel(), this.show(null)) }, t("cancel"));
+    const stop = h(
+      "button",
+      { type: "button", class: "button primary", onclick: () => recording.stop() },
+      icon("stop"),
+      t("stop"),
+    );
+    const cancel = h(
+      "button",
+      { type: "button", class: "button", onclick: () => (recording.cancel(), this.show(null)) },
+      t("cancel"),
+    );
     this.node.classList.add("waiting");
-    this.node.replaceChildren(h("div", { class: "levels", "aria-hidden": "true" }, bars), clock, h("div", { class: "query-ways" }, stop, cancel), hint);
+    this.node.replaceChildren(
+      h("div", { class: "levels", "aria-hidden": "true" }, bars),
+      clock,
+      h("div", { class: "query-ways" }, stop, cancel),
+      hint,
+    );
     stop.focus();
     const timer = showLevels(recording, bars, clock, hint);
     this.#stopRecording = () => {

@@ -8,11 +8,17 @@ const LONGEST_MS = 60000;
 /** A failure of the microphone, worded as those of the server are. */
 const refused = (reason) => new ApiError(0, reason, "");
 
-const REASONS = { NotAllowedError: "MIC_REFUSED", SecurityError: "MIC_REFUSED", NotFoundError: "MIC_MISSING", OverconstrainedError: "MIC_MISSING" };
+const REASONS = {
+  NotAllowedError: "MIC_REFUSED",
+  SecurityError: "MIC_REFUSED",
+  NotFoundError: "MIC_MISSING",
+  OverconstrainedError: "MIC_MISSING",
+};
 
 async function microphone() {
   if (!window.isSecureContext) throw refused("MIC_INSECURE");
-  if (!navigator.mediaDevices?.getUserMedia || !window.MediaRecorder) throw refused("MIC_UNSUPPORTED");
+  if (!navigator.mediaDevices?.getUserMedia || !window.MediaRecorder)
+    throw refused("MIC_UNSUPPORTED");
   try {
     // As it sounds: what makes speech clear in a call spoils other sounds.
     const plain = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
@@ -22,7 +28,10 @@ async function microphone() {
   }
 }
 
-/** Starts to record; `onend(blob)` is called with the recording once it is stopped or a minute long. */
+/**
+ * Starts to record; `onend(blob)` is called with the recording once it is stopped or a minute
+ * long.
+ */
 export async function record(onend) {
   const stream = await microphone();
   const kind = KINDS.find((each) => MediaRecorder.isTypeSupported(each));
@@ -61,7 +70,8 @@ class Meter {
   /** Loudness from 0, which is -60 dB or less, to 1, full scale. */
   level() {
     this.#analyser.getFloatTimeDomainData(this.#samples);
-    const power = this.#samples.reduce((sum, sample) => sum + sample * sample, 0) / this.#samples.length;
+    const power =
+      this.#samples.reduce((sum, sample) => sum + sample * sample, 0) / this.#samples.length;
     return Math.min(Math.max(1 + (10 * Math.log10(power + 1e-9)) / 60, 0), 1);
   }
 

@@ -22,7 +22,11 @@ export class Results {
   #at = -1;
 
   constructor() {
-    this.list = h("ol", { class: "sounds", "aria-label": t("results"), onfocusin: (event) => this.#chosen(event) });
+    this.list = h("ol", {
+      class: "sounds",
+      "aria-label": t("results"),
+      onfocusin: (event) => this.#chosen(event),
+    });
   }
 
   clear() {
@@ -37,13 +41,34 @@ export class Results {
     const sound = new Sound(clipSource(clip));
     const again = address("search", { library: clip.name.split("/")[1], clip: idOf(clip.name) });
     const name = clip.displayName || idOf(clip.name);
-    const node = h("li", { class: "sound", tabindex: this.#rows.length ? "-1" : "0" },
+    const node = h(
+      "li",
+      { class: "sound", tabindex: this.#rows.length ? "-1" : "0" },
       sound.button,
-      h("div", { class: "sound-words" }, h("span", { class: "sound-name", title: name }, name), chips(clip)),
+      h(
+        "div",
+        { class: "sound-words" },
+        h("span", { class: "sound-name", title: name }, name),
+        chips(clip),
+      ),
       scoreOf(match),
       sound.wave,
-      h("div", { class: "sound-end" }, sound.time,
-        h("a", { class: "icon-button", href: again, "aria-label": t("againWith", { name }), title: t("againShort") }, icon("search"))));
+      h(
+        "div",
+        { class: "sound-end" },
+        sound.time,
+        h(
+          "a",
+          {
+            class: "icon-button",
+            href: again,
+            "aria-label": t("againWith", { name }),
+            title: t("againShort"),
+          },
+          icon("search"),
+        ),
+      ),
+    );
     this.#rows.push({ node, sound, again });
     this.list.append(node);
   }
@@ -78,5 +103,15 @@ function scoreOf(match) {
   const value = match.score ?? 0;
   const bar = h("span", { class: "score-bar", "aria-hidden": "true" }, h("span", {}));
   bar.firstChild.style.width = `${Math.max(value, 0) * 100}%`;
-  return h("div", { class: "score" }, h("span", { class: "score-number" }, h("span", { class: "unseen" }, `${t("score")} `), score(value)), bar);
+  return h(
+    "div",
+    { class: "score" },
+    h(
+      "span",
+      { class: "score-number" },
+      h("span", { class: "unseen" }, `${t("score")} `),
+      score(value),
+    ),
+    bar,
+  );
 }

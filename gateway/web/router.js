@@ -1,9 +1,11 @@
 /**
  * Pages by the part of the address behind the #: `#/search?library=x&clip=y`, `#/library/x`.
  *
- * A page is a module with `async function show(root, params)`, which fills `root` and answers with a
+ * A page is a module with `async function show(root, params)`, which fills `root` and answers
+ * with a
  * function that leaves it. `params` are those of the address, with the second part of the path as
- * `library`. If that function has a method `update(params)`, it is called instead of leaving when the
+ * `library`. If that function has a method `update(params)`, it is called instead of leaving when
+ * the
  * address changes within the page.
  */
 
@@ -38,8 +40,11 @@ export function read(hash) {
 /** The address of a page: `library` stands in the path but for the search. */
 export function address(page, { library, ...rest } = {}) {
   const query = page === "search" ? { library, ...rest } : rest;
-  const set = Object.entries(query).filter(([, value]) => value !== undefined && value !== null && value !== "");
-  const path = library && page !== "search" ? `#/${page}/${encodeURIComponent(library)}` : `#/${page}`;
+  const set = Object.entries(query).filter(
+    ([, value]) => value !== undefined && value !== null && value !== "",
+  );
+  const path =
+    library && page !== "search" ? `#/${page}/${encodeURIComponent(library)}` : `#/${page}`;
   return set.length ? `${path}?${new URLSearchParams(set)}` : path;
 }
 
@@ -96,7 +101,10 @@ async function enter(page, root, params, place) {
     if (!root.isConnected) place();
     return leave;
   } catch (error) {
-    root.replaceChildren(root.querySelector("h1") ?? h("h1", {}, "Audiosearch"), failureBox(error, () => route({ again: true })));
+    root.replaceChildren(
+      root.querySelector("h1") ?? h("h1", {}, "Audiosearch"),
+      failureBox(error, () => route({ again: true })),
+    );
     place();
     return null;
   }

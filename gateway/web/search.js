@@ -2,9 +2,9 @@
 
 import { api } from "./api.js";
 import { filesBelow, isSound, takeDrops } from "./drops.js";
-import { afterPause, h, icon } from "./dom.js";
+import { afterPause, h } from "./dom.js";
 import { failureBox } from "./failure.js";
-import { idOf, length, number, score, seconds, took } from "./format.js";
+import { idOf, score } from "./format.js";
 import { words } from "./i18n.js";
 import { keepSound } from "./keep_sound.js";
 import { bind } from "./keyboard.js";
@@ -13,12 +13,13 @@ import { QueryBox } from "./query_box.js";
 import { Results } from "./results.js";
 import { address, go, rewrite } from "./router.js";
 import { DEFAULT_K, clear, onSearch, search, session } from "./searching.js";
+import { noLibrary, nothingFound, summaryOf } from "./search_notes.js";
+import { SearchOptions } from "./search_options.js";
 import { clipSource, fileSource } from "./sources.js";
 import { search as strings } from "./strings/search.js";
 import { announce, toast } from "./toast.js";
 
 const t = words(strings);
-const MOST_K = 1000;
 
 export async function show(root, params) {
   const page = new SearchPage(root);
@@ -32,7 +33,11 @@ export async function show(root, params) {
 class SearchPage {
   #root;
   #results = new Results();
-  #box = new QueryBox({ onfile: (blob, name) => this.#searchFile(blob, name), onlink: () => this.#link() });
+  #box = new QueryBox({
+    onfile: (blob, name) => this.#searchFile(blob, name),
+    onlink: () => this.#link(),
+  });
+  #options = new SearchOptions(() => this.#searchSoon());
   #head = h("div", { class: "results-head" });
   #below = h("div");
   #endings = [];
@@ -67,9 +72,15 @@ class SearchPage {
 
   /** Does what the address says, where that is not done already. */
   async follow({ library, clip, k, minScore }) {
-    const wanted = { library: library ?? session.library, k: Number(k) || DEFAULT_K, minScore: Number(minScore) || 0 };
-    const same = Object.entries(wanted).every(([key, value]) => session[key] === value) && (clip ?? null) === idOfQuery();
-    this.#options(wanted);
+    const wanted = {
+      library: library ?? session.library,
+      k: Number(k) || DEFAULT_K,
+      minScore: Number(minScore) || 0,
+    };
+    const same =
+      Object.entries(wanted).every(([key, value]) => session[key] === value) &&
+      (clip ?? null) === idOfQuery();
+    this.#options.values = wanted;
     if (same) {
       this.#showAll();
     } else if (clip) {
@@ -84,56 +95,40 @@ class SearchPage {
   }
 
   #draw(libraries, chosen) {
-    const picker = libraryPicker({ libraries, chosen, onchoose: (library) => go("search", { ...this.#params(), library, clip: undefined }) });
-    this.#k = h("input", { type: "number", min: "1", max: String(MOST_K), inputmode: "numeric", onchange: () => this.#changed() });
-    this.#least = h("input", { type: "range", min: "0", max: "1", step: "0.05", oninput: () => this.#changed() });
-    this.#leastShown = h("output", { class: "option-value" });
+    const picker = libraryPicker({
+      libraries,
+      chosen,
+      onchoose: (library) => go("search", { ...this.#params(), library, clip: undefined }),
+    });
     this.#root.replaceChildren(
       h("div", { class: "row-between" }, h("h1", { tabindex: "-1" }, t("title")), picker),
       this.#box.node,
-      h("section", { class: "results", "aria-label": t("results") },
-        h("div", { class: "options" },
-          h("label", { class: "option" }, h("span", { class: "field-label" }, t("most")), this.#k),
-          h("label", { class: "option wide" }, h("span", { class: "field-label" }, t("least"), " "), this.#least, this.#leastShown)),
-        this.#head, this.#results.list, this.#below));
-  }
-
-  #k;
-  #least;
-  #leastShown;
-
-  #options({ k, minScore }) {
-    this.#k.value = k;
-    this.#least.value = minScore;
-    this.#showLeast();
-  }
-
-  #showLeast() {
-    const value = Number(this.#least.value);
-    this.#leastShown.textContent = value ? number(value, 2) : t("any");
-    this.#least.setAttribute("aria-valuetext", this.#leastShown.textContent);
+      h(
+        "section",
+        { class: "results", "aria-label": t("results") },
+        this.#options.node,
+        this.#head,
+        this.#results.list,
+        this.#below,
+      ),
+    );
   }
 
   #searchSoon = afterPause(250, () => {
     if (this.#left) return;
     rewrite("search", this.#params());
-    this.#begin({ ...this.#asked() }, { sameQuery: true });
+    this.#begin(this.#options.values, { sameQuery: true });
   });
-
-  #asked() {
-    const k = Math.min(Math.max(Math.round(Number(this.#k.value)) || DEFAULT_K, 1), MOST_K);
-    return { k, minScore: Number(this.#least.value) };
-  }
-
-  #changed() {
-    this.#showLeast();
-    this.#searchSoon();
-  }
 
   /** What stands in the address: what is not set otherwise is left out. */
   #params() {
-    const { k, minScore } = this.#asked();
-    return { library: session.library, clip: idOfQuery() ?? undefined, k: k === DEFAULT_K ? undefined : k, minScore: minScore || undefined };
+    const { k, minScore } = this.#options.values;
+    return {
+      library: session.library,
+      clip: idOfQuery() ?? undefined,
+      k: k === DEFAULT_K ? undefined : k,
+      minScore: minScore || undefined,
+    };
   }
 
   #begin(changes, { sameQuery = false } = {}) {
@@ -150,7 +145,7 @@ class SearchPage {
     Object.assign(session, { query, file: query });
     const next = address("search", { ...this.#params(), clip: undefined });
     if (location.hash !== next) history.pushState(null, "", next);
-    this.#begin({ query, ...this.#asked() });
+    this.#begin({ query, ...this.#options.values });
   }
 
   async #searchClip(name, wanted) {
@@ -178,13 +173,14 @@ class SearchPage {
 
   #link() {
     if (session.query.clip) copyLink();
-    else keepSound(session.query, session.library, (clip) => {
-      const params = { ...this.#params(), clip: idOf(clip.name) };
-      session.query = clipSource(clip);
-      this.#box.show(session.query);
-      rewrite("search", params);
-      copyLink();
-    });
+    else
+      keepSound(session.query, session.library, (clip) => {
+        const params = { ...this.#params(), clip: idOf(clip.name) };
+        session.query = clipSource(clip);
+        this.#box.show(session.query);
+        rewrite("search", params);
+        copyLink();
+      });
   }
 
   #told(event, match) {
@@ -215,16 +211,28 @@ class SearchPage {
     this.#below.replaceChildren();
     if (status === "failed") this.#below.replaceChildren(failureBox(error, () => search()));
     if (status !== "done") return;
-    this.#head.replaceChildren(h("h2", {}, t("found", { count: matches.length })), h("p", { class: "quiet times" }, timesOf(session)));
-    if (!matches.length) this.#below.replaceChildren(nothing(session));
-    if (!quietly) announce(matches.length ? t("foundAloud", { count: matches.length, name: matches[0].clip.displayName, score: score(matches[0].score) }) : t("nothing"));
+    this.#head.replaceChildren(...summaryOf(session));
+    if (!matches.length) this.#below.replaceChildren(nothingFound(session));
+    if (!quietly)
+      announce(
+        matches.length
+          ? t("foundAloud", {
+              count: matches.length,
+              name: matches[0].clip.displayName,
+              score: score(matches[0].score),
+            })
+          : t("nothing"),
+      );
   }
 
   #keys() {
     const step = (by) => () => this.#results.move(by);
     const onCurrent = (run) => () => (this.#results.current ? run(this.#results.current) : false);
     return {
-      j: step(1), ArrowDown: step(1), k: step(-1), ArrowUp: step(-1),
+      j: step(1),
+      ArrowDown: step(1),
+      k: step(-1),
+      ArrowUp: step(-1),
       " ": onCurrent(({ sound }) => sound.toggle()),
       b: onCurrent(({ sound }) => this.#both(sound)),
       q: () => this.#box.sound?.toggle(),
@@ -242,22 +250,6 @@ class SearchPage {
 }
 
 const idOfQuery = () => (session.query?.clip ? idOf(session.query.clip.name) : null);
-
-function timesOf({ times, summary }) {
-  const heard = summary?.queryAudio;
-  const parts = [t("inAll", { time: took(times?.all ?? 0) })];
-  if (heard?.format) parts.push(t("heard", { length: length(seconds(heard.duration)), format: heard.format }));
-  return parts.join(" · ");
-}
-
-function nothing({ minScore }) {
-  return h("div", { class: "empty" }, icon("search"), h("h3", {}, t("nothing")), h("p", {}, t(minScore ? "nothingAbove" : "nothingAtAll")));
-}
-
-function noLibrary() {
-  return h("div", { class: "empty" }, icon("library"), h("h2", {}, t("noLibrary")), h("p", {}, t("noLibraryMore")),
-    h("a", { class: "button primary", href: address("library") }, icon("plus"), t("makeLibrary")));
-}
 
 async function copyLink() {
   try {

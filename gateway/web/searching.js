@@ -5,18 +5,30 @@ import { api } from "./api.js";
 export const DEFAULT_K = 10;
 
 /**
- * `query` is a source of sources.js or null, `file` the last one that is no stored clip: its address does
+ * `query` is a source of sources.js or null, `file` the last one that is no stored clip: its
+ * address does
  * not say which it was. `status` is idle, running, done or failed.
  */
 export const session = {
-  library: undefined, query: null, file: null, k: DEFAULT_K, minScore: 0,
-  matches: [], summary: null, status: "idle", error: null, times: null,
+  library: undefined,
+  query: null,
+  file: null,
+  k: DEFAULT_K,
+  minScore: 0,
+  matches: [],
+  summary: null,
+  status: "idle",
+  error: null,
+  times: null,
 };
 
 const listeners = new Set();
 let running = null;
 
-/** Calls `listener(event, match)` with `begin`, `match` and `end`; answers with a function that ends it. */
+/**
+ * Calls `listener(event, match)` with `begin`, `match` and `end`; answers with a function that
+ * ends it.
+ */
 export function onSearch(listener) {
   listeners.add(listener);
   return () => listeners.delete(listener);
@@ -29,7 +41,14 @@ function tell(event, match) {
 /** Forgets query and results. */
 export function clear() {
   running?.abort();
-  Object.assign(session, { query: null, matches: [], summary: null, status: "idle", error: null, times: null });
+  Object.assign(session, {
+    query: null,
+    matches: [],
+    summary: null,
+    status: "idle",
+    error: null,
+    times: null,
+  });
   tell("end");
 }
 
@@ -52,13 +71,25 @@ export async function search(changes = {}) {
 }
 
 function begin() {
-  Object.assign(session, { matches: [], summary: null, status: "running", error: null, times: { begun: performance.now() } });
+  Object.assign(session, {
+    matches: [],
+    summary: null,
+    status: "running",
+    error: null,
+    times: { begun: performance.now() },
+  });
   tell("begin");
 }
 
 async function collect(signal) {
   const { library, query, k, minScore } = session;
-  const asked = { k, minScore: minScore || undefined, clip: query.clip?.name, audio: query.file, signal };
+  const asked = {
+    k,
+    minScore: minScore || undefined,
+    clip: query.clip?.name,
+    audio: query.file,
+    signal,
+  };
   for await (const { event, data } of api.search(`libraries/${library}`, asked)) {
     if (signal.aborted) return;
     take(event, data);

@@ -6,8 +6,9 @@ import { h, icon, iconButton } from "./dom.js";
 import { LANGUAGES, language, onLanguage, setLanguage, tag, words } from "./i18n.js";
 import { onImports, running } from "./imports.js";
 import { lastLibrary } from "./kept.js";
+import { askKey, key } from "./key.js";
 import { bindAlways, showKeys } from "./keyboard.js";
-import { address, onRoute } from "./router.js";
+import { address, onRoute, route } from "./router.js";
 import { shell } from "./strings/shell.js";
 import { isDark, onTheme, switchTheme } from "./theme.js";
 import { announce, toast } from "./toast.js";
@@ -42,20 +43,38 @@ function draw() {
   document.title = `${t(here.page)} – Audiosearch`;
   document.getElementById("skip").textContent = t("skip");
   const focused = document.activeElement?.id;
-  document.getElementById("top").replaceChildren(brand(), navigation(), h("div", { class: "tools" }, importsLink(), ...tools()));
+  document
+    .getElementById("top")
+    .replaceChildren(brand(), navigation(), h("div", { class: "tools" }, importsLink(), tools()));
   if (focused) document.getElementById(focused)?.focus();
 }
 
 function brand() {
-  return h("a", { class: "brand", href: "#/search", "aria-label": "Audiosearch" }, icon("wave"), h("span", {}, "Audiosearch"));
+  return h(
+    "a",
+    { class: "brand", href: "#/search", "aria-label": "Audiosearch" },
+    icon("wave"),
+    h("span", {}, "Audiosearch"),
+  );
 }
 
 function navigation() {
-  const links = PAGES.map((page) => h("li", {}, h("a", {
-    href: page === "status" ? "#/status" : address(page, { library: library() }),
-    id: `nav-${page}`,
-    "aria-current": page === here.page ? "page" : undefined,
-  }, icon(page), h("span", {}, t(page)))));
+  const links = PAGES.map((page) =>
+    h(
+      "li",
+      {},
+      h(
+        "a",
+        {
+          href: page === "status" ? "#/status" : address(page, { library: library() }),
+          id: `nav-${page}`,
+          "aria-current": page === here.page ? "page" : undefined,
+        },
+        icon(page),
+        h("span", {}, t(page)),
+      ),
+    ),
+  );
   return h("nav", { class: "nav", "aria-label": t("navigation") }, h("ul", {}, links));
 }
 
@@ -65,10 +84,29 @@ function tools() {
   const next = language === "en" ? "zh" : "en";
   const dark = isDark();
   return [
-    h("button", { type: "button", class: "icon-button text", id: "language", lang: next, "aria-label": t("language"), title: t("language"), onclick: () => setLanguage(next) }, LANGUAGES[next]),
-    iconButton(dark ? "light" : "dark", t(dark ? "themeLight" : "themeDark"), switchTheme, { id: "theme" }),
+    h(
+      "button",
+      {
+        type: "button",
+        class: "icon-button text",
+        id: "language",
+        lang: next,
+        "aria-label": t("language"),
+        title: t("language"),
+        onclick: () => setLanguage(next),
+      },
+      LANGUAGES[next],
+    ),
+    key() && iconButton("key", t("keyChange"), changeKey, { id: "key" }),
+    iconButton(dark ? "light" : "dark", t(dark ? "themeLight" : "themeDark"), switchTheme, {
+      id: "theme",
+    }),
     iconButton("keyboard", t("keys"), showKeys, { id: "keys" }),
   ];
+}
+
+async function changeKey() {
+  if (await askKey()) route({ again: true });
 }
 
 function importsLink() {
@@ -79,7 +117,11 @@ function importsWords() {
   const [first] = running();
   if (!first) return "";
   const { done, total, library: id } = first.state;
-  return h("a", { class: "pill", href: address("library", { library: id }) }, t("importing", { done, total }));
+  return h(
+    "a",
+    { class: "pill", href: address("library", { library: id }) },
+    t("importing", { done, total }),
+  );
 }
 
 function drawImports() {
@@ -90,8 +132,14 @@ function showConnection(away) {
   const place = document.getElementById("banner");
   place.replaceChildren();
   if (away) {
-    place.append(h("div", { class: "banner" }, h("p", {}, h("strong", {}, t("away")), " ", t("awayMore")),
-      h("button", { type: "button", class: "button", onclick: tryNow }, t("tryNow"))));
+    place.append(
+      h(
+        "div",
+        { class: "banner" },
+        h("p", {}, h("strong", {}, t("away")), " ", t("awayMore")),
+        h("button", { type: "button", class: "button", onclick: tryNow }, t("tryNow")),
+      ),
+    );
   } else {
     toast(t("back"));
     announce(t("back"));

@@ -27,7 +27,10 @@ export class Sound {
   #forgetTheme = onTheme(() => this.#surfer?.setOptions(colors()));
   #stop = () => this.pause();
 
-  /** `button`, `wave` and `time` are for the page to place; `wide` is a large one that keys can move in. */
+  /**
+   * `button`, `wave` and `time` are for the page to place; `wide` is a large one that keys can
+   * move in.
+   */
   constructor(source, { height = 36, wide = false } = {}) {
     this.#source = source;
     this.#height = height;
@@ -35,7 +38,8 @@ export class Sound {
     this.time = h("span", { class: "sound-length" }, length(source.seconds));
     this.wave = h("div", { class: "wave" }, this.#media);
     if (wide) this.#makeSlider();
-    for (const event of ["play", "pause", "ended"]) this.#media.addEventListener(event, () => this.#told(event));
+    for (const event of ["play", "pause", "ended"])
+      this.#media.addEventListener(event, () => this.#told(event));
     this.#media.addEventListener("timeupdate", () => this.#showTime());
     this.#showState();
     this.#drawInSight();
@@ -104,19 +108,24 @@ export class Sound {
   }
 
   #drawInSight() {
-    const sight = new IntersectionObserver(([entry]) => {
-      if (!entry.isIntersecting) return;
-      sight.disconnect();
-      if (this.#source.bytes <= DRAWN_BYTES) this.#draw();
-      else this.#offer();
-    }, { rootMargin: NEAR });
+    const sight = new IntersectionObserver(
+      ([entry]) => {
+        if (!entry.isIntersecting) return;
+        sight.disconnect();
+        if (this.#source.bytes <= DRAWN_BYTES) this.#draw();
+        else this.#offer();
+      },
+      { rootMargin: NEAR },
+    );
     sight.observe(this.wave);
     this.#ending.signal.addEventListener("abort", () => sight.disconnect());
   }
 
   #offer() {
     const label = t("drawLarge");
-    this.wave.append(h("button", { type: "button", class: "link", onclick: () => this.draw() }, label));
+    this.wave.append(
+      h("button", { type: "button", class: "link", onclick: () => this.draw() }, label),
+    );
   }
 
   async #draw() {
@@ -125,8 +134,20 @@ export class Sound {
       if (this.#ending.signal.aborted) return;
       this.#source.seconds ??= seconds;
       this.#surfer = globalThis.WaveSurfer.create({
-        ...colors(), container: this.wave, height: this.#height, media: this.#media, peaks: [bars], duration: seconds,
-        barWidth: 2, barGap: 1.5, barRadius: 2, barMinHeight: 1, cursorWidth: 0, normalize: true, hideScrollbar: true, cspNonce: nonce,
+        ...colors(),
+        container: this.wave,
+        height: this.#height,
+        media: this.#media,
+        peaks: [bars],
+        duration: seconds,
+        barWidth: 2,
+        barGap: 1.5,
+        barRadius: 2,
+        barMinHeight: 1,
+        cursorWidth: 0,
+        normalize: true,
+        hideScrollbar: true,
+        cspNonce: nonce,
       });
       this.#surfer.on("interaction", () => this.play());
       this.wave.classList.add("drawn");
@@ -160,14 +181,24 @@ export class Sound {
   #showTime() {
     const at = this.#media.currentTime;
     const whole = this.#duration();
-    this.time.textContent = at > 0 && at < whole ? `${at.toFixed(1)} / ${length(whole)}` : length(whole);
+    this.time.textContent =
+      at > 0 && at < whole ? `${at.toFixed(1)} / ${length(whole)}` : length(whole);
     if (!this.wave.hasAttribute("role")) return;
-    const values = { "aria-valuemax": (whole ?? 0).toFixed(1), "aria-valuenow": at.toFixed(1), "aria-valuetext": t("position", { at: at.toFixed(1), whole: length(whole) }) };
+    const values = {
+      "aria-valuemax": (whole ?? 0).toFixed(1),
+      "aria-valuenow": at.toFixed(1),
+      "aria-valuetext": t("position", { at: at.toFixed(1), whole: length(whole) }),
+    };
     for (const [name, value] of Object.entries(values)) this.wave.setAttribute(name, value);
   }
 
   #makeSlider() {
-    const attributes = { role: "slider", tabindex: "0", "aria-label": t("slider", { name: this.#source.name }), "aria-valuemin": "0" };
+    const attributes = {
+      role: "slider",
+      tabindex: "0",
+      "aria-label": t("slider", { name: this.#source.name }),
+      "aria-valuemin": "0",
+    };
     for (const [name, value] of Object.entries(attributes)) this.wave.setAttribute(name, value);
     this.wave.addEventListener("keydown", (event) => {
       const step = { ArrowLeft: -1, ArrowRight: 1, Home: -1e9, End: 1e9 }[event.key];

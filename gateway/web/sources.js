@@ -30,7 +30,15 @@ export function clipSource(clip) {
 
 export function fileSource(blob, name) {
   files += 1;
-  return { key: `file ${files}`, name, bytes: blob.size, seconds: undefined, blob: async () => blob, url: () => undefined, file: blob };
+  return {
+    key: `file ${files}`,
+    name,
+    bytes: blob.size,
+    seconds: undefined,
+    blob: async () => blob,
+    url: () => undefined,
+    file: blob,
+  };
 }
 
 /** The audio of a clip; the ones used last stay in memory, up to a limit. */

@@ -1,4 +1,7 @@
-/** Short notes in a corner, read out by screen readers; they wait while the pointer or the focus is on them. */
+/**
+ * Short notes in a corner, read out by screen readers; they wait while the pointer or the focus is
+ * on them.
+ */
 
 import { h, iconButton } from "./dom.js";
 import { words } from "./i18n.js";
@@ -11,9 +14,20 @@ const t = words(shell);
 /** Shows `message`; `action` is `{label, run}`. Errors stay until they are closed. */
 export function toast(message, { kind = "note", action } = {}) {
   const place = document.getElementById("toasts");
-  const act = action && h("button", { class: "link", type: "button", onclick: () => (node.remove(), action.run()) }, action.label);
-  const node = h("div", { class: `toast toast-${kind}` }, h("span", {}, message), act,
-    iconButton("close", t("close"), () => node.remove()));
+  const act =
+    action &&
+    h(
+      "button",
+      { class: "link", type: "button", onclick: () => (node.remove(), action.run()) },
+      action.label,
+    );
+  const node = h(
+    "div",
+    { class: `toast toast-${kind}` },
+    h("span", {}, message),
+    act,
+    iconButton("close", t("close"), () => node.remove()),
+  );
   while (place.children.length >= MOST) place.firstChild.remove();
   place.append(node);
   if (kind !== "error") fade(node);

@@ -1,4 +1,6 @@
-/** Uploads many files to a library, four at a time; what fails is told by name and stops nothing. */
+/**
+ * Uploads many files to a library, four at a time; what fails is told by name and stops nothing.
+ */
 
 import { ApiError, api, passing, requestId } from "./api.js";
 import { isSound } from "./drops.js";
@@ -25,8 +27,19 @@ export class Upload {
     this.#label = label;
     this.#folders = folders;
     this.state = {
-      kind: "upload", library, status: "looking", total: 0, done: 0, imported: 0, existing: 0, failed: 0,
-      bytes: 0, leftOut: 0, leftOutKinds: new Set(), failures: [], waiting: null,
+      kind: "upload",
+      library,
+      status: "looking",
+      total: 0,
+      done: 0,
+      imported: 0,
+      existing: 0,
+      failed: 0,
+      bytes: 0,
+      leftOut: 0,
+      leftOutKinds: new Set(),
+      failures: [],
+      waiting: null,
     };
     addImport(this);
   }
@@ -40,7 +53,10 @@ export class Upload {
         if (this.#todo.length % 100 === 0) tellImports();
       }
     } catch (error) {
-      this.#failed({ path: "", name: "" }, new ApiError(0, "NOT_SENT", String(error.message ?? error)));
+      this.#failed(
+        { path: "", name: "" },
+        new ApiError(0, "NOT_SENT", String(error.message ?? error)),
+      );
     }
     this.#start();
   }
@@ -85,7 +101,8 @@ export class Upload {
     } else {
       this.state.leftOut += 1;
       const dot = file.name.lastIndexOf(".");
-      if (this.state.leftOutKinds.size < 6) this.state.leftOutKinds.add(dot > 0 ? file.name.slice(dot).toLowerCase() : file.name);
+      if (this.state.leftOutKinds.size < 6)
+        this.state.leftOutKinds.add(dot > 0 ? file.name.slice(dot).toLowerCase() : file.name);
     }
   }
 
@@ -132,7 +149,11 @@ export class Upload {
 
   #words({ name, path }) {
     const folder = path.split("/").at(-2) ?? "";
-    return { displayName: name.slice(0, 255), label: ((this.#folders && folder) || this.#label).slice(0, 255), requestId: requestId() };
+    return {
+      displayName: name.slice(0, 255),
+      label: ((this.#folders && folder) || this.#label).slice(0, 255),
+      requestId: requestId(),
+    };
   }
 
   /** One file; waits where the server is busy or lacks a service. */
@@ -140,7 +161,12 @@ export class Upload {
     const until = Date.now() + GIVE_UP_MS;
     for (let wait = 1000; ; wait = Math.min(2 * wait, LONGEST_WAIT_MS)) {
       try {
-        const answer = await api.upload(`libraries/${this.state.library}`, file, about, this.#ending.signal);
+        const answer = await api.upload(
+          `libraries/${this.state.library}`,
+          file,
+          about,
+          this.#ending.signal,
+        );
         this.state.waiting = null;
         return answer;
       } catch (error) {
@@ -156,6 +182,7 @@ export class Upload {
     const { reason = "NOT_SENT", message } = error;
     this.state.failed += 1;
     if (entry.file) this.#retry.push(entry);
-    if (this.state.failures.length < MOST_FAILURES) this.state.failures.push({ path: entry.path, reason, message });
+    if (this.state.failures.length < MOST_FAILURES)
+      this.state.failures.push({ path: entry.path, reason, message });
   }
 }

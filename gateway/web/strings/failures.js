@@ -7,7 +7,8 @@ export const failures = {
     FIELD_INVALID: "Something in this request isn't right.",
     AUDIO_TOO_SHORT: "This sound is too short. Use at least a tenth of a second.",
     AUDIO_TOO_LONG: "This sound is too long. Cut out the part that matters.",
-    AUDIO_UNDECODABLE: "This file can't be read as a sound. Try wav, flac, mp3, ogg, opus, m4a, aiff or webm.",
+    AUDIO_UNDECODABLE:
+      "This file can't be read as a sound. Try wav, flac, mp3, ogg, opus, m4a, aiff or webm.",
     AUDIO_SILENT: "Nothing can be heard in this sound. Record it again, closer or louder.",
     BODY_TOO_LARGE: "This file is larger than the server takes.",
     LIBRARY_NOT_FOUND: "This library isn't there. It may have been deleted.",
@@ -18,11 +19,14 @@ export const failures = {
     PATH_NOT_FOUND: "There is no such folder on the server.",
     KEY_MISSING: "This server asks for an API key.",
     KEY_INVALID: "The server doesn't know this API key.",
-    RIGHT_MISSING: "Your API key doesn't allow this. Ask whoever runs the server for a key that does.",
-    PATH_NOT_ALLOWED: "The server may not read this folder. Drop the files here instead, or ask its operator to allow it.",
+    RIGHT_MISSING:
+      "Your API key doesn't allow this. Ask whoever runs the server for a key that does.",
+    PATH_NOT_ALLOWED:
+      "The server may not read this folder. Drop the files here instead, or ask its operator to allow it.",
     LIBRARY_EXISTS: "There is a library of this name. Choose another one.",
     CLIP_EXISTS: "The library has this sound already.",
-    MODEL_MISMATCH: "This library was made with another model than the server runs now. Import its sounds into a new library.",
+    MODEL_MISMATCH:
+      "This library was made with another model than the server runs now. Import its sounds into a new library.",
     LIBRARY_NOT_EMPTY: "The library still has clips.",
     STATE_CONFLICT: "This is just being changed or deleted. Look again in a moment.",
     ENCODER_BUSY: "The server is listening to many sounds right now. Try again in a moment.",
@@ -30,17 +34,23 @@ export const failures = {
     INDEX_BUSY: "The server is busy right now. Try again in a moment.",
     GATEWAY_BUSY: "The server is busy right now. Try again in a moment.",
     STORAGE_FULL: "The server's disk is full. Tell whoever runs it.",
-    INDEX_UNAVAILABLE: "The index of sounds doesn't answer. Searching will work again when it is back.",
-    CATALOG_UNAVAILABLE: "The catalog doesn't answer. It will work again when its database is back.",
-    EMBEDDING_UNAVAILABLE: "The service that listens to sounds doesn't answer. It will work again when it is back.",
+    INDEX_UNAVAILABLE:
+      "The index of sounds doesn't answer. Searching will work again when it is back.",
+    CATALOG_UNAVAILABLE:
+      "The catalog doesn't answer. It will work again when its database is back.",
+    EMBEDDING_UNAVAILABLE:
+      "The service that listens to sounds doesn't answer. It will work again when it is back.",
     GATEWAY_UNAVAILABLE: "The server is stopping or starting. Try again in a moment.",
     DEADLINE_EXCEEDED: "This took too long. Try again in a moment.",
     INTERNAL: "The server met an error of its own. Its log says which.",
-    NOT_SENT: "This could not be sent. If it is a file, it may have changed or moved: choose it again.",
+    NOT_SENT:
+      "This could not be sent. If it is a file, it may have changed or moved: choose it again.",
     OPERATION_FAILED: "The import could not go on. What was imported stays.",
-    MIC_REFUSED: "The browser was not allowed to use the microphone. Allow it in the address bar, then record again.",
+    MIC_REFUSED:
+      "The browser was not allowed to use the microphone. Allow it in the address bar, then record again.",
     MIC_MISSING: "No microphone was found. Connect one, or choose a file.",
-    MIC_INSECURE: "Browsers let a page record only over https or on the machine itself. Open this page by https, or choose a file.",
+    MIC_INSECURE:
+      "Browsers let a page record only over https or on the machine itself. Open this page by https, or choose a file.",
     MIC_UNSUPPORTED: "This browser can't record. Choose a file instead.",
     MIC_BUSY: "The microphone can't be used. Another program may have it.",
   },
@@ -50,7 +60,8 @@ export const failures = {
     FIELD_INVALID: "请求中有不正确的内容。",
     AUDIO_TOO_SHORT: "这段声音太短，至少需要十分之一秒。",
     AUDIO_TOO_LONG: "这段声音太长，请截取需要的部分。",
-    AUDIO_UNDECODABLE: "无法把这个文件作为声音读取。请使用 wav、flac、mp3、ogg、opus、m4a、aiff 或 webm。",
+    AUDIO_UNDECODABLE:
+      "无法把这个文件作为声音读取。请使用 wav、flac、mp3、ogg、opus、m4a、aiff 或 webm。",
     AUDIO_SILENT: "这段声音里什么也听不到。请靠近一些或大声一些，重新录制。",
     BODY_TOO_LARGE: "文件超过了服务器允许的大小。",
     LIBRARY_NOT_FOUND: "没有这个库，可能已被删除。",
@@ -83,7 +94,8 @@ export const failures = {
     OPERATION_FAILED: "导入无法继续；已导入的会保留。",
     MIC_REFUSED: "浏览器没有使用麦克风的许可。请在地址栏允许，然后重新录音。",
     MIC_MISSING: "没有找到麦克风。请连接麦克风，或选择文件。",
-    MIC_INSECURE: "浏览器只允许通过 https 或在本机打开的页面录音。请用 https 打开本页，或选择文件。",
+    MIC_INSECURE:
+      "浏览器只允许通过 https 或在本机打开的页面录音。请用 https 打开本页，或选择文件。",
     MIC_UNSUPPORTED: "这个浏览器不能录音，请选择文件。",
     MIC_BUSY: "无法使用麦克风，可能被其他程序占用。",
   },

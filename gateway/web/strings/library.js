@@ -1,13 +1,15 @@
 /** What the page Library says. */
 
-const many = (count, one, more) => `${Number(count).toLocaleString("en")} ${Number(count) === 1 ? one : more}`;
+const many = (count, one, more) =>
+  `${Number(count).toLocaleString("en")} ${Number(count) === 1 ? one : more}`;
 
 export const library = {
   en: {
     libraries: "Libraries",
     all: "All libraries",
     none: "No library yet",
-    noneMore: "A library holds sounds that are searched together. Make one, then drop a folder of sounds on it.",
+    noneMore:
+      "A library holds sounds that are searched together. Make one, then drop a folder of sounds on it.",
     make: "Make a library",
     makeTitle: "A new library",
     nameOf: "Name",
@@ -25,7 +27,8 @@ export const library = {
     save: "Save",
     deleteThis: "Delete this library",
     deleteTitle: ({ name }) => `Delete ${name}?`,
-    deleteWhat: ({ count, size }) => `This removes ${many(count, "clip", "clips")} with ${size} of audio for good. It can't be undone.`,
+    deleteWhat: ({ count, size }) =>
+      `This removes ${many(count, "clip", "clips")} with ${size} of audio for good. It can't be undone.`,
     typeName: ({ id }) => `Type ${id} to go on`,
     typeExactly: ({ id }) => `Type ${id}, exactly`,
     deleteAll: "Delete for good",
@@ -42,7 +45,8 @@ export const library = {
     labelFolders: "Label each with its folder's name",
     serverFolder: "Import a folder of the server",
     folderPath: "Folder on the server",
-    folderNote: "An absolute path that the server's operator allows to import. The label above is used.",
+    folderNote:
+      "An absolute path that the server's operator allows to import. The label above is used.",
     importFolder: "Import it",
     progress: "Progress of the import",
     status_looking: ({ total }) => `Looking for sounds… ${total || ""}`,
@@ -67,7 +71,8 @@ export const library = {
     closeCard: "Close",
     showFailed: "Files that failed",
     moreFailed: ({ count }) => `and ${count} more; the clips in state “Failed” below tell why`,
-    endedAloud: ({ imported = 0, failed = 0 }) => `Import over: ${imported} imported, ${failed} failed.`,
+    endedAloud: ({ imported = 0, failed = 0 }) =>
+      `Import over: ${imported} imported, ${failed} failed.`,
     filters: "Filter the clips",
     pages: "Pages of clips",
     state: "State",

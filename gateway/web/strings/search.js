@@ -25,7 +25,8 @@ export const search = {
     results: "Results",
     searching: "Searching…",
     found: ({ count }) => (count === 1 ? "1 result" : `${count} results`),
-    foundAloud: ({ count, name, score }) => `${count === 1 ? "1 result" : `${count} results`}. Most alike: ${name}, score ${score}.`,
+    foundAloud: ({ count, name, score }) =>
+      `${count === 1 ? "1 result" : `${count} results`}. Most alike: ${name}, score ${score}.`,
     inAll: ({ time }) => `in ${time}`,
     heard: ({ length, format }) => `heard ${length} of ${format}`,
     most: "Results at most",
@@ -37,15 +38,18 @@ export const search = {
     name: "Name",
     againWith: ({ name }) => `Search with ${name}`,
     againShort: "Search with this one",
-    firstOnly: ({ name }) => `Searching with the first sound, ${name}. Drop several on a library to import them.`,
+    firstOnly: ({ name }) =>
+      `Searching with the first sound, ${name}. Drop several on a library to import them.`,
     nothing: "Nothing found",
     nothingAbove: "No sound scores that high. Lower the score to see what comes closest.",
     nothingAtAll: "There is no other sound in this library yet. Import some first.",
     noLibrary: "No library yet",
-    noLibraryMore: "A library holds the sounds that are searched. Make one, drop a folder of sounds on it, and come back.",
+    noLibraryMore:
+      "A library holds the sounds that are searched. Make one, drop a folder of sounds on it, and come back.",
     makeLibrary: "Make a library",
     keepTitle: "Keep this sound",
-    keepWhy: ({ library }) => `A link needs a sound that is stored. It will be a clip of ${library}, found by searches like any other.`,
+    keepWhy: ({ library }) =>
+      `A link needs a sound that is stored. It will be a clip of ${library}, found by searches like any other.`,
     keep: "Keep",
     keptBefore: ({ name }) => `The library had this sound already, as ${name}.`,
   },
@@ -93,7 +97,8 @@ export const search = {
     noLibraryMore: "库里存放要检索的声音。先建一个库，把声音目录拖进去，再回到这里。",
     makeLibrary: "建一个库",
     keepTitle: "保存这个声音",
-    keepWhy: ({ library }) => `链接需要一个已保存的声音。它会成为 ${library} 的一个片段，像其他片段一样能被检索到。`,
+    keepWhy: ({ library }) =>
+      `链接需要一个已保存的声音。它会成为 ${library} 的一个片段，像其他片段一样能被检索到。`,
     keep: "保存",
     keptBefore: ({ name }) => `库里已有这个声音，名为 ${name}。`,
   },

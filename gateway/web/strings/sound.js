@@ -9,7 +9,8 @@ export const strings = {
     slider: ({ name }) => `Position in ${name}`,
     position: ({ at, whole }) => `${at} s of ${whole}`,
     drawLarge: "Large: draw its waveform",
-    cannotPlay: ({ name }) => `This browser can't play ${name}. Download it to hear it; searching with it works all the same.`,
+    cannotPlay: ({ name }) =>
+      `This browser can't play ${name}. Download it to hear it; searching with it works all the same.`,
   },
   zh: {
     play: ({ name }) => `播放 ${name}`,
