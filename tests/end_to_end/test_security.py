@@ -9,7 +9,12 @@ from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
 from audiosearch.catalog.v1.clip_pb2 import Clip
 from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.embedding.v1 import embedding_service_pb2 as embedding_pb2
-from audiosearch.gateway.v1 import gateway_service_pb2, search_pb2
+from audiosearch.gateway.v1 import (
+    gateway_service_pb2,
+    library_map_pb2,
+    search_pb2,
+    system_status_pb2,
+)
 from google.longrunning import operations_pb2
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
@@ -47,6 +52,8 @@ REQUESTS: dict[str, Message] = {
     "StreamSearchClips": search_pb2.StreamSearchClipsRequest(
         config=search_pb2.StreamSearchClipsConfig(search=SEARCH, clip=CLIP)
     ),
+    "GetLibraryMap": library_map_pb2.GetLibraryMapRequest(name=f"{LIBRARY}/map"),
+    "GetStatus": system_status_pb2.GetStatusRequest(),
     "EmbedAudio": embedding_pb2.EmbedAudioRequest(config=embedding_pb2.EmbedAudioConfig()),
     "GetModel": embedding_pb2.GetModelRequest(name="models/none"),
     "ListModels": embedding_pb2.ListModelsRequest(),

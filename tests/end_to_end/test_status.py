@@ -1,0 +1,121 @@
+"""The status, over the whole stack."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from audiosearch.catalog.v1.library_pb2 import Library
+from audiosearch.gateway.v1 import search_pb2
+from audiosearch.gateway.v1.system_status_pb2 import GetStatusRequest, ServiceStatus, SystemStatus
+
+from gateway.client import AudiosearchClient
+from tests.end_to_end.conftest import Running, start
+from tests.end_to_end.guarded import Guarded
+from tests.processes import until
+
+
+def read(client: AudiosearchClient) -> SystemStatus:
+    """The status now."""
+    return client.call(client.stub.GetStatus, GetStatusRequest())
+
+
+def services(client: AudiosearchClient) -> dict[str, ServiceStatus]:
+    """What it says of each service."""
+    return {service.service: service for service in read(client).services}
+
+
+def test_all_services_are_there(shared: Running) -> None:
+    """With what they keep their data in, and since when they serve."""
+    status = read(shared.client)
+    found = {service.service: service for service in status.services}
+    assert list(found) == ["gateway", "embedding", "index", "catalog"]
+    assert found["index"].store.startswith("milvus-lite ")
+    assert found["catalog"].store.startswith("sqlite ")
+    assert (found["gateway"].store, found["embedding"].store) == ("", "")
+    for service in found.values():
+        assert service.state == ServiceStatus.STATE_SERVING
+        assert not service.reason
+        assert 0 < service.since_time.ToSeconds() <= time.time()
+    assert status.version
+    assert status.start_time.ToNanoseconds() < status.read_time.ToNanoseconds()
+    (model,) = status.models
+    assert model.precision in {"fp32", "mixed", "bf16", "paddle"}
+
+
+def test_searches_are_remembered_with_their_times(
+    shared: Running, filled: Library, sounds: Path
+) -> None:
+    """The newest first, whichever way they came; steps add up to no more than the whole."""
+    library = filled.name.removeprefix("libraries/")
+    found = shared.client.search(library, sounds / "bronze_bell_1.wav", k=3)
+    request = search_pb2.SearchClipsRequest(
+        config=search_pb2.SearchConfig(parent=filled.name, k=2), clip=found.matches[0].clip.name
+    )
+    shared.client.call(shared.client.stub.SearchClips, request)
+    status = read(shared.client)
+    by_clip, by_sound = status.searches[:2]
+    assert (by_clip.by_clip, by_clip.match_count, by_clip.library) == (True, 2, filled.name)
+    assert (by_sound.by_clip, by_sound.match_count) == (False, 3)
+    assert by_clip.embedding_duration.ToNanoseconds() == 0
+    assert by_sound.embedding_duration.ToNanoseconds() > 0
+    for search in (by_clip, by_sound):
+        steps = (search.embedding_duration, search.index_duration, search.catalog_duration)
+        assert min(search.index_duration.ToNanoseconds(), search.catalog_duration.ToNanoseconds())
+        whole = search.total_duration.ToNanoseconds()
+        assert sum(step.ToNanoseconds() for step in steps) <= whole
+    assert status.latency.search_count == len(status.searches)
+    p50, p99 = status.latency.p50_duration, status.latency.p99_duration
+    assert 0 < p50.ToNanoseconds() <= p99.ToNanoseconds()
+
+
+def test_no_more_than_fifty_are_remembered(shared: Running, filled: Library, sounds: Path) -> None:
+    """Whatever their number; what failed is not among them."""
+    library = filled.name.removeprefix("libraries/")
+    clip = shared.client.search(library, sounds / "bronze_bell_1.wav", k=1).matches[0].clip.name
+    request = search_pb2.SearchClipsRequest(
+        config=search_pb2.SearchConfig(parent=filled.name, k=1), clip=clip
+    )
+    for _ in range(55):
+        shared.client.call(shared.client.stub.SearchClips, request)
+    assert len(read(shared.client).searches) == 50
+
+
+def test_each_key_sees_the_searches_of_its_libraries(guarded: Guarded, sounds: Path) -> None:
+    """Services and models everybody with a key, searches who may read the library."""
+    with guarded.client("operator") as client:
+        for library in ("open", "closed"):
+            client.search(library, sounds / "bronze_bell_1.wav", k=1)
+    seen = {}
+    for key in ("operator", "reader", "stranger"):
+        with guarded.client(key) as client:
+            status = read(client)
+        assert len(status.services) == 4
+        assert status.latency.search_count == len(status.searches)
+        seen[key] = {search.library for search in status.searches}
+    assert seen["operator"] >= {"libraries/open", "libraries/closed"}
+    assert seen["reader"] == {"libraries/open"}
+    assert seen["stranger"] == set()
+
+
+def test_a_service_that_is_gone_is_named(tmp_path: Path) -> None:
+    """With the reason; the answer still comes, and without what can't be asked."""
+    with start(tmp_path) as running:
+        before = services(running.client)["index"].since_time.ToNanoseconds()
+        os.kill(running.stack.pid("index"), signal.SIGSTOP)
+        try:
+            until(
+                lambda: services(running.client)["index"].state == ServiceStatus.STATE_NOT_SERVING,
+                60,
+            )
+            found = services(running.client)
+        finally:
+            os.kill(running.stack.pid("index"), signal.SIGCONT)
+        assert found["index"].reason == found["gateway"].reason == "INDEX_UNAVAILABLE"
+        assert found["index"].message
+        assert found["index"].store == ""
+        assert found["index"].since_time.ToNanoseconds() > before
+        assert found["catalog"].state == ServiceStatus.STATE_SERVING
+        until(lambda: services(running.client)["gateway"].state == ServiceStatus.STATE_SERVING, 60)
