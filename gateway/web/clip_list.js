@@ -25,7 +25,13 @@ export class ClipList {
   #rows = [];
   #asking = null;
   #list = h("ul", { class: "sounds clips", "aria-label": t("clips") });
-  #below = h("div");
+  #below = h("div", { class: "slot" });
+  #fresh = h(
+    "button",
+    { type: "button", class: "button small", hidden: true, onclick: () => this.load() },
+    icon("again"),
+    t("fresh"),
+  );
   #pager = h("nav", { class: "pager", "aria-label": t("pages") });
   #unbind;
 
@@ -41,6 +47,7 @@ export class ClipList {
       "section",
       { class: "clips-section", "aria-label": t("clips") },
       this.#filters(),
+      this.#fresh,
       this.#list,
       this.#below,
       this.#pager,
@@ -67,10 +74,11 @@ export class ClipList {
   }
 
   /** Shows the page anew, once the calls have paused: an import brings many clips. */
-  refreshSoon = afterPause(
-    1200,
-    () => this.node.isConnected && !this.#busy && this.load({ quietly: true }),
-  );
+  refreshSoon = afterPause(1200, () => {
+    if (!this.node.isConnected) return;
+    if (this.#busy) this.#fresh.hidden = false;
+    else this.load({ quietly: true });
+  });
 
   leave() {
     this.#asking?.abort();
@@ -122,6 +130,7 @@ export class ClipList {
 
   #show({ clips = [], nextPageToken }) {
     this.#clear();
+    this.#fresh.hidden = true;
     for (const clip of clips) this.#add(clip);
     if (this.#rows[0]) this.#rows[0].node.tabIndex = 0;
     if (!clips.length) this.#below.replaceChildren(this.#nothing());

@@ -75,15 +75,25 @@ export function iconButton(name, label, onclick, props = {}) {
   );
 }
 
-/** A labelled field: the label holds the input. */
+/** A labelled field: the label holds the input, and a note describes it. */
 export function field(label, input, note) {
-  return h(
-    "label",
-    { class: "field" },
-    h("span", { class: "field-label" }, label),
-    input,
-    note && h("span", { class: "field-note" }, note),
-  );
+  const named = h("label", { class: "field" }, h("span", { class: "field-label" }, label), input);
+  if (!note) return named;
+  notes += 1;
+  const id = `note-${notes}`;
+  input.setAttribute("aria-describedby", id);
+  return h("div", { class: "field" }, named, h("span", { class: "field-note", id }, note));
+}
+
+let notes = 0;
+
+/** Runs `change`, which may put another heading in place: the focus stays on the heading. */
+export function keepHeading(root, change) {
+  const focused = root.contains(document.activeElement) && document.activeElement.tagName === "H1";
+  change();
+  const heading = root.querySelector("h1");
+  heading.tabIndex = -1;
+  if (focused) heading.focus({ preventScroll: true });
 }
 
 /** Calls `then` once the calls have paused for `wait` milliseconds. */

@@ -144,12 +144,13 @@ export class ImportPanel {
     }
   }
 
-  /** Files that come while others of the same kind are uploaded join them. */
+  /** Files that come while others are uploaded join them. */
   #upload(files) {
-    const options = { label: this.#label.value.trim(), folders: this.#folders.checked };
     for (const work of importsOf(this.#library)) if (isOver(work)) forgetImport(work);
     this.open(false);
-    new Upload(this.#library, options).add(files);
+    const busy = importsOf(this.#library).find(({ state }) => state.kind === "upload");
+    const options = { label: this.#label.value.trim(), folders: this.#folders.checked };
+    (busy ?? new Upload(this.#library)).add(files, options);
   }
 
   #draw() {
@@ -175,11 +176,20 @@ export class ImportPanel {
       else if (this.node.isConnected) card.node.scrollIntoView({ block: "nearest" });
     }
     card.draw();
-    if (!isOver(work)) card.told = false;
-    else if (!card.told) {
+    if (!isOver(work)) {
+      card.told = false;
+      this.#sayQuarter(card, work.state);
+    } else if (!card.told) {
       card.told = true;
       announce(t("endedAloud", work.state));
       this.#ondone();
     }
+  }
+
+  /** Says how far it is to who doesn't see it, but not for every file. */
+  #sayQuarter(card, { done, total }) {
+    const quarter = total ? Math.floor((4 * done) / total) : 0;
+    if (quarter > (card.quarter ?? 0) && quarter < 4) announce(t("aloud", { done, total }));
+    card.quarter = quarter;
   }
 }

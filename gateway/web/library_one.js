@@ -2,7 +2,8 @@
 
 import { api } from "./api.js";
 import { ClipList } from "./clip_list.js";
-import { h, icon, iconButton } from "./dom.js";
+import { h, icon, iconButton, keepHeading } from "./dom.js";
+import { said } from "./failure.js";
 import { idOf, moment, number, size } from "./format.js";
 import { words } from "./i18n.js";
 import { ImportPanel } from "./import_panel.js";
@@ -35,9 +36,13 @@ export async function showLibrary(root, params) {
   });
 
   async function refresh() {
-    library = await api.library(name);
-    drawHead();
-    list.tell(library);
+    try {
+      library = await api.library(name);
+      drawHead();
+      list.tell(library);
+    } catch (error) {
+      toast(said(error), { kind: "error" });
+    }
   }
 
   function drawHead() {
@@ -51,6 +56,7 @@ export async function showLibrary(root, params) {
   async function rename() {
     library = (await renameLibrary(library)) ?? library;
     drawHead();
+    head.querySelector("button").focus();
   }
 
   async function remove() {
@@ -61,7 +67,7 @@ export async function showLibrary(root, params) {
   }
 
   drawHead();
-  root.replaceChildren(head, panel.node, list.node);
+  keepHeading(root, () => root.replaceChildren(head, panel.node, list.node));
   panel.open(!Number(library.clipCount ?? 0));
   await list.load();
   return () => {

@@ -29,6 +29,7 @@ export function libraryPicker({ libraries, chosen, onchoose }) {
     { onchange: () => (keepLibrary(select.value), onchoose(select.value)) },
     options,
   );
+  if (!libraries.some(({ name }) => idOf(name) === chosen)) select.selectedIndex = -1;
   return h(
     "label",
     { class: "picker" },

@@ -2,7 +2,7 @@
 
 import { api } from "./api.js";
 import { filesBelow, isSound, takeDrops } from "./drops.js";
-import { afterPause, h } from "./dom.js";
+import { afterPause, h, keepHeading } from "./dom.js";
 import { failureBox } from "./failure.js";
 import { idOf, score } from "./format.js";
 import { words } from "./i18n.js";
@@ -54,7 +54,7 @@ class SearchPage {
       this.#root.append(noLibrary());
       return;
     }
-    this.#draw(libraries, chosen);
+    keepHeading(this.#root, () => this.#draw(libraries, chosen));
     this.#endings = [
       onSearch((event, match) => this.#told(event, match)),
       takeDrops(t("dropAnywhere"), (entries) => this.#dropped(entries)),

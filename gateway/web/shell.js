@@ -29,9 +29,14 @@ export function startShell() {
   });
   onConnection(showConnection);
   setInterval(() => document.visibilityState === "visible" && checkConnection(), PULSE_MS);
-  window.addEventListener("beforeunload", (event) => running().length && event.preventDefault());
+  window.addEventListener("beforeunload", stay);
   document.getElementById("skip").addEventListener("click", skip);
   bindAlways("?", showKeys);
+}
+
+/** Uploads end with the page; imports of the server do not. */
+function stay(event) {
+  if (running().some(({ state }) => state.kind === "upload")) event.preventDefault();
 }
 
 function skip(event) {

@@ -11,21 +11,20 @@ const MOST_FAILURES = 500;
 const LONGEST_WAIT_MS = 8000;
 const GIVE_UP_MS = 300000;
 
+/** What every other file would meet as well. */
+const FOR_ALL =
+  /^(RIGHT_MISSING|KEY_MISSING|KEY_INVALID|LIBRARY_NOT_FOUND|MODEL_MISMATCH|STORAGE_FULL)$/;
+
 export class Upload {
   #todo = [];
   #next = 0;
-  #label;
-  #folders;
   #pace = new Pace();
   #ending = new AbortController();
   #workers = 0;
   #wake = [];
   #retry = [];
 
-  /** Labels all files with `label`, or each with the name of its folder where `folders` is set. */
-  constructor(library, { label = "", folders = false } = {}) {
-    this.#label = label;
-    this.#folders = folders;
+  constructor(library) {
     this.state = {
       kind: "upload",
       library,
@@ -44,12 +43,15 @@ export class Upload {
     addImport(this);
   }
 
-  /** Takes the files of an iterable, also while others are uploaded. */
-  async add(files) {
+  /**
+   * Takes the files of an iterable, also while others are uploaded: labelled with `label`, or each
+   * with the name of its folder where `folders` is set.
+   */
+  async add(files, { label = "", folders = false } = {}) {
     try {
       for await (const file of files) {
         if (this.#ending.signal.aborted) return;
-        this.#take(file);
+        this.#take(file, (folders && file.path.split("/").at(-2)) || label);
         if (this.#todo.length % 100 === 0) tellImports();
       }
     } catch (error) {
@@ -70,9 +72,8 @@ export class Upload {
   resume() {
     if (this.state.status !== "paused") return;
     this.state.status = "running";
-    this.#pace.restart(this.state.done);
     for (const wake of this.#wake.splice(0)) wake();
-    tellImports();
+    this.#start();
   }
 
   /** Stops at once; what was imported stays. */
@@ -94,9 +95,9 @@ export class Upload {
 
   rate = () => (this.state.status === "running" ? this.#pace.rate() : undefined);
 
-  #take(file) {
+  #take(file, label) {
     if (isSound(file.name)) {
-      this.#todo.push(file);
+      this.#todo.push({ ...file, label });
       this.state.total += 1;
     } else {
       this.state.leftOut += 1;
@@ -109,7 +110,10 @@ export class Upload {
   #start() {
     if (this.state.status !== "paused") this.state.status = "running";
     this.#pace.restart(this.state.done);
-    while (this.#workers < AT_ONCE && this.#workers < this.#todo.length - this.#next) this.#work();
+    while (this.#workers < AT_ONCE && this.#next < this.#todo.length) {
+      this.#work();
+      if (this.state.status === "paused") break;
+    }
     if (!this.#workers) this.#finish();
     tellImports();
   }
@@ -135,25 +139,23 @@ export class Upload {
   async #one(entry) {
     try {
       const file = await entry.file();
-      const { created } = await this.#send(file, this.#words(entry));
+      const about = { displayName: entry.name.slice(0, 255), label: entry.label.slice(0, 255) };
+      const { created } = await this.#send(file, { ...about, requestId: requestId() });
       this.state[created ? "imported" : "existing"] += 1;
       this.state.bytes += file.size;
     } catch (error) {
       if (this.#ending.signal.aborted) return;
       this.#failed(entry, error);
+      if (FOR_ALL.test(error.reason)) this.#giveUp(error);
     }
     this.state.done += 1;
     this.#pace.mark(this.state.done);
     tellImports();
   }
 
-  #words({ name, path }) {
-    const folder = path.split("/").at(-2) ?? "";
-    return {
-      displayName: name.slice(0, 255),
-      label: ((this.#folders && folder) || this.#label).slice(0, 255),
-      requestId: requestId(),
-    };
+  #giveUp(error) {
+    this.cancel();
+    Object.assign(this.state, { status: "failed", error });
   }
 
   /** One file; waits where the server is busy or lacks a service. */

@@ -71,6 +71,8 @@ export const library = {
     closeCard: "Close",
     showFailed: "Files that failed",
     moreFailed: ({ count }) => `and ${count} more; the clips in state “Failed” below tell why`,
+    aloud: ({ done, total }) => `${done} of ${total} imported`,
+    fresh: "Show newer clips",
     endedAloud: ({ imported = 0, failed = 0 }) =>
       `Import over: ${imported} imported, ${failed} failed.`,
     filters: "Filter the clips",
@@ -170,6 +172,8 @@ export const library = {
     closeCard: "关闭",
     showFailed: "失败的文件",
     moreFailed: ({ count }) => `还有 ${count} 个；下面状态为“失败”的片段会说明原因`,
+    aloud: ({ done, total }) => `已导入 ${done} / ${total}`,
+    fresh: "显示更新的片段",
     endedAloud: ({ imported = 0, failed = 0 }) => `导入结束：成功 ${imported}，失败 ${failed}。`,
     filters: "筛选片段",
     pages: "片段分页",
