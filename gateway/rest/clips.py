@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 from google.longrunning.operations_pb2 import Operation
 from google.protobuf.empty_pb2 import Empty
 
-from gateway.rest.json import answer, parse_body
+from gateway.rest.json import answer, parse_body, parse_change
 from gateway.rest.openapi import AUDIO, document
 from gateway.rest.parts import Parts
 from gateway.rest.query import Query, refuse_others
@@ -100,10 +100,13 @@ def _add_clip(api: APIRouter, parts: Parts) -> None:
 
     @api.patch("/v1/libraries/{library}/clips/{clip}", **document(_UPDATE, body=Clip, answer=Clip))
     async def update_clip(request: Request, library: str, clip: str) -> Response:
-        """Changes the fields that the mask names."""
+        """Changes the fields that the mask names; without a mask, those that the body names."""
         message = _UPDATE.read(request, catalog_pb2.UpdateClipRequest())
-        await parse_body(request, message.clip)
+        await parse_change(request, message.clip, message.update_mask)
         message.clip.name = f"libraries/{library}/clips/{clip}"
+        if not message.update_mask.paths:
+            read = catalog_pb2.GetClipRequest(name=message.clip.name)
+            return answer(await parts.ask(request, "GetClip", read))
         return answer(await parts.ask(request, "UpdateClip", message))
 
     @api.delete("/v1/libraries/{library}/clips/{clip}", **document(answer=Empty))

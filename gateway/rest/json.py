@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any, TypeVar
 
+from google.api import field_behavior_pb2
 from google.protobuf import json_format
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,6 +15,9 @@ from starlette.responses import Response
 from serving.errors import Reason, ServiceError
 
 MAX_BODY_BYTES = 1024 * 1024
+_FIXED = frozenset(
+    map(field_behavior_pb2.FieldBehavior.Value, ("IDENTIFIER", "IMMUTABLE", "OUTPUT_ONLY"))
+)
 MessageT = TypeVar("MessageT", bound=Message)
 
 
@@ -70,3 +75,24 @@ async def read_body(request: Request) -> bytes:
 async def parse_body(request: Request, message: MessageT) -> MessageT:
     """Reads the body of a request into `message`; no body is an empty object."""
     return parse(await read_body(request) or b"{}", message)
+
+
+async def parse_change(request: Request, resource: Message, mask: FieldMask) -> None:
+    """Reads the body of a request that changes a resource.
+
+    Without a mask, it becomes the fields that the body names and that can be changed; what can't,
+    and came along because the resource was read before, is passed over.
+    """
+    body = await read_body(request) or b"{}"
+    parse(body, resource)
+    names = json.loads(body).keys()
+    if not mask.paths:
+        mask.paths.extend(
+            field.name
+            for field in resource.DESCRIPTOR.fields
+            if names & {field.name, field.json_name} and not _is_fixed(field)
+        )
+
+
+def _is_fixed(field: Any) -> bool:
+    return not _FIXED.isdisjoint(field.GetOptions().Extensions[field_behavior_pb2.field_behavior])

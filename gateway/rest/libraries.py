@@ -7,7 +7,7 @@ from audiosearch.catalog.v1.library_pb2 import Library
 from fastapi import APIRouter, Request, Response
 from google.protobuf.empty_pb2 import Empty
 
-from gateway.rest.json import answer, parse_body
+from gateway.rest.json import answer, parse_body, parse_change
 from gateway.rest.openapi import document
 from gateway.rest.parts import Parts
 from gateway.rest.query import Query
@@ -44,10 +44,13 @@ def router(parts: Parts) -> APIRouter:
 
     @api.patch("/v1/libraries/{library}", **document(_UPDATE, body=Library, answer=Library))
     async def update_library(request: Request, library: str) -> Response:
-        """Changes the fields that the mask names; only `displayName` can be."""
+        """Changes `displayName`, if the mask names it; without a mask, if the body does."""
         message = _UPDATE.read(request, catalog_pb2.UpdateLibraryRequest())
-        await parse_body(request, message.library)
+        await parse_change(request, message.library, message.update_mask)
         message.library.name = f"libraries/{library}"
+        if not message.update_mask.paths:
+            read = catalog_pb2.GetLibraryRequest(name=message.library.name)
+            return answer(await parts.ask(request, "GetLibrary", read))
         return answer(await parts.ask(request, "UpdateLibrary", message))
 
     @api.delete("/v1/libraries/{library}", **document(_DELETE, answer=Empty))

@@ -75,6 +75,10 @@ class Behaviour(gateway_service_pb2_grpc.GatewayServiceServicer):
         stored = AudioObject(size_bytes=size, sha256="ab" * 32, content_type="audio/wav")
         return Clip(name=request.name, display_name='a "b"/ä.wav', audio_object=stored)
 
+    async def UpdateClip(self, request: catalog_pb2.UpdateClipRequest, context: object) -> Clip:
+        """Shows the mask in the clip's label."""
+        return Clip(name=request.clip.name, label=",".join(request.update_mask.paths))
+
     async def DownloadAudio(
         self, request: gateway_pb2.DownloadAudioRequest, context: object
     ) -> AsyncIterator[catalog_pb2.GetAudioResponse]:

@@ -194,6 +194,23 @@ async def test_uploads_are_counted_as_they_come() -> None:
         assert (clip["displayName"], clip["audioObject"]["sizeBytes"]) == ("two.wav", str(2**20))
 
 
+async def test_a_change_without_a_mask_changes_what_the_body_names() -> None:
+    """What was read and sent back unchanged, or not at all, empties nothing."""
+    async with serving() as served:
+        path = CLIP + "a"
+        for body, changed in [
+            ({"label": "", "displayName": "x"}, "display_name,label"),
+            ({"display_name": "x", "state": "STATE_ACTIVE", "source": ""}, "display_name"),
+            ({"metadata": {}}, "metadata"),
+        ]:
+            assert (await served.http.patch(path, json=body)).json()["label"] == changed
+        answer = await served.http.patch(path + "?updateMask=label", json={"displayName": "x"})
+        assert answer.json()["label"] == "label"
+        for content in (b"", b"{}", b'{"state": "STATE_FAILED"}'):
+            clip = (await served.http.patch(path, content=content)).json()
+            assert (clip["displayName"], clip["label"]) == ('a "b"/ä.wav', "")
+
+
 async def test_a_refusal_reaches_who_still_sends() -> None:
     """A large upload that can't be taken is answered, not only broken off."""
     async with serving() as served:
