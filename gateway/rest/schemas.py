@@ -47,6 +47,7 @@ _LIMITS: dict[str, Schema] = {
     "audiosearch.catalog.v1.Clip.display_name": _TEXT,
     "audiosearch.catalog.v1.Clip.label": _TEXT,
     "audiosearch.catalog.v1.Clip.speaker": _TEXT,
+    "audiosearch.catalog.v1.ClipFilter.import_job": {"pattern": "^(importJobs/[a-z0-9]{1,64})?$"},
     "audiosearch.catalog.v1.CreateLibraryRequest.library_id": {"pattern": LIBRARY},
     "audiosearch.catalog.v1.CreateLibraryRequest.request_id": _REQUEST_ID,
     "audiosearch.catalog.v1.Library.display_name": _TEXT,
@@ -59,6 +60,7 @@ _LIMITS: dict[str, Schema] = {
     "audiosearch.gateway.v1.SearchConfig.k": {"minimum": 1, "maximum": 1000},
     "audiosearch.gateway.v1.SearchConfig.min_score": {"minimum": -1, "maximum": 1},
     "audiosearch.gateway.v1.UploadClipConfig.request_id": _REQUEST_ID,
+    "google.longrunning.ListOperationsRequest.filter": {"maxLength": 0},
     "google.longrunning.ListOperationsRequest.page_size": _PAGE_SIZE,
 }
 """What the descriptors don't say and the services check."""

@@ -10,12 +10,17 @@ from pydantic import BaseModel, Field, ValidationError
 from gateway.rest.schemas import PLACE, Schema
 from serving.errors import Reason, ServiceError
 
+_TABLE = "^([A-Za-z0-9][A-Za-z0-9_-]{0,62})?$"
+_PATH = r"^[^\x00]+$"
+
 
 class Load(BaseModel):
     """What is to be loaded."""
 
-    table: str | None = Field(None, alias="Table", description="a library, made if it is missing")
-    file: str = Field(alias="File", description="a folder of the server")
+    table: str | None = Field(
+        None, alias="Table", pattern=_TABLE, description="a library, made if it is missing"
+    )
+    file: str = Field(alias="File", pattern=_PATH, description="a folder of the server")
 
 
 def parse_load(body: bytes) -> Load:
@@ -39,11 +44,9 @@ def parameter(name: str, description: str, pattern: str, *, required: bool = Fal
 TABLE = parameter(
     "table_name",
     "a library; without it the one that DEFAULT_TABLE names",
-    "^([A-Za-z0-9][A-Za-z0-9_-]{0,62})?$",
+    _TABLE,
 )
-QUERY_PATH = parameter(
-    "query_audio_path", "path of a file of the server", r"^[^\u0000]+$", required=True
-)
+QUERY_PATH = parameter("query_audio_path", "path of a file of the server", _PATH, required=True)
 CLIP = parameter(
     "audio_path",
     "name of a clip",
