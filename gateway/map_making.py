@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -84,7 +85,8 @@ class Map:
 
     async def shown(self, seconds: float) -> None:
         """Waits until there is something to say."""
-        await asyncio.wait({asyncio.ensure_future(self._shown.wait())}, timeout=seconds)
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._shown.wait(), seconds)
 
     def answer(self, request: GetLibraryMapRequest) -> LibraryMap:
         """What there is to say; raises what kept the first points from being made."""

@@ -17,7 +17,7 @@ if sys.version_info >= (3, 11):
 else:
     from async_timeout import timeout
 
-LIMIT_SECONDS = 300.0
+LIMIT_SECONDS = 600.0
 _LAST_BYTES = 2000
 log = structlog.get_logger()
 

@@ -18,7 +18,7 @@ from gateway.upstream import Upstream
 from serving.telemetry import deadline
 
 KEPT = 4
-"""Libraries whose maps are kept: some 25 MB each at most."""
+"""Libraries whose maps are kept: some 60 MB each at most."""
 FIRST_SECONDS = 2.0
 """Longest wait for the first points."""
 IDLE_SECONDS = 60.0
