@@ -9,7 +9,9 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from gateway.rest.errors import error_json
 from gateway.rest.exchange import CONNECTION
+from serving.errors import Reason, ServiceError
 
 HEAD_SECONDS = 20.0
 """Longest that a client may take to send the head of a request."""
@@ -47,6 +49,22 @@ class Connection(H11Protocol):
             self._wait_no_longer()
         elif self._timer is None:
             self._wait()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answers what is no HTTP with JSON too."""
+        if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+            self.abort()
+            return
+        body = error_json(ServiceError(Reason.FIELD_INVALID, msg))
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            (b"connection", b"close"),
+        ]
+        head = h11.Response(status_code=400, headers=headers, reason=b"Bad Request")
+        for part in (head, h11.Data(data=body), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(part))
+        self.transport.close()
 
     def abort(self) -> None:
         """Ends the connection at once, also while the client takes nothing."""

@@ -97,6 +97,15 @@ class Exchange:
 
         Breaking off tells a client that what it has is not all.
         """
+        try:
+            told = await self._tell(error)
+        except ServiceError:  # the client does not even take the error
+            told = False
+        if not told:
+            await self._break_off()
+
+    async def _tell(self, error: ServiceError) -> bool:
+        """Sends an error, if that is still possible."""
         body = error_json(error)
         if not self._started:
             length = (b"content-length", str(len(body)).encode())
@@ -106,9 +115,9 @@ class Exchange:
         elif self._events and not self._complete:
             body = event("error", body)
         else:
-            await self._break_off()
-            return
+            return False
         await self.send({"type": "http.response.body", "body": body})
+        return True
 
     async def _break_off(self) -> None:
         """Ends the connection at once, whatever is still to be sent."""

@@ -52,7 +52,7 @@ class Origins:
             )
 
     def _may(self, origin: str, host: str) -> bool:
-        return origin in self._listed or urlsplit(origin).netloc == host
+        return origin in self._listed or origin.partition("://")[2] == host
 
 
 def _name(host: str) -> str | None:

@@ -221,6 +221,24 @@ async def test_a_refusal_reaches_who_still_sends() -> None:
         assert (answer.status_code, reason(answer)) == (413, "BODY_TOO_LARGE")
 
 
+async def test_what_is_no_http_is_answered_too(caplog: pytest.LogCaptureFixture) -> None:
+    """Garbage, endless headers, and a body that is broken in its middle."""
+    async with serving() as served:
+        upload = (
+            "POST /v1/libraries/a/clips HTTP/1.1\nhost: localhost\ntransfer-encoding: chunked\n\n"
+        )
+        heads = ["no http\n\n", "GET / HTTP/1.1\n" + "x: y\n" * 20_000, upload + "nonsense\n"]
+        for head in heads:
+            reader, writer = await raw(served, head)
+            said = await asyncio.wait_for(reader.read(), 10)
+            assert said.startswith(b"HTTP/1.1 400 ")
+            assert json.loads(said.partition(b"\r\n\r\n")[2])["error"]["code"] == 400
+            writer.close()
+        answer = await served.http.post(LIBRARIES + "a/clips", headers={"origin": "http://[::"})
+        assert (answer.status_code, reason(answer)) == (403, "ORIGIN_NOT_ALLOWED")
+    assert "Traceback" not in caplog.text
+
+
 async def test_head_is_get_without_the_body() -> None:
     """Everywhere; the audio itself is not even read."""
     async with serving() as served:
