@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Iterator
 
 import grpc
 import structlog
 from audiosearch.catalog.v1.catalog_service_pb2 import (
     ActivateClipRequest,
-    BatchActivateClipsRequest,
-    BatchCreateClipsRequest,
     BeginClipDeletionRequest,
-    ClipOutcome,
     CreateClipRequest,
     DeleteClipRequest,
     FailClipRequest,
@@ -23,10 +20,10 @@ from audiosearch.catalog.v1.catalog_service_pb2 import (
 from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip, Failure
 from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.index.v1.index_pb2 import Vector
-from audiosearch.index.v1.index_service_pb2 import DeleteVectorsRequest, UpsertVectorsRequest
+from audiosearch.index.v1.index_service_pb2 import DeleteVectorsRequest
 
 from gateway.audio import embed, stored
-from gateway.gathering import Gatherer
+from gateway.batches import Batches
 from gateway.names import split_clip
 from gateway.upstream import Upstream, passing_over
 from serving.errors import Reason, ServiceError
@@ -45,8 +42,7 @@ class Clips:
     def __init__(self, upstream: Upstream) -> None:
         """Works on the services of `upstream`."""
         self._upstream = upstream
-        self._creations = Gatherer(self._create_all)
-        self._activations = Gatherer(self._activate_all)
+        self._batches = Batches(upstream)
         self._cleanups: set[asyncio.Task[None]] = set()
 
     async def ingest(
@@ -97,15 +93,10 @@ class Clips:
         """Takes a clip whose audio is stored the rest of the way: embedding, vector, ACTIVE."""
         heard = await embed(self._upstream, library.model, stored(self._upstream, clip.name))
         _, clip_id = split_clip(clip.name)
-        await self._upstream.index.UpsertVectors(
-            UpsertVectorsRequest(
-                index_id=library.uid,
-                model=heard.embedding.model,
-                vectors=[Vector(id=clip_id, values=heard.embedding.values)],
-            )
-        )
-        return await self._activations.add(
-            library.name, ActivateClipRequest(name=clip.name, audio=heard.audio)
+        vector = Vector(id=clip_id, values=heard.embedding.values)
+        await self._batches.upsert(library, heard.embedding.model, vector)
+        return await self._batches.activate(
+            library, ActivateClipRequest(name=clip.name, audio=heard.audio)
         )
 
     async def fail(self, library: Library, name: str, error: ServiceError) -> None:
@@ -160,7 +151,7 @@ class Clips:
         """
         for _ in range(ROUNDS):
             try:
-                row, ours = await self._creations.add(library.name, request), True
+                row, ours = await self._batches.create(library, request), True
             except ServiceError as error:
                 if error.reason is not Reason.CLIP_EXISTS:
                     raise
@@ -169,22 +160,6 @@ class Clips:
                 return row, ours
             await self.discard(library, row.name)
         raise _vanished(row.name)
-
-    async def _create_all(
-        self, library: str, requests: list[CreateClipRequest]
-    ) -> Sequence[ClipOutcome]:
-        answer = await self._upstream.catalog.BatchCreateClips(
-            BatchCreateClipsRequest(parent=library, requests=requests)
-        )
-        return answer.outcomes
-
-    async def _activate_all(
-        self, library: str, requests: list[ActivateClipRequest]
-    ) -> Sequence[ClipOutcome]:
-        answer = await self._upstream.catalog.BatchActivateClips(
-            BatchActivateClipsRequest(parent=library, requests=requests)
-        )
-        return answer.outcomes
 
     async def _put(self, name: str, chunks: AsyncIterable[bytes]) -> None:
         async def requests() -> AsyncIterator[PutAudioRequest]:

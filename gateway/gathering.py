@@ -6,11 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from audiosearch.catalog.v1.catalog_service_pb2 import ClipOutcome
-from audiosearch.catalog.v1.clip_pb2 import Clip
 from google.protobuf.message import Message
 
-from serving.errors import Reason, ServiceError
+from serving.errors import ServiceError
 from serving.telemetry import deadline
 
 MOST = 256
@@ -18,55 +16,57 @@ MOST = 256
 MOST_BYTES = 2**20
 """Of one call; a part that has more goes alone."""
 
+KeyT = TypeVar("KeyT")
 PartT = TypeVar("PartT", bound=Message)
+AnswerT = TypeVar("AnswerT")
 
 
-class Gatherer(Generic[PartT]):
+class Gatherer(Generic[KeyT, PartT, AnswerT]):
     """Sends parts at once, and those that come while a call is under way together in the next.
 
     Nobody waits for others to come: alone, a part is a call of its own.
     """
 
     def __init__(
-        self, send: Callable[[str, list[PartT]], Awaitable[Sequence[ClipOutcome]]]
+        self, send: Callable[[KeyT, list[PartT]], Awaitable[Sequence[AnswerT | ServiceError]]]
     ) -> None:
-        """Takes the call: a library's name and parts, answered by one outcome for each."""
+        """Takes the call: what its parts have in common and the parts, an answer for each."""
         self._send = send
-        self._waiting: dict[str, list[tuple[PartT, asyncio.Future[Clip]]]] = {}
+        self._waiting: dict[KeyT, list[tuple[PartT, asyncio.Future[AnswerT]]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def add(self, library: str, part: PartT) -> Clip:
-        """The clip that came of a part.
+    async def add(self, key: KeyT, part: PartT) -> AnswerT:
+        """The answer to a part, which goes with others of the same key.
 
         Raises:
             ServiceError: of the call, or of this part of it.
         """
-        future: asyncio.Future[Clip] = asyncio.get_running_loop().create_future()
-        if library in self._waiting:
-            self._waiting[library].append((part, future))
+        future: asyncio.Future[AnswerT] = asyncio.get_running_loop().create_future()
+        if key in self._waiting:
+            self._waiting[key].append((part, future))
         else:
-            self._waiting[library] = [(part, future)]
-            task = asyncio.create_task(self._work(library))
+            self._waiting[key] = [(part, future)]
+            task = asyncio.create_task(self._work(key))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return await future
 
-    async def _work(self, library: str) -> None:
+    async def _work(self, key: KeyT) -> None:
         deadline.set(None)  # it works for others than the one who began it
-        waiting = self._waiting[library]
+        waiting = self._waiting[key]
         while waiting:
             size = _fitting([part for part, _ in waiting])
             batch, waiting[:] = waiting[:size], waiting[size:]
-            await self._answer(library, [each for each in batch if not each[1].done()])
-        del self._waiting[library]
+            await self._answer(key, [each for each in batch if not each[1].done()])
+        del self._waiting[key]
 
     async def _answer(
-        self, library: str, batch: Sequence[tuple[PartT, asyncio.Future[Clip]]]
+        self, key: KeyT, batch: Sequence[tuple[PartT, asyncio.Future[AnswerT]]]
     ) -> None:
         if not batch:
             return
         try:
-            outcomes = await self._send(library, [part for part, _ in batch])
+            outcomes = await self._send(key, [part for part, _ in batch])
             answers = list(zip(batch, outcomes, strict=True))
         except Exception as error:  # noqa: BLE001  it is raised where each answer is waited for
             for _, future in batch:
@@ -76,10 +76,10 @@ class Gatherer(Generic[PartT]):
         for (_, future), outcome in answers:
             if future.done():
                 continue
-            if outcome.HasField("failure"):
-                future.set_exception(_error(outcome))
+            if isinstance(outcome, ServiceError):
+                future.set_exception(outcome)
             else:
-                future.set_result(outcome.clip)
+                future.set_result(outcome)
 
 
 def _fitting(parts: Sequence[Message]) -> int:
@@ -90,8 +90,3 @@ def _fitting(parts: Sequence[Message]) -> int:
         if number and size > MOST_BYTES:
             return number
     return min(len(parts), MOST)
-
-
-def _error(outcome: ClipOutcome) -> ServiceError:
-    reason = Reason.named(outcome.failure.reason) or Reason.INTERNAL
-    return ServiceError(reason, outcome.failure.message, {"clip": outcome.clip.name})

@@ -6,8 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from audiosearch.catalog.v1.catalog_service_pb2 import ClipOutcome
-from audiosearch.catalog.v1.clip_pb2 import Clip, Failure
+from audiosearch.catalog.v1.clip_pb2 import Clip
 
 from gateway.gathering import MOST, MOST_BYTES, Gatherer
 from serving.errors import Reason, ServiceError
@@ -22,16 +21,16 @@ class Service:
         self.go_on = asyncio.Event()
         self.failure: Exception | None = None
 
-    async def send(self, library: str, parts: list[Clip]) -> Sequence[ClipOutcome]:
+    async def send(self, library: str, parts: list[Clip]) -> Sequence[Clip | ServiceError]:
         """The clips that came; those whose names begin with `bad` fail."""
         self.batches.append((library, [part.name for part in parts]))
         await self.go_on.wait()
         if self.failure:
             raise self.failure
         return [
-            ClipOutcome(clip=part, failure=Failure(reason="CLIP_EXISTS", message="no"))
+            ServiceError(Reason.CLIP_EXISTS, "no", {"clip": part.name})
             if part.name.startswith("bad")
-            else ClipOutcome(clip=part)
+            else part
             for part in parts
         ]
 
