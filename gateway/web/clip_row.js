@@ -16,8 +16,7 @@ import { toast } from "./toast.js";
 const t = words(strings);
 
 /**
- * `{node, sound, again}`: `onchange(clip)` hears of another name or label, `ondelete()` of the
- * end.
+ * `{node, sound, again}`: `onchange(clip)` hears of another name or label, `ondelete()` of the end.
  */
 export function clipRow(clip, { onchange, ondelete }) {
   const name = clip.displayName || idOf(clip.name);

@@ -11,9 +11,9 @@ let count = 0;
  * Asks; true when confirmed.
  *
  * `title` and `body` are nodes or text; without `confirm` there is only a button to close it.
- * `danger` marks what can't be undone, `focus` is the element to begin at, and `work` runs when
- * it is
- * confirmed: while it does, the dialog stays; when it throws, what it threw is shown by `failed`.
+ * `danger` marks what can't be undone, `focus` is the element to begin at, and `work` runs when it
+ * is confirmed: while it does, the dialog stays; when it throws, what it threw is shown by
+ * `failed`.
  */
 export function open({ title, body, confirm, danger = false, focus, work, failed }) {
   return new Promise((resolve) => {

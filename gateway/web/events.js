@@ -1,6 +1,5 @@
 /**
- * Reads server-sent events from the body of a fetch, which can carry a key where EventSource
- * can't.
+ * Reads server-sent events from the body of a fetch, which can carry a key where EventSource can't.
  */
 
 /** Yields `{event, data}` of each event, with `data` read as JSON. */

@@ -90,8 +90,8 @@ export async function importFolder(library, folder, label) {
 }
 
 /**
- * Takes up the imports that run already: those of other pages, and of this one before it was
- * loaded anew.
+ * Takes up the imports that run already: those of other pages, and of this one before it was loaded
+ * anew.
  */
 export async function findImports(library) {
   const { operations = [] } = await api.operations(`libraries/${library}`);

@@ -29,8 +29,7 @@ async function microphone() {
 }
 
 /**
- * Starts to record; `onend(blob)` is called with the recording once it is stopped or a minute
- * long.
+ * Starts to record; `onend(blob)` is called with the recording once it is stopped or a minute long.
  */
 export async function record(onend) {
   const stream = await microphone();

@@ -1,29 +1,16 @@
 /**
  * Pages by the part of the address behind the #: `#/search?library=x&clip=y`, `#/library/x`.
  *
- * A page is a module with `async function show(root, params)`, which fills `root` and answers
- * with a
- * function that leaves it. `params` are those of the address, with the second part of the path as
+ * A page is a module with `async function show(root, params)`, which fills `root` and answers with
+ * a function that leaves it. `params` are those of the address, with the second part of the path as
  * `library`. If that function has a method `update(params)`, it is called instead of leaving when
- * the
- * address changes within the page.
+ * the address changes within the page.
  */
 
 import { h } from "./dom.js";
 import { failureBox } from "./failure.js";
 
-const PAGES = {
-  search: () => import("./search.js"),
-  library: () => import("./library.js"),
-  map: () => import("./map.js"),
-  status: () => import("./status.js"),
-};
-
-/** Loads the pages that were not asked for yet, so that they are there when the server is not. */
-export function loadAll() {
-  for (const load of Object.values(PAGES)) load().catch(() => {});
-}
-
+let pages = {};
 let turn = 0;
 let shown = { page: null, leave: null };
 const listeners = new Set();
@@ -31,10 +18,18 @@ const listeners = new Set();
 /** The page and its parameters in an address. */
 export function read(hash) {
   const [path, query] = hash.replace(/^#\/?/, "").split("?");
-  const [page, library] = path.split("/").map(decodeURIComponent);
+  const [page, library] = path.split("/").map(decoded);
   const params = Object.fromEntries(new URLSearchParams(query));
   if (library) params.library = library;
-  return { page: page in PAGES ? page : "search", params };
+  return { page: Object.hasOwn(pages, page) ? page : "search", params };
+}
+
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part; // somebody typed a % of their own
+  }
 }
 
 /** The address of a page: `library` stands in the path but for the search. */
@@ -94,8 +89,7 @@ export async function route({ again = false, focus = true } = {}) {
 
 async function enter(page, root, params, place) {
   try {
-    const module = await PAGES[page]();
-    const showing = module.show(root, params);
+    const showing = pages[page].show(root, params);
     if (root.querySelector("h1")) place();
     const leave = await showing;
     if (!root.isConnected) place();
@@ -116,7 +110,12 @@ function heading(root) {
   return found;
 }
 
-window.addEventListener("hashchange", () => {
-  // The link past the navigation changes the address too.
-  if (location.hash.startsWith("#/") || !location.hash) route();
-});
+/** Shows pages from now on: modules by the first part of their address. */
+export function start(modules) {
+  pages = modules;
+  window.addEventListener("hashchange", () => {
+    // The link past the navigation changes the address too.
+    if (location.hash.startsWith("#/") || !location.hash) route();
+  });
+  route({ focus: false });
+}

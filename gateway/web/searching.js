@@ -6,8 +6,7 @@ export const DEFAULT_K = 10;
 
 /**
  * `query` is a source of sources.js or null, `file` the last one that is no stored clip: its
- * address does
- * not say which it was. `status` is idle, running, done or failed.
+ * address does not say which it was. `status` is idle, running, done or failed.
  */
 export const session = {
   library: undefined,
@@ -26,8 +25,8 @@ const listeners = new Set();
 let running = null;
 
 /**
- * Calls `listener(event, match)` with `begin`, `match` and `end`; answers with a function that
- * ends it.
+ * Calls `listener(event, match)` with `begin`, `match` and `end`; answers with a function that ends
+ * it.
  */
 export function onSearch(listener) {
   listeners.add(listener);

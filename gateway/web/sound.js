@@ -28,8 +28,8 @@ export class Sound {
   #stop = () => this.pause();
 
   /**
-   * `button`, `wave` and `time` are for the page to place; `wide` is a large one that keys can
-   * move in.
+   * `button`, `wave` and `time` are for the page to place; `wide` is a large one that keys can move
+   * in.
    */
   constructor(source, { height = 36, wide = false } = {}) {
     this.#source = source;
