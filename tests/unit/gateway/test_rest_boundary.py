@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -312,6 +313,26 @@ async def test_every_answer_has_the_headers_of_security() -> None:
             assert headers["x-content-type-options"] == "nosniff"
             assert "default-src 'none'" in headers["content-security-policy"]
             assert "server" not in headers
+
+
+async def test_the_documentation_comes_from_files_of_the_server() -> None:
+    """The page names nothing elsewhere, and all it names is there."""
+    async with serving() as served:
+        page = (await served.http.get("/docs")).text
+        named = re.findall(r'(?:href|src)="([^"]+)"', page)
+        assert len(named) >= 3
+        for path in named:
+            answer = await served.http.get(f"/{path}")
+            assert answer.status_code == 200, path
+            assert "://" not in path
+        document = (await served.http.get("/openapi.json")).json()
+    operation = document["paths"]["/v1/libraries"]["get"]
+    assert operation["operationId"] == "listLibraries"
+    place = operation["responses"]["200"]["content"]["application/json"]["schema"]["$ref"]
+    schema = document["components"]["schemas"][place.rpartition("/")[2]]
+    assert schema["properties"]["libraries"]["items"]["$ref"].endswith(
+        "audiosearch.catalog.v1.Library"
+    )
 
 
 async def test_with_a_certificate_it_speaks_tls_alone(tmp_path: Path) -> None:
