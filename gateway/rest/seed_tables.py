@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,6 @@ from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
 from audiosearch.catalog.v1.import_job_pb2 import ImportJob
 from audiosearch.gateway.v1 import gateway_service_pb2 as gateway_pb2
 from google.longrunning import operations_pb2
-from google.protobuf.duration_pb2 import Duration
 from starlette.requests import Request
 
 from gateway.folder import resolve_folder, resolve_path
@@ -24,6 +24,8 @@ from gateway.upstream import passing_over
 from serving.errors import Reason, ServiceError
 from serving.telemetry import remaining
 
+LOOK_SECONDS = 0.2
+_MOST_SECONDS = 600.0
 ANSWER_SECONDS = 1.0
 """Kept back of a load's time, so that it can still be told that the import goes on."""
 
@@ -61,7 +63,7 @@ async def load(parts: Parts, request: Request, library: str, folder: str) -> Imp
 
     Raises:
         ServiceError: as CreateLibrary and ImportClips do; why the import failed, if it did;
-            DEADLINE_EXCEEDED when it takes longer than the call may, while it goes on.
+            DEADLINE_EXCEEDED or GATEWAY_UNAVAILABLE when the call or the gateway ends before.
     """
     # Who may not import learns nothing of the server's folders; a wrong folder makes no library.
     check_import(parts, request, library)
@@ -78,34 +80,40 @@ async def load(parts: Parts, request: Request, library: str, folder: str) -> Imp
 async def _import(
     parts: Parts, request: Request, message: gateway_pb2.ImportClipsRequest
 ) -> ImportJob:
-    started = await parts.ask(request, "ImportClips", message)
-    waiting = operations_pb2.WaitOperationRequest(name=started.name)
-    waiting.timeout.CopyFrom(_patience(parts))
-    operation = await parts.ask(request, "WaitOperation", waiting)
-    job = job_of(operation)
-    if not operation.done:
-        raise ServiceError(
-            Reason.DEADLINE_EXCEEDED,
-            f"the import takes longer than this call may; it goes on, and GET /v1/{operation.name} "
-            "and GET /progress tell how far it is",
-            {"operation": operation.name},
-        )
+    operation = await parts.ask(request, "ImportClips", message)
+    asking, left = operations_pb2.GetOperationRequest(name=operation.name), remaining()
+    until = time.monotonic() + (_MOST_SECONDS if left is None else left) - ANSWER_SECONDS
+    while not operation.done:
+        if await _stopping(parts):
+            raise _goes_on(operation.name, Reason.GATEWAY_UNAVAILABLE, "the gateway stops")
+        if time.monotonic() > until:
+            why = "the import takes longer than a call may"
+            raise _goes_on(operation.name, Reason.DEADLINE_EXCEEDED, why)
+        operation = await parts.ask(request, "GetOperation", asking)
+    return _succeeded(job_of(operation))
+
+
+async def _stopping(parts: Parts) -> bool:
+    """Whether the gateway was told to stop, now or within the time between two looks."""
+    try:
+        await asyncio.wait_for(parts.draining.wait(), LOOK_SECONDS)
+    except (TimeoutError, asyncio.TimeoutError):
+        return False
+    return True
+
+
+def _goes_on(operation: str, reason: Reason, why: str) -> ServiceError:
+    told = f"{why}; the import goes on, and GET /v1/{operation} or GET /progress tell how far it is"
+    return ServiceError(reason, told, {"operation": operation})
+
+
+def _succeeded(job: ImportJob) -> ImportJob:
     if job.state == ImportJob.STATE_CANCELLED:
         raise ServiceError(Reason.STATE_CONFLICT, "the import was cancelled")
     if job.state == ImportJob.STATE_FAILED:
-        known = job.failure.reason in Reason.__members__
-        raise ServiceError(
-            Reason[job.failure.reason] if known else Reason.INTERNAL, job.failure.message
-        )
+        known = Reason.__members__.get(job.failure.reason, Reason.INTERNAL)
+        raise ServiceError(known, job.failure.message)
     return job
-
-
-def _patience(parts: Parts) -> Duration:
-    left = remaining()
-    seconds = parts.settings.max_call_seconds if left is None else left
-    duration = Duration()
-    duration.FromMilliseconds(round(max(seconds - ANSWER_SECONDS, seconds / 2, 0) * 1000))
-    return duration
 
 
 async def newest_import(parts: Parts, request: Request, library: str = "") -> ImportJob | None:

@@ -318,6 +318,23 @@ def test_keys_are_checked_as_everywhere(guarded: Guarded, sounds: Path) -> None:
             refused(ask("reader", "POST", "/audio/load", **body), 403, Reason.RIGHT_MISSING)
 
 
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:80", "localhost.evil.example", "[::2]"]
+)
+def test_links_do_not_believe_the_host_header(guarded: Guarded, host: str) -> None:
+    """They lead to the address at which the request came in."""
+    headers = {"x-api-key": guarded.keys["reader"], "host": host}
+    with client(guarded.stack, guarded.authority.ca) as http:
+        answer = http.post(
+            "/audio/search",
+            params={"table_name": "open"},
+            files={"audio": wav()},
+            headers=headers,
+        )
+    ((url, _),) = answer.json()
+    assert url.startswith(guarded.stack.web + "data?audio_path=libraries%2Fopen%2Fclips%2F")
+
+
 def test_progress_tells_only_of_what_a_key_may_read(guarded: Guarded, sounds: Path) -> None:
     """The newest import of another library stays unseen."""
     with client(guarded.stack, guarded.authority.ca) as http:
