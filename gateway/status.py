@@ -8,6 +8,7 @@ import sys
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import TypeVar
 
+import grpc
 from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
 from audiosearch.embedding.v1.embedding_service_pb2 import ListModelsRequest, ListModelsResponse
 from audiosearch.gateway.v1.system_status_pb2 import ServiceStatus, SystemStatus
@@ -64,11 +65,11 @@ class Status:
 
 
 async def _answer(asked: Awaitable[AnswerT]) -> AnswerT | None:
-    """What a service answers; None if it is gone or too slow."""
+    """What a service answers; None if it is gone, too slow, or too old to know the question."""
     try:
         async with timeout(ASK_SECONDS):
             return await asked
-    except (ServiceError, TimeoutError, asyncio.TimeoutError):
+    except (ServiceError, grpc.aio.AioRpcError, TimeoutError, asyncio.TimeoutError):
         return None
 
 
