@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
+import contextlib
+import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import IO, Annotated
 
 import typer
 from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
-from audiosearch.catalog.v1.clip_pb2 import Clip, Failure
 from audiosearch.catalog.v1.import_job_pb2 import FileFailure, ImportJob
 from google.longrunning import operations_pb2
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from google.protobuf.json_format import MessageToJson
 
+from gateway.cli import dry_run
 from gateway.cli.output import (
     DEFAULT_TARGET,
     Ca,
@@ -28,12 +27,16 @@ from gateway.cli.output import (
     print_json,
     say,
 )
+from gateway.cli.pace import span
+from gateway.cli.progress import Shown
+from gateway.cli.uploading import Fail, Uploader
 from gateway.client import AudiosearchClient
-from gateway.folder import Found, count, walk
+from gateway.corpora.entry import Source
+from gateway.corpora.layouts import LAYOUTS
+from gateway.corpora.sources import corpus_source, folder_source, manifest_source
+from gateway.corpora.survey import count, survey
 from serving.errors import Reason, ServiceError
 
-UPLOADS = 4
-MAX_FAILURES = 20
 POLL_SECONDS = 0.2
 _LOOPBACK = ("localhost:", "127.0.0.1:", "[::1]:")
 
@@ -47,15 +50,43 @@ class Where(str, Enum):
 
 
 def import_path(
-    path: Annotated[Path, typer.Argument(help="A folder, or one file.")],
     library: LibraryName,
-    label: Annotated[str, typer.Option(help="Label for every clip.")] = "",
+    path: Annotated[
+        Path | None, typer.Argument(help="A folder, or one file; left out with --manifest.")
+    ] = None,
+    label: Annotated[
+        str, typer.Option(help="Label for every clip that no other label is known of.")
+    ] = "",
+    layout: Annotated[
+        str,
+        typer.Option(
+            help="Corpus that the folder holds, for speaker, label and more from the names of its "
+            f"files: {', '.join(LAYOUTS)}."
+        ),
+    ] = "",
+    manifest: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="A .csv or .jsonl that names the files and what is known of them: path, label, "
+            "speaker, display_name, metadata.NAME. Paths start from its folder.",
+        ),
+    ] = None,
+    dry: Annotated[
+        bool, typer.Option("--dry-run", help="Only count what would be imported; asks no gateway.")
+    ] = False,
+    failures: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="File to write each failed upload to, as JSON lines."),
+    ] = None,
     where: Annotated[
         Where,
         typer.Option(
             "--from",
             help="Machine of the path. auto: the server reads the folder itself if it is this "
-            "machine and its operator allows that; otherwise files are uploaded.",
+            "machine and its operator allows that; otherwise files are uploaded, as always with "
+            "--layout and --manifest.",
         ),
     ] = Where.auto,
     target: Target = DEFAULT_TARGET,
@@ -63,31 +94,82 @@ def import_path(
     json: Json = False,
 ) -> None:
     """Import every audio file below a folder; the library is made if it is missing."""
-    if where is not Where.server and not path.exists():
-        raise typer.BadParameter(f"{path} is not there", param_hint="PATH")
-    progress = Progress(
-        TextColumn("importing"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=json,
-    )
+    source = _source(path, layout, manifest, label, where, dry=dry)
+    if source and dry:
+        return dry_run.show(survey(source), library, as_json=json)
+    job = _new_job(library, source) if source else None
+    start = time.monotonic()
     with connect(target, ca) as client:
         _ensure(client, library)
-        operation = _start(client, library, path, label, where, target)
-        with progress:
+        operation = None
+        if path is not None and source is None:
+            operation = _start(client, library, path, label, where, target)
+            source = folder_source(path, label)
+        with Shown(quiet=json) as shown, _sink(failures) as fail:
             if operation:
-                job = _follow(client, operation, progress)
-            else:
-                job = _upload_all(client, library, path, label, progress)
+                job = _follow(client, operation, shown)
+            elif source:
+                job = job or _new_job(library, source)
+                Uploader(client, library, source).work(job, shown.update, fail)
+    if job is None:
+        raise AssertionError
     if json:
         print_json(job)
     else:
-        _summarise(job, library)
+        _summarise(job, library, time.monotonic() - start, whole=failures)
     if job.progress.failed and not job.progress.imported + job.progress.existing:
         raise ServiceError(Reason.AUDIO_UNDECODABLE, "no file could be imported")
+    return None
+
+
+def _source(
+    path: Path | None, layout: str, manifest: Path | None, label: str, where: Where, *, dry: bool
+) -> Source | None:
+    """What to upload; None if the server may be able to read the folder itself."""
+    if (path is None) == (manifest is None) or (manifest and layout):
+        raise typer.BadParameter(
+            "name a folder, with or without --layout, or a --manifest", param_hint="PATH"
+        )
+    if where is Where.server and (layout or manifest or dry):
+        raise typer.BadParameter(
+            "the server knows no layout and no manifest; leave this out", param_hint="--from"
+        )
+    if layout and layout not in LAYOUTS:
+        raise typer.BadParameter(
+            f"{layout!r} is none of {', '.join(LAYOUTS)}; a --manifest describes anything else",
+            param_hint="--layout",
+        )
+    if path and where is not Where.server and not path.exists():
+        raise typer.BadParameter(f"{path} is not there", param_hint="PATH")
+    if manifest:
+        return manifest_source(manifest, label)
+    if layout and path:
+        source = corpus_source(path, layout, label)
+        for note in source.notes:
+            sys.stderr.write(f"note: {note}\n")
+        return source
+    return folder_source(path, label) if path and (dry or where is Where.client) else None
+
+
+def _new_job(library: str, source: Source) -> ImportJob:
+    job = ImportJob(library=f"libraries/{library}", folder=str(source.root))
+    job.progress.total = count(source)
+    return job
+
+
+@contextlib.contextmanager
+def _sink(path: Path | None) -> Iterator[Fail]:
+    """Takes failures and writes them as JSON lines, if there is a file for them."""
+    if path is None:
+        yield lambda _: None
+        return
+    with path.open("w", encoding="utf-8") as file:
+        yield lambda failure: _write(file, failure)
+
+
+def _write(file: IO[str], failure: FileFailure) -> None:
+    file.write(MessageToJson(failure, indent=None, ensure_ascii=False) + "\n")
+    file.flush()
 
 
 def _ensure(client: AudiosearchClient, library: str) -> None:
@@ -123,19 +205,13 @@ def _start(
 
 
 def _follow(
-    client: AudiosearchClient, operation: operations_pb2.Operation, progress: Progress
+    client: AudiosearchClient, operation: operations_pb2.Operation, shown: Shown
 ) -> ImportJob:
     """Shows a running import to its end; Ctrl-C leaves it running on the server."""
-    task = progress.add_task("", total=None, rate="")
-    start = time.monotonic()
     try:
         while True:
             job, done = client.import_job(operation.name)
-            state = job.progress
-            finished = state.imported + state.existing + state.failed
-            progress.update(
-                task, total=state.total or None, completed=finished, rate=_rate(finished, start)
-            )
+            shown.update(job)
             if done:
                 break
             time.sleep(POLL_SECONDS)
@@ -149,78 +225,16 @@ def _follow(
     return job
 
 
-def _upload_all(
-    client: AudiosearchClient, library: str, path: Path, label: str, progress: Progress
-) -> ImportJob:
-    """Uploads files of this machine, a few at a time and never more than that held in memory."""
-    job = ImportJob(library=f"libraries/{library}", folder=str(path), label=label)
-    root, found = (
-        (path.resolve(), walk(path.resolve()))
-        if path.is_dir()
-        else (path.parent, iter([Found(path.name)]))
-    )
-    job.progress.total = count(root) if path.is_dir() else 1
-    task = progress.add_task("", total=job.progress.total, rate="")
-    start = time.monotonic()
-
-    def upload(entry: Found) -> bool:
-        if entry.failure:
-            raise entry.failure
-        return client.upload(library, root / entry.path, Clip(label=label)).created
-
-    with ThreadPoolExecutor(UPLOADS) as pool:
-        running: dict[Future[bool], Found] = {}
-        for entry in itertools.chain(found, _ends()):
-            if entry:
-                running[pool.submit(upload, entry)] = entry
-            while len(running) >= (2 * UPLOADS if entry else 1):
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    _count(job, running.pop(future), future)
-                    finished = job.progress.imported + job.progress.existing + job.progress.failed
-                    progress.update(task, completed=finished, rate=_rate(finished, start))
-    job.state = ImportJob.STATE_SUCCEEDED
-    return job
-
-
-def _ends() -> Iterator[None]:
-    yield None
-
-
-def _count(job: ImportJob, entry: Found, future: Future[bool]) -> None:
-    try:
-        if future.result():
-            job.progress.imported += 1
-        else:
-            job.progress.existing += 1
-    except (ServiceError, OSError) as error:
-        if isinstance(error, ServiceError) and error.reason is Reason.GATEWAY_UNAVAILABLE:
-            raise
-        reason = error.reason if isinstance(error, ServiceError) else Reason.PATH_NOT_FOUND
-        job.progress.failed += 1
-        if len(job.failures) < MAX_FAILURES:
-            job.failures.append(
-                FileFailure(
-                    path=entry.path, failure=Failure(reason=reason.value, message=str(error))
-                )
-            )
-
-
-def _rate(finished: int, start: float) -> str:
-    return f"{finished / max(time.monotonic() - start, 0.001):.1f} clips/s"
-
-
-def _summarise(job: ImportJob, library: str) -> None:
+def _summarise(job: ImportJob, library: str, seconds: float, whole: Path | None) -> None:
     state = job.progress
     say(
         f"{state.imported} imported into {library}, {state.existing} there already, "
-        f"{state.failed} failed"
+        f"{state.failed} failed, in {span(seconds)}"
     )
     for failure in job.failures:
         say(f"  {failure.path}: {failure.failure.reason}: {failure.failure.message}")
     if state.failed > len(job.failures):
-        say(
-            f"  and {state.failed - len(job.failures)} more: "
-            f"audiosearch clip list --library {library} --state failed"
-        )
+        where = whole or f"audiosearch clip list --library {library} --state failed"
+        say(f"  and {state.failed - len(job.failures)} more: {where}")
     if job.state == ImportJob.STATE_CANCELLED:
         raise ServiceError(Reason.STATE_CONFLICT, "the import was cancelled")

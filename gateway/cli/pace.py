@@ -1,0 +1,58 @@
+"""How fast something goes, and how long the rest will take."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+
+WINDOW_SECONDS = 60.0
+SAMPLE_SECONDS = 1.0
+
+
+class Pace:
+    """The rate of the last minute.
+
+    Not the one since the start: what is in is skipped much faster than the rest is imported, and
+    a mean over both would promise an end that never comes.
+    """
+
+    def __init__(self, now: float | None = None) -> None:
+        """Starts at none done; times are in seconds of the monotonic clock."""
+        self._samples = deque([(time.monotonic() if now is None else now, 0)])
+        self._latest = self._samples[0]
+
+    def update(self, done: int, now: float | None = None) -> None:
+        """Notes how many are done; memory stays at one sample a second."""
+        self._latest = (time.monotonic() if now is None else now, done)
+        if self._latest[0] - self._samples[-1][0] >= SAMPLE_SECONDS:
+            self._samples.append(self._latest)
+        while len(self._samples) > 1 and self._samples[1][0] <= self._latest[0] - WINDOW_SECONDS:
+            self._samples.popleft()
+
+    @property
+    def rate(self) -> float:
+        """Done a second, over the last minute or since the start, whichever is shorter."""
+        (start, before), (end, done) = self._samples[0], self._latest
+        return (done - before) / (end - start) if end > start else 0.0
+
+    def left(self, remaining: int) -> float | None:
+        """Seconds that the rest takes at this rate; None while nothing moves."""
+        return remaining / self.rate if self.rate else None
+
+    def describe(self, total: int, noun: str = "clips") -> str:
+        """Rate and time left for people; `total` is 0 while it is not known."""
+        seconds = self.left(max(total - self._latest[1], 0)) if total else None
+        left = (
+            "" if not total else f", {span(seconds)} left" if seconds is not None else ", stalled"
+        )
+        return f"{self.rate:.1f} {noun}/s{left}"
+
+
+def span(seconds: float) -> str:
+    """A time for people: `41 s`, `12 min 05 s`, `7 h 30 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"

@@ -1,0 +1,43 @@
+"""Rate and time left of a long import."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.cli.pace import Pace, span
+
+
+def test_the_rate_is_that_of_the_last_minute() -> None:
+    """After an hour of skipping 100 a second, two minutes of 2 a second count alone."""
+    pace = Pace(0.0)
+    for second in range(1, 3601):
+        pace.update(100 * second, float(second))
+    assert pace.rate == pytest.approx(100)
+    for second in range(1, 121):
+        pace.update(360_000 + 2 * second, 3600.0 + second)
+    assert pace.rate == pytest.approx(2)
+    assert pace.left(7200) == pytest.approx(3600)
+    assert pace.describe(360_240 + 7200) == "2.0 clips/s, 1 h 00 min left"
+
+
+def test_nothing_is_promised_while_nothing_moves() -> None:
+    """Neither at the start nor in an outage of a minute."""
+    pace = Pace(0.0)
+    assert pace.describe(10) == "0.0 clips/s, stalled"
+    pace.update(5, 10.0)
+    assert pace.describe(10) == "0.5 clips/s, 10 s left"
+    for second in range(11, 80):
+        pace.update(5, float(second))
+    assert pace.describe(10) == "0.0 clips/s, stalled"
+    assert pace.describe(0) == "0.0 clips/s"
+
+
+def test_times_for_people() -> None:
+    """Seconds, minutes, hours."""
+    assert [span(s) for s in (0.4, 59.4, 60, 725, 27_000)] == [
+        "0 s",
+        "59 s",
+        "1 min 00 s",
+        "12 min 05 s",
+        "7 h 30 min",
+    ]
