@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any, TypeVar
 
@@ -11,9 +12,11 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from serving.errors import Reason, ServiceError
 
+LARGE_BYTES = 16 * 1024
 MAX_BODY_BYTES = 1024 * 1024
 _FIXED = frozenset(
     map(field_behavior_pb2.FieldBehavior.Value, ("IDENTIFIER", "IMMUTABLE", "OUTPUT_ONLY"))
@@ -29,10 +32,34 @@ def to_json(message: Message) -> bytes:
     return text.encode()
 
 
-def answer(message: Message, status: int = 200) -> Response:
+class Answer(Response):
+    """A message as the answer of a call; a large one is written in a thread of its own.
+
+    A list of 1,000 clips would keep all other calls waiting for a tenth of a second.
+    """
+
+    media_type = "application/json"
+
+    def __init__(self, message: Message) -> None:
+        """Takes the message."""
+        self._message = message
+        self.status_code = 200
+        self.background = None
+        self.init_headers({"cache-control": "no-store"})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Writes and sends it."""
+        if self._message.ByteSize() > LARGE_BYTES:
+            self.body = await asyncio.to_thread(to_json, self._message)
+        else:
+            self.body = to_json(self._message)
+        self.headers["content-length"] = str(len(self.body))
+        await super().__call__(scope, receive, send)
+
+
+def answer(message: Message) -> Answer:
     """A message as the answer of a call."""
-    headers = {"cache-control": "no-store"}
-    return Response(to_json(message), status, headers, media_type="application/json")
+    return Answer(message)
 
 
 def parse(text: str | bytes, message: MessageT, field: str = "body") -> MessageT:
