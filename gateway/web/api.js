@@ -23,8 +23,9 @@ async function probe() {
   try {
     const response = await fetch("/healthz", {
       cache: "no-store",
-      signal: AbortSignal.timeout(5000),
+      signal: AbortSignal.timeout(10000),
     });
+    await response.text(); // what is left unread would be aborted later
     return response.ok || isOurs(response);
   } catch {
     return false;

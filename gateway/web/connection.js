@@ -25,15 +25,16 @@ export function whenBack(probe, signal) {
 }
 
 async function ask(probe) {
-  if (await probe()) return;
-  tell(true);
+  let away = false;
   for (let wait = FIRST_WAIT; !(await probe()); wait = Math.min(wait * 1.6, LONGEST_WAIT)) {
+    // Once may be a slip of the network: nobody is told of that.
+    if (wait > FIRST_WAIT && !away) tell((away = true));
     await new Promise((resolve) => {
       nudge = resolve;
       setTimeout(resolve, wait);
     });
   }
-  tell(false);
+  if (away) tell(false);
 }
 
 function tell(away) {

@@ -103,6 +103,5 @@ function take(event, data) {
   if (event === "again") begin();
   if (event !== "match") return;
   session.matches.push(data);
-  session.times.first ??= since();
   tell("match", data);
 }
