@@ -1,0 +1,99 @@
+"""Which clips of a library come onto its map."""
+
+from __future__ import annotations
+
+import itertools
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from audiosearch.catalog.v1.library_pb2 import Library
+from audiosearch.index.v1.index_pb2 import IndexStats, Vector
+from audiosearch.index.v1.index_service_pb2 import GetVectorsResponse, ListVectorsResponse
+
+from gateway import map_sample
+from gateway.map_sample import Samples
+from serving.errors import Reason, ServiceError
+
+LIBRARY = Library(name="libraries/a", uid="u")
+
+
+class Shelf:
+    """An index of so many vectors, as the gateway's stub shows it; ids are numbers in order."""
+
+    def __init__(self, count: int) -> None:
+        """Has so many."""
+        self.ids = [f"{number:06d}" for number in range(count)]
+        self.lost: set[str] = set()
+        self.asked: list[int] = []
+
+    async def GetIndexStats(self, request: Any) -> IndexStats:
+        """Counts them."""
+        return IndexStats(vector_count=len(self.ids))
+
+    async def ListVectors(self, request: Any) -> ListVectorsResponse:
+        """Lists a page of ids."""
+        left = [id_ for id_ in self.ids if id_ > request.after_id]
+        page = left[: request.page_size]
+        return ListVectorsResponse(
+            ids=page, next_after_id=page[-1] if len(left) > len(page) else ""
+        )
+
+    async def GetVectors(self, request: Any) -> GetVectorsResponse:
+        """Reads those that are still there."""
+        self.asked.append(len(request.ids))
+        there = [id_ for id_ in request.ids if id_ not in self.lost]
+        return GetVectorsResponse(vectors=[Vector(id=id_, values=[int(id_), 1]) for id_ in there])
+
+
+def samples(shelf: Any) -> Samples:
+    """Reads from an index."""
+    return Samples(SimpleNamespace(index=shelf))  # type: ignore[arg-type]
+
+
+def told(_share: float) -> None:
+    """Nobody listens."""
+
+
+async def test_a_small_library_is_taken_whole() -> None:
+    """Vectors in the order of ids, a bounded number a call."""
+    shelf = Shelf(2500)
+    found = await samples(shelf).read(LIBRARY, told)
+    assert (found.count, found.ids) == (2500, shelf.ids)
+    assert found.vectors[:, 0].tolist() == list(range(2500))
+    assert shelf.asked == [1000, 1000, 500]
+
+
+@pytest.mark.parametrize("count", [10, 11, 19, 20, 21, 2503])
+async def test_of_a_large_library_steps_are_even(
+    monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """As many as a map holds, from the first to near the last, no two steps unlike."""
+    monkeypatch.setattr(map_sample, "MOST", 10)
+    found = await samples(Shelf(count)).read(LIBRARY, told)
+    rows = [int(id_) for id_ in found.ids]
+    steps = {later - earlier for earlier, later in itertools.pairwise(rows)}
+    assert (len(rows), rows[0]) == (10, 0)
+    assert max(steps) - min(steps) <= 1
+    assert rows[-1] + max(steps) >= count - 1
+    assert found.count == count
+
+
+async def test_vectors_that_go_meanwhile_are_left_out() -> None:
+    """Ids and vectors stay side by side."""
+    shelf = Shelf(5)
+    shelf.lost = {"000001", "000004"}
+    found = await samples(shelf).read(LIBRARY, told)
+    assert found.ids == ["000000", "000002", "000003"]
+    assert found.vectors[:, 0].tolist() == [0, 2, 3]
+
+
+async def test_a_library_without_its_index_is_empty() -> None:
+    """Until the reconciler has made the index again."""
+
+    class Lost(Shelf):
+        async def GetIndexStats(self, request: Any) -> IndexStats:
+            raise ServiceError(Reason.INDEX_NOT_FOUND, "there is no index")
+
+    found = await samples(Lost(3)).read(LIBRARY, told)
+    assert (found.count, list(found.ids), len(found.vectors)) == (0, [], 0)
