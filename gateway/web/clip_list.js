@@ -13,6 +13,7 @@ import { announce } from "./toast.js";
 
 const t = words(strings);
 const PAGE = 25;
+const REFRESH_MS = 1500;
 const STATES = ["ACTIVE", "FAILED", "CREATING", "DELETING"];
 const TEXTS = ["displayNamePrefix", "label", "speaker"];
 
@@ -24,6 +25,7 @@ export class ClipList {
   #tokens = [undefined];
   #rows = [];
   #asking = null;
+  #refreshing = null;
   #list = h("ul", { class: "sounds clips", "aria-label": t("clips") });
   #below = h("div", { class: "slot" });
   #fresh = h(
@@ -73,12 +75,13 @@ export class ClipList {
     this.#library = library;
   }
 
-  /** Shows the page anew, once the calls have paused: an import brings many clips. */
-  refreshSoon = afterPause(1200, () => {
-    if (!this.node.isConnected) return;
-    if (this.#busy) this.#fresh.hidden = false;
-    else this.load({ quietly: true });
-  });
+  /** Looks for new clips in a while, however often it is called meanwhile: imports bring many. */
+  refreshSoon() {
+    this.#refreshing ??= setTimeout(() => {
+      this.#refreshing = null;
+      if (this.node.isConnected) this.load({ quietly: true });
+    }, REFRESH_MS);
+  }
 
   leave() {
     this.#asking?.abort();
@@ -111,7 +114,7 @@ export class ClipList {
         pageToken: this.#tokens.at(-1),
         signal: asking.signal,
       });
-      this.#show(page);
+      if (!quietly || !this.#goesOn(page)) this.#show(page);
       if (!quietly) announce(t("shown", { count: page.clips?.length ?? 0 }));
     } catch (error) {
       if (asking.signal.aborted) return;
@@ -119,6 +122,19 @@ export class ClipList {
       this.#below.replaceChildren(failureBox(error, () => this.load()));
     }
     this.#list.setAttribute("aria-busy", "false");
+  }
+
+  /** Adds what a page has more than is shown; false if that is not all that is new. */
+  #goesOn({ clips = [], nextPageToken }) {
+    const same = this.#rows.every(({ clip }, place) => {
+      const now = clips[place];
+      return now?.name === clip.name && now.updateTime === clip.updateTime;
+    });
+    if (!same && this.#busy) this.#fresh.hidden = false;
+    if (!same || !this.#rows.length) return !same && this.#busy;
+    for (const clip of clips.slice(this.#rows.length)) this.#add(clip);
+    this.#showPager(nextPageToken);
+    return true;
   }
 
   #clear() {

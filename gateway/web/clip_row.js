@@ -16,7 +16,7 @@ import { toast } from "./toast.js";
 const t = words(strings);
 
 /**
- * `{node, sound, again}`: `onchange(clip)` hears of another name or label, `ondelete()` of the end.
+ * `{clip, node, sound, again}`: `onchange(clip)` hears of another name or label, `ondelete()` of the end.
  */
 export function clipRow(clip, { onchange, ondelete }) {
   const name = clip.displayName || idOf(clip.name);
@@ -75,7 +75,7 @@ export function clipRow(clip, { onchange, ondelete }) {
       }),
     ),
   );
-  return { node, sound, again };
+  return { clip, node, sound, again };
 }
 
 function why(clip) {

@@ -25,7 +25,10 @@ export function inWords(reason, message) {
 const capital = (text) =>
   /^[a-z]+[ ,]/.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text;
 
-/** An alert with what happened and what to do; `retry` is offered where given. */
+/** What the same again would meet again. */
+const LASTING = /^(AUDIO_|BODY_|FIELD_|PATH_|MIC_|MODEL_MISMATCH|RIGHT_MISSING)/;
+
+/** An alert with what happened and what to do; `retry` is offered where it may help. */
 export function failureBox(error, retry) {
   const known = error instanceof ApiError;
   const todo = known && failures.en[error.reason] ? t(error.reason) : "";
@@ -35,6 +38,8 @@ export function failureBox(error, retry) {
     { class: "failure", role: "alert" },
     h("p", { class: "failure-title" }, todo || t("unexpected")),
     detail && h("p", { class: "failure-detail" }, detail, known && h("code", {}, error.reason)),
-    retry && h("button", { class: "button", type: "button", onclick: retry }, t("again")),
+    retry &&
+      !LASTING.test(error.reason) &&
+      h("button", { class: "button", type: "button", onclick: retry }, t("again")),
   );
 }

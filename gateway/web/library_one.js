@@ -15,6 +15,7 @@ import { library as strings } from "./strings/library.js";
 import { toast } from "./toast.js";
 
 const t = words(strings);
+const REFRESH_MS = 2500;
 
 export async function showLibrary(root, params) {
   const name = `libraries/${params.library}`;
@@ -28,29 +29,49 @@ export async function showLibrary(root, params) {
     onchange: refresh,
   });
   const panel = new ImportPanel(params.library, {
-    onmore: () => list.refreshSoon(),
-    ondone: async () => {
-      await refresh();
+    onmore: () => {
+      refreshSoon();
+      list.refreshSoon();
+    },
+    ondone: () => {
+      refresh();
       list.refreshSoon();
     },
   });
 
+  let refreshing = null;
+  function refreshSoon() {
+    refreshing ??= setTimeout(() => {
+      refreshing = null;
+      if (head.isConnected) refresh();
+    }, REFRESH_MS);
+  }
+
   async function refresh() {
     try {
       library = await api.library(name);
-      drawHead();
+      drawFacts();
       list.tell(library);
     } catch (error) {
       toast(said(error), { kind: "error" });
     }
   }
 
+  let shownFacts = facts(library);
+
   function drawHead() {
     head.replaceChildren(
       h("a", { class: "back", href: "#/library" }, icon("previous"), t("all")),
       h("div", { class: "row-between" }, title(library, rename, remove), ways(library)),
-      facts(library),
+      shownFacts,
     );
+  }
+
+  /** The facts alone: the rest may have the focus. */
+  function drawFacts() {
+    const now = facts(library);
+    shownFacts.replaceWith(now);
+    shownFacts = now;
   }
 
   async function rename() {
