@@ -123,6 +123,19 @@ def test_lists_show_what_a_key_may_read(guarded: Guarded, http: httpx.Client) ->
     assert {"libraries/closed", "libraries/open"} <= set(found["auditor"])
 
 
+def test_the_status_tells_no_key_of_the_searches_of_others(
+    guarded: Guarded, http: httpx.Client
+) -> None:
+    """Those in libraries that it may not read."""
+    found = http.post(
+        "/v1/libraries/closed/clips:search", headers=bearer(guarded, "operator"), content=wav()
+    )
+    assert found.is_success
+    for who, seen in (("operator", True), ("both", True), ("reader", False), ("stranger", False)):
+        status = http.get("/v1/status", headers=bearer(guarded, who))
+        assert ("libraries/closed" in status.text) is seen, who
+
+
 def test_a_writer_writes(guarded: Guarded, http: httpx.Client) -> None:
     """Uploads, hears, changes, deletes; and does not manage."""
     headers = bearer(guarded, "writer")
