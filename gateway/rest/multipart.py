@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import AsyncIterable, AsyncIterator, Collection
 from dataclasses import dataclass, field
@@ -50,7 +51,7 @@ class Form:
 
     def _make_parser(self, boundary: bytes) -> MultipartParser:
         try:
-            return MultipartParser(
+            parser = MultipartParser(
                 boundary,
                 {
                     "on_part_begin": self._begin,
@@ -63,8 +64,10 @@ class Form:
                     "on_end": self._finish,
                 },
             )
+            parser.logger.setLevel(logging.ERROR)  # a bad form is its sender's business alone
         except FormParserError as error:
             raise _bad("content-type", f"its boundary can't be used: {error}") from error
+        return parser
 
     async def find(self) -> None:
         """Reads on until the file begins."""
