@@ -6,7 +6,8 @@ import { color } from "./theme.js";
 export const OWN = 9;
 const OTHER = OWN;
 const NONE = OWN + 1;
-export const SHAPES = ["disc", "square", "diamond", "triangle"];
+/** The first four in turn for kinds of their own, the last for all others. */
+export const SHAPES = ["disc", "square", "diamond", "triangle", "cross"];
 
 /** `[{index, value, count, kind}]` in the order of a legend, and `of`, the index of each row. */
 export function kindsOf(points, column) {
@@ -24,7 +25,7 @@ export function kindsOf(points, column) {
   return { entries, of };
 }
 
-export const shapeOf = (index) => (index >= OTHER ? 0 : index % SHAPES.length);
+export const shapeOf = (index) => (index >= OTHER ? SHAPES.length - 1 : index % (SHAPES.length - 1));
 
 /** Name of a kind's colour in the style sheet. */
 export const colorName = (index) => (index === NONE ? "--line-strong" : `--series-${index + 1}`);

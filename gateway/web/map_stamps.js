@@ -6,12 +6,13 @@ const FINE = 4;
 const RIM = 0.72;
 const DIM = 0.16;
 
-/** Whether a place in [-1, 1] by [-1, 1] belongs to a shape. */
+/** Whether a place in [-1, 1] by [-1, 1] belongs to a shape, in the order of map_kinds.js. */
 const SHAPES = [
   (x, y) => x * x + y * y <= 1,
   (x, y) => Math.max(Math.abs(x), Math.abs(y)) <= 0.88,
   (x, y) => Math.abs(x) + Math.abs(y) <= 1.08,
   (x, y) => y <= 0.8 && 0.475 + 0.96 * Math.abs(x) - 0.52 * y <= 1,
+  (x, y) => Math.min(Math.abs(x), Math.abs(y)) <= 0.36 && Math.max(Math.abs(x), Math.abs(y)) <= 0.96,
 ];
 
 /** Share of a pixel of the grid `size` by `size` that a shape, shrunk by `part`, covers. */
