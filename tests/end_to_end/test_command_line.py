@@ -10,10 +10,10 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 
 from deploy.local_stack import free_ports
@@ -199,8 +199,8 @@ def test_serve_runs_the_stack_until_it_is_told_to_stop(tmp_path: Path, sounds: P
         assert process.stdout
         ready = json.loads(process.stdout.readline())
         environment["AUDIOSEARCH_TARGET"] = ready["target"]
-        with urllib.request.urlopen(ready["web"] + "healthz", timeout=30) as answer:
-            assert json.load(answer) == {"status": "SERVING"}
+        probe = httpx.get(ready["web"] + "healthz", timeout=30)
+        assert probe.json() == {"status": "SERVING"}
         search = [AUDIOSEARCH, "library", "list", "--json"]
         assert subprocess.run(search, env=environment, timeout=60, check=True)
         listing = ["pgrep", "-P", str(process.pid)]
