@@ -27,7 +27,7 @@ from gateway.clips import Clips
 from gateway.folder import Found, count, hash_file, read_file, resolve_folder, walk
 from gateway.libraries import Libraries
 from gateway.settings import GatewaySettings
-from gateway.upstream import PASSING, Upstream
+from gateway.upstream import PASSING, Upstream, passing_over
 from serving.errors import Reason, ServiceError
 from serving.telemetry import request_id
 
@@ -232,6 +232,10 @@ class ImportWorker:
             folder=job.folder,
             cursor=job.progress.cursor,
         )
+        with passing_over(Reason.IMPORT_JOB_NOT_FOUND):  # deleted meanwhile, as its library was
+            await self._carry_out(job)
+
+    async def _carry_out(self, job: ImportJob) -> None:
         try:
             library = await self._libraries.open(job.library)
             run = Run(job, library, self._clips, self.roots, self._width)

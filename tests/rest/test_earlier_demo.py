@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 import urllib.parse
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +131,23 @@ def test_a_load_of_which_nothing_came_fails(rest: Rest) -> None:
     refused(load(rest, table, folder), 404, Reason.PATH_NOT_FOUND)
     (folder / "silent.wav").write_bytes(silence())
     refused(load(rest, table, folder), 400, Reason.AUDIO_SILENT)
+
+
+def test_a_table_can_be_dropped_while_it_is_loaded(rest: Rest) -> None:
+    """The load fails, and nothing of it stays or goes on."""
+    table, folder = rest.library(), rest.folder()
+    for number in range(200):
+        (folder / f"{number}.wav").write_bytes(wav() + bytes([number]))
+    with ThreadPoolExecutor(1) as pool:
+        loading = pool.submit(load, rest, table, folder)
+        while not count(rest, table):
+            time.sleep(0.05)
+        assert rest.http.post("/audio/drop", params={"table_name": table}).json() == "ok"
+        assert loading.result().status_code in (400, 404)
+    assert count(rest, table) is None
+    (folder / "last.wav").write_bytes(wav("sword_clash"))
+    params = {"table_name": table, "query_audio_path": str(folder / "last.wav")}
+    refused(rest.http.post("/audio/search/local", params=params), 404, Reason.LIBRARY_NOT_FOUND)
 
 
 def test_loading_twice_changes_nothing(rest: Rest, filled: str) -> None:
