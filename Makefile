@@ -27,7 +27,7 @@ $(BIN)/python:
 # Jupyter's, only a file of JavaScript is used.
 $(VENV)/.installed: pyproject.toml constraints.txt setup.py | $(BIN)/python
 	@echo "installing; this takes a few minutes the first time"
-	$(PIP) --constraint constraints.txt --editable '.[embedding,index,catalog,gateway]'
+	$(PIP) --constraint constraints.txt --editable '.[embedding,index,catalog,gateway,evaluation]'
 	$(PIP) --no-deps $(PADDLESPEECH) $(WAVESURFER)
 	@touch $@
 

@@ -163,11 +163,12 @@ class AudiosearchClient:
             self.stub.SearchClips, search_pb2.SearchClipsRequest(config=config, clip=clip)
         )
 
-    def embed(self, path: Path) -> embedding_pb2.EmbedAudioResponse:
-        """Embeds an audio file; nothing is stored."""
+    def embed(self, path: Path, model: str = "") -> embedding_pb2.EmbedAudioResponse:
+        """Embeds an audio file, with the default model if none is named; nothing is stored."""
+        config = embedding_pb2.EmbedAudioConfig(model=model)
 
         def requests(file: IO[bytes]) -> Iterator[embedding_pb2.EmbedAudioRequest]:
-            yield embedding_pb2.EmbedAudioRequest(config=embedding_pb2.EmbedAudioConfig())
+            yield embedding_pb2.EmbedAudioRequest(config=config)
             for chunk in _chunks(file):
                 yield embedding_pb2.EmbedAudioRequest(audio_chunk=chunk)
 

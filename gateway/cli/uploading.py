@@ -20,7 +20,7 @@ from gateway.client import AudiosearchClient
 from gateway.corpora.entry import Entry, Source
 from serving.errors import Reason, ServiceError
 
-UPLOADS = 4
+UPLOADS = 8
 MAX_FAILURES = 20
 RETRY_SECONDS = 120.0
 """How long one file waits for a service that is gone or busy."""

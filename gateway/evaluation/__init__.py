@@ -1,0 +1,1 @@
+"""How well a library tells voices and sounds apart: figures, their intervals, and trials."""

@@ -1,0 +1,191 @@
+"""`audiosearch evaluate` on a real stack: synthesised voices, and real ones if they are there."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from audiosearch.catalog.v1.clip_pb2 import Clip
+
+from tests.end_to_end.conftest import Running
+
+AUDIOSEARCH = str(Path(sys.executable).with_name("audiosearch"))
+RATE = 16_000
+PNG = b"\x89PNG\r\n\x1a\n"
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def run(shared: Running) -> Run:
+    """Runs `audiosearch` with arguments against the shared stack."""
+
+    def call(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [AUDIOSEARCH, *map(str, arguments)],
+            env={**os.environ, "AUDIOSEARCH_TARGET": shared.stack.target, "COLUMNS": "200"},
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        return done
+
+    return call
+
+
+def say_vowels(speaker: int, take: int) -> np.ndarray:
+    """A second of three vowels, by a voice of a pitch and a vocal tract of its own."""
+    random = np.random.default_rng(100 * speaker + take)
+    pitch = (95, 130, 180, 235)[speaker] * random.uniform(0.97, 1.03)
+    tract = (0.85, 1.0, 1.12, 1.28)[speaker]
+    t = np.arange(RATE // 3) / RATE
+    vowels = [np.array([700, 1200, 2500]), np.array([300, 2200, 3000]), np.array([400, 800, 2400])]
+    parts = []
+    for number in random.permutation(3):
+        harmonics = pitch * np.arange(1, int(7000 / pitch))
+        envelope = sum(
+            1 / (1 + ((harmonics - tract * formant) / 90) ** 2) for formant in vowels[number]
+        )
+        waves = np.sin(
+            2 * np.pi * np.outer(harmonics, t) + random.uniform(0, 6, (len(harmonics), 1))
+        )
+        parts.append((envelope[:, None] * waves).sum(0))
+    sound = np.concatenate(parts)
+    return 0.3 * sound / np.abs(sound).max() + 0.001 * random.standard_normal(sound.size)
+
+
+@pytest.fixture(scope="module")
+def voices(shared: Running, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A library of four speakers with four clips each, known by their paths."""
+    folder, library = tmp_path_factory.mktemp("voices"), shared.library()
+    for speaker in range(4):
+        for take in range(4):
+            path = folder / f"v{speaker}-{take}.flac"
+            soundfile.write(path, say_vowels(speaker, take), RATE)
+            known = {"path": f"v{speaker}/{take}.flac"}
+            clip = Clip(speaker=f"v{speaker}", label=f"take {take % 2}", metadata=known)
+            shared.client.upload(library, path, clip)
+    return library
+
+
+def test_by_speaker_with_charts(run: Run, voices: str, tmp_path: Path) -> None:
+    """Figures with intervals on the terminal, everything as JSON, two charts."""
+    folder = tmp_path / "made" / "here"
+    done = run("evaluate", voices, "--by", "speaker", "--output", folder)
+    assert "24 target, 96 nontarget" in done.stdout
+    assert "200 draws of 4 speakers, seed 0" in done.stdout
+    for word in (
+        "equal error rate",
+        "minDCF, p_target 0.01",
+        "recall@10",
+        "mean average precision",
+    ):
+        assert word in done.stdout
+    written = json.loads((folder / "evaluation.json").read_text())
+    printed = json.loads(run("evaluate", voices, "--by", "speaker", "--json").stdout)
+    assert printed == written
+    eer = written["equalErrorRate"]
+    assert 0 <= eer["low"] <= eer["value"] <= eer["high"] < 0.5
+    retrieval = written["retrieval"]
+    assert retrieval["queryCount"] == 16
+    assert retrieval["recallAt"]["1"]["value"] > 0.7
+    assert retrieval["meanAveragePrecision"]["value"] > 0.5
+    for chart in ("det.png", "scores.png"):
+        assert (folder / chart).read_bytes().startswith(PNG)
+
+
+def test_by_label_and_without_intervals(run: Run, voices: str) -> None:
+    """A label that says nothing of the sound is found about as often as chance."""
+    found = json.loads(run("evaluate", voices, "--by", "label", "--resamples", 0, "--json").stdout)
+    assert found["targetTrialCount"] == 2 * 28
+    assert found["equalErrorRate"]["value"] > 0.3
+    assert found["equalErrorRate"]["low"] is None
+    part = run("evaluate", voices, "--by", "speaker", "--max-clips", 10, "--seed", 3).stdout
+    assert "10 clips of 16, chosen with seed 3" in part
+
+
+def test_a_trial_list_gives_the_same_figures_as_the_labels(
+    run: Run, voices: str, tmp_path: Path
+) -> None:
+    """In VoxCeleb's form, with other endings than the files have."""
+    files = [(s, f"v{s}/{take}.wav") for s in range(4) for take in range(4)]
+    pairs = combinations(files, 2)
+    trials = tmp_path / "veri_test.txt"
+    trials.write_text("".join(f"{int(a == b)} {one} {other}\n" for (a, one), (b, other) in pairs))
+    listed = json.loads(run("evaluate", voices, "--trials", trials, "--json").stdout)
+    made = json.loads(run("evaluate", voices, "--by", "speaker", "--json").stdout)
+    assert listed["targetTrialCount"] == 24
+    assert listed["equalErrorRate"]["value"] == pytest.approx(made["equalErrorRate"]["value"])
+    assert listed["minDcf"]["value"] == pytest.approx(made["minDcf"]["value"])
+    assert "retrieval" not in listed
+
+
+def test_enrollments_of_several_clips(run: Run, voices: str, tmp_path: Path) -> None:
+    """As CN-Celeb's enroll.map tells them; names that it lacks are told."""
+    enroll, trials = tmp_path / "enroll.map", tmp_path / "trials.lst"
+    enroll.write_text("".join(f"v{s}-enroll v{s}/0.wav v{s}/1.wav\n" for s in range(4)))
+    lines = [
+        f"v{s}-enroll v{t}/{take}.wav {int(s == t)}\n"
+        for s in range(4)
+        for t in range(4)
+        for take in (2, 3)
+    ]
+    trials.write_text("".join(lines))
+    arguments = ("evaluate", voices, "--trials", trials)
+    found = json.loads(run(*arguments, "--enroll", enroll, "--json").stdout)
+    assert (found["targetTrialCount"], found["nontargetTrialCount"]) == (8, 24)
+    assert found["equalErrorRate"]["value"] < 0.4
+    missing = run(*arguments, code=1).stderr
+    assert "CLIP_NOT_FOUND: 4 files of the list are no clips" in missing
+    enroll.write_text("v0-enroll v0/0.wav\n")
+    assert "tells nothing of 3 names" in run(*arguments, "--enroll", enroll, code=1).stderr
+
+
+def test_what_can_not_be_evaluated_is_told(
+    run: Run, shared: Running, voices: str, tmp_path: Path
+) -> None:
+    """A library with one speaker, one without any, one that is not there, and wrong usage."""
+    lone = shared.library()
+    assert "no clip with a speaker" in run("evaluate", lone, "--by", "speaker", code=1).stderr
+    path = tmp_path / "one.wav"
+    soundfile.write(path, say_vowels(0, 9), RATE)
+    shared.client.upload(lone, path, Clip(speaker="ann"))
+    told = run("evaluate", lone, "--by", "speaker", code=1).stderr
+    assert "STATE_CONFLICT" in told
+    assert "only one speaker, ann" in told
+    assert "LIBRARY_NOT_FOUND" in run("evaluate", "nowhere", "--by", "label", code=1).stderr
+    for arguments in ((), ("--by", "label", "--trials", __file__), ("--by", "nose")):
+        run("evaluate", voices, *arguments, code=2)
+
+
+def test_real_voices(run: Run, test_data: Path, tmp_path: Path) -> None:
+    """Six people who say single digits: better than chance, as the model card has it."""
+    folder = test_data / "fsdd"
+    if not (folder / "recordings").is_dir():
+        pytest.skip(f"no recordings of FSDD in {test_data}")
+    names = [
+        f"{digit}_{speaker}_{index}.wav"
+        for speaker in ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
+        for digit in range(5)
+        for index in range(2)
+    ]
+    part = tmp_path / "recordings"
+    part.mkdir()
+    for name in names:
+        (part / name).write_bytes((folder / "recordings" / name).read_bytes())
+    done = run("import", tmp_path, "--layout", "fsdd", "-l", "digits", "--json")
+    assert json.loads(done.stdout)["progress"]["imported"] == "60"
+    found = json.loads(run("evaluate", "digits", "--by", "speaker", "--json").stdout)
+    assert found["targetTrialCount"] == 6 * 45
+    assert found["equalErrorRate"]["value"] < 0.42
+    assert found["retrieval"]["recallAt"]["1"]["value"] > 0.6
