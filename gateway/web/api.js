@@ -17,6 +17,9 @@ export const passing = (error) =>
   error instanceof ApiError && /_BUSY$|_UNAVAILABLE$|^DEADLINE_EXCEEDED$/.test(error.reason);
 
 const ATTEMPTS = 3;
+const STOPPING_MS = 1000;
+
+const pause = (wait) => new Promise((resolve) => setTimeout(resolve, wait));
 
 /** True when the gateway answers, whatever it says of the services behind it. */
 async function probe() {
@@ -50,10 +53,15 @@ async function request(method, path, { query, body, json, signal, cache } = {}) 
     if (!response) {
       if (attempt >= ATTEMPTS)
         throw new ApiError(0, "NOT_SENT", `${method} ${path} could not be sent`);
-      await whenBack(probe, signal);
+      // What breaks off while the server is there is not tried for ever.
+      if (await whenBack(probe, signal)) attempt = 0;
       continue;
     }
     const error = await failure(response);
+    if (error.reason === "GATEWAY_UNAVAILABLE" && attempt < ATTEMPTS) {
+      await pause(STOPPING_MS);
+      continue;
+    }
     const keyed = /^KEY_(MISSING|INVALID)$/.test(error.reason) && (await askKey(error.reason));
     if (method === "DELETE" && attempt > 1 && response.status === 404) return response;
     if (!keyed) throw error;

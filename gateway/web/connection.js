@@ -16,7 +16,7 @@ export function onConnection(listener) {
 /** Asks again at once. */
 export const tryNow = () => nudge();
 
-/** Settles when `probe` succeeds; rejects when `signal` aborts before. */
+/** Settles when `probe` succeeds, with whether it was gone; rejects when `signal` aborts before. */
 export function whenBack(probe, signal) {
   waiting ??= ask(probe).finally(() => {
     waiting = null;
@@ -35,6 +35,7 @@ async function ask(probe) {
     });
   }
   if (away) tell(false);
+  return away;
 }
 
 function tell(away) {

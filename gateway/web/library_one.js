@@ -18,83 +18,102 @@ const t = words(strings);
 const REFRESH_MS = 2500;
 
 export async function showLibrary(root, params) {
-  const name = `libraries/${params.library}`;
   root.append(h("h1", {}, params.library));
-  let library = await api.library(name);
+  const library = await api.library(`libraries/${params.library}`);
   keepLibrary(params.library);
+  const page = new LibraryPage(root, library, params);
+  await page.load();
+  return () => page.leave();
+}
 
-  const head = h("div", { class: "library-head" });
-  const list = new ClipList(library, params, {
-    onfilter: (filter) => rewrite("library", { library: params.library, ...filter }),
-    onchange: refresh,
-  });
-  const panel = new ImportPanel(params.library, {
-    onmore: () => {
-      refreshSoon();
-      list.refreshSoon();
-    },
-    ondone: () => {
-      refresh();
-      list.refreshSoon();
-    },
-  });
+class LibraryPage {
+  #library;
+  #head = h("div", { class: "library-head" });
+  #facts;
+  #list;
+  #panel;
+  #refreshing = null;
 
-  let refreshing = null;
-  function refreshSoon() {
-    refreshing ??= setTimeout(() => {
-      refreshing = null;
-      if (head.isConnected) refresh();
+  constructor(root, library, params) {
+    const id = params.library;
+    this.#library = library;
+    this.#list = new ClipList(library, params, {
+      onfilter: (filter) => rewrite("library", { library: id, ...filter }),
+      onchange: () => this.#refresh(),
+    });
+    this.#panel = new ImportPanel(id, {
+      onmore: () => this.#more(),
+      ondone: () => {
+        this.#refresh();
+        this.#list.refreshSoon();
+      },
+    });
+    this.#drawHead();
+    keepHeading(root, () => root.replaceChildren(this.#head, this.#panel.node, this.#list.node));
+    this.#panel.open(!Number(library.clipCount ?? 0));
+  }
+
+  load() {
+    return this.#list.load();
+  }
+
+  leave() {
+    this.#panel.leave();
+    this.#list.leave();
+  }
+
+  /** An import brought clips, and will bring more. */
+  #more() {
+    this.#list.refreshSoon();
+    this.#refreshing ??= setTimeout(() => {
+      this.#refreshing = null;
+      if (this.#head.isConnected) this.#refresh();
     }, REFRESH_MS);
   }
 
-  async function refresh() {
+  async #refresh() {
     try {
-      library = await api.library(name);
-      drawFacts();
-      list.tell(library);
+      this.#library = await api.library(this.#library.name);
+      this.#list.tell(this.#library);
+      this.#drawFacts();
     } catch (error) {
       toast(said(error), { kind: "error" });
     }
   }
 
-  let shownFacts = facts(library);
-
-  function drawHead() {
-    head.replaceChildren(
+  #drawHead() {
+    this.#facts = facts(this.#library);
+    const named = title(
+      this.#library,
+      () => this.#rename(),
+      () => this.#remove(),
+    );
+    this.#head.replaceChildren(
       h("a", { class: "back", href: "#/library" }, icon("previous"), t("all")),
-      h("div", { class: "row-between" }, title(library, rename, remove), ways(library)),
-      shownFacts,
+      h("div", { class: "row-between" }, named, ways(this.#library)),
+      this.#facts,
     );
   }
 
   /** The facts alone: the rest may have the focus. */
-  function drawFacts() {
-    const now = facts(library);
-    shownFacts.replaceWith(now);
-    shownFacts = now;
+  #drawFacts() {
+    const now = facts(this.#library);
+    this.#facts.replaceWith(now);
+    this.#facts = now;
   }
 
-  async function rename() {
-    library = (await renameLibrary(library)) ?? library;
-    drawHead();
-    head.querySelector("button").focus();
+  async #rename() {
+    this.#library = (await renameLibrary(this.#library)) ?? this.#library;
+    this.#drawHead();
+    this.#head.querySelector("button").focus();
   }
 
-  async function remove() {
-    if (!(await deleteLibrary(library))) return;
+  async #remove() {
+    if (!(await deleteLibrary(this.#library))) return;
     keepLibrary(undefined);
-    toast(t("deleted", { name: called(library) }));
+    toast(t("deleted", { name: called(this.#library) }));
     go("library");
   }
-
-  drawHead();
-  keepHeading(root, () => root.replaceChildren(head, panel.node, list.node));
-  panel.open(!Number(library.clipCount ?? 0));
-  await list.load();
-  return () => {
-    panel.leave();
-    list.leave();
-  };
 }
 
 function title(library, rename, remove) {
