@@ -54,7 +54,7 @@ def _add_loading(api: APIRouter, parts: Parts) -> None:
         refuse_others(request)
         asked = contract.parse_load(await read_body(request))
         job = await load(parts, request, library_of(asked.table or "", parts, "Table"), asked.file)
-        return JSONResponse({"status": True, "msg": _told(job)})
+        return _answer({"status": True, "msg": _told(job)})
 
     @api.get("/progress", **contract.documented(contract.TEXT, contract.TABLE))
     async def tell_progress(request: Request) -> Response:
@@ -64,7 +64,7 @@ def _add_loading(api: APIRouter, parts: Parts) -> None:
         done = job.progress if job else ImportProgress()
         current = done.imported + done.existing + done.failed
         failed = f", failed: {done.failed}" if done.failed else ""
-        return JSONResponse(f"current: {current}, total: {done.total}{failed}")
+        return _answer(f"current: {current}, total: {done.total}{failed}")
 
 
 def _add_tables(api: APIRouter, parts: Parts) -> None:
@@ -75,7 +75,7 @@ def _add_tables(api: APIRouter, parts: Parts) -> None:
         count = None
         with passing_over(Reason.LIBRARY_NOT_FOUND):
             count = (await parts.ask(request, "GetLibrary", message)).clip_count
-        return JSONResponse(count)
+        return _answer(count)
 
     @api.post(
         "/audio/drop",
@@ -87,8 +87,8 @@ def _add_tables(api: APIRouter, parts: Parts) -> None:
         message = catalog_pb2.DeleteLibraryRequest(name=name, force=True)
         with passing_over(Reason.LIBRARY_NOT_FOUND):
             await parts.ask(request, "DeleteLibrary", message)
-            return JSONResponse("ok")
-        return JSONResponse(NO_TABLE, 404)
+            return _answer("ok")
+        return _answer(NO_TABLE, 404)
 
 
 def _add_searches(api: APIRouter, parts: Parts) -> None:
@@ -138,6 +138,10 @@ def _needed(request: Request, name: str) -> str:
     return value
 
 
+def _answer(content: object, status: int = 200) -> JSONResponse:
+    return JSONResponse(content, status, {"cache-control": "no-store"})
+
+
 def _told(job: ImportJob) -> str:
     """What is said of an import that is done; an error if nothing came of it."""
     done = job.progress
@@ -165,7 +169,7 @@ async def _search(
     async with contextlib.aclosing(responses):
         matches = [each.match async for each in responses if each.HasField("match")]
     public = parts.settings.public_url
-    return JSONResponse(
+    return _answer(
         [
             [
                 link(request, public, match.clip.name),
