@@ -23,8 +23,13 @@ UNBOUND = {"bypass_csp": True}
 
 
 def judge(page: Page, where: str) -> None:
-    """Fails with what axe-core finds."""
+    """Fails with what axe-core finds in the whole page: what is half in sight is small."""
+    whole = page.evaluate("document.documentElement.scrollHeight")
+    size = page.viewport_size
+    assert size
+    page.set_viewport_size({"width": size["width"], "height": max(whole, size["height"])})
     found = axe.violations(page)
+    page.set_viewport_size(size)
     assert not found, f"{where}:\n{found}"
 
 

@@ -1,0 +1,228 @@
+"""Takes 20 screenshots of the web client, at desktop and phone size.
+
+`python -m tests.browser.screenshots FOLDER` fills the folder; three of them, made smaller, go to
+tests/browser/images, which the README shows.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import soundfile
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+from deploy import example_sounds
+from tests.browser import more_sounds
+from tests.browser.chromium import DESKTOP, PATIENCE_MS, PHONE, chromium, drop, slow_down
+from tests.browser.site import Site, site
+
+LIBRARY = "field-recordings"
+VARIANTS = 14
+README = {"search": "search", "map-dark": "map", "phone-search": "phone"}
+"""Names of the screenshots for the README, and of the images there."""
+
+IMAGES = Path(__file__).parent / "images"
+COLOURS = 96
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What the screenshots show: a filled library, an empty one, and sounds to search with."""
+
+    site: Site
+    empty: str
+    folder: Path
+    bell: Path
+
+
+Prepare = Callable[[Page, Scene], None]
+
+
+def _nothing(page: Page, _: Scene) -> None:
+    expect(page.get_by_role("main").get_by_role("heading").first).to_be_visible()
+
+
+def _search(page: Page, scene: Scene) -> None:
+    drop(page, page.locator(".query"), scene.bell)
+    expect(page.locator("li.sound").nth(9)).to_be_attached()
+    expect(page.locator("li.sound .wave.drawn").first).to_be_visible()
+    page.wait_for_load_state("networkidle")
+
+
+def _play(page: Page, scene: Scene) -> None:
+    _search(page, scene)
+    page.keyboard.press("j")
+    page.keyboard.press(" ")
+    page.wait_for_timeout(900)
+
+
+def _wrong_file(page: Page, scene: Scene) -> None:
+    drop(page, page.locator(".query"), scene.folder / "Kitchen" / "broken.wav")
+    expect(page.get_by_role("alert")).to_be_visible()
+
+
+def _record(page: Page, _: Scene) -> None:
+    page.locator(".query .button:not(.primary)").first.click()
+    page.wait_for_timeout(3500)
+
+
+def _import(page: Page, scene: Scene) -> None:
+    library = scene.site.library()
+    page.evaluate("library => { location.hash = `#/library/${library}`; }", library)
+    expect(page.locator(".import-drop")).to_be_visible()
+    slow_down(page, 250_000)
+    drop(page, page.locator(".imports"), scene.folder)
+    expect(page.locator(".import-counts")).to_contain_text(re.compile(r"\b(1[4-9]|2\d) ?(of|/)"))
+    expect(page.locator(".sound.clip .wave.drawn").first).to_be_visible()
+
+
+def _imported(page: Page, scene: Scene) -> None:
+    library = scene.site.library()
+    page.evaluate("library => { location.hash = `#/library/${library}`; }", library)
+    drop(page, page.locator(".imports"), scene.folder)
+    expect(page.locator(".imports")).to_contain_text("Imported, but for some files")
+    expect(page.locator(".sound.clip .wave.drawn").first).to_be_visible()
+
+
+def _clips(page: Page, _: Scene) -> None:
+    expect(page.locator(".sound.clip .wave.drawn").first).to_be_visible()
+    page.wait_for_load_state("networkidle")
+
+
+def _map(page: Page, _: Scene) -> None:
+    progress = page.locator(".map-foot progress")
+    expect(progress).to_be_attached()
+    expect(progress).to_be_hidden(timeout=120_000)
+    page.wait_for_timeout(800)
+
+
+def _map_chosen(page: Page, scene: Scene) -> None:
+    _map(page, scene)
+    page.locator(".map-choose").first.click()
+    box = page.locator(".map-ring").bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 60, box["y"] - 60)
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=4)
+    page.wait_for_timeout(600)
+
+
+def _keys(page: Page, _: Scene) -> None:
+    page.get_by_role("button", name="Keyboard keys").click()
+
+
+def _edit(page: Page, scene: Scene) -> None:
+    _clips(page, scene)
+    page.locator(".clip-actions button").nth(1).click()
+
+
+def _away(page: Page, scene: Scene) -> None:
+    _search(page, scene)
+    scene.site.kill_gateway()
+    drop(page, page.locator(".query"), scene.bell.with_name("a new fire.wav"))
+    expect(page.locator(".banner")).to_be_visible()
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One screenshot: what it is called, where it is, and what is done before it is taken."""
+
+    name: str
+    fragment: str
+    prepare: Prepare = _nothing
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+_HOLDS = f"library={LIBRARY}"
+_ONE, _MAP = f"#/library/{LIBRARY}", f"#/map/{LIBRARY}"
+_DARK = {"color_scheme": "dark"}
+_CHINESE = {"locale": "zh-CN"}
+_PHONE = {"viewport": PHONE, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
+SHOTS = [
+    Shot("search-empty", f"#/search?{_HOLDS}"),
+    Shot("search-recording", f"#/search?{_HOLDS}", _record),
+    Shot("search", f"#/search?{_HOLDS}", _play),
+    Shot("search-dark", f"#/search?{_HOLDS}", _search, _DARK),
+    Shot("search-chinese", f"#/search?{_HOLDS}", _search, _CHINESE),
+    Shot("search-wrong-file", f"#/search?{_HOLDS}", _wrong_file),
+    Shot("libraries", "#/library"),
+    Shot("library", _ONE, _clips),
+    Shot("library-import", "#/library", _import),
+    Shot("library-imported", "#/library", _imported),
+    Shot("library-edit", _ONE, _edit, _DARK),
+    Shot("map", _MAP, _map),
+    Shot("map-dark", _MAP, _map_chosen, _DARK),
+    Shot("status", "#/status"),
+    Shot("keys", f"#/search?{_HOLDS}", _keys),
+    Shot("phone-search", f"#/search?{_HOLDS}", _search, _PHONE),
+    Shot("phone-import-chinese", "#/library", _import, {**_PHONE, **_CHINESE}),
+    Shot("phone-map", _MAP, _map, _PHONE),
+    Shot("phone-status-dark", "#/status", _nothing, {**_PHONE, **_DARK}),
+    Shot("away", f"#/search?{_HOLDS}", _away),
+]
+
+
+def take(browser: Browser, scene: Scene, shot: Shot, folder: Path) -> None:
+    """Takes one screenshot."""
+    wanted = {"viewport": DESKTOP, "locale": "en-GB", "reduced_motion": "reduce", **shot.options}
+    with browser.new_context(**wanted) as context:
+        context.set_default_timeout(3 * PATIENCE_MS)
+        page = context.new_page()
+        page.goto(f"{scene.site.url}/{shot.fragment}")
+        page.wait_for_load_state("networkidle")
+        shot.prepare(page, scene)
+        page.screenshot(path=folder / f"{shot.name}.png")
+
+
+def for_readme(source: Path, target: Path) -> None:
+    """The same picture with few colours."""
+    with Image.open(source) as image:
+        few = image.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+        few.save(target, optimize=True)
+
+
+def fill(running: Site, folder: Path) -> Scene:
+    """Makes the libraries, searches a few times, and lays out a folder to be imported."""
+    library, kitchen = running.library(LIBRARY), folder / "Recorder" / "Kitchen"
+    kitchen.mkdir(parents=True)
+    for number, clip in enumerate(more_sounds.clips(VARIANTS)):
+        path = example_sounds.write(folder / clip.name, clip.samples)
+        running.upload(library, path, clip.label, clip.speaker)
+        if number % 5 == 0:
+            running.client.search(library, path)
+            shutil.copyfile(path, kitchen / clip.name)
+    (kitchen / "broken.wav").write_text("Dear Sir or Madam, " * 500)
+    (kitchen / "notes.txt").write_text("Recorded in the kitchen.")
+    fire = example_sounds.make("crackling_fire", 8)
+    example_sounds.write(folder / "a new fire.wav", fire)
+    bell = example_sounds.write(folder / "new bell.wav", example_sounds.make("bronze_bell", 99))
+    return Scene(running, running.library("empty"), kitchen.parent, bell)
+
+
+def main(target: Path) -> None:
+    """Takes all of them."""
+    target.mkdir(parents=True, exist_ok=True)
+    IMAGES.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        microphone = folder / "microphone.wav"
+        voice = example_sounds.make("voice_middle", 9).repeat(3)
+        soundfile.write(microphone, voice, 3 * example_sounds.RATE, subtype="PCM_16")
+        with site(folder) as running, chromium(microphone) as browser:
+            scene = fill(running, folder)
+            for shot in SHOTS:
+                take(browser, scene, shot, target)
+                sys.stdout.write(f"{target / shot.name}.png\n")
+    for shot_name, image in README.items():
+        for_readme(target / f"{shot_name}.png", IMAGES / f"{image}.png")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "build/screenshots"))
