@@ -11,7 +11,7 @@ from gateway.health import Health
 from gateway.importing import ImportWorker
 from gateway.keyring import Keyring
 from gateway.libraries import Libraries
-from gateway.maps import Maps
+from gateway.maps.library_maps import Maps
 from gateway.operations import OperationsServicer
 from gateway.reconciler import Reconciler
 from gateway.rest.parts import Parts

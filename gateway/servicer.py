@@ -27,7 +27,7 @@ from gateway.clips import Clips
 from gateway.folder import resolve_folder
 from gateway.importing import ImportWorker
 from gateway.libraries import Libraries
-from gateway.maps import Maps
+from gateway.maps.library_maps import Maps
 from gateway.names import check_library, split_clip
 from gateway.operations import OperationsServicer, to_operation
 from gateway.rights import caller

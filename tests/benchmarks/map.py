@@ -16,7 +16,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from gateway.map_projection import Places, Vectors, refine, rough
+from gateway.maps.projection import Places, Vectors, refine, rough
 from tests.benchmarks.clustered import nearest
 from tests.benchmarks.map_filled import grouped
 

@@ -10,9 +10,9 @@ from audiosearch.catalog.v1.clip_pb2 import Clip
 from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.gateway.v1.library_map_pb2 import GetLibraryMapRequest, LibraryMap
 
-from gateway import map_making
-from gateway.map_making import Maker, Map
-from gateway.map_sample import Sample
+from gateway.maps import making
+from gateway.maps.making import Maker, Map
+from gateway.maps.sample import Sample
 from serving.errors import Reason, ServiceError
 
 LIBRARY = Library(name="libraries/a", uid="u")
@@ -53,7 +53,7 @@ class Shelf:
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """No pause between two looks."""
-    monkeypatch.setattr(map_making, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(making, "LOOK_SECONDS", 0.0)
 
 
 async def ready(shelf: Shelf) -> tuple[Maker, Map]:

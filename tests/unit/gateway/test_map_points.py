@@ -7,8 +7,8 @@ import pytest
 from audiosearch.catalog.v1.clip_pb2 import Clip
 from audiosearch.gateway.v1.library_map_pb2 import LibraryMap, MapPoint
 
-from gateway.map_points import PAGE_BYTES, Points, join
-from gateway.map_sample import MOST
+from gateway.maps.points import PAGE_BYTES, Points, join
+from gateway.maps.sample import MOST
 from serving.errors import Reason, ServiceError
 
 MESSAGE_BYTES = 4 * 2**20

@@ -7,8 +7,8 @@ import asyncio
 import numpy as np
 import pytest
 
-from gateway.map_projection import FEW, rough, turned
-from gateway.map_runner import run
+from gateway.maps.projection import FEW, rough, turned
+from gateway.maps.runner import run
 from serving.errors import Reason, ServiceError
 from tests.processes import children
 
@@ -37,7 +37,7 @@ def kept(places: np.ndarray, labels: np.ndarray, near: int) -> float:
 
 def working() -> list[int]:
     """Processes that work on a map."""
-    return children("self", b"gateway.map_process")
+    return children("self", b"gateway.maps.process")
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 5, 300])

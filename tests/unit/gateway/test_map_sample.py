@@ -11,8 +11,8 @@ from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.index.v1.index_pb2 import IndexStats, Vector
 from audiosearch.index.v1.index_service_pb2 import GetVectorsResponse, ListVectorsResponse
 
-from gateway import map_sample
-from gateway.map_sample import Samples
+from gateway.maps import sample
+from gateway.maps.sample import Samples
 from serving.errors import Reason, ServiceError
 
 LIBRARY = Library(name="libraries/a", uid="u")
@@ -69,7 +69,7 @@ async def test_of_a_large_library_steps_are_even(
     monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
     """As many as a map holds, from the first to near the last, no two steps unlike."""
-    monkeypatch.setattr(map_sample, "MOST", 10)
+    monkeypatch.setattr(sample, "MOST", 10)
     found = await samples(Shelf(count)).read(LIBRARY, told)
     rows = [int(id_) for id_ in found.ids]
     steps = {later - earlier for earlier, later in itertools.pairwise(rows)}

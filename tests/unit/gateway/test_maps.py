@@ -15,8 +15,8 @@ from audiosearch.gateway.v1.library_map_pb2 import GetLibraryMapRequest, Library
 from audiosearch.index.v1.index_pb2 import IndexStats, Vector
 from audiosearch.index.v1.index_service_pb2 import GetVectorsResponse, ListVectorsResponse
 
-from gateway import maps
-from gateway.maps import KEPT, Maps
+from gateway.maps import library_maps
+from gateway.maps.library_maps import KEPT, Maps
 from serving.errors import Reason, ServiceError
 
 
@@ -63,8 +63,8 @@ class Shelf:
 @pytest.fixture
 async def slow(monkeypatch: pytest.MonkeyPatch) -> Slow:
     """The index; calls wait only a moment for the first points."""
-    monkeypatch.setattr(maps, "FIRST_SECONDS", 0.05)
-    monkeypatch.setattr(maps, "_TIDY_SECONDS", 0.02)
+    monkeypatch.setattr(library_maps, "FIRST_SECONDS", 0.05)
+    monkeypatch.setattr(library_maps, "_TIDY_SECONDS", 0.02)
     return Slow()
 
 
@@ -97,7 +97,7 @@ async def test_work_that_nobody_waits_for_ends(
     kept: Maps, slow: Slow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And begins again when somebody asks."""
-    monkeypatch.setattr(maps, "IDLE_SECONDS", 0.1)
+    monkeypatch.setattr(library_maps, "IDLE_SECONDS", 0.1)
     await ask(kept, "a")
     while not slow.ended:
         await asyncio.sleep(0.01)

@@ -1,4 +1,4 @@
-"""Runs `gateway.map_process` and hears how it goes."""
+"""Runs `gateway.maps.process` and hears how it goes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import structlog
 
-from gateway.map_process import DONE, LENGTH_BYTES, pack, unpack
-from gateway.map_projection import Places, Vectors
+from gateway.maps.process import DONE, LENGTH_BYTES, pack, unpack
+from gateway.maps.projection import Places, Vectors
 from serving.errors import Reason, ServiceError
 
 if sys.version_info >= (3, 11):
@@ -37,7 +37,7 @@ async def run(
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "gateway.map_process",
+        "gateway.maps.process",
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

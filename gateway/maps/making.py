@@ -15,10 +15,10 @@ from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.gateway.v1.library_map_pb2 import GetLibraryMapRequest, LibraryMap
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from gateway.map_points import Points, join
-from gateway.map_projection import FEW, Places, rough, turned
-from gateway.map_runner import run
-from gateway.map_sample import Sample, Samples
+from gateway.maps.points import Points, join
+from gateway.maps.projection import FEW, Places, rough, turned
+from gateway.maps.runner import run
+from gateway.maps.sample import Sample, Samples
 from serving.errors import Reason, ServiceError
 
 LOOK_SECONDS = 15.0

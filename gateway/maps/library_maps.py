@@ -11,8 +11,8 @@ from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.gateway.v1.library_map_pb2 import GetLibraryMapRequest, LibraryMap
 
 from gateway.libraries import Libraries
-from gateway.map_making import Maker, Map
-from gateway.map_sample import Samples
+from gateway.maps.making import Maker, Map
+from gateway.maps.sample import Samples
 from gateway.names import library_of_map
 from gateway.upstream import Upstream
 from serving.telemetry import deadline

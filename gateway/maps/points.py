@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from audiosearch.catalog.v1.clip_pb2 import Clip
 from audiosearch.gateway.v1.library_map_pb2 import LibraryMap, MapPoint
 
-from gateway.map_projection import Places
+from gateway.maps.projection import Places
 from serving.errors import Reason, ServiceError
 
 PAGE_BYTES = 3 * 2**20

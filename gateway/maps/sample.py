@@ -17,7 +17,7 @@ from audiosearch.index.v1.index_service_pb2 import (
     ListVectorsRequest,
 )
 
-from gateway.map_projection import Vectors
+from gateway.maps.projection import Vectors
 from gateway.upstream import Upstream, passing_over
 from serving.errors import Reason
 

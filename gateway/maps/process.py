@@ -1,4 +1,4 @@
-"""Makes one map in a process of its own: `python -m gateway.map_process`.
+"""Makes one map in a process of its own: `python -m gateway.maps.process`.
 
 It reads vectors and first places from its input, a length in 8 bytes and so many bytes that
 `pack` made. It writes lines with the share of the work that is done, a line `done`, and the places.
@@ -16,7 +16,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.map_projection import refine
+from gateway.maps.projection import refine
 
 NICENESS = 15
 """The lower priority of a process that nobody waits for; searches go first."""
