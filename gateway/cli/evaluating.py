@@ -6,14 +6,16 @@ import json as json_text
 import sys
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gateway.cli.output import DEFAULT_TARGET, Ca, Json, Target, connect, print_table, say
 from gateway.cli.progress import Shown
-from gateway.evaluation import charts, report
-from gateway.evaluation.evaluating import Evaluation, Evaluator, Options
+from gateway.evaluation.options import Options
+
+if TYPE_CHECKING:
+    from gateway.evaluation.evaluating import Evaluation
 
 DEFAULTS = Options()
 
@@ -67,6 +69,10 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Measure error rates and retrieval on the clips of a library; nothing in it is changed."""
+    # Here, because numpy would slow down the start of every other command.
+    from gateway.evaluation import charts, report  # noqa: PLC0415
+    from gateway.evaluation.evaluating import Evaluator  # noqa: PLC0415
+
     if (trials is None) == (by is None) or (enroll and not trials):
         raise typer.BadParameter(
             "name a list of trials, with or without --enroll, or --by speaker or label",
@@ -95,6 +101,8 @@ def evaluate(
 
 
 def _write(found: Evaluation, folder: Path) -> None:
+    from gateway.evaluation import charts, report  # noqa: PLC0415  as above
+
     text = json_text.dumps(report.to_json(found), indent=2, ensure_ascii=False)
     (folder / "evaluation.json").write_text(text + "\n", encoding="utf-8")
     charts.draw_det(found, folder / "det.png")

@@ -110,7 +110,7 @@ def import_path(
                 job = _follow(client, operation, shown)
             elif source:
                 job = job or _new_job(library, source)
-                Uploader(client, library, source).work(job, shown.update, fail)
+                _upload(Uploader(client, library, source), job, shown, fail)
     if job is None:
         raise AssertionError
     if json:
@@ -155,6 +155,21 @@ def _new_job(library: str, source: Source) -> ImportJob:
     job = ImportJob(library=f"libraries/{library}", folder=str(source.root))
     job.progress.total = count(source)
     return job
+
+
+def _upload(uploader: Uploader, job: ImportJob, shown: Shown, fail: Fail) -> None:
+    """Uploads to the end; an error tells how far it came."""
+    try:
+        uploader.work(job, shown.update, fail)
+    except ServiceError as error:
+        state = job.progress
+        done = state.imported + state.existing + state.failed
+        raise ServiceError(
+            error.reason,
+            f"{error.message} (stopped after {done:,} of {state.total:,} files; the same command "
+            "goes on from there)",
+            error.metadata,
+        ) from error
 
 
 @contextlib.contextmanager

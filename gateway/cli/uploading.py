@@ -26,12 +26,20 @@ RETRY_SECONDS = 120.0
 """How long one file waits for a service that is gone or busy."""
 
 MAX_WAIT_SECONDS = 8.0
-CONFLICTS = 4
 _WORTH_WAITING = {
     reason
     for reason in Reason
     if reason.code is grpc.StatusCode.UNAVAILABLE or reason.value.endswith("_BUSY")
 }
+_MOVING = {
+    *(Reason.STATE_CONFLICT, Reason.CLIP_NOT_FOUND, Reason.AUDIO_NOT_FOUND),
+    Reason.DEADLINE_EXCEEDED,
+}
+"""What an upload meets whose clip, begun by an earlier one that broke off, is just being undone."""
+
+CONFLICTS = 4
+"""How often one file waits for that."""
+
 _OF_NO_FILE = {
     *(reason for reason in Reason if reason.code is grpc.StatusCode.UNAVAILABLE),
     *(Reason.KEY_MISSING, Reason.KEY_INVALID, Reason.RIGHT_MISSING),
@@ -99,7 +107,7 @@ class Uploader:
                 return self._client.upload(self._library, path, clip, request_id).created
             except ServiceError as error:
                 over = self._stop.is_set() or time.monotonic() > until
-                moving = error.reason is Reason.STATE_CONFLICT and attempt < CONFLICTS
+                moving = error.reason in _MOVING and attempt < CONFLICTS
                 if over or not (moving or error.reason in _WORTH_WAITING):
                     raise
                 self._stop.wait(min(2.0**attempt, MAX_WAIT_SECONDS))

@@ -15,6 +15,7 @@ from gateway.client import AudiosearchClient
 from gateway.evaluation.embedding import ClipEmbedder
 from gateway.evaluation.figures import Resampling, Retrieval, Scored, Verification, judge, verify
 from gateway.evaluation.matching import match_clips
+from gateway.evaluation.options import Options
 from gateway.evaluation.pairs import all_pairs
 from gateway.evaluation.retrieval import retrieve
 from gateway.evaluation.sampling import check_kinds, choose
@@ -24,19 +25,6 @@ from serving.errors import Reason, ServiceError
 RECALL_AT = (1, 5, 10)
 BLOCK = 100_000
 Vectors = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Options:
-    """What all evaluations take."""
-
-    most_clips: int = 5000
-    """Clips that take part in trials made from labels; of more a random part."""
-
-    resamples: int = 200
-    """Draws for the intervals; 0 for none."""
-
-    seed: int = 0
 
 
 @dataclass(frozen=True)
