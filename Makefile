@@ -12,7 +12,7 @@ PROTOS := $(shell find protos -name '*.proto')
 CODE := serving embedding_service index_service catalog_service gateway deploy protos/generate.py setup.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install protos demo serve test lint chaos bench-embedding bench-index bench-catalog format clean
+.PHONY: help install protos demo serve test lint chaos screenshots bench-embedding bench-index bench-catalog format clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,6 +83,9 @@ bench-catalog: install $(VENV)/.installed-dev ## Time the catalog with 650,000 c
 
 chaos: install $(VENV)/.installed-dev ## Kill every process 200 times in all; check that nothing is lost (ARGS="--kills N")
 	$(BIN)/python -m tests.chaos $(ARGS)
+
+screenshots: install $(VENV)/.installed-dev ## Take 20 screenshots of the web client into build/screenshots
+	$(BIN)/python -m tests.browser.screenshots build/screenshots
 
 format: $(VENV)/.installed-dev ## Lay out the code
 	$(BIN)/ruff check --fix $(CODE) tests
