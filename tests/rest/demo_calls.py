@@ -1,0 +1,27 @@
+"""Calls as clients of the earlier demo make them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.rest.conftest import Rest
+
+
+def load(rest: Rest, table: str, folder: Path | str) -> httpx.Response:
+    """POST /audio/load."""
+    return rest.http.post("/audio/load", json={"Table": table, "File": str(folder)})
+
+
+def search(rest: Rest, table: str, audio: bytes, name: str = "x.wav") -> httpx.Response:
+    """POST /audio/search."""
+    return rest.http.post(
+        "/audio/search", params={"table_name": table}, files={"audio": (name, audio)}
+    )
+
+
+def count(rest: Rest, table: str) -> Any:
+    """GET /audio/count."""
+    return rest.http.get("/audio/count", params={"table_name": table}).json()
