@@ -45,10 +45,10 @@ const isOurs = (response) => (response.headers.get("content-type") ?? "").includ
  * Asks until there is an answer: waits for a server that is gone, and for a key that is missing.
  * Every call may be repeated: what changes something carries a request id or can be done twice.
  */
-async function request(method, path, { query, body, json, signal, cache } = {}) {
+async function request(method, path, { query, body, json, signal } = {}) {
   const url = withQuery(path, query);
   for (let attempt = 1; ; attempt += 1) {
-    const response = await send(url, { method, body, json, signal, cache });
+    const response = await send(url, { method, body, json, signal });
     if (response?.ok) return response;
     if (!response) {
       if (attempt >= ATTEMPTS)
@@ -69,14 +69,14 @@ async function request(method, path, { query, body, json, signal, cache } = {}) 
 }
 
 /** One try; undefined when nothing of ours answered. */
-async function send(url, { method, body, json, signal, cache }) {
+async function send(url, { method, body, json, signal }) {
   const headers = {};
   if (key()) headers.authorization = `Bearer ${key()}`;
   if (json) headers["content-type"] = "application/json";
   else if (body) headers["content-type"] = body.type || "application/octet-stream";
   try {
     const sent = json ? JSON.stringify(json) : body;
-    const response = await fetch(url, { method, headers, body: sent, signal, cache });
+    const response = await fetch(url, { method, headers, body: sent, signal });
     return response.status >= 502 && response.status <= 504 && !isOurs(response)
       ? undefined
       : response;
@@ -189,7 +189,6 @@ export const api = {
   cancelOperation: (name) => request("POST", `/v1/${name}:cancel`, { json: {} }),
   watchOperation: (name, signal) => stream("GET", `/v1/${name}:watch`, { signal }),
 
-  models: () => ask("GET", "/v1/models"),
   status: (signal) => ask("GET", "/v1/status", { signal }),
   map: (library, query, signal) => ask("GET", `/v1/${library}/map`, { query, signal }),
 };
