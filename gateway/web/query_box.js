@@ -62,7 +62,7 @@ export class QueryBox {
   }
 
   #filled(source) {
-    this.#sound = new Sound(source, { height: 88, wide: true });
+    this.#sound = new Sound(source, { height: 64, wide: true });
     this.#sound.button.classList.add("large");
     const link = h(
       "button",
@@ -83,8 +83,8 @@ export class QueryBox {
           this.#sound.time,
         ),
       ),
-      this.#sound.wave,
       h("div", { class: "query-ways start" }, this.#choose("small"), this.#record("small"), link),
+      this.#sound.wave,
     ];
   }
 
