@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from audiosearch.catalog.v1.clip_pb2 import Clip
 from audiosearch.catalog.v1.import_job_pb2 import FileFailure, ImportJob
 
 from gateway.cli.uploading import Uploader
+from gateway.client import AudiosearchClient
 from gateway.corpora.sources import corpus_source
 from serving.errors import Reason, ServiceError
 from tests.end_to_end.conftest import Running
@@ -194,3 +196,46 @@ def test_a_library_that_is_gone_stops_the_import(shared: Running, corpus: Path) 
     with pytest.raises(ServiceError) as stopped:
         uploader.work(ImportJob(), lambda _: None, failed.append)
     assert stopped.value.reason is Reason.LIBRARY_NOT_FOUND
+
+
+def test_an_import_survives_the_death_of_the_gateway(tmp_path: Path) -> None:
+    """Whose files in work are sent again: each is in once, and none has failed."""
+    for seed in range(24):
+        sing(tmp_path / "recordings" / f"{seed % 10}_ann_{seed}.wav", seed)
+    serving = subprocess.Popen(
+        [AUDIOSEARCH, "serve", "--data-dir", str(tmp_path / "data"), "--port", "0", "--json"],
+        env={
+            **os.environ,
+            "AUDIOSEARCH_OFFLINE": "1",
+            "PPSPEECH_HOME": str(tmp_path / "no-cache"),
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        assert serving.stdout
+        ready = json.loads(serving.stdout.readline())
+        listing = ["pgrep", "-P", str(serving.pid), "-f", "gateway"]
+        found = subprocess.run(listing, capture_output=True, text=True, check=True)
+        (gateway,) = map(int, found.stdout.split())
+        with AudiosearchClient(ready["target"]) as client:
+            request = catalog_pb2.CreateLibraryRequest(library_id="alive")
+            client.call(client.stub.CreateLibrary, request)
+            job = ImportJob()
+
+            def kill_once(state: ImportJob) -> None:
+                if state.progress.imported == 3 and Path(f"/proc/{gateway}").exists():
+                    os.kill(gateway, signal.SIGKILL)
+
+            source = corpus_source(tmp_path / "recordings", "fsdd")
+            Uploader(client, "alive", source).work(job, kill_once, lambda _: None)
+            assert not job.progress.failed, job
+            assert job.progress.imported + job.progress.existing == 24
+            clips = list(client.clips("alive", catalog_pb2.ListClipsRequest()))
+            assert len({clip.display_name for clip in clips}) == len(clips) == 24
+        serving.send_signal(signal.SIGINT)
+        assert serving.wait(60) == 0
+    finally:
+        serving.kill()
+        serving.communicate()
