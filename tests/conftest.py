@@ -45,6 +45,7 @@ STORES = {
     "killed at random, and brown-outs": "tests/chaos/*",
     "behind Envoy": "tests/deploy/*",
     "clients in other languages": "tests/clients/*",
+    "the web client in Chromium": "tests/browser/*",
 }
 """What can be left out where it can't be installed, by the tests that need it."""
 

@@ -150,9 +150,18 @@ def _made(kind: str, variant: int) -> Signal:
     return np.asarray(0.7 * sound / np.abs(sound).max())
 
 
+def _recorded(kind: str, variant: int) -> Signal:
+    """A sound with another one somewhere behind it, from not at all to almost as loud."""
+    random = np.random.default_rng([zlib.crc32(kind.encode()), variant, 1])
+    sound = _made(kind, variant)
+    behind = np.resize(_made(str(random.choice(list(LABELS))), variant + 50), len(sound))
+    mixed = sound + random.uniform(0, 0.9) ** 2 * behind
+    return np.asarray(0.7 * mixed / np.abs(mixed).max())
+
+
 def clips(variants: int) -> Iterator[Described]:
     """`variants` sounds of each kind, always the same."""
     for variant in range(1, variants + 1):
         for kind, label in LABELS.items():
             name = f"{kind}_{variant:02}.wav"
-            yield Described(name, label, SPEAKERS.get(kind, ""), _made(kind, variant))
+            yield Described(name, label, SPEAKERS.get(kind, ""), _recorded(kind, variant))

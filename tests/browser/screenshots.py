@@ -35,10 +35,9 @@ COLOURS = 96
 
 @dataclass(frozen=True)
 class Scene:
-    """What the screenshots show: a filled library, an empty one, and sounds to search with."""
+    """What the screenshots show: libraries, a folder to import, a sound to search with."""
 
     site: Site
-    empty: str
     folder: Path
     bell: Path
 
@@ -64,6 +63,13 @@ def _play(page: Page, scene: Scene) -> None:
     page.wait_for_timeout(900)
 
 
+def _answers(page: Page, scene: Scene) -> None:
+    _search(page, scene)
+    page.evaluate("scrollTo(0, document.querySelector('.results').offsetTop - 70)")
+    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(500)
+
+
 def _wrong_file(page: Page, scene: Scene) -> None:
     drop(page, page.locator(".query"), scene.folder / "Kitchen" / "broken.wav")
     expect(page.get_by_role("alert")).to_be_visible()
@@ -75,7 +81,7 @@ def _record(page: Page, _: Scene) -> None:
 
 
 def _import(page: Page, scene: Scene) -> None:
-    library = scene.site.library()
+    library = scene.site.library(f"kitchen-{page.evaluate('document.documentElement.lang')}")
     page.evaluate("library => { location.hash = `#/library/${library}`; }", library)
     expect(page.locator(".import-drop")).to_be_visible()
     slow_down(page, 250_000)
@@ -85,7 +91,7 @@ def _import(page: Page, scene: Scene) -> None:
 
 
 def _imported(page: Page, scene: Scene) -> None:
-    library = scene.site.library()
+    library = scene.site.library("kitchen")
     page.evaluate("library => { location.hash = `#/library/${library}`; }", library)
     drop(page, page.locator(".imports"), scene.folder)
     expect(page.locator(".imports")).to_contain_text("Imported, but for some files")
@@ -161,7 +167,7 @@ SHOTS = [
     Shot("map-dark", _MAP, _map_chosen, _DARK),
     Shot("status", "#/status"),
     Shot("keys", f"#/search?{_HOLDS}", _keys),
-    Shot("phone-search", f"#/search?{_HOLDS}", _search, _PHONE),
+    Shot("phone-search", f"#/search?{_HOLDS}", _answers, _PHONE),
     Shot("phone-import-chinese", "#/library", _import, {**_PHONE, **_CHINESE}),
     Shot("phone-map", _MAP, _map, _PHONE),
     Shot("phone-status-dark", "#/status", _nothing, {**_PHONE, **_DARK}),
@@ -190,11 +196,14 @@ def for_readme(source: Path, target: Path) -> None:
 
 def fill(running: Site, folder: Path) -> Scene:
     """Makes the libraries, searches a few times, and lays out a folder to be imported."""
-    library, kitchen = running.library(LIBRARY), folder / "Recorder" / "Kitchen"
+    library, interviews = running.library(LIBRARY), running.library("interviews")
+    kitchen = folder / "Recorder" / "Kitchen"
     kitchen.mkdir(parents=True)
     for number, clip in enumerate(more_sounds.clips(VARIANTS)):
         path = example_sounds.write(folder / clip.name, clip.samples)
         running.upload(library, path, clip.label, clip.speaker)
+        if clip.speaker:
+            running.upload(interviews, path, clip.label, clip.speaker)
         if number % 5 == 0:
             running.client.search(library, path)
             shutil.copyfile(path, kitchen / clip.name)
@@ -203,11 +212,13 @@ def fill(running: Site, folder: Path) -> Scene:
     fire = example_sounds.make("crackling_fire", 8)
     example_sounds.write(folder / "a new fire.wav", fire)
     bell = example_sounds.write(folder / "new bell.wav", example_sounds.make("bronze_bell", 99))
-    return Scene(running, running.library("empty"), kitchen.parent, bell)
+    return Scene(running, kitchen.parent, bell)
 
 
 def main(target: Path) -> None:
-    """Takes all of them."""
+    """Takes all of them; SystemExit without Chromium."""
+    if not shutil.which("chromium"):
+        raise SystemExit("install your system's packages chromium and, for Chinese, fonts-noto-cjk")
     target.mkdir(parents=True, exist_ok=True)
     IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
