@@ -30,6 +30,7 @@ export function startShell() {
   onConnection(showConnection);
   setInterval(() => document.visibilityState === "visible" && checkConnection(), PULSE_MS);
   window.addEventListener("beforeunload", stay);
+  for (const kind of ["dragover", "drop"]) window.addEventListener(kind, keepPage);
   document.getElementById("skip").addEventListener("click", skip);
   bindAlways("?", showKeys);
 }
@@ -37,6 +38,11 @@ export function startShell() {
 /** Uploads end with the page; imports of the server do not. */
 function stay(event) {
   if (running().some(({ state }) => state.kind === "upload")) event.preventDefault();
+}
+
+/** A file that is dropped where nobody takes it is not opened in place of the page. */
+function keepPage(event) {
+  if (event.dataTransfer?.types.includes("Files")) event.preventDefault();
 }
 
 function skip(event) {

@@ -135,3 +135,13 @@ def test_news_is_read_out(visit: Visit, filled: str, new_bell: Path) -> None:
     drop(page, query(page), new_bell)
     told = page.get_by_role("status").filter(has_text="10 results. Most alike: bronze_bell_")
     expect(told).to_have_count(1)
+
+
+def test_a_file_dropped_beside_the_point_does_no_harm(visit: Visit, new_bell: Path) -> None:
+    """Where no sound is awaited the browser does not leave the page for the file."""
+    page = visit("#/status")
+    expect(page.get_by_text("Everything works.").first).to_be_visible()
+    drop(page, page.get_by_role("heading", name="Status"), new_bell)
+    page.wait_for_timeout(500)
+    expect(page.get_by_role("heading", name="Status")).to_be_visible()
+    assert page.url.endswith("#/status")

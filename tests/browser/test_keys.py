@@ -21,20 +21,23 @@ REFUSED = "status of 40[13]"
 
 @dataclass(frozen=True)
 class Keyed:
-    """Where the gateway is, and a key that only reads."""
+    """Where the gateway is, a key that only reads, and one that sees no library."""
 
     url: str
     reader: str
+    stranger: str
 
 
 @pytest.fixture(scope="module")
 def keyed(shared: Site, filled: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyed]:
     """A second gateway, which wants a key."""
     keyring = tmp_path_factory.mktemp("keys") / "keys"
-    key, token = api_key.make("reader", {filled: Right.read})
-    key_file.change(keyring, lambda known: known.update({key.id: key}))
+    reader, read = api_key.make("reader", {filled: Right.read})
+    stranger, other = api_key.make("stranger", {"not-made-yet": Right.manage})
+    both = {reader.id: reader, stranger.id: stranger}
+    key_file.change(keyring, lambda known: known.update(both))
     with shared.second_gateway(AUDIOSEARCH_KEYRING=str(keyring)) as url:
-        yield Keyed(url, token)
+        yield Keyed(url, read, other)
 
 
 def prompt(page: Page) -> Locator:
@@ -84,3 +87,19 @@ def test_a_key_without_the_right_is_told_so(visit: Visit, keyed: Keyed, new_bell
     page.get_by_role("button", name="Keep and copy link").click()
     page.get_by_role("button", name="Keep", exact=True).click()
     expect(page.get_by_role("alert")).to_contain_text("Your API key doesn't allow this")
+
+
+def test_who_has_no_library_is_led_to_make_one(visit: Visit, keyed: Keyed) -> None:
+    """Every page says so instead of being empty; then the library can be made."""
+    page = visit("#/search", expected=REFUSED, url=keyed.url)
+    give(page, keyed.stranger)
+    expect(page.get_by_role("heading", name="No library yet")).to_be_visible()
+    page.get_by_role("link", name="Map", exact=True).click()
+    expect(page.get_by_text("There is no library yet.")).to_be_visible()
+    page.get_by_role("link", name="Search", exact=True).click()
+    page.get_by_role("link", name="Make a library").click()
+    expect(page.get_by_role("heading", name="No library yet")).to_be_visible()
+    page.get_by_role("button", name="Make a library").click()
+    page.get_by_role("dialog").get_by_label("Name").fill("not-made-yet")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Nothing in here yet")).to_be_visible()
