@@ -157,6 +157,8 @@ async def serve(
     reflected = [*names, health.SERVICE_NAME, reflection.SERVICE_NAME]
     reflection.enable_server_reflection(reflected, server)
     port = _bind(server, settings)
+    for name in ("", *names):
+        await servicer.set(name, health_pb2.HealthCheckResponse.NOT_SERVING)  # not looked yet
     await server.start()
     watcher = asyncio.create_task(_watch(check, servicer, names))
     log.info("listening", host=settings.host, port=port, tls=bool(settings.tls_cert))

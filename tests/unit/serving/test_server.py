@@ -257,6 +257,20 @@ async def test_health_follows_the_check(start: Start) -> None:
         failure.clear()
 
 
+async def test_health_waits_for_the_first_check(start: Start) -> None:
+    """Nobody is told that it serves before it is known."""
+    passes = asyncio.Event()
+
+    async def check() -> None:
+        await passes.wait()
+
+    served = await start(check)
+    status = health_pb2.HealthCheckResponse
+    assert await served.health() == status.NOT_SERVING
+    passes.set()
+    await eventually(served, status.SERVING)
+
+
 async def eventually(served: Served, status: int) -> None:
     """Waits until health has a status."""
 
