@@ -36,9 +36,12 @@ def choose(page: Page, name: str) -> None:
 
 
 def place(page: Page) -> tuple[float, float]:
-    """Where in the window the chosen clip is drawn."""
-    box = page.locator(".map-ring").bounding_box()
-    assert box
+    """Where in the window the chosen clip is drawn, once it rests there."""
+    ring, before = page.locator(".map-ring"), None
+    expect(ring).to_be_visible()
+    while (box := ring.bounding_box()) != before or not box:
+        before = box
+        page.wait_for_timeout(150)
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
