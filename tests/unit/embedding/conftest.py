@@ -19,6 +19,10 @@ import yaml
 from paddlespeech.vector.models.ecapa_tdnn import EcapaTdnn
 from paddlespeech.vector.modules.sid_model import SpeakerIdetification
 
+from embedding_service.official import Official
+
+TAG = "ecapatdnn_voxceleb12-16k"
+NAME = "sv0_ecapa_tdnn_voxceleb12_ckpt_0_2_0"
 SHAPE = {
     "input_size": 80,
     "channels": [16, 16, 16, 16, 48],
@@ -131,3 +135,27 @@ def server() -> Iterator[Server]:
     state.stop.set()
     web.shutdown()
     web.server_close()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """PaddleSpeech's own folder, empty."""
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def bundled(write: Callable[..., Path]) -> Path:
+    """A bundled checkpoint."""
+    return write("bundled")
+
+
+@pytest.fixture
+def archive(write: Callable[..., Path], pack: Callable[..., Path]) -> Path:
+    """An archive as the official one is: one folder with both files."""
+    return pack(write(NAME, lambda w: w.update(weight=w["weight"] * 2)), NAME)
+
+
+@pytest.fixture
+def official(server: Any, archive: Path) -> Official:
+    """An official checkpoint that the server gives away."""
+    return Official(TAG, "1.0", f"{server.address}/{NAME}.tar.gz", server.give(archive))

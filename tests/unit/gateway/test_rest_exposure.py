@@ -1,0 +1,90 @@
+"""Who may call by REST, and what browsers are told: keys, origins, headers, TLS."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+
+from gateway import api_key, key_file
+from gateway.rights import Right
+from tests.certificates import Authority
+from tests.unit.gateway.rest_server import serving
+from tests.unit.gateway.test_rest_boundary import LIBRARIES, reason
+
+
+async def test_who_has_no_key_is_turned_away_first(tmp_path: Path) -> None:
+    """Before the request is read; either header brings the key."""
+    key, token = api_key.make("phone", {"a": Right.read})
+    key_file.change(tmp_path / "keys", lambda keys: keys.update({key.id: key}))
+    async with serving(keyring=tmp_path / "keys") as served:
+        for path in (LIBRARIES + "a?wrong=1", "/v1/models?wrong=1", "/audio/count?wrong=1"):
+            answer = await served.http.get(path)
+            assert (answer.status_code, reason(answer)) == (401, "KEY_MISSING")
+            assert answer.headers["www-authenticate"] == "Bearer"
+        for headers in ({"x-api-key": token}, {"authorization": f"Bearer {token}"}):
+            assert (await served.http.get(LIBRARIES + "a", headers=headers)).status_code == 200
+            answer = await served.http.get(LIBRARIES + "b", headers=headers)
+            assert (answer.status_code, reason(answer)) == (403, "RIGHT_MISSING")
+
+
+async def test_pages_of_other_sites_may_not_call() -> None:
+    """Nor by a name that leads here; listed ones may."""
+    friend = "https://friend.example"
+    async with serving(cors_origins=f"{friend}, http://other.example:8080") as served:
+        path, own = LIBRARIES + "a", f"http://127.0.0.1:{served.port}"
+        for origin in (friend, own, "https://evil.example", "null"):
+            form = {"origin": origin, "content-type": "multipart/form-data; boundary=x"}
+            answer = await served.http.post(path + "/clips", headers=form, content=b"")
+            assert answer.status_code == (400 if origin in (friend, own) else 403)
+        answer = await served.http.get(path, headers={"origin": friend})
+        assert answer.headers["access-control-allow-origin"] == friend
+        assert "access-control-allow-credentials" not in answer.headers
+        answer = await served.http.get(path, headers={"origin": "https://evil.example"})
+        assert "access-control-allow-origin" not in answer.headers
+        answer = await served.http.get(path, headers={"host": "evil.example"})
+        assert (answer.status_code, reason(answer)) == (403, "ORIGIN_NOT_ALLOWED")
+
+
+async def test_every_answer_has_the_headers_of_security() -> None:
+    """And none that tells the server's make."""
+    async with serving() as served:
+        for path in (LIBRARIES + "a", "/v1/nothing", "/healthz", "/docs", "/openapi.json"):
+            headers = (await served.http.get(path)).headers
+            assert headers["x-content-type-options"] == "nosniff"
+            assert "default-src 'none'" in headers["content-security-policy"]
+            assert "server" not in headers
+
+
+async def test_the_documentation_comes_from_files_of_the_server() -> None:
+    """The page names nothing elsewhere, and all it names is there."""
+    async with serving() as served:
+        page = (await served.http.get("/docs")).text
+        named = re.findall(r'(?:href|src)="([^"]+)"', page)
+        assert len(named) >= 3
+        for path in named:
+            answer = await served.http.get(f"/{path}")
+            assert answer.status_code == 200, path
+            assert "://" not in path
+        document = (await served.http.get("/openapi.json")).json()
+    operation = document["paths"]["/v1/libraries"]["get"]
+    assert operation["operationId"] == "listLibraries"
+    place = operation["responses"]["200"]["content"]["application/json"]["schema"]["$ref"]
+    schema = document["components"]["schemas"][place.rpartition("/")[2]]
+    assert schema["properties"]["libraries"]["items"]["$ref"].endswith(
+        "audiosearch.catalog.v1.Library"
+    )
+
+
+async def test_with_a_certificate_it_speaks_tls_alone(tmp_path: Path) -> None:
+    """The gateway's own, of which the probe in its container knows nothing but the file."""
+    files = Authority(tmp_path).issue("gateway", hosts=())
+    async with serving(tls_cert=files.cert, tls_key=files.key) as served:
+        trusting = httpx.AsyncClient(verify=files.context_of_own() or False)
+        async with trusting as http:
+            answer = await http.get(f"https://127.0.0.1:{served.port}{LIBRARIES}a")
+        assert answer.json()["displayName"] == "Töne"
+        with pytest.raises(httpx.RemoteProtocolError):
+            await served.http.get(LIBRARIES + "a")
