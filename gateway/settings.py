@@ -91,7 +91,7 @@ class GatewaySettings(ServerSettings):
         description=f"folders below which ImportClips may read, separated by '{os.pathsep}'",
     )
     import_concurrency: int = Field(
-        8,
+        16,
         ge=1,
         le=64,
         alias="AUDIOSEARCH_IMPORT_CONCURRENCY",
