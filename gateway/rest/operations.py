@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
 
@@ -88,14 +87,5 @@ async def _watch(parts: Parts, request: Request, name: str) -> AsyncIterator[byt
         elif time.monotonic() - sent > KEEP_ALIVE_SECONDS:
             yield KEEP_ALIVE
             sent = time.monotonic()
-        if operation.done or (remaining() or 0) < END_SECONDS or await _stopping(parts):
+        if operation.done or (remaining() or 0) < END_SECONDS or await parts.stopping(LOOK_SECONDS):
             return
-
-
-async def _stopping(parts: Parts) -> bool:
-    """Whether the gateway was told to stop, now or within the time between two looks."""
-    try:
-        await asyncio.wait_for(parts.draining.wait(), LOOK_SECONDS)
-    except (TimeoutError, asyncio.TimeoutError):
-        return False
-    return True

@@ -59,6 +59,14 @@ class Parts:
         method, admitted = self._admit(request, rpc, message)
         return cast("AsyncGenerator[Any, None]", method(admitted, _CONTEXT))
 
+    async def stopping(self, seconds: float) -> bool:
+        """Whether the gateway was told to stop, now or within so many seconds."""
+        try:
+            await asyncio.wait_for(self.draining.wait(), seconds)
+        except (TimeoutError, asyncio.TimeoutError):
+            return False
+        return True
+
     def _admit(self, request: Request, rpc: str, message: Any) -> tuple[Any, Any]:
         name = _FULL_NAMES[rpc]
         servicer = self.gateway if name.startswith(GATEWAY) else self.operations

@@ -152,7 +152,7 @@ def _told(job: ImportJob) -> str:
     if not done.failed:
         raise ServiceError(Reason.PATH_NOT_FOUND, f"there is no audio file below {job.folder}")
     reason = job.failures[0].failure.reason
-    raise ServiceError(Reason.__members__.get(reason, Reason.INTERNAL), told)
+    raise ServiceError(Reason.named(reason) or Reason.INTERNAL, told)
 
 
 async def _search(

@@ -84,22 +84,13 @@ async def _import(
     asking, left = operations_pb2.GetOperationRequest(name=operation.name), remaining()
     until = time.monotonic() + (_MOST_SECONDS if left is None else left) - ANSWER_SECONDS
     while not operation.done:
-        if await _stopping(parts):
+        if await parts.stopping(LOOK_SECONDS):
             raise _goes_on(operation.name, Reason.GATEWAY_UNAVAILABLE, "the gateway stops")
         if time.monotonic() > until:
             why = "the import takes longer than a call may"
             raise _goes_on(operation.name, Reason.DEADLINE_EXCEEDED, why)
         operation = await parts.ask(request, "GetOperation", asking)
     return _succeeded(job_of(operation))
-
-
-async def _stopping(parts: Parts) -> bool:
-    """Whether the gateway was told to stop, now or within the time between two looks."""
-    try:
-        await asyncio.wait_for(parts.draining.wait(), LOOK_SECONDS)
-    except (TimeoutError, asyncio.TimeoutError):
-        return False
-    return True
 
 
 def _goes_on(operation: str, reason: Reason, why: str) -> ServiceError:
@@ -111,7 +102,7 @@ def _succeeded(job: ImportJob) -> ImportJob:
     if job.state == ImportJob.STATE_CANCELLED:
         raise ServiceError(Reason.STATE_CONFLICT, "the import was cancelled")
     if job.state == ImportJob.STATE_FAILED:
-        known = Reason.__members__.get(job.failure.reason, Reason.INTERNAL)
+        known = Reason.named(job.failure.reason) or Reason.INTERNAL
         raise ServiceError(known, job.failure.message)
     return job
 
