@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -18,38 +18,15 @@ import pytest
 
 from deploy.local_stack import free_ports
 from tests.conftest import REPOSITORY
+from tests.end_to_end.command_line import AUDIOSEARCH, Run
+from tests.end_to_end.command_line import run as run_command
 from tests.end_to_end.conftest import Running
-
-Run = Callable[..., subprocess.CompletedProcess[str]]
-AUDIOSEARCH = str(Path(sys.executable).with_name("audiosearch"))
 
 
 @pytest.fixture
 def run(shared: Running, tmp_path: Path) -> Run:
     """Runs `audiosearch` with arguments against the shared stack, in a folder of its own."""
-
-    def call(
-        *arguments: object, code: int = 0, **settings: str
-    ) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [AUDIOSEARCH, *map(str, arguments)],
-            env={
-                **os.environ,
-                "AUDIOSEARCH_TARGET": shared.stack.target,
-                "COLUMNS": "200",
-                **settings,
-            },
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == code, done.stdout + done.stderr
-        assert "Traceback" not in done.stderr
-        return done
-
-    return call
+    return partial(run_command, AUDIOSEARCH_TARGET=shared.stack.target, cwd=tmp_path)
 
 
 def test_the_whole_story(run: Run, shared: Running, sounds: Path, tmp_path: Path) -> None:

@@ -6,8 +6,7 @@ import json
 import os
 import signal
 import subprocess
-import sys
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,31 +20,17 @@ from gateway.cli.uploading import Uploader
 from gateway.client import AudiosearchClient
 from gateway.corpora.sources import corpus_source
 from serving.errors import Reason, ServiceError
+from tests.end_to_end.command_line import AUDIOSEARCH, Run
+from tests.end_to_end.command_line import run as run_command
 from tests.end_to_end.conftest import Running
 
-AUDIOSEARCH = str(Path(sys.executable).with_name("audiosearch"))
 RATE = 16_000
-Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
 def run(shared: Running) -> Run:
     """Runs `audiosearch` with arguments against the shared stack."""
-
-    def call(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [AUDIOSEARCH, *map(str, arguments)],
-            env={**os.environ, "AUDIOSEARCH_TARGET": shared.stack.target, "COLUMNS": "200"},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == code, done.stdout + done.stderr
-        assert "Traceback" not in done.stderr
-        return done
-
-    return call
+    return partial(run_command, AUDIOSEARCH_TARGET=shared.stack.target)
 
 
 def sing(path: Path, seed: int) -> None:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Callable
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 
@@ -15,32 +12,18 @@ import pytest
 import soundfile
 from audiosearch.catalog.v1.clip_pb2 import Clip
 
+from tests.end_to_end.command_line import Run
+from tests.end_to_end.command_line import run as run_command
 from tests.end_to_end.conftest import Running
 
-AUDIOSEARCH = str(Path(sys.executable).with_name("audiosearch"))
 RATE = 16_000
 PNG = b"\x89PNG\r\n\x1a\n"
-Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
 def run(shared: Running) -> Run:
     """Runs `audiosearch` with arguments against the shared stack."""
-
-    def call(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [AUDIOSEARCH, *map(str, arguments)],
-            env={**os.environ, "AUDIOSEARCH_TARGET": shared.stack.target, "COLUMNS": "200"},
-            capture_output=True,
-            text=True,
-            timeout=240,
-            check=False,
-        )
-        assert done.returncode == code, done.stdout + done.stderr
-        assert "Traceback" not in done.stderr
-        return done
-
-    return call
+    return partial(run_command, AUDIOSEARCH_TARGET=shared.stack.target, seconds=240)
 
 
 def say_vowels(speaker: int, take: int) -> np.ndarray:

@@ -25,25 +25,9 @@ from gateway.upstream import Upstream
 from serving.errors import Reason, ServiceError
 from serving.tls import Tls
 from tests.certificates import Authority, variables
+from tests.end_to_end.command_line import AUDIOSEARCH, run
 from tests.end_to_end.guarded import Guarded
 from tests.end_to_end.test_services import module
-
-AUDIOSEARCH = str(Path(sys.executable).with_name("audiosearch"))
-
-
-def run(*arguments: object, code: int = 0, **settings: str) -> subprocess.CompletedProcess[str]:
-    """The command line, run to its end."""
-    done = subprocess.run(
-        [AUDIOSEARCH, *map(str, arguments)],
-        env={**os.environ, "COLUMNS": "200", **settings},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == code, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return done
 
 
 def test_a_search_over_keys_and_tls(guarded: Guarded, sounds: Path) -> None:
