@@ -1,4 +1,4 @@
-"""Resource names: of libraries, of clips in them, of maps, and of operations."""
+"""Resource names: of libraries and what is in them, and of operations."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from serving.errors import Reason, ServiceError
 
 _LIBRARY = re.compile(r"libraries/[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 _CLIP = re.compile(r"(libraries/[A-Za-z0-9][A-Za-z0-9_-]{0,62})/clips/([a-z0-9]{1,64})")
+_SPEAKER = re.compile(
+    r"(libraries/[A-Za-z0-9][A-Za-z0-9_-]{0,62})/speakers/([A-Za-z0-9][A-Za-z0-9_-]{0,62})"
+)
+_CALIBRATION = re.compile(r"(libraries/[A-Za-z0-9][A-Za-z0-9_-]{0,62})/calibration")
 _MAP = re.compile(r"(libraries/[A-Za-z0-9][A-Za-z0-9_-]{0,62})/map")
 _OPERATION = re.compile(r"operations/([a-z0-9]{1,64})")
 
@@ -35,6 +39,26 @@ def split_clip(name: str, field: str = "name") -> tuple[str, str]:
     if not match:
         raise _invalid(field, name, "libraries/{library}/clips/{clip}")
     return match[1], match[2]
+
+
+def split_speaker(name: str, field: str = "name") -> tuple[str, str]:
+    """The library's name and the {speaker} part in a speaker's name; FIELD_INVALID if it is none."""
+    match = _SPEAKER.fullmatch(name)
+    if not match:
+        raise _invalid(
+            field,
+            name,
+            "libraries/{library}/speakers/{speaker}, {speaker} of 1 to 63 letters, digits, _ or -",
+        )
+    return match[1], match[2]
+
+
+def library_of_calibration(name: str, field: str = "name") -> str:
+    """The library's name in a calibration's name; FIELD_INVALID if it is none."""
+    match = _CALIBRATION.fullmatch(name)
+    if not match:
+        raise _invalid(field, name, "libraries/{library}/calibration")
+    return match[1]
 
 
 def library_of_map(name: str, field: str = "name") -> str:

@@ -6,7 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.names import check_library, library_of_map, split_clip
+from gateway.names import (
+    check_library,
+    library_of_calibration,
+    library_of_map,
+    split_clip,
+    split_speaker,
+)
 from gateway.rights import Right
 
 GATEWAY = "/audiosearch.gateway.v1.GatewayService/"
@@ -33,6 +39,16 @@ def _library(path: str) -> Callable[[Any], str]:
 def _of_clip(path: str) -> Callable[[Any], str]:
     """Reads the library of the clip that the field at `path` names."""
     return lambda request: split_clip(_field(request, path), path)[0]
+
+
+def _of_speaker(path: str) -> Callable[[Any], str]:
+    """Reads the library of the speaker that the field at `path` names."""
+    return lambda request: split_speaker(_field(request, path), path)[0]
+
+
+def _of_calibration(path: str) -> Callable[[Any], str]:
+    """Reads the library of the calibration that the field at `path` names."""
+    return lambda request: library_of_calibration(_field(request, path), path)
 
 
 def _of_map(path: str) -> Callable[[Any], str]:
@@ -67,6 +83,18 @@ RULES: Mapping[str, Rule] = {
     GATEWAY + "DownloadAudio": Rule(_READ, _of_clip("name")),
     GATEWAY + "SearchClips": Rule(_READ, _library("config.parent")),
     GATEWAY + "StreamSearchClips": Rule(_READ, _library("config.search.parent")),
+    GATEWAY + "EnrollSpeaker": Rule(_WRITE, _library("config.parent")),
+    GATEWAY + "GetSpeaker": Rule(_READ, _of_speaker("name")),
+    GATEWAY + "ListSpeakers": Rule(_READ, _library("parent")),
+    GATEWAY + "UpdateSpeaker": Rule(_WRITE, _of_speaker("speaker.name")),
+    GATEWAY + "RemoveEnrollments": Rule(_WRITE, _of_speaker("name")),
+    GATEWAY + "DeleteSpeaker": Rule(_WRITE, _of_speaker("name")),
+    GATEWAY + "VerifySpeaker": Rule(_READ, _of_speaker("config.name")),
+    GATEWAY + "IdentifySpeaker": Rule(_READ, _library("config.parent")),
+    GATEWAY + "CalibrateLibrary": Rule(_MANAGE, _library("name")),
+    GATEWAY + "GetCalibration": Rule(_READ, _of_calibration("name")),
+    GATEWAY + "UpdateCalibration": Rule(_MANAGE, _of_calibration("calibration.name")),
+    GATEWAY + "DeleteCalibration": Rule(_MANAGE, _of_calibration("name")),
     GATEWAY + "GetLibraryMap": Rule(_READ, _of_map("name")),
     GATEWAY + "GetStatus": Rule(_READ),
     GATEWAY + "EmbedAudio": Rule(),
