@@ -19,6 +19,7 @@ from gateway.rest.server import rest
 from gateway.search import Search
 from gateway.servicer import NAMES, GatewayServicer, register
 from gateway.settings import GatewaySettings
+from gateway.speakers.speakers import Speakers
 from gateway.status import Status
 from gateway.status_searches import SearchLog
 from gateway.upstream import Upstream
@@ -34,8 +35,9 @@ async def main(settings: GatewaySettings) -> None:
     search = Search(upstream, libraries, settings.top_k, searches)
     maps, status = Maps(upstream, libraries), Status(upstream, health, searches)
     worker = ImportWorker(upstream, libraries, clips, settings)
-    reconciler = Reconciler(upstream, libraries, clips, settings)
-    gateway = GatewayServicer(upstream, libraries, clips, search, worker, maps, status)
+    speakers = Speakers(upstream, libraries, clips, settings)
+    reconciler = Reconciler(upstream, libraries, clips, speakers.upkeep, settings)
+    gateway = GatewayServicer(upstream, libraries, clips, search, worker, maps, status, speakers)
     operations, guard, stop = OperationsServicer(upstream), Guard(keyring), asyncio.Event()
     parts = Parts(settings, guard, gateway, operations, health)
     work = (worker.run(), reconciler.run(), keyring.follow(), maps.run())

@@ -134,11 +134,13 @@ class Clips:
             if error.code is not grpc.StatusCode.NOT_FOUND and not kept:
                 raise
 
-    async def delete(self, library: Library, name: str) -> None:
-        """Removes a clip; CLIP_NOT_FOUND if there is none."""
-        await self._upstream.catalog.BeginClipDeletion(BeginClipDeletionRequest(name=name))
+    async def delete(self, library: Library, name: str) -> Clip:
+        """Removes a clip and tells what it was; CLIP_NOT_FOUND if there is none."""
+        request = BeginClipDeletionRequest(name=name)
+        clip = await self._upstream.catalog.BeginClipDeletion(request)
         await self.remove_vector(library, name)
         await self._upstream.catalog.DeleteClip(DeleteClipRequest(name=name))
+        return clip
 
     async def settle(self) -> None:
         """Waits for the clean-ups under way."""

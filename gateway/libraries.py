@@ -18,6 +18,7 @@ from audiosearch.embedding.v1.embedding_service_pb2 import GetModelRequest
 from audiosearch.index.v1.index_service_pb2 import CreateIndexRequest, DropIndexRequest
 
 from gateway.rights import MAX_GRANTS, Caller
+from gateway.speakers.naming import index_of
 from gateway.upstream import Upstream, passing_over
 from serving.errors import Reason, ServiceError
 
@@ -83,10 +84,16 @@ class Libraries:
         if not await self._is_active(library):
             return False
         await self._make_index(library)
-        # Asked once more: an index that a deletion did not see yet would outlive its library.
+        return await self.keep_index(library, library.uid)
+
+    async def keep_index(self, library: Library, index_id: str) -> bool:
+        """Drops an index just made if its library is going; False if so.
+
+        An index that a deletion did not see yet would outlive its library.
+        """
         if await self._is_active(library):
             return True
-        await self._upstream.index.DropIndex(DropIndexRequest(index_id=library.uid))
+        await self._upstream.index.DropIndex(DropIndexRequest(index_id=index_id))
         return False
 
     async def _make_index(self, library: Library) -> None:
@@ -119,5 +126,6 @@ class Libraries:
 
     async def finish_deletion(self, library: Library) -> None:
         """Removes what is left of a library that is DELETING."""
-        await self._upstream.index.DropIndex(DropIndexRequest(index_id=library.uid))
+        for index_id in (library.uid, index_of(library)):
+            await self._upstream.index.DropIndex(DropIndexRequest(index_id=index_id))
         await self._upstream.catalog.DeleteLibrary(DeleteLibraryRequest(name=library.name))

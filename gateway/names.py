@@ -42,7 +42,7 @@ def split_clip(name: str, field: str = "name") -> tuple[str, str]:
 
 
 def split_speaker(name: str, field: str = "name") -> tuple[str, str]:
-    """The library's name and the {speaker} part in a speaker's name; FIELD_INVALID if it is none."""
+    """The library's name and the {speaker} part in a speaker's name, or FIELD_INVALID."""
     match = _SPEAKER.fullmatch(name)
     if not match:
         raise _invalid(

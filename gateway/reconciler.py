@@ -26,6 +26,7 @@ from gateway.clips import Clips
 from gateway.libraries import Libraries
 from gateway.pages import pages
 from gateway.settings import GatewaySettings
+from gateway.speakers.upkeep import Upkeep
 from gateway.sweeping import Sweep
 from gateway.upstream import PASSING, Upstream
 from serving.errors import Reason, ServiceError
@@ -51,7 +52,12 @@ class Reconciler:
     """Looks through the catalog for what nobody works on any more."""
 
     def __init__(
-        self, upstream: Upstream, libraries: Libraries, clips: Clips, settings: GatewaySettings
+        self,
+        upstream: Upstream,
+        libraries: Libraries,
+        clips: Clips,
+        upkeep: Upkeep,
+        settings: GatewaySettings,
     ) -> None:
         """Takes from the settings how often to look, and from which age on."""
         self._upstream = upstream
@@ -61,6 +67,7 @@ class Reconciler:
         self._stale = settings.stale_seconds
         self._deletion = min(DELETION_SECONDS, settings.stale_seconds)
         self._sweep = Sweep(upstream, libraries, clips)
+        self._speakers = upkeep
         self._sweep_interval = settings.sweep_seconds
 
     async def run(self) -> None:
@@ -83,6 +90,7 @@ class Reconciler:
         async for library in self._libraries_in(Library.STATE_ACTIVE):
             with _one_of_many(library.name):
                 await self._sweep.sweep(library)
+                await self._speakers.sweep(library)
 
     async def reconcile(self) -> None:
         """Looks once through all libraries."""
@@ -96,6 +104,7 @@ class Reconciler:
         async for library in self._libraries_in(Library.STATE_ACTIVE):
             with _one_of_many(library.name):
                 await self._reconcile_clips(library)
+                await self._speakers.reconcile(library)
 
     async def _reconcile_clips(self, library: Library) -> None:
         async for clip in self._clips_in(library, Clip.STATE_CREATING, self._stale):

@@ -51,6 +51,16 @@ def check_config(config: SearchConfig) -> SearchConfig:
     return config
 
 
+async def searchable(upstream: Upstream, library: Library, clip: Clip) -> Sequence[float]:
+    """The vector of a clip; STATE_CONFLICT if it is not searchable."""
+    _, clip_id = split_clip(clip.name)
+    found = await upstream.index.GetVectors(GetVectorsRequest(index_id=library.uid, ids=[clip_id]))
+    if clip.state != Clip.STATE_ACTIVE or not found.vectors:
+        state = Clip.State.Name(clip.state).removeprefix("STATE_")
+        raise ServiceError(Reason.STATE_CONFLICT, f"{clip.name} is not searchable: it is {state}")
+    return found.vectors[0].values
+
+
 class Search:
     """Finds the clips of a library most like a query."""
 
@@ -96,16 +106,8 @@ class Search:
         with watch.step("catalog"):
             clip = await self._upstream.catalog.GetClip(GetClipRequest(name=name))
         with watch.step("index"):
-            found = await self._upstream.index.GetVectors(
-                GetVectorsRequest(index_id=library.uid, ids=[clip_id])
-            )
-        if clip.state != Clip.STATE_ACTIVE or not found.vectors:
-            raise ServiceError(
-                Reason.STATE_CONFLICT,
-                f"{name} is not searchable: it is "
-                f"{Clip.State.Name(clip.state).removeprefix('STATE_')}",
-            )
-        return Query(found.vectors[0].values, found.model, clip_id)
+            values = await searchable(self._upstream, library, clip)
+        return Query(values, library.model, clip_id)
 
     async def _matches(
         self, library: Library, config: SearchConfig, query: Query, watch: Stopwatch

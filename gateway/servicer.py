@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import TypeVar
 
 import grpc
 from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
@@ -32,7 +31,10 @@ from gateway.names import check_library, split_clip
 from gateway.operations import OperationsServicer, to_operation
 from gateway.rights import caller
 from gateway.search import Search
+from gateway.speakers.servicer import SpeakerServicer
+from gateway.speakers.speakers import Speakers
 from gateway.status import Status
+from gateway.streams import audio_chunks, first_config
 from gateway.upstream import Upstream
 from serving.errors import Reason, ServiceError
 from serving.server import Register
@@ -43,35 +45,8 @@ NAMES = (
 )
 """Full names of the services that `register` adds."""
 
-RequestT = TypeVar("RequestT", gateway_pb2.UploadClipRequest, search_pb2.StreamSearchClipsRequest)
 
-
-async def first_config(requests: AsyncIterator[RequestT]) -> RequestT:
-    """The first message of a stream, which must hold its config; FIELD_INVALID if not."""
-    async for request in requests:
-        if request.WhichOneof("request") == "config":
-            return request
-        break
-    raise ServiceError(
-        Reason.FIELD_INVALID,
-        "config: the first message of the stream must hold it",
-        {"field": "config"},
-    )
-
-
-async def audio_chunks(requests: AsyncIterator[RequestT]) -> AsyncIterator[bytes]:
-    """The chunks of the other messages; FIELD_INVALID if one of them holds a config."""
-    async for request in requests:
-        if request.WhichOneof("request") == "config":
-            raise ServiceError(
-                Reason.FIELD_INVALID,
-                "config: only the first message may hold it",
-                {"field": "config"},
-            )
-        yield request.audio_chunk
-
-
-class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
+class GatewayServicer(SpeakerServicer, gateway_service_pb2_grpc.GatewayServiceServicer):
     """audiosearch.gateway.v1.GatewayService."""
 
     def __init__(
@@ -83,9 +58,10 @@ class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
         worker: ImportWorker,
         maps: Maps,
         status: Status,
+        speakers: Speakers,
     ) -> None:
         """Delegates to the parts given."""
-        self._upstream = upstream
+        super().__init__(upstream, speakers)
         self._libraries = libraries
         self._clips = clips
         self._search = search
@@ -186,7 +162,9 @@ class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
         library = await self._upstream.catalog.GetLibrary(
             catalog_pb2.GetLibraryRequest(name=parent, view=catalog_pb2.LIBRARY_VIEW_BASIC)
         )
-        await self._clips.delete(library, request.name)
+        clip = await self._clips.delete(library, request.name)
+        if clip.enrolled_speaker:
+            await self._speakers.removing.follow(library, clip.enrolled_speaker)
         return Empty()
 
     async def DownloadAudio(

@@ -107,6 +107,14 @@ class GatewaySettings(ServerSettings):
     top_k: int = Field(
         10, ge=1, le=1000, alias="TOP_K", description="matches of a search that does not say k"
     )
+    speaker_threshold: float = Field(
+        0.5,
+        ge=-1,
+        le=1,
+        alias="AUDIOSEARCH_SPEAKER_THRESHOLD",
+        description="cosine from which on a voice is taken for a speaker's, in libraries without a "
+        "calibration",
+    )
     upstream_seconds: float = Field(
         60,
         gt=0,

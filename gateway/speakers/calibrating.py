@@ -1,0 +1,128 @@
+"""Calibration of a library: its labelled clips in, what scores mean out."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+from collections.abc import Sequence
+
+import numpy as np
+import structlog
+from audiosearch.catalog.v1.calibration_pb2 import (
+    Calibration,
+    GetCalibrationRequest,
+    PutCalibrationRequest,
+    UpdateCalibrationRequest,
+)
+from audiosearch.catalog.v1.catalog_service_pb2 import ListClipsRequest
+from audiosearch.catalog.v1.library_pb2 import Library
+from audiosearch.catalog.v1.speaker_pb2 import ListSpeakersRequest
+from audiosearch.gateway.v1.speakers_pb2 import CalibrateLibraryRequest
+
+from gateway.libraries import Libraries
+from gateway.names import check_library
+from gateway.pages import pages
+from gateway.speakers.fitting import fit
+from gateway.speakers.labelled import Labelled, LabelledClip
+from gateway.speakers.operating import check_operating_point, set_operating_point
+from gateway.speakers.voiceprints import Voiceprints
+from gateway.upstream import Upstream
+from serving.errors import Reason, ServiceError
+
+PAGE = 1000
+DEFAULT_ENROLLMENTS = 3
+MOST_ENROLLMENTS = 100
+DEFAULT_CLIPS = 5000
+FEWEST_CLIPS, MOST_CLIPS = 10, 20_000
+CHANGEABLE = ("operating_point", "normalization")
+log = structlog.get_logger()
+
+
+class Calibrating:
+    """Fits calibrations, one at a time, and chooses where decisions are made."""
+
+    def __init__(self, upstream: Upstream, libraries: Libraries, voiceprints: Voiceprints) -> None:
+        """Works on the services of `upstream`."""
+        self._upstream = upstream
+        self._libraries = libraries
+        self._voiceprints = voiceprints
+        self._turn = asyncio.Semaphore(1)
+
+    async def fit(self, request: CalibrateLibraryRequest) -> Calibration:
+        """Fits a library's calibration and stores it; errors as the contract says."""
+        check_library(request.name, "name")
+        check_operating_point(request.operating_point, "operating_point")
+        count = _within("enrollment_clip_count", request.enrollment_clip_count, 1, MOST_ENROLLMENTS)
+        most = _within("max_clip_count", request.max_clip_count, FEWEST_CLIPS, MOST_CLIPS)
+        library = await self._libraries.open(request.name)
+        async with self._turn:
+            count = count or await self._usual_enrollments(library)
+            clips = await self._labelled(library, most or DEFAULT_CLIPS, count, request.seed)
+            vectors = await self._voiceprints.read(library.uid, [each.id for each in clips])
+            there = [each for each in clips if each.id in vectors]
+            calibration = await asyncio.to_thread(
+                fit,
+                np.array([vectors[each.id] for each in there], np.float32),
+                [each.speaker for each in there],
+                [each.id for each in there],
+                count,
+                request.seed,
+            )
+        calibration.name = f"{library.name}/calibration"
+        calibration.model = library.model
+        calibration.operating_point.CopyFrom(request.operating_point)
+        calibration.normalization = request.normalization
+        set_operating_point(calibration)
+        log.info("calibration.fitted", library=library.name, speakers=calibration.speaker_count)
+        return await self._upstream.catalog.PutCalibration(
+            PutCalibrationRequest(calibration=calibration)
+        )
+
+    async def update(self, request: UpdateCalibrationRequest) -> Calibration:
+        """Changes operating point or normalization; errors as the contract says."""
+        new, paths = request.calibration, set(request.update_mask.paths)
+        if unknown := paths.difference((*CHANGEABLE, "*")):
+            raise ServiceError(
+                Reason.FIELD_INVALID,
+                f"update_mask: only {' and '.join(CHANGEABLE)} can be changed, not {min(unknown)}",
+                {"field": "update_mask"},
+            )
+        check_operating_point(new.operating_point, "calibration.operating_point")
+        now = await self._upstream.catalog.GetCalibration(GetCalibrationRequest(name=new.name))
+        if not paths or paths & {"*", "operating_point"}:
+            now.operating_point.CopyFrom(new.operating_point)
+        if not paths or paths & {"*", "normalization"}:
+            now.normalization = new.normalization
+        set_operating_point(now)
+        return await self._upstream.catalog.PutCalibration(PutCalibrationRequest(calibration=now))
+
+    async def _usual_enrollments(self, library: Library) -> int:
+        """How many enrollments half of the first 1,000 speakers have; 3 where there are none."""
+        page = await self._upstream.catalog.ListSpeakers(
+            ListSpeakersRequest(parent=library.name, page_size=PAGE)
+        )
+        counts = [each.enrollment_count for each in page.speakers if each.enrollment_count]
+        usual = int(statistics.median_low(counts)) if counts else DEFAULT_ENROLLMENTS
+        return min(usual, MOST_ENROLLMENTS)
+
+    async def _labelled(
+        self, library: Library, most: int, enrollments: int, seed: int
+    ) -> Sequence[LabelledClip]:
+        """Clips whose speakers are known: all, or a part chosen by the seed."""
+        chosen = Labelled(most, enrollments, seed)
+        request = ListClipsRequest(parent=library.name, page_size=PAGE)
+        async for page in pages(self._upstream.catalog.ListClips, request):
+            for clip in page.clips:
+                chosen.add(clip)
+        return chosen.clips()
+
+
+def _within(field: str, value: int, least: int, most: int) -> int:
+    """The number as it came, if it is 0 or can be used."""
+    if value and not least <= value <= most:
+        raise ServiceError(
+            Reason.FIELD_INVALID,
+            f"{field}: {value} is not from {least:,} to {most:,}, and not 0 for the default",
+            {"field": field},
+        )
+    return value

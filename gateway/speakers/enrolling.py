@@ -1,0 +1,244 @@
+"""Enrollment: recordings become clips, clips become enrollments, enrollments a voiceprint."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from audiosearch.catalog.v1.catalog_service_pb2 import GetClipRequest
+from audiosearch.catalog.v1.clip_pb2 import Clip, Failure
+from audiosearch.catalog.v1.library_pb2 import Library
+from audiosearch.catalog.v1.speaker_pb2 import (
+    AddEnrollmentsRequest,
+    CreateSpeakerRequest,
+    GetSpeakerRequest,
+    Speaker,
+)
+from audiosearch.gateway.v1.speakers_pb2 import (
+    EnrollSpeakerConfig,
+    EnrollSpeakerRequest,
+    EnrollSpeakerResponse,
+    RecordingOutcome,
+)
+
+from gateway.clips import Clips
+from gateway.libraries import Libraries
+from gateway.names import split_clip
+from gateway.speakers.recordings import Take, takes
+from gateway.speakers.removing import Removing
+from gateway.speakers.voiceprints import ROUNDS, Values, Voiceprints, cosine, mean_voice
+from gateway.upstream import Upstream, passing_over
+from serving.errors import Reason, ServiceError
+
+MIN_SPEECH = 0.2
+"""Seconds of speech that a recording needs."""
+JUDGED_SPEECH = 1.5
+"""Seconds of speech, in a recording and in the enrollments before it, from which on another voice
+can be told: of pieces of 2 s the bundled model gives one in a hundred of the same voice less than
+0.16, and half of those of another voice less than 0.08."""
+OTHER_VOICE = 0.15
+"""Cosine to the enrollments before it below which a recording is another voice."""
+
+_ITS_OWN_FAULT = {
+    Reason.AUDIO_TOO_SHORT,
+    Reason.AUDIO_TOO_LONG,
+    Reason.AUDIO_UNDECODABLE,
+    Reason.AUDIO_SILENT,
+    Reason.CLIP_NOT_FOUND,
+    Reason.CLIP_ENROLLED,
+    Reason.VOICE_MISMATCH,
+}
+"""Reasons that keep back one recording, and not those behind it."""
+
+
+@dataclass
+class Enrollee:
+    """Who is being enrolled, as far as it is known."""
+
+    library: Library
+    speaker: Speaker
+    config: EnrollSpeakerConfig
+    vectors: dict[str, Values] = field(default_factory=dict)
+    """Of its enrollments at the speaker's revision, by the id of their clip."""
+
+    def agreement(self, clip_id: str, vector: Values) -> float | None:
+        """Cosine to the mean of the other enrollments; None if there are none."""
+        others = [other for id_, other in self.vectors.items() if id_ != clip_id]
+        return cosine(vector, mean_voice(others)) if others else None
+
+
+class Enrolling:
+    """Enrolls speakers."""
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        libraries: Libraries,
+        clips: Clips,
+        voiceprints: Voiceprints,
+        removing: Removing,
+    ) -> None:
+        """Works on the services of `upstream`."""
+        self._upstream = upstream
+        self._libraries = libraries
+        self._clips = clips
+        self._voiceprints = voiceprints
+        self._removing = removing
+
+    async def enroll(
+        self, config: EnrollSpeakerConfig, requests: AsyncIterator[EnrollSpeakerRequest]
+    ) -> EnrollSpeakerResponse:
+        """Enrolls with the recordings behind `config`; errors as the contract says."""
+        library = await self._libraries.open(config.parent)
+        speaker, made = await self._speaker(config)
+        who = Enrollee(library, speaker, config)
+        who.vectors = await self._voiceprints.enrolled(library, who.speaker.name)
+        outcomes: list[RecordingOutcome] = []
+        errors: list[ServiceError] = []
+        try:
+            async for take in takes(requests):
+                outcome = await self._outcome(who, take, errors)
+                outcomes.append(outcome)
+            if errors and len(errors) == len(outcomes):
+                raise errors[0]
+        except ServiceError:
+            if made:
+                await self._removing.undo(library, who.speaker)
+            raise
+        if who.speaker.state == Speaker.STATE_UPDATING:
+            who.speaker = await self._voiceprints.refresh(library, who.speaker)
+        return EnrollSpeakerResponse(speaker=who.speaker, outcomes=outcomes)
+
+    async def _speaker(self, config: EnrollSpeakerConfig) -> tuple[Speaker, bool]:
+        """The speaker, and whether it was made now."""
+        name = f"{config.parent}/speakers/{config.speaker_id}"
+        request = CreateSpeakerRequest(
+            parent=config.parent, speaker_id=config.speaker_id, speaker=config.speaker
+        )
+        for _ in range(ROUNDS):
+            try:
+                return await self._upstream.catalog.CreateSpeaker(request), True
+            except ServiceError as error:
+                adds = config.existing != config.EXISTING_POLICY_FAIL
+                if error.reason is not Reason.SPEAKER_EXISTS or not adds:
+                    raise
+            with passing_over(Reason.SPEAKER_NOT_FOUND):  # it went in between: made then
+                there = await self._upstream.catalog.GetSpeaker(GetSpeakerRequest(name=name))
+                return _alive(there), False
+        raise ServiceError(Reason.STATE_CONFLICT, f"{name} comes and goes; try again in a moment")
+
+    async def _outcome(
+        self, who: Enrollee, take: Take, errors: list[ServiceError]
+    ) -> RecordingOutcome:
+        """What became of a recording; an error of its own is added to `errors`."""
+        outcome = RecordingOutcome()
+        try:
+            await self._take_in(who, take, outcome)
+        except ServiceError as error:
+            if error.reason not in _ITS_OWN_FAULT:
+                raise
+            errors.append(error)
+            outcome.failure.CopyFrom(Failure(reason=error.reason.value, message=error.message))
+        return outcome
+
+    async def _take_in(self, who: Enrollee, take: Take, outcome: RecordingOutcome) -> None:
+        clip, created = await self._clip(who, take)
+        outcome.clip.CopyFrom(clip)
+        try:
+            _require_speech(clip)
+            await self._add(who, clip, outcome)
+        except ServiceError:
+            if created:  # it was to be an enrollment and nothing else
+                await self._clips.discard(who.library, clip.name, Clip.STATE_ACTIVE)
+                outcome.ClearField("clip")
+            raise
+        outcome.clip.enrolled_speaker = who.speaker.name
+
+    async def _clip(self, who: Enrollee, take: Take) -> tuple[Clip, bool]:
+        """The clip to enroll with, and whether it was made now."""
+        recording = take.recording
+        if not recording.clip:
+            clip = Clip(display_name=recording.display_name, speaker=who.config.speaker_id)
+            return await self._clips.ingest(who.library, clip, take.chunks, recording.request_id)
+        parent, _ = split_clip(recording.clip, "recording.clip")
+        if parent != who.library.name:
+            raise ServiceError(
+                Reason.FIELD_INVALID,
+                f"recording.clip: {recording.clip} is not in {who.library.name}",
+                {"field": "recording.clip"},
+            )
+        clip = await self._upstream.catalog.GetClip(GetClipRequest(name=recording.clip))
+        if clip.state != Clip.STATE_ACTIVE:
+            raise ServiceError(
+                Reason.CLIP_NOT_FOUND, f"{clip.name} is not ACTIVE; enroll with one that is"
+            )
+        return clip, False
+
+    async def _add(self, who: Enrollee, clip: Clip, outcome: RecordingOutcome) -> None:
+        """Makes a clip an enrollment, judged by the very enrollments that it joins."""
+        _, clip_id = split_clip(clip.name)
+        read = await self._voiceprints.read(who.library.uid, [clip_id])
+        if clip_id not in read:
+            raise ServiceError(Reason.CLIP_NOT_FOUND, f"{clip.name} is gone; send it again")
+        for _ in range(ROUNDS):
+            agreement = who.agreement(clip_id, read[clip_id])
+            if agreement is not None:
+                outcome.agreement = agreement
+            _require_same_voice(who, clip, agreement)
+            request = AddEnrollmentsRequest(
+                name=who.speaker.name, clips=[clip.name], revision=who.speaker.revision
+            )
+            try:
+                who.speaker = await self._upstream.catalog.AddEnrollments(request)
+            except ServiceError as error:
+                if error.reason is not Reason.STATE_CONFLICT:
+                    raise
+                await self._look_again(who)
+                continue
+            who.vectors[clip_id] = read[clip_id]
+            return
+        raise ServiceError(
+            Reason.STATE_CONFLICT, f"others enroll {who.speaker.name} all the time; try again"
+        )
+
+    async def _look_again(self, who: Enrollee) -> None:
+        """Reads speaker and enrollments anew: somebody has changed them."""
+        request = GetSpeakerRequest(name=who.speaker.name)
+        who.speaker = _alive(await self._upstream.catalog.GetSpeaker(request))
+        who.vectors = await self._voiceprints.enrolled(who.library, who.speaker.name)
+
+
+def _alive(speaker: Speaker) -> Speaker:
+    if speaker.state == Speaker.STATE_DELETING:
+        raise ServiceError(
+            Reason.STATE_CONFLICT, f"{speaker.name} is being deleted; try again in a moment"
+        )
+    return speaker
+
+
+def _require_speech(clip: Clip) -> None:
+    """AUDIO_TOO_SHORT unless there is speech enough."""
+    heard = clip.audio.active_duration.ToNanoseconds() / 1e9
+    if heard < MIN_SPEECH:
+        raise ServiceError(
+            Reason.AUDIO_TOO_SHORT,
+            f"the recording has {heard:.2f} s above silence; enroll with at least {MIN_SPEECH} s, "
+            "better several seconds",
+            {"active_seconds": f"{heard:.3f}", "limit": str(MIN_SPEECH)},
+        )
+
+
+def _require_same_voice(who: Enrollee, clip: Clip, agreement: float | None) -> None:
+    """VOICE_MISMATCH if a recording, and what it is to join, are long enough to tell."""
+    heard = clip.audio.active_duration.ToNanoseconds() / 1e9
+    before = who.speaker.speech_duration.ToNanoseconds() / 1e9
+    told = min(heard, before) >= JUDGED_SPEECH and clip.enrolled_speaker != who.speaker.name
+    if agreement is None or not told or agreement >= OTHER_VOICE or who.config.allow_other_voice:
+        return
+    raise ServiceError(
+        Reason.VOICE_MISMATCH,
+        f"the recording does not sound like the enrollments of {who.speaker.name} (cosine "
+        f"{agreement:.2f}, at least {OTHER_VOICE} is needed); check whose voice it is, or set "
+        "allow_other_voice",
+        {"agreement": f"{agreement:.3f}", "limit": str(OTHER_VOICE)},
+    )

@@ -1,0 +1,178 @@
+"""Scores and the threshold they have to reach: by the calibration of a library, or by default."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from audiosearch.catalog.v1.calibration_pb2 import (
+    NORMALIZATION_AS_NORM,
+    Calibration,
+    GetCalibrationRequest,
+    ScoreCalibration,
+)
+from audiosearch.catalog.v1.library_pb2 import Library
+from audiosearch.catalog.v1.speaker_pb2 import Speaker
+from audiosearch.gateway.v1.speakers_pb2 import Threshold, VoiceScore
+from audiosearch.index.v1.index_service_pb2 import SearchVectorsRequest
+
+from gateway.names import split_speaker
+from gateway.speakers.normalization import Statistics, as_norm, cohort_statistics
+from gateway.speakers.operating import log_likelihood_ratio
+from gateway.speakers.queries import Voice
+from gateway.speakers.voiceprints import Values, cosine
+from gateway.upstream import Upstream, passing_over
+from serving.errors import Reason
+
+QUERIES = 100
+"""Vectors searched with in one call to the index."""
+MOST_FOUND = 1000
+DEFAULT_NOTE = (
+    "the library has no calibration: this is the gateway's default threshold for the cosine, and "
+    "how often it is wrong is not known; fit one with `audiosearch calibrate`"
+)
+SHRUNK_NOTE = (
+    "so much of the cohort was deleted that scores can't be normalised: the plain cosine is "
+    "decided on, as it was calibrated; fit again with `audiosearch calibrate`"
+)
+ITSELF_NOTE = "the clip is one of the speaker's own enrollments: it is no test of the voice"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A speaker to compare with, and the voiceprint that counts."""
+
+    speaker: Speaker
+    voiceprint: Values
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What was found: a score for each candidate, in their order."""
+
+    threshold: Threshold
+    scores: Sequence[VoiceScore]
+
+    def decided_on(self, score: VoiceScore) -> float:
+        """The part of a score that the threshold is for."""
+        if self.threshold.basis == Threshold.BASIS_DEFAULT:
+            return score.cosine
+        return score.log_likelihood_ratio
+
+    def accepts(self, score: VoiceScore) -> bool:
+        """Whether a score is the threshold or higher."""
+        return self.decided_on(score) >= self.threshold.value
+
+
+class Judging:
+    """Scores voices against voiceprints."""
+
+    def __init__(self, upstream: Upstream, default_threshold: float) -> None:
+        """Takes the cosine that decides where a library has no calibration."""
+        self._upstream = upstream
+        self._default = default_threshold
+
+    async def judge(
+        self, library: Library, voice: Voice, candidates: Sequence[Candidate]
+    ) -> Judgement:
+        """Scores a voice against each candidate."""
+        calibration = await self._calibration(library)
+        cosines = [cosine(voice.values, each.voiceprint) for each in candidates]
+        if calibration is None:
+            threshold = Threshold(
+                basis=Threshold.BASIS_DEFAULT, value=self._default, note=DEFAULT_NOTE
+            )
+            return Judgement(threshold, [VoiceScore(cosine=each) for each in cosines])
+        note = ""
+        if calibration.normalization == NORMALIZATION_AS_NORM:
+            normalized = await self._normalized(library, calibration, voice, candidates, cosines)
+            if normalized is not None:
+                return _calibrated(calibration.normalized, cosines, normalized)
+            note = SHRUNK_NOTE
+        return _calibrated(calibration.cosine, cosines, None, note)
+
+    async def _calibration(self, library: Library) -> Calibration | None:
+        request = GetCalibrationRequest(name=f"{library.name}/calibration")
+        with passing_over(Reason.CALIBRATION_NOT_FOUND):
+            return await self._upstream.catalog.GetCalibration(request)
+        return None
+
+    async def _normalized(
+        self,
+        library: Library,
+        calibration: Calibration,
+        voice: Voice,
+        candidates: Sequence[Candidate],
+        cosines: Sequence[float],
+    ) -> list[float] | None:
+        """Normalised scores; None where the cohort has become too small for one of them."""
+        cohort = {each.clip_id: each.speaker for each in calibration.cohort.clips}
+        cohort.pop(voice.clip_id, None)
+        vectors = [voice.values, *(each.voiceprint for each in candidates)]
+        found = await self._cohort_scores(library, list(cohort), vectors)
+        top = calibration.cohort.top_count
+        normalized = []
+        for candidate, score, own in zip(candidates, cosines, found[1:], strict=True):
+            both = [_without(candidate.speaker, cohort, each, top) for each in (own, found[0])]
+            of_voiceprint, of_voice = both
+            if of_voiceprint is None or of_voice is None:
+                return None
+            normalized.append(as_norm(score, of_voiceprint, of_voice))
+        return normalized
+
+    async def _cohort_scores(
+        self, library: Library, cohort: Sequence[str], vectors: Sequence[Values]
+    ) -> list[Mapping[str, float]]:
+        """Scores of each vector against the clips of the cohort that are still there, by id."""
+        if not cohort:
+            return [{} for _ in vectors]
+        scores: list[Mapping[str, float]] = []
+        for start in range(0, len(vectors), QUERIES):
+            request = SearchVectorsRequest(
+                index_id=library.uid,
+                model=library.model,
+                k=min(len(cohort), MOST_FOUND),
+                only_ids=cohort,
+                queries=[
+                    SearchVectorsRequest.Query(values=values.tolist())
+                    for values in vectors[start : start + QUERIES]
+                ],
+            )
+            answer = await self._upstream.index.SearchVectors(request)
+            scores += [{near.id: near.score for near in one.neighbors} for one in answer.results]
+        return scores
+
+
+def _without(
+    speaker: Speaker, cohort: Mapping[str, str], scores: Mapping[str, float], top: int
+) -> Statistics | None:
+    """Statistics of the scores against others than the speaker."""
+    own = {split_speaker(speaker.name)[1], speaker.display_name}
+    others = [score for id_, score in scores.items() if cohort[id_] not in own]
+    return cohort_statistics(np.array(others, np.float64), top)
+
+
+def _calibrated(
+    by: ScoreCalibration,
+    cosines: Sequence[float],
+    normalized: Sequence[float] | None,
+    note: str = "",
+) -> Judgement:
+    basis = Threshold.BASIS_CALIBRATED_COSINE
+    scores = [VoiceScore(cosine=each) for each in cosines]
+    if normalized is not None:
+        basis = Threshold.BASIS_CALIBRATED_AS_NORM
+        for score, each in zip(scores, normalized, strict=True):
+            score.normalized = each
+    for score, decided in zip(scores, cosines if normalized is None else normalized, strict=True):
+        score.log_likelihood_ratio = log_likelihood_ratio(by, decided)
+    rates = by.threshold
+    threshold = Threshold(
+        basis=basis,
+        value=rates.log_likelihood_ratio,
+        expected_miss_rate=rates.miss_rate,
+        expected_false_alarm_rate=rates.false_alarm_rate,
+        note=note,
+    )
+    return Judgement(threshold, scores)

@@ -1,0 +1,40 @@
+"""How voiceprints are known in the index.
+
+A vector's id holds the revision of the speaker that it was made of, and counts only while the
+catalog says that this revision is the speaker's. So a voiceprint that is late, or left over, is
+never taken for the right one.
+"""
+
+from __future__ import annotations
+
+from audiosearch.catalog.v1.library_pb2 import Library
+from audiosearch.catalog.v1.speaker_pb2 import Speaker
+
+
+def index_of(library: Library) -> str:
+    """Id of the index that holds the voiceprints of a library."""
+    return f"{library.uid}_speakers"
+
+
+def vector_id(uid: str, revision: int) -> str:
+    """Id of the voiceprint of a revision."""
+    return f"{uid}-{revision}"
+
+
+def parse_vector_id(id_: str) -> tuple[str, int]:
+    """The speaker's uid and the revision in a vector's id."""
+    uid, _, revision = id_.rpartition("-")
+    return uid, int(revision)
+
+
+def current_id(speaker: Speaker) -> str:
+    """Id of the voiceprint that counts; empty if there is none."""
+    if not speaker.voiceprint_revision:
+        return ""
+    return vector_id(speaker.uid, speaker.voiceprint_revision)
+
+
+def counts(speaker: Speaker, revision: int) -> bool:
+    """Whether a voiceprint of this revision is the one that counts."""
+    alive = speaker.state in {Speaker.STATE_ACTIVE, Speaker.STATE_UPDATING}
+    return alive and speaker.voiceprint_revision == revision

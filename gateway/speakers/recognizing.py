@@ -1,0 +1,225 @@
+"""Verification (is it this speaker?) and identification (who is it, if anybody?)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+from audiosearch.catalog.v1.library_pb2 import Library
+from audiosearch.catalog.v1.speaker_pb2 import (
+    GetSpeakerRequest,
+    LookupSpeakersRequest,
+    Speaker,
+)
+from audiosearch.gateway.v1.speakers_pb2 import (
+    IdentifySpeakerConfig,
+    IdentifySpeakerResponse,
+    SpeakerMatch,
+    Threshold,
+    VerifySpeakerConfig,
+    VerifySpeakerResponse,
+)
+from audiosearch.index.v1.index_pb2 import Neighbor
+from audiosearch.index.v1.index_service_pb2 import GetIndexStatsRequest, SearchVectorsRequest
+
+from gateway.libraries import Libraries
+from gateway.names import check_library, split_speaker
+from gateway.speakers.judging import ITSELF_NOTE, Candidate, Judgement, Judging
+from gateway.speakers.naming import counts, current_id, index_of, parse_vector_id
+from gateway.speakers.queries import Voice, hear
+from gateway.speakers.voiceprints import Voiceprints
+from gateway.upstream import Upstream, passing_over
+from serving.errors import Reason, ServiceError
+
+DEFAULT_K = 5
+MAX_K = 100
+MAX_CANDIDATES = 1000
+COMPARED = 50
+"""Speakers of the best cosine whose scores are normalised, if k is not more: AS-norm ranks anew."""
+SPARE = 8
+"""Voiceprints looked for beyond that, as a few may be left over from before."""
+MAX_REACH = 1000
+
+
+class Recognizing:
+    """Verifies and identifies."""
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        libraries: Libraries,
+        voiceprints: Voiceprints,
+        judging: Judging,
+    ) -> None:
+        """Works on the services of `upstream`."""
+        self._upstream = upstream
+        self._libraries = libraries
+        self._voiceprints = voiceprints
+        self._judging = judging
+
+    async def verify(
+        self, config: VerifySpeakerConfig, chunks: AsyncIterator[bytes]
+    ) -> VerifySpeakerResponse:
+        """Compares a voice with one speaker; errors as the contract says."""
+        parent, _ = split_speaker(config.name, "config.name")
+        library = await self._libraries.open(parent)
+        speaker = await self._upstream.catalog.GetSpeaker(GetSpeakerRequest(name=config.name))
+        voice = await hear(self._upstream, library, config.clip, chunks)
+        candidates = await self._candidates(library, [speaker])
+        if not candidates:
+            raise _not_enrolled(speaker)
+        judgement = await self._judging.judge(library, voice, candidates)
+        (score,) = judgement.scores
+        if voice.enrolled == speaker.name:
+            judgement.threshold.note = "; ".join(
+                filter(None, (judgement.threshold.note, ITSELF_NOTE))
+            )
+        accepted = judgement.accepts(score)
+        return VerifySpeakerResponse(
+            speaker=speaker,
+            score=score,
+            threshold=judgement.threshold,
+            decision=VerifySpeakerResponse.DECISION_ACCEPT
+            if accepted
+            else VerifySpeakerResponse.DECISION_REJECT,
+            audio=voice.audio,
+            model=library.model,
+        )
+
+    async def identify(
+        self, config: IdentifySpeakerConfig, chunks: AsyncIterator[bytes]
+    ) -> IdentifySpeakerResponse:
+        """Compares a voice with all speakers, or some; errors as the contract says."""
+        k = _check(config)
+        library = await self._libraries.open(config.parent)
+        voice = await hear(self._upstream, library, config.clip, chunks)
+        if config.candidates:
+            near = await self._candidates(library, await self._named(library, config.candidates))
+            count = len(near)
+        else:
+            near = await self._nearest(library, voice, max(k, COMPARED))
+            count = max(len(near), await self._count(library) if near else 0)
+        judgement = await self._judging.judge(library, voice, near)
+        return _answer(library, voice, judgement, near, k, count)
+
+    async def _named(self, library: Library, names: Sequence[str]) -> list[Speaker]:
+        """The speakers of these names that are there."""
+        ids = []
+        for name in dict.fromkeys(names):
+            parent, speaker_id = split_speaker(name, "config.candidates")
+            if parent != library.name:
+                raise ServiceError(
+                    Reason.FIELD_INVALID,
+                    f"config.candidates: {name} is not in {library.name}",
+                    {"field": "config.candidates"},
+                )
+            ids.append(speaker_id)
+        answer = await self._upstream.catalog.LookupSpeakers(
+            LookupSpeakersRequest(parent=library.name, speaker_ids=ids)
+        )
+        return list(answer.speakers.values())
+
+    async def _candidates(self, library: Library, speakers: Sequence[Speaker]) -> list[Candidate]:
+        """Those of the speakers that have a voiceprint."""
+        ids = [current_id(each) for each in speakers if counts(each, each.voiceprint_revision)]
+        vectors = await self._voiceprints.read(index_of(library), list(filter(None, ids)))
+        return [
+            Candidate(each, vectors[current_id(each)])
+            for each in speakers
+            if current_id(each) in vectors
+        ]
+
+    async def _nearest(self, library: Library, voice: Voice, wanted: int) -> list[Candidate]:
+        """The speakers whose voiceprints are nearest, at most `wanted`, joined by id."""
+        reach = min(wanted + SPARE, MAX_REACH)
+        while True:
+            neighbors = await self._neighbors(library, voice, reach)
+            found = (await self._joined(library, neighbors))[:wanted]
+            if len(found) == wanted or len(neighbors) < reach or reach == MAX_REACH:
+                return await self._candidates(library, found)
+            reach = min(2 * reach, MAX_REACH)
+
+    async def _neighbors(self, library: Library, voice: Voice, reach: int) -> Sequence[Neighbor]:
+        request = SearchVectorsRequest(
+            index_id=index_of(library),
+            model=library.model,
+            k=reach,
+            recall_target=0.99,
+            queries=[SearchVectorsRequest.Query(values=voice.values.tolist())],
+        )
+        with passing_over(Reason.INDEX_NOT_FOUND):  # nobody was ever enrolled
+            return (await self._upstream.index.SearchVectors(request)).results[0].neighbors
+        return ()
+
+    async def _joined(self, library: Library, neighbors: Sequence[Neighbor]) -> list[Speaker]:
+        """The speakers whose voiceprints count, the nearest first."""
+        if not neighbors:
+            return []
+        revisions = [parse_vector_id(near.id) for near in neighbors]
+        answer = await self._upstream.catalog.LookupSpeakers(
+            LookupSpeakersRequest(
+                parent=library.name, uids=list(dict.fromkeys(uid for uid, _ in revisions))
+            )
+        )
+        return [
+            answer.speakers[uid]
+            for uid, revision in revisions
+            if uid in answer.speakers and counts(answer.speakers[uid], revision)
+        ]
+
+    async def _count(self, library: Library) -> int:
+        request = GetIndexStatsRequest(index_id=index_of(library))
+        return (await self._upstream.index.GetIndexStats(request)).vector_count
+
+
+def _check(config: IdentifySpeakerConfig) -> int:
+    """How many to find; FIELD_INVALID unless the config can be used."""
+    check_library(config.parent, "config.parent")
+    if config.HasField("k") and not 1 <= config.k <= MAX_K:
+        raise ServiceError(
+            Reason.FIELD_INVALID, f"k: {config.k} is not from 1 to {MAX_K}", {"field": "k"}
+        )
+    if len(config.candidates) > MAX_CANDIDATES:
+        raise ServiceError(
+            Reason.FIELD_INVALID,
+            f"config.candidates: at most {MAX_CANDIDATES:,}, not {len(config.candidates):,}",
+            {"field": "config.candidates"},
+        )
+    return config.k if config.HasField("k") else DEFAULT_K
+
+
+def _answer(
+    library: Library,
+    voice: Voice,
+    judgement: Judgement,
+    candidates: Sequence[Candidate],
+    k: int,
+    count: int,
+) -> IdentifySpeakerResponse:
+    ranked = sorted(
+        zip(candidates, judgement.scores, strict=True),
+        key=lambda pair: (-judgement.decided_on(pair[1]), pair[0].speaker.name),
+    )
+    answer = IdentifySpeakerResponse(
+        matches=[
+            SpeakerMatch(speaker=candidate.speaker, score=score)
+            for candidate, score in ranked[:k]
+            if judgement.accepts(score)
+        ],
+        threshold=judgement.threshold,
+        candidate_count=count,
+        best_score=ranked[0][1] if ranked else None,
+        audio=voice.audio,
+        model=library.model,
+    )
+    if judgement.threshold.basis != Threshold.BASIS_DEFAULT:
+        rate = judgement.threshold.expected_false_alarm_rate
+        answer.expected_stranger_rate = min(1.0, rate * count)
+    return answer
+
+
+def _not_enrolled(speaker: Speaker) -> ServiceError:
+    return ServiceError(
+        Reason.SPEAKER_NOT_ENROLLED,
+        f"{speaker.name} has no enrollments; enroll a recording first",
+        {"speaker": speaker.name},
+    )

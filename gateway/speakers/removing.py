@@ -1,0 +1,97 @@
+"""Enrollments and speakers on their way out; every step can be repeated."""
+
+from __future__ import annotations
+
+from audiosearch.catalog.v1.catalog_service_pb2 import ListClipsRequest
+from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter
+from audiosearch.catalog.v1.library_pb2 import Library
+from audiosearch.catalog.v1.speaker_pb2 import (
+    BeginSpeakerDeletionRequest,
+    DeleteSpeakerRequest,
+    GetSpeakerRequest,
+    RemoveEnrollmentsRequest,
+    Speaker,
+)
+
+from gateway.clips import Clips
+from gateway.libraries import Libraries
+from gateway.names import split_speaker
+from gateway.pages import pages
+from gateway.speakers.naming import current_id, vector_id
+from gateway.speakers.voiceprints import Voiceprints
+from gateway.upstream import Upstream
+from serving.errors import Reason, ServiceError
+
+PAGE = 1000
+_GONE = {Reason.SPEAKER_NOT_FOUND, Reason.STATE_CONFLICT, Reason.LIBRARY_NOT_FOUND}
+
+
+class Removing:
+    """Removes enrollments and speakers."""
+
+    def __init__(
+        self, upstream: Upstream, libraries: Libraries, clips: Clips, voiceprints: Voiceprints
+    ) -> None:
+        """Works on the services of `upstream`."""
+        self._upstream = upstream
+        self._libraries = libraries
+        self._clips = clips
+        self._voiceprints = voiceprints
+
+    async def remove_enrollments(self, request: RemoveEnrollmentsRequest) -> Speaker:
+        """Takes clips away from a speaker; its voiceprint is that of the others when it answers."""
+        library = await self._library(request.name)
+        speaker = await self._upstream.catalog.RemoveEnrollments(request)
+        if speaker.state == Speaker.STATE_UPDATING:
+            return await self._voiceprints.refresh(library, speaker)
+        return speaker
+
+    async def follow(self, library: Library, name: str) -> None:
+        """Makes the voiceprint anew after a clip was deleted; a speaker that is gone is fine."""
+        try:
+            speaker = await self._upstream.catalog.GetSpeaker(GetSpeakerRequest(name=name))
+            if speaker.state == Speaker.STATE_UPDATING:
+                await self._voiceprints.refresh(library, speaker)
+        except ServiceError as error:
+            if error.reason not in _GONE:
+                raise
+
+    async def delete(self, request: DeleteSpeakerRequest) -> None:
+        """Removes a speaker; SPEAKER_NOT_FOUND if there is none."""
+        library = await self._library(request.name)
+        speaker = await self._upstream.catalog.BeginSpeakerDeletion(
+            BeginSpeakerDeletionRequest(name=request.name, delete_clips=request.delete_clips)
+        )
+        await self.finish(library, speaker)
+
+    async def finish(self, library: Library, speaker: Speaker) -> None:
+        """Removes what is left of a speaker that is DELETING."""
+        request = ListClipsRequest(
+            parent=library.name,
+            page_size=PAGE,
+            filter=ClipFilter(state=Clip.STATE_DELETING, enrolled_speaker=speaker.name),
+        )
+        async for page in pages(self._upstream.catalog.ListClips, request):
+            for clip in page.clips:
+                await self._clips.discard(library, clip.name, Clip.STATE_DELETING)
+        written = vector_id(speaker.uid, speaker.revision)
+        await self._voiceprints.remove(library, {current_id(speaker), written})
+        await self._upstream.catalog.DeleteSpeaker(DeleteSpeakerRequest(name=speaker.name))
+
+    async def undo(self, library: Library, speaker: Speaker) -> None:
+        """Removes a speaker that nobody has enrolled; any other one stays."""
+        if speaker.state != Speaker.STATE_CREATING:
+            return
+        try:
+            going = await self._upstream.catalog.BeginSpeakerDeletion(
+                BeginSpeakerDeletionRequest(name=speaker.name, only_state=Speaker.STATE_CREATING)
+            )
+        except ServiceError as error:
+            if error.reason not in _GONE:
+                raise
+            return
+        await self.finish(library, going)
+
+    async def _library(self, speaker: str) -> Library:
+        parent, _ = split_speaker(speaker)
+        return await self._libraries.open(parent)

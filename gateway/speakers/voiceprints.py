@@ -1,0 +1,168 @@
+"""Voiceprints: what the enrollments of a speaker make together, in an index of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+import numpy as np
+from audiosearch.catalog.v1.catalog_service_pb2 import ListClipsRequest
+from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter
+from audiosearch.catalog.v1.library_pb2 import Library
+from audiosearch.catalog.v1.speaker_pb2 import (
+    GetSpeakerRequest,
+    RecordVoiceprintRequest,
+    Speaker,
+)
+from audiosearch.index.v1.index_pb2 import Vector
+from audiosearch.index.v1.index_service_pb2 import (
+    CreateIndexRequest,
+    DeleteVectorsRequest,
+    GetVectorsRequest,
+    UpsertVectorsRequest,
+)
+from numpy.typing import NDArray
+
+from gateway.libraries import Libraries
+from gateway.names import split_clip
+from gateway.pages import pages
+from gateway.speakers.naming import current_id, index_of, vector_id
+from gateway.upstream import Upstream, passing_over
+from serving.errors import Reason, ServiceError
+
+PAGE = 1000
+ROUNDS = 5
+"""How often a voiceprint is made anew because enrollments changed meanwhile."""
+
+Values = NDArray[np.float32]
+
+
+def mean_voice(vectors: Collection[Values]) -> Values:
+    """The rule for a voiceprint: the mean of unit vectors, each counted the same, of unit length.
+
+    Args:
+        vectors: at least one, shape (dimension,) each.
+    """
+    mean = np.mean(np.stack(list(vectors)), axis=0, dtype=np.float64)
+    return np.asarray(mean / np.linalg.norm(mean), np.float32)
+
+
+class Voiceprints:
+    """Makes, reads and removes voiceprints."""
+
+    def __init__(self, upstream: Upstream, libraries: Libraries) -> None:
+        """Works on the services of `upstream`."""
+        self._upstream = upstream
+        self._libraries = libraries
+
+    async def enrolled(self, library: Library, speaker: str) -> dict[str, Values]:
+        """Vectors of the enrollments of a speaker, by the id of their clip.
+
+        Raises:
+            ServiceError: STATE_CONFLICT while the index lacks one of them.
+        """
+        request = ListClipsRequest(
+            parent=library.name,
+            page_size=PAGE,
+            filter=ClipFilter(state=Clip.STATE_ACTIVE, enrolled_speaker=speaker),
+        )
+        found: dict[str, Values] = {}
+        async for page in pages(self._upstream.catalog.ListClips, request):
+            ids = [split_clip(clip.name)[1] for clip in page.clips]
+            vectors = await self.read(library.uid, ids)
+            if lost := [id_ for id_ in ids if id_ not in vectors]:
+                raise ServiceError(
+                    Reason.STATE_CONFLICT,
+                    f"the index has lost the vector of {library.name}/clips/{lost[0]}, an "
+                    f"enrollment of {speaker}; it is made again within an hour: try again then, or "
+                    "delete it",
+                )
+            found |= vectors
+        return found
+
+    async def read(self, index_id: str, ids: Sequence[str]) -> dict[str, Values]:
+        """The vectors of an index that are there, by their ids."""
+        found: dict[str, Values] = {}
+        with passing_over(Reason.INDEX_NOT_FOUND):
+            for start in range(0, len(ids), PAGE):
+                answer = await self._upstream.index.GetVectors(
+                    GetVectorsRequest(index_id=index_id, ids=ids[start : start + PAGE])
+                )
+                for each in answer.vectors:
+                    found[each.id] = np.array(each.values, np.float32)
+        return found
+
+    async def refresh(self, library: Library, speaker: Speaker) -> Speaker:
+        """Makes the voiceprint of the enrollments as they are now; the speaker with it.
+
+        Raises:
+            ServiceError: SPEAKER_NOT_FOUND or STATE_CONFLICT if the speaker is going, or goes on
+                changing.
+        """
+        for _ in range(ROUNDS):
+            enrolled = await self.enrolled(library, speaker.name)
+            if enrolled:
+                await self._write(library, speaker, mean_voice(enrolled.values()))
+            try:
+                recorded = await self._upstream.catalog.RecordVoiceprint(
+                    RecordVoiceprintRequest(
+                        name=speaker.name, uid=speaker.uid, revision=speaker.revision
+                    )
+                )
+            except ServiceError as error:
+                if error.reason not in {Reason.STATE_CONFLICT, Reason.SPEAKER_NOT_FOUND}:
+                    raise
+                speaker = await self._changed(library, speaker)
+                continue
+            if speaker.voiceprint_revision != recorded.voiceprint_revision:
+                await self.remove(library, [current_id(speaker)])
+            return recorded
+        raise ServiceError(
+            Reason.STATE_CONFLICT, f"{speaker.name} is changed all the time; try again in a moment"
+        )
+
+    async def remove(self, library: Library, ids: Iterable[str]) -> None:
+        """Removes voiceprints by their ids; those that are not there, or empty, are fine."""
+        wanted = [id_ for id_ in ids if id_]
+        for start in range(0, len(wanted), PAGE):
+            with passing_over(Reason.INDEX_NOT_FOUND):
+                await self._upstream.index.DeleteVectors(
+                    DeleteVectorsRequest(
+                        index_id=index_of(library), ids=wanted[start : start + PAGE]
+                    )
+                )
+
+    async def _changed(self, library: Library, before: Speaker) -> Speaker:
+        """The speaker as it is now; what was written for one that is going is removed."""
+        written = vector_id(before.uid, before.revision)
+        try:
+            now = await self._upstream.catalog.GetSpeaker(GetSpeakerRequest(name=before.name))
+        except ServiceError as error:
+            if error.reason is Reason.SPEAKER_NOT_FOUND:
+                await self.remove(library, [written])
+            raise
+        if now.uid != before.uid or now.state == Speaker.STATE_DELETING:
+            await self.remove(library, [written])
+            raise ServiceError(Reason.STATE_CONFLICT, f"{before.name} is being deleted")
+        return now
+
+    async def _write(self, library: Library, speaker: Speaker, values: Values) -> None:
+        vector = Vector(id=vector_id(speaker.uid, speaker.revision), values=values.tolist())
+        request = UpsertVectorsRequest(
+            index_id=index_of(library), model=library.model, vectors=[vector]
+        )
+        with passing_over(Reason.INDEX_NOT_FOUND):
+            await self._upstream.index.UpsertVectors(request)
+            return
+        await self._upstream.index.CreateIndex(
+            CreateIndexRequest(
+                index_id=request.index_id, model=library.model, dimension=len(values)
+            )
+        )
+        if not await self._libraries.keep_index(library, request.index_id):
+            raise ServiceError(Reason.STATE_CONFLICT, f"{library.name} is being deleted")
+        await self._upstream.index.UpsertVectors(request)
+
+
+def cosine(one: Values, other: Values) -> float:
+    """Cosine of two unit vectors, in [-1, 1]."""
+    return float(np.clip(np.dot(one, other), -1.0, 1.0))

@@ -1,0 +1,35 @@
+"""Streams of requests: the config first, then audio."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, TypeVar
+
+from serving.errors import Reason, ServiceError
+
+RequestT = TypeVar("RequestT", bound=Any)
+
+
+async def first_config(requests: AsyncIterator[RequestT]) -> RequestT:
+    """The first message of a stream, which must hold its config; FIELD_INVALID if not."""
+    async for request in requests:
+        if request.WhichOneof("request") == "config":
+            return request
+        break
+    raise ServiceError(
+        Reason.FIELD_INVALID,
+        "config: the first message of the stream must hold it",
+        {"field": "config"},
+    )
+
+
+async def audio_chunks(requests: AsyncIterator[Any]) -> AsyncIterator[bytes]:
+    """The chunks of the other messages; FIELD_INVALID if one of them holds a config."""
+    async for request in requests:
+        if request.WhichOneof("request") == "config":
+            raise ServiceError(
+                Reason.FIELD_INVALID,
+                "config: only the first message may hold it",
+                {"field": "config"},
+            )
+        yield request.audio_chunk
