@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from audiosearch.catalog.v1.calibration_pb2 import (
     NORMALIZATION_AS_NORM,
     Calibration,
@@ -15,19 +14,16 @@ from audiosearch.catalog.v1.calibration_pb2 import (
 from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.catalog.v1.speaker_pb2 import Speaker
 from audiosearch.gateway.v1.speakers_pb2 import Threshold, VoiceScore
-from audiosearch.index.v1.index_service_pb2 import SearchVectorsRequest
 
 from gateway.names import split_speaker
-from gateway.speakers.normalization import Statistics, as_norm, cohort_statistics
+from gateway.speakers.cohorts import Cohorts
+from gateway.speakers.normalization import as_norm
 from gateway.speakers.operating import log_likelihood_ratio
 from gateway.speakers.queries import Voice
 from gateway.speakers.voiceprints import Values, cosine
 from gateway.upstream import Upstream, passing_over
 from serving.errors import Reason
 
-QUERIES = 100
-"""Vectors searched with in one call to the index."""
-MOST_FOUND = 1000
 DEFAULT_NOTE = (
     "the library has no calibration: this is the gateway's default threshold for the cosine, and "
     "how often it is wrong is not known; fit one with `audiosearch calibrate`"
@@ -68,9 +64,10 @@ class Judgement:
 class Judging:
     """Scores voices against voiceprints."""
 
-    def __init__(self, upstream: Upstream, default_threshold: float) -> None:
+    def __init__(self, upstream: Upstream, cohorts: Cohorts, default_threshold: float) -> None:
         """Takes the cosine that decides where a library has no calibration."""
         self._upstream = upstream
+        self._cohorts = cohorts
         self._default = default_threshold
 
     async def judge(
@@ -107,50 +104,18 @@ class Judging:
         cosines: Sequence[float],
     ) -> list[float] | None:
         """Normalised scores; None where the cohort has become too small for one of them."""
-        cohort = {each.clip_id: each.speaker for each in calibration.cohort.clips}
-        cohort.pop(voice.clip_id, None)
-        vectors = [voice.values, *(each.voiceprint for each in candidates)]
-        found = await self._cohort_scores(library, list(cohort), vectors)
-        top = calibration.cohort.top_count
+        cohort = await self._cohorts.of(library, calibration)
         normalized = []
-        for candidate, score, own in zip(candidates, cosines, found[1:], strict=True):
-            both = [_without(candidate.speaker, cohort, each, top) for each in (own, found[0])]
-            of_voiceprint, of_voice = both
+        for candidate, score in zip(candidates, cosines, strict=True):
+            own = {split_speaker(candidate.speaker.name)[1], candidate.speaker.display_name}
+            of_voiceprint, of_voice = (
+                cohort.statistics(values, own, voice.clip_id)
+                for values in (candidate.voiceprint, voice.values)
+            )
             if of_voiceprint is None or of_voice is None:
                 return None
             normalized.append(as_norm(score, of_voiceprint, of_voice))
         return normalized
-
-    async def _cohort_scores(
-        self, library: Library, cohort: Sequence[str], vectors: Sequence[Values]
-    ) -> list[Mapping[str, float]]:
-        """Scores of each vector against the clips of the cohort that are still there, by id."""
-        if not cohort:
-            return [{} for _ in vectors]
-        scores: list[Mapping[str, float]] = []
-        for start in range(0, len(vectors), QUERIES):
-            request = SearchVectorsRequest(
-                index_id=library.uid,
-                model=library.model,
-                k=min(len(cohort), MOST_FOUND),
-                only_ids=cohort,
-                queries=[
-                    SearchVectorsRequest.Query(values=values.tolist())
-                    for values in vectors[start : start + QUERIES]
-                ],
-            )
-            answer = await self._upstream.index.SearchVectors(request)
-            scores += [{near.id: near.score for near in one.neighbors} for one in answer.results]
-        return scores
-
-
-def _without(
-    speaker: Speaker, cohort: Mapping[str, str], scores: Mapping[str, float], top: int
-) -> Statistics | None:
-    """Statistics of the scores against others than the speaker."""
-    own = {split_speaker(speaker.name)[1], speaker.display_name}
-    others = [score for id_, score in scores.items() if cohort[id_] not in own]
-    return cohort_statistics(np.array(others, np.float64), top)
 
 
 def _calibrated(

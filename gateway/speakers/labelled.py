@@ -25,26 +25,27 @@ class Labelled:
     """Chooses clips while they are listed.
 
     A random part of the clips would leave a large library with one clip of each speaker, which
-    makes no trials. So speakers are chosen, by a hash of their name, and of each a few clips
-    (Vitter's algorithm R). Whenever there are too many, every second speaker goes.
+    makes no trials. So when there are too many, fewer of each speaker are kept (Vitter's algorithm
+    R), but enough for trials; after that fewer speakers, by a hash of their name.
     """
 
     def __init__(self, most: int, enrollments: int, seed: int) -> None:
         """Keeps at most `most` clips of speakers who are enrolled with `enrollments` clips."""
         self._most = most
-        self._each = min(2 * enrollments + TESTED, max(most // 2, 2))
+        self._each = max(most // 2, 2)
+        self._enough = min(2 * enrollments + TESTED, self._each)
         self._seed = seed
         # No secrets: the same seed has to choose the same clips.
         self._random = random.Random(seed)  # noqa: S311
         self._kept: dict[str, list[str]] = {}
         self._met: dict[str, int] = {}
         self._count = 0
-        self._halvings = 0
+        self._highest = b"\xff" * 32
 
     def add(self, clip: Clip) -> None:
         """Takes a clip into account; one without a speaker is passed over."""
         speaker = speaker_of(clip)
-        if not speaker or not self._chosen(speaker):
+        if not speaker or self._hash(speaker) > self._highest:
             return
         _, clip_id = split_clip(clip.name)
         kept = self._kept.setdefault(speaker, [])
@@ -54,8 +55,11 @@ class Labelled:
             self._count += 1
         elif (place := self._random.randrange(met)) < self._each:
             kept[place] = clip_id
-        while self._count > self._most and len(self._kept) > 2:
-            self._halve()
+        while self._count > self._most:
+            if self._each > self._enough:
+                self._keep_fewer_clips()
+            else:
+                self._keep_fewer_speakers()
 
     def clips(self) -> list[LabelledClip]:
         """Those that were chosen, speaker by speaker."""
@@ -65,21 +69,24 @@ class Labelled:
             for clip_id in self._kept[speaker]
         ]
 
-    def _chosen(self, speaker: str) -> bool:
-        """Whether a speaker is of the part that is kept: each halving keeps half of the hashes."""
-        digest = hashlib.sha256(f"{self._seed}:{speaker}".encode()).digest()
-        return int.from_bytes(digest[:8], "big") % (1 << self._halvings) == 0
+    def _keep_fewer_clips(self) -> None:
+        self._each = max(self._each // 2, self._enough)
+        for speaker, kept in self._kept.items():
+            if len(kept) > self._each:
+                self._kept[speaker] = self._random.sample(kept, self._each)
+        self._count = sum(map(len, self._kept.values()))
 
-    def _halve(self) -> None:
-        before = self._halvings
-        self._halvings += 1
-        stay = {speaker for speaker in self._kept if self._chosen(speaker)}
-        if len(stay) < 2:  # so few speakers that the part must not be halved: keep the first ones
-            self._halvings = before
-            stay = set(sorted(self._kept)[: max(2, len(self._kept) // 2)])
-        for speaker in self._kept.keys() - stay:
+    def _keep_fewer_speakers(self) -> None:
+        """Keeps half of them, and of those to come as large a part; two at least."""
+        ordered = sorted(self._kept, key=self._hash)
+        stay = max(2, len(ordered) // 2)
+        self._highest = self._hash(ordered[stay - 1])
+        for speaker in ordered[stay:]:
             self._count -= len(self._kept.pop(speaker))
             del self._met[speaker]
+
+    def _hash(self, speaker: str) -> bytes:
+        return hashlib.sha256(f"{self._seed}:{speaker}".encode()).digest()
 
 
 def speaker_of(clip: Clip) -> str:

@@ -40,8 +40,7 @@ async def takes(requests: AsyncIterator[EnrollSpeakerRequest]) -> AsyncIterator[
         if recording.clip and reader.has_chunk:
             raise _disorder("audio_chunk: none may follow a recording that names a clip")
         yield Take(recording, chunks)
-        async for _ in chunks:
-            pass
+        await reader.pass_over()
     if not count:
         raise _disorder("recording: there is none; send at least one")
 
@@ -59,6 +58,10 @@ class _Reader:
     @property
     def has_chunk(self) -> bool:
         return self.message is not None and self.message.WhichOneof("request") == "audio_chunk"
+
+    async def pass_over(self) -> None:
+        while self.has_chunk:
+            await self.advance()
 
     async def chunks(self) -> AsyncIterator[bytes]:
         while self.message is not None and self.has_chunk:

@@ -6,6 +6,7 @@ from gateway.clips import Clips
 from gateway.libraries import Libraries
 from gateway.settings import GatewaySettings
 from gateway.speakers.calibrating import Calibrating
+from gateway.speakers.cohorts import Cohorts
 from gateway.speakers.enrolling import Enrolling
 from gateway.speakers.judging import Judging
 from gateway.speakers.recognizing import Recognizing
@@ -23,7 +24,7 @@ class Speakers:
     ) -> None:
         """Works on the services of `upstream`."""
         voiceprints = Voiceprints(upstream, libraries)
-        judging = Judging(upstream, settings.speaker_threshold)
+        judging = Judging(upstream, Cohorts(voiceprints), settings.speaker_threshold)
         self.removing = Removing(upstream, libraries, clips, voiceprints)
         self.enrolling = Enrolling(upstream, libraries, clips, voiceprints, self.removing)
         self.recognizing = Recognizing(upstream, libraries, voiceprints, judging)
