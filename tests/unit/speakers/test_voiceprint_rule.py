@@ -1,0 +1,41 @@
+"""What a voiceprint is made of, and when it counts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from audiosearch.catalog.v1.speaker_pb2 import Speaker
+
+from gateway.speakers.naming import counts, current_id, parse_vector_id, vector_id
+from gateway.speakers.voiceprints import cosine, mean_voice
+
+
+def test_a_voiceprint_is_the_mean_of_unit_length() -> None:
+    """Each enrollment counts the same."""
+    one, other = np.array([1, 0, 0], np.float32), np.array([0, 1, 0], np.float32)
+    assert mean_voice([one, other]) == pytest.approx([0.5**0.5, 0.5**0.5, 0])
+    assert mean_voice([one, one, other]) == pytest.approx([2 / 5**0.5, 1 / 5**0.5, 0])
+    assert mean_voice([one]) == pytest.approx(one)
+
+
+def test_a_cosine_stays_in_its_range() -> None:
+    """Rounding of 32-bit values must not leave it."""
+    vector = np.full(192, 192**-0.5, np.float32)
+    assert cosine(vector, vector) <= 1
+    assert cosine(vector, -vector) >= -1
+
+
+def test_only_the_voiceprint_of_the_revision_counts() -> None:
+    """Neither one that is late nor one that is left over."""
+    uid = "01m83cx7frm2y4r8wxeb5skm00"
+    speaker = Speaker(uid=uid, state=Speaker.STATE_UPDATING, revision=4, voiceprint_revision=3)
+    assert current_id(speaker) == vector_id(uid, 3)
+    assert parse_vector_id(current_id(speaker)) == (uid, 3)
+    assert [counts(speaker, revision) for revision in (2, 3, 4)] == [False, True, False]
+
+
+def test_nobody_is_taken_for_a_speaker_that_goes() -> None:
+    """From the first moment of the deletion on, and not without enrollments."""
+    going = Speaker(uid="u", state=Speaker.STATE_DELETING, revision=1, voiceprint_revision=1)
+    assert not counts(going, 1)
+    assert not current_id(Speaker(uid="u", state=Speaker.STATE_ACTIVE, revision=2))
