@@ -22,6 +22,7 @@ from gateway.client import AudiosearchClient
 from serving.errors import Reason, ServiceError
 from tests.chaos.clients import SAME
 from tests.chaos.ledger import Entry, Fate, Job, Ledger
+from tests.chaos.voices import Voice, VoiceChecks
 
 UNSETTLED = (Clip.STATE_CREATING, Clip.STATE_DELETING)
 THREADS = 2
@@ -35,6 +36,7 @@ class Checks:
     index_target: str
     library: str
     ledger: Ledger
+    voices: list[Voice]
     say: Callable[[str], None]
     looked: Counter[str] = field(default_factory=Counter)
     wrong: Counter[str] = field(default_factory=Counter)
@@ -48,6 +50,9 @@ class Checks:
         self._fates(rows)
         self._every_clip_is_whole(rows)
         self._deleted_stay_away()
+        VoiceChecks(self.client, self.index_target, self.library, self.voices, self._check).run(
+            seconds
+        )
 
     def _check(self, name: str, right: bool, what: str) -> None:
         self.looked[name] += 1

@@ -31,6 +31,7 @@ from tests.chaos.processes import (
     services,
 )
 from tests.chaos.report import report
+from tests.chaos.voices import Enroller, Voice
 from tests.conftest import REPOSITORY
 from tests.milvus_server import MilvusServer
 from tests.mysql_server import running as running_mysql
@@ -127,11 +128,11 @@ class Run:
         with AudiosearchClient(ours.target, 20) as client:
             client.call(client.stub.CreateLibrary, CreateLibraryRequest(library_id=LIBRARY))
             self.say(f"{len(self.keepers)} processes are up; killing begins")
-            self._work_and_kill(ours.target)
+            voices = self._work_and_kill(ours.target)
             self._wait_until_serving(ours)
             self.say("everything runs again; checking")
             index = ours.addresses.target("index")
-            checks = Checks(client, index, LIBRARY, self.ledger, self.say)
+            checks = Checks(client, index, LIBRARY, self.ledger, voices, self.say)
             checks.run(120)
         return report(self._console, self.keepers, self.ledger, checks)
 
@@ -158,8 +159,11 @@ class Run:
         )
         return [*uploaders, importer]
 
-    def _work_and_kill(self, target: str) -> None:
-        clients = self._clients(target)
+    def _work_and_kill(self, target: str) -> list[Voice]:
+        """Lets clients work while processes are killed; whom they enrolled."""
+        folder = self._work / "sounds" / "uploads"
+        enroller = Enroller(target, LIBRARY, self.ledger, 17, 0.6, folder=folder)
+        clients = [*self._clients(target), enroller]
         for client in clients:
             client.start()
         try:
@@ -169,6 +173,7 @@ class Run:
                 client.stopping.set()
             for client in clients:
                 client.join(120)
+        return enroller.voices
 
     def _kill_all(self) -> None:
         until = time.monotonic() + self._options.seconds
