@@ -8,6 +8,7 @@ from collections.abc import Callable
 from audiosearch.catalog.v1 import catalog_service_pb2_grpc
 
 from catalog_service.audio import Audio
+from catalog_service.calibrations import Calibrations
 from catalog_service.clips import Clips
 from catalog_service.database import Database
 from catalog_service.engines import backend
@@ -17,6 +18,7 @@ from catalog_service.libraries import Libraries
 from catalog_service.readiness import opened
 from catalog_service.servicer import SERVICE, CatalogServicer
 from catalog_service.settings import CatalogSettings
+from catalog_service.speakers import Speakers
 from serving.server import run, serve
 from serving.settings import load
 
@@ -31,7 +33,13 @@ async def start(
     store = FolderStore(settings.audio_folder)
     audio = Audio(database, store, settings.max_audio_bytes)
     servicer = CatalogServicer(
-        database, Libraries(database, store), Clips(database, store), audio, ImportJobs(database)
+        database,
+        Libraries(database, store),
+        Clips(database, store),
+        audio,
+        Speakers(database),
+        Calibrations(database),
+        ImportJobs(database),
     )
     async with opened(database, store) as check:
         await serve(

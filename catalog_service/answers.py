@@ -6,20 +6,32 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
+from audiosearch.catalog.v1.calibration_pb2 import Calibration
 from audiosearch.catalog.v1.catalog_service_pb2 import ClipOutcome
 from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip, Failure
 from audiosearch.catalog.v1.import_job_pb2 import FileFailure, ImportJob, ImportProgress
 from audiosearch.catalog.v1.library_pb2 import Library
+from audiosearch.catalog.v1.speaker_pb2 import Speaker
 from sqlalchemy import Row
 
 from catalog_service import libraries
 from catalog_service.audio import Stored
+from catalog_service.calibrations import StoredCalibration
 from catalog_service.clip_batches import Outcome
 from catalog_service.clip_rows import ClipRow
-from catalog_service.names import clip_name, import_job_name, library_name
+from catalog_service.names import (
+    calibration_name,
+    clip_name,
+    import_job_name,
+    library_name,
+    speaker_name,
+)
+from catalog_service.speaker_rows import SpeakerRow
 from catalog_service.states import ClipState, JobState
 
 _NANOS = 10**9
+_ENOUGH_SPEECH_NS = 20 * _NANOS
+"""Speech of a speaker beyond which more changes little."""
 _DAY_SECONDS = 24 * 60 * 60
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _Parts = dict[str, Any]
@@ -63,6 +75,7 @@ def clip(parent: str, row: ClipRow) -> Clip:
         state=Clip.State.ValueType(row.state),
         source=row.source,
         import_job=import_job_name(row.import_job) if row.import_job else "",
+        enrolled_speaker=speaker_name(parent, row.enrolled_as) if row.enrolled_as else "",
         failure=_failure(row) if row.state == ClipState.FAILED else None,
         **parts,
     )
@@ -81,6 +94,36 @@ def outcome(parent: str, of: Outcome) -> ClipOutcome:
 def audio_object(stored: Stored) -> AudioObject:
     """What is stored of a clip."""
     return AudioObject(**_audio_object(stored))
+
+
+def speaker(parent: str, row: SpeakerRow) -> Speaker:
+    """A speaker of the library of that id."""
+    parts: _Parts = {
+        "speech_duration": _duration(row.speech_ns),
+        "wanted_speech_duration": _duration(max(0, _ENOUGH_SPEECH_NS - row.speech_ns)),
+        "create_time": _time(row.create_time),
+        "update_time": _time(row.update_time),
+    }
+    return Speaker(
+        name=speaker_name(parent, row.name),
+        uid=row.uid,
+        display_name=row.display_name,
+        metadata=row.metadata,
+        state=Speaker.State.ValueType(row.state),
+        enrollment_count=row.enrollment_count,
+        revision=row.revision,
+        voiceprint_revision=row.voiceprint_revision,
+        **parts,
+    )
+
+
+def calibration(library: str, stored: StoredCalibration) -> Calibration:
+    """The calibration of the library of that id."""
+    message = Calibration.FromString(stored.content)
+    message.name = calibration_name(library)
+    message.create_time.FromDatetime(stored.create_time)
+    message.update_time.FromDatetime(stored.update_time)
+    return message
 
 
 def import_job(row: Row[Any]) -> ImportJob:

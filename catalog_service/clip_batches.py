@@ -24,9 +24,6 @@ _BY_CONTENT = along(
     ALL.where(IN_LIBRARY, clips.c.content_sha256.in_(bindparam("hashes", expanding=True))),
     "uq_clips_content",
 )
-_LOCKED = along(
-    ALL.where(clips.c.id.in_(bindparam("clips", expanding=True)), IN_LIBRARY), "PRIMARY"
-).with_for_update()
 _INSERT = insert(clips)
 
 
@@ -101,9 +98,8 @@ def activate(
     connection: Connection, store: AudioStore, wanted: Sequence[tuple[ClipName, Heard]]
 ) -> list[Outcome]:
     """CREATING -> ACTIVE for clips of one library whose audio is there; ACTIVE ones stay."""
-    ids = sorted({name.clip for name, _ in wanted})
-    found = clip_rows.fetch(connection, _LOCKED, clips=ids, library=wanted[0][0].library)
-    rows = {row.id: row for row in found}
+    ids = {name.clip for name, _ in wanted}
+    rows = clip_rows.lock_all(connection, wanted[0][0].library, ids)
     errors: dict[str, ServiceError] = {}
     ready: dict[str, Heard] = {}
     for name, heard in wanted:
@@ -156,6 +152,7 @@ def _rows(library_uid: str, new: Sequence[NewClip]) -> Iterator[ClipRow]:
             state=ClipState.CREATING,
             create_time=time,
             update_time=time,
+            enrolled_as="",
             **vars(clip),
         )
 

@@ -38,6 +38,7 @@ class ClipQuery:
     create_time_before: datetime | None = None
     update_time_before: datetime | None = None
     import_job: str | None = None
+    enrolled_as: str | None = None
 
     def statement(self, library: str, after: str | None, limit: int) -> Select[Any]:
         """At most `limit` clips behind the one with the key `after`, in the list's order.
@@ -69,6 +70,7 @@ class ClipQuery:
         if self.update_time_before is not None:
             return "ix_clips_update_time", clips.c.update_time
         for index, wanted in (
+            ("ix_clips_enrolled", self.enrolled_as),
             ("ix_clips_speaker", self.speaker),
             ("ix_clips_label", self.label),
             ("ix_clips_import_job", self.import_job),
@@ -87,6 +89,8 @@ class ClipQuery:
             yield from _begins(clips.c.display_name, self.display_name_prefix)
         if self.import_job is not None:
             yield clips.c.import_job == self.import_job
+        if self.enrolled_as is not None:
+            yield clips.c.enrolled_as == self.enrolled_as
         yield from self._times()
 
     def _times(self) -> Iterator[ColumnElement[bool]]:

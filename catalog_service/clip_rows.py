@@ -11,6 +11,7 @@ from sqlalchemy import (
     Connection,
     ScalarSelect,
     Select,
+    Table,
     bindparam,
     select,
     update,
@@ -48,6 +49,7 @@ class ClipRow(NamedTuple):
     failure_message: str | None
     create_time: datetime
     update_time: datetime
+    enrolled_as: str
 
 
 def uid_of(library: str | BindParameter[str]) -> ScalarSelect[Any]:
@@ -55,14 +57,14 @@ def uid_of(library: str | BindParameter[str]) -> ScalarSelect[Any]:
     return select(libraries.c.uid).where(libraries.c.name == library).scalar_subquery()
 
 
-def along(statement: Select[Any], index: str) -> Select[Any]:
-    """The statement, read along an index of `clips` on MySQL and MariaDB.
+def along(statement: Select[Any], index: str, table: Table = clips) -> Select[Any]:
+    """The statement, read along an index of the table on MySQL and MariaDB.
 
     Their planners guess: with figures from a time when few clips were ACTIVE, a look-up of 100 ids
     reads all ACTIVE clips of the library instead, and locks them where it locks.
     """
     hint = f"FORCE INDEX ({index})"
-    return statement.with_hint(clips, hint, "mysql").with_hint(clips, hint, "mariadb")
+    return statement.with_hint(table, hint, "mysql").with_hint(table, hint, "mariadb")
 
 
 # Built once: making a statement costs more than running it.
@@ -70,6 +72,9 @@ ALL: Select[Any] = select(*(clips.c[column] for column in ClipRow._fields))
 IN_LIBRARY = clips.c.library_uid == uid_of(bindparam("library"))
 _BY_NAME = ALL.where(clips.c.id == bindparam("clip"), IN_LIBRARY)
 _BY_NAME_LOCKED = _BY_NAME.with_for_update()
+_LOCKED = along(
+    ALL.where(clips.c.id.in_(bindparam("clips", expanding=True)), IN_LIBRARY), "PRIMARY"
+).with_for_update()
 _SET = update(clips).where(
     clips.c.id == bindparam("clip"), clips.c.state == bindparam("state_before")
 )
@@ -102,6 +107,12 @@ def get(connection: Connection, name: ClipName, *, lock: bool = False) -> ClipRo
     if row is None:
         raise not_found(name)
     return row
+
+
+def lock_all(connection: Connection, library: str, ids: Iterable[str]) -> dict[str, ClipRow]:
+    """The rows of those clips of the library that are there, by id; nobody else changes them."""
+    found = fetch(connection, _LOCKED, clips=sorted(set(ids)), library=library)
+    return {row.id: row for row in found}
 
 
 def change(connection: Connection, row: ClipRow, values: Mapping[str, Any]) -> ClipRow:

@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, exc
+from sqlalchemy import Connection, bindparam, delete
 
-from catalog_service import clip_batches, clip_rows, library_rows
+from catalog_service import clip_batches, clip_rows, enrollments, library_rows
 from catalog_service.audio_store import AudioStore
 from catalog_service.clip_batches import Heard, NewClip, Outcome
 from catalog_service.clip_filter import ClipQuery
 from catalog_service.clip_rows import ALL, IN_LIBRARY, ClipRow, along
 from catalog_service.database import Database
-from catalog_service.names import ClipName, is_ulid
+from catalog_service.names import ClipName, SpeakerName, is_ulid
 from catalog_service.paging import Page, refuse
 from catalog_service.schema import clips
 from catalog_service.states import ClipState
 
 CHANGEABLE = ("display_name", "label", "speaker", "metadata")
-_ATTEMPTS = 5
+_CHANGEABLE_IN = (ClipState.CREATING, ClipState.ACTIVE, ClipState.FAILED)
 _NO_AUDIO = {"content_sha256": None, "size_bytes": None, "content_type": None}
 _LOOK_UP = along(
     ALL.where(
@@ -54,13 +54,7 @@ class Clips:
         Raises:
             ServiceError: LIBRARY_NOT_FOUND, STATE_CONFLICT (the library is not ACTIVE).
         """
-        for attempt in range(1, _ATTEMPTS + 1):
-            try:
-                return await self._database.write(lambda c: clip_batches.create(c, library, new))
-            except exc.IntegrityError:  # the same clip at the same time was faster: it is found now
-                if attempt == _ATTEMPTS:
-                    raise
-        raise AssertionError
+        return await self._database.write_new(lambda c: clip_batches.create(c, library, new))
 
     async def get(self, name: ClipName) -> ClipRow:
         """Reads a clip in any state."""
@@ -97,8 +91,13 @@ class Clips:
 
     async def update(self, name: ClipName, values: Mapping[str, Any]) -> ClipRow:
         """Changes some of the columns CHANGEABLE."""
-        allowed = (ClipState.CREATING, ClipState.ACTIVE, ClipState.FAILED)
-        return await self._move(name, allowed, values)
+
+        def change(connection: Connection) -> ClipRow:
+            row = clip_rows.get(connection, name, lock=True)
+            clip_rows.require_state(row, name, *_CHANGEABLE_IN)
+            return clip_rows.change(connection, row, values)
+
+        return await self._database.write(change)
 
     async def activate(self, name: ClipName, heard: Heard) -> ClipRow:
         """CREATING -> ACTIVE, if its audio is there."""
@@ -130,11 +129,21 @@ class Clips:
         return await self._database.write(change)
 
     async def begin_deletion(self, name: ClipName, only: ClipState | None = None) -> ClipRow:
-        """Any state, or the one given -> DELETING."""
+        """Any state, or the one given -> DELETING. The speaker that it is enrolled as loses it."""
         allowed = (only,) if only else tuple(ClipState)
-        return await self._move(
-            name, allowed, {"state": ClipState.DELETING}, unless=ClipState.DELETING
-        )
+
+        def change(connection: Connection) -> ClipRow:
+            enrollments.lock_speaker(connection, name)
+            row = clip_rows.get(connection, name, lock=True)
+            if row.state == ClipState.DELETING:
+                return row
+            clip_rows.require_state(row, name, *allowed)
+            changed = clip_rows.change(connection, row, {"state": ClipState.DELETING})
+            if row.enrolled_as:
+                enrollments.lost(connection, SpeakerName(name.library, row.enrolled_as))
+            return changed
+
+        return await self._database.write(change)
 
     async def delete(self, name: ClipName) -> None:
         """Removes a DELETING clip's audio, then its row. One that is not there is fine."""
@@ -148,24 +157,6 @@ class Clips:
                 delete(clips).where(clips.c.id == row.id, clips.c.state == ClipState.DELETING)
             )
         )
-
-    async def _move(
-        self,
-        name: ClipName,
-        allowed: Collection[ClipState],
-        values: Mapping[str, Any],
-        unless: ClipState | None = None,
-    ) -> ClipRow:
-        """Changes a clip that is in one of these states; one in state `unless` stays as it is."""
-
-        def change(connection: Connection) -> ClipRow:
-            row = clip_rows.get(connection, name, lock=True)
-            if row.state == unless:
-                return row
-            clip_rows.require_state(row, name, *allowed)
-            return clip_rows.change(connection, row, values)
-
-        return await self._database.write(change)
 
 
 def _only(outcomes: Sequence[Outcome]) -> ClipRow:

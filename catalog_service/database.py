@@ -111,6 +111,20 @@ class Database:
                 return done
         raise AssertionError
 
+    async def write_new(self, work: Work[T]) -> T:
+        """As `write`, for work that makes what it does not find.
+
+        From the start again when a row breaks a unique key: somebody was faster, and what they made
+        is found now.
+        """
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                return await self.write(work)
+            except exc.IntegrityError:
+                if attempt == _ATTEMPTS:
+                    raise
+        raise AssertionError
+
     def _read(self, work: Work[T]) -> T:
         with self._reading.connect() as connection:
             return work(connection)

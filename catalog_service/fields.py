@@ -86,6 +86,12 @@ def batch(field: str, length: int) -> None:
         raise invalid(field, f"{length} entries", f"must be 1 to {MAX_BATCH} entries")
 
 
+def lookup(field: str, length: int) -> None:
+    """Checks how many are looked up."""
+    if not 1 <= length <= MAX_LOOKUP:
+        raise invalid(field, f"{length} ids", f"must be 1 to {MAX_LOOKUP} ids")
+
+
 def metadata(field: str, value: Mapping[str, str]) -> dict[str, str]:
     """The entries as they came, when there are not too many and none is too long."""
     if len(value) > MAX_METADATA:

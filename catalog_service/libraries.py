@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, delete, exc, func, insert, literal, select, update
+from sqlalchemy import Column, Connection, Row, delete, exc, func, insert, literal, select, update
 
 from catalog_service import library_rows
 from catalog_service.audio_store import AudioStore
@@ -13,7 +13,7 @@ from catalog_service.clip_rows import now
 from catalog_service.database import Database
 from catalog_service.names import library_name, new_id
 from catalog_service.paging import Page
-from catalog_service.schema import clips, import_jobs, libraries
+from catalog_service.schema import calibrations, clips, import_jobs, libraries, speakers
 from catalog_service.states import ClipState, JobState, LibraryState
 from serving.errors import Reason, ServiceError
 
@@ -149,7 +149,7 @@ class Libraries:
         return await self._database.write(change)
 
     async def delete(self, library: str) -> None:
-        """Removes a DELETING library: rows of clips, then audio, then what is left.
+        """Removes a DELETING library: rows of clips and speakers, then audio, then what is left.
 
         Without its row a clip takes no audio, so nothing comes into the folder once it is removed;
         cut off anywhere, a repeat goes on.
@@ -158,15 +158,20 @@ class Libraries:
         if row is None:
             return
         library_rows.require_state(row, LibraryState.DELETING)
-        while await self._database.write(lambda c: _delete_batch(c, row.uid)):
-            pass
+        for key in (clips.c.id, speakers.c.uid):
+            await self._delete_rows(key, row.uid)
         await self._store.remove_library(row.uid)
 
         def finish(connection: Connection) -> None:
-            connection.execute(delete(import_jobs).where(import_jobs.c.library_uid == row.uid))
+            for table in (import_jobs, calibrations):
+                connection.execute(delete(table).where(table.c.library_uid == row.uid))
             connection.execute(delete(libraries).where(libraries.c.uid == row.uid))
 
         await self._database.write(finish)
+
+    async def _delete_rows(self, key: Column[str], uid: str) -> None:
+        while await self._database.write(lambda c: _delete_batch(c, key, uid)):
+            pass
 
 
 def _set(
@@ -205,11 +210,13 @@ def _require_empty(connection: Connection, row: Row[Any]) -> None:
         )
 
 
-def _delete_batch(connection: Connection, uid: str) -> int:
-    """Removes some rows of clips; how many. Small transactions, so that others get their turn."""
-    ids = (
-        connection.scalars(select(clips.c.id).where(clips.c.library_uid == uid).limit(_BATCH))
-    ).all()
+def _delete_batch(connection: Connection, key: Column[str], uid: str) -> int:
+    """Removes some of a library's rows by their key; how many.
+
+    Small transactions, so that others get their turn.
+    """
+    table = key.table
+    ids = (connection.scalars(select(key).where(table.c.library_uid == uid).limit(_BATCH))).all()
     if ids:
-        connection.execute(delete(clips).where(clips.c.id.in_(ids)))
+        connection.execute(delete(table).where(key.in_(ids)))
     return len(ids)

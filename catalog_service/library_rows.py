@@ -12,22 +12,29 @@ from catalog_service.states import LibraryState
 from serving.errors import Reason, ServiceError
 
 
-def find(connection: Connection, library: str, *, share: bool = False) -> Row[Any] | None:
-    """The library's row, None if there is none. `share` keeps others from changing it."""
+def find(
+    connection: Connection, library: str, *, share: bool = False, lock: bool = False
+) -> Row[Any] | None:
+    """The library's row, None if there is none.
+
+    `share` keeps others from changing it, `lock` keeps others from sharing it as well.
+    """
     statement: Select[Any] = select(libraries).where(libraries.c.name == library)
-    if share:
-        statement = statement.with_for_update(read=True)
+    if share or lock:
+        statement = statement.with_for_update(read=not lock)
     row: Row[Any] | None = connection.execute(statement).one_or_none()
     return row
 
 
-def get(connection: Connection, library: str, *, share: bool = False) -> Row[Any]:
+def get(
+    connection: Connection, library: str, *, share: bool = False, lock: bool = False
+) -> Row[Any]:
     """The library's row.
 
     Raises:
         ServiceError: LIBRARY_NOT_FOUND.
     """
-    row = find(connection, library, share=share)
+    row = find(connection, library, share=share, lock=lock)
     if row is None:
         name = library_name(library)
         raise ServiceError(

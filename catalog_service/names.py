@@ -12,8 +12,10 @@ from catalog_service.fields import invalid
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _ID = r"[A-Za-z0-9_-]{1,63}"
-_LIBRARY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
-_LIBRARY = re.compile(rf"libraries/({_LIBRARY_ID.pattern})")
+_CHOSEN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+_LIBRARY = re.compile(rf"libraries/({_CHOSEN_ID.pattern})")
+_SPEAKER = re.compile(rf"{_LIBRARY.pattern}/speakers/({_CHOSEN_ID.pattern})")
+_CALIBRATION = re.compile(rf"{_LIBRARY.pattern}/calibration")
 _CLIP = re.compile(rf"{_LIBRARY.pattern}/clips/({_ID})")
 _IMPORT_JOB = re.compile(rf"importJobs/({_ID})")
 _MODEL = re.compile(r"models/[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
@@ -31,6 +33,17 @@ class ClipName(NamedTuple):
     def __str__(self) -> str:
         """The name itself."""
         return clip_name(self.library, self.clip)
+
+
+class SpeakerName(NamedTuple):
+    """The two ids in a speaker's name."""
+
+    library: str
+    speaker: str
+
+    def __str__(self) -> str:
+        """The name itself."""
+        return speaker_name(self.library, self.speaker)
 
 
 def new_id(now: datetime) -> str:
@@ -65,19 +78,36 @@ def clip_name(library: str, clip: str) -> str:
     return f"libraries/{library}/clips/{clip}"
 
 
+def speaker_name(library: str, speaker: str) -> str:
+    """The name of a speaker."""
+    return f"libraries/{library}/speakers/{speaker}"
+
+
+def calibration_name(library: str) -> str:
+    """The name of a library's calibration."""
+    return f"libraries/{library}/calibration"
+
+
 def import_job_name(job: str) -> str:
     """The name of an import job."""
     return f"importJobs/{job}"
 
 
-def check_library_id(field: str, text: str) -> str:
-    """The id as it came; FIELD_INVALID when a library can't have it."""
-    if not _LIBRARY_ID.fullmatch(text):
+def check_id(field: str, text: str) -> str:
+    """The id as it came; FIELD_INVALID when a library or a speaker can't have it."""
+    if not _CHOSEN_ID.fullmatch(text):
         raise invalid(
             field,
             text,
             "must be 1 to 63 of the characters A-Z a-z 0-9 _ - and begin with a letter or a digit",
         )
+    return text
+
+
+def check_uid(field: str, text: str) -> str:
+    """The id as it came; FIELD_INVALID when the catalog gives no such ids."""
+    if not is_ulid(text):
+        raise invalid(field, text, "must be a uid that this catalog gave")
     return text
 
 
@@ -102,6 +132,24 @@ def parse_clip(field: str, text: str) -> ClipName:
     if not found:
         raise invalid(field, text, "must be a clip's name, libraries/{library}/clips/{clip}")
     return ClipName(found[1], found[2])
+
+
+def parse_speaker(field: str, text: str) -> SpeakerName:
+    """The ids in a speaker's name; FIELD_INVALID when it is none."""
+    found = _SPEAKER.fullmatch(text)
+    if not found:
+        raise invalid(
+            field, text, "must be a speaker's name, libraries/{library}/speakers/{speaker}"
+        )
+    return SpeakerName(found[1], found[2])
+
+
+def parse_calibration(field: str, text: str) -> str:
+    """The {library} part of a calibration's name; FIELD_INVALID when it is none."""
+    found = _CALIBRATION.fullmatch(text)
+    if not found:
+        raise invalid(field, text, "must be a calibration's name, libraries/{library}/calibration")
+    return found[1]
 
 
 def parse_import_job(field: str, text: str) -> str:

@@ -118,8 +118,8 @@ def failure(field: str, value: Failure) -> tuple[str, str]:
     )
 
 
-def clip_query(value: ClipFilter) -> ClipQuery:
-    """Which clips to list."""
+def clip_query(parent: str, value: ClipFilter) -> ClipQuery:
+    """Which clips of that library to list."""
     times = {
         name: fields.time(f"filter.{name}", getattr(value, name)) if value.HasField(name) else None
         for name in ("create_time_from", "create_time_before", "update_time_before")
@@ -132,8 +132,19 @@ def clip_query(value: ClipFilter) -> ClipQuery:
         import_job=names.parse_import_job("filter.import_job", value.import_job)
         if value.import_job
         else None,
+        enrolled_as=_of_library(parent, "filter.enrolled_speaker", value.enrolled_speaker)
+        if value.enrolled_speaker
+        else None,
         **times,
     )
+
+
+def _of_library(parent: str, field: str, text: str) -> str:
+    """The {speaker} part of the name of a speaker of that library."""
+    name = names.parse_speaker(field, text)
+    if name.library != parent:
+        raise fields.invalid(field, text, f"must be a speaker of {names.library_name(parent)}")
+    return name.speaker
 
 
 def clip_state(value: int) -> ClipState | None:
@@ -189,10 +200,7 @@ def end(request: FinishImportJobRequest) -> tuple[JobState, str | None, str | No
 def clip_ids(ids: Iterable[str]) -> list[str]:
     """The ids to look up: 1 to 1,000."""
     wanted = list(ids)
-    if not 1 <= len(wanted) <= fields.MAX_LOOKUP:
-        raise fields.invalid(
-            "clip_ids", f"{len(wanted)} ids", f"must be 1 to {fields.MAX_LOOKUP} ids"
-        )
+    fields.lookup("clip_ids", len(wanted))
     return wanted
 
 

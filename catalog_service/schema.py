@@ -19,6 +19,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     SmallInteger,
     String,
@@ -77,6 +78,7 @@ _OPTIONS: dict[str, Any] = {
 }
 _ID = String(26)
 _NAME = String(255)
+_CONTENT = LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
 
 libraries = Table(
     "libraries",
@@ -122,6 +124,9 @@ clips = Table(
     Column("failure_message", String(1023)),
     Column("create_time", UtcTime, nullable=False),
     Column("update_time", UtcTime, nullable=False),
+    # The {speaker} part of the name of the speaker whose enrollment it is. The default is for
+    # replicas that are older than the column.
+    Column("enrolled_as", String(63), nullable=False, server_default=""),
     # A clip that has no audio, or had to give it up, has no hash: NULL is never a duplicate.
     UniqueConstraint("library_uid", "content_sha256", name="uq_clips_content"),
     UniqueConstraint("library_uid", "request_id", name="uq_clips_request"),
@@ -132,6 +137,52 @@ clips = Table(
     Index("ix_clips_display_name", "library_uid", "state", "display_name", "id"),
     Index("ix_clips_import_job", "library_uid", "state", "import_job", "id"),
     Index("ix_clips_update_time", "library_uid", "state", "update_time", "id"),
+    Index("ix_clips_enrolled", "library_uid", "state", "enrolled_as", "id"),
+    **_OPTIONS,
+)
+
+speakers = Table(
+    "speakers",
+    metadata,
+    Column("uid", _ID, primary_key=True),
+    Column(
+        "library_uid",
+        _ID,
+        ForeignKey("libraries.uid", name="fk_speakers_library"),
+        nullable=False,
+    ),
+    Column("name", String(63), nullable=False),
+    Column("display_name", _NAME, nullable=False),
+    Column("metadata", JSON, nullable=False),
+    Column("state", SmallInteger, nullable=False),
+    Column("request_id", String(64)),
+    Column("revision", BigInteger, nullable=False),
+    Column("voiceprint_revision", BigInteger, nullable=False),
+    Column("enrollment_count", Integer, nullable=False),
+    Column("speech_ns", BigInteger, nullable=False),
+    Column("create_time", UtcTime, nullable=False),
+    Column("update_time", UtcTime, nullable=False),
+    UniqueConstraint("library_uid", "request_id", name="uq_speakers_request"),
+    # An index, not a constraint: lists name it, and SQLite gives constraints names of its own.
+    Index("uq_speakers_name", "library_uid", "name", unique=True),
+    # update_time is in it so that a list of those changed before a time reads no other rows.
+    Index("ix_speakers_state", "library_uid", "state", "name", "update_time"),
+    **_OPTIONS,
+)
+
+calibrations = Table(
+    "calibrations",
+    metadata,
+    Column(
+        "library_uid",
+        _ID,
+        ForeignKey("libraries.uid", name="fk_calibrations_library"),
+        primary_key=True,
+    ),
+    # A Calibration message without its name and times.
+    Column("content", _CONTENT, nullable=False),
+    Column("create_time", UtcTime, nullable=False),
+    Column("update_time", UtcTime, nullable=False),
     **_OPTIONS,
 )
 

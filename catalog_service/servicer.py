@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from audiosearch.catalog.v1 import catalog_service_pb2 as pb
-from audiosearch.catalog.v1 import catalog_service_pb2_grpc
 from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip
 from audiosearch.catalog.v1.import_job_pb2 import ImportJob
 from audiosearch.catalog.v1.library_pb2 import Library
@@ -14,6 +13,7 @@ from google.protobuf.empty_pb2 import Empty
 
 from catalog_service import answers, fields, names, requests
 from catalog_service.audio import Audio
+from catalog_service.calibrations import Calibrations
 from catalog_service.clip_batches import Outcome
 from catalog_service.clips import CHANGEABLE, Clips
 from catalog_service.database import Database
@@ -21,13 +21,15 @@ from catalog_service.import_jobs import ImportJobs
 from catalog_service.libraries import Libraries
 from catalog_service.paging import page
 from catalog_service.product import product
+from catalog_service.speaker_servicer import SpeakerServicer
+from catalog_service.speakers import Speakers
 from serving.errors import ServiceError
 
 PartT = TypeVar("PartT")
 SERVICE = pb.DESCRIPTOR.services_by_name["CatalogService"].full_name
 
 
-class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
+class CatalogServicer(SpeakerServicer):
     """Answers catalog calls; failures are ServiceErrors, which the server turns into statuses."""
 
     def __init__(
@@ -36,9 +38,12 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
         libraries: Libraries,
         clips: Clips,
         audio: Audio,
+        speakers: Speakers,
+        calibrations: Calibrations,
         jobs: ImportJobs,
     ) -> None:
-        """Takes the database, and the four parts of the catalog that is in it."""
+        """Takes the database, and the parts of the catalog that is in it."""
+        super().__init__(speakers, calibrations)
         self._database = database
         self._libraries = libraries
         self._clips = clips
@@ -48,7 +53,7 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
     async def CreateLibrary(self, request: pb.CreateLibraryRequest, context: Any) -> Library:
         return answers.library(
             await self._libraries.create(
-                names.check_library_id("library_id", request.library_id),
+                names.check_id("library_id", request.library_id),
                 fields.text("library.display_name", request.library.display_name),
                 names.check_model("library.model", request.library.model),
                 fields.request_id(request.request_id),
@@ -152,7 +157,7 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
 
     async def ListClips(self, request: pb.ListClipsRequest, context: Any) -> pb.ListClipsResponse:
         parent = names.parse_library("parent", request.parent)
-        query = requests.clip_query(request.filter)
+        query = requests.clip_query(parent, request.filter)
         rows, token = await self._clips.list(
             parent,
             query,

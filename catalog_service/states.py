@@ -25,6 +25,15 @@ class ClipState(IntEnum):
     DELETING = 4
 
 
+class SpeakerState(IntEnum):
+    """A speaker's life."""
+
+    CREATING = 1
+    ACTIVE = 2
+    UPDATING = 3
+    DELETING = 4
+
+
 class JobState(IntEnum):
     """An import job's life."""
 
