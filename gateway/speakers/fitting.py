@@ -75,10 +75,10 @@ def fit(
 def _enrollment_clips(numbers: Numbers, speakers: int, wanted: int) -> int:
     """Clips of each voiceprint; SPEAKERS_TOO_FEW if there is no trial of both kinds."""
     if speakers < 2:
-        there = "one speaker" if speakers else "no speaker"
+        there = "only one speaker has" if speakers else "no speaker has"
         raise ServiceError(
             Reason.SPEAKERS_TOO_FEW,
-            f"only {there} has clips: to calibrate needs clips of two or more, better of twenty; "
+            f"{there} clips: to calibrate needs clips of two or more, better of twenty; "
             "enroll them, or import clips with their speakers",
         )
     count = usable_count(np.bincount(numbers), wanted)

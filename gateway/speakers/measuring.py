@@ -169,4 +169,5 @@ def _rejected(
     sums: Floats = np.cumsum(np.bincount(places, weights, points + 1))
     if not sums[-1]:
         raise ValueError("no trial of this kind is drawn")
-    return np.divide(sums[:-1], sums[-1])
+    shares: Floats = sums[:-1] / sums[-1]
+    return shares

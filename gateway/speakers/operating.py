@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from math import isfinite, log, log1p
 
-import numpy as np
 from audiosearch.catalog.v1.calibration_pb2 import (
     NORMALIZATION_AS_NORM,
     NORMALIZATION_NONE,
@@ -21,7 +20,6 @@ from serving.errors import Reason, ServiceError
 
 P_TARGET = 0.01
 COST = 1.0
-_RATES = [field.name for field in OperatingRates.DESCRIPTOR.fields]
 
 
 def check_operating_point(point: OperatingPoint, field: str) -> None:
@@ -108,13 +106,16 @@ def _by_rate(scores: ScoreCalibration, most: float) -> OperatingRates:
 def _by_costs(scores: ScoreCalibration, costs: DetectionCosts) -> OperatingRates:
     """The Bayes threshold: ln(cost_false_alarm * (1 - p_target) / (cost_miss * p_target)).
 
-    Its rates lie on straight lines between the measured ones.
+    Its rates are those of the next higher threshold that was measured: no score lies between, as
+    far as all are kept.
     """
     alarming = log(costs.cost_false_alarm) + log1p(-costs.p_target)
     threshold = alarming - log(costs.cost_miss) - log(costs.p_target)
-    table = np.array([[getattr(rates, name) for name in _RATES] for rates in scores.rates])
-    values = [float(np.interp(threshold, table[:, 0], column)) for column in table.T[1:]]
-    return OperatingRates(**dict(zip(_RATES, [threshold, *values], strict=True)))
+    above = (rates for rates in scores.rates if rates.log_likelihood_ratio >= threshold)
+    found = OperatingRates()
+    found.CopyFrom(next(above, scores.rates[-1]))
+    found.log_likelihood_ratio = threshold
+    return found
 
 
 def _costs(point: OperatingPoint) -> DetectionCosts:

@@ -63,7 +63,8 @@ def _minimise(design: Floats, aims: Floats, weights: Floats) -> tuple[float, flo
         if now > loss:
             step /= 2
             continue
-        at, gain, loss = np.add(at, step), loss - now, now
+        at += step
+        gain, loss = loss - now, now
         if gain < 1e-12:
             break
         chances = 1 / (1 + np.exp(-logits))
