@@ -35,8 +35,8 @@ MIN_SPEECH = 0.2
 OTHER_VOICE = ((5.0, 0.3), (1.5, 0.15))
 """Cosine to the enrollments before it below which a recording is another voice, where these have so
 many seconds of speech or more. Of recordings of 2 s the bundled model gives one in a hundred of the
-same voice less than 0.36 beside three others, and less than 0.16 beside one; half of those of another
-voice get less than 0.10."""
+same voice less than 0.36 beside three others, and less than 0.16 beside one; half of those of
+another voice get less than 0.10."""
 JUDGED_SPEECH = 1.5
 """Seconds of speech of a recording from which on another voice can be told at all."""
 

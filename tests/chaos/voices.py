@@ -87,7 +87,7 @@ class Enroller(Client):
         elif kind < 0.8:
             self._identify(self.random.choice(there))
         else:
-            self._delete(self.random.choice(there))
+            self._remove(self.random.choice(there))
 
     def _enroll(self, voice: Voice) -> None:
         entry = self.ledger.new(self._folder)
@@ -112,7 +112,7 @@ class Enroller(Client):
         elif wrong := wrong_name(voice, answer):
             self.ledger.violate(f"identify under way: {wrong}")
 
-    def _delete(self, voice: Voice) -> None:
+    def _remove(self, voice: Voice) -> None:
         voice.fate = Fate.LEAVING
         for entry in voice.entries:
             entry.fate = Fate.LEAVING
