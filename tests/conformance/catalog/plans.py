@@ -7,14 +7,17 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from audiosearch.catalog.v1 import calibration_pb2 as cal
 from audiosearch.catalog.v1 import catalog_service_pb2 as pb
+from audiosearch.catalog.v1 import speaker_pb2 as spk
 from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip, ClipFilter
 from audiosearch.catalog.v1.import_job_pb2 import ImportJob
 from audiosearch.catalog.v1.library_pb2 import Library
+from audiosearch.catalog.v1.speaker_pb2 import Speaker
 from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy import Connection, Engine, event
 
-from tests.conformance.catalog.client import Catalog
+from tests.conformance.catalog.client import MODEL, Catalog
 
 LATER = Timestamp(seconds=4_000_000_000)
 FILTERS = {
@@ -25,6 +28,10 @@ FILTERS = {
     "label, speaker": ClipFilter(label="l1", speaker="s1"),
     "display name": ClipFilter(display_name_prefix="clip1"),
     "display name, label": ClipFilter(display_name_prefix="clip1", label="l1"),
+    "enrolled speaker": ClipFilter(enrolled_speaker="libraries/u/speakers/s1"),
+    "enrolled speaker, DELETING, label": ClipFilter(
+        state=Clip.STATE_DELETING, enrolled_speaker="libraries/u/speakers/s1", label="l1"
+    ),
     "import job": ClipFilter(import_job="importJobs/01arz3ndektsv4rrffq69g5fa1"),
     "made from": ClipFilter(create_time_from=Timestamp(seconds=1)),
     "made before": ClipFilter(create_time_before=LATER),
@@ -37,7 +44,19 @@ FILTERS = {
 }
 """All kinds of lists of clips, by what they are filtered by."""
 
-_KIND = re.compile(r"\s*(SELECT|UPDATE|DELETE)\b.*\b(clips|libraries|import_jobs)\b", re.DOTALL)
+SPEAKER_LISTS = (
+    {},
+    {"update_time_before": LATER},
+    *(
+        {"state": state, **before}
+        for state in (Speaker.STATE_CREATING, Speaker.STATE_ACTIVE)
+        for before in ({}, {"update_time_before": LATER})
+    ),
+)
+"""All kinds of lists of speakers."""
+
+_TABLES = "clips|libraries|import_jobs|speakers|calibrations"
+_KIND = re.compile(rf"\s*(SELECT|UPDATE|DELETE)\b.*\b({_TABLES})\b", re.DOTALL)
 
 
 class Statement(NamedTuple):
@@ -112,9 +131,11 @@ async def exercise(catalog: Catalog, library: Library) -> None:
         await catalog.begin_deletion(name)
         await stub.DeleteClip(pb.DeleteClipRequest(name=name))
     await jobs(catalog, library)
+    await speakers(catalog, library)
+    await calibrations(catalog, library)
     await stub.UpdateLibrary(pb.UpdateLibraryRequest(library=Library(name=parent)))
     empty = await catalog.library()
-    await catalog.clip(empty)
+    await catalog.speaker(empty, await catalog.clip(empty))
     await stub.BeginLibraryDeletion(pb.BeginLibraryDeletionRequest(name=empty.name, force=True))
     await stub.DeleteLibrary(pb.DeleteLibraryRequest(name=empty.name))
 
@@ -157,3 +178,42 @@ async def jobs(catalog: Catalog, library: Library) -> None:
         pb.FinishImportJobRequest(name=job.name, state=ImportJob.STATE_CANCELLED)
     )
     await stub.DeleteImportJob(pb.DeleteImportJobRequest(name=job.name))
+
+
+async def speakers(catalog: Catalog, library: Library) -> None:
+    """The life of speakers, and all lists of a library that has some of any state."""
+    stub, parent = catalog.stub, library.name
+    for fields in SPEAKER_LISTS:
+        request = spk.ListSpeakersRequest(parent=parent, page_size=2, **fields)
+        page = await stub.ListSpeakers(request)
+        request.page_token = page.next_page_token
+        await stub.ListSpeakers(request)
+    await stub.LookupSpeakers(
+        spk.LookupSpeakersRequest(parent=parent, uids=["x", "y"], speaker_ids=["s1", "s2"])
+    )
+    for delete_clips in (True, False):
+        first, second = await catalog.clip(library), await catalog.clip(library)
+        speaker = await stub.CreateSpeaker(
+            spk.CreateSpeakerRequest(parent=parent, speaker_id="new", request_id="r")
+        )
+        await catalog.enroll(speaker.name, first, second)
+        await catalog.remove(speaker.name, second)
+        await catalog.record(await catalog.enroll(speaker.name, second))
+        await stub.UpdateSpeaker(spk.UpdateSpeakerRequest(speaker=Speaker(name=speaker.name)))
+        if not delete_clips:
+            await catalog.begin_deletion(first.name)
+        await stub.BeginSpeakerDeletion(
+            spk.BeginSpeakerDeletionRequest(name=speaker.name, delete_clips=delete_clips)
+        )
+        await stub.DeleteSpeaker(spk.DeleteSpeakerRequest(name=speaker.name))
+
+
+async def calibrations(catalog: Catalog, library: Library) -> None:
+    """The life of a calibration."""
+    stub, name = catalog.stub, f"{library.name}/calibration"
+    for _ in range(2):
+        await stub.PutCalibration(
+            cal.PutCalibrationRequest(calibration=cal.Calibration(name=name, model=MODEL))
+        )
+    await stub.GetCalibration(cal.GetCalibrationRequest(name=name))
+    await stub.DeleteCalibration(cal.DeleteCalibrationRequest(name=name))

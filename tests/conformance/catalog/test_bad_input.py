@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from audiosearch.catalog.v1 import catalog_service_pb2 as pb
+from audiosearch.catalog.v1 import speaker_pb2 as spk
 from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter, Failure
 from audiosearch.catalog.v1.import_job_pb2 import ImportJob
 from audiosearch.catalog.v1.library_pb2 import Library
@@ -145,6 +146,93 @@ async def test_other_fields_have_limits(catalog: Catalog) -> None:
             stub.LookupClips,
             pb.LookupClipsRequest(parent=library.name, clip_ids=["x"] * 1001),
             "clip_ids",
+        ),
+    ]
+    for call, request, field in cases:
+        async with refused(Reason.FIELD_INVALID, field=field):
+            await call(request)
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"display_name": "x" * 256}, "speaker.display_name"),
+        ({"display_name": "a\nb"}, "speaker.display_name"),
+        ({"metadata": {str(n): "" for n in range(33)}}, "speaker.metadata"),
+        ({"metadata": {"": "x"}}, "speaker.metadata.key"),
+        ({"metadata": {"k": "x" * 1024}}, "speaker.metadata[k]"),
+        ({"metadata": {"k": "\0"}}, "speaker.metadata[k]"),
+    ],
+)
+async def test_fields_of_a_speaker_have_limits(
+    catalog: Catalog, fields: dict[str, object], field: str
+) -> None:
+    """When it is made and when it is changed; the longest of everything is taken."""
+    library = await catalog.library()
+    longest = {
+        "display_name": "🔪" * 255,
+        "metadata": {f"{n:02}" + "🔪" * 61: "🔪" * 1023 for n in range(32)},
+    }
+    speaker = await catalog.speaker(library, **longest)
+    for name, value in longest.items():
+        assert getattr(speaker, name) == value
+    async with refused(Reason.FIELD_INVALID, field=field):
+        await catalog.speaker(library, **fields)
+    async with refused(Reason.FIELD_INVALID, field=field):
+        await catalog.stub.UpdateSpeaker(
+            spk.UpdateSpeakerRequest(speaker=spk.Speaker(name=speaker.name, **fields))
+        )
+    assert await catalog.get_speaker(speaker.name) == speaker
+
+
+async def test_calls_about_speakers_have_limits(catalog: Catalog) -> None:
+    """How many, which states, revisions and uids."""
+    library = await catalog.library()
+    name, parent = (await catalog.speaker(library)).name, library.name
+    stub, clip = catalog.stub, f"{parent}/clips/x"
+    cases = [
+        (
+            stub.CreateSpeaker,
+            spk.CreateSpeakerRequest(parent=parent, speaker_id="a", request_id="x" * 65),
+            "request_id",
+        ),
+        (stub.ListSpeakers, spk.ListSpeakersRequest(parent=parent, state=9), "state"),
+        (stub.ListSpeakers, spk.ListSpeakersRequest(parent=parent, page_size=-1), "page_size"),
+        (
+            stub.ListSpeakers,
+            spk.ListSpeakersRequest(parent=parent, update_time_before=Timestamp(seconds=2**62)),
+            "update_time_before",
+        ),
+        (stub.LookupSpeakers, spk.LookupSpeakersRequest(parent=parent), "uids"),
+        (
+            stub.LookupSpeakers,
+            spk.LookupSpeakersRequest(parent=parent, uids=["x"] * 500, speaker_ids=["x"] * 501),
+            "uids",
+        ),
+        *(
+            (call, kind(name=name, clips=clips), "clips")
+            for call, kind in (
+                (stub.AddEnrollments, spk.AddEnrollmentsRequest),
+                (stub.RemoveEnrollments, spk.RemoveEnrollmentsRequest),
+            )
+            for clips in ([], [clip] * 1001, [""], [clip, "x"], [parent], ["libraries/a/clips/x"])
+        ),
+        (
+            stub.AddEnrollments,
+            spk.AddEnrollmentsRequest(name=name, clips=[clip], revision=-1),
+            "revision",
+        ),
+        (stub.RecordVoiceprint, spk.RecordVoiceprintRequest(name=name), "uid"),
+        (stub.RecordVoiceprint, spk.RecordVoiceprintRequest(name=name, uid="x" * 26), "uid"),
+        (
+            stub.RecordVoiceprint,
+            spk.RecordVoiceprintRequest(name=name, uid="0" * 26, revision=-1),
+            "revision",
+        ),
+        (
+            stub.BeginSpeakerDeletion,
+            spk.BeginSpeakerDeletionRequest(name=name, only_state=9),
+            "only_state",
         ),
     ]
     for call, request, field in cases:

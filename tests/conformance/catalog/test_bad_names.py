@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from audiosearch.catalog.v1 import calibration_pb2 as cal
 from audiosearch.catalog.v1 import catalog_service_pb2 as pb
+from audiosearch.catalog.v1 import speaker_pb2 as spk
 from audiosearch.catalog.v1.clip_pb2 import ClipFilter
 from audiosearch.catalog.v1.import_job_pb2 import ImportJob
 from audiosearch.catalog.v1.library_pb2 import Library
+from audiosearch.catalog.v1.speaker_pb2 import Speaker
 
 from serving.errors import Reason
 from tests.conformance.catalog.client import MODEL, Catalog, refused
@@ -57,6 +60,14 @@ async def test_ids_and_names_of_no_library(catalog: Catalog, attack: str) -> Non
             pb.CreateImportJobRequest(import_job=ImportJob(library=name, folder="/x")),
             "import_job.library",
         ),
+        (catalog.stub.CreateSpeaker, spk.CreateSpeakerRequest(parent=name), "parent"),
+        (catalog.stub.ListSpeakers, spk.ListSpeakersRequest(parent=name), "parent"),
+        (catalog.stub.LookupSpeakers, spk.LookupSpeakersRequest(parent=name), "parent"),
+        (
+            catalog.stub.GetCalibration,
+            cal.GetCalibrationRequest(name=f"{name}/calibration"),
+            "name",
+        ),
     ):
         async with refused(Reason.FIELD_INVALID, field=field):
             await call(request)
@@ -79,6 +90,39 @@ async def test_names_of_no_clip_and_no_job(catalog: Catalog, attack: str) -> Non
             await call(name)
     async with refused(Reason.FIELD_INVALID, field="name"):
         await catalog.stub.GetImportJob(pb.GetImportJobRequest(name=f"importJobs/{attack}"))
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+async def test_ids_and_names_of_no_speaker(catalog: Catalog, attack: str) -> None:
+    """As those of libraries, wherever one is taken."""
+    library = await catalog.library()
+    stub, name = catalog.stub, f"{library.name}/speakers/{attack}"
+    clips = [f"{library.name}/clips/x"]
+    for call, request, field in (
+        (
+            stub.CreateSpeaker,
+            spk.CreateSpeakerRequest(parent=library.name, speaker_id=attack),
+            "speaker_id",
+        ),
+        (stub.GetSpeaker, spk.GetSpeakerRequest(name=name), "name"),
+        (
+            stub.UpdateSpeaker,
+            spk.UpdateSpeakerRequest(speaker=Speaker(name=name)),
+            "speaker.name",
+        ),
+        (stub.AddEnrollments, spk.AddEnrollmentsRequest(name=name, clips=clips), "name"),
+        (stub.RemoveEnrollments, spk.RemoveEnrollmentsRequest(name=name, clips=clips), "name"),
+        (stub.RecordVoiceprint, spk.RecordVoiceprintRequest(name=name), "name"),
+        (stub.BeginSpeakerDeletion, spk.BeginSpeakerDeletionRequest(name=name), "name"),
+        (stub.DeleteSpeaker, spk.DeleteSpeakerRequest(name=name), "name"),
+        (
+            stub.ListClips,
+            pb.ListClipsRequest(parent=library.name, filter=ClipFilter(enrolled_speaker=name)),
+            "filter.enrolled_speaker",
+        ),
+    ):
+        async with refused(Reason.FIELD_INVALID, field=field):
+            await call(request)
 
 
 @pytest.mark.parametrize(
@@ -112,6 +156,8 @@ async def test_any_text_is_kept_as_it_is(catalog: Catalog, text: str) -> None:
     assert (clip.display_name, clip.label, clip.speaker, clip.source, clip.metadata["note"]) == (
         (text,) * 5
     )
+    speaker = await catalog.speaker(library, display_name=text, metadata={"note": text})
+    assert (speaker.display_name, speaker.metadata["note"]) == (text, text)
     for fields in ({"label": text}, {"speaker": text}, {"display_name_prefix": text}):
         found = await catalog.stub.ListClips(
             pb.ListClipsRequest(parent=library.name, filter=ClipFilter(**fields))

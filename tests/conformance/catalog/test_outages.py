@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import time
 from collections.abc import Awaitable, Callable
@@ -10,6 +11,7 @@ from collections.abc import Awaitable, Callable
 import grpc
 import pytest
 from audiosearch.catalog.v1 import catalog_service_pb2 as pb
+from audiosearch.catalog.v1 import speaker_pb2 as spk
 from audiosearch.catalog.v1.clip_pb2 import Clip
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
@@ -88,6 +90,65 @@ async def test_a_service_killed_after_the_audio_came(settings: CatalogSettings) 
         await catalog.put(cut.name, b"again")
 
 
+async def test_a_service_killed_while_a_speaker_goes(settings: CatalogSettings) -> None:
+    """Wherever it was cut off, the speaker is DELETING or gone, and a repeat ends it."""
+    before = Program(settings)
+    async with before.client() as catalog:
+        library = await catalog.library()
+        clips = [clip for _ in range(2) for clip in await catalog.clips(library, 550)]
+        speaker = await catalog.speaker(library, *clips[:1000])
+        await catalog.enroll(speaker.name, *clips[1000:])
+        await catalog.stub.BeginSpeakerDeletion(spk.BeginSpeakerDeletionRequest(name=speaker.name))
+        end = spk.DeleteSpeakerRequest(name=speaker.name)
+        call = asyncio.ensure_future(catalog.stub.DeleteSpeaker(end))
+        while (await catalog.get(clips[0].name)).enrolled_speaker:
+            await asyncio.sleep(0)
+        before.kill()
+        await asyncio.wait([call])
+    async with serving(settings) as catalog:
+        with contextlib.suppress(grpc.aio.AioRpcError):  # it may have been done
+            left = await catalog.get_speaker(speaker.name)
+            assert left.state == spk.Speaker.STATE_DELETING
+        await catalog.stub.DeleteSpeaker(end)
+        async with refused(Reason.SPEAKER_NOT_FOUND):
+            await catalog.get_speaker(speaker.name)
+        again = await catalog.speaker(library, *clips[:1000])
+        assert (await catalog.enroll(again.name, *clips[1000:])).enrollment_count == 1100
+
+
+@pytest.mark.server
+async def test_the_database_is_killed_while_clips_are_enrolled(
+    mysql: MysqlServer, tmp_path: object, request: pytest.FixtureRequest
+) -> None:
+    """Each call has been done or not; what was cut off can be repeated, and the counts are true."""
+    settings = settings_for("mysql", tmp_path, request, statement_seconds=2)
+    async with serving(settings) as catalog:
+        library = await catalog.library()
+        clips = await catalog.clips(library, 200)
+        speaker = await catalog.speaker(library)
+
+        async def enroll() -> None:
+            for clip in clips:
+                await catalog.enroll(speaker.name, clip)
+
+        call = asyncio.ensure_future(enroll())
+        while (await catalog.get_speaker(speaker.name)).revision < 5:
+            await asyncio.sleep(0.01)
+        mysql.stop(signal.SIGKILL)
+        try:
+            async with refused(Reason.CATALOG_UNAVAILABLE):
+                await call
+        finally:
+            mysql.start()
+        left = await works(lambda: catalog.get_speaker(speaker.name))
+        assert isinstance(left, spk.Speaker)
+        enrolled = [clip for clip in clips if (await catalog.get(clip.name)).enrolled_speaker]
+        assert left.enrollment_count == left.revision == len(enrolled)
+        await enroll()
+        done = await catalog.get_speaker(speaker.name)
+        assert (done.enrollment_count, done.revision) == (200, 200)
+
+
 async def test_a_second_service_leaves_the_uploads_of_the_first_alone(
     settings: CatalogSettings,
 ) -> None:
@@ -120,10 +181,17 @@ async def test_the_database_stops_and_comes_back(
     async with serving(settings) as catalog:
         library = await catalog.library()
         clip = await catalog.clip(library)
+        speaker = await catalog.speaker(library)
         for number in (signal.SIGTERM, signal.SIGKILL):
             mysql.stop(number)
             try:
-                for call in (lambda: catalog.get(clip.name), lambda: catalog.creating(library)):
+                for call in (
+                    lambda: catalog.get(clip.name),
+                    lambda: catalog.creating(library),
+                    lambda: catalog.speaker(library),
+                    lambda: catalog.get_speaker(speaker.name),
+                    lambda: catalog.enroll(speaker.name, clip),
+                ):
                     async with refused(Reason.CATALOG_UNAVAILABLE):
                         await call()
                 await becomes(catalog, NOT_SERVING)

@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Collection, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from audiosearch.catalog.v1 import catalog_service_pb2 as pb
 from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter
 from audiosearch.catalog.v1.import_job_pb2 import ImportJob
 from audiosearch.catalog.v1.library_pb2 import Library
-from sqlalchemy import Connection, insert, update
+from audiosearch.catalog.v1.speaker_pb2 import Speaker
+from sqlalchemy import Connection, Table, column, insert, inspect, select, table, update
 
 from catalog_service.engines import backend
 from catalog_service.migrate import migrate
-from catalog_service.schema import clips, import_jobs, libraries, metadata
+from catalog_service.schema import clips, import_jobs, libraries, metadata, speakers
 from catalog_service.settings import CatalogSettings
-from catalog_service.states import ClipState, JobState, LibraryState
+from catalog_service.states import ClipState, JobState, LibraryState, SpeakerState
 from tests.conformance.catalog import plans
-from tests.conformance.catalog.client import serving
+from tests.conformance.catalog.client import MODEL, serving
 
-HEAD = "0002"
+HEAD = "0003"
+OLD = (libraries, clips, import_jobs)
+"""Tables of the first revision."""
 
 
 def test_states_are_those_of_the_contract() -> None:
@@ -32,6 +37,7 @@ def test_states_are_those_of_the_contract() -> None:
         (LibraryState, Library.State),
         (ClipState, Clip.State),
         (JobState, ImportJob.State),
+        (SpeakerState, Speaker.State),
     ):
         named = {f"STATE_{state.name}": state.value for state in ours}
         assert {**named, "STATE_UNSPECIFIED": 0} == dict(theirs.items())
@@ -45,15 +51,15 @@ async def test_migrations_build_the_tables(settings: CatalogSettings) -> None:
     await asyncio.gather(*(start_replica(settings) for _ in range(4)))
     engine = where.migrating_engine()
     with engine.connect() as connection:
-        context = MigrationContext.configure(connection)
-        assert context.get_current_revision() == HEAD
-        differences = [
-            change
-            for change in compare_metadata(context, metadata)
-            if "alembic_version" not in str(change)
-        ]
+        assert MigrationContext.configure(connection).get_current_revision() == HEAD
+        assert differences(connection) == []
     engine.dispose()
-    assert differences == []
+
+
+def differences(connection: Connection) -> list[Any]:
+    """Where the database is not as the code expects."""
+    changes = compare_metadata(MigrationContext.configure(connection), metadata)
+    return [change for change in changes if "alembic_version" not in str(change)]
 
 
 async def start_replica(settings: CatalogSettings) -> None:
@@ -82,12 +88,13 @@ async def test_every_statement_runs_on_an_index(settings: CatalogSettings) -> No
     engine = where.migrating_engine()
     with engine.connect() as connection:
         fill(connection)
+        fill_speakers(connection)
     async with serving(settings) as catalog:
         library = await catalog.stub.GetLibrary(pb.GetLibraryRequest(name="libraries/u"))
         with plans.recorded() as statements:
             await plans.exercise(catalog, library)
     lists = [it for it in statements if "INDEX" in it.text]
-    assert len(lists) >= len(plans.FILTERS)
+    assert len(lists) >= len(plans.FILTERS) + len(plans.SPEAKER_LISTS)
     assert len(statements) > len(lists) + 20
     with engine.connect() as connection:
         shown = {it.text: plans.plan(connection, it) for it in statements}
@@ -137,36 +144,76 @@ def test_a_flaw_in_a_plan_is_seen(settings: CatalogSettings) -> None:
     engine.dispose()
 
 
-async def test_a_database_of_the_first_revision_is_taken_on(settings: CatalogSettings) -> None:
+@pytest.mark.parametrize("revision", ["0001", "0002"])
+async def test_a_database_of_an_earlier_revision_is_taken_on(
+    settings: CatalogSettings, revision: str
+) -> None:
     """Its rows stay as they are, a repeat after a cut changes nothing, and the service runs."""
     where = backend(settings)
-    migrate(where, "0001")
+    version = table("alembic_version", column("version_num"))
+    migrate(where, revision)
     engine = where.migrating_engine()
     with engine.connect() as connection:
+        tables = {old: columns(connection, old) for old in OLD}
         fill(connection)
-        before = rows(connection)
+        before = rows(connection, tables)
     migrate(where)
     with engine.begin() as connection:
-        assert rows(connection) == before
+        assert rows(connection, tables) == before
         assert MigrationContext.configure(connection).get_current_revision() == HEAD
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
+        connection.execute(version.update().values(version_num=revision))
     async with serving(settings) as catalog:
+        library = Library(name="libraries/v")
         page = await catalog.stub.ListClips(
-            pb.ListClipsRequest(parent="libraries/v", filter=ClipFilter(state=1))
+            pb.ListClipsRequest(parent=library.name, filter=ClipFilter(state=2))
         )
         assert len(page.clips) == 100
+        assert {clip.enrolled_speaker for clip in page.clips} == {""}
+        speaker = await catalog.speaker(library, *page.clips)
+        assert speaker.enrollment_count == 100
     with engine.connect() as connection:
-        assert rows(connection) == before
         assert MigrationContext.configure(connection).get_current_revision() == HEAD
     engine.dispose()
 
 
-def rows(connection: Connection) -> list[Any]:
-    """All that is in the tables."""
+@pytest.mark.parametrize("left", range(6))
+async def test_a_migration_that_was_cut_off_is_done_again(
+    settings: CatalogSettings, left: int
+) -> None:
+    """Wherever a server that keeps each step was left: what is there stays, the rest is made."""
+    where = backend(settings)
+    migrate(where)
+    engine = where.migrating_engine()
+    undo = [
+        "DROP INDEX ix_clips_enrolled" + ("" if where.is_sqlite else " ON clips"),
+        "ALTER TABLE clips DROP COLUMN enrolled_as",
+        "DROP TABLE calibrations",
+        "DROP INDEX ix_speakers_state" + ("" if where.is_sqlite else " ON speakers"),
+        "DROP TABLE speakers",
+    ]
+    with engine.begin() as connection:
+        for command in undo[:left]:
+            connection.exec_driver_sql(command)
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0002'")
+    migrate(where)
+    with engine.connect() as connection:
+        assert differences(connection) == []
+    engine.dispose()
+
+
+def columns(connection: Connection, of: Table) -> set[str]:
+    """The columns that a table has in the database."""
+    return {it["name"] for it in inspect(connection).get_columns(of.name)}
+
+
+def rows(connection: Connection, tables: Mapping[Table, Collection[str]]) -> list[Any]:
+    """All that is in these columns of the tables."""
     return [
         tuple(row)
-        for table in metadata.sorted_tables
-        for row in connection.execute(table.select().order_by(*table.primary_key))
+        for of, names in tables.items()
+        for row in connection.execute(
+            select(*(of.c[name] for name in sorted(names))).order_by(*of.primary_key)
+        )
     ]
 
 
@@ -177,7 +224,7 @@ def fill(connection: Connection) -> None:
     connection.execute(
         insert(libraries),
         [
-            {"uid": uid, "name": uid, "display_name": "", "model": "", "state": 2, **times}
+            {"uid": uid, "name": uid, "display_name": "", "model": MODEL, "state": 2, **times}
             for uid in ("u", "v", *(f"w{number}" for number in range(60)))
         ],
     )
@@ -226,10 +273,44 @@ def fill(connection: Connection) -> None:
         ],
     )
     connection.commit()
-    analyze = (
+    analyze(connection, *OLD)
+
+
+def fill_speakers(connection: Connection) -> None:
+    """Speakers of any state, each with clips of any state, for the clips that are there."""
+    now = datetime.now(timezone.utc)
+    connection.execute(
+        insert(speakers),
+        [
+            {
+                "uid": f"{number:026}",
+                "library_uid": "uv"[number % 3 == 0],
+                "name": f"s{number}",
+                "display_name": "",
+                "metadata": {},
+                "state": 1 + number % 50 // 2 % 4,
+                "request_id": str(number),
+                "revision": 1,
+                "voiceprint_revision": 1,
+                "enrollment_count": 1,
+                "speech_ns": 1,
+                "create_time": now,
+                "update_time": now,
+            }
+            for number in range(2000)
+        ],
+    )
+    connection.execute(update(clips).values(enrolled_as=clips.c.speaker))
+    connection.commit()
+    analyze(connection, *OLD, speakers)
+
+
+def analyze(connection: Connection, *tables: Table) -> None:
+    """Gives the planner its figures."""
+    commands = (
         ["ANALYZE"]
         if connection.dialect.name == "sqlite"
-        else [f"ANALYZE TABLE {table}" for table in ("libraries", "clips", "import_jobs")]
+        else [f"ANALYZE TABLE {of}" for of in tables]
     )
-    for command in analyze:
+    for command in commands:
         connection.exec_driver_sql(command).close()

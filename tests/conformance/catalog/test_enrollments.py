@@ -1,0 +1,362 @@
+"""Enrollments: which clips are whose, what the speaker says of them, and who may change them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+
+import grpc
+import pytest
+from audiosearch.catalog.v1 import catalog_service_pb2 as pb
+from audiosearch.catalog.v1 import speaker_pb2 as spk
+from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter
+from audiosearch.catalog.v1.library_pb2 import Library
+from audiosearch.catalog.v1.speaker_pb2 import Speaker
+from audiosearch.embedding.v1.embedding_pb2 import AudioProperties
+from google.protobuf.duration_pb2 import Duration
+
+from serving.errors import Reason, from_rpc_error
+from tests.conformance.catalog.client import Catalog, refused
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def enrolled(catalog: Catalog, library: Library, speaker: str, **fields: object) -> list[str]:
+    """Names of the clips listed as enrollments of a speaker."""
+    which = ClipFilter(enrolled_speaker=speaker, **fields)
+    answer = await catalog.stub.ListClips(
+        pb.ListClipsRequest(parent=library.name, filter=which, page_size=1000)
+    )
+    return [clip.name for clip in answer.clips]
+
+
+async def require_true(catalog: Catalog, library: Library, speaker: Speaker) -> None:
+    """What the speaker says of its enrollments is what the clips say."""
+    clips = await enrolled(catalog, library, speaker.name)
+    assert speaker.enrollment_count == len(clips)
+    speech = [(await catalog.get(clip)).audio.active_duration.ToNanoseconds() for clip in clips]
+    assert speaker.speech_duration.ToNanoseconds() == sum(speech)
+
+
+async def heard(catalog: Catalog, library: Library, active: Duration) -> Clip:
+    """A new ACTIVE clip with so much speech."""
+    made = await catalog.creating(library)
+    await catalog.put(made.name, made.name.encode())
+    audio = AudioProperties(duration=active, active_duration=active)
+    return await catalog.stub.ActivateClip(pb.ActivateClipRequest(name=made.name, audio=audio))
+
+
+async def batch(catalog: Catalog, library: Library, count: int) -> list[Clip]:
+    """So many new ACTIVE clips."""
+    return [await catalog.clip(library) for _ in range(count)]
+
+
+async def test_clips_become_enrollments(catalog: Catalog) -> None:
+    """Clips name their speaker; it counts them and their speech, and what would still help."""
+    library = await catalog.library()
+    first = await heard(catalog, library, Duration(seconds=3, nanos=700_000_001))
+    second = await heard(catalog, library, Duration(seconds=15))
+    third = await heard(catalog, library, Duration(seconds=9))
+    speaker = await catalog.speaker(library, first, second)
+    assert (speaker.enrollment_count, speaker.revision) == (2, 1)
+    assert speaker.speech_duration == Duration(seconds=18, nanos=700_000_001)
+    assert speaker.wanted_speech_duration == Duration(seconds=1, nanos=299_999_999)
+    clip = await catalog.get(first.name)
+    assert clip.enrolled_speaker == speaker.name
+    assert clip.update_time.ToNanoseconds() > first.update_time.ToNanoseconds()
+    assert await enrolled(catalog, library, speaker.name) == [first.name, second.name]
+    speaker = await catalog.enroll(speaker.name, third)
+    assert (speaker.enrollment_count, speaker.revision) == (3, 2)
+    assert speaker.wanted_speech_duration == Duration()
+    speaker = await catalog.remove(speaker.name, second)
+    assert (speaker.enrollment_count, speaker.revision) == (2, 3)
+    assert speaker.speech_duration == Duration(seconds=12, nanos=700_000_001)
+    assert (await catalog.get(second.name)).enrolled_speaker == ""
+    assert await enrolled(catalog, library, speaker.name) == [first.name, third.name]
+    looked_up = await catalog.stub.LookupClips(
+        pb.LookupClipsRequest(parent=library.name, clip_ids=[third.name.rpartition("/")[2]])
+    )
+    assert [clip.enrolled_speaker for clip in looked_up.clips.values()] == [speaker.name]
+
+
+async def test_what_is_so_already_changes_nothing(catalog: Catalog) -> None:
+    """A repeat answers the speaker as it is, ACTIVE as it may be, also with the old revision."""
+    library = await catalog.library()
+    clips = await batch(catalog, library, 3)
+    speaker = await catalog.speaker(library)
+    speaker = await catalog.enroll(speaker.name, *clips, clips[0], revision=0)
+    assert speaker.enrollment_count == 3
+    active = await catalog.record(speaker)
+    for again in (clips, clips[:1], [clips[2], clips[2]]):
+        assert await catalog.enroll(speaker.name, *again, revision=0) == active
+        assert await catalog.enroll(speaker.name, *again) == active
+    less = await catalog.remove(speaker.name, clips[0], clips[0])
+    assert (less.enrollment_count, less.revision, less.state) == (2, 2, Speaker.STATE_UPDATING)
+    active = await catalog.record(less)
+    assert await catalog.remove(speaker.name, clips[0]) == active
+    more = await catalog.enroll(speaker.name, *clips)
+    assert (more.enrollment_count, more.revision) == (3, 3)
+
+
+async def test_removing_passes_over_what_is_no_enrollment(catalog: Catalog) -> None:
+    """Clips of others, of nobody, or not there; what is one is removed all the same."""
+    library = await catalog.library()
+    mine, theirs, free = await batch(catalog, library, 3)
+    speaker, other = await catalog.speaker(library, mine), await catalog.speaker(library, theirs)
+    missing = Clip(name=f"{library.name}/clips/nothing")
+    assert await catalog.remove(speaker.name, theirs, free, missing) == speaker
+    assert await catalog.get_speaker(other.name) == other
+    left = await catalog.remove(speaker.name, theirs, mine, missing)
+    assert (left.enrollment_count, left.revision) == (0, 2)
+    assert await catalog.get_speaker(other.name) == other
+
+
+async def test_the_last_enrollment_can_be_removed(catalog: Catalog) -> None:
+    """The speaker stays, known by nothing: its voiceprint is revision 0 once that is recorded."""
+    library = await catalog.library()
+    clip = await catalog.clip(library)
+    await catalog.record(await catalog.speaker(library, clip))
+    (speaker,) = (
+        await catalog.stub.ListSpeakers(spk.ListSpeakersRequest(parent=library.name))
+    ).speakers
+    left = await catalog.remove(speaker.name, clip)
+    assert (left.enrollment_count, left.revision, left.voiceprint_revision) == (0, 2, 1)
+    assert (left.state, left.speech_duration) == (Speaker.STATE_UPDATING, Duration())
+    for _ in range(2):
+        nobody = await catalog.record(left)
+        assert (nobody.state, nobody.revision) == (Speaker.STATE_ACTIVE, 2)
+        assert nobody.voiceprint_revision == 0
+    back = await catalog.record(await catalog.enroll(speaker.name, clip))
+    assert (back.enrollment_count, back.voiceprint_revision) == (1, 3)
+
+
+async def test_all_clips_or_none(catalog: Catalog) -> None:
+    """One that is missing, not ACTIVE or another speaker's: none is enrolled, and it is named."""
+    library, elsewhere = await catalog.library(), await catalog.library()
+    good, theirs, gone = await batch(catalog, library, 3)
+    other = await catalog.speaker(library, theirs)
+    speaker = await catalog.speaker(library)
+    strange = await catalog.clip(elsewhere)
+    missing = Clip(name=f"{library.name}/clips/{strange.name.rpartition('/')[2]}")
+    async with refused(Reason.CLIP_NOT_FOUND, clip=missing.name):
+        await catalog.enroll(speaker.name, good, missing)
+    async with refused(Reason.FIELD_INVALID, field="clips", value=strange.name):
+        await catalog.enroll(speaker.name, good, strange)
+    async with refused(Reason.CLIP_ENROLLED, clip=theirs.name, speaker=other.name):
+        await catalog.enroll(speaker.name, good, theirs)
+    failed = await catalog.fail((await catalog.creating(library)).name)
+    await catalog.begin_deletion(gone.name)
+    for clip, state in (
+        (await catalog.creating(library), "CREATING"),
+        (failed, "FAILED"),
+        (gone, "DELETING"),
+    ):
+        async with refused(Reason.STATE_CONFLICT, clip=clip.name, state=state):
+            await catalog.enroll(speaker.name, good, clip)
+    assert await catalog.get_speaker(speaker.name) == speaker
+    assert (await catalog.get(good.name)).enrolled_speaker == ""
+
+
+async def test_a_speaker_that_goes_has_no_new_enrollments(catalog: Catalog) -> None:
+    """Neither more nor fewer: what is left of it is removed with it."""
+    library = await catalog.library()
+    mine, free = await batch(catalog, library, 2)
+    speaker = await catalog.speaker(library, mine)
+    await catalog.stub.BeginSpeakerDeletion(spk.BeginSpeakerDeletionRequest(name=speaker.name))
+    for call in (catalog.enroll, catalog.remove):
+        for clip in (mine, free):
+            async with refused(Reason.STATE_CONFLICT, speaker=speaker.name, state="DELETING"):
+                await call(speaker.name, clip)
+
+
+async def test_a_revision_that_is_over_is_refused(catalog: Catalog) -> None:
+    """Who judged the clips by other enrollments has to judge again; nothing is changed."""
+    library = await catalog.library()
+    first, second, third = await batch(catalog, library, 3)
+    speaker = await catalog.speaker(library, first)
+    for revision in (0, 2):
+        async with refused(Reason.STATE_CONFLICT, speaker=speaker.name, revision="1"):
+            await catalog.enroll(speaker.name, second, revision=revision)
+    assert await catalog.get_speaker(speaker.name) == speaker
+    assert (await catalog.enroll(speaker.name, second, revision=1)).revision == 2
+    assert (await catalog.enroll(speaker.name, third)).revision == 3
+
+
+async def outcome(call: Awaitable[object]) -> Reason | None:
+    """Why a call failed; None if it passed."""
+    (error,) = await asyncio.gather(call, return_exceptions=True)
+    if not isinstance(error, grpc.RpcError):
+        return None
+    failure = from_rpc_error(error)
+    assert failure is not None, error
+    return failure.reason
+
+
+async def test_one_of_many_with_the_same_revision_wins(catalog: Catalog) -> None:
+    """All others have to judge again; one after the other gets in."""
+    library = await catalog.library()
+    clips = await batch(catalog, library, 8)
+    speaker = await catalog.speaker(library)
+    for revision in range(3):
+        left = await catalog.stub.ListClips(
+            pb.ListClipsRequest(parent=library.name, filter=ClipFilter())
+        )
+        waiting = [clip for clip in left.clips if not clip.enrolled_speaker]
+        outcomes = await asyncio.gather(
+            *(outcome(catalog.enroll(speaker.name, it, revision=revision)) for it in waiting)
+        )
+        assert outcomes.count(None) == 1
+        assert outcomes.count(Reason.STATE_CONFLICT) == len(waiting) - 1
+    speaker = await catalog.get_speaker(speaker.name)
+    assert (speaker.revision, speaker.enrollment_count) == (3, 3)
+    await require_true(catalog, library, speaker)
+    assert len(clips) == 8
+
+
+async def test_a_clip_is_of_one_speaker_at_most(catalog: Catalog) -> None:
+    """Many speakers that want the same clips together: one has all of them, the others none."""
+    library = await catalog.library()
+    clips = await batch(catalog, library, 6)
+    speakers = [await catalog.speaker(library) for _ in range(6)]
+    outcomes = await asyncio.gather(
+        *(
+            outcome(catalog.enroll(speaker.name, *clips[number:], *clips[:number]))
+            for number, speaker in enumerate(speakers)
+        )
+    )
+    assert outcomes.count(None) == 1
+    assert outcomes.count(Reason.CLIP_ENROLLED) == 5
+    winner = speakers[outcomes.index(None)].name
+    assert {(await catalog.get(clip.name)).enrolled_speaker for clip in clips} == {winner}
+    for speaker in speakers:
+        await require_true(catalog, library, await catalog.get_speaker(speaker.name))
+
+
+async def test_a_clip_that_is_deleted_is_no_enrollment(catalog: Catalog) -> None:
+    """Its speaker is UPDATING with the next revision at once, and a repeat changes nothing."""
+    library = await catalog.library()
+    first, second = await batch(catalog, library, 2)
+    active = await catalog.record(await catalog.speaker(library, first, second))
+    for _ in range(2):
+        await catalog.begin_deletion(first.name)
+        speaker = await catalog.get_speaker(active.name)
+        assert (speaker.state, speaker.revision) == (Speaker.STATE_UPDATING, 2)
+        assert (speaker.enrollment_count, speaker.voiceprint_revision) == (1, 1)
+        assert speaker.speech_duration == second.audio.active_duration
+    assert await enrolled(catalog, library, active.name) == [second.name]
+    assert await enrolled(catalog, library, active.name, state=Clip.STATE_DELETING) == [first.name]
+    assert await catalog.remove(active.name, first) == speaker
+    await catalog.stub.DeleteClip(pb.DeleteClipRequest(name=first.name))
+    assert await catalog.get_speaker(active.name) == speaker
+    await catalog.stub.BeginSpeakerDeletion(spk.BeginSpeakerDeletionRequest(name=active.name))
+    await catalog.begin_deletion(second.name)
+    gone = await catalog.get_speaker(active.name)
+    assert (gone.state, gone.enrollment_count) == (Speaker.STATE_DELETING, 0)
+
+
+async def test_a_clip_that_is_not_deleted_stays_an_enrollment(catalog: Catalog) -> None:
+    """A deletion that was refused has changed no speaker."""
+    library = await catalog.library()
+    clip = await catalog.clip(library)
+    speaker = await catalog.speaker(library, clip)
+    request = pb.BeginClipDeletionRequest(name=clip.name, only_state=Clip.STATE_CREATING)
+    async with refused(Reason.STATE_CONFLICT, clip=clip.name, state="ACTIVE"):
+        await catalog.stub.BeginClipDeletion(request)
+    assert await catalog.get_speaker(speaker.name) == speaker
+
+
+async def test_deleting_clips_while_they_are_enrolled(catalog: Catalog) -> None:
+    """Whoever comes first: none waits for another for good, and the speaker says what is so."""
+    library = await catalog.library()
+    speaker = await catalog.speaker(library)
+    for _ in range(6):
+        clips = await batch(catalog, library, 8)
+        outcomes = await asyncio.gather(
+            outcome(catalog.enroll(speaker.name, *clips)),
+            *(outcome(catalog.begin_deletion(clip.name)) for clip in clips[::2]),
+            outcome(catalog.enroll(speaker.name, *clips[::-1])),
+            *(outcome(catalog.begin_deletion(clip.name)) for clip in clips[3::4]),
+            outcome(catalog.remove(speaker.name, *clips[1:3])),
+        )
+        assert set(outcomes) <= {None, Reason.STATE_CONFLICT}
+        assert outcomes[1:5] + outcomes[6:8] == [None] * 6
+        now = await catalog.get_speaker(speaker.name)
+        await require_true(catalog, library, now)
+        gone = {clip.name for clip in [*clips[::2], *clips[3::4]]}
+        assert not gone & set(await enrolled(catalog, library, speaker.name))
+
+
+async def test_a_speaker_that_goes_while_clips_come_and_go(catalog: Catalog) -> None:
+    """Once it is gone no clip names it, whatever came together with its end."""
+    library = await catalog.library()
+    for _ in range(4):
+        clips = await batch(catalog, library, 6)
+        speaker = await catalog.speaker(library, *clips[:3])
+
+        async def end(name: str = speaker.name) -> None:
+            await catalog.stub.BeginSpeakerDeletion(spk.BeginSpeakerDeletionRequest(name=name))
+            await catalog.stub.DeleteSpeaker(spk.DeleteSpeakerRequest(name=name))
+
+        outcomes = await asyncio.gather(
+            outcome(end()),
+            outcome(end()),
+            *(outcome(catalog.enroll(speaker.name, clip)) for clip in clips[3:]),
+            outcome(catalog.begin_deletion(clips[0].name)),
+            outcome(catalog.remove(speaker.name, clips[1])),
+        )
+        allowed = {None, Reason.STATE_CONFLICT, Reason.SPEAKER_NOT_FOUND}
+        assert set(outcomes) <= allowed
+        async with refused(Reason.SPEAKER_NOT_FOUND):
+            await catalog.get_speaker(speaker.name)
+        assert [(await catalog.get(clip.name)).enrolled_speaker for clip in clips] == [""] * 6
+
+
+async def test_more_clips_than_are_let_go_at_once(catalog: Catalog) -> None:
+    """1,200 of one speaker: enrolled, counted, and let go of to the last."""
+    library = await catalog.library()
+    clips = [clip for _ in range(2) for clip in await catalog.clips(library, 600)]
+    speaker = await catalog.speaker(library, *clips[:1000])
+    speaker = await catalog.enroll(speaker.name, *clips[1000:], revision=1)
+    assert (speaker.enrollment_count, speaker.speech_duration.seconds) == (1200, 1200)
+    pages, token = [], ""
+    for _ in range(2):
+        page = await catalog.stub.ListClips(
+            pb.ListClipsRequest(
+                parent=library.name,
+                page_size=1000,
+                page_token=token,
+                filter=ClipFilter(enrolled_speaker=speaker.name),
+            )
+        )
+        pages += [clip.name for clip in page.clips]
+        token = page.next_page_token
+    assert (pages, token) == ([clip.name for clip in clips], "")
+    await catalog.stub.BeginSpeakerDeletion(spk.BeginSpeakerDeletionRequest(name=speaker.name))
+    await catalog.stub.DeleteSpeaker(spk.DeleteSpeakerRequest(name=speaker.name))
+    assert (await catalog.get(clips[0].name)).enrolled_speaker == ""
+    again = await catalog.speaker(library, *clips[200:])
+    again = await catalog.enroll(again.name, *clips[:200])
+    gone = await catalog.stub.BeginSpeakerDeletion(
+        spk.BeginSpeakerDeletionRequest(name=again.name, delete_clips=True)
+    )
+    assert (gone.enrollment_count, gone.revision) == (0, 3)
+    assert (await catalog.get(clips[-1].name)).state == Clip.STATE_DELETING
+
+
+async def test_enrollments_are_listed_among_other_filters(catalog: Catalog) -> None:
+    """A speaker of the library itself, ACTIVE clips unless said otherwise; nobody is no filter."""
+    library, other = await catalog.library(), await catalog.library()
+    first = await catalog.clip(library, label="a", display_name="n1")
+    second = await catalog.clip(library, label="b", display_name="n2")
+    third = await catalog.clip(library, label="a", display_name="n3")
+    speaker = await catalog.speaker(library, first, second)
+    name = speaker.name
+    assert await enrolled(catalog, library, name, label="a") == [first.name]
+    assert await enrolled(catalog, library, name, display_name_prefix="n2") == [second.name]
+    assert await enrolled(catalog, library, name, state=Clip.STATE_FAILED) == []
+    assert await enrolled(catalog, library, name[:-1]) == []
+    assert await enrolled(catalog, library, "") == [it.name for it in (first, second, third)]
+    strange = await catalog.speaker(other)
+    for bad in (strange.name, "x", first.name, speaker.uid):
+        async with refused(Reason.FIELD_INVALID, field="filter.enrolled_speaker"):
+            await enrolled(catalog, library, bad)
