@@ -100,17 +100,28 @@ def _point(values: list[float]) -> OperatingRates:
 
 
 def _thinned(rates: ErrorRates) -> ErrorRates:
-    """Points at even ratios of either rate, by rising threshold, none of them infinite."""
-    grid = (MOST_POINTS - 3) // 2
-    alarms = np.geomspace(rates.false_alarm[rates.false_alarm > 0].min(), 1, grid)
-    misses = np.geomspace(rates.miss[rates.miss > 0].min(), 1, grid)
-    by_alarm = np.searchsorted(rates.false_alarm, alarms, side="right") - 1
-    by_miss = np.searchsorted(-rates.miss, -misses, side="left")
-    last = len(rates.thresholds) - 1
-    chosen = np.unique(np.concatenate([[0, 1, last], by_alarm, by_miss]))[::-1]
+    """As many points as may be, by rising threshold, none of them infinite."""
+    chosen = np.arange(len(rates.thresholds))
+    size = MOST_POINTS
+    while len(chosen) > MOST_POINTS:
+        chosen, size = _spaced(rates, size), size - size // 10
+    chosen = chosen[::-1]
     thresholds = rates.thresholds[chosen]
     thresholds[-1] = thresholds[-2] + ABOVE_ALL
     return ErrorRates(thresholds, rates.miss[chosen], rates.false_alarm[chosen])
+
+
+def _spaced(rates: ErrorRates, size: int) -> NDArray[np.int64]:
+    """Places of `size` points each at even ratios of misses, false alarms and targets accepted."""
+    accepted = 1 - rates.miss
+    alarms, shares, misses = (
+        np.geomspace(of[of > 0].min(), 1, size) for of in (rates.false_alarm, accepted, rates.miss)
+    )
+    ends = 0, 1, len(rates.thresholds) - 1
+    by_alarm = np.searchsorted(rates.false_alarm, alarms, side="right") - 1
+    by_share = np.searchsorted(accepted, shares)
+    by_miss = np.searchsorted(-rates.miss, -misses)
+    return np.unique(np.concatenate([ends, by_alarm, by_share, by_miss]))
 
 
 def _interval(rate: Floats, trials: Trials, kind: NDArray[np.bool_]) -> tuple[Floats, Floats]:

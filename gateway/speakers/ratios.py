@@ -55,7 +55,7 @@ def fit_line(scores: NDArray[np.floating], targets: Flags) -> Line:
 def _minimise(design: Floats, aims: Floats, weights: Floats) -> tuple[float, float]:
     """Newton's method; a step that makes it worse is halved."""
     at: Floats = np.zeros(2)
-    step: Floats = np.zeros(2)
+    step: NDArray[np.floating] = np.zeros(2)
     loss = np.inf
     for _ in range(MOST_STEPS):
         logits = design @ (at + step)

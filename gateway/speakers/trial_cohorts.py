@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from gateway.speakers.normalization import LEAST_SPREAD, MOST_COHORT, top_count
 from gateway.speakers.trials import Numbers, Trials, Vectors, Voiceprints
 
-BLOCK = 512
-"""Voices that are looked at together: bounds memory to some 10 MB."""
+BLOCK = 256
+"""Voices that are looked at together: bounds memory to some 20 MB."""
+NEVER_BEST = -2.0
+"""Less than any cosine."""
 Floats = NDArray[np.float64]
 
 
@@ -89,16 +91,52 @@ class TrialCohort:
         Returns:
             Two arrays of shape (rows,).
         """
-        known = np.where(np.isin(others, self.speakers), others, -1)
-        base = int(max(self.speakers.max(), 0)) + 2
-        codes, back = np.unique(rows * base + known + 1, return_inverse=True)
-        found = np.empty((len(codes), 2))
-        for start in range(0, len(codes), BLOCK):
-            row, other = np.divmod(codes[start : start + BLOCK], base)
-            scores = voices[row] @ self.vectors.T
-            scores[self.speakers == owners[row, None]] = -np.inf
-            scores[self.speakers == other[:, None] - 1] = -np.inf
-            best = np.partition(scores, -self.top, axis=1)[:, -self.top :].astype(np.float64)
-            found[start : start + BLOCK] = np.stack([best.mean(axis=1), best.std(axis=1)], axis=1)
-        found[found[:, 1] <= LEAST_SPREAD] = np.nan
-        return found[back, 0], found[back, 1]
+        names = np.unique(self.speakers)
+        columns = np.searchsorted(names, others)
+        columns[~np.isin(others, names)] = len(names)
+        order = np.argsort(rows, kind="stable")
+        means, spreads = np.empty(len(rows)), np.empty(len(rows))
+        for start in range(0, len(voices), BLOCK):
+            ends = np.searchsorted(rows, [start, start + BLOCK], sorter=order)
+            chosen = order[slice(*ends)]
+            scores = voices[start : start + BLOCK] @ self.vectors.T
+            scores[owners[start : start + BLOCK, None] == self.speakers] = NEVER_BEST
+            places = rows[chosen] - start, columns[chosen]
+            mean, spread = best_without_each(scores, self.speakers, self.top)
+            means[chosen], spreads[chosen] = mean[places], spread[places]
+        spreads[spreads <= LEAST_SPREAD] = np.nan
+        return means, spreads
+
+
+def best_without_each(
+    scores: NDArray[np.floating], speakers: Numbers, top: int
+) -> tuple[Floats, Floats]:
+    """Mean and spread of the `top` best scores, without each speaker in turn, and with all.
+
+    All best scores are summed up once. A speaker's score that is among them goes, and lets the next
+    one in: the j-th best of a speaker (from 0) goes if it is less than `top` + j from the best.
+
+    Args:
+        scores: of voices with the cohort, shape (voices, cohort).
+        speakers: whose score each is, shape (cohort,).
+        top: so many are left without any one speaker.
+
+    Returns:
+        Two arrays of shape (voices, speakers + 1): speakers by rising number, then without nobody.
+    """
+    size = len(speakers)
+    order = np.argsort(-scores, axis=1)
+    ranked = np.take_along_axis(scores, order, axis=1).astype(np.float64)
+    _, starts, counts = np.unique(np.sort(speakers), return_index=True, return_counts=True)
+    ranks = np.sort(speakers[order] * size + np.arange(size), axis=1) % size
+    goes = ranks - (np.arange(size) - np.repeat(starts, counts)) < top
+    gone = np.add.reduceat(goes, starts, axis=1, dtype=np.int64)
+    last = np.pad(gone, ((0, 0), (0, 1))) + top - 1
+    sums = []
+    for power in (1, 2):
+        powers = ranked**power
+        lost = np.where(goes, np.take_along_axis(powers, ranks, axis=1), 0.0)
+        lost = np.pad(np.add.reduceat(lost, starts, axis=1), ((0, 0), (0, 1)))
+        sums.append(np.take_along_axis(np.cumsum(powers, axis=1), last, axis=1) - lost)
+    mean = sums[0] / top
+    return mean, np.sqrt(np.maximum(sums[1] / top - mean**2, 0.0))
