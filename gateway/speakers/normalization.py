@@ -19,8 +19,8 @@ LEAST_SCORES = 10
 
 
 LEAST_SPEAKERS = 4
-"""Speakers that a cohort holds beside the two of a trial: with fewer, AS-norm made the equal error
-rate worse in each of 40 draws of 3 to 5 speakers but two."""
+"""Speakers that a cohort holds beside the two of a trial: of 3 to 5 speakers in all, AS-norm made
+the equal error rate worse in 52 draws of 54."""
 LEAST_SPREAD = 1e-6
 """Cosines of the same two vectors differ by less, as they are rounded."""
 

@@ -10,16 +10,7 @@ from gateway.evaluation.figures import Resampling, Scored, judge, verify
 from gateway.evaluation.pairs import all_pairs
 from gateway.evaluation.rates import equal_error_rate, error_rates
 from gateway.evaluation.retrieval import retrieve
-
-
-def voices(speakers: int, clips: int, spread: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Unit vectors around one direction for each speaker, and the speakers' numbers."""
-    random = np.random.default_rng(seed)
-    centres = random.standard_normal((speakers, 16))
-    labels = np.repeat(np.arange(speakers), clips)
-    vectors = centres[labels] + spread * random.standard_normal((len(labels), 16))
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors.astype(np.float32), labels
+from tests.voices import voices
 
 
 def test_a_draw_takes_as_many_as_there_are_and_is_told_by_its_seed() -> None:
