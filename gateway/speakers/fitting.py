@@ -48,6 +48,7 @@ def fit(
         ServiceError: SPEAKERS_TOO_FEW where no two speakers have two clips, or clips of the same
             voice do not score higher than others.
     """
+    seed %= 2**64  # numpy knows no negative ones
     names, numbers = np.unique(np.asarray(speakers, str), return_inverse=True)
     count = _enrollment_clips(numbers, len(names), enrollment_clip_count)
     order = np.argsort(np.asarray(clip_ids, str), kind="stable")
