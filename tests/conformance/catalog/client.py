@@ -91,8 +91,9 @@ class Catalog:
             pb.BatchCreateClipsRequest(parent=library.name, requests=requests)
         )
         names = sorted(outcome.clip.name for outcome in made.outcomes)
-        for name in names:
-            await self.put(name, name.encode())
+        for first in range(0, count, 20):
+            part = names[first : first + 20]
+            await asyncio.gather(*(self.put(name, name.encode()) for name in part))
         done = await self.stub.BatchActivateClips(
             pb.BatchActivateClipsRequest(
                 parent=library.name,
