@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable
-
-import grpc
 import pytest
 from audiosearch.catalog.v1 import catalog_service_pb2 as pb
 from audiosearch.catalog.v1 import speaker_pb2 as spk
@@ -15,27 +11,11 @@ from audiosearch.catalog.v1.speaker_pb2 import Speaker
 from audiosearch.embedding.v1.embedding_pb2 import AudioProperties
 from google.protobuf.duration_pb2 import Duration
 
-from serving.errors import Reason, from_rpc_error
+from serving.errors import Reason
 from tests.conformance.catalog.client import Catalog, refused
+from tests.conformance.catalog.speaker_calls import enrolled
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-async def enrolled(catalog: Catalog, library: Library, speaker: str, **fields: object) -> list[str]:
-    """Names of the clips listed as enrollments of a speaker."""
-    which = ClipFilter(enrolled_speaker=speaker, **fields)
-    answer = await catalog.stub.ListClips(
-        pb.ListClipsRequest(parent=library.name, filter=which, page_size=1000)
-    )
-    return [clip.name for clip in answer.clips]
-
-
-async def require_true(catalog: Catalog, library: Library, speaker: Speaker) -> None:
-    """What the speaker says of its enrollments is what the clips say."""
-    clips = await enrolled(catalog, library, speaker.name)
-    assert speaker.enrollment_count == len(clips)
-    speech = [(await catalog.get(clip)).audio.active_duration.ToNanoseconds() for clip in clips]
-    assert speaker.speech_duration.ToNanoseconds() == sum(speech)
 
 
 async def heard(catalog: Catalog, library: Library, active: Duration) -> Clip:
@@ -44,11 +24,6 @@ async def heard(catalog: Catalog, library: Library, active: Duration) -> Clip:
     await catalog.put(made.name, made.name.encode())
     audio = AudioProperties(duration=active, active_duration=active)
     return await catalog.stub.ActivateClip(pb.ActivateClipRequest(name=made.name, audio=audio))
-
-
-async def batch(catalog: Catalog, library: Library, count: int) -> list[Clip]:
-    """So many new ACTIVE clips."""
-    return [await catalog.clip(library) for _ in range(count)]
 
 
 async def test_clips_become_enrollments(catalog: Catalog) -> None:
@@ -82,7 +57,7 @@ async def test_clips_become_enrollments(catalog: Catalog) -> None:
 async def test_what_is_so_already_changes_nothing(catalog: Catalog) -> None:
     """A repeat answers the speaker as it is, ACTIVE as it may be, also with the old revision."""
     library = await catalog.library()
-    clips = await batch(catalog, library, 3)
+    clips = await catalog.clips(library, 3)
     speaker = await catalog.speaker(library)
     speaker = await catalog.enroll(speaker.name, *clips, clips[0], revision=0)
     assert speaker.enrollment_count == 3
@@ -101,7 +76,7 @@ async def test_what_is_so_already_changes_nothing(catalog: Catalog) -> None:
 async def test_removing_passes_over_what_is_no_enrollment(catalog: Catalog) -> None:
     """Clips of others, of nobody, or not there; what is one is removed all the same."""
     library = await catalog.library()
-    mine, theirs, free = await batch(catalog, library, 3)
+    mine, theirs, free = await catalog.clips(library, 3)
     speaker, other = await catalog.speaker(library, mine), await catalog.speaker(library, theirs)
     missing = Clip(name=f"{library.name}/clips/nothing")
     assert await catalog.remove(speaker.name, theirs, free, missing) == speaker
@@ -133,7 +108,7 @@ async def test_the_last_enrollment_can_be_removed(catalog: Catalog) -> None:
 async def test_all_clips_or_none(catalog: Catalog) -> None:
     """One that is missing, not ACTIVE or another speaker's: none is enrolled, and it is named."""
     library, elsewhere = await catalog.library(), await catalog.library()
-    good, theirs, gone = await batch(catalog, library, 3)
+    good, theirs, gone = await catalog.clips(library, 3)
     other = await catalog.speaker(library, theirs)
     speaker = await catalog.speaker(library)
     strange = await catalog.clip(elsewhere)
@@ -160,7 +135,7 @@ async def test_all_clips_or_none(catalog: Catalog) -> None:
 async def test_a_speaker_that_goes_has_no_new_enrollments(catalog: Catalog) -> None:
     """Neither more nor fewer: what is left of it is removed with it."""
     library = await catalog.library()
-    mine, free = await batch(catalog, library, 2)
+    mine, free = await catalog.clips(library, 2)
     speaker = await catalog.speaker(library, mine)
     await catalog.stub.BeginSpeakerDeletion(spk.BeginSpeakerDeletionRequest(name=speaker.name))
     for call in (catalog.enroll, catalog.remove):
@@ -172,7 +147,7 @@ async def test_a_speaker_that_goes_has_no_new_enrollments(catalog: Catalog) -> N
 async def test_a_revision_that_is_over_is_refused(catalog: Catalog) -> None:
     """Who judged the clips by other enrollments has to judge again; nothing is changed."""
     library = await catalog.library()
-    first, second, third = await batch(catalog, library, 3)
+    first, second, third = await catalog.clips(library, 3)
     speaker = await catalog.speaker(library, first)
     for revision in (0, 2):
         async with refused(Reason.STATE_CONFLICT, speaker=speaker.name, revision="1"):
@@ -182,60 +157,10 @@ async def test_a_revision_that_is_over_is_refused(catalog: Catalog) -> None:
     assert (await catalog.enroll(speaker.name, third)).revision == 3
 
 
-async def outcome(call: Awaitable[object]) -> Reason | None:
-    """Why a call failed; None if it passed."""
-    (error,) = await asyncio.gather(call, return_exceptions=True)
-    if not isinstance(error, grpc.RpcError):
-        return None
-    failure = from_rpc_error(error)
-    assert failure is not None, error
-    return failure.reason
-
-
-async def test_one_of_many_with_the_same_revision_wins(catalog: Catalog) -> None:
-    """All others have to judge again; one after the other gets in."""
-    library = await catalog.library()
-    clips = await batch(catalog, library, 8)
-    speaker = await catalog.speaker(library)
-    for revision in range(3):
-        left = await catalog.stub.ListClips(
-            pb.ListClipsRequest(parent=library.name, filter=ClipFilter())
-        )
-        waiting = [clip for clip in left.clips if not clip.enrolled_speaker]
-        outcomes = await asyncio.gather(
-            *(outcome(catalog.enroll(speaker.name, it, revision=revision)) for it in waiting)
-        )
-        assert outcomes.count(None) == 1
-        assert outcomes.count(Reason.STATE_CONFLICT) == len(waiting) - 1
-    speaker = await catalog.get_speaker(speaker.name)
-    assert (speaker.revision, speaker.enrollment_count) == (3, 3)
-    await require_true(catalog, library, speaker)
-    assert len(clips) == 8
-
-
-async def test_a_clip_is_of_one_speaker_at_most(catalog: Catalog) -> None:
-    """Many speakers that want the same clips together: one has all of them, the others none."""
-    library = await catalog.library()
-    clips = await batch(catalog, library, 6)
-    speakers = [await catalog.speaker(library) for _ in range(6)]
-    outcomes = await asyncio.gather(
-        *(
-            outcome(catalog.enroll(speaker.name, *clips[number:], *clips[:number]))
-            for number, speaker in enumerate(speakers)
-        )
-    )
-    assert outcomes.count(None) == 1
-    assert outcomes.count(Reason.CLIP_ENROLLED) == 5
-    winner = speakers[outcomes.index(None)].name
-    assert {(await catalog.get(clip.name)).enrolled_speaker for clip in clips} == {winner}
-    for speaker in speakers:
-        await require_true(catalog, library, await catalog.get_speaker(speaker.name))
-
-
 async def test_a_clip_that_is_deleted_is_no_enrollment(catalog: Catalog) -> None:
     """Its speaker is UPDATING with the next revision at once, and a repeat changes nothing."""
     library = await catalog.library()
-    first, second = await batch(catalog, library, 2)
+    first, second = await catalog.clips(library, 2)
     active = await catalog.record(await catalog.speaker(library, first, second))
     for _ in range(2):
         await catalog.begin_deletion(first.name)
@@ -263,52 +188,6 @@ async def test_a_clip_that_is_not_deleted_stays_an_enrollment(catalog: Catalog) 
     async with refused(Reason.STATE_CONFLICT, clip=clip.name, state="ACTIVE"):
         await catalog.stub.BeginClipDeletion(request)
     assert await catalog.get_speaker(speaker.name) == speaker
-
-
-async def test_deleting_clips_while_they_are_enrolled(catalog: Catalog) -> None:
-    """Whoever comes first: none waits for another for good, and the speaker says what is so."""
-    library = await catalog.library()
-    speaker = await catalog.speaker(library)
-    for _ in range(6):
-        clips = await batch(catalog, library, 8)
-        outcomes = await asyncio.gather(
-            outcome(catalog.enroll(speaker.name, *clips)),
-            *(outcome(catalog.begin_deletion(clip.name)) for clip in clips[::2]),
-            outcome(catalog.enroll(speaker.name, *clips[::-1])),
-            *(outcome(catalog.begin_deletion(clip.name)) for clip in clips[3::4]),
-            outcome(catalog.remove(speaker.name, *clips[1:3])),
-        )
-        assert set(outcomes) <= {None, Reason.STATE_CONFLICT}
-        assert outcomes[1:5] + outcomes[6:8] == [None] * 6
-        now = await catalog.get_speaker(speaker.name)
-        await require_true(catalog, library, now)
-        gone = {clip.name for clip in [*clips[::2], *clips[3::4]]}
-        assert not gone & set(await enrolled(catalog, library, speaker.name))
-
-
-async def test_a_speaker_that_goes_while_clips_come_and_go(catalog: Catalog) -> None:
-    """Once it is gone no clip names it, whatever came together with its end."""
-    library = await catalog.library()
-    for _ in range(4):
-        clips = await batch(catalog, library, 6)
-        speaker = await catalog.speaker(library, *clips[:3])
-
-        async def end(name: str = speaker.name) -> None:
-            await catalog.stub.BeginSpeakerDeletion(spk.BeginSpeakerDeletionRequest(name=name))
-            await catalog.stub.DeleteSpeaker(spk.DeleteSpeakerRequest(name=name))
-
-        outcomes = await asyncio.gather(
-            outcome(end()),
-            outcome(end()),
-            *(outcome(catalog.enroll(speaker.name, clip)) for clip in clips[3:]),
-            outcome(catalog.begin_deletion(clips[0].name)),
-            outcome(catalog.remove(speaker.name, clips[1])),
-        )
-        allowed = {None, Reason.STATE_CONFLICT, Reason.SPEAKER_NOT_FOUND}
-        assert set(outcomes) <= allowed
-        async with refused(Reason.SPEAKER_NOT_FOUND):
-            await catalog.get_speaker(speaker.name)
-        assert [(await catalog.get(clip.name)).enrolled_speaker for clip in clips] == [""] * 6
 
 
 async def test_more_clips_than_are_let_go_at_once(catalog: Catalog) -> None:

@@ -1,0 +1,136 @@
+"""Migrations: they build what the code expects, from any revision and after any cut."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from audiosearch.catalog.v1 import catalog_service_pb2 as pb
+from audiosearch.catalog.v1.clip_pb2 import ClipFilter
+from audiosearch.catalog.v1.library_pb2 import Library
+from sqlalchemy import Connection, Table, column, inspect, select, table
+
+from catalog_service.engines import backend
+from catalog_service.migrate import migrate
+from catalog_service.schema import metadata
+from catalog_service.settings import CatalogSettings
+from tests.conformance.catalog.client import serving
+from tests.conformance.catalog.filled import OLD, fill
+
+HEAD = "0003"
+
+
+async def test_migrations_build_the_tables(settings: CatalogSettings) -> None:
+    """Four replicas that start together migrate once; a repeat changes nothing; nothing differs."""
+    where = backend(settings)
+    if where.is_sqlite:
+        await asyncio.to_thread(migrate, where)
+    await asyncio.gather(*(start_replica(settings) for _ in range(4)))
+    engine = where.migrating_engine()
+    with engine.connect() as connection:
+        assert MigrationContext.configure(connection).get_current_revision() == HEAD
+        assert differences(connection) == []
+    engine.dispose()
+
+
+def differences(connection: Connection) -> list[Any]:
+    """Where the database is not as the code expects."""
+    changes = compare_metadata(MigrationContext.configure(connection), metadata)
+    return [change for change in changes if "alembic_version" not in str(change)]
+
+
+async def start_replica(settings: CatalogSettings) -> None:
+    """Migrates in a process of its own, as a replica does."""
+    code = (
+        "from catalog_service.engines import backend;"
+        "from catalog_service.migrate import migrate;"
+        "from catalog_service.settings import CatalogSettings as S; import sys;"
+        "migrate(backend(S.model_validate_json(sys.argv[1])))"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        code,
+        settings.model_dump_json(by_alias=True),
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, problems = await process.communicate()
+    assert process.returncode == 0, problems.decode()
+
+
+@pytest.mark.parametrize("revision", ["0001", "0002"])
+async def test_a_database_of_an_earlier_revision_is_taken_on(
+    settings: CatalogSettings, revision: str
+) -> None:
+    """Its rows stay as they are, a repeat after a cut changes nothing, and the service runs."""
+    where = backend(settings)
+    version = table("alembic_version", column("version_num"))
+    migrate(where, revision)
+    engine = where.migrating_engine()
+    with engine.connect() as connection:
+        tables = {old: columns(connection, old) for old in OLD}
+        fill(connection)
+        before = rows(connection, tables)
+    migrate(where)
+    with engine.begin() as connection:
+        assert rows(connection, tables) == before
+        assert MigrationContext.configure(connection).get_current_revision() == HEAD
+        connection.execute(version.update().values(version_num=revision))
+    async with serving(settings) as catalog:
+        library = Library(name="libraries/v")
+        page = await catalog.stub.ListClips(
+            pb.ListClipsRequest(parent=library.name, filter=ClipFilter(state=2))
+        )
+        assert len(page.clips) == 100
+        assert {clip.enrolled_speaker for clip in page.clips} == {""}
+        speaker = await catalog.speaker(library, *page.clips)
+        assert speaker.enrollment_count == 100
+    with engine.connect() as connection:
+        assert MigrationContext.configure(connection).get_current_revision() == HEAD
+    engine.dispose()
+
+
+@pytest.mark.parametrize("left", range(6))
+async def test_a_migration_that_was_cut_off_is_done_again(
+    settings: CatalogSettings, left: int
+) -> None:
+    """Wherever a server that keeps each step was left: what is there stays, the rest is made."""
+    where = backend(settings)
+    migrate(where)
+    engine = where.migrating_engine()
+    undo = [
+        "DROP INDEX ix_clips_enrolled" + ("" if where.is_sqlite else " ON clips"),
+        "ALTER TABLE clips DROP COLUMN enrolled_as",
+        "DROP TABLE calibrations",
+        "DROP INDEX ix_speakers_state" + ("" if where.is_sqlite else " ON speakers"),
+        "DROP TABLE speakers",
+    ]
+    with engine.begin() as connection:
+        for command in undo[:left]:
+            connection.exec_driver_sql(command)
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0002'")
+    migrate(where)
+    with engine.connect() as connection:
+        assert differences(connection) == []
+    engine.dispose()
+
+
+def columns(connection: Connection, of: Table) -> set[str]:
+    """The columns that a table has in the database."""
+    return {it["name"] for it in inspect(connection).get_columns(of.name)}
+
+
+def rows(connection: Connection, tables: Mapping[Table, Collection[str]]) -> list[Any]:
+    """All that is in these columns of the tables."""
+    return [
+        tuple(row)
+        for of, names in tables.items()
+        for row in connection.execute(
+            select(*(of.c[name] for name in sorted(names))).order_by(*of.primary_key)
+        )
+    ]
