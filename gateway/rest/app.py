@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from gateway.rest import (
     audio,
+    calibration,
     clips,
     docs,
     libraries,
@@ -24,23 +25,30 @@ from gateway.rest import (
     probe,
     search,
     seed,
+    seed_voices,
+    speakers,
     status,
 )
 from gateway.rest.boundary import Boundary
 from gateway.rest.headers import SecurityHeaders
 from gateway.rest.origins import Origins
 from gateway.rest.parts import Parts, credentials
+from gateway.rest.verbs import know_verbs
 from gateway.settings import GatewaySettings, origins
 from serving.errors import Reason, ServiceError
 from serving.telemetry import REQUEST_ID_KEY
 
-_RESOURCES = (libraries, search, audio, clips, map, operations, models, status, seed)
+_RESOURCES = (
+    *(libraries, search, audio, clips, speakers, calibration, map, operations, models, status),
+    *(seed, seed_voices),
+)
 _MAY_SEND = ("authorization", "content-type", "if-none-match", "if-range", "range", "x-api-key")
 _MAY_READ = ("accept-ranges", "content-disposition", "content-range", "etag", "retry-after")
 
 
 def build(parts: Parts) -> FastAPI:
     """The application."""
+    know_verbs()
     app = FastAPI(
         title="Audiosearch",
         version="v1",

@@ -29,6 +29,7 @@ _LIST = Query(
     "filter.createTimeBefore",
     "filter.updateTimeBefore",
     "filter.importJob",
+    "filter.enrolledSpeaker",
 )
 _UPDATE = Query(catalog_pb2.UpdateClipRequest, "updateMask")
 _UPLOAD = Query(

@@ -10,6 +10,7 @@ from google.api import field_behavior_pb2
 from google.protobuf import json_format
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
+from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -22,6 +23,7 @@ _FIXED = frozenset(
     map(field_behavior_pb2.FieldBehavior.Value, ("IDENTIFIER", "IMMUTABLE", "OUTPUT_ONLY"))
 )
 MessageT = TypeVar("MessageT", bound=Message)
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 def to_json(message: Message) -> bytes:
@@ -73,6 +75,17 @@ def parse(text: str | bytes, message: MessageT, field: str = "body") -> MessageT
             Reason.FIELD_INVALID, f"{field}: {why[:300]}", {"field": field}
         ) from error
     return message
+
+
+def parse_model(body: bytes, model: type[ModelT]) -> ModelT:
+    """Reads JSON that is no message of the contracts; FIELD_INVALID if that can't be."""
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = str(first["loc"][0]) if first["loc"] else "body"
+        message = f"{field}: {first['msg']}"
+        raise ServiceError(Reason.FIELD_INVALID, message, {"field": field}) from error
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Forms with one file, read as they arrive: the file is never held whole."""
+"""Forms with files, read as they arrive: no file is ever held whole."""
 
 from __future__ import annotations
 
@@ -20,32 +20,53 @@ _ESCAPES = {"%22": '"', "%0D": "\r", "%0A": "\n"}
 """What browsers write in the names of fields and files, and nothing else of the kind."""
 
 
-class Form:
-    """A form as far as it has arrived; `read_form` gives one that has come to its file.
+@dataclass(frozen=True)
+class Allowed:
+    """What a form may hold."""
 
-    In memory are the text fields and one piece of the body, however long the file is.
+    names: Collection[str] = ()
+    """Its text fields."""
+    lists: Collection[str] = ()
+    """Those of them that may come more than once."""
+    others: bool = False
+    """Whether text fields of other names are passed over and not refused."""
+    file: str = "audio"
+    """The field that holds a file."""
+    files: int = 1
+    """How many of them there may be."""
+
+
+@dataclass(frozen=True)
+class File:
+    """The head of a file."""
+
+    name: str = ""
+    """What the sender calls it, without folders; may be empty."""
+    content_type: str = ""
+    """What the sender takes it for; may be empty or wrong."""
+
+
+class Form:
+    """A form as far as it has arrived; `read_form` gives one that has come to its first file.
+
+    In memory are the text fields and one piece of the body, however long the files are.
     """
 
-    def __init__(
-        self, boundary: bytes, body: AsyncIterable[bytes], file: str, names: Collection[str] | None
-    ) -> None:
+    def __init__(self, boundary: bytes, body: AsyncIterable[bytes], allowed: Allowed) -> None:
         """Reads nothing yet; see `read_form`."""
-        self.fields: dict[str, str] = {}
-        """The text fields before the file."""
-        self.later: dict[str, str] = {}
-        """Those behind it; all of them once `chunks` has come to its end."""
-        self.file_name = ""
-        """What the sender calls the file, without folders; may be empty."""
-        self.content_type = ""
-        """What the sender takes the file for; may be empty or wrong."""
+        self.fields: dict[str, list[str]] = {}
+        """The text fields before the first file."""
+        self.later: dict[str, list[str]] = {}
+        """Those behind it; all of them once `pieces` has come to its end."""
+        self.first = File()
+        """The head of the first file."""
         self._body = aiter(body)
-        self._file = file
-        self._names = names
+        self._allowed = allowed
         self._part = _Part()
         self._left = MAX_TEXT_BYTES
-        self._pieces: list[bytes] = []
+        self._pieces: list[File | bytes] = []
         self._count = 0
-        self._found = False
+        self._files = 0
         self._ended = False
         self._parser = self._make_parser(boundary)
 
@@ -70,17 +91,18 @@ class Form:
         return parser
 
     async def find(self) -> None:
-        """Reads on until the file begins."""
-        while not self._found:
+        """Reads on until the first file begins."""
+        file = self._allowed.file
+        while not self._files:
             if not await self._feed():
-                raise _bad(self._file, f"the form has no file of the name {self._file!r}")
+                raise _bad(file, f"the form has no file of the name {file!r}")
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """The bytes of the file, then the rest of the form into `later`; once only.
+    async def pieces(self) -> AsyncIterator[File | bytes]:
+        """The head of each file and its bytes behind it; the rest goes into `later`; once only.
 
         Raises:
-            ServiceError: FIELD_INVALID when the form is broken, cut off, or has too many or unknown
-                fields behind the file.
+            ServiceError: FIELD_INVALID when the form is broken, cut off, or has too many files, or
+                too many or unknown fields behind the first one.
         """
         while True:
             ready, self._pieces = self._pieces, []
@@ -88,6 +110,12 @@ class Form:
                 yield piece
             if not await self._feed():
                 return
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """As `pieces`, of a form with one file: its bytes alone."""
+        async for piece in self.pieces():
+            if isinstance(piece, bytes):
+                yield piece
 
     async def _feed(self) -> bool:
         """Reads the next piece of the body; False at the end of a complete form."""
@@ -105,8 +133,9 @@ class Form:
     def _begin(self) -> None:
         self._part = _Part()
         self._count += 1
-        if self._count > MAX_FIELDS:
-            raise _bad("body", f"the form has more than {MAX_FIELDS} fields")
+        most = MAX_FIELDS - 1 + self._allowed.files
+        if self._count > most:
+            raise _bad("body", f"the form has more than {most} fields")
 
     def _header_name(self, data: bytes, start: int, end: int) -> None:
         self._part.header += data[start:end]
@@ -118,19 +147,27 @@ class Form:
         self._part.keep_header()
 
     def _open(self) -> None:
-        part = self._part
+        part, allowed = self._part, self._allowed
         part.read_headers()
-        part.is_file = part.name == self._file
-        if part.is_file and self._found:
-            raise _bad(self._file, "the form has more than one file; send one at a time")
+        part.is_file = part.name == allowed.file
         if part.is_file:
-            self._found, self.file_name = True, part.file_name
-            self.content_type = part.content_type
-        elif part.name in self.fields or part.name in self.later:
+            self._open_file(File(part.file_name, part.content_type))
+        elif (part.name in self.fields or part.name in self.later) and not self._listed(part.name):
             raise _bad(part.name, "the form has this field twice")
-        elif self._names is not None and part.name not in self._names:
-            known = ", ".join([self._file, *sorted(self._names)])
+        elif part.name not in allowed.names and not allowed.others:
+            known = ", ".join([allowed.file, *sorted(allowed.names)])
             raise _bad(part.name, f"the form may have no such field, only {known}")
+
+    def _open_file(self, file: File) -> None:
+        if self._files == self._allowed.files:
+            many = "one file" if self._files == 1 else f"{self._files} files"
+            raise _bad(
+                self._allowed.file, f"the form has more than {many}; send others by themselves"
+            )
+        self._files += 1
+        if self._files == 1:
+            self.first = file
+        self._pieces.append(file)
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._part.is_file:
@@ -141,37 +178,32 @@ class Form:
             raise _bad(
                 self._part.name, f"the form has more than {MAX_TEXT_BYTES // 1024} KiB of text"
             )
-        if self._kept(self._part.name):
+        if self._part.name in self._allowed.names:
             self._part.text += data[start:end]
 
     def _close(self) -> None:
-        if not self._part.is_file and self._kept(self._part.name):
-            fields = self.later if self._found else self.fields
-            fields[self._part.name] = _text(bytes(self._part.text), self._part.name)
+        name = self._part.name
+        if not self._part.is_file and name in self._allowed.names:
+            fields = self.later if self._files else self.fields
+            fields.setdefault(name, []).append(_text(bytes(self._part.text), name))
 
-    def _kept(self, name: str) -> bool:
-        return self._names is not None and name in self._names
+    def _listed(self, name: str) -> bool:
+        return name in self._allowed.lists
 
     def _finish(self) -> None:
         self._ended = True
 
 
-async def read_form(
-    content_type: str,
-    body: AsyncIterable[bytes],
-    file: str = "audio",
-    names: Collection[str] | None = (),
-) -> Form:
-    """Reads a form up to the first byte of its file.
+async def read_form(content_type: str, body: AsyncIterable[bytes], allowed: Allowed) -> Form:
+    """Reads a form up to the first byte of its first file.
 
     Args:
         content_type: the header of that name, with the boundary.
         body: the body as it comes, in pieces of any size.
-        file: name of the field that holds the file.
-        names: the text fields that the form may have; None passes over all that come.
+        allowed: what the form may hold.
 
     Returns:
-        The form, whose `chunks` are to be read.
+        The form, whose `pieces` or `chunks` are to be read.
 
     Raises:
         ServiceError: FIELD_INVALID when there is no boundary or no file, or when the form is
@@ -180,7 +212,7 @@ async def read_form(
     kind, options = parse_options_header(content_type)
     if kind != b"multipart/form-data" or not options.get(b"boundary"):
         raise _bad("content-type", "must be multipart/form-data with a boundary")
-    form = Form(options[b"boundary"], body, file, names)
+    form = Form(options[b"boundary"], body, allowed)
     await form.find()
     return form
 

@@ -15,6 +15,7 @@ from gateway.rest.query import Query
 from gateway.rest.schemas import (
     LIBRARY,
     PLACE,
+    SPEAKER,
     Schema,
     components,
     is_required,
@@ -26,7 +27,9 @@ from gateway.rest.schemas import (
 AUDIO = "audio"
 """As `body`: a recording, by itself or in a form."""
 
-_BINARY = {"type": "string", "format": "binary"}
+BINARY: Schema = {"type": "string", "format": "binary"}
+"""The schema of a file."""
+
 _EVENT: Schema = {
     "type": "object",
     "description": "one event of the stream",
@@ -75,13 +78,14 @@ _ERROR_SCHEMA: Schema = {
 _PATHS: dict[str, str] = {
     "library": LIBRARY,
     "clip": "^[a-z0-9]{1,64}$",
+    "speaker": SPEAKER,
     "operation": "^[a-z0-9]{1,64}$",
 }
 
 
 def document(
     query: Query | None = None,
-    body: type[Message] | str | None = None,
+    body: type[Message] | str | Schema | None = None,
     answer: type[Message] | None = None,
     events: type[Message] | None = None,
 ) -> dict[str, Any]:
@@ -89,7 +93,7 @@ def document(
 
     Args:
         query: the parameters that it takes.
-        body: the message that it takes, or AUDIO.
+        body: the message that it takes, or AUDIO, or the content of its body.
         answer: the message that it answers with.
         events: the message in the server-sent events that it answers with, instead.
     """
@@ -105,7 +109,9 @@ def document(
             for name, field in query.fields.items()
         ]
     if body == AUDIO and query:
-        extra["requestBody"] = {"content": _audio(query)}
+        extra["requestBody"] = {"content": sounds(query, BINARY)}
+    elif isinstance(body, dict):
+        extra["requestBody"] = {"content": body}
     elif isinstance(body, type):
         schema = of_body(body.DESCRIPTOR)
         extra["requestBody"] = {"content": {"application/json": {"schema": schema}}}
@@ -120,7 +126,7 @@ def document(
 
 def document_audio() -> dict[str, Any]:
     """As `document`, for the route that sends audio."""
-    sound = {"*/*": {"schema": _BINARY}}
+    sound = {"*/*": {"schema": BINARY}}
     headers = [
         {"name": name, "in": "header", "schema": {"type": "string"}}
         for name in ("range", "if-range", "if-none-match")
@@ -143,14 +149,15 @@ def _route(responses: dict[int | str, Schema], extra: Schema) -> dict[str, Any]:
     }
 
 
-def _audio(query: Query) -> Schema:
+def sounds(query: Query, files: Schema) -> Schema:
+    """The content of a body that is a recording, or a form with `files` in its field `audio`."""
     fields = {name: of_field(field) for name, field in query.fields.items()}
-    form = {**fields, "config": {"type": "string"}, AUDIO: _BINARY}
+    form = {**fields, "config": {"type": "string"}, AUDIO: files}
     return {
         "multipart/form-data": {
             "schema": {"type": "object", "properties": form, "required": [AUDIO]}
         },
-        "application/octet-stream": {"schema": _BINARY},
+        "application/octet-stream": {"schema": BINARY},
     }
 
 

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from fastapi import APIRouter, Request, Response
 from google.longrunning import operations_pb2
 from google.protobuf.empty_pb2 import Empty
-from starlette.convertors import StringConvertor, register_url_convertor
 
 from gateway.rest.events import KEEP_ALIVE, event
 from gateway.rest.json import answer, to_json
@@ -26,15 +25,8 @@ END_SECONDS = 5.0
 _LIST = Query(operations_pb2.ListOperationsRequest, "name", "filter", "pageSize", "pageToken")
 
 
-class _Id(StringConvertor):
-    """The last part of a name, without a verb behind it."""
-
-    regex = "[^/:]+"
-
-
 def router(parts: Parts) -> APIRouter:
     """The routes of operations."""
-    register_url_convertor("id", _Id())
     api = APIRouter(tags=["operations"])
 
     @api.get("/v1/operations", **document(_LIST, answer=operations_pb2.ListOperationsResponse))

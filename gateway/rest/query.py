@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from google.protobuf import json_format
@@ -32,43 +32,55 @@ class Query:
             for name, path in paths_of.items()
         }
         """The field of each parameter."""
+        self.lists = {name for name, field in self.fields.items() if field.is_repeated}
+        """Parameters that may come more than once."""
         self._paths = paths_of
 
     def read(self, request: Request, message: MessageT) -> MessageT:
         """Puts the parameters of a request into `message`, as `fill`."""
-        return self.fill(pairs(request), message)
+        return self.fill(self.values(request), message)
 
-    def fill(self, values: Mapping[str, str], message: MessageT) -> MessageT:
+    def values(self, request: Request) -> dict[str, list[str]]:
+        """The parameters of a request; FIELD_INVALID if one comes twice that is no list."""
+        return _gathered(request, self.lists)
+
+    def fill(self, values: Mapping[str, Sequence[str]], message: MessageT) -> MessageT:
         """Puts values into `message`.
 
         Raises:
             ServiceError: FIELD_INVALID, with the parameter's name, if it is unknown or its value
                 does not fit.
         """
-        for name, value in values.items():
+        for name, given in values.items():
             if name not in self._paths:
                 known = ", ".join(self._paths) or "none"
                 raise _invalid(name, f"there is no such parameter; known are {known}")
-            self._put(name, value, message)
+            self._put(name, given, message)
         return message
 
-    def _put(self, name: str, value: str, message: Message) -> None:
-        tree: Any = _value(name, value, self.fields[name])
+    def _put(self, name: str, given: Sequence[str], message: Message) -> None:
+        read = [_value(name, each, self.fields[name]) for each in given]
+        tree: Any = read if name in self.lists else read[0]
         for part in reversed(self._paths[name].split(".")):
             tree = {part: tree}
         try:
             json_format.ParseDict(tree, message)
         except (json_format.ParseError, ValueError) as error:
-            raise _invalid(name, f"{value[:100]!r} does not fit: {str(error)[:200]}") from error
+            shown = ", ".join(given)[:100]
+            raise _invalid(name, f"{shown!r} does not fit: {str(error)[:200]}") from error
 
 
 def pairs(request: Request) -> dict[str, str]:
     """The parameters of a request; FIELD_INVALID if one comes twice."""
-    found: dict[str, str] = {}
+    return {name: values[0] for name, values in _gathered(request).items()}
+
+
+def _gathered(request: Request, lists: Collection[str] = ()) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
     for name, value in request.query_params.multi_items():
-        if name in found:
+        if name in found and name not in lists:
             raise _invalid(name, "the parameter comes twice")
-        found[name] = value
+        found.setdefault(name, []).append(value)
     return found
 
 

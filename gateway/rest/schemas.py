@@ -13,6 +13,9 @@ Schema = dict[str, Any]
 _Field = FieldDescriptor
 PLACE = "#/components/schemas/"
 LIBRARY = "^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$"
+SPEAKER = LIBRARY
+CLIP_NAME = "^libraries/[A-Za-z0-9][A-Za-z0-9_-]{0,62}/clips/[a-z0-9]{1,64}$"
+SPEAKER_NAME = "^libraries/[A-Za-z0-9][A-Za-z0-9_-]{0,62}/speakers/[A-Za-z0-9][A-Za-z0-9_-]{0,62}$"
 _OUTPUT_ONLY = field_behavior_pb2.FieldBehavior.Value("OUTPUT_ONLY")
 _REQUIRED = field_behavior_pb2.FieldBehavior.Value("REQUIRED")
 
@@ -43,18 +46,38 @@ _SCALARS: dict[int, Schema] = {
 _TEXT = {"maxLength": 255, "pattern": r"^[^\u0000-\u001f\u007f-\u009f]*$"}
 _REQUEST_ID = {**_TEXT, "maxLength": 64}
 _PAGE_SIZE = {"minimum": 0}
+_POSITIVE = {"exclusiveMinimum": 0}
+_SHARE = {"exclusiveMinimum": 0, "exclusiveMaximum": 1}
 _LIMITS: dict[str, Schema] = {
     "audiosearch.catalog.v1.Clip.display_name": _TEXT,
     "audiosearch.catalog.v1.Clip.label": _TEXT,
     "audiosearch.catalog.v1.Clip.speaker": _TEXT,
+    "audiosearch.catalog.v1.ClipFilter.enrolled_speaker": {"pattern": f"^$|{SPEAKER_NAME}"},
     "audiosearch.catalog.v1.ClipFilter.import_job": {"pattern": "^(importJobs/[a-z0-9]{1,64})?$"},
     "audiosearch.catalog.v1.CreateLibraryRequest.library_id": {"pattern": LIBRARY},
     "audiosearch.catalog.v1.CreateLibraryRequest.request_id": _REQUEST_ID,
+    "audiosearch.catalog.v1.DetectionCosts.cost_false_alarm": _POSITIVE,
+    "audiosearch.catalog.v1.DetectionCosts.cost_miss": _POSITIVE,
+    "audiosearch.catalog.v1.DetectionCosts.p_target": _SHARE,
     "audiosearch.catalog.v1.Library.display_name": _TEXT,
     "audiosearch.catalog.v1.ListClipsRequest.page_size": _PAGE_SIZE,
     "audiosearch.catalog.v1.ListLibrariesRequest.page_size": _PAGE_SIZE,
+    "audiosearch.catalog.v1.ListSpeakersRequest.page_size": _PAGE_SIZE,
+    "audiosearch.catalog.v1.OperatingPoint.max_false_alarm_rate": _SHARE,
+    "audiosearch.catalog.v1.RemoveEnrollmentsRequest.clips": {"pattern": CLIP_NAME},
+    "audiosearch.catalog.v1.Speaker.display_name": _TEXT,
     "audiosearch.embedding.v1.PcmFormat.channels": {"minimum": 0, "maximum": 64},
     "audiosearch.embedding.v1.PcmFormat.sample_rate": {"minimum": 1000, "maximum": 384_000},
+    "audiosearch.gateway.v1.CalibrateLibraryRequest.enrollment_clip_count": {
+        "minimum": 0,
+        "maximum": 100,
+    },
+    "audiosearch.gateway.v1.CalibrateLibraryRequest.max_clip_count": {
+        "minimum": 0,
+        "maximum": 20_000,
+    },
+    "audiosearch.gateway.v1.IdentifySpeakerConfig.candidates": {"pattern": SPEAKER_NAME},
+    "audiosearch.gateway.v1.IdentifySpeakerConfig.k": {"minimum": 1, "maximum": 100},
     "audiosearch.gateway.v1.ImportClipsRequest.label": _TEXT,
     "audiosearch.gateway.v1.ImportClipsRequest.request_id": _REQUEST_ID,
     "audiosearch.gateway.v1.SearchConfig.k": {"minimum": 1, "maximum": 1000},

@@ -6,7 +6,6 @@ of the server stay below the folders that its operator allows.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
@@ -14,17 +13,17 @@ from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
 from audiosearch.catalog.v1.import_job_pb2 import ImportJob, ImportProgress
 from audiosearch.gateway.v1 import search_pb2
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
 
 from gateway.folder import read_file
 from gateway.names import split_clip
 from gateway.rest import seed_contract as contract
 from gateway.rest.audio import send_audio
-from gateway.rest.json import read_body
-from gateway.rest.multipart import read_form
+from gateway.rest.json import parse_model, read_body
+from gateway.rest.multipart import Allowed, read_form
 from gateway.rest.openapi import document_audio
 from gateway.rest.parts import Parts
-from gateway.rest.query import pairs, refuse_others
+from gateway.rest.query import refuse_others
+from gateway.rest.seed_contract import answer, needed, table
 from gateway.rest.seed_links import link
 from gateway.rest.seed_tables import check_import, find_file, library_of, load, newest_import
 from gateway.upstream import passing_over
@@ -45,37 +44,37 @@ def router(parts: Parts) -> APIRouter:
 
 
 def _add_loading(api: APIRouter, parts: Parts) -> None:
-    @api.post("/audio/load", **contract.documented(contract.LOADED, body=contract.LOAD_BODY))
+    @api.post("/audio/load", **contract.documented(contract.DONE, body=contract.LOAD_BODY))
     async def load_folder(request: Request) -> Response:
         """Imports every audio file below a folder of the server, and answers once that is done.
 
         Files that can't be imported do not keep back the others; `msg` tells of them.
         """
         refuse_others(request)
-        asked = contract.parse_load(await read_body(request))
+        asked = parse_model(await read_body(request), contract.Load)
         job = await load(parts, request, library_of(asked.table or "", parts, "Table"), asked.file)
-        return _answer({"status": True, "msg": _told(job)})
+        return answer({"status": True, "msg": _told(job)})
 
     @api.get("/progress", **contract.documented(contract.TEXT, contract.TABLE))
     async def tell_progress(request: Request) -> Response:
         """Tells how far the newest import is, of all or of a library."""
-        table = _table(request)
-        job = await newest_import(parts, request, library_of(table, parts) if table else "")
+        named = table(request)
+        job = await newest_import(parts, request, library_of(named, parts) if named else "")
         done = job.progress if job else ImportProgress()
         current = done.imported + done.existing + done.failed
         failed = f", failed: {done.failed}" if done.failed else ""
-        return _answer(f"current: {current}, total: {done.total}{failed}")
+        return answer(f"current: {current}, total: {done.total}{failed}")
 
 
 def _add_tables(api: APIRouter, parts: Parts) -> None:
     @api.get("/audio/count", **contract.documented(contract.COUNT, contract.TABLE))
     async def count_clips(request: Request) -> Response:
         """Counts the clips of a library; null if there is no such library."""
-        message = catalog_pb2.GetLibraryRequest(name=library_of(_table(request), parts))
+        message = catalog_pb2.GetLibraryRequest(name=library_of(table(request), parts))
         count = None
         with passing_over(Reason.LIBRARY_NOT_FOUND):
             count = (await parts.ask(request, "GetLibrary", message)).clip_count
-        return _answer(count)
+        return answer(count)
 
     @api.post(
         "/audio/drop",
@@ -83,12 +82,12 @@ def _add_tables(api: APIRouter, parts: Parts) -> None:
     )
     async def drop_library(request: Request) -> Response:
         """Deletes a library with all that is in it."""
-        name = library_of(_table(request), parts)
+        name = library_of(table(request), parts)
         message = catalog_pb2.DeleteLibraryRequest(name=name, force=True)
         with passing_over(Reason.LIBRARY_NOT_FOUND):
             await parts.ask(request, "DeleteLibrary", message)
-            return _answer("ok")
-        return _answer(NO_TABLE, 404)
+            return answer("ok")
+        return answer(NO_TABLE, 404)
 
 
 def _add_searches(api: APIRouter, parts: Parts) -> None:
@@ -98,9 +97,9 @@ def _add_searches(api: APIRouter, parts: Parts) -> None:
     )
     async def search_upload(request: Request) -> Response:
         """Finds what is most like an uploaded sound, at most TOP_K clips."""
-        library = library_of(_table(request), parts)
+        library = library_of(table(request), parts)
         kind = request.headers.get("content-type", "")
-        form = await read_form(kind, request.stream(), names=None)
+        form = await read_form(kind, request.stream(), Allowed(others=True))
         return await _search(parts, request, library, form.chunks())
 
     @api.post(
@@ -109,11 +108,10 @@ def _add_searches(api: APIRouter, parts: Parts) -> None:
     )
     async def search_file(request: Request) -> Response:
         """Finds what is most like a file of the server; needs the right to import."""
-        library = library_of(_table(request, "query_audio_path"), parts)
-        roots = parts.settings.roots()
+        library = library_of(table(request, "query_audio_path"), parts)
         check_import(parts, request, library)
-        path = await asyncio.to_thread(find_file, _needed(request, "query_audio_path"), roots)
-        return await _search(parts, request, library, read_file(path, roots))
+        path = await find_file(parts, needed(request, "query_audio_path"), "query_audio_path")
+        return await _search(parts, request, library, read_file(path, parts.settings.roots()))
 
 
 def _add_audio(api: APIRouter, parts: Parts) -> None:
@@ -121,25 +119,9 @@ def _add_audio(api: APIRouter, parts: Parts) -> None:
     async def get_data(request: Request) -> Response:
         """Sends the audio of a clip, whole or the range that is asked for."""
         refuse_others(request, ["audio_path"])
-        name = _needed(request, "audio_path")
+        name = needed(request, "audio_path")
         split_clip(name, "audio_path")
         return await send_audio(parts, request, name)
-
-
-def _table(request: Request, *others: str) -> str:
-    refuse_others(request, ["table_name", *others])
-    return pairs(request).get("table_name", "")
-
-
-def _needed(request: Request, name: str) -> str:
-    value = pairs(request).get(name)
-    if not value:
-        raise ServiceError(Reason.FIELD_INVALID, f"{name}: is missing", {"field": name})
-    return value
-
-
-def _answer(content: object, status: int = 200) -> JSONResponse:
-    return JSONResponse(content, status, {"cache-control": "no-store"})
 
 
 def _told(job: ImportJob) -> str:
@@ -169,7 +151,7 @@ async def _search(
     async with contextlib.aclosing(responses):
         matches = [each.match async for each in responses if each.HasField("match")]
     public = parts.settings.public_url
-    return _answer(
+    return answer(
         [
             [
                 link(request, public, match.clip.name),

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import Response
-from pydantic import BaseModel, Field, ValidationError
+from fastapi import Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
 
-from gateway.rest.schemas import PLACE, Schema
+from gateway.rest.openapi import BINARY
+from gateway.rest.query import pairs, refuse_others
+from gateway.rest.schemas import CLIP_NAME, PLACE, Schema
 from serving.errors import Reason, ServiceError
 
 _TABLE = "^([A-Za-z0-9][A-Za-z0-9_-]{0,62})?$"
 _PATH = r"^[^\x00]+$"
+SPK_ID = r"^[^\u0000-\u001f\u007f-\u009f]{1,255}$"
 
 
 class Load(BaseModel):
@@ -23,15 +27,29 @@ class Load(BaseModel):
     file: str = Field(alias="File", pattern=_PATH, description="a folder of the server")
 
 
-def parse_load(body: bytes) -> Load:
-    """Reads the body of a load; FIELD_INVALID if it is none."""
-    try:
-        return Load.model_validate_json(body)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = str(first["loc"][0]) if first["loc"] else "body"
-        message = f"{field}: {first['msg']}"
-        raise ServiceError(Reason.FIELD_INVALID, message, {"field": field}) from error
+class Voice(BaseModel):
+    """A speaker of a library."""
+
+    spk_id: str = Field(min_length=1, max_length=255, pattern=SPK_ID)
+
+
+def table(request: Request, *others: str) -> str:
+    """The table that a request names, or none; FIELD_INVALID where parameters are not known."""
+    refuse_others(request, ["table_name", *others])
+    return pairs(request).get("table_name", "")
+
+
+def needed(request: Request, name: str) -> str:
+    """A parameter of a request; FIELD_INVALID if it is missing or empty."""
+    value = pairs(request).get(name)
+    if not value:
+        raise ServiceError(Reason.FIELD_INVALID, f"{name}: is missing", {"field": name})
+    return value
+
+
+def answer(content: object, status: int = 200) -> JSONResponse:
+    """An answer in JSON."""
+    return JSONResponse(content, status, {"cache-control": "no-store"})
 
 
 def parameter(name: str, description: str, pattern: str, *, required: bool = False) -> Schema:
@@ -47,16 +65,14 @@ TABLE = parameter(
     _TABLE,
 )
 QUERY_PATH = parameter("query_audio_path", "path of a file of the server", _PATH, required=True)
-CLIP = parameter(
-    "audio_path",
-    "name of a clip",
-    "^libraries/[A-Za-z0-9][A-Za-z0-9_-]{0,62}/clips/[a-z0-9]{1,64}$",
-    required=True,
-)
+VOICE_PATH = parameter("audio_path", "path of a file of the server", _PATH, required=True)
+SPEAKER = parameter("spk_id", "who it is: any text", SPK_ID, required=True)
+CLIP = parameter("audio_path", "name of a clip", CLIP_NAME, required=True)
 
 TEXT: Schema = {"type": "string"}
 COUNT: Schema = {"type": ["integer", "null"]}
-LOADED: Schema = {
+SPEAKER_COUNT: Schema = {"type": "integer"}
+DONE: Schema = {
     "type": "object",
     "required": ["status", "msg"],
     "properties": {"status": {"type": "boolean"}, "msg": TEXT},
@@ -70,16 +86,31 @@ MATCHES: Schema = {
         "prefixItems": [TEXT, {"type": "array", "prefixItems": [TEXT, {"type": "number"}]}],
     },
 }
-LOAD_BODY: Schema = {"application/json": {"schema": Load.model_json_schema()}}
-FORM_BODY: Schema = {
-    "multipart/form-data": {
-        "schema": {
-            "type": "object",
-            "required": ["audio"],
-            "properties": {"audio": {"type": "string", "format": "binary"}},
-        }
-    }
+VOICE_MATCHES: Schema = {
+    "type": "array",
+    "description": "[spk_id, [address of an enrolled recording, score]], the best first; the score "
+    "is cosine * 100",
+    "items": {
+        "type": "array",
+        "prefixItems": [TEXT, {"type": "array", "prefixItems": [TEXT, {"type": "number"}]}],
+    },
 }
+VOICES: Schema = {
+    "type": "array",
+    "description": "every spk_id, and in the same order an address of its audio",
+    "prefixItems": [{"type": "array", "items": TEXT}, {"type": "array", "items": TEXT}],
+}
+LOAD_BODY: Schema = {"application/json": {"schema": Load.model_json_schema()}}
+VOICE_BODY: Schema = {"application/json": {"schema": Voice.model_json_schema()}}
+
+
+def _form(**fields: Schema) -> Schema:
+    form = {"type": "object", "required": list(fields), "properties": fields}
+    return {"multipart/form-data": {"schema": form}}
+
+
+FORM_BODY = _form(audio=BINARY)
+VOICE_FORM_BODY = _form(spk_id={**TEXT, "pattern": SPK_ID}, audio=BINARY)
 
 
 def documented(

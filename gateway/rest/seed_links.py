@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
 
@@ -19,7 +19,17 @@ def link(request: Request, public_url: str, clip: str) -> str:
             request came in.
         clip: name of the clip.
     """
-    return f"{public_url.rstrip('/') or _own(request)}/data?audio_path={quote(clip, safe='')}"
+    return f"{_address(request, public_url)}/data?audio_path={quote(clip, safe='')}"
+
+
+def voice_link(request: Request, public_url: str, table: str, spk_id: str) -> str:
+    """As `link`, of a speaker's first enrollment."""
+    asked = urlencode({"table_name": table, "spk_id": spk_id}, quote_via=quote, safe="")
+    return f"{_address(request, public_url)}/vpr/data?{asked}"
+
+
+def _address(request: Request, public_url: str) -> str:
+    return public_url.rstrip("/") or _own(request)
 
 
 def _own(request: Request) -> str:

@@ -35,9 +35,14 @@ def library_of(table: str, parts: Parts, field: str = "table_name") -> str:
     return check_library(f"libraries/{table or parts.settings.default_table}", field)
 
 
-def find_file(path: str, roots: Sequence[Path]) -> Path:
-    """The real path of a file of the server; errors as `resolve_path`."""
-    return resolve_path(_absolute(path, roots), roots, "query_audio_path")
+async def find_file(parts: Parts, path: str, field: str) -> Path:
+    """The real path of a file of the server, named by `field`; errors as `resolve_path`."""
+    roots = parts.settings.roots()
+    return await asyncio.to_thread(_find_file, path, roots, field)
+
+
+def _find_file(path: str, roots: Sequence[Path], field: str) -> Path:
+    return resolve_path(_absolute(path, roots), roots, field)
 
 
 def _absolute(path: str, roots: Sequence[Path]) -> str:
@@ -71,10 +76,24 @@ async def load(parts: Parts, request: Request, library: str, folder: str) -> Imp
     message = gateway_pb2.ImportClipsRequest(parent=library, folder=real)
     with passing_over(Reason.LIBRARY_NOT_FOUND):
         return await _import(parts, request, message)
+    await _make(parts, request, library)
+    return await _import(parts, request, message)
+
+
+async def ensure(parts: Parts, request: Request, library: str) -> None:
+    """Makes a library if it is missing; errors as GetLibrary and CreateLibrary."""
+    view = catalog_pb2.LIBRARY_VIEW_BASIC
+    message = catalog_pb2.GetLibraryRequest(name=library, view=view)
+    with passing_over(Reason.LIBRARY_NOT_FOUND):
+        await parts.ask(request, "GetLibrary", message)
+        return
+    await _make(parts, request, library)
+
+
+async def _make(parts: Parts, request: Request, library: str) -> None:
     with passing_over(Reason.LIBRARY_EXISTS):
         name = library.removeprefix("libraries/")
         await parts.ask(request, "CreateLibrary", catalog_pb2.CreateLibraryRequest(library_id=name))
-    return await _import(parts, request, message)
 
 
 async def _import(

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 import httpx
 import pytest
 
-from gateway.rest.multipart import MAX_FIELDS, MAX_TEXT_BYTES, Form, read_form
+from gateway.rest.multipart import MAX_FIELDS, MAX_TEXT_BYTES, Allowed, File, Form, read_form
 from serving.errors import Reason, ServiceError
 
 KIND = 'multipart/form-data; boundary="b"'
@@ -23,6 +23,8 @@ def part(name: str, content: bytes, extra: str = "") -> bytes:
 
 FILE = part("audio", AUDIO.replace(b"\r\n--b", b"\r\n--c"), '; filename="x.wav"')
 END = b"--b--\r\n"
+LABELLED = Allowed(["label"])
+OTHERS = Allowed(others=True)
 
 
 async def in_pieces(body: bytes, size: int) -> AsyncIterator[bytes]:
@@ -32,10 +34,10 @@ async def in_pieces(body: bytes, size: int) -> AsyncIterator[bytes]:
 
 
 async def read(
-    body: bytes, size: int = 1000, kind: str = KIND, names: tuple[str, ...] | None = ("label",)
+    body: bytes, size: int = 1000, kind: str = KIND, allowed: Allowed = LABELLED
 ) -> tuple[Form, bytes]:
     """A form, read to its end, and its file."""
-    form = await read_form(kind, in_pieces(body, size), names=names)
+    form = await read_form(kind, in_pieces(body, size), allowed)
     return form, b"".join([piece async for piece in form.chunks()])
 
 
@@ -44,8 +46,8 @@ async def test_the_file_comes_through_however_the_body_is_cut(size: int) -> None
     """Bytes that look like the boundary are the file's own."""
     form, audio = await read(part("label", "größe".encode()) + FILE + END, size)
     assert audio == AUDIO.replace(b"\r\n--b", b"\r\n--c")
-    assert form.fields == {"label": "größe"}
-    assert form.file_name == "x.wav"
+    assert form.fields == {"label": ["größe"]}
+    assert form.first.name == "x.wav"
 
 
 async def test_what_httpx_sends_is_read() -> None:
@@ -57,17 +59,64 @@ async def test_what_httpx_sends_is_read() -> None:
         files={"audio": ('声音 "1".wav', AUDIO, "audio/wav")},
     )
     form, audio = await read(request.read(), 11, request.headers["content-type"])
-    assert (audio, form.fields) == (AUDIO, {"label": "bell"})
-    assert (form.file_name, form.content_type) == ('声音 "1".wav', "audio/wav")
+    assert (audio, form.fields) == (AUDIO, {"label": ["bell"]})
+    assert form.first == File('声音 "1".wav', "audio/wav")
 
 
 @pytest.mark.parametrize("size", [1, 100, 10**6])
 async def test_fields_behind_the_file_are_told_apart(size: int) -> None:
     """However the body is cut."""
     body = part("label", b"bell") + FILE + part("speaker", b"Ann") + END
-    form, audio = await read(body, size, names=("label", "speaker"))
+    form, audio = await read(body, size, allowed=Allowed(["label", "speaker"]))
     assert audio
-    assert (form.fields, form.later) == ({"label": "bell"}, {"speaker": "Ann"})
+    assert (form.fields, form.later) == ({"label": ["bell"]}, {"speaker": ["Ann"]})
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000, 10**6])
+async def test_many_files_come_one_after_the_other(size: int) -> None:
+    """Each with its head before its bytes, also where it has none."""
+    files = [("a.wav", AUDIO[:5000]), ("", b""), ("b.wav", b"x"), ("a.wav", AUDIO[:9])]
+    parts = [part("audio", audio, f'; filename="{name}"') for name, audio in files]
+    body = part("label", b"x") + b"".join(parts) + END
+    form = await read_form(KIND, in_pieces(body, size), Allowed(["label"], files=4))
+    found: list[tuple[str, bytes]] = []
+    async for piece in form.pieces():
+        if isinstance(piece, File):
+            found.append((piece.name, b""))
+        else:
+            name, audio = found.pop()
+            found.append((name, audio + piece))
+    assert found == files
+    assert (form.first.name, form.fields) == ("a.wav", {"label": ["x"]})
+
+
+@pytest.mark.parametrize("size", [1, 10**6])
+async def test_files_and_fields_have_limits_of_their_own(size: int) -> None:
+    """One file too many, a field too many, a field between two files."""
+    three = Allowed(["label"], files=3)
+    file = part("audio", b"x")
+    for body, told in (
+        (file * 4, "more than 3 files"),
+        (part("label", b"x") * (MAX_FIELDS + 3) + file, "twice"),
+        (file + part("other", b"x") + file, "no such field"),
+    ):
+        with pytest.raises(ServiceError, match=told):
+            await read(body + END, size, allowed=three)
+    many = Allowed(others=True, files=3)
+    with pytest.raises(ServiceError, match="more than 34 fields"):
+        await read(part("f", b"") * (MAX_FIELDS + 2) + file + END, size, allowed=many)
+    form, _ = await read(file + part("label", b"x") + file + END, size, allowed=three)
+    assert form.later == {"label": ["x"]}
+
+
+async def test_a_list_may_come_more_than_once() -> None:
+    """In its order; other fields may not."""
+    allowed = Allowed(["speaker", "k"], ["speaker"])
+    body = part("speaker", b"Bob") + part("k", b"1") + part("speaker", b"Ann")
+    form, _ = await read(body + FILE + END, allowed=allowed)
+    assert form.fields == {"speaker": ["Bob", "Ann"], "k": ["1"]}
+    with pytest.raises(ServiceError, match="twice"):
+        await read(part("k", b"1") + body + FILE + END, allowed=allowed)
 
 
 async def test_an_empty_file_is_a_file() -> None:
@@ -77,7 +126,7 @@ async def test_an_empty_file_is_a_file() -> None:
 
 async def test_other_fields_can_be_passed_over() -> None:
     """They are neither kept nor refused."""
-    form, audio = await read(part("Device", b"1") * 2 + FILE + END, names=None)
+    form, audio = await read(part("Device", b"1") * 2 + FILE + END, allowed=OTHERS)
     assert audio
     assert not form.fields
 
@@ -94,7 +143,7 @@ async def test_other_fields_can_be_passed_over() -> None:
 async def test_a_file_name_has_no_folders(sent: str, name: str) -> None:
     """It is for people, and as browsers escape it."""
     form, _ = await read(part("audio", AUDIO[:9], f'; filename="{sent}"') + END)
-    assert form.file_name == name
+    assert form.first.name == name
 
 
 def _many() -> bytes:
@@ -143,7 +192,7 @@ async def test_too_many_fields_are_refused_even_where_they_are_passed_over() -> 
     """As is too much text."""
     for body in (_many(), part("f", b"x" * (MAX_TEXT_BYTES + 1))):
         with pytest.raises(ServiceError, match="more than"):
-            await read(body + FILE + END, names=None)
+            await read(body + FILE + END, allowed=OTHERS)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +229,7 @@ async def test_memory_is_flat_however_long_the_file() -> None:
             yield piece
 
     tracemalloc.start()
-    form = await read_form(KIND, pieces(), names=("label",))
+    form = await read_form(KIND, pieces(), LABELLED)
     size = 0
     async for piece in form.chunks():
         size += len(piece)
