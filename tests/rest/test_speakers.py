@@ -1,0 +1,298 @@
+"""Speakers over REST: enrolled from files, forms and clips; read, changed and deleted."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from serving.errors import Reason
+from tests.rest.answers import refused
+from tests.rest.conftest import Rest
+from tests.rest.sounds import silence, webm
+from tests.rest.voice_calls import enroll, enroll_all, enrollments, path, stranger, voice
+
+_CLIP = "libraries/x/clips/y"
+
+
+def seconds(duration: str) -> float:
+    """A duration in protobuf's JSON."""
+    return float(duration.removesuffix("s"))
+
+
+def test_many_files_of_one_form_are_enrolled(rest: Rest, library: str) -> None:
+    """Each becomes a clip of its name; the speaker says how much speech it has and still wants."""
+    sent = [voice("low", variant) for variant in (1, 2, 3)]
+    answer = enroll(rest, library, "Ann", *sent, displayName="Ann Lee 安")
+    assert answer.status_code == 200, answer.text
+    speaker, outcomes = answer.json()["speaker"], answer.json()["outcomes"]
+    assert speaker["name"] == f"libraries/{library}/speakers/Ann"
+    assert (speaker["displayName"], speaker["state"]) == ("Ann Lee 安", "STATE_ACTIVE")
+    assert speaker["enrollmentCount"] == 3
+    heard = [seconds(each["clip"]["audio"]["activeDuration"]) for each in outcomes]
+    assert seconds(speaker["speechDuration"]) == pytest.approx(sum(heard), abs=0.01)
+    assert seconds(speaker["wantedSpeechDuration"]) == pytest.approx(20 - sum(heard), abs=0.01)
+    assert [each["clip"]["displayName"] for each in outcomes] == ["1.wav", "2.wav", "3.wav"]
+    assert all(each["clip"]["enrolledSpeaker"] == speaker["name"] for each in outcomes)
+    assert "agreement" not in outcomes[0]
+    assert all(each["agreement"] > 0.9 for each in outcomes[1:])
+    for each, audio in zip(outcomes, sent, strict=True):
+        assert rest.http.get(f"/v1/{each['clip']['name']}/audio").content == audio
+    assert [clip["name"] for clip in enrollments(rest, library, "Ann")] == [
+        each["clip"]["name"] for each in outcomes
+    ]
+
+
+def test_a_raw_body_is_one_recording(rest: Rest, library: str) -> None:
+    """With the rest in the query; another one adds to it, unless that is not wanted."""
+    where = path(library, "Ann") + ":enroll"
+    made = rest.http.post(where, params={"displayName": "Ann & Co"}, content=voice("low", 1))
+    assert made.json()["speaker"]["displayName"] == "Ann & Co"
+    recorded = {"content": webm("voice_low", 2), "headers": {"content-type": "audio/webm"}}
+    added = rest.http.post(where, params={"displayName": "Eve"}, **recorded)
+    assert added.json()["speaker"]["displayName"] == "Ann & Co"
+    assert added.json()["speaker"]["enrollmentCount"] == 2
+    fail = {"existing": "EXISTING_POLICY_FAIL"}
+    refused(rest.http.post(where, params=fail, content=voice("low", 3)), 409, Reason.SPEAKER_EXISTS)
+    assert len(enrollments(rest, library, "Ann")) == 2
+
+
+def test_the_same_recording_again_changes_nothing(rest: Rest, library: str) -> None:
+    """It is one enrollment."""
+    for _ in range(2):
+        answer = enroll(rest, library, "Ann", voice("low", 1), voice("low", 1))
+        assert answer.json()["speaker"]["enrollmentCount"] == 1
+    taken = enroll(rest, library, "Bob", voice("low", 1))
+    assert refused(taken, 409, Reason.CLIP_ENROLLED)["speaker"].endswith("/Ann")
+    refused(rest.http.get(path(library, "Bob")), 404, Reason.SPEAKER_NOT_FOUND)
+
+
+def test_clips_of_the_library_can_be_enrolled(rest: Rest, library: str) -> None:
+    """By their names, in JSON."""
+    clips = [rest.upload(library, voice("low", variant))["name"] for variant in (1, 2)]
+    where = path(library, "Ann") + ":enroll"
+    answer = rest.http.post(where, params={"displayName": "Ann"}, json={"clips": clips})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["speaker"]["enrollmentCount"] == 2
+    assert [each["clip"]["name"] for each in answer.json()["outcomes"]] == clips
+    assert [clip["name"] for clip in enrollments(rest, library, "Ann")] == clips
+    absent = {"clips": [f"libraries/{library}/clips/absent"]}
+    refused(rest.http.post(where, json=absent), 404, Reason.CLIP_NOT_FOUND)
+    other = {"clips": [rest.upload(rest.library(), voice("low", 1))["name"]]}
+    refused(rest.http.post(where, json=other), 400, Reason.FIELD_INVALID)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"{}",
+        b'{"clips": []}',
+        b'{"clips": "libraries/x/clips/y"}',
+        b'{"clips": [""]}',
+        b'{"clips": ["libraries/x/clips/Y"]}',
+        b'{"clips": ["libraries/x/clips/y"], "k": 1}',
+        json.dumps({"clips": [_CLIP] * 101}).encode(),
+    ],
+)
+def test_names_of_clips_that_can_not_be_read_are_told(
+    rest: Rest, library: str, body: bytes
+) -> None:
+    """And no speaker is made."""
+    headers = {"content-type": "Application/JSON; charset=utf-8"}
+    answer = rest.http.post(path(library, "Ann") + ":enroll", content=body, headers=headers)
+    refused(answer, 400, Reason.FIELD_INVALID)
+    refused(rest.http.get(path(library, "Ann")), 404, Reason.SPEAKER_NOT_FOUND)
+
+
+def test_a_recording_that_fails_keeps_back_no_other(rest: Rest, library: str) -> None:
+    """Each has its outcome, in the order of the files."""
+    recordings = (silence(), voice("low", 1), b"", b"text", silence(0.01), voice("low", 2))
+    answer = enroll(rest, library, "Ann", *recordings)
+    assert answer.status_code == 200, answer.text
+    reasons = [each.get("failure", {}).get("reason", "") for each in answer.json()["outcomes"]]
+    undecodable = Reason.AUDIO_UNDECODABLE.value
+    expected = ["AUDIO_SILENT", "", undecodable, undecodable, "AUDIO_TOO_SHORT", ""]
+    assert reasons == expected
+    assert answer.json()["speaker"]["enrollmentCount"] == 2
+
+
+def test_nobody_is_enrolled_by_nothing(rest: Rest, library: str) -> None:
+    """The reason is that of the first recording, and there is no speaker."""
+    refused(enroll(rest, library, "Ann", silence(), b"text"), 400, Reason.AUDIO_SILENT)
+    refused(enroll(rest, library, "Ann", b""), 400, Reason.AUDIO_UNDECODABLE)
+    refused(rest.http.post(path(library, "Ann") + ":enroll"), 400, Reason.AUDIO_UNDECODABLE)
+    refused(rest.http.get(path(library, "Ann")), 404, Reason.SPEAKER_NOT_FOUND)
+    assert rest.http.get(path(library)).json()["speakers"] == []
+
+
+def test_another_voice_is_not_taken_in_by_mistake(rest: Rest, library: str) -> None:
+    """Unless that is asked for."""
+    assert enroll(rest, library, "Ann", voice("high", 4)).status_code == 200
+    refused(enroll(rest, library, "Ann", stranger()), 400, Reason.VOICE_MISMATCH)
+    both = enroll(rest, library, "Ann", voice("high", 3), stranger()).json()
+    assert both["speaker"]["enrollmentCount"] == 2
+    assert both["outcomes"][1]["failure"]["reason"] == Reason.VOICE_MISMATCH.value
+    wanted = enroll(rest, library, "Ann", stranger(), allowOtherVoice="true")
+    assert wanted.json()["speaker"]["enrollmentCount"] == 3
+
+
+def test_a_config_tells_more(rest: Rest, library: str) -> None:
+    """EnrollSpeakerConfig in JSON, such as metadata; it can not lead elsewhere."""
+    config = {
+        "parent": "libraries/other",
+        "speakerId": "Eve",
+        "speaker": {"metadata": {"desk": "7"}, "name": "libraries/x/speakers/y"},
+    }
+    answer = enroll(rest, library, "Ann", voice("low", 1), config=json.dumps(config))
+    assert answer.json()["speaker"]["name"] == f"libraries/{library}/speakers/Ann"
+    assert answer.json()["speaker"]["metadata"] == {"desk": "7"}
+
+
+def _part(name: str, content: bytes) -> bytes:
+    head = f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n'
+    return head.encode() + content + b"\r\n"
+
+
+AUDIO = _part("audio", b"text")
+BROKEN = {
+    "no file": _part("displayName", b"Ann") + b"--b--",
+    "a field between the files": AUDIO + _part("displayName", b"Ann") + AUDIO + b"--b--",
+    "a field behind the files": AUDIO + AUDIO + _part("displayName", b"Ann") + b"--b--",
+    "an unknown field": _part("speaker", b"Ann") + AUDIO + b"--b--",
+    "cut between the files": AUDIO + AUDIO,
+    "too many files": AUDIO * 101 + b"--b--",
+    "a policy that there is not": _part("existing", b"ADD") + AUDIO + b"--b--",
+    "neither true nor false": _part("allowOtherVoice", b"yes") + AUDIO + b"--b--",
+    "a long name": _part("displayName", b"x" * 256) + AUDIO + b"--b--",
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_form_is_refused(rest: Rest, library: str, name: str) -> None:
+    """And no speaker is made."""
+    kind = {"content-type": "multipart/form-data; boundary=b"}
+    where = path(library, "Ann") + ":enroll"
+    refused(rest.http.post(where, content=BROKEN[name], headers=kind), 400, Reason.FIELD_INVALID)
+    refused(rest.http.get(path(library, "Ann")), 404, Reason.SPEAKER_NOT_FOUND)
+
+
+def test_a_hundred_files_are_taken(rest: Rest, library: str) -> None:
+    """As many as one call may have."""
+    recordings = [voice("low", 1) + bytes([number]) for number in range(100)]
+    answer = enroll(rest, library, "Ann", *recordings)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["speaker"]["enrollmentCount"] == 100
+    assert seconds(answer.json()["speaker"]["wantedSpeechDuration"]) == 0
+
+
+def test_a_speaker_is_read_changed_and_deleted(rest: Rest, library: str) -> None:
+    """Only what the mask names changes; its clips stay unless they are to go."""
+    enroll_all(rest, library, count=2)
+    where = path(library, "low")
+    speaker = rest.http.get(where).json()
+    mask = {"updateMask": "displayName"}
+    changed = rest.http.patch(
+        where, params=mask, json={"displayName": "Ann", "metadata": {"a": "b"}}
+    )
+    assert (changed.json()["displayName"], changed.json()["metadata"]) == ("Ann", {})
+    changed = rest.http.patch(where, json={**speaker, "metadata": {"a": "b"}})
+    assert (changed.json()["displayName"], changed.json()["metadata"]) == ("", {"a": "b"})
+    assert rest.http.patch(where, json={}).json() == changed.json()
+    clips = [clip["name"] for clip in enrollments(rest, library, "low")]
+    assert rest.http.delete(where).json() == {}
+    refused(rest.http.get(where), 404, Reason.SPEAKER_NOT_FOUND)
+    assert [rest.http.get(f"/v1/{clip}").json()["enrolledSpeaker"] for clip in clips] == ["", ""]
+    clips = [clip["name"] for clip in enrollments(rest, library, "high")]
+    assert rest.http.delete(path(library, "high"), params={"deleteClips": "true"}).json() == {}
+    for clip in clips:
+        refused(rest.http.get(f"/v1/{clip}"), 404, Reason.CLIP_NOT_FOUND)
+    refused(rest.http.delete(path(library, "high")), 404, Reason.SPEAKER_NOT_FOUND)
+    listed = rest.http.get(path(library)).json()["speakers"]
+    assert [each["name"].rpartition("/")[2] for each in listed] == ["middle"]
+
+
+def test_speakers_are_listed_page_by_page(rest: Rest, library: str) -> None:
+    """Each once, by name."""
+    enroll_all(rest, library, count=1)
+    first = rest.http.get(path(library), params={"pageSize": "2"}).json()
+    token = first["nextPageToken"]
+    second = rest.http.get(path(library), params={"pageSize": "2", "pageToken": token}).json()
+    pages = [
+        [each["name"].rpartition("/")[2] for each in page["speakers"]] for page in (first, second)
+    ]
+    assert pages == [["high", "low"], ["middle"]]
+    assert second["nextPageToken"] == ""
+    creating = rest.http.get(path(library), params={"state": "STATE_CREATING"})
+    assert creating.json()["speakers"] == []
+
+
+def test_enrollments_are_taken_away(rest: Rest, library: str) -> None:
+    """Their clips stay; without any, nobody is taken for the speaker."""
+    enroll_all(rest, library, count=2)
+    first, second = (clip["name"] for clip in enrollments(rest, library, "low"))
+    where = path(library, "low") + ":removeEnrollments"
+    left = rest.http.post(where, json={"clips": [first]}).json()
+    assert (left["enrollmentCount"], left["state"]) == (1, "STATE_ACTIVE")
+    assert rest.http.get(f"/v1/{first}").json()["enrolledSpeaker"] == ""
+    assert rest.http.post(where, json={"clips": [first, second]}).json()["enrollmentCount"] == 0
+    found = rest.http.post(path(library) + ":identify", content=voice("low", 3)).json()
+    assert found["candidateCount"] == "2"
+    refused(
+        rest.http.post(path(library, "low") + ":verify", content=voice("low", 3)),
+        400,
+        Reason.SPEAKER_NOT_ENROLLED,
+    )
+    assert rest.http.get(f"/v1/libraries/{library}").json()["clipCount"] == "6"
+
+
+BAD: list[tuple[str, str, dict[str, Any], int, Reason]] = [
+    ("GET", "", {"params": {"pageSize": "-1"}}, 400, Reason.FIELD_INVALID),
+    ("GET", "", {"params": {"state": "ACTIVE"}}, 400, Reason.FIELD_INVALID),
+    ("GET", "", {"params": {"pageToken": "x"}}, 400, Reason.FIELD_INVALID),
+    ("GET", "/absent", {}, 404, Reason.SPEAKER_NOT_FOUND),
+    ("GET", "/absent?x=1", {}, 400, Reason.FIELD_INVALID),
+    ("GET", "/x%27%20or%20%271%27=%271", {}, 400, Reason.FIELD_INVALID),
+    ("GET", "/%00", {}, 400, Reason.FIELD_INVALID),
+    ("GET", "/" + "x" * 64, {}, 400, Reason.FIELD_INVALID),
+    ("GET", "/..%2Fx", {}, 404, Reason.ROUTE_NOT_FOUND),
+    ("GET", "/absent:enroll", {}, 405, Reason.METHOD_NOT_ALLOWED),
+    ("POST", "/absent:other", {}, 404, Reason.ROUTE_NOT_FOUND),
+    ("POST", "/-x:enroll", {"content": b"x"}, 400, Reason.FIELD_INVALID),
+    ("PATCH", "/absent", {"json": {"displayName": "x"}}, 404, Reason.SPEAKER_NOT_FOUND),
+    ("PATCH", "/absent?updateMask=name", {"json": {}}, 400, Reason.FIELD_INVALID),
+    ("PATCH", "/absent", {"json": {"other": 1}}, 400, Reason.FIELD_INVALID),
+    ("DELETE", "/absent", {}, 404, Reason.SPEAKER_NOT_FOUND),
+    ("DELETE", "/absent?deleteClips=yes", {}, 400, Reason.FIELD_INVALID),
+    ("POST", "/absent:removeEnrollments", {"json": {}}, 400, Reason.FIELD_INVALID),
+    ("POST", "/absent:removeEnrollments", {"json": {"clips": ["x"]}}, 400, Reason.FIELD_INVALID),
+]
+
+
+@pytest.mark.parametrize(
+    ("method", "where", "options", "status", "reason"),
+    BAD,
+    ids=[f"{method} {where[:40]}" for method, where, *_ in BAD],
+)
+def test_what_can_not_be_done_is_told(
+    rest: Rest,
+    library: str,
+    method: str,
+    where: str,
+    options: dict[str, Any],
+    status: int,
+    reason: Reason,
+) -> None:
+    """By status and reason."""
+    refused(rest.http.request(method, path(library) + where, **options), status, reason)
+
+
+def test_a_library_that_is_missing_is_told(rest: Rest) -> None:
+    """Before anything of the audio is read."""
+    refused(rest.http.get(path("absent")), 404, Reason.LIBRARY_NOT_FOUND)
+    refused(enroll(rest, "absent", "Ann", voice("low", 1)), 404, Reason.LIBRARY_NOT_FOUND)
+    absent = rest.http.post(path("absent") + ":identify", content=voice("low", 1))
+    refused(absent, 404, Reason.LIBRARY_NOT_FOUND)
