@@ -21,7 +21,7 @@ from tests.rest.sounds import silence, wav, webm
 def test_a_client_of_the_demo_gets_the_answers_that_it_counts_on(
     rest: Rest, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Load, progress, count, search by path, data and drop; a table that is dropped is gone."""
+    """Of sounds and of voices; a table that is dropped is gone."""
     folder = rest.folder()
     example_sounds.write_all(folder)
     earlier_demo.main(folder, rest.stack.web.rstrip("/"))

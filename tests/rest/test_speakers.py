@@ -200,7 +200,7 @@ def test_a_speaker_is_read_changed_and_deleted(rest: Rest, library: str) -> None
     )
     assert (changed.json()["displayName"], changed.json()["metadata"]) == ("Ann", {})
     changed = rest.http.patch(where, json={**speaker, "metadata": {"a": "b"}})
-    assert (changed.json()["displayName"], changed.json()["metadata"]) == ("", {"a": "b"})
+    assert (changed.json()["displayName"], changed.json()["metadata"]) == ("low", {"a": "b"})
     assert rest.http.patch(where, json={}).json() == changed.json()
     clips = [clip["name"] for clip in enrollments(rest, library, "low")]
     assert rest.http.delete(where).json() == {}
