@@ -60,14 +60,21 @@ def explore(rest: Rest, config: Path, folder: Path, *options: str) -> str:
 
 
 def test_nothing_is_found_where_things_are_there(rest: Rest, tmp_path: Path) -> None:
-    """Good and bad requests to a library, a clip and an import that exist; none is removed."""
+    """Good and bad requests to a library, a clip, a speaker and an import that exist.
+
+    None of them is removed.
+    """
     library = rest.library()
     clip = [rest.upload(library, wav("voice_low", number)) for number in range(3)][-1]["name"]
+    enrolled = {"clips": [clip]}
+    speaker = f"/v1/libraries/{library}/speakers/low"
+    assert rest.http.post(f"{speaker}:enroll", json=enrolled).status_code == 200
     imported = rest.http.post(
         f"/v1/libraries/{library}/clips:import", json={"folder": str(rest.folder())}
     )
     names = {
         "path.library": library,
+        "path.speaker": "low",
         "path.clip": clip.rpartition("/")[2],
         "path.operation": imported.json()["name"].rpartition("/")[2],
         "path.model": "default",
@@ -77,14 +84,18 @@ def test_nothing_is_found_where_things_are_there(rest: Rest, tmp_path: Path) -> 
     lines = [f'"{name}" = "{value}"\n' for name, value in names.items()]
     config = tmp_path / "schemathesis.toml"
     config.write_text(CONFIG.read_text() + "\n[parameters]\n" + "".join(lines))
-    kept = ("--exclude-method=DELETE", "--exclude-path=/audio/drop")
+    drops = ("/audio/drop", "/vpr/drop", "/vpr/del")
+    kept = ("--exclude-method=DELETE", *(f"--exclude-path={path}" for path in drops))
     assert " passed" in explore(rest, config, tmp_path, *kept)
     assert rest.http.get(f"/v1/{clip}").status_code == 200
+    assert rest.http.get(speaker).status_code == 200
 
 
 def test_nothing_is_found_where_nothing_is_there(rest: Rest, tmp_path: Path) -> None:
     """Requests that remove, and that name what is missing."""
-    only = ("--include-path-regex=^/v1/(operations|models)|/audio/(drop|count)|/progress|/data",)
+    only = (
+        "--include-path-regex=^/v1/(operations|models)|/audio/(drop|count)|/vpr/|/progress|/data",
+    )
     removing = ("--include-method=DELETE",)
     for options in (only, removing):
         assert " passed" in explore(rest, CONFIG, tmp_path, *options)
@@ -94,6 +105,8 @@ def test_every_route_is_documented(document: Any) -> None:
     """With a summary, an answer, an error and its parameters."""
     assert "/v1/libraries/{library}/clips:search" in document["paths"]
     assert "/audio/load" in document["paths"]
+    assert "/v1/libraries/{library}/speakers/{speaker}:enroll" in document["paths"]
+    assert "/vpr/enroll" in document["paths"]
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             told = f"{method} {path}"

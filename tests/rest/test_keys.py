@@ -34,7 +34,7 @@ def test_every_documented_route_needs_a_key(guarded: Guarded, http: httpx.Client
     for path, methods in document["paths"].items():
         for method in methods:
             real = path.replace("{library}", "open")
-            for name in ("{clip}", "{operation}", "{model}"):
+            for name in ("{clip}", "{speaker}", "{operation}", "{model}"):
                 real = real.replace(name, "x")
             answer = http.request(method, real)
             refused(answer, 401, Reason.KEY_MISSING)
@@ -74,6 +74,14 @@ WRITES: list[tuple[str, str, dict[str, Any]]] = [
     ("POST", "/v1/libraries/open/clips:import", {"json": {"folder": "/etc"}}),
     ("PATCH", "/v1/libraries/open/clips/x?updateMask=label", {"json": {"label": "x"}}),
     ("DELETE", "/v1/libraries/open/clips/x", {}),
+    ("POST", "/v1/libraries/open/speakers/x:enroll", {"content": wav("voice_low")}),
+    ("POST", "/v1/libraries/open/speakers/x:enroll", {"files": {"audio": wav("voice_low")}}),
+    ("POST", "/v1/libraries/open/speakers/x:removeEnrollments", {"json": {"clips": ["x"]}}),
+    ("PATCH", "/v1/libraries/open/speakers/x", {"json": {"displayName": "x"}}),
+    ("DELETE", "/v1/libraries/open/speakers/x", {}),
+    ("POST", "/v1/libraries/open:calibrate", {}),
+    ("PATCH", "/v1/libraries/open/calibration", {"json": {"operatingPoint": {}}}),
+    ("DELETE", "/v1/libraries/open/calibration", {}),
     ("PATCH", "/v1/libraries/open?updateMask=displayName", {"json": {"displayName": "x"}}),
     ("DELETE", "/v1/libraries/open?force=true", {}),
     ("POST", "/v1/libraries?libraryId=open", {"json": {}}),
@@ -99,6 +107,11 @@ def test_a_reader_changes_nothing(
         ("GET", "/v1/libraries/closed/clips/x/audio", {}),
         ("POST", "/v1/libraries/closed/clips:search", {"content": wav()}),
         ("POST", "/v1/libraries/closed/clips:streamSearch", {"content": wav()}),
+        ("GET", "/v1/libraries/closed/speakers", {}),
+        ("GET", "/v1/libraries/closed/speakers/x", {}),
+        ("POST", "/v1/libraries/closed/speakers/x:verify", {"content": wav()}),
+        ("POST", "/v1/libraries/closed/speakers:identify", {"content": wav()}),
+        ("GET", "/v1/libraries/closed/calibration", {}),
         ("GET", "/v1/operations?name=libraries/closed", {}),
         ("GET", "/v1/libraries/never-made", {}),
     ],
@@ -145,7 +158,15 @@ def test_a_writer_writes(guarded: Guarded, http: httpx.Client) -> None:
     changed = http.patch(path, headers=headers, json={"label": "low"})
     assert changed.json()["label"] == "low"
     assert http.delete(path, headers=headers).status_code == 200
+    where = "/v1/libraries/open/speakers/low"
+    made = http.post(where + ":enroll", headers=headers, content=wav("voice_low", 5))
+    assert made.json()["speaker"]["enrollmentCount"] == 1
+    assert http.delete(where + "?deleteClips=true", headers=headers).status_code == 200
     refused(http.delete("/v1/libraries/open", headers=headers), 403, Reason.RIGHT_MISSING)
+    for verb in (":calibrate", "/calibration"):
+        method = "DELETE" if verb == "/calibration" else "POST"
+        answer = http.request(method, "/v1/libraries/open" + verb, headers=headers)
+        refused(answer, 403, Reason.RIGHT_MISSING)
 
 
 def test_probes_need_no_key_and_tell_nothing(http: httpx.Client) -> None:

@@ -31,11 +31,13 @@ def padded(megabytes: int) -> Iterator[bytes]:
         yield bytes(MEGABYTE)
 
 
-def form(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """A form with this file, whose boundary is `b`."""
-    yield b'--b\r\nContent-Disposition: form-data; name="audio"; filename="x.wav"\r\n\r\n'
-    yield from chunks
-    yield b"\r\n--b--\r\n"
+def form(*files: Iterator[bytes]) -> Iterator[bytes]:
+    """A form with these files, whose boundary is `b`."""
+    for chunks in files:
+        yield b'--b\r\nContent-Disposition: form-data; name="audio"; filename="x.wav"\r\n\r\n'
+        yield from chunks
+        yield b"\r\n"
+    yield b"--b--\r\n"
 
 
 def memory(pid: int, field: str) -> int:
@@ -73,6 +75,23 @@ def test_a_large_upload_passes_in_flat_memory(
     send(1)
     assert growth(rest.stack.pid("gateway"), lambda: send(200)) < 48 * MEGABYTE
     assert [answer.status_code for answer in answers] == [200, 200], answers[-1].text
+
+
+def test_many_large_files_pass_in_flat_memory(rest: Rest, library: str) -> None:
+    """Three of 70 MiB in one form, of which each is enrolled."""
+    path = f"/v1/libraries/{library}/speakers/Ann:enroll"
+    boundary = {"content-type": "multipart/form-data; boundary=b"}
+    counts: list[int] = []
+
+    def send(*sizes: int) -> None:
+        body = form(*map(padded, sizes))
+        answer = rest.http.post(path, content=body, headers=boundary)
+        assert answer.status_code == 200, answer.text
+        counts.append(answer.json()["speaker"]["enrollmentCount"])
+
+    send(1)
+    assert growth(rest.stack.pid("gateway"), lambda: send(70, 71, 72)) < 48 * MEGABYTE
+    assert counts == [1, 4]
 
 
 def test_a_large_download_passes_in_flat_memory(rest: Rest, library: str) -> None:
