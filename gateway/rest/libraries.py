@@ -36,13 +36,13 @@ def router(parts: Parts) -> APIRouter:
         await parse_body(request, message.library)
         return answer(await parts.ask(request, "CreateLibrary", message))
 
-    @api.get("/v1/libraries/{library}", **document(_GET, answer=Library))
+    @api.get("/v1/libraries/{library:id}", **document(_GET, answer=Library))
     async def get_library(request: Request, library: str) -> Response:
         """Reads a library with its counts."""
         message = catalog_pb2.GetLibraryRequest(name=f"libraries/{library}")
         return answer(await parts.ask(request, "GetLibrary", _GET.read(request, message)))
 
-    @api.patch("/v1/libraries/{library}", **document(_UPDATE, body=Library, answer=Library))
+    @api.patch("/v1/libraries/{library:id}", **document(_UPDATE, body=Library, answer=Library))
     async def update_library(request: Request, library: str) -> Response:
         """Changes `displayName`, if the mask names it; without a mask, if the body does."""
         message = _UPDATE.read(request, catalog_pb2.UpdateLibraryRequest())
@@ -53,7 +53,7 @@ def router(parts: Parts) -> APIRouter:
             return answer(await parts.ask(request, "GetLibrary", read))
         return answer(await parts.ask(request, "UpdateLibrary", message))
 
-    @api.delete("/v1/libraries/{library}", **document(_DELETE, answer=Empty))
+    @api.delete("/v1/libraries/{library:id}", **document(_DELETE, answer=Empty))
     async def delete_library(request: Request, library: str) -> Response:
         """Removes a library; one that has clips only with `force=true`."""
         message = catalog_pb2.DeleteLibraryRequest(name=f"libraries/{library}")

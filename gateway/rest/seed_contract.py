@@ -98,7 +98,9 @@ VOICE_MATCHES: Schema = {
 VOICES: Schema = {
     "type": "array",
     "description": "every spk_id, and in the same order an address of its audio",
-    "prefixItems": [{"type": "array", "items": TEXT}, {"type": "array", "items": TEXT}],
+    "items": {"type": "array", "items": TEXT},
+    "minItems": 2,
+    "maxItems": 2,
 }
 LOAD_BODY: Schema = {"application/json": {"schema": Load.model_json_schema()}}
 VOICE_BODY: Schema = {"application/json": {"schema": Voice.model_json_schema()}}
