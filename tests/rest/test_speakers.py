@@ -180,6 +180,19 @@ def test_a_broken_form_is_refused(rest: Rest, library: str, name: str) -> None:
     refused(rest.http.get(path(library, "Ann")), 404, Reason.SPEAKER_NOT_FOUND)
 
 
+def test_a_form_that_breaks_behind_a_good_file_can_be_sent_again(rest: Rest, library: str) -> None:
+    """What came through before is enrolled once."""
+    kind, where = {"content-type": "multipart/form-data; boundary=b"}, path(library, "Ann")
+    good = _part("audio", voice("low", 1))
+    for rest_of_it in (b"", _part("displayName", b"Ann") + b"--b--"):
+        broken = rest.http.post(f"{where}:enroll", content=good + rest_of_it, headers=kind)
+        refused(broken, 400, Reason.FIELD_INVALID)
+    whole = rest.http.post(f"{where}:enroll", content=good + b"--b--", headers=kind)
+    assert whole.status_code == 200, whole.text
+    assert whole.json()["speaker"]["enrollmentCount"] == 1
+    assert whole.json()["speaker"]["state"] == "STATE_ACTIVE"
+
+
 def test_a_hundred_files_are_taken(rest: Rest, library: str) -> None:
     """As many as one call may have."""
     recordings = [voice("low", 1) + bytes([number]) for number in range(100)]
