@@ -17,13 +17,13 @@ from audiosearch.gateway.v1 import gateway_service_pb2 as gateway_pb2
 from audiosearch.gateway.v1 import search_pb2
 from audiosearch.gateway.v1.gateway_service_pb2_grpc import GatewayServiceStub
 from google.longrunning import operations_pb2, operations_pb2_grpc
-from google.protobuf.message import Message
 from typing_extensions import Self
 
+from gateway.client_speakers import Speakers
+from gateway.client_streams import stream
 from serving.errors import Reason, ServiceError, from_rpc_error
 from serving.tls import Tls
 
-CHUNK_BYTES = 256 * 1024
 # gRPC itself would wait up to two minutes before it looks for a gateway that was gone for a while.
 _OPTIONS = [
     ("grpc.max_receive_message_length", 64 * 2**20),
@@ -31,17 +31,11 @@ _OPTIONS = [
     ("grpc.max_reconnect_backoff_ms", 2000),
 ]
 _UNTRUSTED = re.compile("handshake|verification|certificate", re.IGNORECASE)
-RequestT = TypeVar("RequestT", bound=Message)
 ResponseT = TypeVar("ResponseT")
 
 
-def _chunks(file: IO[bytes]) -> Iterator[bytes]:
-    while chunk := file.read(CHUNK_BYTES):
-        yield chunk
-
-
 class AudiosearchClient:
-    """Calls one gateway; use it as a context manager or close it.
+    """Calls one gateway; use it as a context manager or close it. `speakers` is about voices.
 
     Every method raises ServiceError with the gateway's reason, or GATEWAY_UNAVAILABLE.
     """
@@ -74,6 +68,7 @@ class AudiosearchClient:
         self._channel = tls.connect(target, _OPTIONS)
         self.stub = GatewayServiceStub(self._channel)
         self.operations = operations_pb2_grpc.OperationsStub(self._channel)
+        self.speakers = Speakers(self)
 
     def __enter__(self) -> Self:
         """Gives itself."""
@@ -111,14 +106,9 @@ class AudiosearchClient:
         config = gateway_pb2.UploadClipConfig(
             parent=f"libraries/{library}", clip=described, request_id=request_id
         )
-
-        def requests(file: IO[bytes]) -> Iterator[gateway_pb2.UploadClipRequest]:
-            yield gateway_pb2.UploadClipRequest(config=config)
-            for chunk in _chunks(file):
-                yield gateway_pb2.UploadClipRequest(audio_chunk=chunk)
-
         with path.open("rb") as file:
-            return self.call(self.stub.UploadClip, requests(file), patience=10)
+            requests = stream(gateway_pb2.UploadClipRequest, config, file)
+            return self.call(self.stub.UploadClip, requests, patience=10)
 
     def import_folder(self, library: str, folder: str, label: str = "") -> operations_pb2.Operation:
         """Starts the import of a folder of the server."""
@@ -145,14 +135,8 @@ class AudiosearchClient:
         config = search_pb2.StreamSearchClipsConfig(
             search=search_pb2.SearchConfig(parent=f"libraries/{library}", k=k, min_score=min_score)
         )
-
-        def requests(file: IO[bytes]) -> Iterator[search_pb2.StreamSearchClipsRequest]:
-            yield search_pb2.StreamSearchClipsRequest(config=config)
-            for chunk in _chunks(file):
-                yield search_pb2.StreamSearchClipsRequest(audio_chunk=chunk)
-
         with path.open("rb") as file:
-            return self._gather(requests(file))
+            return self._gather(stream(search_pb2.StreamSearchClipsRequest, config, file))
 
     def search_by_clip(
         self, library: str, clip: str, k: int | None = None, min_score: float | None = None
@@ -166,14 +150,9 @@ class AudiosearchClient:
     def embed(self, path: Path, model: str = "") -> embedding_pb2.EmbedAudioResponse:
         """Embeds an audio file, with the default model if none is named; nothing is stored."""
         config = embedding_pb2.EmbedAudioConfig(model=model)
-
-        def requests(file: IO[bytes]) -> Iterator[embedding_pb2.EmbedAudioRequest]:
-            yield embedding_pb2.EmbedAudioRequest(config=config)
-            for chunk in _chunks(file):
-                yield embedding_pb2.EmbedAudioRequest(audio_chunk=chunk)
-
         with path.open("rb") as file:
-            return self.call(self.stub.EmbedAudio, requests(file), patience=10)
+            requests = stream(embedding_pb2.EmbedAudioRequest, config, file)
+            return self.call(self.stub.EmbedAudio, requests, patience=10)
 
     def download(self, clip: str, file: IO[bytes], offset: int = 0, limit: int = 0) -> AudioObject:
         """Writes the audio of a clip, or a range of it, to `file`; tells what is stored."""

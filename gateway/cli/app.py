@@ -7,7 +7,19 @@ import sys
 import typer
 
 from deploy.local_stack import StackError
-from gateway.cli import clips, evaluating, importing, keys, libraries, searching, serving
+from gateway.cli import (
+    calibrating,
+    clips,
+    enrolling,
+    evaluating,
+    importing,
+    keys,
+    libraries,
+    recognizing,
+    searching,
+    serving,
+    speakers,
+)
 from gateway.cli.output import complain
 from gateway.key_file import KeyFileError
 from serving.errors import ServiceError
@@ -21,11 +33,17 @@ app = typer.Typer(
 )
 app.add_typer(libraries.app, name="library")
 app.add_typer(clips.app, name="clip")
+app.add_typer(speakers.app, name="speaker")
+app.add_typer(calibrating.app, name="calibration")
 app.add_typer(keys.app, name="key")
 app.add_typer(searching.model_app, name="model")
+speakers.app.command("enroll")(enrolling.enroll)
+speakers.app.command("verify")(recognizing.verify)
+speakers.app.command("identify")(recognizing.identify)
 app.command("serve")(serving.serve)
 app.command("import")(importing.import_path)
 app.command("evaluate")(evaluating.evaluate)
+app.command("calibrate")(calibrating.calibrate)
 app.command("search")(searching.search)
 app.command("embed")(searching.embed)
 

@@ -20,6 +20,7 @@ from gateway.cli.output import (
     LibraryName,
     Target,
     clip_id,
+    clip_name,
     connect,
     print_json,
     print_table,
@@ -50,7 +51,7 @@ InLibrary = Annotated[
 def _full(name: str, library: str) -> str:
     if "/" not in name and not library:
         raise typer.BadParameter("name the library too: --library NAME", param_hint="CLIP")
-    return name if "/" in name else f"libraries/{library}/clips/{name}"
+    return clip_name(library, name)
 
 
 def _state(name: str) -> Clip.State.ValueType:
@@ -67,6 +68,9 @@ def list_clips(
     library: LibraryName,
     label: Annotated[str, typer.Option(help="Only clips with this label.")] = "",
     speaker: Annotated[str, typer.Option(help="Only clips of this speaker.")] = "",
+    enrolled: Annotated[
+        str, typer.Option(metavar="NAME", help="Only clips that this speaker is enrolled with.")
+    ] = "",
     state: Annotated[str, typer.Option(help="creating, active, failed or deleting.")] = "active",
     limit: Annotated[int, typer.Option(min=1, help="Show at most so many.")] = 100,
     target: Target = DEFAULT_TARGET,
@@ -74,7 +78,12 @@ def list_clips(
     json: Json = False,
 ) -> None:
     """List the clips of a library, the oldest first."""
-    fit = ClipFilter(state=_state(state), label=label or None, speaker=speaker or None)
+    fit = ClipFilter(
+        state=_state(state),
+        label=label or None,
+        speaker=speaker or None,
+        enrolled_speaker=f"libraries/{library}/speakers/{enrolled}" if enrolled else "",
+    )
     with connect(target, ca) as client:
         request = catalog_pb2.ListClipsRequest(page_size=min(limit, 1000), filter=fit)
         clips = list(itertools.islice(client.clips(library, request), limit))
@@ -117,6 +126,7 @@ def show(
         ("why it failed", clip.failure.message),
         ("label", clip.label),
         ("speaker", clip.speaker),
+        ("enrollment of", clip.enrolled_speaker),
         ("length", seconds(clip)),
         ("format", clip.audio.format),
         ("sample rate", f"{clip.audio.sample_rate:,} Hz, {clip.audio.channels} channels"),

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 from audiosearch.catalog.v1.clip_pb2 import Clip
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.json_format import MessageToJson
 from google.protobuf.message import Message
 from rich import box
@@ -21,6 +22,7 @@ from gateway.client import AudiosearchClient
 from gateway.names import split_clip
 
 PIPE_WIDTH = 200
+BAR_WIDTH = 8
 console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
 Json = Annotated[bool, typer.Option("--json", help="Print the response message as JSON.")]
@@ -89,9 +91,29 @@ def complain(line: str) -> None:
     sys.stderr.write("error: " + " ".join(line.split()) + "\n")
 
 
+def in_seconds(duration: Duration) -> str:
+    """A duration for people."""
+    return f"{duration.ToMilliseconds() / 1000:.2f} s"
+
+
 def seconds(clip: Clip) -> str:
     """Length of a clip for people."""
-    return f"{clip.audio.duration.ToMilliseconds() / 1000:.2f} s" if clip.HasField("audio") else ""
+    return in_seconds(clip.audio.duration) if clip.HasField("audio") else ""
+
+
+def share(rate: float) -> str:
+    """A share from 0 to 1 for people."""
+    return f"{100 * rate:.2f} %"
+
+
+def draw_bar(score: float) -> str:
+    """A score as a bar."""
+    return "█" * round(max(score, 0) * BAR_WIDTH)
+
+
+def clip_name(library: str, clip: str) -> str:
+    """The full name of a clip that may be given by its id alone."""
+    return clip if "/" in clip else f"libraries/{library}/clips/{clip}"
 
 
 def clip_id(clip: Clip) -> str:

@@ -17,7 +17,9 @@ from gateway.cli.output import (
     LibraryName,
     Target,
     clip_id,
+    clip_name,
     connect,
+    draw_bar,
     print_json,
     print_table,
     say,
@@ -28,7 +30,6 @@ model_app = typer.Typer(no_args_is_help=True, help="What turns audio into vector
 AudioFile = Annotated[
     Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="An audio file.")
 ]
-BAR_WIDTH = 8
 COLUMNS = ("#", "score", "", "name", "length", "label", "speaker", "clip")
 
 
@@ -71,8 +72,7 @@ def search(
         if file:
             answer = client.search(library, file, k, min_score)
         else:
-            name = clip if "/" in clip else f"libraries/{library}/clips/{clip}"
-            answer = client.search_by_clip(library, name, k, min_score)
+            answer = client.search_by_clip(library, clip_name(library, clip), k, min_score)
     if json:
         return print_json(answer)
     return print_table(COLUMNS, [_row(rank, match) for rank, match in enumerate(answer.matches, 1)])
@@ -81,12 +81,10 @@ def search(
 def _row(rank: int, match: Match) -> tuple[str, ...]:
     """A match for people, the score drawn as a bar."""
     clip = match.clip
-    bar = "█" * round(max(match.score, 0) * BAR_WIDTH)
-    score = f"{match.score:.3f}"
     return (
         str(rank),
-        score,
-        bar,
+        f"{match.score:.3f}",
+        draw_bar(match.score),
         clip.display_name,
         seconds(clip),
         clip.label,

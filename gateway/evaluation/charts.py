@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,8 +12,12 @@ from gateway.evaluation.evaluating import Evaluation
 from gateway.evaluation.rates import det_points, normal_deviates
 from serving.errors import Reason, ServiceError
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 _TICKS = (0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
-_BLUE, _ORANGE = "#0072b2", "#d55e00"
+BLUE, ORANGE = "#0072b2", "#d55e00"
 
 
 def check() -> None:
@@ -29,16 +34,22 @@ def draw_det(evaluation: Evaluation, path: Path) -> None:
     from matplotlib.figure import Figure  # noqa: PLC0415  an extra
 
     figure = Figure(figsize=(6, 6), layout="constrained")
-    axes = figure.subplots()
+    axes = det_axes(figure, f"{evaluation.library}: {evaluation.trials_from}")
     rates = evaluation.verification.rates
-    axes.plot(*det_points(rates), color=_BLUE, linewidth=2)
+    axes.plot(*det_points(rates), color=BLUE, linewidth=2)
     value = evaluation.verification.equal_error_rate.value
     if 0 < value < 1:
         (place,) = normal_deviates(np.array([value]))
         axes.plot(
-            [place], [place], "o", color=_ORANGE, label=f"equal error rate {100 * value:.2f} %"
+            [place], [place], "o", color=ORANGE, label=f"equal error rate {100 * value:.2f} %"
         )
         axes.legend()
+    figure.savefig(path, dpi=120)
+
+
+def det_axes(figure: Figure, title: str) -> Axes:
+    """Axes of a DET curve: both rates on the normal-deviate scale."""
+    axes = figure.subplots()
     places = normal_deviates(np.array(_TICKS))
     words = [f"{100 * tick:g}" for tick in _TICKS]
     axes.set_xticks(places, words)
@@ -48,11 +59,11 @@ def draw_det(evaluation: Evaluation, path: Path) -> None:
         ylim=(places[0], places[-1]),
         xlabel="false-alarm rate, %",
         ylabel="miss rate, %",
-        title=f"{evaluation.library}: {evaluation.trials_from}",
+        title=title,
         aspect="equal",
     )
     axes.grid(alpha=0.3)
-    figure.savefig(path, dpi=120)
+    return axes
 
 
 def draw_scores(evaluation: Evaluation, path: Path) -> None:
@@ -64,8 +75,8 @@ def draw_scores(evaluation: Evaluation, path: Path) -> None:
     scored = evaluation.scored
     bins = np.linspace(float(scored.scores.min()), float(scored.scores.max()) + 1e-6, 61).tolist()
     for kept, color, word in (
-        (scored.targets, _ORANGE, "target"),
-        (~scored.targets, _BLUE, "nontarget"),
+        (scored.targets, ORANGE, "target"),
+        (~scored.targets, BLUE, "nontarget"),
     ):
         label = f"{word} ({np.count_nonzero(kept):,})"
         axes.hist(scored.scores[kept], bins, density=True, color=color, alpha=0.6, label=label)
