@@ -87,14 +87,14 @@ def calibrate(
         typer.Option(help="Scores to decide on; auto takes those with the lower equal error rate."),
     ] = Scores.auto,
     enrollment_clips: Annotated[
-        int,
+        int | None,
         typer.Option(
             min=1,
             max=100,
             show_default="as speakers are enrolled",
             help="Clips of each voiceprint of the trials.",
         ),
-    ] = 0,
+    ] = None,
     max_clips: Annotated[
         int, typer.Option(min=10, max=20_000, help="Of more clips a random part is used.")
     ] = 5000,
@@ -113,7 +113,7 @@ def calibrate(
             library,
             point,
             normalization.message,
-            enrollment_clips=enrollment_clips,
+            enrollment_clips=enrollment_clips or 0,
             max_clips=max_clips,
             seed=seed,
         )

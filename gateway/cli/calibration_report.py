@@ -18,12 +18,12 @@ def describe(calibration: Calibration) -> tuple[list[str], list[str]]:
     """What is said before the figures, and after them."""
     library = calibration.name.split("/")[1]
     cohort = len(calibration.cohort.clips)
+    trials = calibration.cosine
+    speakers = f"{calibration.clip_count:,} clips of {calibration.speaker_count:,} speakers"
+    counts = f"{trials.target_trial_count:,} target, {trials.nontarget_trial_count:,} nontarget"
     before = [
-        f"{library}, {calibration.model}, fitted from {calibration.clip_count:,} clips of "
-        f"{calibration.speaker_count:,} speakers",
-        f"voiceprints of {calibration.enrollment_clip_count} clips each; trials: "
-        f"{calibration.cosine.target_trial_count:,} target, "
-        f"{calibration.cosine.nontarget_trial_count:,} nontarget",
+        f"{library}, {calibration.model}, fitted from {speakers}",
+        f"trials: {counts}; voiceprints of {calibration.enrollment_clip_count} clips each",
         f"cohort: {cohort:,} clips, the {calibration.cohort.top_count} best scores count"
         if cohort
         else "no cohort: too few speakers to normalise by",

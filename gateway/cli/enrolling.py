@@ -55,7 +55,7 @@ def enroll(
         str,
         typer.Option(
             metavar="SPEAKER",
-            help="Enroll with clips of the library whose field `speaker` is this, the oldest first.",
+            help="Enroll with the library's clips whose field `speaker` is this, the oldest first.",
         ),
     ] = "",
     count: Annotated[
@@ -129,7 +129,7 @@ def _check(recordings: Sequence[Recording]) -> None:
         )
     if len(recordings) > MOST:
         raise typer.BadParameter(
-            f"these are {len(recordings):,} recordings, and at most {MOST} can be enrolled at a time",
+            f"these are {len(recordings):,} recordings; at most {MOST} can be enrolled at a time",
             param_hint="PATH",
         )
 

@@ -142,9 +142,8 @@ def describe_threshold(threshold: Threshold) -> Iterator[str]:
     """What had to be reached, and how often decisions by it are wrong."""
     yield f"threshold: {threshold.value:.3f} of the {_BASES.get(threshold.basis, 'score')}"
     if threshold.HasField("expected_miss_rate"):
-        yield (
-            f"expected:  {share(threshold.expected_miss_rate)} of a speaker's recordings are turned "
-            f"away, {share(threshold.expected_false_alarm_rate)} of other voices are accepted"
-        )
+        miss = share(threshold.expected_miss_rate)
+        alarm = share(threshold.expected_false_alarm_rate)
+        yield f"expected:  {miss} of the speaker's recordings turned away, {alarm} of others' accepted"
     if threshold.note:
         yield f"note:      {threshold.note}"

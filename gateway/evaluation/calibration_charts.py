@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from audiosearch.catalog.v1.calibration_pb2 import (
     NORMALIZATION_AS_NORM,
     Calibration,
-    OperatingRates,
     ScoreCalibration,
 )
 
 from gateway.evaluation.charts import BLUE, ORANGE, det_axes
-from gateway.evaluation.rates import Floats, normal_deviates
+from gateway.evaluation.rates import ErrorRates, Floats, det_points, normal_deviates
+
+ENDS = ("", "_low", "_high")
 
 
 def draw_det(calibration: Calibration, path: Path) -> None:
@@ -24,11 +24,8 @@ def draw_det(calibration: Calibration, path: Path) -> None:
     figure = Figure(figsize=(6, 6), layout="constrained")
     axes = det_axes(figure, _title(calibration))
     for name, color, scores in _kinds(calibration):
-        misses, alarms = _rates(scores.rates)
-        inside = (misses > 0) & (misses < 1) & (alarms > 0) & (alarms < 1)
         label = f"{name}, equal error rate {100 * scores.equal_error_rate:.2f} %"
-        places = normal_deviates(alarms[inside]), normal_deviates(misses[inside])
-        axes.plot(*places, color=color, linewidth=2, label=label)
+        axes.plot(*det_points(_rates(scores)), color=color, linewidth=2, label=label)
         chosen = np.array([scores.threshold.false_alarm_rate, scores.threshold.miss_rate])
         if ((chosen > 0) & (chosen < 1)).all():
             alarm, miss = normal_deviates(chosen)
@@ -45,15 +42,13 @@ def draw_thresholds(calibration: Calibration, path: Path) -> None:
     scores = calibration.normalized if normalized else calibration.cosine
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
-    places = [each.log_likelihood_ratio for each in scores.rates]
-    misses, alarms = _rates(scores.rates)
-    axes.plot(places, 100 * misses, color=ORANGE, label="miss rate")
-    axes.plot(places, 100 * alarms, color=BLUE, label="false-alarm rate")
-    for color, lows, highs in (
-        (ORANGE, *_interval(scores.rates, "miss_rate")),
-        (BLUE, *_interval(scores.rates, "false_alarm_rate")),
+    for name, field, color in (
+        ("miss rate", "miss_rate", ORANGE),
+        ("false-alarm rate", "false_alarm_rate", BLUE),
     ):
-        axes.fill_between(places, 100 * lows, 100 * highs, color=color, alpha=0.2, linewidth=0)
+        places, rates, lows, highs = _over_thresholds(scores, field)
+        axes.plot(places, rates, color=color, label=name)
+        axes.fill_between(places, lows, highs, color=color, alpha=0.2, linewidth=0)
     chosen = scores.threshold.log_likelihood_ratio
     axes.axvline(chosen, color="black", linestyle="--", label=f"threshold {chosen:.2f}")
     axes.set(
@@ -74,17 +69,20 @@ def _kinds(calibration: Calibration) -> list[tuple[str, str, ScoreCalibration]]:
     return kinds
 
 
-def _rates(rates: Sequence[OperatingRates]) -> tuple[Floats, Floats]:
-    """Miss and false-alarm rates, shape (points,) each."""
-    told = np.array([(each.miss_rate, each.false_alarm_rate) for each in rates], np.float64)
-    return told[:, 0], told[:, 1]
+def _rates(scores: ScoreCalibration) -> ErrorRates:
+    told = [
+        (each.log_likelihood_ratio, each.miss_rate, each.false_alarm_rate) for each in scores.rates
+    ]
+    return ErrorRates(*np.array(told, np.float64).reshape(-1, 3)[::-1].T)
 
 
-def _interval(rates: Sequence[OperatingRates], name: str) -> tuple[Floats, Floats]:
-    """Ends of the intervals of a rate, shape (points,) each."""
-    ends = [(getattr(each, f"{name}_low"), getattr(each, f"{name}_high")) for each in rates]
-    told = np.array(ends, np.float64)
-    return told[:, 0], told[:, 1]
+def _over_thresholds(scores: ScoreCalibration, field: str) -> Floats:
+    """Thresholds, a rate at each in per cent, and the ends of its interval, shape (4, points)."""
+    told = [
+        (each.log_likelihood_ratio, *(100 * getattr(each, field + end) for end in ENDS))
+        for each in scores.rates
+    ]
+    return np.array(told, np.float64).reshape(-1, 4).T
 
 
 def _title(calibration: Calibration) -> str:
