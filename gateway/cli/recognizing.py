@@ -144,6 +144,6 @@ def describe_threshold(threshold: Threshold) -> Iterator[str]:
     if threshold.HasField("expected_miss_rate"):
         miss = share(threshold.expected_miss_rate)
         alarm = share(threshold.expected_false_alarm_rate)
-        yield f"expected:  {miss} of the speaker's recordings turned away, {alarm} of others' accepted"
+        yield f"expected:  {miss} of the speaker's recordings missed, {alarm} of others' accepted"
     if threshold.note:
         yield f"note:      {threshold.note}"
