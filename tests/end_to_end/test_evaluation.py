@@ -7,16 +7,14 @@ from functools import partial
 from itertools import combinations
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
 from audiosearch.catalog.v1.clip_pb2 import Clip
 
 from tests.end_to_end.command_line import Run
 from tests.end_to_end.command_line import run as run_command
 from tests.end_to_end.conftest import Running
+from tests.voices import record
 
-RATE = 16_000
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -26,35 +24,13 @@ def run(shared: Running) -> Run:
     return partial(run_command, AUDIOSEARCH_TARGET=shared.stack.target, seconds=240)
 
 
-def say_vowels(speaker: int, take: int) -> np.ndarray:
-    """A second of three vowels, by a voice of a pitch and a vocal tract of its own."""
-    random = np.random.default_rng(100 * speaker + take)
-    pitch = (95, 130, 180, 235)[speaker] * random.uniform(0.97, 1.03)
-    tract = (0.85, 1.0, 1.12, 1.28)[speaker]
-    t = np.arange(RATE // 3) / RATE
-    vowels = [np.array([700, 1200, 2500]), np.array([300, 2200, 3000]), np.array([400, 800, 2400])]
-    parts = []
-    for number in random.permutation(3):
-        harmonics = pitch * np.arange(1, int(7000 / pitch))
-        envelope = sum(
-            1 / (1 + ((harmonics - tract * formant) / 90) ** 2) for formant in vowels[number]
-        )
-        waves = np.sin(
-            2 * np.pi * np.outer(harmonics, t) + random.uniform(0, 6, (len(harmonics), 1))
-        )
-        parts.append((envelope[:, None] * waves).sum(0))
-    sound = np.concatenate(parts)
-    return 0.3 * sound / np.abs(sound).max() + 0.001 * random.standard_normal(sound.size)
-
-
 @pytest.fixture(scope="module")
 def voices(shared: Running, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A library of four speakers with four clips each, known by their paths."""
     folder, library = tmp_path_factory.mktemp("voices"), shared.library()
     for speaker in range(4):
         for take in range(4):
-            path = folder / f"v{speaker}-{take}.flac"
-            soundfile.write(path, say_vowels(speaker, take), RATE)
+            path = record(folder, speaker, take)
             known = {"path": f"v{speaker}/{take}.flac"}
             clip = Clip(speaker=f"v{speaker}", label=f"take {take % 2}", metadata=known)
             shared.client.upload(library, path, clip)
@@ -140,9 +116,7 @@ def test_what_can_not_be_evaluated_is_told(
     """A library with one speaker, one without any, one that is not there, and wrong usage."""
     lone = shared.library()
     assert "no clip with a speaker" in run("evaluate", lone, "--by", "speaker", code=1).stderr
-    path = tmp_path / "one.wav"
-    soundfile.write(path, say_vowels(0, 9), RATE)
-    shared.client.upload(lone, path, Clip(speaker="ann"))
+    shared.client.upload(lone, record(tmp_path, 0, 9), Clip(speaker="ann"))
     told = run("evaluate", lone, "--by", "speaker", code=1).stderr
     assert "STATE_CONFLICT" in told
     assert "only one speaker, ann" in told

@@ -14,6 +14,7 @@ from tests.end_to_end.conftest import start
 from tests.end_to_end.test_import import counts, run_import
 from tests.mysql_server import running as running_mysql
 from tests.stores import running_milvus, settings_for
+from tests.voices import record
 
 pytestmark = pytest.mark.server
 
@@ -23,6 +24,37 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
     """Settings that point the services at real servers; skips where there can be none."""
     with running_mysql() as mysql, running_milvus(tmp_path_factory.mktemp("milvus")) as milvus:
         yield settings_for(milvus, mysql)
+
+
+def test_whose_voice_it_is_on_real_servers(tmp_path: Path, servers: dict[str, str]) -> None:
+    """Enroll, calibrate, identify, restart, identify again, delete: as on the embedded stores."""
+    with start(tmp_path, **servers) as running:
+        library, speakers = running.library(), running.client.speakers
+        for voice in range(7):
+            recordings = [record(tmp_path, voice, number, 2.0) for number in range(5)]
+            speakers.enroll(library, f"v{voice}", recordings)
+        calibration = speakers.calibrate(library)
+        assert calibration.speaker_count == 7
+        probe, stranger = record(tmp_path, 0, 20, 2.0), record(tmp_path, 7, 20, 2.0)
+        before = speakers.identify(library, probe)
+        assert [each.speaker.name.rpartition("/")[2] for each in before.matches] == ["v0"]
+        assert not speakers.identify(library, stranger).matches
+    with start(tmp_path, **servers) as running:
+        speakers = running.client.speakers
+        assert speakers.identify(library, probe) == before
+        assert speakers.calibration(library) == calibration
+        clip = next(speakers.enrollments(library, "v0")).name
+        assert speakers.remove_enrollments(library, "v0", [clip]).enrollment_count == 4
+        assert speakers.identify(library, probe).matches[0].speaker.revision == 2
+        speakers.delete(library, "v0", with_clips=True)
+        assert not speakers.identify(library, probe).matches
+        left = running.client.clips(library, catalog_pb2.ListClipsRequest())
+        assert len(list(left)) == 31
+        delete = catalog_pb2.DeleteLibraryRequest(name=f"libraries/{library}", force=True)
+        running.client.call(running.client.stub.DeleteLibrary, delete)
+        with pytest.raises(ServiceError) as raised:
+            speakers.identify(library, probe)
+        assert raised.value.reason is Reason.LIBRARY_NOT_FOUND
 
 
 def test_the_main_job_on_real_servers(

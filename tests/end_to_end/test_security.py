@@ -5,14 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from audiosearch.catalog.v1 import calibration_pb2, speaker_pb2
 from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
 from audiosearch.catalog.v1.clip_pb2 import Clip
 from audiosearch.catalog.v1.library_pb2 import Library
+from audiosearch.catalog.v1.speaker_pb2 import Speaker
 from audiosearch.embedding.v1 import embedding_service_pb2 as embedding_pb2
 from audiosearch.gateway.v1 import (
     gateway_service_pb2,
     library_map_pb2,
     search_pb2,
+    speakers_pb2,
     system_status_pb2,
 )
 from google.longrunning import operations_pb2
@@ -30,7 +33,8 @@ from tests.end_to_end.guarded import Guarded
 from tests.processes import until
 
 LIBRARY, NOBODYS, ABSENT = "libraries/open", "libraries/closed", "operations/00000000"
-CLIP = f"{LIBRARY}/clips/00000000"
+CLIP, SPEAKER = f"{LIBRARY}/clips/00000000", f"{LIBRARY}/speakers/nobody"
+CALIBRATION = f"{LIBRARY}/calibration"
 REFUSALS = (Reason.KEY_MISSING, Reason.KEY_INVALID, Reason.RIGHT_MISSING)
 SEARCH = search_pb2.SearchConfig(parent=LIBRARY)
 REQUESTS: dict[str, Message] = {
@@ -52,6 +56,26 @@ REQUESTS: dict[str, Message] = {
     "StreamSearchClips": search_pb2.StreamSearchClipsRequest(
         config=search_pb2.StreamSearchClipsConfig(search=SEARCH, clip=CLIP)
     ),
+    "EnrollSpeaker": speakers_pb2.EnrollSpeakerRequest(
+        config=speakers_pb2.EnrollSpeakerConfig(parent=LIBRARY, speaker_id="nobody")
+    ),
+    "GetSpeaker": speaker_pb2.GetSpeakerRequest(name=SPEAKER),
+    "ListSpeakers": speaker_pb2.ListSpeakersRequest(parent=LIBRARY),
+    "UpdateSpeaker": speaker_pb2.UpdateSpeakerRequest(speaker=Speaker(name=SPEAKER)),
+    "RemoveEnrollments": speaker_pb2.RemoveEnrollmentsRequest(name=SPEAKER, clips=[CLIP]),
+    "DeleteSpeaker": speaker_pb2.DeleteSpeakerRequest(name=SPEAKER),
+    "VerifySpeaker": speakers_pb2.VerifySpeakerRequest(
+        config=speakers_pb2.VerifySpeakerConfig(name=SPEAKER, clip=CLIP)
+    ),
+    "IdentifySpeaker": speakers_pb2.IdentifySpeakerRequest(
+        config=speakers_pb2.IdentifySpeakerConfig(parent=LIBRARY, clip=CLIP)
+    ),
+    "CalibrateLibrary": speakers_pb2.CalibrateLibraryRequest(name=LIBRARY),
+    "GetCalibration": calibration_pb2.GetCalibrationRequest(name=CALIBRATION),
+    "UpdateCalibration": calibration_pb2.UpdateCalibrationRequest(
+        calibration=calibration_pb2.Calibration(name=CALIBRATION)
+    ),
+    "DeleteCalibration": calibration_pb2.DeleteCalibrationRequest(name=CALIBRATION),
     "GetLibraryMap": library_map_pb2.GetLibraryMapRequest(name=f"{LIBRARY}/map"),
     "GetStatus": system_status_pb2.GetStatusRequest(),
     "EmbedAudio": embedding_pb2.EmbedAudioRequest(config=embedding_pb2.EmbedAudioConfig()),

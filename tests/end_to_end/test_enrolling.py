@@ -1,0 +1,298 @@
+"""Enrollment: what enrolls, what does not, and a voiceprint that follows."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+import soundfile
+from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1.clip_pb2 import Clip
+from audiosearch.catalog.v1.speaker_pb2 import Speaker
+from audiosearch.gateway.v1 import speakers_pb2
+from audiosearch.index.v1 import index_service_pb2 as index_pb2
+from audiosearch.index.v1.index_service_pb2_grpc import IndexServiceStub
+
+from serving.errors import Reason, ServiceError, from_rpc_error
+from tests.end_to_end.conftest import Running
+from tests.voices import RATE, record
+
+Take = Callable[..., Path]
+ANN, BOB = 0, 1
+
+
+@pytest.fixture
+def take(tmp_path: Path) -> Take:
+    """Records a take of a voice: `take(voice, number)`, 2 s of it."""
+    return partial(record, tmp_path, seconds=2.0)
+
+
+def reasons(answer: speakers_pb2.EnrollSpeakerResponse) -> list[str]:
+    """Why each recording was not enrolled; empty where it was."""
+    return [outcome.failure.reason for outcome in answer.outcomes]
+
+
+def clips(shared: Running, library: str) -> list[Clip]:
+    """The ACTIVE clips of a library."""
+    return list(shared.client.clips(library, catalog_pb2.ListClipsRequest()))
+
+
+def refused(call: Callable[[], object]) -> Reason:
+    """The reason with which a call is refused."""
+    with pytest.raises(ServiceError) as raised:
+        call()
+    return raised.value.reason
+
+
+def test_one_recording_enrolls_somebody(shared: Running, library: str, take: Take) -> None:
+    """It becomes a clip of the library; the answer tells how much speech there is."""
+    speakers = shared.client.speakers
+    answer = speakers.enroll(library, "ann", [take(ANN, 0)])
+    speaker, (outcome,) = answer.speaker, answer.outcomes
+    assert speaker.name == f"libraries/{library}/speakers/ann"
+    assert speaker.state == Speaker.STATE_ACTIVE
+    assert (speaker.enrollment_count, speaker.voiceprint_revision) == (1, speaker.revision)
+    heard = speaker.speech_duration.ToNanoseconds() / 1e9
+    assert heard == pytest.approx(2, abs=0.1)
+    assert speaker.wanted_speech_duration.ToNanoseconds() / 1e9 == pytest.approx(20 - heard)
+    assert not outcome.HasField("failure")
+    assert not outcome.HasField("agreement")
+    assert (outcome.clip.enrolled_speaker, outcome.clip.speaker) == (speaker.name, "ann")
+    assert outcome.clip.display_name == "v0-0.flac"
+    assert speakers.get(library, "ann") == speaker
+    assert list(speakers.all_of(library)) == [speaker]
+    assert list(speakers.enrollments(library, "ann")) == clips(shared, library) == [outcome.clip]
+    assert shared.client.search(library, take(ANN, 1)).matches[0].clip == outcome.clip
+
+
+def test_many_at_once_and_more_later(shared: Running, library: str, take: Take) -> None:
+    """Files and clips that are there; what is noted of a speaker is read when it is made."""
+    speakers = shared.client.speakers
+    known = Speaker(display_name="Ann", metadata={"room": "hall"})
+    first = speakers.enroll(
+        library, "ann", [take(ANN, n) for n in range(3)], described=known, new=True
+    )
+    assert reasons(first) == [""] * 3
+    assert [outcome.HasField("agreement") for outcome in first.outcomes] == [False, True, True]
+    assert all(outcome.agreement > 0.9 for outcome in first.outcomes[1:])
+    clip = shared.client.upload(library, take(ANN, 3), Clip(speaker="somebody")).clip
+    second = speakers.enroll(
+        library, "ann", [clip.name, take(ANN, 4)], described=Speaker(display_name="Other")
+    )
+    assert second.speaker.enrollment_count == 5
+    assert second.speaker.revision > first.speaker.revision
+    assert (second.speaker.display_name, second.speaker.metadata) == ("Ann", {"room": "hall"})
+    assert second.outcomes[0].clip.speaker == "somebody"
+    reason = refused(lambda: speakers.enroll(library, "ann", [take(ANN, 5)], new=True))
+    assert reason is Reason.SPEAKER_EXISTS
+    changed = speakers.update(library, "ann", display_name="Anne")
+    assert (changed.display_name, changed.metadata) == ("Anne", {"room": "hall"})
+
+
+def test_enough_is_enough(shared: Running, library: str, take: Take) -> None:
+    """From 20 s of speech on no more is wanted."""
+    answer = shared.client.speakers.enroll(library, "ann", [take(ANN, n, 10.5) for n in range(2)])
+    assert answer.speaker.wanted_speech_duration.ToNanoseconds() == 0
+
+
+def unusable(folder: Path) -> list[tuple[Path, str]]:
+    """Recordings that nobody can be enrolled with, and why not."""
+    made = [
+        (folder / "silent.wav", np.zeros(2 * RATE), "AUDIO_SILENT"),
+        (folder / "short.wav", np.random.default_rng(1).normal(0, 0.1, 2400), "AUDIO_TOO_SHORT"),
+        (folder / "shortest.wav", np.full(800, 0.5), "AUDIO_TOO_SHORT"),
+    ]
+    for path, sound, _ in made:
+        soundfile.write(path, sound, RATE)
+    (folder / "text.wav").write_text("no audio")
+    return [(path, why) for path, _, why in made] + [(folder / "text.wav", "AUDIO_UNDECODABLE")]
+
+
+def test_what_fails_keeps_back_no_other(
+    shared: Running, library: str, take: Take, tmp_path: Path
+) -> None:
+    """Silence, text, too little: each with its reason, and nothing of them is kept."""
+    bad = unusable(tmp_path)
+    recordings = [take(ANN, 0), *(path for path, _ in bad), take(ANN, 1)]
+    missing = f"libraries/{library}/clips/{'0' * 26}"
+    answer = shared.client.speakers.enroll(library, "ann", [*recordings, missing])
+    assert reasons(answer) == ["", *(why for _, why in bad), "", "CLIP_NOT_FOUND"]
+    assert all(outcome.failure.message for outcome in answer.outcomes if outcome.failure.reason)
+    assert answer.speaker.enrollment_count == len(clips(shared, library)) == 2
+
+
+def test_who_could_not_be_enrolled_is_not_there(
+    shared: Running, library: str, take: Take, tmp_path: Path
+) -> None:
+    """The reason is that of the first recording; who was there before stays."""
+    speakers, bad = shared.client.speakers, [path for path, _ in unusable(tmp_path)]
+    assert refused(lambda: speakers.enroll(library, "ann", bad)) is Reason.AUDIO_SILENT
+    assert refused(lambda: speakers.get(library, "ann")) is Reason.SPEAKER_NOT_FOUND
+    before = speakers.enroll(library, "ann", [take(ANN, 0)]).speaker
+    assert refused(lambda: speakers.enroll(library, "ann", bad[1:])) is Reason.AUDIO_TOO_SHORT
+    assert speakers.get(library, "ann") == before
+    assert refused(lambda: speakers.enroll("nowhere", "ann", bad)) is Reason.LIBRARY_NOT_FOUND
+
+
+def test_a_recording_is_one_speakers(shared: Running, library: str, take: Take) -> None:
+    """A second speaker gets CLIP_ENROLLED; the same one again changes nothing."""
+    speakers, path = shared.client.speakers, take(ANN, 0)
+    first = speakers.enroll(library, "ann", [path])
+    again = speakers.enroll(library, "ann", [path])
+    assert (reasons(again), again.speaker.enrollment_count) == ([""], 1)
+    assert again.outcomes[0].clip.name == first.outcomes[0].clip.name
+    for recording in (path, first.outcomes[0].clip.name):
+        reason = refused(lambda recording=recording: speakers.enroll(library, "bob", [recording]))
+        assert reason is Reason.CLIP_ENROLLED
+    assert len(clips(shared, library)) == 1
+    mixed = speakers.enroll(library, "bob", [take(BOB, 0), path])
+    assert reasons(mixed) == ["", "CLIP_ENROLLED"]
+
+
+def test_another_voice_under_a_name_is_refused(shared: Running, library: str, take: Take) -> None:
+    """Unless it is allowed; the refused recording is not kept."""
+    speakers = shared.client.speakers
+    speakers.enroll(library, "ann", [take(ANN, 0)])
+    both = speakers.enroll(library, "ann", [take(BOB, 0), take(ANN, 1)])
+    assert reasons(both) == ["VOICE_MISMATCH", ""]
+    assert both.outcomes[0].agreement < 0.15
+    assert len(clips(shared, library)) == 2
+    assert refused(lambda: speakers.enroll(library, "ann", [take(BOB, 0)])) is Reason.VOICE_MISMATCH
+    allowed = speakers.enroll(library, "ann", [take(BOB, 0)], allow_other_voice=True)
+    assert allowed.speaker.enrollment_count == 3
+
+
+def test_of_two_voices_at_once_one_wins(shared: Running, library: str, take: Take) -> None:
+    """Never a mixture of both."""
+    speakers, wins = shared.client.speakers, set()
+    for number in range(6):
+        start = threading.Barrier(2)
+
+        def enroll(
+            voice: int, number: int = number, start: threading.Barrier = start
+        ) -> Reason | None:
+            path = take(voice, number)
+            start.wait(30)
+            try:
+                speakers.enroll(library, f"either-{number}", [path])
+            except ServiceError as error:
+                return error.reason
+            return None
+
+        with ThreadPoolExecutor(2) as pool:
+            ends = list(pool.map(enroll, (ANN, BOB)))
+        assert sorted(ends, key=str) == [None, Reason.VOICE_MISMATCH], ends
+        (clip,) = speakers.enrollments(library, f"either-{number}")
+        winner = ends.index(None)
+        assert clip.display_name == f"v{winner}-{number}.flac"
+        said = speakers.identify(
+            library, take(winner, 50 + number), candidates=[f"either-{number}"]
+        )
+        assert len(said.matches) == 1
+        wins.add(winner)
+    assert wins <= {ANN, BOB}
+
+
+@pytest.fixture
+def two_voices(shared: Running, library: str, take: Take) -> list[str]:
+    """`ann` is enrolled with two takes of her own and one of Bob; the names of these clips."""
+    answer = shared.client.speakers.enroll(
+        library, "ann", [take(ANN, 0), take(ANN, 1), take(BOB, 0)], allow_other_voice=True
+    )
+    return [outcome.clip.name for outcome in answer.outcomes]
+
+
+def cosine(shared: Running, library: str, recording: Path) -> float:
+    """How much a recording sounds like `ann`."""
+    return float(shared.client.speakers.verify(library, "ann", recording).score.cosine)
+
+
+@pytest.mark.parametrize("way", ["remove", "delete"])
+def test_the_voiceprint_follows_the_enrollments(
+    shared: Running, library: str, take: Take, two_voices: Sequence[str], way: str
+) -> None:
+    """When one is removed, and when its clip is deleted; without any the speaker is nobody."""
+    speakers, probe = shared.client.speakers, take(ANN, 7)
+
+    def lose(names: Sequence[str]) -> Speaker:
+        if way == "remove":
+            return speakers.remove_enrollments(library, "ann", names)
+        for name in names:
+            request = catalog_pb2.DeleteClipRequest(name=name)
+            shared.client.call(shared.client.stub.DeleteClip, request)
+        return speakers.get(library, "ann")
+
+    mixed = cosine(shared, library, probe)
+    assert mixed < 0.93
+    left = lose(two_voices[2:])
+    assert (left.enrollment_count, left.voiceprint_revision) == (2, left.revision)
+    assert cosine(shared, library, probe) > max(mixed, 0.95)
+    assert len(clips(shared, library)) == (3 if way == "remove" else 2)
+    assert [clip.name for clip in clips(shared, library) if clip.enrolled_speaker] == two_voices[:2]
+    nobody = lose(two_voices[:2])
+    assert (nobody.enrollment_count, nobody.voiceprint_revision) == (0, 0)
+    reason = refused(lambda: speakers.verify(library, "ann", probe))
+    assert reason is Reason.SPEAKER_NOT_ENROLLED
+    assert speakers.identify(library, probe).candidate_count == 0
+    back = speakers.enroll(library, "ann", [take(ANN, 5)])
+    assert back.speaker.uid == nobody.uid
+    assert cosine(shared, library, probe) > 0.95
+
+
+@pytest.mark.parametrize("with_clips", [False, True])
+def test_a_deleted_speaker_is_gone(
+    shared: Running, library: str, take: Take, two_voices: Sequence[str], *, with_clips: bool
+) -> None:
+    """With the clips if asked for; the name can be taken again, by somebody else."""
+    speakers = shared.client.speakers
+    old = speakers.get(library, "ann")
+    speakers.delete(library, "ann", with_clips=with_clips)
+    left = clips(shared, library)
+    assert [clip.name for clip in left] == ([] if with_clips else list(two_voices))
+    assert not any(clip.enrolled_speaker for clip in left)
+    for call in (
+        lambda: speakers.get(library, "ann"),
+        lambda: speakers.delete(library, "ann"),
+        lambda: speakers.verify(library, "ann", take(ANN, 7)),
+        lambda: speakers.remove_enrollments(library, "ann", two_voices),
+    ):
+        assert refused(call) is Reason.SPEAKER_NOT_FOUND
+    assert speakers.identify(library, take(ANN, 7)).candidate_count == 0
+    again = speakers.enroll(library, "ann", [take(BOB, 0)], new=True)
+    assert again.speaker.uid != old.uid
+    assert not speakers.identify(library, take(ANN, 7)).matches
+
+
+def test_a_librarys_voiceprints_go_with_it(shared: Running, library: str, take: Take) -> None:
+    """Their index is dropped."""
+    shared.client.speakers.enroll(library, "ann", [take(ANN, 0)])
+    stub, name = shared.client.stub, f"libraries/{library}"
+    uid = shared.client.call(stub.GetLibrary, catalog_pb2.GetLibraryRequest(name=name)).uid
+    with grpc.insecure_channel(shared.stack.addresses.target("index")) as channel:
+        index = IndexServiceStub(channel)
+        request = index_pb2.GetIndexStatsRequest(index_id=f"{uid}_speakers")
+        assert index.GetIndexStats(request).vector_count == 1
+        shared.client.call(
+            stub.DeleteLibrary, catalog_pb2.DeleteLibraryRequest(name=name, force=True)
+        )
+        with pytest.raises(grpc.RpcError) as raised:
+            index.GetIndexStats(request)
+    error = from_rpc_error(raised.value)
+    assert error
+    assert error.reason is Reason.INDEX_NOT_FOUND
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a b", "-a", "x" * 64, "名"])
+def test_a_name_of_other_characters_is_refused(
+    shared: Running, library: str, take: Take, name: str
+) -> None:
+    """Before anything is kept."""
+    reason = refused(lambda: shared.client.speakers.enroll(library, name, [take(ANN, 0)]))
+    assert reason is Reason.FIELD_INVALID
+    assert not clips(shared, library)
