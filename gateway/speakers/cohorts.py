@@ -44,6 +44,8 @@ class CohortVectors:
             clip_id: a clip that is left out.
         """
         kept = ~np.isin(self.speakers, list(without)) & (self.ids != clip_id)
+        if not kept.any():
+            return None
         return cohort_statistics(self.vectors[kept] @ values, self.top_count)
 
 

@@ -152,9 +152,9 @@ def test_decisions_are_made_on_the_scores_asked_for(
     made = speakers.calibrate(labelled, point, normalization)
     assert made.normalization == normalization
     for voice in (0, 1):
-        speakers.enroll(labelled, f"s{voice}", [take(voice, number) for number in (20, 21, 22)])
+        speakers.enroll(labelled, f"v{voice}", [take(voice, number) for number in (20, 21, 22)])
     answer = speakers.identify(labelled, take(0, 30))
-    assert [match.speaker.name.rpartition("/")[2] for match in answer.matches] == ["s0"]
+    assert [match.speaker.name.rpartition("/")[2] for match in answer.matches] == ["v0"]
     assert answer.threshold.basis == basis
     assert answer.best_score.HasField("normalized") == (normalization == NORMALIZATION_AS_NORM)
     assert answer.best_score.log_likelihood_ratio >= answer.threshold.value
