@@ -29,7 +29,7 @@ from gateway.cli.output import (
     say,
     share,
 )
-from gateway.cli.speakers import Name, short
+from gateway.cli.speakers import Name, known_as, short
 from gateway.client_speakers import Recording
 
 File = Annotated[
@@ -107,7 +107,7 @@ def _recording(library: str, file: Path | None, clip: str) -> Recording:
 
 def _row(rank: int, match: SpeakerMatch) -> tuple[str, ...]:
     speaker = match.speaker
-    return (str(rank), *_score(match.score), short(speaker), speaker.display_name)
+    return (str(rank), *_score(match.score), short(speaker), known_as(speaker))
 
 
 def _score(score: VoiceScore) -> tuple[str, str, str, str]:

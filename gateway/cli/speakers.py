@@ -42,6 +42,11 @@ def short(speaker: Speaker) -> str:
     return speaker.name.rpartition("/")[2]
 
 
+def known_as(speaker: Speaker) -> str:
+    """Its name for people; empty if that is the {speaker} part of its name."""
+    return "" if speaker.display_name == short(speaker) else speaker.display_name
+
+
 def describe_speech(speaker: Speaker) -> str:
     """How much speech there is, and how much more would help."""
     wanted = speaker.wanted_speech_duration
@@ -65,7 +70,7 @@ def list_speakers(
     rows = [
         (
             short(each),
-            each.display_name,
+            known_as(each),
             f"{each.enrollment_count:,}",
             in_seconds(each.speech_duration),
             _wanted(each.wanted_speech_duration),
@@ -100,7 +105,7 @@ def show(
     say_fields(
         [
             ("speaker", speaker.name),
-            ("display name", speaker.display_name),
+            ("display name", known_as(speaker)),
             ("state", Speaker.State.Name(speaker.state).removeprefix("STATE_")),
             ("enrollments", f"{speaker.enrollment_count:,}, {describe_speech(speaker)}"),
             ("created", f"{speaker.create_time.ToDatetime():%Y-%m-%d %H:%M:%S} UTC"),
