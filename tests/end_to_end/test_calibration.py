@@ -23,7 +23,7 @@ from audiosearch.gateway.v1.speakers_pb2 import Threshold, VerifySpeakerResponse
 from serving.errors import Reason, ServiceError
 from tests.end_to_end.conftest import Running
 from tests.processes import until
-from tests.voices import record
+from tests.vowels import record
 
 SPEAKERS, TAKES = 7, 7
 Take = Callable[[int, int], Path]

@@ -21,7 +21,7 @@ from audiosearch.index.v1.index_service_pb2_grpc import IndexServiceStub
 
 from serving.errors import Reason, ServiceError, from_rpc_error
 from tests.end_to_end.conftest import Running
-from tests.voices import RATE, record
+from tests.vowels import RATE, record
 
 Take = Callable[..., Path]
 ANN, BOB = 0, 1

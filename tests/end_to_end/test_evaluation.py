@@ -13,7 +13,7 @@ from audiosearch.catalog.v1.clip_pb2 import Clip
 from tests.end_to_end.command_line import Run
 from tests.end_to_end.command_line import run as run_command
 from tests.end_to_end.conftest import Running
-from tests.voices import record
+from tests.vowels import record
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

@@ -14,7 +14,7 @@ from tests.end_to_end.conftest import start
 from tests.end_to_end.test_import import counts, run_import
 from tests.mysql_server import running as running_mysql
 from tests.stores import running_milvus, settings_for
-from tests.voices import record
+from tests.vowels import record
 
 pytestmark = pytest.mark.server
 

@@ -16,7 +16,7 @@ from audiosearch.gateway.v1.speakers_pb2 import Threshold, VerifySpeakerResponse
 
 from serving.errors import Reason, ServiceError
 from tests.end_to_end.conftest import Running
-from tests.voices import RATE, record
+from tests.vowels import RATE, record
 
 NAMES = ("ann", "bob", "cid")
 """Who is enrolled; each has the voice of that place."""
