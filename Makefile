@@ -12,7 +12,7 @@ PROTOS := $(shell find protos -name '*.proto')
 CODE := serving embedding_service index_service catalog_service gateway deploy protos/generate.py setup.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install protos demo serve test lint chaos screenshots bench-embedding bench-index bench-catalog format clean
+.PHONY: help install protos demo serve test lint chaos screenshots voices bench-embedding bench-index bench-catalog format clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +80,9 @@ bench-index: install $(VENV)/.installed-dev ## Time the index beside faiss and h
 
 bench-catalog: install $(VENV)/.installed-dev ## Time the catalog with 650,000 clips (ARGS="--clips N --plans")
 	$(BIN)/python -m tests.benchmarks.catalog $(ARGS)
+
+voices: install $(VENV)/.installed-dev ## Tell voices apart as a calibration promises (ARGS="--recordings FSDD --output DIR")
+	$(BIN)/python -m tests.benchmarks.voices $(ARGS)
 
 chaos: install $(VENV)/.installed-dev ## Kill every process 200 times in all; check that nothing is lost (ARGS="--kills N")
 	$(BIN)/python -m tests.chaos $(ARGS)

@@ -23,7 +23,7 @@ from gateway.client import AudiosearchClient
 
 ENROLLED, FITTED, TESTED = 10, 30, 50
 """Clips of each speaker to enroll with, to fit from, and to ask about."""
-THREADS = 2
+THREADS = 4
 EVERYBODY = OperatingPoint(costs=DetectionCosts(p_target=0.5, cost_miss=1e30))
 """Accepts whoever it is compared with, so that all scores are told."""
 

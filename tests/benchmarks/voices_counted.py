@@ -28,32 +28,37 @@ class Rate:
 def rates(runs: Sequence[Run], place: int, people: Sequence[str]) -> dict[str, Rate]:
     """What happened at the operating point of a place, over all runs."""
     asked = [(run, run.asked[place]) for run in runs]
-    known, names, strange, named = [], [], [], []
-    for run, one in asked:
-        for voice, name in zip(one.truth, one.named, strict=True):
-            whose = people.index(voice)
-            if voice in run.enrolled:
-                known.append((whose, name == voice))
-                names.append((whose, name not in {"", voice}))
-            else:
-                strange.append((whose, bool(name)))
-                named.append((whose, bool(name)))
-    miss, alarm = _trials(asked, people, own=True), _trials(asked, people, own=False)
     expected = [one.expected.threshold for _, one in asked]
+    misses = [each.miss_rate for each in expected]
+    alarms = [each.false_alarm_rate for each in expected]
+    known, strange = _names(asked, people, known=True), _names(asked, people, known=False)
+    others = _trials(asked, people, known=True, own=False)
     found = {
-        "right name": _rate(known, people),
-        "wrong name": _rate(names, people),
-        "miss rate": _rate(miss, people, [each.miss_rate for each in expected]),
-        "false-alarm rate": _rate(alarm, people, [each.false_alarm_rate for each in expected]),
+        "enrolled: named right": _rate([(who, right) for who, _, right in known], people),
+        "enrolled: named wrong": _rate([(who, some and not ok) for who, some, ok in known], people),
+        "miss rate": _rate(_trials(asked, people, known=True, own=True), people, misses),
+        "false-alarm rate, enrolled": _rate(others, people, alarms),
     }
     if strange:
-        at_most = [one.stranger_rate for _, one in asked]
-        found["stranger named"] = _rate(strange, people, at_most)
-        strangers = _trials(asked, people, own=False, strangers=True)
-        found["false-alarm rate, strangers"] = _rate(
-            strangers, people, [each.false_alarm_rate for each in expected]
+        trials = _trials(asked, people, known=False, own=False)
+        found["false-alarm rate, strangers"] = _rate(trials, people, alarms)
+        most = [one.stranger_rate for _, one in asked]
+        found["stranger: named at all"] = _rate(
+            [(who, some) for who, some, _ in strange], people, most
         )
     return found
+
+
+def _names(
+    asked: Sequence[tuple[Run, Asked]], people: Sequence[str], *, known: bool
+) -> list[tuple[int, bool, bool]]:
+    """Of clips of who is enrolled, or of strangers: whose, whether named at all, and right."""
+    return [
+        (people.index(voice), bool(name), name == voice)
+        for run, one in asked
+        for voice, name in zip(one.truth, one.named, strict=True)
+        if (voice in run.enrolled) == known
+    ]
 
 
 def rank_one(runs: Sequence[Run], people: Sequence[str]) -> Rate:
@@ -81,22 +86,17 @@ def equal_error_rates(run: Run) -> dict[str, Verification]:
 
 
 def _trials(
-    asked: Sequence[tuple[Run, Asked]],
-    people: Sequence[str],
-    *,
-    own: bool,
-    strangers: bool = False,
+    asked: Sequence[tuple[Run, Asked]], people: Sequence[str], *, known: bool, own: bool
 ) -> list[tuple[int, bool]]:
-    """Errors of trials with the own voiceprint, or with others', by whose voice it was."""
-    told = []
-    for run, one in asked:
-        for voice, row in zip(one.truth, one.accepted, strict=True):
-            if strangers and voice in run.enrolled:
-                continue
-            for name, accepted in zip(run.enrolled, row, strict=True):
-                if (name == voice) == own:
-                    told.append((people.index(voice), accepted != own))
-    return told
+    """Errors of trials with the own voiceprint or with others': whose voice, whether wrong."""
+    return [
+        (people.index(voice), accepted != own)
+        for run, one in asked
+        for voice, row in zip(one.truth, one.accepted, strict=True)
+        if (voice in run.enrolled) == known
+        for name, accepted in zip(run.enrolled, row, strict=True)
+        if (name == voice) == own
+    ]
 
 
 def _rate(
