@@ -10,7 +10,7 @@ from serving.settings import ServerSettings
 
 
 class CatalogSettings(ServerSettings):
-    """Catalog service: libraries, clips, import jobs and the audio itself."""
+    """Catalog service: libraries, clips, speakers, import jobs and the audio itself."""
 
     port: int = Field(
         50053,
