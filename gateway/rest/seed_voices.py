@@ -63,7 +63,7 @@ def _add_enrollment(api: APIRouter, parts: Parts) -> None:
         library = library_of(table(request, "spk_id"), parts)
         kind = request.headers.get("content-type", "")
         form = await read_form(kind, request.stream(), Allowed(["spk_id"], others=True))
-        spk_id, chunks = _spk_id_of(request, form), _chunks(form)
+        spk_id, chunks = _enrollee(request, form), _chunks(form)
         return await _enroll(parts, request, library, spk_id, form.first.name, chunks)
 
     @api.post(
@@ -167,7 +167,7 @@ def _add_audio(api: APIRouter, parts: Parts) -> None:
         return await send_audio(parts, request, clip)
 
 
-def _spk_id_of(request: Request, form: Form) -> str:
+def _enrollee(request: Request, form: Form) -> str:
     (given,) = form.fields.get("spk_id", [pairs(request).get("spk_id", "")])
     if "spk_id" in form.fields and "spk_id" in pairs(request):
         raise misplaced("spk_id", "comes in the query and in the form")
