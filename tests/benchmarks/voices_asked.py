@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from audiosearch.catalog.v1.calibration_pb2 import (
     NORMALIZATION_AS_NORM,
+    NORMALIZATION_NONE,
     Calibration,
     DetectionCosts,
     OperatingPoint,
@@ -83,8 +84,8 @@ class Run:
     truth: Sequence[str]
     cosines: np.ndarray
     """Shape (clips, speakers)."""
-    normalized: np.ndarray
-    """By AS-norm; of the same shape."""
+    normalized: np.ndarray | None
+    """By AS-norm, of the same shape; None where there are too few speakers for that."""
 
     @property
     def ranked_first(self) -> Sequence[str]:
@@ -123,11 +124,14 @@ def perform(
         named = [_first(answer) for answer in answers]
         rate = answers[0].expected_stranger_rate
         asked.append(Asked(word, calibration, truth, named, accepted, rate))
-    client.speakers.update_calibration(library, EVERYBODY, NORMALIZATION_AS_NORM)
+    there = calibration.HasField("normalized")
+    scores = NORMALIZATION_AS_NORM if there else NORMALIZATION_NONE
+    client.speakers.update_calibration(library, EVERYBODY, scores)
     answers = ask()
-    cosines, normalized = (_scores(answers, enrolled, kind) for kind in ("cosine", "normalized"))
-    if np.isnan(normalized).any():
+    cosines = _scores(answers, enrolled, "cosine")
+    if np.isnan(cosines).any():
         raise ValueError(f"{library}: not everybody was accepted at {EVERYBODY}")
+    normalized = _scores(answers, enrolled, "normalized") if there else None
     return Run(stranger, enrolled, asked, truth, cosines, normalized)
 
 

@@ -78,7 +78,9 @@ def equal_error_rates(run: Run) -> dict[str, Verification]:
     first = np.repeat(whose, len(run.enrolled))
     second = np.tile(np.arange(len(run.enrolled)), len(whose))
     resampling = Resampling(len(run.enrolled), DRAWS, SEED)
-    kinds = {"cosine": run.cosines, "AS-norm": run.normalized}
+    kinds = {"cosine": run.cosines}
+    if run.normalized is not None:
+        kinds["AS-norm"] = run.normalized
     return {
         kind: verify(Scored(scores.ravel(), first == second, first, second), resampling)
         for kind, scores in kinds.items()
