@@ -7,7 +7,7 @@ import sys
 import typer
 
 from deploy.local_stack import StackError
-from gateway.cli import clips, evaluating, importing, keys, libraries, searching, serving
+from gateway.cli import benchmarking, clips, evaluating, importing, keys, libraries, searching, serving
 from gateway.cli.output import complain
 from gateway.key_file import KeyFileError
 from serving.errors import ServiceError
@@ -26,6 +26,7 @@ app.add_typer(searching.model_app, name="model")
 app.command("serve")(serving.serve)
 app.command("import")(importing.import_path)
 app.command("evaluate")(evaluating.evaluate)
+app.command("benchmark")(benchmarking.benchmark)
 app.command("search")(searching.search)
 app.command("embed")(searching.embed)
 

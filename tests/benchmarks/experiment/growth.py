@@ -96,3 +96,10 @@ def fitted(sizes: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
             exponent = float(np.polyfit(rows, values, 1)[0])
         found[name] = {"values": [value for _, value in pairs], "exponent": exponent}
     return found
+
+
+def sizes_of(content: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What was measured at each size, ascending."""
+    steps = content["steps"]
+    found = [step["result"] for name, step in steps.items() if name.startswith("growth/")]
+    return sorted(found, key=lambda each: each["rows"])

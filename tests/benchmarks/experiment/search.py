@@ -179,3 +179,9 @@ def wrapping(filled: Filled, client: MilvusClient, data: Data, settings: Setting
             times[name] += one_by_one(ask, [query], 0)
     return {"ef": ef, **{name: percentiles(each) for name, each in times.items()}}
 
+
+
+def curves(content: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """All curves that were measured."""
+    found = [step["result"] for name, step in content["steps"].items() if name.startswith("search/")]
+    return [each for each in found if "points" in each]

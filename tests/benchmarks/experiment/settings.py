@@ -6,9 +6,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-PARTS = ("search", "embedding", "end-to-end", "ingest", "growth")
-STORES = ("servers", "embedded")
-
 SEED_ROWS = 650_000
 SEED_LISTS = 16_384
 SEED_PROBES = 16
