@@ -7,7 +7,16 @@ import sys
 import typer
 
 from deploy.local_stack import StackError
-from gateway.cli import benchmarking, clips, evaluating, importing, keys, libraries, searching, serving
+from gateway.cli import (
+    benchmarking,
+    clips,
+    evaluating,
+    importing,
+    keys,
+    libraries,
+    searching,
+    serving,
+)
 from gateway.cli.output import complain
 from gateway.key_file import KeyFileError
 from serving.errors import ServiceError

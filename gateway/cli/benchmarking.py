@@ -42,7 +42,8 @@ def benchmark(
         ),
     ] = None,
     stores: Annotated[
-        Stores, typer.Option(help="Milvus and MariaDB, installed and started, or Milvus Lite and SQLite.")
+        Stores,
+        typer.Option(help="Milvus and MariaDB, installed and started, or Milvus Lite and SQLite."),
     ] = Stores.servers,
     parts: Annotated[
         list[Part] | None,

@@ -14,7 +14,7 @@ from audiosearch.gateway.v1.system_status_pb2 import GetStatusRequest, SearchRec
 from tests.benchmarks.experiment.seed import Pipeline
 from tests.benchmarks.experiment.settings import CALLERS, K
 from tests.benchmarks.experiment.stack import Stack
-from tests.benchmarks.experiment.timed import at_once, percentiles, milliseconds
+from tests.benchmarks.experiment.timed import at_once, milliseconds, percentiles
 from tests.benchmarks.index_recall import say
 
 STEPS = ("wire", "decode", "features", "backbone", "index", "catalog")

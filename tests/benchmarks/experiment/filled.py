@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import grpc
-import numpy as np
 from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
 from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip
 from audiosearch.index.v1.index_pb2 import Vector
@@ -125,9 +124,7 @@ class Filled:
         say(f"built in {settle(client, name, len(self.ids)):.0f} s")
 
 
-def _in_parts(
-    numbers: range, size: int, send: Callable[[Sequence[int]], AnswerT]
-) -> list[AnswerT]:
+def _in_parts(numbers: range, size: int, send: Callable[[Sequence[int]], AnswerT]) -> list[AnswerT]:
     """Sends numbers in parts of a size, a few parts at a time, and shows how far it is."""
     starts = range(numbers.start, numbers.stop, size)
     parts = [range(start, min(start + size, numbers.stop)) for start in starts]

@@ -36,7 +36,9 @@ COSTS = {
 """Name and value of each cost at a size."""
 
 
-def measure(filled: Filled, searches: Searches, grown: Mapping[str, float], settings: Settings) -> dict:
+def measure(
+    filled: Filled, searches: Searches, grown: Mapping[str, float], settings: Settings
+) -> dict:
     """All costs at the present size."""
     alone = searches.one_by_one(max(10, settings.searches // 2))
     steps = medians(alone)
@@ -85,7 +87,7 @@ def _pages(filled: Filled, count: int) -> list[float]:
 
 
 def fitted(sizes: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """For each cost its values and the exponent e of cost = c * rows^e, by least squares of logs."""
+    """For each cost its values, and the e of cost = c * rows^e by least squares of logarithms."""
     found = {}
     for name, cost in COSTS.items():
         pairs = [(each["rows"], cost(each)) for each in sizes]

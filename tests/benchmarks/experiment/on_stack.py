@@ -17,8 +17,6 @@ from tests.benchmarks.experiment.stack import Servers, Stack
 from tests.benchmarks.vector_executor import VectorExecutor, installed
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pymilvus import MilvusClient
 
     from tests.benchmarks.experiment.run import Run
@@ -50,7 +48,9 @@ class Measuring:
                     partial(growth.measure, self._filled, self._searches, grown, settings),
                 )
         step("search/index service", lambda: self._run.curve(search.ours(self._filled)))
-        step("search/bare pymilvus", lambda: self._run.curve(search.bare(self._filled, self._milvus)))
+        step(
+            "search/bare pymilvus", lambda: self._run.curve(search.bare(self._filled, self._milvus))
+        )
         step("search/wrapping", self._wrapping)
         step("search/demo", lambda: self._run.curve(seed.route(self._demo, settings)))
         step("end-to-end", self._end_to_end)
@@ -92,9 +92,7 @@ class Measuring:
             as_it_is = [pipeline.search(wav)["mysql"] for wav in self._wavs[:3]]
             table.add_index()
             pipeline.search(self._wavs[0])
-            beside = end_to_end.beside(
-                self._searches, pipeline, self._wavs, settings.searches // 2
-            )
+            beside = end_to_end.beside(self._searches, pipeline, self._wavs, settings.searches // 2)
         return {**beside, "mysql_without_an_index_ms": sorted(as_it_is)[1]}
 
     @contextmanager

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.experiment import end_to_end, seed
@@ -11,10 +13,10 @@ from tests.benchmarks.experiment.planning import plan
 from tests.benchmarks.experiment.results import result
 from tests.benchmarks.experiment.search import curves
 from tests.benchmarks.experiment.settings import CALLERS, CLIP_SECONDS
-from tests.benchmarks.experiment.words import CHINESE
 
 TARGETS = (0.90, 0.95, 0.99, 0.999)
-OURS = ("gateway", "embedding", "index", "catalog")
+CHINESE = Path(__file__).with_name("chinese.json")
+"""Each phrase of the report, and what README_cn.md says in its place."""
 
 Content = Mapping[str, Any]
 Words = Callable[[str], str]
@@ -23,7 +25,10 @@ Rows = Iterable[Sequence[str]]
 
 def words(language: str) -> Words:
     """What translates a phrase: nothing for `en`; KeyError where the Chinese one is missing."""
-    return CHINESE.__getitem__ if language == "zh" else lambda phrase: phrase
+    if language == "en":
+        return lambda phrase: phrase
+    known: dict[str, str] = json.loads(CHINESE.read_text(encoding="utf-8"))
+    return known.__getitem__
 
 
 def table(titles: Sequence[str], rows: Rows) -> str:
@@ -47,7 +52,10 @@ def report(content: Content) -> str:
 def where(content: Content, w: Words) -> str:
     """Machine and settings in a paragraph."""
     machine, settings = content["machine"], content["settings"]
-    return w("{cores} cores of {processor}, {memory} GiB, {system}; {rows} vectors and clips on {stores}.").format(
+    return w(
+        "{cores} cores of {processor}, {memory} GiB, {system}; "
+        "{rows} vectors and clips on {stores}."
+    ).format(
         cores=machine["cores"],
         processor=machine["processor"],
         memory=machine["memory_gib"],
@@ -66,14 +74,23 @@ def search(content: Content, w: Words) -> str:
     titles += ["{callers} callers, a second", "100 queries a call, a second"]
     rows = [row for route in found for row in _points(route)]
     rows += [
-        [w("the earlier demo, as published"), f"{share:.2f}", f"{1000 / rate:.1f} ms", "", f"{rate:.0f}", "", ""]
+        [
+            w("the earlier demo, as published"),
+            f"{share:.2f}",
+            f"{1000 / rate:.1f} ms",
+            "",
+            f"{rate:.0f}",
+            "",
+            "",
+        ]
         for share, rate in seed.PUBLISHED
     ]
     text = table([w(title).format(callers=CALLERS) if title else "" for title in titles], rows)
     if wrapped := result(content, "search/wrapping"):
         ours, bare = wrapped["ours"]["p50_ms"], wrapped["bare"]["p50_ms"]
         text += "\n\n" + w(
-            "The index service adds {added} ms to the call to Milvus that it makes ({ours} against {bare} ms, in turn)."
+            "The index service adds {added} ms to the call to Milvus that it makes "
+            "({ours} against {bare} ms, in turn)."
         ).format(added=f"{ours - bare:.1f}", ours=f"{ours:.1f}", bare=f"{bare:.1f}")
     return text
 
@@ -107,7 +124,9 @@ def embedding(content: Content, w: Words) -> str:
     theirs = {row["length"]: row["seconds"] for row in rows if row["route"] == "VectorExecutor"}
     lines: dict[str, list[str]] = {}
     for row in rows:
-        name = row["route"] + (w(", {clips} at once").format(clips=row["clips"]) if row["clips"] > 1 else "")
+        name = row["route"] + (
+            w(", {clips} at once").format(clips=row["clips"]) if row["clips"] > 1 else ""
+        )
         cell = f"{1000 * row['seconds']:.1f} ms"
         if theirs and row["route"] != "VectorExecutor":
             cell += f", {theirs[row['length']] / row['seconds']:.1f} x"
@@ -130,9 +149,14 @@ def whole(content: Content, w: Words) -> str:
             w("{callers} clients, p50 / p99").format(callers=many["callers"]),
             f"{_ms(many['p50_ms'])} / {_ms(many['p99_ms'])}",
         ],
-        [w("{callers} clients, searches a second").format(callers=many["callers"]), f"{many['a_second']:.1f}"],
+        [
+            w("{callers} clients, searches a second").format(callers=many["callers"]),
+            f"{many['a_second']:.1f}",
+        ],
     ]
-    text = table([w("a clip of {seconds} s, p50").format(seconds=CLIP_SECONDS), "Audiosearch"], rows)
+    text = table(
+        [w("a clip of {seconds} s, p50").format(seconds=CLIP_SECONDS), "Audiosearch"], rows
+    )
     if beside:
         text += "\n\n" + _beside(beside, w)
     return text
@@ -141,7 +165,9 @@ def whole(content: Content, w: Words) -> str:
 def _beside(beside: Mapping[str, Any], w: Words) -> str:
     demo, steps = beside["demo"], beside["demo"]["steps_p50_ms"]
     return w(
-        "The earlier demo, rebuilt, in turn with ours: {whole} (VectorExecutor {embedding}, Milvus {milvus}, MySQL {mysql}, or {slow} without an index on its ids as it has it) against {ours}: {share} of its time."
+        "The earlier demo, rebuilt, in turn with ours: {whole} (VectorExecutor {embedding}, "
+        "Milvus {milvus}, MySQL {mysql}, or {slow} without an index on its ids as it has it) "
+        "against {ours}: {share} of its time."
     ).format(
         whole=_ms(demo["p50_ms"]),
         slow=_ms(beside["mysql_without_an_index_ms"]),
@@ -162,7 +188,10 @@ def ingest(content: Content, w: Words) -> str:
         [w("the encoder alone, on the same files"), f"{imported['encoder_clips_a_second']:.1f}"],
         [w("share of the encoder's rate"), f"{imported['share_of_encoder']:.2f}"],
         [w("an upload, p50"), _ms(upload["upload"]["p50_ms"])],
-        [w("from its answer until a search has found it, p50"), _ms(upload["upload_to_found"]["p50_ms"])],
+        [
+            w("from its answer until a search has found it, p50"),
+            _ms(upload["upload_to_found"]["p50_ms"]),
+        ],
         [w("found by the first search"), f"{100 * upload['found_by_the_first_search']:.0f} %"],
     ]
     return table(["", w("clips of {seconds} s").format(seconds=CLIP_SECONDS)], rows)
@@ -173,7 +202,11 @@ def growth(content: Content, w: Words) -> str:
     sizes = sizes_of(content)
     if not sizes:
         return ""
-    titles = [w("clips in the library"), *(f"{each['rows']:,}" for each in sizes), w("grows with rows to the")]
+    titles = [
+        w("clips in the library"),
+        *(f"{each['rows']:,}" for each in sizes),
+        w("grows with rows to the"),
+    ]
     rows = [
         [
             w(name),
@@ -199,12 +232,19 @@ def planning(content: Content, w: Words) -> str:
         "database": lambda it: _gib(it["database_gib"]),
         "audio, WAV of 5 s": lambda it: f"{it['audio_tib']:,.1f} TiB",
         "hours to embed, one machine as this": lambda it: f"{it['one_replica_hours']:,.0f}",
-        "embedding replicas, and the hours they take": lambda it: f"{it['embedding_replicas']}, {it['hours']}",
+        "embedding replicas, and the hours they take": lambda it: (
+            f"{it['embedding_replicas']}, {it['hours']}"
+        ),
         "a search in one index of all, by its exponent": lambda it: _ms(it["search_ms"]),
         "a look-up, by its exponent": lambda it: _ms(it["lookup_ms"]),
     }
-    titles = [w("computed, not measured"), *(w("{clips} clips").format(clips=f"{each['clips']:,}") for each in plans)]
-    return table(titles, [[w(name), *(fact(each) for each in plans)] for name, fact in facts.items()])
+    titles = [
+        w("computed, not measured"),
+        *(w("{clips} clips").format(clips=f"{each['clips']:,}") for each in plans),
+    ]
+    return table(
+        titles, [[w(name), *(fact(each) for each in plans)] for name, fact in facts.items()]
+    )
 
 
 def _ms(value: float) -> str:

@@ -180,8 +180,9 @@ def wrapping(filled: Filled, client: MilvusClient, data: Data, settings: Setting
     return {"ef": ef, **{name: percentiles(each) for name, each in times.items()}}
 
 
-
 def curves(content: Mapping[str, Any]) -> list[dict[str, Any]]:
     """All curves that were measured."""
-    found = [step["result"] for name, step in content["steps"].items() if name.startswith("search/")]
+    found = [
+        step["result"] for name, step in content["steps"].items() if name.startswith("search/")
+    ]
     return [each for each in found if "points" in each]

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pymysql
 from pymilvus import DataType, MilvusClient
 
 from tests.benchmarks.experiment.search import Ask, Route, asking
-from tests.benchmarks.experiment.settings import K, SEED_PROBES, Settings
+from tests.benchmarks.experiment.settings import SEED_PROBES, K, Settings
 from tests.benchmarks.experiment.stack import Servers
 from tests.benchmarks.experiment.timed import milliseconds
 from tests.benchmarks.index_recall import say, settle

@@ -136,9 +136,7 @@ def running(stores: str, checkpoint: Path | None) -> Iterator[Stack]:
         services.start()
         say("four services are up")
         channels = {
-            name: stack.enter_context(
-                grpc.insecure_channel(services.addresses.target(name), LARGE)
-            )
+            name: stack.enter_context(grpc.insecure_channel(services.addresses.target(name), LARGE))
             for name in SERVICES
         }
         yield Stack(

@@ -36,7 +36,9 @@ def one_by_one(call: Callable[[T], Any], items: Sequence[T], most_seconds: float
     return times
 
 
-def at_once(call: Callable[[T], Any], items: Sequence[T], callers: int) -> tuple[list[float], float]:
+def at_once(
+    call: Callable[[T], Any], items: Sequence[T], callers: int
+) -> tuple[list[float], float]:
     """What each call took with so many callers at once, and the calls a second."""
     start = time.perf_counter()
     with ThreadPoolExecutor(callers) as pool:
