@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import io
 import logging
+import signal
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
@@ -111,6 +112,8 @@ def make_checkpoint(folder: Path) -> dict[str, Any]:
     import paddle  # noqa: PLC0415  heavy
     from paddlespeech.vector.models.ecapa_tdnn import EcapaTdnn  # noqa: PLC0415  the same
 
+    paddle.disable_signal_handler()  # it prints a trace of its own for a plain SIGTERM
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))  # that dropped Python's, too
     paddle.seed(0)
     backbone = EcapaTdnn(**OFFICIAL_SHAPE)
     for layer in backbone.sublayers():

@@ -52,9 +52,10 @@ def report(content: Content) -> str:
 def where(content: Content, w: Words) -> str:
     """Machine and settings in a paragraph."""
     machine, settings = content["machine"], content["settings"]
-    return w(
+    loads = [step["load_before"] for step in content["steps"].values()] or [0.0]
+    text = w(
         "{cores} cores of {processor}, {memory} GiB, {system}; "
-        "{rows} vectors and clips on {stores}."
+        "{rows} vectors and clips on {stores}. Load average when a step began: {least} to {most}."
     ).format(
         cores=machine["cores"],
         processor=machine["processor"],
@@ -62,7 +63,12 @@ def where(content: Content, w: Words) -> str:
         system=machine["system"],
         rows=f"{settings['rows']:,}",
         stores=w(settings["stores"]),
+        least=f"{min(loads):.1f}",
+        most=f"{max(loads):.1f}",
     )
+    if settings["quick"]:
+        text += " " + w("A quick run: it shows that all works, not how fast.")
+    return text
 
 
 def search(content: Content, w: Words) -> str:

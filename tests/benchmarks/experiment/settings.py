@@ -68,7 +68,7 @@ class Settings:
     @property
     def repeats(self) -> int:
         """Runs of which the median is taken."""
-        return 2 if self.quick else 5
+        return 2 if self.quick else 3
 
 
 @dataclass(frozen=True)
