@@ -12,7 +12,7 @@ PROTOS := $(shell find protos -name '*.proto')
 CODE := serving embedding_service index_service catalog_service gateway deploy protos/generate.py setup.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install protos demo serve test lint chaos screenshots voices bench-embedding bench-index bench-catalog format clean
+.PHONY: help install protos demo serve test lint chaos screenshots voices benchmark benchmark-readme bench-embedding bench-index bench-catalog format clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,9 +74,18 @@ bench-embedding: install $(VENV)/.installed-dev .venv-paddlespeech/.installed ##
 	$(BIN)/python -m tests.benchmarks.embedding --chart tests/benchmarks/embedding.png
 
 ROWS ?= 650000
-bench-index: install $(VENV)/.installed-dev ## Time the index beside faiss and hnswlib; ROWS=100000 for less
+$(VENV)/.installed-bench: $(VENV)/.installed-dev
 	$(PIP) --constraint constraints.txt --editable '.[bench]'
-	$(BIN)/python -m tests.benchmarks.index --rows $(ROWS)
+	@touch $@
+
+benchmark: install $(VENV)/.installed-bench .venv-paddlespeech/.installed ## Measure all of it at 650,000 clips beside others (ARGS="--rows 50000")
+	$(BIN)/audiosearch benchmark $(ARGS)
+
+benchmark-readme: install $(VENV)/.installed-dev ## Write what `make benchmark` measured into the READMEs
+	$(BIN)/python -m tests.benchmarks.experiment.readme build/benchmark
+
+bench-index: install $(VENV)/.installed-bench ## Time the index beside faiss and hnswlib; ROWS=100000 for less
+	$(BIN)/audiosearch benchmark --parts search --rows $(ROWS) --output build/bench-index
 
 bench-catalog: install $(VENV)/.installed-dev ## Time the catalog with 650,000 clips (ARGS="--clips N --plans")
 	$(BIN)/python -m tests.benchmarks.catalog $(ARGS)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
+import structlog
 
 from embedding_service.packing import MOST_CLIPS
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 MOST_SECONDS = 10
 """Audio that is run together, unless one piece alone is longer."""
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,7 @@ class Batcher:
 
     def _work(self) -> None:
         """Runs what waits, as far as it goes together; there may be nothing left to do."""
+        start = time.monotonic()
         ready = [
             (piece, features)
             for piece in self._take()
@@ -84,12 +89,19 @@ class Batcher:
         ]
         if not ready:
             return
+        prepared = time.monotonic()
         try:
             vectors = self._model.vectors([features for _, features in ready])
         except Exception as error:  # noqa: BLE001  it is raised where the vector is waited for
             for piece, _ in ready:
                 piece.vector.set_exception(error)
             return
+        log.info(
+            "encoded",
+            clips=len(ready),
+            features_ms=round((prepared - start) * 1000, 2),
+            backbone_ms=round((time.monotonic() - prepared) * 1000, 2),
+        )
         for (piece, _), vector in zip(ready, vectors, strict=True):
             _deliver(piece, vector)
 

@@ -8,8 +8,10 @@ import multiprocessing
 import os
 import shutil
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TimedOut
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -18,6 +20,7 @@ from pebble import ProcessExpired, ProcessPool
 from embedding_service.confinement import bound_resources
 from embedding_service.decoding import Decoded, Order, decode
 from embedding_service.readers import AudioError
+from embedding_service.wav import plain_samples
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,6 +59,7 @@ class Decoders:
         self._free = asyncio.Semaphore(processes)
         self._seconds = seconds
         self._pool = self._start()
+        self._threads = ThreadPoolExecutor(processes, "plain samples")
 
     def __enter__(self) -> Self:
         """Waits until the processes run."""
@@ -67,15 +71,21 @@ class Decoders:
         """Ends the processes, busy or not."""
         self._pool.stop()
         self._pool.join()
+        self._threads.shutdown(cancel_futures=True)
 
     async def decode(self, order: Order) -> Decoded:
         """Decodes in one of the processes; a cancelled call stops its process.
+
+        Samples that are as plain as can be and few are read in a thread of this process: no decoder
+        is asked that could crash, and sending them to and fro would take longer than reading them.
 
         Raises:
             AudioError: As `decoding.decode`; AUDIO_UNDECODABLE also when the process died of it,
                 ran out of memory or took too long.
         """
         try:
+            if plain := _plain(order):
+                return await asyncio.wrap_future(self._threads.submit(decode, plain))
             async with self._free:  # waiting here, a cancelled call costs no process
                 return await self._run(order)
         except ProcessExpired as error:
@@ -122,3 +132,13 @@ class Decoders:
         with contextlib.suppress(RuntimeError):
             self._pool.stop()
         self._pool = self._start()
+
+
+def _plain(order: Order) -> Order | None:
+    """The same order for raw samples in memory, if that is what its audio comes down to."""
+    if not isinstance(order.source, bytes):
+        return None
+    if order.pcm:
+        return order
+    found = plain_samples(order.source)
+    return replace(order, pcm=found[0], source=found[1]) if found else None

@@ -151,12 +151,13 @@ def convert(
     Raises:
         AudioError: AUDIO_UNDECODABLE, or AUDIO_TOO_LONG.
     """
-    resampler = soxr.ResampleStream(stream.sample_rate, sample_rate, 1, dtype="float32")
+    same = stream.sample_rate == sample_rate
+    resampler = None if same else soxr.ResampleStream(stream.sample_rate, sample_rate, 1, "float32")
     loudness = Loudness(sample_rate, silence_dbfs)
     frames = 0
 
     def take(samples: NDArray[np.float32], *, last: bool = False) -> None:
-        resampled = resampler.resample_chunk(samples, last=last)
+        resampled = resampler.resample_chunk(samples, last=last) if resampler else samples
         loudness.add(resampled)
         keep(resampled)
 

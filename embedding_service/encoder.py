@@ -7,9 +7,11 @@ import contextlib
 import functools
 import itertools
 import math
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
+import structlog
 
 from embedding_service.decoding import Decoded, Heard, Order
 from embedding_service.readers import AudioError
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 PIECE_SECONDS = 60
 """Longest audio that the model takes at once."""
+
+log = structlog.get_logger()
 
 
 class Encoder:
@@ -69,10 +73,12 @@ class Encoder:
                 self._limits.silence_dbfs,
                 pcm,
             )
+            start = time.monotonic()
             try:
                 decoded = await self._decoders.decode(order)
             except AudioError as error:
                 raise ServiceError(Reason[error.reason], error.message) from error
+            log.info("decoded", ms=round((time.monotonic() - start) * 1000, 2))
             self._judge(decoded.heard)
             return await self._average(decoded, sink), decoded.heard
 

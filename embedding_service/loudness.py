@@ -46,8 +46,10 @@ class Loudness:
         self._rest = self._rest[:0]
 
     def _measure(self, frames: NDArray[np.float32]) -> None:
-        self._power += float(np.square(frames, dtype=np.float64).sum())
-        loud = frames.var(axis=1, dtype=np.float64) >= self._limit
+        wide = frames.astype(np.float64)
+        power = np.einsum("ij,ij->i", wide, wide)
+        self._power += float(power.sum())
+        loud = power / frames.shape[1] - wide.mean(axis=1) ** 2 >= self._limit
         self._active += int(loud.sum()) * frames.shape[1]
 
     @property

@@ -60,6 +60,8 @@ class Pcm:
     sample_rate: int
     channels: int
     dtype: str
+    format: str = "pcm"
+    """What it is called."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,9 @@ def _raw(file: BinaryIO, pcm: Pcm) -> Stream:
         while data := file.read(step):
             yield raw_samples(data, pcm)
 
-    return Stream(pcm.sample_rate, pcm.channels, "pcm", size / frame / pcm.sample_rate, blocks())
+    return Stream(
+        pcm.sample_rate, pcm.channels, pcm.format, size / frame / pcm.sample_rate, blocks()
+    )
 
 
 def raw_samples(data: bytes, pcm: Pcm) -> NDArray[np.float32]:

@@ -35,7 +35,7 @@ async def stored(upstream: Upstream, clip: str) -> AsyncIterator[bytes]:
 async def embed(
     upstream: Upstream, model: str, chunks: AsyncIterable[bytes], pcm: PcmFormat | None = None
 ) -> EmbedAudioResponse:
-    """Embeds audio with the model of a library.
+    """Embeds audio with the model of a library, or with the default one if `model` is empty.
 
     Raises:
         ServiceError: MODEL_MISMATCH if the embedding service does not run that model, and its own.
@@ -51,10 +51,11 @@ async def embed(
     except ServiceError as error:
         if error.reason is not Reason.MODEL_NOT_FOUND:
             raise
-        raise await _mismatch(upstream, model) from error
+        raise await mismatch(upstream, model) from error
 
 
-async def _mismatch(upstream: Upstream, model: str) -> ServiceError:
+async def mismatch(upstream: Upstream, model: str) -> ServiceError:
+    """The error for a library of a model that the embedding service does not run."""
     running = await upstream.embedding.GetModel(GetModelRequest(name="models/default"))
     return ServiceError(
         Reason.MODEL_MISMATCH,

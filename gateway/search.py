@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import AsyncIterable, Sequence
 from dataclasses import dataclass
@@ -10,11 +11,12 @@ from audiosearch.catalog.v1.catalog_service_pb2 import GetClipRequest, LookupCli
 from audiosearch.catalog.v1.clip_pb2 import Clip
 from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.embedding.v1.embedding_pb2 import PcmFormat
+from audiosearch.embedding.v1.embedding_service_pb2 import EmbedAudioResponse
 from audiosearch.gateway.v1.search_pb2 import Match, SearchClipsResponse, SearchConfig
 from audiosearch.index.v1.index_pb2 import Neighbor
 from audiosearch.index.v1.index_service_pb2 import GetVectorsRequest, SearchVectorsRequest
 
-from gateway.audio import embed
+from gateway.audio import embed, mismatch
 from gateway.libraries import Libraries
 from gateway.names import check_library, split_clip
 from gateway.status_searches import SearchLog, Stopwatch
@@ -79,13 +81,26 @@ class Search:
         """Searches with audio, encoded or raw."""
         parent = check_config(config).parent
         with self._log.search(parent, by_clip=False) as watch:
-            with watch.step("catalog"):
-                library = await self._libraries.open(parent)
             with watch.step("embedding"):
-                heard = await embed(self._upstream, library.model, chunks, pcm)
+                library, heard = await self._open_and_embed(parent, chunks, pcm)
             query = Query(heard.embedding.values, heard.embedding.model)
             matches = await self._matches(library, config, query, watch)
         return SearchClipsResponse(matches=matches, query_audio=heard.audio, model=library.model)
+
+    async def _open_and_embed(
+        self, parent: str, chunks: AsyncIterable[bytes], pcm: PcmFormat | None
+    ) -> tuple[Library, EmbedAudioResponse]:
+        """The library, read while the audio is embedded; what is wrong with it is said at once."""
+        embedding = asyncio.create_task(embed(self._upstream, "", chunks, pcm))
+        try:
+            library = await self._libraries.open(parent)
+            heard = await embedding
+        finally:
+            embedding.cancel()
+            await asyncio.gather(embedding, return_exceptions=True)
+        if heard.embedding.model != library.model:
+            raise await mismatch(self._upstream, library.model)
+        return library, heard
 
     async def by_clip(self, config: SearchConfig, name: str) -> SearchClipsResponse:
         """Searches with a clip of the library, which is itself left out."""

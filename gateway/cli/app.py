@@ -8,6 +8,7 @@ import typer
 
 from deploy.local_stack import StackError
 from gateway.cli import (
+    benchmarking,
     calibrating,
     clips,
     enrolling,
@@ -44,6 +45,7 @@ app.command("serve")(serving.serve)
 app.command("import")(importing.import_path)
 app.command("evaluate")(evaluating.evaluate)
 app.command("calibrate")(calibrating.calibrate)
+app.command("benchmark")(benchmarking.benchmark)
 app.command("search")(searching.search)
 app.command("embed")(searching.embed)
 

@@ -37,11 +37,17 @@ def settings_of(name: str, folder: Path) -> Iterator[CatalogSettings]:
         yield CatalogSettings(**values | place)
 
 
-def make_active(settings: CatalogSettings, library_uid: str) -> None:
-    """All ACTIVE with what was heard, but one in a hundred, FAILED; some thousands at a time."""
+def make_active(
+    settings: CatalogSettings, library_uid: str, first: str = "", *, failed: bool = True
+) -> None:
+    """All from the id `first` on ACTIVE with what was heard; some thousands at a time.
+
+    Some FAILED, those whose id ends in 0, unless told otherwise.
+    """
     engine = backend(settings).migrating_engine()
+    some = case((clips.c.id.like("%0"), ClipState.FAILED), else_=ClipState.ACTIVE)
     values = {
-        "state": case((clips.c.id.like("%0"), ClipState.FAILED), else_=ClipState.ACTIVE),
+        "state": some if failed else ClipState.ACTIVE,
         "duration_ns": 5 * 10**9,
         "active_duration_ns": 4 * 10**9,
         "sample_rate": 16_000,
@@ -50,10 +56,10 @@ def make_active(settings: CatalogSettings, library_uid: str) -> None:
         "level_dbfs": -20.5,
         "content_type": "audio/wav",
     }
-    last = ""
+    wanted = clips.c.id >= first
     while True:
         with engine.begin() as connection:
-            part = select(clips.c.id).where(clips.c.id > last).order_by(clips.c.id).limit(5000)
+            part = select(clips.c.id).where(wanted).order_by(clips.c.id).limit(5000)
             ids = connection.scalars(part).all()
             if not ids:
                 break
@@ -61,7 +67,7 @@ def make_active(settings: CatalogSettings, library_uid: str) -> None:
             connection.execute(
                 update(clips).where(clips.c.library_uid == library_uid, within).values(values)
             )
-            last = ids[-1]
+            wanted = clips.c.id > ids[-1]
     engine.dispose()
 
 

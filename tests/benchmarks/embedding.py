@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import io
 import logging
+import signal
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
@@ -60,13 +61,15 @@ class Clips:
     contents: Sequence[bytes]
 
     @classmethod
-    def make(cls, folder: Path, length: int, count: int) -> Clips:
-        """Writes noise of a level that swells."""
-        random = np.random.default_rng(length)
+    def make(cls, folder: Path, length: int, count: int, seed: int = 0) -> Clips:
+        """Writes noise of a level that swells, each of another colour."""
+        random = np.random.default_rng((length, seed))
         level = 0.1 * np.exp(np.sin(np.arange(length * FEATURES.sample_rate) / 4000))
         paths = [folder / f"{length}-{index}.wav" for index in range(count)]
         for path in paths:
-            noise = level * random.standard_normal(len(level))
+            spectrum = np.fft.rfft(random.standard_normal(len(level)))
+            bands = np.interp(np.linspace(0, 15, len(spectrum)), range(16), random.random(16))
+            noise = level * np.fft.irfft(spectrum * bands, len(level))
             soundfile.write(path, noise, FEATURES.sample_rate, "PCM_16")
         return cls(length, paths, [path.read_bytes() for path in paths])
 
@@ -80,14 +83,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, threadpool_limits(1, "blas"):
         folder = Path(name)
         arrays = make_checkpoint(folder)
-        rows, peak = _compare(folder, arrays, arguments)
+        with VectorExecutor.start(folder) as peer:
+            plan = Plan(arguments.lengths, arguments.clips, arguments.repeats)
+            rows, peak = compare(peer, folder, arrays, plan)
         console.print(precision.machine(precision.all_cores(), 1))
         console.print(f"matrix products in fp32 reach {peak / 1e9:.0f} GFLOP/s")
         console.print(_table(rows, _work(arrays), peak))
         print_stages(console, folder)
         print_memory(console, folder)
     if arguments.chart:
-        _draw(rows, arguments.chart)
+        draw(rows, arguments.chart)
 
 
 def _arguments() -> argparse.Namespace:
@@ -107,6 +112,8 @@ def make_checkpoint(folder: Path) -> dict[str, Any]:
     import paddle  # noqa: PLC0415  heavy
     from paddlespeech.vector.models.ecapa_tdnn import EcapaTdnn  # noqa: PLC0415  the same
 
+    paddle.disable_signal_handler()  # it prints a trace of its own for a plain SIGTERM
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))  # that dropped Python's, too
     paddle.seed(0)
     backbone = EcapaTdnn(**OFFICIAL_SHAPE)
     for layer in backbone.sublayers():
@@ -120,10 +127,26 @@ def make_checkpoint(folder: Path) -> dict[str, Any]:
     return {key: value.numpy() for key, value in weights.items()}
 
 
-def _compare(
-    folder: Path, arrays: dict[str, Any], arguments: argparse.Namespace
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured: clips of these lengths, so many at once, medians of so many runs."""
+
+    lengths: Sequence[int] = LENGTHS
+    clips: int = 16
+    repeats: int = 5
+
+
+def compare(
+    peer: VectorExecutor | None, folder: Path, arrays: dict[str, Any], plan: Plan
 ) -> tuple[list[Row], float]:
-    """Returns the rows, and the matrix products' operations a second."""
+    """Returns the rows, and the matrix products' operations a second.
+
+    Args:
+        peer: Whom to measure beside; without it cosines are to fp32.
+        folder: Takes the clips.
+        arrays: The weights.
+        plan: How much.
+    """
     made, margin = graph.build(arrays, OFFICIAL_SHAPE), graph.margin(arrays, OFFICIAL_SHAPE)
     threads = precision.all_cores()
     routes = {
@@ -131,10 +154,10 @@ def _compare(
         for kind in precision.available()
     }
     rows, peaks = [], [_peak(threads)]
-    with VectorExecutor.start(folder) as peer, Progress(transient=True) as progress:
-        for length in progress.track(arguments.lengths, description="measuring"):
-            clips = Clips.make(folder, length, arguments.clips)
-            rows += _measure(peer, routes, clips, arguments.repeats)
+    with Progress(transient=True) as progress:
+        for length in progress.track(plan.lengths, description="measuring"):
+            clips = Clips.make(folder, length, plan.clips)
+            rows += _measure(peer, routes, clips, plan.repeats)
             peaks.append(_peak(threads))
     return rows, max(peaks)
 
@@ -151,13 +174,15 @@ def _samples(content: bytes) -> Any:
 
 
 def _measure(
-    peer: VectorExecutor, routes: dict[str, reference.Run], clips: Clips, repeats: int
+    peer: VectorExecutor | None, routes: dict[str, reference.Run], clips: Clips, repeats: int
 ) -> list[Row]:
-    theirs = np.stack([peer.embed(path)[1] for path in clips.paths[:4]])
     cosines = {PEER: 1.0}
-    work: dict[tuple[str, int], Callable[[], float]] = {
-        (PEER, 1): lambda: peer.embed(clips.paths[0])[0]
-    }
+    work: dict[tuple[str, int], Callable[[], float]] = {}
+    if peer:
+        theirs = np.stack([peer.embed(path)[1] for path in clips.paths[:4]])
+        work[PEER, 1] = lambda: peer.embed(clips.paths[0])[0]
+    else:
+        theirs = _ours(routes["fp32"], clips.contents[:4])
     for route, run in routes.items():
         cosines[route] = _lowest_cosine(_ours(run, clips.contents[:4]), theirs)
         for count in (1, len(clips.contents)):
@@ -212,7 +237,8 @@ def _table(rows: list[Row], work: int, peak: float) -> Table:
     return table
 
 
-def _draw(rows: list[Row], path: Path) -> None:
+def draw(rows: list[Row], path: Path) -> None:
+    """Draws what one clip takes, by route and length, as a PNG file."""
     import matplotlib as mpl  # noqa: PLC0415  heavy
 
     mpl.use("Agg")

@@ -62,7 +62,7 @@ def print_stages(console: Console, official: Path) -> None:
         official: Folder of a checkpoint of the official shape.
     """
     table = Table("stage of one request", "official shape, ms", "bundled model, ms")
-    columns = [_stages(folder) for folder in (official, Path(BUNDLED_FOLDER))]
+    columns = [stages(folder) for folder in (official, Path(BUNDLED_FOLDER))]
     for stage in columns[0]:
         table.add_row(stage, *(f"{1000 * column[stage]:.1f}" for column in columns))
     console.print(table)
@@ -90,7 +90,8 @@ def print_memory(console: Console, official: Path) -> None:
     console.print(table)
 
 
-def _stages(folder: Path) -> dict[str, float]:
+def stages(folder: Path) -> dict[str, float]:
+    """Returns the seconds of each stage of one request, and of the whole."""
     checkpoint = Checkpoint("measured", Source.SETTING, read_checkpoint(folder))
     sound = _flac()
     with tempfile.TemporaryDirectory() as cache:

@@ -55,7 +55,9 @@ def fill(client: MilvusClient, name: str, stored: np.ndarray, start: int) -> Non
         client.upsert(name, rows)
 
 
-def settle(client: MilvusClient, name: str, rows: int) -> float:
+def settle(
+    client: MilvusClient, name: str, rows: int, steady_seconds: float = STEADY_SECONDS
+) -> float:
     """Waits until searches use the built index for (nearly) all rows; returns the seconds.
 
     Milvus builds an index after the files are written and loads it after that; until then it
@@ -64,7 +66,7 @@ def settle(client: MilvusClient, name: str, rows: int) -> float:
     start = time.monotonic()
     client.flush(name)
     steady = 0
-    while steady < STEADY_SECONDS:
+    while steady < steady_seconds:
         segments = client.list_loaded_segments(name)
         indexed = sum(one.num_rows for one in segments if one.index_name)
         loaded = indexed >= 0.99 * rows and all(one.index_name for one in segments)

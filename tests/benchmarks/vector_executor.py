@@ -20,6 +20,11 @@ ENVIRONMENT = Path(__file__).resolve().parents[2] / ".venv-paddlespeech"
 _PYTHON = ENVIRONMENT / "bin" / "python"
 
 
+def installed() -> bool:
+    """Whether the environment is there."""
+    return _PYTHON.exists()
+
+
 class VectorExecutor:
     """The process, with a checkpoint loaded."""
 
@@ -31,7 +36,7 @@ class VectorExecutor:
     @contextmanager
     def start(cls, checkpoint: Path) -> Iterator[VectorExecutor]:
         """Runs it while the block lasts."""
-        if not _PYTHON.exists():
+        if not installed():
             message = f"{ENVIRONMENT} is missing: make bench-embedding makes it"
             raise SystemExit(message)
         command = [str(_PYTHON), __file__, str(checkpoint)]

@@ -1,0 +1,1 @@
+"""The earlier demo's experiment, repeated: search, embedding, end to end, ingest, growth."""

@@ -1,0 +1,33 @@
+"""The machine that figures were measured on."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+
+def describe() -> dict[str, Any]:
+    """What has to be the same for two figures to be comparable."""
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(pages / 2**30),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+    }
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def memory_mib(*pids: int) -> float:
+    """Resident memory of processes together, now."""
+    files = [Path(f"/proc/{pid}/statm").read_text(encoding="ascii") for pid in pids]
+    return sum(int(text.split()[1]) for text in files) * os.sysconf("SC_PAGE_SIZE") / 2**20

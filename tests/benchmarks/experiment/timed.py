@@ -1,0 +1,46 @@
+"""Times of calls, in milliseconds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import numpy as np
+
+from tests.benchmarks.timing import seconds
+
+T = TypeVar("T")
+
+
+def milliseconds(call: Callable[[], Any]) -> float:
+    """What one call takes."""
+    return 1000 * seconds(call)
+
+
+def percentiles(times: Sequence[float]) -> dict[str, float]:
+    """The median and the 99th percentile."""
+    p50, p99 = np.percentile(times, [50, 99])
+    return {"p50_ms": float(p50), "p99_ms": float(p99)}
+
+
+def one_by_one(call: Callable[[T], Any], items: Sequence[T], most_seconds: float) -> list[float]:
+    """What each call took, one after the other, for all items or as long as the time lasts."""
+    until = time.monotonic() + most_seconds
+    times: list[float] = []
+    for item in items:
+        times.append(milliseconds(lambda: call(item)))  # noqa: B023  called at once
+        if time.monotonic() > until:
+            break
+    return times
+
+
+def at_once(
+    call: Callable[[T], Any], items: Sequence[T], callers: int
+) -> tuple[list[float], float]:
+    """What each call took with so many callers at once, and the calls a second."""
+    start = time.perf_counter()
+    with ThreadPoolExecutor(callers) as pool:
+        times = list(pool.map(lambda item: milliseconds(lambda: call(item)), items))
+    return times, len(items) / (time.perf_counter() - start)

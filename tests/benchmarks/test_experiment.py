@@ -1,0 +1,175 @@
+"""The benchmark as a user runs it, in its quick mode: what it writes, never how fast."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.cli import app, benchmarking
+from tests.benchmarks.experiment import readme
+from tests.benchmarks.experiment.end_to_end import SEED_STEPS, STEPS
+from tests.benchmarks.experiment.growth import COSTS
+from tests.benchmarks.experiment.results import Results, read
+from tests.benchmarks.experiment.run import steps_of
+from tests.benchmarks.experiment.settings import Settings
+from tests.debian import leave_out, require
+from tests.end_to_end.command_line import run
+from tests.milvus_server import MilvusMissingError, install
+
+QUICK = Settings.chosen(None, "servers", quick=True)
+PEERS = {"search/hnswlib", "search/faiss", "end-to-end/demo"}
+"""May be missing: the tests do not install them."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a quick run wrote, after one that did the embedding alone."""
+    require({"mariadbd": "mariadb-server"})
+    try:
+        install()
+    except MilvusMissingError as error:
+        leave_out(str(error))
+    path = tmp_path_factory.mktemp("benchmark")
+    benchmark(path, "--parts", "embedding")
+    first = read(path / "benchmark.json")
+    assert set(first["steps"]) == {"embedding"}
+    benchmark(path)
+    assert read(path / "benchmark.json")["steps"]["embedding"] == first["steps"]["embedding"]
+    return path
+
+
+def benchmark(folder: Path, *arguments: str) -> str:
+    """Runs it; gives what it said."""
+    return run("benchmark", "--quick", "--output", folder, *arguments, seconds=800).stderr
+
+
+@pytest.fixture(scope="module")
+def steps(folder: Path) -> dict[str, Any]:
+    """What came of each step."""
+    content = read(folder / "benchmark.json")
+    return {name: step["result"] for name, step in content["steps"].items()}
+
+
+pytestmark = [pytest.mark.server, pytest.mark.timeout(1200)]
+
+
+def test_every_step_is_done_or_left_out_with_a_word(folder: Path, steps: dict[str, Any]) -> None:
+    """Only peers that are not installed may be left out."""
+    wanted = set(steps_of([part.value for part in benchmarking.Part], QUICK))
+    assert wanted - set(steps) <= PEERS
+    left_out = read(folder / "benchmark.json")["left_out"]
+    assert wanted - set(steps) <= set(left_out)
+    assert all("not installed" in why for why in left_out.values())
+
+
+def test_a_second_run_measures_nothing(folder: Path, steps: dict[str, Any]) -> None:
+    """What is there stays as it is."""
+    before = (folder / "benchmark.json").read_bytes()
+    names = steps_of([part.value for part in benchmarking.Part], QUICK)
+    missing = [name for name in names if name not in steps]
+    # What was left out is tried again each time, so it is not asked for here.
+    parts = [part.value for part in benchmarking.Part if not _any_of(part.value, missing)]
+    said = benchmark(folder, *(word for part in parts for word in ("--parts", part)))
+    assert f"0 of {len(steps_of(parts, QUICK))} steps" in said
+    assert (folder / "benchmark.json").read_bytes() == before
+
+
+def _any_of(part: str, names: list[str]) -> bool:
+    return any(name.partition("/")[0] == part for name in names)
+
+
+def test_curves_are_curves(steps: dict[str, Any]) -> None:
+    """Shares lie from 0 to 1, more effort finds no less, a median is below its 99th percentile."""
+    curves = [step for name, step in steps.items() if name.startswith("search/")]
+    curves = [curve for curve in curves if "points" in curve]
+    assert len(curves) >= 3
+    for curve in curves:
+        recalls = [point["recall"] for point in curve["points"]]
+        assert all(0 < recall <= 1 for recall in recalls)
+        assert all(after >= before - 0.02 for before, after in itertools.pairwise(recalls))
+        assert recalls[-1] > 0.9
+        for point in curve["points"]:
+            assert 0 < point["p50_ms"] <= point["p99_ms"]
+            for rate in ("one_caller_a_second", "at_once_a_second", "together_a_second"):
+                assert point[rate] > 0
+
+
+def test_a_search_is_split_into_its_steps(steps: dict[str, Any]) -> None:
+    """All of them take time, and together as long as a search."""
+    one = steps["end-to-end"]["one"]
+    assert set(one["steps_p50_ms"]) == {*STEPS, "whole"}
+    assert all(spent > 0 for spent in one["steps_p50_ms"].values())
+    parts = sum(one["steps_p50_ms"][name] for name in STEPS)
+    assert math.isclose(parts, one["steps_p50_ms"]["whole"], rel_tol=0.5)
+    assert steps["end-to-end"]["many"]["callers"] == 16
+    if beside := steps.get("end-to-end/demo"):
+        assert set(beside["demo"]["steps_p50_ms"]) == set(SEED_STEPS)
+        assert beside["share"] > 0
+
+
+def test_clips_come_in_and_are_found(steps: dict[str, Any]) -> None:
+    """Every clip of the import, and each upload by the first search after it."""
+    assert steps["ingest"]["import"]["clips"] == QUICK.clips
+    assert steps["ingest"]["import"]["share_of_encoder"] > 0
+    assert steps["ingest"]["upload"]["found_by_the_first_search"] == 1
+
+
+def test_growth_is_measured_at_three_sizes(folder: Path, steps: dict[str, Any]) -> None:
+    """At a sixty-fifth, a sixth and the whole; the report has a line for each cost."""
+    assert [steps[f"growth/{size}"]["rows"] for size in QUICK.sizes] == list(QUICK.sizes)
+    table = (folder / "benchmark.md").read_text(encoding="utf-8")
+    assert all(f"| {cost} |" in table for cost in COSTS)
+    assert "| computed, not measured | 10,000,000 clips | 1,000,000,000 clips |" in table
+
+
+def test_charts_are_drawn(folder: Path, steps: dict[str, Any]) -> None:
+    """Four, as PNG files."""
+    for name in ("search", "embedding", "end_to_end", "growth"):
+        assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_readmes_can_be_written_from_it(folder: Path, steps: dict[str, Any]) -> None:
+    """In both languages, and a second time with the same outcome."""
+    content = read(folder / "benchmark.json")
+    for language, path in readme.README.items():
+        written = readme.with_section(path.read_text(encoding="utf-8"), content, language)
+        assert f"{QUICK.rows:,}" in written
+        assert content["machine"]["processor"] in written
+        assert readme.with_section(written, content, language) == written
+
+
+def test_readmes_say_what_was_measured() -> None:
+    """Their sections are those of the results that are kept."""
+    content = read(readme.KEPT / "benchmark.json")
+    for language, path in readme.README.items():
+        text = path.read_text(encoding="utf-8")
+        assert readme.with_section(text, content, language) == text
+
+
+def test_results_of_other_settings_are_put_aside(tmp_path: Path) -> None:
+    """They are kept under another name; those of the same settings are gone on with."""
+    Results(tmp_path, QUICK).step("one", lambda: 1)
+    Results(tmp_path, QUICK).step("one", lambda: pytest.fail("done before"))
+    other = Results(tmp_path, Settings(rows=2000))
+    other.step("one", lambda: 2)
+    found = sorted(
+        json.loads(path.read_text())["steps"]["one"]["result"] for path in tmp_path.iterdir()
+    )
+    assert found == [1, 2]
+
+
+def test_outside_a_checkout_it_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One sentence, exit code 1."""
+    monkeypatch.setattr(benchmarking, "CHECKOUT", tmp_path)
+    monkeypatch.setattr("sys.argv", ["audiosearch", "benchmark", "--quick"])
+    with pytest.raises(SystemExit) as raised:
+        app.main()
+    assert raised.value.code == 1
+    assert "needs a checkout" in capsys.readouterr().err
