@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
 
+import structlog
 from audiosearch.catalog.v1.catalog_service_pb2 import GetClipRequest
 from audiosearch.catalog.v1.clip_pb2 import Clip, Failure
 from audiosearch.catalog.v1.library_pb2 import Library
@@ -50,6 +54,7 @@ _ITS_OWN_FAULT = {
     Reason.VOICE_MISMATCH,
 }
 """Reasons that keep back one recording, and not those behind it."""
+log = structlog.get_logger()
 
 
 @dataclass
@@ -85,6 +90,7 @@ class Enrolling:
         self._clips = clips
         self._voiceprints = voiceprints
         self._removing = removing
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def enroll(
         self, config: EnrollSpeakerConfig, requests: AsyncIterator[EnrollSpeakerRequest]
@@ -103,12 +109,29 @@ class Enrolling:
             if errors and len(errors) == len(outcomes):
                 raise errors[0]
         except ServiceError:
-            if made:
-                await self._removing.undo(library, who.speaker)
+            await self._break_off(who, made=made)
             raise
-        if who.speaker.state == Speaker.STATE_UPDATING:
-            who.speaker = await self._voiceprints.refresh(library, who.speaker)
+        await self._finish(who)
         return EnrollSpeakerResponse(speaker=who.speaker, outcomes=outcomes)
+
+    async def _finish(self, who: Enrollee) -> None:
+        """Makes the voiceprint of what was enrolled."""
+        if who.speaker.state == Speaker.STATE_UPDATING:
+            async with self._turn(who):
+                who.speaker = await self._voiceprints.refresh(who.library, who.speaker)
+
+    async def _break_off(self, who: Enrollee, *, made: bool) -> None:
+        """Leaves nobody behind who was not enrolled, and whoever was with a voiceprint."""
+        try:
+            if made:
+                await self._removing.undo(who.library, who.speaker)
+            await self._finish(who)
+        except ServiceError as error:
+            log.warning("enroll.postponed", speaker=who.speaker.name, why=str(error))
+
+    def _turn(self, who: Enrollee) -> asyncio.Lock:
+        """Who changes a speaker waits for others of this gateway who do, in place of failing."""
+        return self._turns.setdefault(who.speaker.uid, asyncio.Lock())
 
     async def _speaker(self, config: EnrollSpeakerConfig) -> tuple[Speaker, bool]:
         """The speaker, and whether it was made now."""
@@ -147,7 +170,8 @@ class Enrolling:
         outcome.clip.CopyFrom(clip)
         try:
             _require_speech(clip)
-            await self._add(who, clip, outcome)
+            async with self._turn(who):
+                await self._add(who, clip, outcome)
         except ServiceError:
             if created:  # it was to be an enrollment and nothing else
                 await self._clips.discard(who.library, clip.name, Clip.STATE_ACTIVE)
@@ -181,7 +205,7 @@ class Enrolling:
         read = await self._voiceprints.read(who.library.uid, [clip_id])
         if clip_id not in read:
             raise ServiceError(Reason.CLIP_NOT_FOUND, f"{clip.name} is gone; send it again")
-        for _ in range(ROUNDS):
+        for number in range(ROUNDS):
             agreement = who.agreement(clip_id, read[clip_id])
             if agreement is not None:
                 outcome.agreement = agreement
@@ -194,6 +218,8 @@ class Enrolling:
             except ServiceError as error:
                 if error.reason is not Reason.STATE_CONFLICT:
                     raise
+                # Another gateway was faster.
+                await asyncio.sleep(random.uniform(0, 0.05 * number))  # noqa: S311
                 await self._look_again(who)
                 continue
             who.vectors[clip_id] = read[clip_id]

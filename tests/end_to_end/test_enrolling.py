@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -197,6 +197,39 @@ def test_of_two_voices_at_once_one_wins(shared: Running, library: str, take: Tak
         assert clip.display_name == f"v{winner}-{number}.flac"
         probe = take(winner, 50 + number)
         assert speakers.verify(library, f"either-{number}", probe).score.cosine > 0.9
+
+
+def test_many_who_enroll_the_same_voice_at_once_all_do(
+    shared: Running, library: str, take: Take
+) -> None:
+    """Nobody is turned away because others are about it, and the voiceprint is that of all."""
+    paths = [take(ANN, number) for number in range(12)]
+    speakers = shared.client.speakers
+    with ThreadPoolExecutor(len(paths)) as pool:
+        answers = list(pool.map(lambda path: speakers.enroll(library, "ann", [path]), paths))
+    assert [reasons(answer) for answer in answers] == [[""]] * len(paths)
+    speaker = speakers.get(library, "ann")
+    assert speaker.state == Speaker.STATE_ACTIVE
+    assert (speaker.enrollment_count, speaker.voiceprint_revision) == (12, speaker.revision)
+
+
+def test_what_breaks_off_leaves_a_voiceprint(shared: Running, library: str, take: Take) -> None:
+    """Of the recordings before it: they were taken."""
+
+    def requests() -> Iterator[speakers_pb2.EnrollSpeakerRequest]:
+        kind = speakers_pb2.EnrollSpeakerRequest
+        config = speakers_pb2.EnrollSpeakerConfig
+        yield kind(config=config(parent=f"libraries/{library}", speaker_id="ann"))
+        yield kind(recording=speakers_pb2.Recording(display_name="first"))
+        yield kind(audio_chunk=take(ANN, 0).read_bytes())
+        yield kind(recording=speakers_pb2.Recording(display_name="x" * 256))
+        yield kind(audio_chunk=take(ANN, 1).read_bytes())
+
+    call = shared.client.stub.EnrollSpeaker
+    assert refused(lambda: shared.client.call(call, requests())) is Reason.FIELD_INVALID
+    speaker = shared.client.speakers.get(library, "ann")
+    assert speaker.state == Speaker.STATE_ACTIVE
+    assert (speaker.enrollment_count, speaker.voiceprint_revision) == (1, 1)
 
 
 @pytest.fixture
