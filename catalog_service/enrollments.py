@@ -20,7 +20,9 @@ from catalog_service.states import ClipState, SpeakerState
 from serving.errors import Reason, ServiceError
 
 ALIVE = (SpeakerState.CREATING, SpeakerState.ACTIVE, SpeakerState.UPDATING)
-_BATCH = 1000
+MOST = 1000
+"""Enrollments of one speaker: each change of them reads all."""
+_BATCH = 400
 _NOBODY = ""
 
 
@@ -51,7 +53,8 @@ def add(
     Those that are already change nothing; nor does the revision matter then.
 
     Raises:
-        ServiceError: SPEAKER_NOT_FOUND, CLIP_NOT_FOUND, STATE_CONFLICT, CLIP_ENROLLED.
+        ServiceError: SPEAKER_NOT_FOUND, CLIP_NOT_FOUND, STATE_CONFLICT, CLIP_ENROLLED,
+            QUOTA_EXCEEDED.
     """
     row = speaker_rows.get(connection, name, lock=True)
     speaker_rows.require_state(row, name, *ALIVE)
@@ -64,6 +67,13 @@ def add(
     if revision not in {None, row.revision}:
         raise speaker_rows.conflict(
             row, name, f"was asked for revision {revision}: judge the clips again"
+        )
+    if row.enrollment_count + len(new) > MOST:
+        raise ServiceError(
+            Reason.QUOTA_EXCEEDED,
+            f"{name} has {row.enrollment_count:,} enrollments, and at most {MOST:,} can be: remove "
+            "some first",
+            {"speaker": str(name), "limit": str(MOST)},
         )
     _set(connection, new, enrolled_as=name.speaker)
     return _recount(connection, row)

@@ -191,18 +191,18 @@ async def test_a_clip_that_is_not_deleted_stays_an_enrollment(catalog: Catalog) 
 
 
 async def test_more_clips_than_are_let_go_at_once(catalog: Catalog) -> None:
-    """1,010 of one speaker: enrolled, counted, and let go of to the last."""
+    """1,000 of one speaker: enrolled, counted, and let go of to the last."""
     library = await catalog.library()
-    clips = [clip for _ in range(2) for clip in await catalog.clips(library, 505)]
-    speaker = await catalog.speaker(library, *clips[:1000])
-    speaker = await catalog.enroll(speaker.name, *clips[1000:], revision=1)
-    assert (speaker.enrollment_count, speaker.speech_duration.seconds) == (1010, 1010)
+    clips = [clip for _ in range(2) for clip in await catalog.clips(library, 500)]
+    speaker = await catalog.speaker(library, *clips[:900])
+    speaker = await catalog.enroll(speaker.name, *clips[900:], revision=1)
+    assert (speaker.enrollment_count, speaker.speech_duration.seconds) == (1000, 1000)
     pages, token = [], ""
     for _ in range(2):
         page = await catalog.stub.ListClips(
             pb.ListClipsRequest(
                 parent=library.name,
-                page_size=1000,
+                page_size=600,
                 page_token=token,
                 filter=ClipFilter(enrolled_speaker=speaker.name),
             )
@@ -239,3 +239,16 @@ async def test_enrollments_are_listed_among_other_filters(catalog: Catalog) -> N
     for bad in (strange.name, "x", first.name, speaker.uid):
         async with refused(Reason.FIELD_INVALID, field="filter.enrolled_speaker"):
             await enrolled(catalog, library, bad)
+
+
+async def test_a_speaker_has_so_many_enrollments_and_no_more(catalog: Catalog) -> None:
+    """1,000; what is there stays, and there is room again when some are removed."""
+    library = await catalog.library()
+    clips = await catalog.clips(library, 1000)
+    (other,) = await catalog.clips(library, 1)
+    speaker = await catalog.speaker(library, *clips)
+    async with refused(Reason.QUOTA_EXCEEDED, speaker=speaker.name, limit="1000"):
+        await catalog.enroll(speaker.name, other)
+    assert (await catalog.enroll(speaker.name, *clips)).revision == 1
+    await catalog.remove(speaker.name, *clips[:2])
+    assert (await catalog.enroll(speaker.name, other)).enrollment_count == 999
