@@ -169,6 +169,7 @@ class Enrolling:
         clip, created = await self._clip(who, take)
         outcome.clip.CopyFrom(clip)
         try:
+            _require_free(who, clip)
             _require_speech(clip)
             async with self._turn(who):
                 await self._add(who, clip, outcome)
@@ -241,6 +242,17 @@ def _alive(speaker: Speaker) -> Speaker:
             Reason.STATE_CONFLICT, f"{speaker.name} is being deleted; try again in a moment"
         )
     return speaker
+
+
+def _require_free(who: Enrollee, clip: Clip) -> None:
+    """CLIP_ENROLLED if it is another speaker's enrollment; the catalog has the last word."""
+    if clip.enrolled_speaker not in {"", who.speaker.name}:
+        raise ServiceError(
+            Reason.CLIP_ENROLLED,
+            f"{clip.name} is an enrollment of {clip.enrolled_speaker}; remove it there first, or "
+            "leave it out",
+            {"clip": clip.name, "speaker": clip.enrolled_speaker},
+        )
 
 
 def _require_speech(clip: Clip) -> None:

@@ -39,14 +39,18 @@ class Labelled:
         self._random = random.Random(seed)  # noqa: S311
         self._kept: dict[str, list[str]] = {}
         self._met: dict[str, int] = {}
+        self._enrolled_as: dict[str, str] = {}
         self._count = 0
         self._highest = b"\xff" * 32
 
     def add(self, clip: Clip) -> None:
         """Takes a clip into account; one without a speaker is passed over."""
-        speaker = speaker_of(clip)
+        enrolled_as = split_speaker(clip.enrolled_speaker)[1] if clip.enrolled_speaker else ""
+        speaker = clip.speaker or enrolled_as
         if not speaker or self._hash(speaker) > self._highest:
             return
+        if enrolled_as:
+            self._enrolled_as[speaker] = enrolled_as
         _, clip_id = split_clip(clip.name)
         kept = self._kept.setdefault(speaker, [])
         met = self._met[speaker] = self._met.get(speaker, 0) + 1
@@ -62,9 +66,13 @@ class Labelled:
                 self._keep_fewer_speakers()
 
     def clips(self) -> list[LabelledClip]:
-        """Those that were chosen, speaker by speaker."""
+        """Those that were chosen, speaker by speaker.
+
+        Who is enrolled with one of the clips that name a speaker has all of these clips: so they
+        are known as its own when its scores are normalised, also where it has another name.
+        """
         return [
-            LabelledClip(clip_id, speaker)
+            LabelledClip(clip_id, self._enrolled_as.get(speaker, speaker))
             for speaker in sorted(self._kept)
             for clip_id in self._kept[speaker]
         ]
@@ -87,10 +95,3 @@ class Labelled:
 
     def _hash(self, speaker: str) -> bytes:
         return hashlib.sha256(f"{self._seed}:{speaker}".encode()).digest()
-
-
-def speaker_of(clip: Clip) -> str:
-    """Whose voice a clip is: the id of who is enrolled with it, or else what it says itself."""
-    if clip.enrolled_speaker:
-        return split_speaker(clip.enrolled_speaker)[1]
-    return clip.speaker

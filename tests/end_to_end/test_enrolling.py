@@ -157,6 +157,8 @@ def test_a_recording_is_one_speakers(shared: Running, library: str, take: Take) 
     assert len(clips(shared, library)) == 1
     mixed = speakers.enroll(library, "twin", [take(ANN, 1), path])
     assert reasons(mixed) == ["", "CLIP_ENROLLED"]
+    other = speakers.enroll(library, "eve", [take(BOB, 0), path])
+    assert reasons(other) == ["", "CLIP_ENROLLED"]  # and not that it is another voice
 
 
 def test_another_voice_under_a_name_is_refused(shared: Running, library: str, take: Take) -> None:

@@ -63,13 +63,21 @@ def test_the_seed_decides() -> None:
     assert choose(found, 500, seed=1) != choose(found, 500, seed=2)
 
 
-def test_who_is_enrolled_counts_more_than_what_a_clip_says() -> None:
+def test_whoever_is_enrolled_with_one_clip_of_a_name_has_all_of_them() -> None:
     """So that somebody's own clips are known as such when their scores are normalised."""
-    enrolled = Clip(
-        name="libraries/l/clips/a",
-        speaker="Ann Smith",
-        enrolled_speaker="libraries/l/speakers/ann",
-    )
+    clip = "libraries/l/clips/"
+    ann, anna = "libraries/l/speakers/ann", "libraries/l/speakers/anna"
     chosen = Labelled(10, 3, 0)
-    chosen.add(enrolled)
-    assert [each.speaker for each in chosen.clips()] == ["ann"]
+    for found in (
+        Clip(name=clip + "a", speaker="Ann Smith"),
+        Clip(name=clip + "b", speaker="Ann Smith", enrolled_speaker=ann),
+        Clip(name=clip + "c", enrolled_speaker=ann),
+        Clip(name=clip + "d", speaker="Bob"),
+        Clip(name=clip + "e", speaker="anna", enrolled_speaker=anna),
+    ):
+        chosen.add(found)
+    assert {each.id: each.speaker for each in chosen.clips()} == {
+        **dict.fromkeys("abc", "ann"),
+        "d": "Bob",
+        "e": "anna",
+    }
