@@ -47,17 +47,19 @@ const isOurs = (response) => (response.headers.get("content-type") ?? "").includ
  */
 async function request(method, path, { query, body, json, signal } = {}) {
   const url = withQuery(path, query);
+  let lost = false; // an answer on its way: what was asked for may have been done
   for (let attempt = 1; ; attempt += 1) {
     const response = await send(url, { method, body, json, signal });
     if (response?.ok) return response;
     if (!response) {
+      lost = true;
       if (attempt >= ATTEMPTS)
         throw new ApiError(0, "NOT_SENT", `${method} ${path} could not be sent`);
       // What breaks off while the server is there is not tried for ever.
       if (await whenBack(probe, signal)) attempt = 0;
       continue;
     }
-    const error = await failure(response);
+    const error = Object.assign(await failure(response), { lost });
     if (error.reason === "GATEWAY_UNAVAILABLE" && attempt < ATTEMPTS) {
       await pause(STOPPING_MS);
       continue;
@@ -73,7 +75,8 @@ async function send(url, { method, body, json, signal }) {
   const headers = {};
   if (key()) headers.authorization = `Bearer ${key()}`;
   if (json) headers["content-type"] = "application/json";
-  else if (body) headers["content-type"] = body.type || "application/octet-stream";
+  else if (body && !(body instanceof FormData))
+    headers["content-type"] = body.type || "application/octet-stream";
   try {
     const sent = json ? JSON.stringify(json) : body;
     const response = await fetch(url, { method, headers, body: sent, signal });
@@ -142,6 +145,12 @@ async function all(path, field, query, most = 1000) {
   return found;
 }
 
+function form(file, name) {
+  const fields = new FormData();
+  fields.append("audio", file, name);
+  return fields;
+}
+
 const masked = (fields) => Object.keys(fields).join();
 
 /** Names are resource names as the contracts have them: `libraries/x`, `libraries/x/clips/y`. */
@@ -182,6 +191,39 @@ export const api = {
       body: audio,
       signal,
     }),
+
+  speakers: (library, { pageSize, pageToken, signal } = {}) =>
+    ask("GET", `/v1/${library}/speakers`, { query: { pageSize, pageToken }, signal }),
+  /** All of them, up to `most`, in pages of a thousand. */
+  allSpeakers: (library, most) =>
+    all(`/v1/${library}/speakers`, "speakers", { pageSize: 1000 }, most),
+  speaker: (name, signal) => ask("GET", `/v1/${name}`, { signal }),
+  updateSpeaker: (name, fields) =>
+    ask("PATCH", `/v1/${name}`, { query: { updateMask: masked(fields) }, json: fields }),
+  deleteSpeaker: (name, deleteClips) =>
+    request("DELETE", `/v1/${name}`, { query: { deleteClips: deleteClips || undefined } }),
+  /**
+   * Enrolls with one recording: a stored `clip` by its name, or `file`, called `fileName`. `query`:
+   * displayName, existing, allowOtherVoice.
+   */
+  enroll: (name, { clip, file, fileName, ...query }) =>
+    ask("POST", `/v1/${name}:enroll`, {
+      query,
+      ...(clip ? { json: { clips: [clip] } } : { body: form(file, fileName) }),
+    }),
+  removeEnrollments: (name, clips) =>
+    ask("POST", `/v1/${name}:removeEnrollments`, { json: { clips } }),
+  /** Give `clip`, a name, or `audio`. */
+  verify: (name, { clip, audio, signal }) =>
+    ask("POST", `/v1/${name}:verify`, { query: { clip }, body: audio, signal }),
+  identify: (library, { clip, audio, signal }) =>
+    ask("POST", `/v1/${library}/speakers:identify`, { query: { clip }, body: audio, signal }),
+
+  calibration: (library, signal) => ask("GET", `/v1/${library}/calibration`, { signal }),
+  calibrate: (library, fields) => ask("POST", `/v1/${library}:calibrate`, { json: fields }),
+  updateCalibration: (library, fields) =>
+    ask("PATCH", `/v1/${library}/calibration`, { json: fields }),
+  deleteCalibration: (library) => request("DELETE", `/v1/${library}/calibration`),
 
   importFolder: (library, folder, label) =>
     ask("POST", `/v1/${library}/clips:import`, { json: { folder, label, requestId: requestId() } }),

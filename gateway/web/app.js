@@ -6,8 +6,9 @@ import * as map from "./map.js";
 import { route, start } from "./router.js";
 import * as search from "./search.js";
 import { startShell } from "./shell.js";
+import * as speakers from "./speakers.js";
 import * as status from "./status.js";
 
 startShell();
 onLanguage(() => route({ again: true, focus: false }));
-start({ search, library, map, status });
+start({ search, library, speakers, map, status });

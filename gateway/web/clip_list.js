@@ -1,12 +1,13 @@
-/** The clips of a library, page by page, with filters. */
+/** The clips of a library, page by page, with filters; or the enrollments of one speaker. */
 
 import { api } from "./api.js";
+import { ClipFilters } from "./clip_filters.js";
 import { clipRow } from "./clip_row.js";
-import { afterPause, field, h, icon } from "./dom.js";
+import { h, icon } from "./dom.js";
 import { failureBox } from "./failure.js";
-import { number } from "./format.js";
 import { words } from "./i18n.js";
 import { bind } from "./keyboard.js";
+import { Pager } from "./pager.js";
 import { library as strings } from "./strings/library.js";
 import { calm } from "./theme.js";
 import { announce } from "./toast.js";
@@ -14,19 +15,17 @@ import { announce } from "./toast.js";
 const t = words(strings);
 const PAGE = 25;
 const REFRESH_MS = 1500;
-const STATES = ["ACTIVE", "FAILED", "CREATING", "DELETING"];
-const TEXTS = ["displayNamePrefix", "label", "speaker"];
 
 export class ClipList {
   #library;
-  #filter;
-  #onfilter;
+  #filters;
+  #speaker;
   #onchange;
-  #tokens = [undefined];
+  #detach;
   #rows = [];
   #asking = null;
   #refreshing = null;
-  #list = h("ul", { class: "sounds clips", "aria-label": t("clips") });
+  #list;
   #below = h("div", { class: "slot" });
   #fresh = h(
     "button",
@@ -34,25 +33,35 @@ export class ClipList {
     icon("again"),
     t("fresh"),
   );
-  #pager = h("nav", { class: "pager", "aria-label": t("pages") });
+  #pager = new Pager(PAGE, t("pages"), () => this.#turn());
   #unbind;
 
-  /** `filter` has state, label, speaker and displayNamePrefix, each or none. */
-  constructor(library, filter, { onfilter, onchange }) {
+  /**
+   * `filter` is as ClipFilters has it; `onfilter(filter)` hears of another one, `onchange()` that
+   * there is a clip less. For a speaker's enrollments give `speaker`, its name, instead of the
+   * filter, and `detach(clip)`, which takes one from them and answers whether it did.
+   */
+  constructor(library, filter, { onfilter, onchange, speaker, detach }) {
     this.#library = library;
-    this.#filter = Object.fromEntries(
-      [...TEXTS, "state"].map((key) => [key, filter[key] || undefined]),
-    );
-    this.#onfilter = onfilter;
+    this.#speaker = speaker;
     this.#onchange = onchange;
+    this.#detach = detach;
+    this.#filters = new ClipFilters(filter, () => this.#filtered(onfilter));
+    const title = t(speaker ? "enrollments" : "clips");
+    this.#list = h("ul", { class: "sounds clips", "aria-label": title });
     this.node = h(
       "section",
-      { class: "clips-section", "aria-label": t("clips") },
-      this.#filters(),
+      { class: "clips-section", "aria-label": title },
+      h(
+        "div",
+        { class: "row-between filters-head" },
+        h("h2", { tabindex: "-1" }, title),
+        speaker ? null : this.#filters.node,
+      ),
       this.#fresh,
       this.#list,
       this.#below,
-      this.#pager,
+      this.#pager.node,
     );
     this.#unbind = bind({
       j: () => this.#move(1),
@@ -106,12 +115,11 @@ export class ClipList {
     this.#asking = asking;
     this.#list.setAttribute("aria-busy", "true");
     try {
-      const { state, ...texts } = this.#filter;
-      const filter = { ...texts, state: state && `STATE_${state}` };
+      const filter = this.#speaker ? { enrolledSpeaker: this.#speaker } : this.#filters.asked;
       const page = await api.clips(this.#library.name, {
         filter,
         pageSize: PAGE,
-        pageToken: this.#tokens.at(-1),
+        pageToken: this.#pager.token,
         signal: asking.signal,
       });
       if (!quietly || !this.#goesOn(page)) this.#show(page);
@@ -133,7 +141,7 @@ export class ClipList {
     if (!same && this.#busy) this.#fresh.hidden = false;
     if (!same || !this.#rows.length) return !same && this.#busy;
     for (const clip of clips.slice(this.#rows.length)) this.#add(clip);
-    this.#showPager(nextPageToken);
+    this.#pager.show(this.#rows.length, nextPageToken);
     return true;
   }
 
@@ -150,7 +158,7 @@ export class ClipList {
     for (const clip of clips) this.#add(clip);
     if (this.#rows[0]) this.#rows[0].node.tabIndex = 0;
     if (!clips.length) this.#below.replaceChildren(this.#nothing());
-    this.#showPager(nextPageToken);
+    this.#pager.show(this.#rows.length, nextPageToken);
   }
 
   #add(clip) {
@@ -159,18 +167,21 @@ export class ClipList {
         const place = this.#rows.indexOf(row);
         this.#replace(place, changed);
       },
-      ondelete: () => {
-        row.sound?.destroy();
-        row.node.remove();
-        this.#rows = this.#rows.filter((each) => each !== row);
-        (this.#rows[0]?.node ?? this.node.querySelector("select")).focus();
-        this.#onchange();
-        if (!this.#rows.length) this.load({ quietly: true });
-      },
+      ondelete: () => this.#gone(row),
+      detach: this.#detach && (async () => (await this.#detach(clip)) && this.#gone(row)),
     });
     this.#rows.push(row);
     this.#list.append(row.node);
     return row;
+  }
+
+  #gone(row) {
+    row.sound?.destroy();
+    row.node.remove();
+    this.#rows = this.#rows.filter((each) => each !== row);
+    (this.#rows[0]?.node ?? this.node.querySelector("select, h2")).focus();
+    this.#onchange();
+    if (!this.#rows.length) this.load({ quietly: true });
   }
 
   #replace(place, clip) {
@@ -193,93 +204,26 @@ export class ClipList {
     return true;
   }
 
-  #filters() {
-    const change = afterPause(300, () => this.#filtered());
-    const input = (key) => {
-      const node = h("input", {
-        type: "search",
-        autocomplete: "off",
-        value: this.#filter[key] ?? "",
-        maxLength: 255,
-        oninput: () => {
-          this.#filter[key] = node.value || undefined;
-          change();
-        },
-      });
-      return field(t(key), node);
-    };
-    const state = h(
-      "select",
-      {
-        onchange: () => {
-          this.#filter.state = state.value === STATES[0] ? undefined : state.value;
-          this.#filtered();
-        },
-      },
-      STATES.map((value) =>
-        h("option", { value, selected: value === this.#filter.state }, t(value)),
-      ),
-    );
-    return h(
-      "div",
-      { class: "row-between filters-head" },
-      h("h2", {}, t("clips")),
-      h(
-        "div",
-        { class: "filters", role: "search", "aria-label": t("filters") },
-        TEXTS.map(input),
-        field(t("state"), state),
-      ),
-    );
-  }
-
-  #filtered() {
+  #filtered(onfilter) {
     if (!this.node.isConnected) return;
-    this.#tokens = [undefined];
-    this.#onfilter(this.#filter);
+    this.#pager.reset();
+    onfilter(this.#filters.values);
     this.load();
   }
 
   #nothing() {
-    const filtered = Object.values(this.#filter).some(Boolean);
-    const [title, more] = filtered ? ["noSuch", "noSuchMore"] : ["noClips", "noClipsMore"];
+    const filtered = this.#filters.any;
+    const what = this.#speaker ? "noEnrollments" : filtered ? "noSuch" : "noClips";
     return h(
       "div",
       { class: "empty" },
       icon(filtered ? "search" : "wave"),
-      h("h3", {}, t(title)),
-      h("p", {}, t(more)),
+      h("h3", {}, t(what)),
+      h("p", {}, t(`${what}More`)),
     );
   }
 
-  #showPager(nextPageToken) {
-    const page = this.#tokens.length;
-    const first = (page - 1) * PAGE + 1;
-    const turn = (name, label, active, run) =>
-      h(
-        "button",
-        { type: "button", class: "button small", disabled: !active, onclick: run },
-        label,
-      );
-    if (page === 1 && !nextPageToken) {
-      this.#pager.replaceChildren();
-      return;
-    }
-    this.#pager.replaceChildren(
-      turn("previous", t("previous"), page > 1, () => this.#turn(() => this.#tokens.pop())),
-      h(
-        "span",
-        { class: "quiet" },
-        t("range", { from: number(first), to: number(first + this.#rows.length - 1) }),
-      ),
-      turn("next", t("next"), nextPageToken, () =>
-        this.#turn(() => this.#tokens.push(nextPageToken)),
-      ),
-    );
-  }
-
-  async #turn(step) {
-    step();
+  async #turn() {
     await this.load();
     this.node.scrollIntoView({ behavior: calm() ? "auto" : "smooth" });
     this.#rows[0]?.node.focus({ preventScroll: true });

@@ -6,7 +6,7 @@ import { field, h, icon, iconButton } from "./dom.js";
 import { failureBox, inWords, said } from "./failure.js";
 import { idOf, moment, size } from "./format.js";
 import { words } from "./i18n.js";
-import { chips } from "./results.js";
+import { chips, whoLink } from "./results.js";
 import { address } from "./router.js";
 import { Sound } from "./sound.js";
 import { clipSource } from "./sources.js";
@@ -16,9 +16,10 @@ import { toast } from "./toast.js";
 const t = words(strings);
 
 /**
- * `{clip, node, sound, again}`: `onchange(clip)` hears of another name or label, `ondelete()` of the end.
+ * `{clip, node, sound, again}`: `onchange(clip)` hears of another name or label, `ondelete()` of the
+ * end. With `detach`, a function, the row is one of a speaker's enrollments, which it is taken from.
  */
-export function clipRow(clip, { onchange, ondelete }) {
+export function clipRow(clip, { onchange, ondelete, detach }) {
   const name = clip.displayName || idOf(clip.name);
   const active = clip.state === "STATE_ACTIVE";
   const sound = active ? new Sound(clipSource(clip)) : null;
@@ -34,7 +35,7 @@ export function clipRow(clip, { onchange, ondelete }) {
       "div",
       { class: "sound-words" },
       h("span", { class: "sound-name", title: clip.source || name }, name),
-      chips(clip),
+      chips(detach ? { ...clip, enrolledSpeaker: "", speaker: "" } : clip),
     ),
     sound ? sound.wave : h("p", { class: "clip-why" }, why(clip)),
     h(
@@ -51,6 +52,7 @@ export function clipRow(clip, { onchange, ondelete }) {
     h(
       "div",
       { class: "clip-actions" },
+      active && !detach && whoLink(clip, name),
       again &&
         h(
           "a",
@@ -70,9 +72,13 @@ export function clipRow(clip, { onchange, ondelete }) {
         title: t("editShort"),
         disabled: clip.state === "STATE_DELETING",
       }),
-      iconButton("trash", t("delete", { name }), () => remove(clip, name, ondelete), {
-        title: t("deleteShort"),
-      }),
+      detach
+        ? iconButton("detach", t("detach", { name }), () => detach(clip), {
+            title: t("detachShort"),
+          })
+        : iconButton("trash", t("delete", { name }), () => remove(clip, name, ondelete), {
+            title: t("deleteShort"),
+          }),
     ),
   );
   return { clip, node, sound, again };

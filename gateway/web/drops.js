@@ -69,30 +69,44 @@ async function children(folder) {
  * Takes files dropped anywhere on the page; `label` is shown meanwhile. Answers with a function
  * that ends it.
  */
-export function takeDrops(label, ondrop) {
-  const cover = h(
-    "div",
-    { class: "drop-cover", hidden: true },
-    h("div", {}, icon("upload"), h("p", {}, label)),
+export const takeDrops = (label, ondrop) => takeDropsInParts([{ label, ondrop }]);
+
+/** The same where it matters on which part of the page: `{label, ondrop, mark}` from left to right. */
+export function takeDropsInParts(parts) {
+  const nodes = parts.map(({ label, mark = "upload" }) =>
+    h("div", {}, icon(mark), h("p", {}, label)),
   );
+  const cover = h("div", { class: "drop-cover", hidden: true }, nodes);
   const ending = new AbortController();
   const listen = (kind, run) => window.addEventListener(kind, run, { signal: ending.signal });
   const show = (event, on) => {
     if (!event.dataTransfer?.types.includes("Files")) return false;
     event.preventDefault();
     cover.hidden = !on || Boolean(document.querySelector("dialog[open]"));
-    return true;
+    const over = Math.max(
+      nodes.findIndex((node) => isUnder(node, event)),
+      0,
+    );
+    nodes.forEach((node, place) => node.classList.toggle("over", place === over));
+    return !cover.hidden && over;
   };
   listen("dragenter", (event) => show(event, true));
   listen("dragover", (event) => show(event, true));
   listen("dragleave", (event) => event.relatedTarget === null && show(event, false));
   listen("drop", (event) => {
-    if (!show(event, false) || document.querySelector("dialog[open]")) return;
-    ondrop(entriesOf(event.dataTransfer));
+    const over = show(event, true);
+    cover.hidden = true;
+    if (over !== false) parts[over].ondrop(entriesOf(event.dataTransfer));
   });
   document.body.append(cover);
   return () => {
     ending.abort();
     cover.remove();
   };
+}
+
+/** Whether the pointer is over a node. */
+function isUnder(node, { clientX, clientY }) {
+  const { left, right, top, bottom } = node.getBoundingClientRect();
+  return left <= clientX && clientX <= right && top <= clientY && clientY <= bottom;
 }

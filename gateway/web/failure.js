@@ -26,7 +26,7 @@ const capital = (text) =>
   /^[a-z]+[ ,]/.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text;
 
 /** What the same again would meet again. */
-const LASTING = /^(AUDIO_|BODY_|FIELD_|PATH_|MIC_|MODEL_MISMATCH|RIGHT_MISSING)/;
+const LASTING = /^(AUDIO_|BODY_|FIELD_|PATH_|MIC_|SPEAKER|MODEL_MISMATCH|RIGHT_MISSING)/;
 
 /** An alert with what happened and what to do; `retry` is offered where it may help. */
 export function failureBox(error, retry) {

@@ -51,6 +51,10 @@ export function timeLeft(value) {
   return chinese ? `${(value / 3600).toFixed(1)} 小时` : `${(value / 3600).toFixed(1)} h`;
 }
 
+/** 0.0123 as "1.2%": two digits that mean something. */
+export const percent = (value) =>
+  Number(value ?? 0).toLocaleString(tag(), { style: "percent", maximumSignificantDigits: 2 });
+
 /** A score, cosine in [-1, 1]. */
 export const score = (value) => Number(value ?? 0).toFixed(3);
 

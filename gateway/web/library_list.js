@@ -6,6 +6,7 @@ import { field, h, icon } from "./dom.js";
 import { failureBox } from "./failure.js";
 import { idOf, number, size } from "./format.js";
 import { words } from "./i18n.js";
+import { nameAndId } from "./ids.js";
 import { keepLibrary } from "./kept.js";
 import { called } from "./picker.js";
 import { address, go } from "./router.js";
@@ -54,28 +55,8 @@ function card(library) {
   );
 }
 
-/** An id like the name that people give: what it may not hold is left out. */
-const asId = (text) =>
-  text
-    .trim()
-    .normalize("NFD")
-    .replace(/\p{M}/gu, "")
-    .replace(/[^A-Za-z0-9_-]+/g, "-")
-    .replace(/^[-_]+|-+$/g, "")
-    .slice(0, 63);
-
 async function makeLibrary() {
-  const name = h("input", { maxLength: 255, required: true, autocomplete: "off" });
-  const id = h("input", {
-    required: true,
-    maxLength: 63,
-    pattern: "[A-Za-z0-9][A-Za-z0-9_\\-]*",
-    autocomplete: "off",
-    spellcheck: false,
-  });
-  let own = false;
-  name.addEventListener("input", () => own || (id.value = asId(name.value)));
-  id.addEventListener("input", () => (own = id.value !== ""));
+  const { name, id } = nameAndId();
   const made = await open({
     title: t("makeTitle"),
     body: [field(t("nameOf"), name), field(t("idOf"), id, t("idNote"))],

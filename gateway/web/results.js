@@ -11,11 +11,42 @@ import { calm } from "./theme.js";
 
 const t = words(search);
 
-/** Label and speaker, as far as they are known. */
-export const chips = ({ label, speaker }) => [
-  label && h("span", { class: "chip", title: t("label") }, label),
-  speaker && h("span", { class: "chip voice", title: t("speaker") }, icon("mic"), speaker),
-];
+/** Label and speaker, as far as they are known, and whose enrollment it is. */
+export const chips = ({ label, speaker, enrolledSpeaker }) => {
+  const enrolled = enrolledSpeaker && idOf(enrolledSpeaker);
+  return [
+    label && h("span", { class: "chip", title: t("label") }, label),
+    speaker &&
+      speaker !== enrolled &&
+      h("span", { class: "chip voice", title: t("speaker") }, icon("mic"), speaker),
+    enrolled && enrollmentOf(enrolledSpeaker, enrolled),
+  ];
+};
+
+const enrollmentOf = (name, speaker) =>
+  h(
+    "a",
+    {
+      class: "chip voice enrolled",
+      href: address("speakers", { library: name.split("/")[1], speaker }),
+      title: t("enrollmentOf", { speaker }),
+    },
+    icon("check"),
+    speaker,
+  );
+
+/** A link to ask whose voice a clip is. */
+export const whoLink = (clip, name) =>
+  h(
+    "a",
+    {
+      class: "icon-button",
+      href: address("speakers", { library: clip.name.split("/")[1], clip: idOf(clip.name) }),
+      "aria-label": t("whoseVoice", { name }),
+      title: t("whoseVoiceShort"),
+    },
+    icon("speakers"),
+  );
 
 export class Results {
   #rows = [];
@@ -51,12 +82,13 @@ export class Results {
         h("span", { class: "sound-name", title: name }, name),
         chips(clip),
       ),
-      scoreOf(match),
+      scoreOf(match.score ?? 0),
       sound.wave,
       h(
         "div",
         { class: "sound-end" },
         sound.time,
+        whoLink(clip, name),
         h(
           "a",
           {
@@ -99,8 +131,8 @@ export class Results {
   }
 }
 
-function scoreOf(match) {
-  const value = match.score ?? 0;
+/** A score, as a number and as a bar. */
+export function scoreOf(value) {
   const bar = h("span", { class: "score-bar", "aria-hidden": "true" }, h("span", {}));
   bar.firstChild.style.width = `${Math.max(value, 0) * 100}%`;
   return h(

@@ -9,12 +9,12 @@ import { words } from "./i18n.js";
 import { keepSound } from "./keep_sound.js";
 import { bind } from "./keyboard.js";
 import { chooseLibrary, libraryPicker } from "./picker.js";
-import { QueryBox } from "./query_box.js";
 import { Results } from "./results.js";
 import { address, go, rewrite } from "./router.js";
 import { DEFAULT_K, clear, onSearch, search, session } from "./searching.js";
 import { noLibrary, nothingFound, summaryOf } from "./search_notes.js";
 import { SearchOptions } from "./search_options.js";
+import { SoundBox } from "./sound_box.js";
 import { clipSource, fileSource } from "./sources.js";
 import { search as strings } from "./strings/search.js";
 import { announce, toast } from "./toast.js";
@@ -33,8 +33,8 @@ export async function show(root, params) {
 class SearchPage {
   #root;
   #results = new Results();
-  #box = new QueryBox({
-    onfile: (blob, name) => this.#searchFile(blob, name),
+  #box = new SoundBox({
+    onfiles: ([{ blob, name }]) => this.#searchFile(blob, name),
     onlink: () => this.#link(),
   });
   #options = new SearchOptions(() => this.#searchSoon());

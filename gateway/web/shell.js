@@ -3,6 +3,7 @@
 import { checkConnection } from "./api.js";
 import { onConnection, tryNow } from "./connection.js";
 import { h, icon, iconButton } from "./dom.js";
+import { enrolling } from "./enrollment.js";
 import { LANGUAGES, language, onLanguage, setLanguage, tag, words } from "./i18n.js";
 import { onImports, running } from "./imports.js";
 import { lastLibrary } from "./kept.js";
@@ -14,7 +15,7 @@ import { isDark, onTheme, switchTheme } from "./theme.js";
 import { announce, toast } from "./toast.js";
 
 const PULSE_MS = 15000;
-const PAGES = ["search", "library", "map", "status"];
+const PAGES = ["search", "library", "speakers", "map", "status"];
 const t = words(shell);
 let here = { page: "search", params: {} };
 
@@ -35,9 +36,10 @@ export function startShell() {
   bindAlways("?", showKeys);
 }
 
-/** Uploads end with the page; imports of the server do not. */
+/** Uploads and enrollments end with the page; imports of the server do not. */
 function stay(event) {
-  if (running().some(({ state }) => state.kind === "upload")) event.preventDefault();
+  const uploads = running().some(({ state }) => state.kind === "upload");
+  if (uploads || enrolling()) event.preventDefault();
 }
 
 /** A file that is dropped where nobody takes it is not opened in place of the page. */

@@ -2,18 +2,13 @@
  * Uploads many files to a library, four at a time; what fails is told by name and stops nothing.
  */
 
-import { ApiError, api, passing, requestId } from "./api.js";
+import { ApiError, api, requestId } from "./api.js";
 import { isSound } from "./drops.js";
 import { Pace, addImport, tellImports } from "./imports.js";
+import { meetsAll, patiently } from "./patience.js";
 
 const AT_ONCE = 4;
 const MOST_FAILURES = 500;
-const LONGEST_WAIT_MS = 8000;
-const GIVE_UP_MS = 300000;
-
-/** What every other file would meet as well. */
-const FOR_ALL =
-  /^(RIGHT_MISSING|KEY_MISSING|KEY_INVALID|LIBRARY_NOT_FOUND|MODEL_MISMATCH|STORAGE_FULL)$/;
 
 export class Upload {
   #todo = [];
@@ -146,7 +141,7 @@ export class Upload {
     } catch (error) {
       if (this.#ending.signal.aborted) return;
       this.#failed(entry, error);
-      if (FOR_ALL.test(error.reason)) this.#giveUp(error);
+      if (meetsAll(error)) this.#giveUp(error);
     }
     this.state.done += 1;
     this.#pace.mark(this.state.done);
@@ -159,25 +154,15 @@ export class Upload {
   }
 
   /** One file; waits where the server is busy or lacks a service. */
-  async #send(file, about) {
-    const until = Date.now() + GIVE_UP_MS;
-    for (let wait = 1000; ; wait = Math.min(2 * wait, LONGEST_WAIT_MS)) {
-      try {
-        const answer = await api.upload(
-          `libraries/${this.state.library}`,
-          file,
-          about,
-          this.#ending.signal,
-        );
-        this.state.waiting = null;
-        return answer;
-      } catch (error) {
-        if (!passing(error) || Date.now() > until) throw error;
+  #send(file, about) {
+    const { library } = this.state;
+    return patiently(
+      () => api.upload(`libraries/${library}`, file, about, this.#ending.signal),
+      (error) => {
         this.state.waiting = error;
-        tellImports();
-        await new Promise((resolve) => setTimeout(resolve, wait));
-      }
-    }
+        if (error) tellImports();
+      },
+    );
   }
 
   #failed(entry, error) {

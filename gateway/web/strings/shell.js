@@ -4,6 +4,7 @@ export const shell = {
   en: {
     search: "Search",
     library: "Library",
+    speakers: "Speakers",
     map: "Map",
     status: "Status",
     navigation: "Pages",
@@ -44,6 +45,7 @@ export const shell = {
   zh: {
     search: "检索",
     library: "库",
+    speakers: "说话人",
     map: "地图",
     status: "状态",
     navigation: "页面",

@@ -1,4 +1,4 @@
-/** What is searched with: a place to drop, choose or record it, then its waveform. */
+/** Where a sound is dropped, chosen or recorded; then its waveform. */
 
 import { ACCEPT } from "./drops.js";
 import { h, icon } from "./dom.js";
@@ -12,21 +12,30 @@ import { chips } from "./results.js";
 import { search } from "./strings/search.js";
 import { announce } from "./toast.js";
 
-const t = words(search);
 const BARS = 40;
 const QUIET_SECONDS = 3;
 const QUIET = 0.12;
 
-export class QueryBox {
+export class SoundBox {
   #sound = null;
   #stopRecording = null;
-  #onfile;
+  #t;
+  #mark;
+  #many;
+  #onfiles;
   #onlink;
 
-  /** `onfile(blob, name)` hears of a sound, `onlink()` that a link is wanted. */
-  constructor({ onfile, onlink }) {
-    this.#onfile = onfile;
+  /**
+   * `onfiles(files)` hears of sounds, `{blob, name}` each: of one, or with `many` of some; `onlink()`
+   * that a link is wanted, which is offered only then. `t` gives the words of strings/search.js, or
+   * others for the same keys; `mark` is the icon of the empty place.
+   */
+  constructor({ onfiles, onlink, many = false, mark = "wave", t = words(search) }) {
+    this.#onfiles = onfiles;
     this.#onlink = onlink;
+    this.#many = many;
+    this.#mark = mark;
+    this.#t = t;
     this.node = h("section", { class: "card query", "aria-label": t("query") });
   }
 
@@ -50,26 +59,20 @@ export class QueryBox {
 
   #empty() {
     return [
-      h("div", { class: "query-mark" }, icon("wave")),
+      h("div", { class: "query-mark" }, icon(this.#mark)),
       h(
         "p",
         { class: "query-call" },
-        t(matchMedia("(pointer: coarse)").matches ? "chooseHere" : "dropHere"),
+        this.#t(matchMedia("(pointer: coarse)").matches ? "chooseHere" : "dropHere"),
       ),
       h("div", { class: "query-ways" }, this.#choose("primary"), this.#record()),
-      h("p", { class: "quiet" }, t("kinds")),
+      h("p", { class: "quiet" }, this.#t("kinds")),
     ];
   }
 
   #filled(source) {
     this.#sound = new Sound(source, { height: 64, wide: true });
     this.#sound.button.classList.add("large");
-    const link = h(
-      "button",
-      { type: "button", class: "button small", onclick: () => this.#onlink() },
-      icon("link"),
-      t(source.clip ? "copyLink" : "keepLink"),
-    );
     return [
       h(
         "div",
@@ -83,17 +86,38 @@ export class QueryBox {
           this.#sound.time,
         ),
       ),
-      h("div", { class: "query-ways start" }, this.#choose("small"), this.#record("small"), link),
+      h(
+        "div",
+        { class: "query-ways start" },
+        this.#choose("small"),
+        this.#record("small"),
+        this.#link(source),
+      ),
       this.#sound.wave,
     ];
+  }
+
+  #link(source) {
+    if (!this.#onlink) return null;
+    return h(
+      "button",
+      { type: "button", class: "button small", onclick: () => this.#onlink() },
+      icon("link"),
+      this.#t(source.clip ? "copyLink" : "keepLink"),
+    );
   }
 
   #choose(kind) {
     const input = h("input", {
       type: "file",
       accept: ACCEPT,
+      multiple: this.#many,
       hidden: true,
-      onchange: () => input.files[0] && this.#onfile(input.files[0], input.files[0].name),
+      onchange: () => {
+        const files = [...input.files].map((file) => ({ blob: file, name: file.name }));
+        input.value = "";
+        if (files.length) this.#onfiles(files);
+      },
     });
     return [
       input,
@@ -101,7 +125,7 @@ export class QueryBox {
         "button",
         { type: "button", class: `button ${kind}`, onclick: () => input.click() },
         icon("file"),
-        t(kind === "primary" ? "choose" : "chooseOther"),
+        this.#t(kind === "primary" ? "choose" : "chooseOther"),
       ),
     ];
   }
@@ -111,7 +135,7 @@ export class QueryBox {
       "button",
       { type: "button", class: `button ${kind}`, onclick: () => this.#startRecording() },
       icon("mic"),
-      t("record"),
+      this.#t("record"),
     );
   }
 
@@ -129,24 +153,25 @@ export class QueryBox {
 
   #recorded(blob) {
     this.#stopRecording = null;
-    announce(t("recorded"));
-    this.#onfile(blob, `${t("recording")} ${new Date().toLocaleTimeString()}`);
+    announce(this.#t("recorded"));
+    const name = `${this.#t("recording")} ${new Date().toLocaleTimeString()}`;
+    this.#onfiles([{ blob, name }]);
   }
 
   #showRecording(recording) {
     const bars = Array.from({ length: BARS }, () => h("span"));
     const clock = h("span", { class: "query-clock" }, "0.0 s");
-    const hint = h("p", { class: "quiet", role: "status" }, t("listening"));
+    const hint = h("p", { class: "quiet", role: "status" }, this.#t("listening"));
     const stop = h(
       "button",
       { type: "button", class: "button primary", onclick: () => recording.stop() },
       icon("stop"),
-      t("stop"),
+      this.#t("stop"),
     );
     const cancel = h(
       "button",
       { type: "button", class: "button", onclick: () => (recording.cancel(), this.show(null)) },
-      t("cancel"),
+      this.#t("cancel"),
     );
     this.node.classList.add("waiting");
     this.node.replaceChildren(
@@ -156,7 +181,7 @@ export class QueryBox {
       hint,
     );
     stop.focus();
-    const timer = showLevels(recording, bars, clock, hint);
+    const timer = showLevels(recording, bars, clock, hint, this.#t);
     this.#stopRecording = () => {
       clearInterval(timer);
       recording.cancel();
@@ -165,7 +190,7 @@ export class QueryBox {
 }
 
 /** Moves the levels through the bars, ten a second, and says so when nothing is heard. */
-function showLevels(recording, bars, clock, hint) {
+function showLevels(recording, bars, clock, hint, t) {
   const begun = performance.now();
   const levels = bars.map(() => 0);
   let heard = begun;
