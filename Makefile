@@ -96,7 +96,7 @@ voices: install $(VENV)/.installed-dev ## Tell voices apart as a calibration pro
 chaos: install $(VENV)/.installed-dev ## Kill every process 200 times in all; check that nothing is lost (ARGS="--kills N")
 	$(BIN)/python -m tests.chaos $(ARGS)
 
-screenshots: install $(VENV)/.installed-dev ## Take 20 screenshots of the web client into build/screenshots
+screenshots: install $(VENV)/.installed-dev ## Take 26 screenshots of the web client into build/screenshots
 	$(BIN)/python -m tests.browser.screenshots build/screenshots
 
 format: $(VENV)/.installed-dev ## Lay out the code

@@ -13,6 +13,7 @@ import soundfile
 from playwright.sync_api import Browser, Page
 
 from deploy import example_sounds
+from tests.browser import voices
 from tests.browser.chromium import DESKTOP, PATIENCE_MS, chromium
 from tests.browser.site import Site, site
 from tests.browser.watch import Watch
@@ -57,6 +58,35 @@ def filled(shared: Site, sounds: Path) -> str:
         kind = path.stem.rsplit("_", 1)[0]
         shared.upload(library, path, kind.replace("_", " "), kind if "voice" in kind else "")
     return library
+
+
+@pytest.fixture(scope="package")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Recordings of Ann, Ben and Cem, five of each: `Ann 1.wav`."""
+    folder = tmp_path_factory.mktemp("recordings")
+    for name, voice in voices.CAST.items():
+        for take in range(1, 6):
+            voices.record(folder / f"{name} {take}.wav", voice, take)
+    return folder
+
+
+@pytest.fixture(scope="package")
+def choir(shared: Site, recordings: Path) -> str:
+    """A calibrated library where Ann and Ben are enrolled, and Cem is not; no test changes it."""
+    library = shared.library("choir")
+    for name in ("Ann", "Ben"):
+        shared.enroll(library, name, *(recordings / f"{name} {take}.wav" for take in (1, 2, 3)))
+    shared.calibrate(library)
+    return library
+
+
+@pytest.fixture
+def pair(shared: Site, recordings: Path) -> str:
+    """A library where Ann and Ben are enrolled, with two recordings each."""
+    name = shared.library()
+    for speaker in ("Ann", "Ben"):
+        shared.enroll(name, speaker, *(recordings / f"{speaker} {take}.wav" for take in (1, 2)))
+    return name
 
 
 @pytest.fixture

@@ -18,6 +18,27 @@ def clips(page: Page) -> Locator:
     return page.get_by_role("list", name="Clips").get_by_role("listitem")
 
 
+def speakers(page: Page) -> Locator:
+    """The speakers of a library, by their ids."""
+    return page.get_by_role("list", name="Enrolled").get_by_role("listitem")
+
+
+def enrollments(page: Page) -> Locator:
+    """The recordings that a speaker is enrolled with."""
+    return page.get_by_role("list", name="Enrollments").get_by_role("listitem")
+
+
+def outcome(page: Page, name: str) -> Locator:
+    """What became of a recording that was to be enrolled."""
+    listed = page.get_by_role("list", name="What became of the recordings")
+    return listed.get_by_role("listitem").filter(has_text=name)
+
+
+def identity(page: Page) -> Locator:
+    """Whose voice a sound is."""
+    return page.get_by_role("region", name="Whose voice it is")
+
+
 def importing(page: Page) -> Locator:
     """The part of a library's page where sounds are dropped and imports tell how far they are."""
     return page.get_by_role("region", name="Imports")

@@ -1,4 +1,4 @@
-"""Takes 20 screenshots of the web client, at desktop and phone size.
+"""Takes 26 screenshots of the web client, at desktop and phone size.
 
 `python -m tests.browser.screenshots FOLDER` fills the folder; three of them, made smaller, go to
 tests/browser/images, which the README shows.
@@ -20,26 +20,15 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from deploy import example_sounds
-from tests.browser import more_sounds
 from tests.browser.chromium import DESKTOP, PATIENCE_MS, PHONE, chromium, drop, slow_down
-from tests.browser.site import Site, site
+from tests.browser.scenes import LIBRARY, PEOPLE, Scene, fill
+from tests.browser.site import site
 
-LIBRARY = "field-recordings"
-VARIANTS = 14
 README = {"search": "search", "map-dark": "map", "phone-search": "phone"}
 """Names of the screenshots for the README, and of the images there."""
 
 IMAGES = Path(__file__).parent / "images"
 COLOURS = 96
-
-
-@dataclass(frozen=True)
-class Scene:
-    """What the screenshots show: libraries, a folder to import, a sound to search with."""
-
-    site: Site
-    folder: Path
-    bell: Path
 
 
 Prepare = Callable[[Page, Scene], None]
@@ -120,6 +109,48 @@ def _map_chosen(page: Page, scene: Scene) -> None:
     page.wait_for_timeout(600)
 
 
+def _identify(page: Page, scene: Scene) -> None:
+    drop(page, page.locator(".query"), scene.folder.parent / "who is it.wav")
+    expect(page.locator(".verdict")).to_be_visible()
+    expect(page.locator(".query .wave.drawn")).to_be_visible()
+
+
+def _stranger(page: Page, scene: Scene) -> None:
+    drop(page, page.locator(".query"), scene.folder.parent / "Ben 1.wav")
+    expect(page.locator(".verdict.nobody")).to_be_visible()
+    expect(page.locator(".query .wave.drawn")).to_be_visible()
+
+
+def _operating_point(page: Page, _: Scene) -> None:
+    page.locator(".operating-point input").focus()
+    for _step in range(25):
+        page.keyboard.press("ArrowRight")
+    page.locator(".operating-point").scroll_into_view_if_needed()
+    page.evaluate("scrollTo(0, document.querySelector('.operating-point').offsetTop - 200)")
+
+
+def _verify(page: Page, scene: Scene) -> None:
+    drop(page, page.locator(".question"), scene.folder.parent / "who is it.wav")
+    expect(page.locator(".verdict")).to_be_visible()
+    expect(page.locator(".sound.clip .wave.drawn").first).to_be_visible()
+
+
+def _reject(page: Page, scene: Scene) -> None:
+    drop(page, page.locator(".question"), scene.folder.parent / "Ben 1.wav")
+    expect(page.locator(".verdict.reject")).to_be_visible()
+    expect(page.locator(".sound.clip .wave.drawn").first).to_be_visible()
+
+
+def _enroll(page: Page, scene: Scene) -> None:
+    library = scene.site.library("choir")
+    page.evaluate("to => { location.hash = to; }", f"#/speakers/{library}?speaker=ann&name=Ann")
+    box = page.locator(".speaker-boxes .query")
+    names = ("Ann 1.wav", "Ann 2.wav", "Ben 1.wav", "Ann 3.wav")
+    drop(page, box, *(scene.folder.parent / name for name in names))
+    expect(page.locator(".outcome-enrolled")).to_have_count(3)
+    expect(page.locator(".sound.clip .wave.drawn").first).to_be_visible()
+
+
 def _keys(page: Page, _: Scene) -> None:
     page.get_by_role("button", name="Keyboard keys").click()
 
@@ -148,6 +179,7 @@ class Shot:
 
 _HOLDS = f"library={LIBRARY}"
 _ONE, _MAP = f"#/library/{LIBRARY}", f"#/map/{LIBRARY}"
+_PEOPLE = f"#/speakers/{PEOPLE}"
 _DARK = {"color_scheme": "dark"}
 _CHINESE = {"locale": "zh-CN"}
 _PHONE = {"viewport": PHONE, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
@@ -163,12 +195,18 @@ SHOTS = [
     Shot("library-import", "#/library", _import),
     Shot("library-imported", "#/library", _imported),
     Shot("library-edit", _ONE, _edit, _DARK),
+    Shot("speakers", _PEOPLE, _identify),
+    Shot("speakers-stranger-dark", _PEOPLE, _stranger, _DARK),
+    Shot("speakers-calibration", f"{_PEOPLE}?part=calibration", _operating_point),
+    Shot("speaker-accepted", f"{_PEOPLE}?speaker=ada", _verify),
+    Shot("speaker-enrolled-dark", "#/library", _enroll, _DARK),
     Shot("map", _MAP, _map),
     Shot("map-dark", _MAP, _map_chosen, _DARK),
     Shot("status", "#/status"),
     Shot("keys", f"#/search?{_HOLDS}", _keys),
     Shot("phone-search", f"#/search?{_HOLDS}", _answers, _PHONE),
     Shot("phone-import-chinese", "#/library", _import, {**_PHONE, **_CHINESE}),
+    Shot("phone-speaker-chinese", f"{_PEOPLE}?speaker=ada", _reject, {**_PHONE, **_CHINESE}),
     Shot("phone-map", _MAP, _map, _PHONE),
     Shot("phone-status-dark", "#/status", _nothing, {**_PHONE, **_DARK}),
     Shot("away", f"#/search?{_HOLDS}", _away),
@@ -192,27 +230,6 @@ def for_readme(source: Path, target: Path) -> None:
     with Image.open(source) as image:
         few = image.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
         few.save(target, optimize=True)
-
-
-def fill(running: Site, folder: Path) -> Scene:
-    """Makes the libraries, searches a few times, and lays out a folder to be imported."""
-    library, interviews = running.library(LIBRARY), running.library("interviews")
-    kitchen = folder / "Recorder" / "Kitchen"
-    kitchen.mkdir(parents=True)
-    for number, clip in enumerate(more_sounds.clips(VARIANTS)):
-        path = example_sounds.write(folder / clip.name, clip.samples)
-        running.upload(library, path, clip.label, clip.speaker)
-        if clip.speaker:
-            running.upload(interviews, path, clip.label, clip.speaker)
-        if number % 5 == 0:
-            running.client.search(library, path)
-            shutil.copyfile(path, kitchen / clip.name)
-    (kitchen / "broken.wav").write_text("Dear Sir or Madam, " * 500)
-    (kitchen / "notes.txt").write_text("Recorded in the kitchen.")
-    fire = example_sounds.make("crackling_fire", 8)
-    example_sounds.write(folder / "a new fire.wav", fire)
-    bell = example_sounds.write(folder / "new bell.wav", example_sounds.make("bronze_bell", 99))
-    return Scene(running, kitchen.parent, bell)
 
 
 def main(target: Path) -> None:

@@ -15,7 +15,15 @@ from itertools import count
 from pathlib import Path
 
 from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1.calibration_pb2 import DetectionCosts, OperatingPoint
 from audiosearch.catalog.v1.clip_pb2 import Clip
+from audiosearch.catalog.v1.speaker_pb2 import Speaker
+from audiosearch.gateway.v1.speakers_pb2 import (
+    CalibrateLibraryRequest,
+    EnrollSpeakerConfig,
+    EnrollSpeakerRequest,
+    Recording,
+)
 
 from deploy.local_stack import LocalStack, free_ports, running
 from gateway.client import AudiosearchClient
@@ -43,6 +51,27 @@ class Site:
         """Stores a sound and gives the clip's name."""
         described = Clip(label=label, speaker=speaker)
         return self.client.upload(library, path, described).clip.name
+
+    def enroll(self, library: str, name: str, *paths: Path) -> None:
+        """Enrolls a speaker, whose id is the name in lower case."""
+        speaker = Speaker(display_name=name)
+        config = EnrollSpeakerConfig(
+            parent=f"libraries/{library}", speaker_id=name.lower(), speaker=speaker
+        )
+
+        def requests() -> Iterator[EnrollSpeakerRequest]:
+            yield EnrollSpeakerRequest(config=config)
+            for path in paths:
+                yield EnrollSpeakerRequest(recording=Recording(display_name=path.name))
+                yield EnrollSpeakerRequest(audio_chunk=path.read_bytes())
+
+        self.client.call(self.client.stub.EnrollSpeaker, requests(), patience=10)
+
+    def calibrate(self, library: str) -> None:
+        """Fits what scores mean; what is likelier a speaker's voice than not is taken for it."""
+        point = OperatingPoint(costs=DetectionCosts(p_target=0.5))
+        request = CalibrateLibraryRequest(name=f"libraries/{library}", operating_point=point)
+        self.client.call(self.client.stub.CalibrateLibrary, request, patience=10)
 
     def kill_gateway(self) -> None:
         """Ends the gateway, which serves the pages, as a crash would."""

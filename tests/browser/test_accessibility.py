@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from tests.browser import axe
 from tests.browser.chromium import DESKTOP, PHONE, drop
 from tests.browser.conftest import Visit
-from tests.browser.pages import expect_found, importing, query
+from tests.browser.pages import choose, expect_found, identity, importing, outcome, query
 from tests.browser.site import Site
 
 LOOKS = [
@@ -76,6 +76,50 @@ def test_libraries(visit: Visit, shared: Site, folder: Path, look: dict[str, obj
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Delete this library").click()
     judge(page, "deleting a library")
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_speakers(visit: Visit, choir: str, recordings: Path, look: dict[str, object]) -> None:
+    """Who it is and the calibration, one speaker with both decisions, and the dialogs."""
+    page = visit(f"#/speakers/{choir}", **look, **UNBOUND)
+    choose(page, "Choose a file", recordings / "Ann 4.wav")
+    expect(identity(page)).to_contain_text("It is Ann")
+    expect(page.get_by_role("slider", name="Threshold of decisions")).to_be_visible()
+    judge(page, "it is Ann")
+    choose(page, "Another file", recordings / "Cem 4.wav")
+    expect(identity(page)).to_contain_text("It is nobody who is enrolled")
+    judge(page, "it is nobody")
+    page.get_by_role("button", name="Enroll this voice").click()
+    judge(page, "enrolling somebody")
+    page.keyboard.press("Escape")
+    page.get_by_role("link", name="Ann").first.click()
+    choose(page, "Choose a file", recordings / "Ann 4.wav")
+    expect(page.get_by_role("heading", name="ACCEPT")).to_be_visible()
+    judge(page, "accepted")
+    choose(page, "Another file", recordings / "Cem 4.wav")
+    expect(page.get_by_role("heading", name="REJECT")).to_be_visible()
+    judge(page, "rejected")
+    page.get_by_role("button", name="Delete this speaker").click()
+    judge(page, "deleting a speaker")
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_enrolling(visit: Visit, shared: Site, recordings: Path, look: dict[str, object]) -> None:
+    """Nobody yet, somebody who is to be, and what became of recordings."""
+    library = shared.library()
+    page = visit(f"#/speakers/{library}", expected="status of 40[04]", **look, **UNBOUND)
+    expect(page.get_by_text("Nobody is enrolled yet")).to_be_visible()
+    judge(page, "nobody")
+    page.goto(page.url.partition("#")[0] + f"#/speakers/{library}?speaker=ann&name=Ann")
+    expect(page.get_by_text("The first recording does it")).to_be_visible()
+    judge(page, "somebody to be")
+    choose(
+        page,
+        "Choose files",
+        *(recordings / name for name in ("Ann 1.wav", "Ann 2.wav", "Ben 1.wav")),
+    )
+    expect(outcome(page, "Ben 1.wav")).to_contain_text("Another voice")
+    judge(page, "enrolled")
 
 
 @pytest.mark.parametrize("look", LOOKS)

@@ -13,7 +13,15 @@ from tests.browser.conftest import Visit
 from tests.browser.pages import query
 from tests.conftest import REPOSITORY
 
-PAGES = ("#/search?library=filled", "#/library", "#/library/filled", "#/map/filled", "#/status")
+PAGES = (
+    "#/search?library=filled",
+    "#/library",
+    "#/library/filled",
+    "#/speakers/choir",
+    "#/speakers/choir?speaker=ann",
+    "#/map/filled",
+    "#/status",
+)
 STRINGS = sorted(path.name for path in (REPOSITORY / "gateway/web/strings").iterdir())
 LUMINANCE = """() => {
   const color = getComputedStyle(document.body).backgroundColor;
@@ -68,8 +76,9 @@ def test_colours_follow_the_system_until_they_are_chosen(visit: Visit) -> None:
     assert visit("#/status").evaluate(LUMINANCE) > 0.9
 
 
+@pytest.mark.usefixtures("filled", "choir")
 @pytest.mark.parametrize("fragment", PAGES)
-def test_pages_fit_a_phone(visit: Visit, filled: str, fragment: str) -> None:
+def test_pages_fit_a_phone(visit: Visit, fragment: str) -> None:
     """Nothing has to be scrolled sideways at 360 pixels; navigation stays in reach."""
     page = visit(fragment, viewport=PHONE, has_touch=True, is_mobile=True)
     expect(page.get_by_role("main").get_by_role("heading").first).to_be_visible()
@@ -85,8 +94,9 @@ def stops(page: Page, most: int) -> Iterator[tuple[str, bool]]:
         yield tuple(page.evaluate(FOCUS))
 
 
+@pytest.mark.usefixtures("filled", "choir")
 @pytest.mark.parametrize("fragment", PAGES)
-def test_the_focus_can_be_seen(visit: Visit, filled: str, fragment: str) -> None:
+def test_the_focus_can_be_seen(visit: Visit, fragment: str) -> None:
     """Everywhere that Tab leads to."""
     page = visit(fragment)
     expect(page.get_by_role("main").get_by_role("heading").first).to_be_visible()

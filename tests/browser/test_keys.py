@@ -89,6 +89,18 @@ def test_a_key_without_the_right_is_told_so(visit: Visit, keyed: Keyed, new_bell
     expect(page.get_by_role("alert")).to_contain_text("Your API key doesn't allow this")
 
 
+def test_who_may_only_read_sees_the_speakers(visit: Visit, keyed: Keyed) -> None:
+    """Enrolling and calibrating are refused in words."""
+    page = visit("#/speakers", expected="status of 40[134]", url=keyed.url)
+    give(page, keyed.reader)
+    page.get_by_role("button", name="Calibrate").click()
+    expect(page.get_by_role("alert")).to_contain_text("Your API key doesn't allow this")
+    page.get_by_role("button", name="Enroll somebody").click()
+    page.get_by_role("dialog").get_by_label("Name").fill("Ann")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("The first recording does it")).to_be_visible()
+
+
 def test_who_has_no_library_is_led_to_make_one(visit: Visit, keyed: Keyed) -> None:
     """Every page says so instead of being empty; then the library can be made."""
     page = visit("#/search", expected=REFUSED, url=keyed.url)

@@ -11,7 +11,16 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.chromium import drop, slow_down
 from tests.browser.conftest import Visit
-from tests.browser.pages import clips, expect_found, importing, names, query, results
+from tests.browser.pages import (
+    choose,
+    clips,
+    enrollments,
+    expect_found,
+    importing,
+    names,
+    query,
+    results,
+)
 from tests.browser.site import Site
 
 AWAY = "The server can't be reached."
@@ -87,3 +96,21 @@ def test_an_import_goes_on_after_the_server_was_away(
     expect(imports).to_contain_text("1 failed")
     expect(clips(page)).to_have_count(20)
     assert len(set(names(clips(page)))) == 20
+
+
+def test_an_enrollment_goes_on_after_the_server_was_away(
+    visit: Visit, shared: Site, recordings: Path
+) -> None:
+    """Killed while recordings come: in the end the speaker has each of them, once."""
+    library = shared.library()
+    fragment = f"#/speakers/{library}?speaker=ann&name=Ann"
+    page = visit(fragment, expected=f"{REFUSED}|status of 404")
+    slow_down(page, 60_000)
+    choose(page, "Choose files", *(recordings / f"Ann {number}.wav" for number in (1, 2, 3)))
+    expect(page.get_by_role("heading", name="1 of 3 recordings enrolled")).to_be_visible()
+    shared.kill_gateway()
+    away(page)
+    shared.restart_gateway()
+    back(page)
+    expect(page.get_by_role("heading", name="3 of 3 recordings enrolled")).to_be_visible()
+    expect(enrollments(page)).to_have_count(3)
