@@ -105,8 +105,11 @@ export function takeDropsInParts(parts) {
   };
 }
 
-/** Whether the pointer is over a node. */
-function isUnder(node, { clientX, clientY }) {
-  const { left, right, top, bottom } = node.getBoundingClientRect();
-  return left <= clientX && clientX <= right && top <= clientY && clientY <= bottom;
+/** The place of the node whose middle is nearest to the pointer. */
+function nearest(nodes, { clientX, clientY }) {
+  const away = nodes.map((node) => {
+    const { left, top, width, height } = node.getBoundingClientRect();
+    return Math.hypot(left + width / 2 - clientX, top + height / 2 - clientY);
+  });
+  return away.indexOf(Math.min(...away));
 }

@@ -58,8 +58,7 @@ function more({ matches = [], bestScore, candidateCount }) {
   const count = Number(candidateCount ?? 0);
   if (!bestScore) return t("nobodyToCompare");
   if (!matches.length) return t("bestOf", { count, score: scoreInWords(bestScore) });
-  const { logLikelihoodRatio: ratio } = matches[0].score;
-  return ratio === undefined ? t("amongSpeakers", { count }) : likelihood(ratio);
+  return t("amongSpeakers", { count });
 }
 
 function row({ speaker, score }, library, onenroll) {
@@ -82,5 +81,6 @@ function row({ speaker, score }, library, onenroll) {
 
 function strangers({ expectedStrangerRate: rate, candidateCount }) {
   if (rate === undefined) return null;
+  if (rate >= 1) return t("noStrangerKept", { count: candidateCount });
   return t("strangers", { count: candidateCount ?? 0, rate: percent(rate) });
 }

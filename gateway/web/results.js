@@ -40,7 +40,7 @@ export const whoLink = (clip, name) =>
   h(
     "a",
     {
-      class: "icon-button",
+      class: "icon-button who",
       href: address("speakers", { library: clip.name.split("/")[1], clip: idOf(clip.name) }),
       "aria-label": t("whoseVoice", { name }),
       title: t("whoseVoiceShort"),

@@ -46,6 +46,8 @@ export const strings = {
     strangers: ({ count, rate }) =>
       `A stranger is taken for one of ${many(count, "speaker", "speakers")} in at most ${rate} of cases.`,
 
+    noStrangerKept: ({ count }) =>
+      `Among ${many(count, "speaker", "speakers")} this threshold keeps no stranger out: choose a higher one.`,
     likelier: ({ times }) => `${times} times likelier than a stranger`,
     unlikelier: ({ times }) => `a stranger is ${times} times likelier`,
     evenly: "as likely as a stranger",
@@ -153,6 +155,7 @@ export const strings = {
     enrollAs: ({ name }) => `把这段录音加入 ${name} 的登记`,
     strangers: ({ count, rate }) => `陌生人被认作这 ${count} 位说话人之一的情况至多 ${rate}。`,
 
+    noStrangerKept: ({ count }) => `在 ${count} 位说话人中，这个阈值挡不住陌生人：请选更高的。`,
     likelier: ({ times }) => `是此人的可能性为陌生人的 ${times} 倍`,
     unlikelier: ({ times }) => `是陌生人的可能性为 ${times} 倍`,
     evenly: "与陌生人同样可能",
