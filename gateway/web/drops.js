@@ -83,10 +83,7 @@ export function takeDropsInParts(parts) {
     if (!event.dataTransfer?.types.includes("Files")) return false;
     event.preventDefault();
     cover.hidden = !on || Boolean(document.querySelector("dialog[open]"));
-    const over = Math.max(
-      nodes.findIndex((node) => isUnder(node, event)),
-      0,
-    );
+    const over = nearest(nodes, event);
     nodes.forEach((node, place) => node.classList.toggle("over", place === over));
     return !cover.hidden && over;
   };
