@@ -79,7 +79,9 @@ def test_a_library_is_calibrated(visit: Visit, crowd: str) -> None:
     keep.click()
     expect(page.get_by_text("Decisions are made there from now on.")).to_be_visible()
     expect(card(page)).to_contain_text(f"at most {after[1]:g}% false alarms")
-    assert said(page) == after
+    kept = said(page)  # of thresholds with as many false alarms, the one with the fewest misses
+    assert kept[0] <= after[0]
+    assert kept[1] == after[1]
     page.reload()
     expect(card(page)).to_contain_text(f"at most {after[1]:g}% false alarms")
     page.get_by_role("button", name="Remove").click()

@@ -199,6 +199,7 @@ def test_speakers_by_keyboard(visit: Visit, choir: str) -> None:
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Ben", exact=True)).to_be_visible()
+    expect(enrollments(page)).to_have_count(3)
     page.keyboard.press("j")
     page.keyboard.press(" ")
     expect_heard(page, enrollments(page).first)
