@@ -57,7 +57,7 @@ def start(base: Path, **settings: str) -> Iterator[Running]:
         yield Running(stack, client, imports)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """The stack that most tests share; each works in a library of its own."""
     with start(tmp_path_factory.mktemp("stack")) as started:
@@ -70,7 +70,7 @@ def library(shared: Running) -> str:
     return shared.library()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def filled(shared: Running, sounds: Path) -> Library:
     """A library of the shared stack that holds the 20 example clips and is not changed."""
     name = shared.library()
@@ -81,7 +81,7 @@ def filled(shared: Running, sounds: Path) -> Library:
     )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def guarded(tmp_path_factory: pytest.TempPathFactory, sounds: Path) -> Iterator[Guarded]:
     """The stack that the tests of keys, TLS and logs share."""
     with guarded_stack(tmp_path_factory.mktemp("guarded"), sounds) as made:

@@ -58,7 +58,7 @@ def client(stack: LocalStack, ca: Path | None = None) -> httpx.Client:
     return httpx.Client(base_url=stack.web.rstrip("/"), timeout=60, verify=trusted)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def rest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rest]:
     """The stack that most tests share; each works in libraries of its own."""
     folder = tmp_path_factory.mktemp("rest")
@@ -75,7 +75,7 @@ def library(rest: Rest) -> str:
     return rest.library()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def filled(rest: Rest) -> str:
     """A library that holds the 20 example clips and is not changed."""
     library, folder = rest.library(), rest.folder()
@@ -85,7 +85,7 @@ def filled(rest: Rest) -> str:
     return library
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def guarded(tmp_path_factory: pytest.TempPathFactory, sounds: Path) -> Iterator[Guarded]:
     """The stack that checks API keys, with TLS."""
     with guarded_stack(tmp_path_factory.mktemp("guarded"), sounds) as made:

@@ -22,7 +22,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "server: needs a real Milvus server (2.3.5 from PyPI)")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def start_milvus(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Callable[..., MilvusServer]]:
@@ -36,14 +36,14 @@ def start_milvus(
         yield start
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def milvus(start_milvus: Callable[..., MilvusServer]) -> MilvusServer:
     """One Milvus server for all tests that leave it as it is."""
     return start_milvus(lease_seconds=60)  # kept on a busy machine too; it never starts again
 
 
 @pytest_asyncio.fixture(
-    scope="session",
+    scope="package",
     loop_scope="session",
     params=["memory", "lite", pytest.param("server", marks=pytest.mark.server)],
 )
@@ -68,7 +68,7 @@ async def missing(stub: IndexServiceStub) -> Client:
     return Client(stub, f"test_{next(_numbers)}")
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def scratch(stub: IndexServiceStub) -> str:
     """Id of an index to write to: a server takes seconds to make one, so one serves all tests."""
     await Client(stub, "scratch").create()
@@ -84,7 +84,7 @@ async def client(stub: IndexServiceStub, scratch: str) -> AsyncIterator[Client]:
         await client.delete(*client.written)
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def filled(stub: IndexServiceStub) -> Client:
     """An index of 200 vectors, `v000` to `v199`, the rows of `unit(200)`; only for reading."""
     filled = Client(stub, "filled")

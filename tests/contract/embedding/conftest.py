@@ -198,7 +198,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_checkpoint(tmp_path_factory.mktemp("checkpoints") / "drawn by lot")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def start(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
     """Starts services with the given environment on top; they end with the tests."""
     started: list[Running] = []
@@ -236,7 +236,7 @@ def start(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         running.process.wait(30)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def service(start: Start) -> Running:
     """A service with the default settings."""
     return start()

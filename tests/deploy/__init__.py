@@ -1,0 +1,1 @@
+"""All services behind the real Envoy."""
