@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from embedding_service.features import FeatureSettings, log_mel
 from embedding_service.training.augmentation import degrade
@@ -98,6 +99,12 @@ class BatchMaker:
 
     def make(self, number: int) -> Batch:
         """Make the batch of this number, always the same one."""
+        # Products of matrices are rounded by the number of threads, which differs from process to
+        # process.
+        with threadpool_limits(1, "blas"):
+            return self._make(number)
+
+    def _make(self, number: int) -> Batch:
         plan = self._plan
         rng = np.random.default_rng((plan.seed, number))
         frames = round(np.exp(rng.uniform(np.log(plan.shortest), np.log(plan.longest))))
