@@ -20,6 +20,7 @@ from gateway.evaluation.pairs import all_pairs
 from gateway.evaluation.retrieval import retrieve
 from gateway.evaluation.sampling import check_kinds, choose
 from gateway.evaluation.trials import TrialList, read_enrollments, read_trials
+from gateway.speakers.mean_voice import mean_voice
 from serving.errors import Reason, ServiceError
 
 RECALL_AT = (1, 5, 10)
@@ -168,9 +169,7 @@ def _models(
     vectors: Vectors, enrolled: Sequence[tuple[str, ...]], rows: Mapping[str, int]
 ) -> Vectors:
     """One unit vector for each enrollment: the mean of those of its files."""
-    means = np.array([vectors[[rows[name] for name in files]].mean(0) for files in enrolled])
-    means /= np.linalg.norm(means, axis=1, keepdims=True)
-    return means.astype(np.float32)
+    return np.stack([mean_voice(vectors[[rows[name] for name in files]]) for files in enrolled])
 
 
 def _score(models: Vectors, tests: Vectors, trials: TrialList) -> NDArray[np.float32]:

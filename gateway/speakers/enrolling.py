@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
+import numpy as np
 import structlog
 from audiosearch.catalog.v1.catalog_service_pb2 import GetClipRequest
 from audiosearch.catalog.v1.clip_pb2 import Clip, Failure
@@ -28,9 +29,10 @@ from audiosearch.gateway.v1.speakers_pb2 import (
 from gateway.clips import Clips
 from gateway.libraries import Libraries
 from gateway.names import split_clip
+from gateway.speakers.mean_voice import mean_voice
 from gateway.speakers.recordings import Take, takes
 from gateway.speakers.removing import Removing
-from gateway.speakers.voiceprints import ROUNDS, Values, Voiceprints, cosine, mean_voice
+from gateway.speakers.voiceprints import ROUNDS, Values, Voiceprints, cosine
 from gateway.upstream import Upstream, passing_over
 from serving.errors import Reason, ServiceError
 
@@ -70,7 +72,7 @@ class Enrollee:
     def agreement(self, clip_id: str, vector: Values) -> float | None:
         """Cosine to the mean of the other enrollments; None if there are none."""
         others = [other for id_, other in self.vectors.items() if id_ != clip_id]
-        return cosine(vector, mean_voice(others)) if others else None
+        return cosine(vector, mean_voice(np.stack(others))) if others else None
 
 
 class Enrolling:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.evaluation.pairs import MOST_PER_KIND
+from gateway.speakers.mean_voice import mean_voice
 
 MOST_DRAWS = 10
 """Voiceprints that are drawn of one speaker."""
@@ -86,10 +87,7 @@ def draw_voiceprints(
     times = max(1, min(MOST_DRAWS, MOST_VOICEPRINTS // len(able)))
     owners = np.repeat(np.array(able, np.int64), times)
     clips = np.stack([random.permutation(rows[owner])[:count] for owner in owners])
-    means = np.stack([vectors[own].mean(axis=0) for own in clips])
-    lengths = np.linalg.norm(means, axis=1, keepdims=True)
-    lengths[lengths == 0] = 1.0  # opposite vectors: a voiceprint that is like nobody
-    return Voiceprints((means / lengths).astype(np.float32), owners, clips)
+    return Voiceprints(np.stack([mean_voice(vectors[own]) for own in clips]), owners, clips)
 
 
 def make_trials(

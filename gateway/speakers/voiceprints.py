@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from audiosearch.catalog.v1.catalog_service_pb2 import ListClipsRequest
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from gateway.libraries import Libraries
 from gateway.names import split_clip
 from gateway.pages import pages
+from gateway.speakers.mean_voice import mean_voice
 from gateway.speakers.naming import current_id, index_of, vector_id
 from gateway.upstream import Upstream, passing_over
 from serving.errors import Reason, ServiceError
@@ -34,16 +35,6 @@ ROUNDS = 5
 """How often a voiceprint is made anew because enrollments changed meanwhile."""
 
 Values = NDArray[np.float32]
-
-
-def mean_voice(vectors: Collection[Values]) -> Values:
-    """The rule for a voiceprint: the mean of unit vectors, each counted the same, of unit length.
-
-    Args:
-        vectors: at least one, shape (dimension,) each.
-    """
-    mean = np.mean(np.stack(list(vectors)), axis=0, dtype=np.float64)
-    return np.asarray(mean / np.linalg.norm(mean), np.float32)
 
 
 class Voiceprints:
@@ -101,7 +92,7 @@ class Voiceprints:
         for _ in range(ROUNDS):
             enrolled = await self.enrolled(library, speaker.name)
             if enrolled:
-                await self._write(library, speaker, mean_voice(enrolled.values()))
+                await self._write(library, speaker, mean_voice(np.stack(list(enrolled.values()))))
             try:
                 recorded = await self._upstream.catalog.RecordVoiceprint(
                     RecordVoiceprintRequest(

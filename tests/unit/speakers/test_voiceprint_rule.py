@@ -6,16 +6,18 @@ import numpy as np
 import pytest
 from audiosearch.catalog.v1.speaker_pb2 import Speaker
 
+from gateway.speakers.mean_voice import mean_voice
 from gateway.speakers.naming import counts, current_id, parse_vector_id, vector_id
-from gateway.speakers.voiceprints import cosine, mean_voice
+from gateway.speakers.voiceprints import cosine
 
 
 def test_a_voiceprint_is_the_mean_of_unit_length() -> None:
     """Each enrollment counts the same."""
     one, other = np.array([1, 0, 0], np.float32), np.array([0, 1, 0], np.float32)
-    assert mean_voice([one, other]) == pytest.approx([0.5**0.5, 0.5**0.5, 0])
-    assert mean_voice([one, one, other]) == pytest.approx([2 / 5**0.5, 1 / 5**0.5, 0])
-    assert mean_voice([one]) == pytest.approx(one)
+    assert mean_voice(np.stack([one, other])) == pytest.approx([0.5**0.5, 0.5**0.5, 0])
+    assert mean_voice(np.stack([one, one, other])) == pytest.approx([2 / 5**0.5, 1 / 5**0.5, 0])
+    assert mean_voice(np.stack([one])) == pytest.approx(one)
+    assert mean_voice(np.stack([one, -one])) == pytest.approx(np.zeros(3))
 
 
 def test_a_cosine_stays_in_its_range() -> None:
