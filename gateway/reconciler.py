@@ -7,9 +7,8 @@ one it holds the vectors against the rows.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import grpc
 import structlog
@@ -24,28 +23,17 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from gateway.clips import Clips
 from gateway.libraries import Libraries
+from gateway.one_of_many import one_of_many
 from gateway.pages import pages
 from gateway.settings import GatewaySettings
 from gateway.speakers.upkeep import Upkeep
 from gateway.sweeping import Sweep
-from gateway.upstream import PASSING, Upstream
+from gateway.upstream import Upstream
 from serving.errors import Reason, ServiceError
 
-DELETION_SECONDS = 60.0
 KEEP_FAILED_SECONDS = 30 * 24 * 3600.0
 PAGE = 200
 log = structlog.get_logger()
-
-
-@contextlib.contextmanager
-def _one_of_many(name: str) -> Iterator[None]:
-    """Leaves what can't be brought in order; only a service that is gone or busy ends the look."""
-    try:
-        yield
-    except ServiceError as error:
-        if error.code in PASSING:
-            raise
-        log.warning("reconcile.left", name=name, why=str(error))
 
 
 class Reconciler:
@@ -65,7 +53,7 @@ class Reconciler:
         self._clips = clips
         self._interval = settings.reconcile_seconds
         self._stale = settings.stale_seconds
-        self._deletion = min(DELETION_SECONDS, settings.stale_seconds)
+        self._deletion = settings.deletion_seconds
         self._sweep = Sweep(upstream, libraries, clips)
         self._speakers = upkeep
         self._sweep_interval = settings.sweep_seconds
@@ -88,34 +76,34 @@ class Reconciler:
     async def sweep(self) -> None:
         """Holds the vectors against the rows, once through all libraries."""
         async for library in self._libraries_in(Library.STATE_ACTIVE):
-            with _one_of_many(library.name):
+            with one_of_many(library.name):
                 await self._sweep.sweep(library)
                 await self._speakers.sweep(library)
 
     async def reconcile(self) -> None:
         """Looks once through all libraries."""
         async for library in self._libraries_in(Library.STATE_CREATING):
-            with _one_of_many(library.name):
+            with one_of_many(library.name):
                 await self._libraries.finish_creation(library)
         async for library in self._libraries_in(Library.STATE_DELETING):
             if time.time() - library.update_time.ToSeconds() > self._deletion:
-                with _one_of_many(library.name):
+                with one_of_many(library.name):
                     await self._libraries.finish_deletion(library)
         async for library in self._libraries_in(Library.STATE_ACTIVE):
-            with _one_of_many(library.name):
+            with one_of_many(library.name):
                 await self._reconcile_clips(library)
                 await self._speakers.reconcile(library)
 
     async def _reconcile_clips(self, library: Library) -> None:
         async for clip in self._clips_in(library, Clip.STATE_CREATING, self._stale):
-            with _one_of_many(clip.name):
+            with one_of_many(clip.name):
                 await self._finish(library, clip)
         for state, age in (
             (Clip.STATE_DELETING, self._deletion),
             (Clip.STATE_FAILED, KEEP_FAILED_SECONDS),
         ):
             async for clip in self._clips_in(library, state, age):
-                with _one_of_many(clip.name):
+                with one_of_many(clip.name):
                     await self._clips.discard(library, clip.name, state)
                     log.info("reconcile.removed", clip=clip.name, state=Clip.State.Name(clip.state))
 

@@ -14,6 +14,7 @@ from gateway import key_file
 from serving.settings import ServerSettings
 from serving.tls import Tls
 
+DELETION_SECONDS = 60.0
 _ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:\d{1,5})?")
 _URL = re.compile(_ORIGIN.pattern + r"(/[A-Za-z0-9._~/-]*)?", re.IGNORECASE)
 
@@ -213,6 +214,11 @@ class GatewaySettings(ServerSettings):
     def trusts_this_machine(self) -> bool:
         """Whether everybody on this machine, and nobody else, may do everything."""
         return self.on_loopback and not (self.keyring or self.allow_anonymous)
+
+    @property
+    def deletion_seconds(self) -> float:
+        """Age from which on nobody is taken to work on a deletion any more."""
+        return min(DELETION_SECONDS, self.stale_seconds)
 
     def roots(self) -> tuple[Path, ...]:
         """The folders of `import_roots`, with links resolved."""

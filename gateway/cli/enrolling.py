@@ -32,10 +32,8 @@ from gateway.cli.speakers import Name, describe_speech
 from gateway.client import AudiosearchClient
 from gateway.client_speakers import Recording
 from gateway.folder import walk
+from gateway.speakers.recordings import MOST
 from serving.errors import Reason, ServiceError
-
-MOST = 100
-"""Recordings that one call takes."""
 
 
 def enroll(

@@ -19,9 +19,7 @@ from gateway.rest.parts import Parts
 from gateway.rest.query import Query, refuse_others
 from gateway.rest.schemas import CLIP_NAME, Schema
 from gateway.rest.sound import Sound, read_sound
-
-MOST_RECORDINGS = 100
-"""Of one call; the contract of EnrollSpeaker has the same limit."""
+from gateway.speakers.recordings import MOST as MOST_RECORDINGS
 
 _LIST = Query(speaker_pb2.ListSpeakersRequest, "pageSize", "pageToken", "state", "updateTimeBefore")
 _UPDATE = Query(speaker_pb2.UpdateSpeakerRequest, "updateMask")

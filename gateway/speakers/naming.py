@@ -34,7 +34,11 @@ def current_id(speaker: Speaker) -> str:
     return vector_id(speaker.uid, speaker.voiceprint_revision)
 
 
+def is_enrolled(speaker: Speaker) -> bool:
+    """Whether somebody can be taken for it: from its first enrollment until its deletion begins."""
+    return speaker.state in {Speaker.STATE_ACTIVE, Speaker.STATE_UPDATING}
+
+
 def counts(speaker: Speaker, revision: int) -> bool:
     """Whether a voiceprint of this revision is the one that counts."""
-    alive = speaker.state in {Speaker.STATE_ACTIVE, Speaker.STATE_UPDATING}
-    return alive and speaker.voiceprint_revision == revision
+    return is_enrolled(speaker) and speaker.voiceprint_revision == revision

@@ -24,7 +24,13 @@ from audiosearch.index.v1.index_service_pb2 import GetIndexStatsRequest, SearchV
 from gateway.libraries import Libraries
 from gateway.names import check_library, split_speaker
 from gateway.speakers.judging import ITSELF_NOTE, Candidate, Judgement, Judging
-from gateway.speakers.naming import counts, current_id, index_of, parse_vector_id
+from gateway.speakers.naming import (
+    counts,
+    current_id,
+    index_of,
+    is_enrolled,
+    parse_vector_id,
+)
 from gateway.speakers.queries import Voice, hear
 from gateway.speakers.voiceprints import Voiceprints
 from gateway.upstream import Upstream, passing_over
@@ -120,7 +126,7 @@ class Recognizing:
 
     async def _candidates(self, library: Library, speakers: Sequence[Speaker]) -> list[Candidate]:
         """Those of the speakers that have a voiceprint."""
-        ids = [current_id(each) for each in speakers if counts(each, each.voiceprint_revision)]
+        ids = [current_id(each) for each in speakers if is_enrolled(each)]
         vectors = await self._voiceprints.read(index_of(library), list(filter(None, ids)))
         return [
             Candidate(each, vectors[current_id(each)])

@@ -10,6 +10,7 @@ from audiosearch.gateway.v1.speakers_pb2 import EnrollSpeakerRequest, Recording
 from serving.errors import Reason, ServiceError
 
 MOST = 100
+"""Recordings of one call."""
 
 
 class Take(NamedTuple):

@@ -14,16 +14,16 @@ from audiosearch.catalog.v1.speaker_pb2 import (
 )
 from audiosearch.index.v1.index_service_pb2 import ListVectorsRequest
 
+from gateway.one_of_many import one_of_many
 from gateway.pages import pages
 from gateway.settings import GatewaySettings
 from gateway.speakers.naming import current_id, index_of, parse_vector_id
 from gateway.speakers.removing import Removing
 from gateway.speakers.voiceprints import Voiceprints
-from gateway.upstream import PASSING, Upstream, passing_over
-from serving.errors import Reason, ServiceError
+from gateway.upstream import Upstream, passing_over
+from serving.errors import Reason
 
 PAGE = 1000
-DELETION_SECONDS = 60.0
 UPDATE_SECONDS = 10.0
 """Age from which on nobody is taken to be making a voiceprint; to make it twice is harmless."""
 log = structlog.get_logger()
@@ -45,7 +45,7 @@ class Upkeep:
         self._removing = removing
         self._ages = {
             Speaker.STATE_UPDATING: min(UPDATE_SECONDS, settings.stale_seconds),
-            Speaker.STATE_DELETING: min(DELETION_SECONDS, settings.stale_seconds),
+            Speaker.STATE_DELETING: settings.deletion_seconds,
             Speaker.STATE_CREATING: settings.stale_seconds,
         }
 
@@ -106,13 +106,9 @@ class Upkeep:
         library: Library,
         speaker: Speaker,
     ) -> None:
-        try:
+        with one_of_many(speaker.name):
             await work(library, speaker)
             log.info("reconcile.speaker", speaker=speaker.name)
-        except ServiceError as error:
-            if error.code in PASSING:
-                raise
-            log.warning("reconcile.left", name=speaker.name, why=str(error))
 
     async def _pages(
         self, library: Library, state: Speaker.State.ValueType, age: float = 0.0
