@@ -1,41 +1,14 @@
-"""Starts the embedding service. It listens once the model is loaded: if it answers, it embeds."""
+"""Starts the embedding service: `python -m embedding_service`."""
 
 from __future__ import annotations
 
-from audiosearch.embedding.v1 import embedding_service_pb2_grpc as rpc
-from audiosearch.embedding.v1.embedding_service_pb2 import DESCRIPTOR
-
-from embedding_service.archive import CheckpointError
-from embedding_service.batching import Batcher
-from embedding_service.decoders import Decoders
-from embedding_service.encoder import Encoder
-from embedding_service.model import load_model
-from embedding_service.servicer import EmbeddingServicer
-from embedding_service.settings import EmbeddingSettings
-from embedding_service.spool import Spools
-from embedding_service.streams import Streams
-from serving import server, settings
-
-
-async def main(config: EmbeddingSettings) -> None:
-    """Loads the model, then serves until told to stop."""
-    try:
-        model = load_model(config)
-    except CheckpointError as error:
-        raise SystemExit(f"embedding_service: {error}") from error
-    with (
-        Spools() as spools,
-        Decoders(config.decoder_processes, config.decode_seconds, spools.folder) as decoders,
-        Batcher(model) as batcher,
-    ):
-        encoder = Encoder(batcher, decoders, spools, config)
-        streams = Streams(encoder, model.info.sample_rate, config)
-        servicer = EmbeddingServicer(encoder, streams, model.info, spools, config)
-        name = DESCRIPTOR.services_by_name["EmbeddingService"].full_name
-        add = rpc.add_EmbeddingServiceServicer_to_server
-        await server.serve(config, [name], lambda grpc: add(servicer, grpc), encoder.check)
-
+import signal
 
 if __name__ == "__main__":
-    loaded = settings.load(EmbeddingSettings, "embedding_service")
-    server.run("embedding", loaded, lambda: main(loaded))
+    # Until it is told not to, Paddle answers a plain SIGTERM with a trace, in whichever thread takes
+    # the signal. So no thread but this one may: those that the imports start inherit the block.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+    from embedding_service.service import start
+
+    start()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,7 @@ from embedding_service.engine import Network, Options, open_engine
 from embedding_service.features import FeatureSettings, log_mel
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -168,7 +170,7 @@ def _build(config: Mapping[str, Any], threads: int) -> Any:
 
 def _network_class(threads: int) -> Any:
     """Imports PaddleSpeech's class, with as many threads as asked for."""
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _sigterm_later():
         warnings.simplefilter("ignore")  # Paddle misses compilers that only its extensions need
         try:
             import paddle  # noqa: PLC0415  heavy: only where a model runs
@@ -178,12 +180,22 @@ def _network_class(threads: int) -> Any:
                 f"PaddleSpeech can't be imported ({error}): "
                 "pip install --no-deps paddlespeech==1.5.0"
             ) from error
+        paddle.disable_signal_handler()  # it prints a trace of its own for a plain SIGTERM
     # PaddleSpeech copies a mask in a way that Paddle warns about at every call.
     warnings.filterwarnings("ignore", message="To copy construct from a tensor")
-    paddle.disable_signal_handler()  # it prints a trace of its own for a plain SIGTERM
     paddle.set_device("cpu")
     paddle.base.core.set_num_threads(threads)
     return EcapaTdnn
+
+
+@contextmanager
+def _sigterm_later() -> Iterator[None]:
+    """A SIGTERM that comes meanwhile is obeyed at the end of the block."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _load(backbone: Any, arrays: Mapping[str, NDArray[Any]]) -> None:

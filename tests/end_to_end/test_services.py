@@ -74,7 +74,7 @@ def test_a_bad_setting_stops_the_start_and_is_named(name: str) -> None:
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-@pytest.mark.parametrize("seconds", [0.5, 2.0])
+@pytest.mark.parametrize("seconds", [0.5, 1.3, 2.0])
 @pytest.mark.parametrize("name", MODULES)
 def test_sigterm_ends_a_service_that_is_still_loading(
     name: str, seconds: float, tmp_path: Path
