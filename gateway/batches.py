@@ -20,6 +20,9 @@ from gateway.gathering import Gatherer
 from gateway.upstream import Upstream
 from serving.errors import Reason, ServiceError
 
+PAUSE = 1.0
+"""Seconds that the vectors of an import wait for more of them."""
+
 
 class Batches:
     """Each of its calls answers for one clip, and fails with ServiceError as the service does."""
@@ -29,15 +32,26 @@ class Batches:
         self._upstream = upstream
         self._creations = Gatherer(self._create_all)
         self._vectors = Gatherer(self._upsert_all)
+        self._unhurried = Gatherer(self._upsert_all, PAUSE)
         self._activations = Gatherer(self._activate_all)
 
     async def create(self, library: Library, request: CreateClipRequest) -> Clip:
         """Makes the row of a clip."""
         return await self._creations.add(library.name, request)
 
-    async def upsert(self, library: Library, model: str, vector: Vector) -> None:
-        """Stores a vector; the index takes as long for one as for many."""
-        await self._vectors.add((library.uid, model), vector)
+    async def upsert(
+        self, library: Library, model: str, vector: Vector, *, hurry: bool = True
+    ) -> None:
+        """Stores a vector; the index takes as long for one as for many.
+
+        Args:
+            library: of the clip.
+            model: that made the vector.
+            vector: of the clip.
+            hurry: whether somebody waits for this one clip.
+        """
+        vectors = self._vectors if hurry else self._unhurried
+        await vectors.add((library.uid, model), vector)
 
     async def activate(self, library: Library, request: ActivateClipRequest) -> Clip:
         """Makes a clip ACTIVE."""

@@ -52,6 +52,8 @@ class Clips:
         chunks: AsyncIterable[bytes],
         request_id: str = "",
         known: AudioObject | None = None,
+        *,
+        hurry: bool = True,
     ) -> tuple[Clip, bool]:
         """Stores audio and makes it searchable.
 
@@ -62,6 +64,7 @@ class Clips:
             request_id: a repeat with the same one changes nothing.
             known: hash and size of the audio, where they are known beforehand: audio that the
                 library has is not sent again.
+            hurry: whether somebody waits for this one clip.
 
         Returns:
             The ACTIVE clip, and whether it was made now; the clip that has these bytes otherwise.
@@ -78,7 +81,7 @@ class Clips:
             return await self._repeated(row), False
         try:
             await self._put(row.name, chunks)
-            return await self.make_searchable(library, row), True
+            return await self.make_searchable(library, row, hurry=hurry), True
         except ServiceError as error:
             await self._clean(self._undo(library, row, error))
             if error.reason is Reason.CLIP_EXISTS:
@@ -89,12 +92,12 @@ class Clips:
             self._start(self.discard(library, row.name, Clip.STATE_CREATING))
             raise
 
-    async def make_searchable(self, library: Library, clip: Clip) -> Clip:
+    async def make_searchable(self, library: Library, clip: Clip, *, hurry: bool = True) -> Clip:
         """Takes a clip whose audio is stored the rest of the way: embedding, vector, ACTIVE."""
         heard = await embed(self._upstream, library.model, stored(self._upstream, clip.name))
         _, clip_id = split_clip(clip.name)
         vector = Vector(id=clip_id, values=heard.embedding.values)
-        await self._batches.upsert(library, heard.embedding.model, vector)
+        await self._batches.upsert(library, heard.embedding.model, vector, hurry=hurry)
         return await self._batches.activate(
             library, ActivateClipRequest(name=clip.name, audio=heard.audio)
         )

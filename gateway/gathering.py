@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
@@ -15,6 +16,8 @@ MOST = 256
 """Parts of one call."""
 MOST_BYTES = 2**20
 """Of one call; a part that has more goes alone."""
+ENOUGH = 4
+"""Parts that end a pause: with so many, the call's own cost is small beside theirs."""
 
 KeyT = TypeVar("KeyT")
 PartT = TypeVar("PartT", bound=Message)
@@ -24,15 +27,24 @@ AnswerT = TypeVar("AnswerT")
 class Gatherer(Generic[KeyT, PartT, AnswerT]):
     """Sends parts at once, and those that come while a call is under way together in the next.
 
-    Nobody waits for others to come: alone, a part is a call of its own.
+    Without a pause nobody waits for others to come: alone, a part is a call of its own.
     """
 
     def __init__(
-        self, send: Callable[[KeyT, list[PartT]], Awaitable[Sequence[AnswerT | ServiceError]]]
+        self,
+        send: Callable[[KeyT, list[PartT]], Awaitable[Sequence[AnswerT | ServiceError]]],
+        pause: float = 0.0,
     ) -> None:
-        """Takes the call: what its parts have in common and the parts, an answer for each."""
+        """Takes what to call and how to pace it.
+
+        Args:
+            send: the call: what its parts have in common and the parts, an answer for each.
+            pause: seconds after a call in which fewer than ENOUGH parts wait for more.
+        """
         self._send = send
+        self._pause = pause
         self._waiting: dict[KeyT, list[tuple[PartT, asyncio.Future[AnswerT]]]] = {}
+        self._enough: dict[KeyT, asyncio.Event] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def add(self, key: KeyT, part: PartT) -> AnswerT:
@@ -44,8 +56,11 @@ class Gatherer(Generic[KeyT, PartT, AnswerT]):
         future: asyncio.Future[AnswerT] = asyncio.get_running_loop().create_future()
         if key in self._waiting:
             self._waiting[key].append((part, future))
+            if len(self._waiting[key]) >= ENOUGH:
+                self._enough[key].set()
         else:
             self._waiting[key] = [(part, future)]
+            self._enough[key] = asyncio.Event()
             task = asyncio.create_task(self._work(key))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -58,7 +73,16 @@ class Gatherer(Generic[KeyT, PartT, AnswerT]):
             size = _fitting([part for part, _ in waiting])
             batch, waiting[:] = waiting[:size], waiting[size:]
             await self._answer(key, [each for each in batch if not each[1].done()])
-        del self._waiting[key]
+            if self._pause:
+                await self._rest(key)
+        del self._waiting[key], self._enough[key]
+
+    async def _rest(self, key: KeyT) -> None:
+        if len(self._waiting[key]) >= ENOUGH:
+            return
+        self._enough[key].clear()
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._enough[key].wait(), self._pause)
 
     async def _answer(
         self, key: KeyT, batch: Sequence[tuple[PartT, asyncio.Future[AnswerT]]]

@@ -126,6 +126,7 @@ class Run:
                     clip,
                     read_file(path, self._roots),
                     known=AudioObject(sha256=sha256, size_bytes=size),
+                    hurry=False,
                 )
             except ServiceError as error:
                 over = self._stop or time.monotonic() > until

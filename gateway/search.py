@@ -134,7 +134,7 @@ class Search:
             with watch.step("index"):
                 neighbors = await self._neighbors(library, config, query, reach)
             with watch.step("catalog"):
-                matches = (await self._join(library, neighbors, query))[:k]
+                matches = await self._join(library, neighbors, query, k)
             watch.match_count = len(matches)
             if len(matches) == k or len(neighbors) < reach or reach == MAX_K:
                 return matches
@@ -154,16 +154,20 @@ class Search:
         return (await self._upstream.index.SearchVectors(request)).results[0].neighbors
 
     async def _join(
-        self, library: Library, neighbors: Sequence[Neighbor], query: Query
+        self, library: Library, neighbors: Sequence[Neighbor], query: Query, k: int
     ) -> list[Match]:
+        """The first k matches; clips behind them are looked up only where some are gone."""
         others = [neighbor for neighbor in neighbors if neighbor.id != query.clip_id]
-        if not others:
-            return []
-        answer = await self._upstream.catalog.LookupClips(
-            LookupClipsRequest(parent=library.name, clip_ids=[neighbor.id for neighbor in others])
-        )
-        return [
-            Match(clip=answer.clips[neighbor.id], score=neighbor.score)
-            for neighbor in others
-            if neighbor.id in answer.clips
-        ]
+        matches: list[Match] = []
+        for some in (others[:k], others[k:]):
+            if not some or len(matches) == k:
+                break
+            answer = await self._upstream.catalog.LookupClips(
+                LookupClipsRequest(parent=library.name, clip_ids=[each.id for each in some])
+            )
+            matches += [
+                Match(clip=answer.clips[each.id], score=each.score)
+                for each in some
+                if each.id in answer.clips
+            ]
+        return matches[:k]

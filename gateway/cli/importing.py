@@ -37,7 +37,7 @@ from gateway.corpora.sources import corpus_source, folder_source, manifest_sourc
 from gateway.corpora.survey import count, survey
 from serving.errors import Reason, ServiceError
 
-POLL_SECONDS = 0.2
+POLL_SECONDS = 0.5
 _LOOPBACK = ("localhost:", "127.0.0.1:", "[::1]:")
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from audiosearch.embedding.v1 import embedding_service_pb2 as embedding_pb2
 
+from gateway.cli.importing import POLL_SECONDS
 from tests.benchmarks.embedding import Clips
 from tests.benchmarks.experiment.settings import CALLERS, CLIP_SECONDS
 from tests.benchmarks.experiment.stack import Stack
@@ -29,14 +30,14 @@ def import_rate(stack: Stack, library: str, count: int) -> dict[str, Any]:
     some = clips.contents[: max(16, count // 4)]
     _, encoder = at_once(lambda audio: _embed(stack, audio), some, CALLERS)
     before = stack.memory()
-    start = time.perf_counter()
     operation = stack.client.import_folder(library, str(folder))
     while True:
         job, done = stack.client.import_job(operation.name)
         if done:
             break
-        time.sleep(0.1)
-    rate = count / (time.perf_counter() - start)
+        time.sleep(POLL_SECONDS)
+    spent = job.update_time.ToNanoseconds() - job.create_time.ToNanoseconds()
+    rate = count / (spent / 1e9)
     assert (job.progress.imported, job.progress.failed) == (count, 0), job
     say(f"import: {rate:.1f} clips a second; the encoder alone {encoder:.1f}")
     return {

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 from audiosearch.catalog.v1.clip_pb2 import Clip
 
-from gateway.gathering import MOST, MOST_BYTES, Gatherer
+from gateway.gathering import ENOUGH, MOST, MOST_BYTES, Gatherer
 from serving.errors import Reason, ServiceError
 
 
@@ -129,3 +129,29 @@ async def test_what_nobody_expected_reaches_the_callers_and_harms_no_later_call(
     assert [str(result) for result in results] == ["broken", "broken"]
     service.failure = None
     assert (await gatherer.add("a", Clip(name="three"))).name == "three"
+
+
+async def test_what_comes_during_a_pause_goes_together() -> None:
+    """The first goes at once; a pause ends when enough wait, and nobody is left behind."""
+    service = Service()
+    service.go_on.set()
+    gatherer = Gatherer(service.send, pause=30.0)
+    await gatherer.add("a", Clip(name="first"))
+    names = [f"n{number}" for number in range(ENOUGH)]
+    parts = []
+    for name in names:
+        parts.append(asyncio.create_task(gatherer.add("a", Clip(name=name))))
+        await asyncio.sleep(0.01)
+    clips = await asyncio.wait_for(asyncio.gather(*parts), 10)
+    assert [clip.name for clip in clips] == names
+    assert service.batches == [("a", ["first"]), ("a", names)]
+
+
+async def test_a_pause_ends_by_itself() -> None:
+    """A part that nobody follows goes alone."""
+    service = Service()
+    service.go_on.set()
+    gatherer = Gatherer(service.send, pause=0.05)
+    for name in ("first", "second", "third"):
+        assert (await asyncio.wait_for(gatherer.add("a", Clip(name=name)), 10)).name == name
+    assert service.batches == [("a", ["first"]), ("a", ["second"]), ("a", ["third"])]
