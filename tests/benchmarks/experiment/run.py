@@ -22,11 +22,11 @@ IN_PROCESS = tuple(f"search/{name}" for name in peers.ROUTES)
 def steps_of(parts: Sequence[str], settings: Settings) -> list[str]:
     """All steps of these parts, in their order."""
     by_part = {
-        "embedding": ["embedding"],
-        "search": [*IN_PROCESS, "search/index service", *ON_SERVERS],
         "growth": [f"growth/{size}" for size in settings.sizes],
+        "search": ["search/index service", *ON_SERVERS, *IN_PROCESS],
         "end-to-end": ["end-to-end", "end-to-end/demo"],
         "ingest": ["ingest"],
+        "embedding": ["embedding"],
     }
     return [step for part, steps in by_part.items() if part in parts for step in steps]
 
@@ -51,10 +51,11 @@ class Run:
         """Measures what is not there yet."""
         begun, missing = time.monotonic(), self.results.missing(self._steps)
         say(f"{len(missing)} of {len(self._steps)} steps are to be measured")
+        # The longest first: a run that is cut off while the stack is up has to fill it again.
+        self._with_stack([step for step in missing if step not in ("embedding", *IN_PROCESS)])
         self.step("embedding", partial(encoder.measure, self.official, self.work, self.settings))
         for name in peers.ROUTES:
             self.step(f"search/{name}", partial(self._in_process, name))
-        self._with_stack([step for step in missing if step not in ("embedding", *IN_PROCESS)])
         say(f"{len(missing)} steps in {(time.monotonic() - begun) / 60:.0f} minutes")
 
     def wanted(self, step: str) -> bool:
