@@ -48,24 +48,30 @@ def _install(packages: tuple[str, ...]) -> None:
     wanted = " ".join(packages)
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         leave_out(f"these packages are missing and can't be installed here: {wanted}")
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     lock = Path(tempfile.gettempdir()) / "audiosearch-apt.lock"
     try:
         with lock.open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            for arguments in (
-                ["update", "-qq"],
-                ["install", "-y", "-qq", "--no-install-recommends", *packages],
-            ):
-                subprocess.run(
-                    [program("apt-get"), *arguments],
-                    check=True,
-                    env=environment,
-                    capture_output=True,
-                    timeout=INSTALL_SECONDS,
-                )
+            _update_lists()
+            _apt_get("install", "-y", "-qq", "--no-install-recommends", *packages)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
         leave_out(f"apt-get can't install {wanted}: {error}")
+
+
+@functools.cache
+def _update_lists() -> None:
+    """Once for all packages of a run."""
+    _apt_get("update", "-qq")
+
+
+def _apt_get(*arguments: str) -> None:
+    subprocess.run(
+        [program("apt-get"), *arguments],
+        check=True,
+        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+        capture_output=True,
+        timeout=INSTALL_SECONDS,
+    )
 
 
 def leave_out(why: str) -> None:
