@@ -64,6 +64,13 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield started
 
 
+@pytest.fixture(scope="package")
+def fragile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The stack whose services tests end, freeze and replace; each leaves it as it was."""
+    with start(tmp_path_factory.mktemp("fragile")) as started:
+        yield started
+
+
 @pytest.fixture
 def library(shared: Running) -> str:
     """An empty library of the shared stack."""

@@ -18,7 +18,7 @@ from google.longrunning import operations_pb2
 
 from deploy import example_sounds
 from serving.errors import Reason, ServiceError
-from tests.end_to_end.conftest import Running, start
+from tests.end_to_end.conftest import Running
 
 
 def make_files(folder: Path, count: int, first: int = 0) -> None:
@@ -230,37 +230,36 @@ def test_operations_are_listed_waited_for_and_deleted(shared: Running, library: 
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_an_import_goes_on_after_the_gateway_dies(tmp_path: Path, number: signal.Signals) -> None:
+def test_an_import_goes_on_after_the_gateway_dies(fragile: Running, number: signal.Signals) -> None:
     """The next gateway takes it up where it was: all files once, none twice."""
-    with start(tmp_path) as running:
-        folder, library = running.folder(), running.library()
-        make_files(folder, 250)
-        operation = running.client.import_folder(library, str(folder))
-        wait_for(running, operation.name, lambda job: job.progress.imported >= 20)
-        os.kill(running.stack.pid("gateway"), number)
-        os.waitpid(running.stack.pid("gateway"), 0)
-        running.stack.launch("gateway")
-        running.stack.wait("gateway")
-        job = finish(running, operation.name)
-        assert job.state == ImportJob.STATE_SUCCEEDED
-        assert counts(job) == (250, 250, 0, 0)
-        clips = list(running.client.clips(library, catalog_pb2.ListClipsRequest(page_size=1000)))
-        assert sorted(clip.source for clip in clips) == [f"{n:04}.wav" for n in range(250)]
-        found = running.client.search(library, folder / "0249.wav", k=1000).matches
-        assert found[0].clip.source == "0249.wav"
-        assert len({match.clip.name for match in found}) == 250
+    folder, library = fragile.folder(), fragile.library()
+    make_files(folder, 150)
+    operation = fragile.client.import_folder(library, str(folder))
+    wait_for(fragile, operation.name, lambda job: job.progress.imported >= 20)
+    os.kill(fragile.stack.pid("gateway"), number)
+    os.waitpid(fragile.stack.pid("gateway"), 0)
+    fragile.stack.launch("gateway")
+    fragile.stack.wait("gateway")
+    job = finish(fragile, operation.name)
+    assert job.state == ImportJob.STATE_SUCCEEDED
+    assert counts(job) == (150, 150, 0, 0)
+    clips = list(fragile.client.clips(library, catalog_pb2.ListClipsRequest(page_size=1000)))
+    assert sorted(clip.source for clip in clips) == [f"{n:04}.wav" for n in range(150)]
+    found = fragile.client.search(library, folder / "0149.wav", k=1000).matches
+    assert found[0].clip.source == "0149.wav"
+    assert len({match.clip.name for match in found}) == 150
 
 
-def test_an_import_waits_for_a_service_that_is_gone(tmp_path: Path) -> None:
+def test_an_import_waits_for_a_service_that_is_gone(fragile: Running) -> None:
     """A brown-out of the embedding service costs time, not files."""
-    with start(tmp_path) as running:
-        folder, library = running.folder(), running.library()
-        make_files(folder, 60)
-        operation = running.client.import_folder(library, str(folder))
-        wait_for(running, operation.name, lambda job: job.progress.imported >= 5)
-        os.kill(running.stack.pid("embedding"), signal.SIGKILL)
-        os.waitpid(running.stack.pid("embedding"), 0)
-        time.sleep(3)
-        running.stack.launch("embedding")
-        job = finish(running, operation.name)
-        assert counts(job) == (60, 60, 0, 0)
+    folder, library = fragile.folder(), fragile.library()
+    make_files(folder, 60)
+    operation = fragile.client.import_folder(library, str(folder))
+    wait_for(fragile, operation.name, lambda job: job.progress.imported >= 5)
+    os.kill(fragile.stack.pid("embedding"), signal.SIGKILL)
+    os.waitpid(fragile.stack.pid("embedding"), 0)
+    time.sleep(3)
+    fragile.stack.launch("embedding")
+    fragile.stack.wait("embedding")
+    job = finish(fragile, operation.name)
+    assert counts(job) == (60, 60, 0, 0)

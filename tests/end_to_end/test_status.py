@@ -12,7 +12,7 @@ from audiosearch.gateway.v1 import search_pb2
 from audiosearch.gateway.v1.system_status_pb2 import GetStatusRequest, ServiceStatus, SystemStatus
 
 from gateway.client import AudiosearchClient
-from tests.end_to_end.conftest import Running, start
+from tests.end_to_end.conftest import Running
 from tests.end_to_end.guarded import Guarded
 from tests.processes import until
 
@@ -100,22 +100,19 @@ def test_each_key_sees_the_searches_of_its_libraries(guarded: Guarded, sounds: P
     assert seen["stranger"] == set()
 
 
-def test_a_service_that_is_gone_is_named(tmp_path: Path) -> None:
+def test_a_service_that_is_gone_is_named(fragile: Running) -> None:
     """With the reason; the answer still comes, and without what can't be asked."""
-    with start(tmp_path) as running:
-        before = services(running.client)["index"].since_time.ToNanoseconds()
-        os.kill(running.stack.pid("index"), signal.SIGSTOP)
-        try:
-            until(
-                lambda: services(running.client)["index"].state == ServiceStatus.STATE_NOT_SERVING,
-                60,
-            )
-            found = services(running.client)
-        finally:
-            os.kill(running.stack.pid("index"), signal.SIGCONT)
-        assert found["index"].reason == found["gateway"].reason == "INDEX_UNAVAILABLE"
-        assert found["index"].message
-        assert found["index"].store == ""
-        assert found["index"].since_time.ToNanoseconds() > before
-        assert found["catalog"].state == ServiceStatus.STATE_SERVING
-        until(lambda: services(running.client)["gateway"].state == ServiceStatus.STATE_SERVING, 60)
+    stack, client = fragile.stack, fragile.client
+    before = services(client)["index"].since_time.ToNanoseconds()
+    os.kill(stack.pid("index"), signal.SIGSTOP)
+    try:
+        until(lambda: services(client)["index"].state == ServiceStatus.STATE_NOT_SERVING, 60)
+        found = services(client)
+    finally:
+        os.kill(stack.pid("index"), signal.SIGCONT)
+    assert found["index"].reason == found["gateway"].reason == "INDEX_UNAVAILABLE"
+    assert found["index"].message
+    assert found["index"].store == ""
+    assert found["index"].since_time.ToNanoseconds() > before
+    assert found["catalog"].state == ServiceStatus.STATE_SERVING
+    until(lambda: services(client)["gateway"].state == ServiceStatus.STATE_SERVING, 60)
