@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from playwright.sync_api import Locator, Page, expect
@@ -154,9 +155,13 @@ def test_clips_show_whose_they_are_and_ask_who_it_is(
 def test_many_speakers_have_pages_and_are_found(visit: Visit, shared: Site, tmp_path: Path) -> None:
     """A hundred a page; found by a part of the name, wherever they are."""
     library = shared.library()
-    for number in range(102):
+
+    def enroll(number: int) -> None:
         path = voices.record(tmp_path / f"{number}.wav", voices.person(number), 1, 0.5)
         shared.enroll(library, f"Voice-{number:03}", path)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(enroll, range(102)))
     page = visit(f"#/speakers/{library}", expected=UNKNOWN)
     expect(speakers(page)).to_have_count(100)
     page.get_by_role("button", name="Next").click()
