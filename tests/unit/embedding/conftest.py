@@ -71,7 +71,7 @@ def pack(tmp_path: Path) -> Callable[..., Path]:
 
     def archive(folder: Path, top: str = "sv0_ecapa", **extra: bytes) -> Path:
         target = tmp_path / f"{folder.name}.tar.gz"
-        with tarfile.open(target, "w:gz") as tar:
+        with tarfile.open(target, "w:gz", compresslevel=1) as tar:
             tar.add(folder, top)
             for name, data in extra.items():
                 member = tarfile.TarInfo(name)
