@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -176,10 +177,23 @@ def flip(data: bytes) -> bytes:
     return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
 
 
+@pytest.fixture(scope="module")
+def kept(narrow: Network, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+    """What is kept of the narrow network, and its vector of a clip."""
+    folder = tmp_path_factory.mktemp("kept")
+    return folder, open_engine(narrow, Options(cache=folder)).run(spoken(1))
+
+
 @pytest.mark.parametrize("damage", [flip, lambda data: data[:-1], lambda _: b""])
-def test_damaged_files(narrow: Network, tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+def test_damaged_files(
+    narrow: Network,
+    kept: tuple[Path, Any],
+    tmp_path: Path,
+    damage: Callable[[bytes], bytes],
+) -> None:
     """A damaged file is made again, never trusted."""
-    vector = open_engine(narrow, Options(cache=tmp_path)).run(spoken(1))
+    folder, vector = kept
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(files) == 3
     for path in files:

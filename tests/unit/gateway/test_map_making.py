@@ -12,6 +12,7 @@ from audiosearch.gateway.v1.library_map_pb2 import GetLibraryMapRequest, Library
 
 from gateway.maps import making
 from gateway.maps.making import Maker, Map
+from gateway.maps.projection import FEW
 from gateway.maps.sample import Sample
 from serving.errors import Reason, ServiceError
 
@@ -20,7 +21,7 @@ ASK = GetLibraryMapRequest(name="libraries/a/map")
 
 
 class Shelf:
-    """The clips of a library, as `Samples` reads them."""
+    """The clips of a library, as `Samples` reads them; the map of FEW needs no process."""
 
     def __init__(self, count: int) -> None:
         """Has so many."""
@@ -108,19 +109,19 @@ async def test_new_clips_make_a_new_map() -> None:
 
 async def test_a_clip_in_the_place_of_another_is_noticed() -> None:
     """Although there are as many as before."""
-    shelf = Shelf(12)
+    shelf = Shelf(FEW)
     maker, map_ = await ready(shelf)
     del shelf.labels["c003"]
     map_.rest_until = np.inf
     await maker.work(LIBRARY, map_)
     answer = map_.answer(ASK)
     assert answer.state == LibraryMap.STATE_STALE
-    assert len(answer.points) == 11
+    assert len(answer.points) == FEW - 1
 
 
 async def test_what_is_written_on_a_clip_changes_no_place() -> None:
     """A label is shown at the next look, and the map stays READY where it is."""
-    shelf = Shelf(12)
+    shelf = Shelf(FEW)
     maker, map_ = await ready(shelf)
     before = map_.answer(ASK)
     shelf.labels["c005"] = "bell"
@@ -136,7 +137,7 @@ async def test_what_is_written_on_a_clip_changes_no_place() -> None:
 
 async def test_what_fails_is_told_and_tried_again() -> None:
     """As the call's error while there are no points; later beside the old ones."""
-    shelf = Shelf(12)
+    shelf = Shelf(FEW)
     shelf.gone = ServiceError(Reason.INDEX_UNAVAILABLE, "the index is gone")
     maker, map_ = Maker(shelf), Map(LIBRARY.name)  # type: ignore[arg-type]
     await maker.work(LIBRARY, map_)
@@ -149,6 +150,6 @@ async def test_what_fails_is_told_and_tried_again() -> None:
     shelf.gone, shelf.ids, map_.rest_until = gone, shelf.ids[:-1], 0
     await maker.work(LIBRARY, map_)
     answer = map_.answer(ASK)
-    assert (answer.state, len(answer.points)) == (LibraryMap.STATE_STALE, 12)
+    assert (answer.state, len(answer.points)) == (LibraryMap.STATE_STALE, FEW)
     assert answer.failure.reason == "INDEX_UNAVAILABLE"
     assert not map_.due()
