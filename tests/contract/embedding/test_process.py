@@ -117,9 +117,8 @@ def test_a_decoder_that_crashes(start: Any, encode: Any, voice: Any) -> None:
 
 
 @linux
-def test_idle_decoders_that_die(start: Any, encode: Any, voice: Any) -> None:
+def test_idle_decoders_that_die(service: Any, encode: Any, voice: Any) -> None:
     """Decoders that die while they have nothing to do are replaced."""
-    service = start()
     for decoder in decoders(service.process.pid):
         os.kill(decoder, signal.SIGKILL)
         until(lambda decoder=decoder: not alive(decoder))
