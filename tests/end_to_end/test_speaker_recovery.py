@@ -85,30 +85,30 @@ def test_an_enrollment_without_its_voiceprint_gets_it(stack: Open, tmp_path: Pat
     assert speaker.voiceprint_revision == speaker.revision == 1
 
 
-def test_a_gateway_that_is_killed_while_it_enrolls(tmp_path: Path) -> None:
+def test_a_gateway_that_is_killed_while_it_enrolls(stack: Open, tmp_path: Path) -> None:
     """When it is back, each speaker is there with its voiceprint, or not there at all."""
-    settings = {"AUDIOSEARCH_RECONCILE_SECONDS": "0.5", "AUDIOSEARCH_STALE_SECONDS": "5"}
-    with start(tmp_path, **settings) as running, ThreadPoolExecutor(1) as pool:
-        library, speakers, stack = running.library(), running.client.speakers, running.stack
+    running, services = stack.running, stack.running.stack
+    library, speakers = running.library(), running.client.speakers
+    with ThreadPoolExecutor(1) as pool:
         for number, seconds in enumerate((0.1, 0.3, 0.6)):
             recordings = [record(tmp_path, 0, 10 * number + take, 2.0) for take in range(8)]
             enrolling = pool.submit(speakers.enroll, library, f"ann-{number}", recordings)
             time.sleep(seconds)
-            os.kill(stack.pid("gateway"), signal.SIGKILL)
-            os.waitpid(stack.pid("gateway"), 0)
-            stack.launch("gateway")
-            stack.wait("gateway")
+            os.kill(services.pid("gateway"), signal.SIGKILL)
+            os.waitpid(services.pid("gateway"), 0)
+            services.launch("gateway")
+            services.wait("gateway")
             error = enrolling.exception()
             assert error is None or isinstance(error, ServiceError)
             until(lambda: answers(running))
-        states = (Speaker.STATE_CREATING, Speaker.STATE_UPDATING, Speaker.STATE_DELETING)
-        until(lambda: not any(list(speakers.all_of(library, state)) for state in states))
-        for speaker in speakers.all_of(library):
-            assert speaker.enrollment_count
-            assert speaker.voiceprint_revision == speaker.revision
-            probe = record(tmp_path, 0, 99, 2.0)
-            name = speaker.name.rpartition("/")[2]
-            assert speakers.verify(library, name, probe).score.cosine > 0.9
+    states = (Speaker.STATE_CREATING, Speaker.STATE_UPDATING, Speaker.STATE_DELETING)
+    until(lambda: not any(list(speakers.all_of(library, state)) for state in states))
+    for speaker in speakers.all_of(library):
+        assert speaker.enrollment_count
+        assert speaker.voiceprint_revision == speaker.revision
+        probe = record(tmp_path, 0, 99, 2.0)
+        name = speaker.name.rpartition("/")[2]
+        assert speakers.verify(library, name, probe).score.cosine > 0.9
 
 
 def answers(running: Running) -> bool:
