@@ -79,14 +79,18 @@ class Options:
     @classmethod
     def of(cls, settings: EmbeddingSettings) -> Options:
         """Takes them from the settings of the service."""
-        import pooch  # noqa: PLC0415  heavy: only where a model runs
-
         named = settings.encoder_precision
         return cls(
             None if named == "auto" else Precision(named),
-            settings.encoder_cache or Path(pooch.os_cache("audiosearch")),
+            settings.encoder_cache or _users_cache(),
             settings.encoder_threads,
         )
+
+
+def _users_cache() -> Path:
+    import pooch  # noqa: PLC0415  heavy: only where no folder is set
+
+    return Path(pooch.os_cache("audiosearch"))
 
 
 @dataclass(frozen=True)

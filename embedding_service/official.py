@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-import pooch
-import requests
 import structlog
 
 from embedding_service.archive import CheckpointError, find_root, unpack
@@ -80,6 +78,8 @@ def home() -> Path:
 
 def md5_of(file: Path) -> str:
     """Hash of a file, hexadecimal."""
+    import pooch  # noqa: PLC0415  heavy: only where there is an official checkpoint
+
     return str(pooch.file_hash(str(file), alg="md5"))
 
 
@@ -114,6 +114,9 @@ def download(
         DownloadError: The address can't be reached, stops half way, or sends something else, or
             the disk can't take it.
     """
+    import pooch  # noqa: PLC0415  heavy: only where something is downloaded
+    import requests  # noqa: PLC0415  the same
+
     archive = official.archive(place)
     _reach(official.url, reach_seconds)
     log.info("checkpoint.download", url=official.url, to=str(archive))
@@ -148,6 +151,8 @@ def _unpack_beside(archive: Path) -> None:
 
 def _reach(url: str, seconds: float) -> None:
     """Checks that an address answers; in a thread, since looking up a name knows no time limit."""
+    import requests  # noqa: PLC0415  heavy: only where something is downloaded
+
     answer: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def ask() -> None:

@@ -7,16 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    PublicFormat,
-    load_pem_private_key,
-)
 from typing_extensions import Self
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
 
 CERT, KEY, CA = "AUDIOSEARCH_TLS_CERT", "AUDIOSEARCH_TLS_KEY", "AUDIOSEARCH_TLS_CA"
 
@@ -108,7 +105,9 @@ def _read(variable: str, path: Path) -> bytes:
         raise ValueError(f"{variable}: can't read {path}: {error.strerror}") from None
 
 
-def _certificates(variable: str, path: Path) -> list[x509.Certificate]:
+def _certificates(variable: str, path: Path) -> list[Certificate]:
+    from cryptography import x509  # noqa: PLC0415  heavy: only where there is TLS
+
     text = _read(variable, path)
     try:
         return x509.load_pem_x509_certificates(text)
@@ -118,6 +117,8 @@ def _certificates(variable: str, path: Path) -> list[x509.Certificate]:
 
 def _names(pem: bytes) -> list[str]:
     """Host names of the first certificate."""
+    from cryptography import x509  # noqa: PLC0415  heavy: only where there is TLS
+
     extensions = x509.load_pem_x509_certificates(pem)[0].extensions
     try:
         names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -126,7 +127,7 @@ def _names(pem: bytes) -> list[str]:
     return [name.replace("*", "any") for name in names.get_values_for_type(x509.DNSName)]
 
 
-def _expiry(certificate: x509.Certificate) -> str | None:
+def _expiry(certificate: Certificate) -> str | None:
     """Why a certificate is of no use today; None if it is."""
     now = datetime.now(timezone.utc)
     if now > certificate.not_valid_after_utc:
@@ -136,7 +137,13 @@ def _expiry(certificate: x509.Certificate) -> str | None:
     return None
 
 
-def _check_key(path: Path, certificate: x509.Certificate) -> None:
+def _check_key(path: Path, certificate: Certificate) -> None:
+    from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415  the same
+        Encoding,
+        PublicFormat,
+        load_pem_private_key,
+    )
+
     text = _read(KEY, path)
     try:
         key = load_pem_private_key(text, None)
