@@ -97,17 +97,17 @@ def test_a_load_that_takes_too_long_goes_on(broken: Rest) -> None:
 
 def test_a_load_ends_when_the_gateway_stops_and_the_import_does_not(broken: Rest) -> None:
     """Its client is told; the next gateway goes on where the first one was."""
-    folder, http = many(broken, 120), broken.http
+    folder, http = many(broken, 60), broken.http
     with ThreadPoolExecutor(1) as pool:
         asked = {"Table": "resumed", "File": folder}
         loading = pool.submit(http.post, "/audio/load", json=asked)
-        until(lambda: http.get("/progress").json().endswith("total: 120"))
+        until(lambda: http.get("/progress").json().endswith("total: 60"))
         os.kill(broken.stack.pid("gateway"), signal.SIGTERM)
         refused(loading.result(), 503, Reason.GATEWAY_UNAVAILABLE)
     os.waitid(os.P_PID, broken.stack.pid("gateway"), os.WEXITED | os.WNOWAIT)
     broken.stack.launch("gateway")
     broken.stack.wait("gateway")
-    until(lambda: http.get("/progress").json() == "current: 120, total: 120")
+    until(lambda: http.get("/progress").json() == "current: 60, total: 60")
 
 
 def test_links_have_the_address_that_the_operator_names(broken: Rest) -> None:
