@@ -12,7 +12,7 @@ import pytest
 from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
 from audiosearch.catalog.v1.library_pb2 import Library
 
-from deploy.local_stack import LocalStack, running
+from deploy.local_stack import SERVICES, LocalStack, running
 from gateway.client import AudiosearchClient
 from tests.end_to_end.guarded import Guarded, guarded_stack
 
@@ -65,10 +65,21 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 @pytest.fixture(scope="package")
-def fragile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """The stack whose services tests end, freeze and replace; each leaves it as it was."""
+def breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The stack behind `fragile`."""
     with start(tmp_path_factory.mktemp("fragile")) as started:
         yield started
+
+
+@pytest.fixture
+def fragile(breakable: Running) -> Iterator[Running]:
+    """The stack whose services tests end, freeze and replace; what a test left dead is started."""
+    yield breakable
+    stack = breakable.stack
+    for service in SERVICES:
+        if stack._processes[service].poll() is not None:
+            stack.launch(service)
+            stack.wait(service)
 
 
 @pytest.fixture
