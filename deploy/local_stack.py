@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import signal
 import socket
@@ -49,6 +50,16 @@ def free_ports(count: int) -> list[int]:
     finally:
         for each in sockets:
             each.close()
+
+
+def _is_taken(host: str, port: int) -> bool:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:  # of other troubles the service itself says more
+            return error.errno == errno.EADDRINUSE
+    return False
 
 
 def _end_with_parent() -> None:
@@ -137,12 +148,21 @@ class LocalStack:
 
     def start(self) -> None:
         """Starts all services and waits until each is SERVING; StackError if one can't."""
+        self._require_free_ports()
         self.data_dir.mkdir(parents=True, exist_ok=True)
         for service in SERVICES:
             self.launch(service)
         for service in SERVICES:
             self.wait(service)
             self._report(f"{service} ready on {self.addresses.target(service)}")
+
+    def _require_free_ports(self) -> None:
+        """Who has a port already would be asked for its health in the place of our service."""
+        ports = (*self.addresses.ports.items(), ("gateway", self.addresses.rest))
+        for service, port in ports:
+            host = self.addresses.host if service == "gateway" else "127.0.0.1"
+            if _is_taken(host, port):
+                raise StackError(f"{service}: port {port} is taken; choose another one")
 
     def launch(self, service: str) -> None:
         """Starts the process of one service without waiting for it."""

@@ -199,7 +199,7 @@ def test_serve_runs_the_stack_until_it_is_told_to_stop(tmp_path: Path, sounds: P
 
 
 def test_serve_says_that_a_port_is_taken(tmp_path: Path, shared: Running) -> None:
-    """And leaves nothing running."""
+    """At once, although who has it answers for its health; and leaves nothing running."""
     port = shared.stack.addresses.ports["catalog"]
     ports = ["--port", str(port - 3), "--rest-port", "0"]
     done = subprocess.run(
@@ -211,7 +211,7 @@ def test_serve_says_that_a_port_is_taken(tmp_path: Path, shared: Running) -> Non
         check=False,
     )
     assert done.returncode == 1
-    assert "port" in done.stderr
+    assert f"port {port} is taken" in done.stderr
     assert "Traceback" not in done.stderr
 
 
