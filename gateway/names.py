@@ -53,6 +53,24 @@ def split_speaker(name: str, field: str = "name") -> tuple[str, str]:
     return match[1], match[2]
 
 
+def clip_within(library: str, name: str, field: str) -> str:
+    """The id of a clip of the library of that name; FIELD_INVALID if it is none."""
+    return _within(library, name, field, split_clip(name, field))
+
+
+def speaker_within(library: str, name: str, field: str) -> str:
+    """The {speaker} part in the name of a speaker of that library, or FIELD_INVALID."""
+    return _within(library, name, field, split_speaker(name, field))
+
+
+def _within(library: str, name: str, field: str, parts: tuple[str, str]) -> str:
+    if parts[0] != library:
+        raise ServiceError(
+            Reason.FIELD_INVALID, f"{field}: {name} is not in {library}", {"field": field}
+        )
+    return parts[1]
+
+
 def library_of_calibration(name: str, field: str = "name") -> str:
     """The library's name in a calibration's name; FIELD_INVALID if it is none."""
     match = _CALIBRATION.fullmatch(name)

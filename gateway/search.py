@@ -18,7 +18,7 @@ from audiosearch.index.v1.index_service_pb2 import GetVectorsRequest, SearchVect
 
 from gateway.audio import embed, mismatch
 from gateway.libraries import Libraries
-from gateway.names import check_library, split_clip
+from gateway.names import check_library, clip_within, split_clip
 from gateway.status_searches import SearchLog, Stopwatch
 from gateway.upstream import Upstream
 from serving.errors import Reason, ServiceError
@@ -104,11 +104,8 @@ class Search:
 
     async def by_clip(self, config: SearchConfig, name: str) -> SearchClipsResponse:
         """Searches with a clip of the library, which is itself left out."""
-        parent, clip_id = split_clip(name, "clip")
-        if parent != check_config(config).parent:
-            raise ServiceError(
-                Reason.FIELD_INVALID, f"clip: {name} is not in {config.parent}", {"field": "clip"}
-            )
+        parent = check_config(config).parent
+        clip_id = clip_within(parent, name, "clip")
         with self._log.search(parent, by_clip=True) as watch:
             with watch.step("catalog"):
                 library = await self._libraries.open(parent)

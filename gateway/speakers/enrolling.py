@@ -28,7 +28,7 @@ from audiosearch.gateway.v1.speakers_pb2 import (
 
 from gateway.clips import Clips
 from gateway.libraries import Libraries
-from gateway.names import split_clip
+from gateway.names import clip_within, split_clip
 from gateway.speakers.mean_voice import mean_voice
 from gateway.speakers.recordings import Take, takes
 from gateway.speakers.removing import Removing
@@ -188,13 +188,7 @@ class Enrolling:
         if not recording.clip:
             clip = Clip(display_name=recording.display_name, speaker=who.config.speaker_id)
             return await self._clips.ingest(who.library, clip, take.chunks, recording.request_id)
-        parent, _ = split_clip(recording.clip, "recording.clip")
-        if parent != who.library.name:
-            raise ServiceError(
-                Reason.FIELD_INVALID,
-                f"recording.clip: {recording.clip} is not in {who.library.name}",
-                {"field": "recording.clip"},
-            )
+        clip_within(who.library.name, recording.clip, "recording.clip")
         clip = await self._upstream.catalog.GetClip(GetClipRequest(name=recording.clip))
         if clip.state != Clip.STATE_ACTIVE:
             raise ServiceError(

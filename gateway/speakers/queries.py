@@ -11,7 +11,7 @@ from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.embedding.v1.embedding_pb2 import AudioProperties
 
 from gateway.audio import embed
-from gateway.names import split_clip
+from gateway.names import clip_within
 from gateway.search import searchable
 from gateway.speakers.voiceprints import Values
 from gateway.upstream import Upstream
@@ -53,13 +53,7 @@ async def hear(
             "audio_chunk: none may follow when a clip is to be judged",
             {"field": "audio_chunk"},
         )
-    parent, clip_id = split_clip(clip, "config.clip")
-    if parent != library.name:
-        raise ServiceError(
-            Reason.FIELD_INVALID,
-            f"config.clip: {clip} is not in {library.name}",
-            {"field": "config.clip"},
-        )
+    clip_id = clip_within(library.name, clip, "config.clip")
     row = await upstream.catalog.GetClip(GetClipRequest(name=clip))
     vector = await searchable(upstream, library, row)
     return Voice(np.array(vector, np.float32), None, clip_id, row.enrolled_speaker)

@@ -22,7 +22,7 @@ from audiosearch.index.v1.index_pb2 import Neighbor
 from audiosearch.index.v1.index_service_pb2 import GetIndexStatsRequest, SearchVectorsRequest
 
 from gateway.libraries import Libraries
-from gateway.names import check_library, split_speaker
+from gateway.names import check_library, speaker_within, split_speaker
 from gateway.speakers.judging import ITSELF_NOTE, Candidate, Judgement, Judging
 from gateway.speakers.naming import (
     counts,
@@ -109,16 +109,9 @@ class Recognizing:
 
     async def _named(self, library: Library, names: Sequence[str]) -> list[Speaker]:
         """The speakers of these names that are there."""
-        ids = []
-        for name in dict.fromkeys(names):
-            parent, speaker_id = split_speaker(name, "config.candidates")
-            if parent != library.name:
-                raise ServiceError(
-                    Reason.FIELD_INVALID,
-                    f"config.candidates: {name} is not in {library.name}",
-                    {"field": "config.candidates"},
-                )
-            ids.append(speaker_id)
+        ids = [
+            speaker_within(library.name, name, "config.candidates") for name in dict.fromkeys(names)
+        ]
         answer = await self._upstream.catalog.LookupSpeakers(
             LookupSpeakersRequest(parent=library.name, speaker_ids=ids)
         )
