@@ -3,51 +3,28 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-import grpc
 import numpy as np
 import pytest
 import soundfile
-from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
 from audiosearch.catalog.v1.clip_pb2 import Clip
 from audiosearch.catalog.v1.speaker_pb2 import Speaker
 from audiosearch.gateway.v1 import speakers_pb2
-from audiosearch.index.v1 import index_service_pb2 as index_pb2
-from audiosearch.index.v1.index_service_pb2_grpc import IndexServiceStub
 
-from serving.errors import Reason, ServiceError, from_rpc_error
+from serving.errors import Reason, ServiceError
 from tests.end_to_end.conftest import Running
+from tests.end_to_end.enrollments import ANN, BOB, Take, clips, reasons, refused
 from tests.vowels import RATE, record
-
-Take = Callable[..., Path]
-ANN, BOB = 0, 1
 
 
 @pytest.fixture
 def take(tmp_path: Path) -> Take:
     """Records a take of a voice: `take(voice, number)`, 2 s of it."""
     return partial(record, tmp_path, seconds=2.0)
-
-
-def reasons(answer: speakers_pb2.EnrollSpeakerResponse) -> list[str]:
-    """Why each recording was not enrolled; empty where it was."""
-    return [outcome.failure.reason for outcome in answer.outcomes]
-
-
-def clips(shared: Running, library: str) -> list[Clip]:
-    """The ACTIVE clips of a library."""
-    return list(shared.client.clips(library, catalog_pb2.ListClipsRequest()))
-
-
-def refused(call: Callable[[], object]) -> Reason:
-    """The reason with which a call is refused."""
-    with pytest.raises(ServiceError) as raised:
-        call()
-    return raised.value.reason
 
 
 def test_one_recording_enrolls_somebody(shared: Running, library: str, take: Take) -> None:
@@ -232,95 +209,6 @@ def test_what_breaks_off_leaves_a_voiceprint(shared: Running, library: str, take
     speaker = shared.client.speakers.get(library, "ann")
     assert speaker.state == Speaker.STATE_ACTIVE
     assert (speaker.enrollment_count, speaker.voiceprint_revision) == (1, 1)
-
-
-@pytest.fixture
-def two_voices(shared: Running, library: str, take: Take) -> list[str]:
-    """`ann` is enrolled with two takes of her own and one of Bob; the names of these clips."""
-    answer = shared.client.speakers.enroll(
-        library, "ann", [take(ANN, 0), take(ANN, 1), take(BOB, 0)], allow_other_voice=True
-    )
-    return [outcome.clip.name for outcome in answer.outcomes]
-
-
-def cosine(shared: Running, library: str, recording: Path) -> float:
-    """How much a recording sounds like `ann`."""
-    return float(shared.client.speakers.verify(library, "ann", recording).score.cosine)
-
-
-@pytest.mark.parametrize("way", ["remove", "delete"])
-def test_the_voiceprint_follows_the_enrollments(
-    shared: Running, library: str, take: Take, two_voices: Sequence[str], way: str
-) -> None:
-    """When one is removed, and when its clip is deleted; without any the speaker is nobody."""
-    speakers, probe = shared.client.speakers, take(ANN, 7)
-
-    def lose(names: Sequence[str]) -> Speaker:
-        if way == "remove":
-            return speakers.remove_enrollments(library, "ann", names)
-        for name in names:
-            request = catalog_pb2.DeleteClipRequest(name=name)
-            shared.client.call(shared.client.stub.DeleteClip, request)
-        return speakers.get(library, "ann")
-
-    mixed = cosine(shared, library, probe)
-    assert mixed < 0.93
-    left = lose(two_voices[2:])
-    assert (left.enrollment_count, left.voiceprint_revision) == (2, left.revision)
-    assert cosine(shared, library, probe) > max(mixed, 0.95)
-    assert len(clips(shared, library)) == (3 if way == "remove" else 2)
-    assert [clip.name for clip in clips(shared, library) if clip.enrolled_speaker] == two_voices[:2]
-    nobody = lose(two_voices[:2])
-    assert (nobody.enrollment_count, nobody.voiceprint_revision) == (0, 0)
-    reason = refused(lambda: speakers.verify(library, "ann", probe))
-    assert reason is Reason.SPEAKER_NOT_ENROLLED
-    assert speakers.identify(library, probe).candidate_count == 0
-    back = speakers.enroll(library, "ann", [take(ANN, 5)])
-    assert back.speaker.uid == nobody.uid
-    assert cosine(shared, library, probe) > 0.95
-
-
-@pytest.mark.parametrize("with_clips", [False, True])
-def test_a_deleted_speaker_is_gone(
-    shared: Running, library: str, take: Take, two_voices: Sequence[str], *, with_clips: bool
-) -> None:
-    """With the clips if asked for; the name can be taken again, by somebody else."""
-    speakers = shared.client.speakers
-    old = speakers.get(library, "ann")
-    speakers.delete(library, "ann", with_clips=with_clips)
-    left = clips(shared, library)
-    assert [clip.name for clip in left] == ([] if with_clips else list(two_voices))
-    assert not any(clip.enrolled_speaker for clip in left)
-    for call in (
-        lambda: speakers.get(library, "ann"),
-        lambda: speakers.delete(library, "ann"),
-        lambda: speakers.verify(library, "ann", take(ANN, 7)),
-        lambda: speakers.remove_enrollments(library, "ann", two_voices),
-    ):
-        assert refused(call) is Reason.SPEAKER_NOT_FOUND
-    assert speakers.identify(library, take(ANN, 7)).candidate_count == 0
-    again = speakers.enroll(library, "ann", [take(BOB, 0)], new=True)
-    assert again.speaker.uid != old.uid
-    assert not speakers.identify(library, take(ANN, 7)).matches
-
-
-def test_a_librarys_voiceprints_go_with_it(shared: Running, library: str, take: Take) -> None:
-    """Their index is dropped."""
-    shared.client.speakers.enroll(library, "ann", [take(ANN, 0)])
-    stub, name = shared.client.stub, f"libraries/{library}"
-    uid = shared.client.call(stub.GetLibrary, catalog_pb2.GetLibraryRequest(name=name)).uid
-    with grpc.insecure_channel(shared.stack.addresses.target("index")) as channel:
-        index = IndexServiceStub(channel)
-        request = index_pb2.GetIndexStatsRequest(index_id=f"{uid}_speakers")
-        assert index.GetIndexStats(request).vector_count == 1
-        shared.client.call(
-            stub.DeleteLibrary, catalog_pb2.DeleteLibraryRequest(name=name, force=True)
-        )
-        with pytest.raises(grpc.RpcError) as raised:
-            index.GetIndexStats(request)
-    error = from_rpc_error(raised.value)
-    assert error
-    assert error.reason is Reason.INDEX_NOT_FOUND
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a b", "-a", "x" * 64, "名"])
