@@ -11,8 +11,6 @@ from tests.rest.answers import refused
 from tests.rest.conftest import Rest
 from tests.rest.voice_calls import enroll, enroll_all, enrollments, path, voice
 
-_CLIP = "libraries/x/clips/y"
-
 
 def test_a_speaker_is_read_changed_and_deleted(rest: Rest, library: str) -> None:
     """Only what the mask names changes; its clips stay unless they are to go."""
