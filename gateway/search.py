@@ -24,8 +24,6 @@ from gateway.upstream import Upstream
 from serving.errors import Reason, ServiceError
 
 MAX_K = 1000
-SPARE = 8
-"""Neighbors asked for beyond k, so that a few clips that are gone cost no second search."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +124,8 @@ class Search:
     ) -> list[Match]:
         """Joins neighbors with clips, reaching deeper while clips that are gone leave too few."""
         k = config.k if config.HasField("k") else self._default_k
-        reach = min(k + SPARE, MAX_K)
+        # No more than that: the index takes more effort for more, and clips are seldom gone.
+        reach = min(k + bool(query.clip_id), MAX_K)
         while True:
             with watch.step("index"):
                 neighbors = await self._neighbors(library, config, query, reach)
@@ -153,18 +152,16 @@ class Search:
     async def _join(
         self, library: Library, neighbors: Sequence[Neighbor], query: Query, k: int
     ) -> list[Match]:
-        """The first k matches; clips behind them are looked up only where some are gone."""
+        """The first k matches."""
         others = [neighbor for neighbor in neighbors if neighbor.id != query.clip_id]
-        matches: list[Match] = []
-        for some in (others[:k], others[k:]):
-            if not some or len(matches) == k:
-                break
-            answer = await self._upstream.catalog.LookupClips(
-                LookupClipsRequest(parent=library.name, clip_ids=[each.id for each in some])
-            )
-            matches += [
-                Match(clip=answer.clips[each.id], score=each.score)
-                for each in some
-                if each.id in answer.clips
-            ]
+        if not others:
+            return []
+        answer = await self._upstream.catalog.LookupClips(
+            LookupClipsRequest(parent=library.name, clip_ids=[each.id for each in others])
+        )
+        matches = [
+            Match(clip=answer.clips[each.id], score=each.score)
+            for each in others
+            if each.id in answer.clips
+        ]
         return matches[:k]
