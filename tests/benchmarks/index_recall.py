@@ -24,6 +24,7 @@ SIZES = (20_000, 100_000, 650_000)
 KS = (1, 10, 100, 1000)
 EFS = (44, 56, 72, 96, 128, 144, 192, 256, 384, 512, 768, 1056, 1280, 1536, 2048, 3072, 4096)
 STEADY_SECONDS = 20  # the written rows are searched beside the loaded index for a while
+SAY_SECONDS = 60.0
 SPARE = 32  # neighbors the service asks for beyond k
 QUERIES = 300
 HNSW = {"M": 16, "efConstruction": 200}
@@ -63,7 +64,7 @@ def settle(
     Milvus builds an index after the files are written and loads it after that; until then it
     compares with every vector, which would look like perfect recall.
     """
-    start = time.monotonic()
+    start = said = time.monotonic()
     client.flush(name)
     steady = 0
     while steady < steady_seconds:
@@ -71,6 +72,9 @@ def settle(
         indexed = sum(one.num_rows for one in segments if one.index_name)
         loaded = indexed >= 0.99 * rows and all(one.index_name for one in segments)
         steady = steady + 1 if loaded else 0
+        if time.monotonic() > said + SAY_SECONDS:
+            said = time.monotonic()
+            say(f"{indexed:,} of {rows:,} rows are read by their index")
         time.sleep(1)
     return time.monotonic() - start - steady
 
