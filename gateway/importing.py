@@ -25,6 +25,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from gateway.clips import Clips
 from gateway.folder import Found, count, hash_file, read_file, resolve_folder, walk
+from gateway.gathering import ENOUGH
 from gateway.libraries import Libraries
 from gateway.settings import GatewaySettings
 from gateway.upstream import PASSING, Upstream, passing_over
@@ -72,6 +73,8 @@ class Run:
         self._roots = roots
         self._folder = Path(job.folder)
         self._width = width
+        # Of few at a time none waits for others: meanwhile the encoder would have nothing to do.
+        self._hurry = width < 2 * ENOUGH
         self._stop = False
 
     def stop(self) -> None:
@@ -126,7 +129,7 @@ class Run:
                     clip,
                     read_file(path, self._roots),
                     known=AudioObject(sha256=sha256, size_bytes=size),
-                    hurry=False,
+                    hurry=self._hurry,
                 )
             except ServiceError as error:
                 over = self._stop or time.monotonic() > until
