@@ -130,7 +130,7 @@ class Search:
             with watch.step("index"):
                 neighbors = await self._neighbors(library, config, query, reach)
             with watch.step("catalog"):
-                matches = await self._join(library, neighbors, query, k)
+                matches = (await self._join(library, neighbors, query))[:k]
             watch.match_count = len(matches)
             if len(matches) == k or len(neighbors) < reach or reach == MAX_K:
                 return matches
@@ -150,18 +150,16 @@ class Search:
         return (await self._upstream.index.SearchVectors(request)).results[0].neighbors
 
     async def _join(
-        self, library: Library, neighbors: Sequence[Neighbor], query: Query, k: int
+        self, library: Library, neighbors: Sequence[Neighbor], query: Query
     ) -> list[Match]:
-        """The first k matches."""
         others = [neighbor for neighbor in neighbors if neighbor.id != query.clip_id]
         if not others:
             return []
         answer = await self._upstream.catalog.LookupClips(
-            LookupClipsRequest(parent=library.name, clip_ids=[each.id for each in others])
+            LookupClipsRequest(parent=library.name, clip_ids=[neighbor.id for neighbor in others])
         )
-        matches = [
-            Match(clip=answer.clips[each.id], score=each.score)
-            for each in others
-            if each.id in answer.clips
+        return [
+            Match(clip=answer.clips[neighbor.id], score=neighbor.score)
+            for neighbor in others
+            if neighbor.id in answer.clips
         ]
-        return matches[:k]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from audiosearch.catalog.v1.library_pb2 import Library
 from deploy.local_stack import SERVICES, LocalStack, running
 from gateway.client import AudiosearchClient
 from tests.end_to_end.guarded import Guarded, guarded_stack
+from tests.vowels import record
 
 _numbers = itertools.count(1)
 
@@ -86,6 +88,12 @@ def fragile(breakable: Running) -> Iterator[Running]:
 def library(shared: Running) -> str:
     """An empty library of the shared stack."""
     return shared.library()
+
+
+@pytest.fixture
+def take(tmp_path: Path) -> Callable[..., Path]:
+    """Records a take of a voice: `take(voice, number)`, 2 s of it."""
+    return partial(record, tmp_path, seconds=2.0)
 
 
 @pytest.fixture(scope="package")

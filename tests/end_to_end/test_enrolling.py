@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +17,7 @@ from audiosearch.gateway.v1 import speakers_pb2
 from serving.errors import Reason, ServiceError
 from tests.end_to_end.conftest import Running
 from tests.end_to_end.enrollments import ANN, BOB, Take, clips, reasons, refused
-from tests.vowels import RATE, record
-
-
-@pytest.fixture
-def take(tmp_path: Path) -> Take:
-    """Records a take of a voice: `take(voice, number)`, 2 s of it."""
-    return partial(record, tmp_path, seconds=2.0)
+from tests.vowels import RATE
 
 
 def test_one_recording_enrolls_somebody(shared: Running, library: str, take: Take) -> None:

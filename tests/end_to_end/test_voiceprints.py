@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import grpc
@@ -16,13 +15,6 @@ from audiosearch.index.v1.index_service_pb2_grpc import IndexServiceStub
 from serving.errors import Reason, from_rpc_error
 from tests.end_to_end.conftest import Running
 from tests.end_to_end.enrollments import ANN, BOB, Take, clips, refused
-from tests.vowels import record
-
-
-@pytest.fixture
-def take(tmp_path: Path) -> Take:
-    """Records a take of a voice: `take(voice, number)`, 2 s of it."""
-    return partial(record, tmp_path, seconds=2.0)
 
 
 @pytest.fixture
