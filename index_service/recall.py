@@ -8,7 +8,10 @@ from pathlib import Path
 
 DEFAULT_TARGET = 0.95
 LOWEST_TARGET, HIGHEST_TARGET = 0.5, 0.99
-_MARGIN = 0.005  # for what 300 queries leave open
+COMMON_ROWS = 20_000
+"""A measured index in which a speaker has some seven clips; smaller ones are FLAT by default."""
+
+_MISSES = 0.8  # of what the target lets be missed: 300 queries and one build leave something open
 _TABLE = Path(__file__).parent / "recall.json"
 
 Curve = dict[int, float]
@@ -28,10 +31,10 @@ def _table() -> list[tuple[int, int, Curve]]:
 def effort(rows: int, k: int, limit: int, target: float) -> int:
     """The smallest measured `ef` of HNSW that reached the target; exact kinds pass over it.
 
-    Takes the next larger k that was measured, or the largest; and the worst of all sizes up to the
-    next larger one: k neighbors are harder to find where they are more than the clips of a speaker,
-    which can be so in a small index and not in a larger one. Where even the largest `ef` stayed
-    below the target, takes that.
+    Takes the next larger k that was measured, or the largest; and the worst of the sizes around,
+    and in a larger index of all from `COMMON_ROWS` on. For k neighbors are harder to find where
+    they are more than the clips of a speaker: in the larger of the measured indexes they are not,
+    in someone else's they may be. Where even the largest `ef` stayed below the target, takes that.
 
     Args:
         rows: vectors in the index.
@@ -39,10 +42,14 @@ def effort(rows: int, k: int, limit: int, target: float) -> int:
         limit: neighbors Milvus is asked for; `ef` is never smaller.
         target: share of the exact k nearest to find.
     """
-    size = _covering(rows, {count for count, _, _ in _table()})
+    sizes = {count for count, _, _ in _table()}
+    below = max((size for size in sizes if size <= rows), default=min(sizes))
+    from_size, to_size = min(below, COMMON_ROWS), _covering(rows, sizes)
     many = _covering(k, {each for _, each, _ in _table()})
-    curves = [curve for count, each, curve in _table() if count <= size and each == many]
-    return max(limit, *(_smallest(curve, target + _MARGIN) for curve in curves))
+    curves = [
+        curve for count, each, curve in _table() if from_size <= count <= to_size and each == many
+    ]
+    return max(limit, *(_smallest(curve, 1 - _MISSES * (1 - target)) for curve in curves))
 
 
 def _smallest(curve: Curve, share: float) -> int:

@@ -68,11 +68,21 @@ class Measuring:
     def _milvus(self) -> MilvusClient:
         return self._servers.client()
 
-    @cached_property
+    @property
     def _demo(self) -> MilvusClient:
         """Milvus, once it has the demo's collection."""
-        seed.fill_milvus(self._milvus, self._filled.stored, self._run.settings)
+        if why := self._demo_lacks:
+            raise LeftOutError(why)
         return self._milvus
+
+    @cached_property
+    def _demo_lacks(self) -> str | None:
+        """Makes the demo's collection; why there is none, if so."""
+        try:
+            seed.fill_milvus(self._milvus, self._filled.stored, self._run.settings)
+        except LeftOutError as error:
+            return str(error)
+        return None
 
     def _wrapping(self) -> dict[str, Any]:
         return search.wrapping(self._filled, self._milvus, self._run.data, self._run.settings)
