@@ -14,7 +14,7 @@ import logging
 import signal
 import tempfile
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,12 +33,11 @@ from embedding_service.features import FeatureSettings, log_mel
 from embedding_service.readers import open_audio
 from tests.benchmarks.embedding_service import print_memory, print_stages
 from tests.benchmarks.timing import medians, seconds
-from tests.benchmarks.vector_executor import VectorExecutor
+from tests.benchmarks.vector_executor import PEER, VectorExecutor, with_threads
 from tests.checkpoints import OFFICIAL_SHAPE, write_checkpoint
 
 LENGTHS = (1, 5, 20)
 FEATURES = FeatureSettings()
-PEER = "VectorExecutor"
 
 
 @dataclass(frozen=True)
@@ -83,9 +82,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, threadpool_limits(1, "blas"):
         folder = Path(name)
         arrays = make_checkpoint(folder)
-        with VectorExecutor.start(folder) as peer:
+        with with_threads(folder) as peers:
             plan = Plan(arguments.lengths, arguments.clips, arguments.repeats)
-            rows, peak = compare(peer, folder, arrays, plan)
+            rows, peak = compare(peers, folder, arrays, plan)
         console.print(precision.machine(precision.all_cores(), 1))
         console.print(f"matrix products in fp32 reach {peak / 1e9:.0f} GFLOP/s")
         console.print(_table(rows, _work(arrays), peak))
@@ -137,12 +136,12 @@ class Plan:
 
 
 def compare(
-    peer: VectorExecutor | None, folder: Path, arrays: dict[str, Any], plan: Plan
+    peers: Mapping[str, VectorExecutor], folder: Path, arrays: dict[str, Any], plan: Plan
 ) -> tuple[list[Row], float]:
     """Returns the rows, and the matrix products' operations a second.
 
     Args:
-        peer: Whom to measure beside; without it cosines are to fp32.
+        peers: Whom to measure beside, PEER first; without it cosines are to fp32.
         folder: Takes the clips.
         arrays: The weights.
         plan: How much.
@@ -157,7 +156,7 @@ def compare(
     with Progress(transient=True) as progress:
         for length in progress.track(plan.lengths, description="measuring"):
             clips = Clips.make(folder, length, plan.clips)
-            rows += _measure(peer, routes, clips, plan.repeats)
+            rows += _measure(peers, routes, clips, plan.repeats)
             peaks.append(_peak(threads))
     return rows, max(peaks)
 
@@ -174,15 +173,19 @@ def _samples(content: bytes) -> Any:
 
 
 def _measure(
-    peer: VectorExecutor | None, routes: dict[str, reference.Run], clips: Clips, repeats: int
+    peers: Mapping[str, VectorExecutor],
+    routes: dict[str, reference.Run],
+    clips: Clips,
+    repeats: int,
 ) -> list[Row]:
-    cosines = {PEER: 1.0}
+    cosines: dict[str, float] = {}
     work: dict[tuple[str, int], Callable[[], float]] = {}
-    if peer:
-        theirs = np.stack([peer.embed(path)[1] for path in clips.paths[:4]])
-        work[PEER, 1] = lambda: peer.embed(clips.paths[0])[0]
-    else:
-        theirs = _ours(routes["fp32"], clips.contents[:4])
+    theirs = _ours(routes["fp32"], clips.contents[:4])
+    for name, peer in peers.items():
+        vectors = np.stack([peer.embed(path)[1] for path in clips.paths[:4]])
+        theirs = vectors if name == PEER else theirs
+        cosines[name] = _lowest_cosine(vectors, theirs)
+        work[name, 1] = lambda peer=peer: peer.embed(clips.paths[0])[0]
     for route, run in routes.items():
         cosines[route] = _lowest_cosine(_ours(run, clips.contents[:4]), theirs)
         for count in (1, len(clips.contents)):

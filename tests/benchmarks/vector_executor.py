@@ -12,12 +12,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 ENVIRONMENT = Path(__file__).resolve().parents[2] / ".venv-paddlespeech"
 _PYTHON = ENVIRONMENT / "bin" / "python"
+PEER = "VectorExecutor"
 
 
 def installed() -> bool:
@@ -34,14 +35,24 @@ class VectorExecutor:
 
     @classmethod
     @contextmanager
-    def start(cls, checkpoint: Path) -> Iterator[VectorExecutor]:
-        """Runs it while the block lasts."""
+    def start(cls, checkpoint: Path, threads: int | None = None) -> Iterator[VectorExecutor]:
+        """Runs it while the block lasts.
+
+        Args:
+            checkpoint: its weights.
+            threads: of Paddle's operators; as it comes, which is one, if none are given.
+        """
         if not installed():
             message = f"{ENVIRONMENT} is missing: make bench-embedding makes it"
             raise SystemExit(message)
         command = [str(_PYTHON), __file__, str(checkpoint)]
         pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        with subprocess.Popen(command, stderr=subprocess.DEVNULL, **pipes) as process:
+        environment = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
+        if threads:
+            environment["OMP_NUM_THREADS"] = str(threads)
+        with subprocess.Popen(
+            command, stderr=subprocess.DEVNULL, env=environment, **pipes
+        ) as process:
             try:
                 yield cls(process)
             finally:
@@ -59,6 +70,18 @@ class VectorExecutor:
             raise SystemExit(message)
         answer = json.loads(line)
         return answer["seconds"], answer["vector"]
+
+
+@contextmanager
+def with_threads(checkpoint: Path) -> Iterator[dict[str, VectorExecutor]]:
+    """As it comes, and with a thread for each core, by what to call them."""
+    cores = os.cpu_count() or 1
+    with ExitStack() as stack:
+        found = {PEER: stack.enter_context(VectorExecutor.start(checkpoint))}
+        if cores > 1:
+            all_cores = stack.enter_context(VectorExecutor.start(checkpoint, cores))
+            found[f"{PEER}, {cores} threads"] = all_cores
+        yield found
 
 
 def _serve(checkpoint: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from tests.benchmarks.experiment.settings import CALLERS, K
 from tests.benchmarks.experiment.stack import Stack
 from tests.benchmarks.experiment.timed import at_once, milliseconds, percentiles
 from tests.benchmarks.index_recall import say
+from tests.benchmarks.vector_executor import VectorExecutor
 
 STEPS = ("wire", "decode", "features", "backbone", "index", "catalog")
 SEED_STEPS = ("embedding", "milvus", "mysql")
@@ -111,6 +112,11 @@ def medians(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: statistics.median(each[name] for each in found) for name in found[0]}
 
 
+def all_but_backbone(found: Sequence[Mapping[str, float]]) -> float:
+    """The median of what the other steps of a search take together."""
+    return statistics.median(each["whole"] - each["backbone"] for each in found)
+
+
 def measure(searches: Searches, count: int) -> dict[str, Any]:
     """One client, then many."""
     searches.one_by_one(5)
@@ -119,13 +125,12 @@ def measure(searches: Searches, count: int) -> dict[str, Any]:
     many = searches.at_once(max(count, 2 * CALLERS), CALLERS)
     say(f"end to end, {CALLERS} clients: {_shown(many['steps_p50_ms'])}")
     wholes = [each["whole"] for each in alone]
-    others = [each["whole"] - each["backbone"] for each in alone]
     return {
         "one": {
             **percentiles(wholes),
             "a_second": 1000 / statistics.mean(wholes),
             "steps_p50_ms": medians(alone),
-            "all_but_backbone_p50_ms": statistics.median(others),
+            "all_but_backbone_p50_ms": all_but_backbone(alone),
         },
         "many": many,
     }
@@ -145,6 +150,13 @@ def beside(searches: Searches, pipeline: Pipeline, wavs: Sequence[Path], count: 
         "demo": {**percentiles(wholes), "steps_p50_ms": medians(theirs)},
         "share": statistics.median(ours) / statistics.median(wholes),
     }
+
+
+def embedding(executors: Iterable[VectorExecutor], wavs: Sequence[Path]) -> list[float]:
+    """Milliseconds that each takes for a clip, in turn, the median."""
+    several = list(executors)
+    taken = [[1000 * each.embed(wav)[0] for each in several] for wav in wavs]
+    return [statistics.median(times) for times in zip(*taken, strict=True)]
 
 
 def _shown(steps: Mapping[str, float]) -> str:

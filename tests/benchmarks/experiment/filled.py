@@ -17,6 +17,7 @@ from audiosearch.index.v1.index_service_pb2 import GetIndexStatsRequest, UpsertV
 from index_service.naming import alias
 from tests.benchmarks.catalog_database import make_active, size_of
 from tests.benchmarks.clustered import clustered, speakers_of
+from tests.benchmarks.experiment.results import LeftOutError
 from tests.benchmarks.experiment.stack import Stack
 from tests.benchmarks.index_recall import say, settle
 
@@ -25,6 +26,9 @@ ROWS, VECTORS = 1000, 5000
 """Of one call."""
 
 WRITERS = 2
+INDEX_SECONDS = 3600.0
+"""Longest that an index may take to be ready."""
+
 AGAIN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
 AnswerT = TypeVar("AnswerT")
 
@@ -71,7 +75,9 @@ class Filled:
 
     def sizes(self) -> dict[str, float]:
         """What stores hold: MiB on disk and in memory."""
-        stats = self.stack.index.GetIndexStats(GetIndexStatsRequest(index_id=self.library.uid))
+        stats = self.stack.index.GetIndexStats(
+            GetIndexStatsRequest(index_id=self.library.uid), timeout=60
+        )
         return {
             "database_mib": size_of(self.stack.catalog_settings()) / 2**20,
             "index_estimate_mib": stats.memory_bytes / 2**20,
@@ -79,7 +85,9 @@ class Filled:
 
     def index_type(self) -> str:
         """Milvus' name of the present kind of index, and its parameters."""
-        stats = self.stack.index.GetIndexStats(GetIndexStatsRequest(index_id=self.library.uid))
+        stats = self.stack.index.GetIndexStats(
+            GetIndexStatsRequest(index_id=self.library.uid), timeout=60
+        )
         return " ".join([stats.index_type, *(f"{k}={v}" for k, v in stats.parameters.items())])
 
     def _create(self, numbers: Sequence[int]) -> list[str]:
@@ -113,15 +121,22 @@ class Filled:
         if not self.stack.servers or len(self.ids) <= 20_000:
             return
         request = GetIndexStatsRequest(index_id=self.library.uid)
+        until = time.monotonic() + INDEX_SECONDS
         while True:
             stats = self.stack.index.GetIndexStats(request, timeout=300)
             say(f"{stats.index_type}, {stats.vector_count:,} rows, {stats.pending_count:,} pending")
             if stats.index_type == "HNSW":
                 break
+            if time.monotonic() > until:
+                raise LeftOutError(f"no HNSW after {INDEX_SECONDS / 60:.0f} minutes")
             time.sleep(5)
         client = self.stack.servers.client()
         name = client.describe_collection(self.collection)["collection_name"]
-        say(f"built in {settle(client, name, len(self.ids)):.0f} s")
+        try:
+            took = settle(client, name, len(self.ids), longest_seconds=INDEX_SECONDS)
+        except TimeoutError as error:
+            raise LeftOutError(f"HNSW: {error}") from error
+        say(f"built in {took:.0f} s")
 
 
 def _in_parts(numbers: range, size: int, send: Callable[[Sequence[int]], AnswerT]) -> list[AnswerT]:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
+from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from tests import milvus_server
+
+PACKAGES = ("pymilvus", "grpcio", "paddlepaddle", "openvino", "faiss-cpu", "hnswlib")
 
 
 def describe() -> dict[str, Any]:
@@ -18,6 +24,15 @@ def describe() -> dict[str, Any]:
         "system": f"{platform.system()} {'.'.join(platform.release().split('.')[:2])}",
         "python": platform.python_version(),
     }
+
+
+def versions() -> dict[str, str]:
+    """Of the packages that decide the figures; what is missing is not there to compare with."""
+    found = {"Milvus server": milvus_server.VERSION}
+    for name in PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
 
 
 def _processor() -> str:

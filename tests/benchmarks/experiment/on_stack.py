@@ -14,7 +14,7 @@ from tests.benchmarks.experiment.encoder import MISSING
 from tests.benchmarks.experiment.filled import NAME, Filled
 from tests.benchmarks.experiment.results import LeftOutError
 from tests.benchmarks.experiment.stack import Servers, Stack
-from tests.benchmarks.vector_executor import VectorExecutor, installed
+from tests.benchmarks.vector_executor import PEER, installed, with_threads
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -97,14 +97,19 @@ class Measuring:
         if not installed():
             raise LeftOutError(MISSING)
         checkpoint = self._run.official.made()
-        with VectorExecutor.start(checkpoint) as executor, self._table(servers) as table:
-            pipeline = seed.Pipeline(executor, self._demo, table)
+        with with_threads(checkpoint) as executors, self._table(servers) as table:
+            pipeline = seed.Pipeline(executors[PEER], self._demo, table)
             pipeline.search(self._wavs[0])
             as_it_is = [pipeline.search(wav)["mysql"] for wav in self._wavs[:3]]
             table.add_index()
             pipeline.search(self._wavs[0])
             beside = end_to_end.beside(self._searches, pipeline, self._wavs, settings.searches // 2)
-        return {**beside, "mysql_without_an_index_ms": sorted(as_it_is)[1]}
+            many = end_to_end.embedding(executors.values(), self._wavs)
+        return {
+            **beside,
+            "mysql_without_an_index_ms": sorted(as_it_is)[1],
+            "embedding_all_cores_ms": many[-1],
+        }
 
     @contextmanager
     def _table(self, servers: Servers) -> Iterator[seed.Table]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import time
 from typing import Any
 
@@ -15,6 +16,7 @@ from tests.benchmarks.index_recall import HNSW, say
 
 PROBES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 LISTS = 4096
+CORES = os.cpu_count() or 1
 
 
 def package(name: str) -> Any:
@@ -23,6 +25,11 @@ def package(name: str) -> Any:
         return importlib.import_module(name)
     except ImportError:
         raise LeftOutError(f"{name} is not installed: pip install '.[bench]' brings it") from None
+
+
+def _threads(queries: np.ndarray) -> int:
+    """A thread for one query; all for many."""
+    return 1 if len(queries) == 1 else CORES
 
 
 def _hnswlib(hnswlib: Any, stored: np.ndarray) -> Route:
@@ -38,7 +45,12 @@ def _hnswlib(hnswlib: Any, stored: np.ndarray) -> Route:
 
     def at(ef: int) -> Ask:
         index.set_ef(ef)
-        return lambda queries: index.knn_query(queries, k=K, num_threads=1)[0].tolist()
+
+        def ask(queries: np.ndarray) -> list[list[int]]:
+            found, _ = index.knn_query(queries, k=K, num_threads=_threads(queries))
+            return found.tolist()
+
+        return ask
 
     return Route("hnswlib, in process", "ef", EFS, at)
 
@@ -48,14 +60,19 @@ def _faiss(faiss: Any, stored: np.ndarray) -> Route:
     lists = min(LISTS, max(1, len(stored) // 40))
     index = faiss.index_factory(stored.shape[1], f"IVF{lists},Flat", faiss.METRIC_INNER_PRODUCT)
     start = time.monotonic()
+    faiss.omp_set_num_threads(CORES)
     index.train(stored[: 40 * lists])
     index.add(stored)
     say(f"faiss: {len(stored) / (time.monotonic() - start):,.0f} rows a second")
-    faiss.omp_set_num_threads(1)
 
     def at(probes: int) -> Ask:
         index.nprobe = probes
-        return lambda queries: index.search(queries, K)[1].tolist()
+
+        def ask(queries: np.ndarray) -> list[list[int]]:
+            faiss.omp_set_num_threads(_threads(queries))
+            return index.search(queries, K)[1].tolist()
+
+        return ask
 
     return Route(f"faiss IVF{lists}, in process", "nprobe", PROBES, at)
 

@@ -14,7 +14,9 @@ from tests.benchmarks.experiment.settings import Settings
 from tests.benchmarks.index_recall import say
 
 NAME = "benchmark.json"
-FORMAT = 1
+FORMAT = 2
+SAME = ("format", "machine", "settings", "versions")
+"""What has to be the same for a run to go on."""
 
 
 class LeftOutError(Exception):
@@ -32,6 +34,7 @@ class Results:
             "format": FORMAT,
             "machine": machine.describe(),
             "settings": settings.to_json(),
+            "versions": machine.versions(),
             "steps": {},
             "left_out": {},
         }
@@ -41,13 +44,14 @@ class Results:
         if not self._path.exists():
             return
         found = read(self._path)
-        if all(found.get(key) == self.content[key] for key in ("format", "machine", "settings")):
+        if all(found.get(key) == self.content[key] for key in SAME):
             self.content["steps"] = found["steps"]
+            self.content["left_out"] = found["left_out"]
             say(f"{self._path}: {len(found['steps'])} steps are done")
             return
         aside = self._path.with_name(f"benchmark-{int(self._path.stat().st_mtime)}.json")
         self._path.rename(aside)
-        say(f"{self._path} was of other settings or another machine; it is now {aside.name}")
+        say(f"{self._path} was of other {', '.join(SAME[1:])}; it is now {aside.name}")
 
     def missing(self, names: Iterable[str]) -> list[str]:
         """Those steps that are not done."""
@@ -67,6 +71,7 @@ class Results:
             return
         took = time.monotonic() - start
         self.content["steps"][name] = {"result": result, "seconds": took, "load_before": load}
+        self.content["left_out"].pop(name, None)
         say(f"{name}: done in {took:.0f} s")
         self._write()
 

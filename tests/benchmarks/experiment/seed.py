@@ -71,6 +71,7 @@ def _merge_segments(client: MilvusClient) -> None:
     until = time.monotonic() + MERGE_SECONDS
     while client.get_compaction_state(job) != "Completed" and time.monotonic() < until:
         time.sleep(1)
+    say(f"its segments are merged: {client.get_compaction_state(job)}")
 
 
 def route(client: MilvusClient, settings: Settings) -> Route:

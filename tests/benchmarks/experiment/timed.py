@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +35,24 @@ def one_by_one(call: Callable[[T], Any], items: Sequence[T], most_seconds: float
         if time.monotonic() > until:
             break
     return times
+
+
+def rate_at_once(
+    call: Callable[[T], Any], items: Sequence[T], callers: int, for_seconds: float
+) -> float:
+    """Calls a second of so many callers, who go through the items until the time is over."""
+    start = time.perf_counter()
+
+    def work(caller: int) -> int:
+        for count in itertools.count():
+            if time.perf_counter() > start + for_seconds:
+                return count
+            call(items[(caller + count * callers) % len(items)])
+        raise AssertionError
+
+    with ThreadPoolExecutor(callers) as pool:
+        calls = sum(pool.map(work, range(callers)))
+    return calls / (time.perf_counter() - start)
 
 
 def at_once(
