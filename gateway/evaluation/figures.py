@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.evaluation.bootstrap import Interval, intervals, trial_weights
+from gateway.evaluation.bootstrap import LEAST_SPEAKERS, Interval, intervals, trial_weights
 from gateway.evaluation.rates import ErrorRates, RankedTrials, equal_error_rate, min_dcf
 from gateway.evaluation.retrieval import Answers
 
@@ -73,7 +73,11 @@ class Retrieval:
 
 
 def verify(trials: Scored, resampling: Resampling) -> Verification:
-    """EER and minDCF; ValueError where a kind of trial is missing."""
+    """EER and minDCF, without intervals where the trials hold fewer than three speakers.
+
+    Raises:
+        ValueError: a kind of trial is missing.
+    """
     ranked = RankedTrials(trials.scores, trials.targets)
     rates = ranked.rates()
 
@@ -81,7 +85,10 @@ def verify(trials: Scored, resampling: Resampling) -> Verification:
         drawn = ranked.rates(trial_weights(counts, trials.first, trials.second))
         return equal_error_rate(drawn), min_dcf(drawn, P_TARGET)
 
-    found = _intervals(of_draw, resampling, 2)
+    found: Sequence[Interval | None] = (None, None)
+    speakers = np.bincount(np.concatenate([trials.first, trials.second]))
+    if np.count_nonzero(speakers) >= LEAST_SPEAKERS:
+        found = _intervals(of_draw, resampling, 2)
     targets = int(trials.targets.sum())
     return Verification(
         rates,

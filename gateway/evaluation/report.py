@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gateway.evaluation.bootstrap import LEAST_SPEAKERS
 from gateway.evaluation.evaluating import Evaluation
 from gateway.evaluation.figures import P_TARGET, Figure
 
@@ -23,7 +24,7 @@ def rows(evaluation: Evaluation) -> list[tuple[str, str, str]]:
 
 
 def describe(evaluation: Evaluation) -> list[str]:
-    """What was evaluated, and how the intervals come about."""
+    """What was evaluated, and how the intervals come about, or why some are missing."""
     found, options = evaluation.verification, evaluation.options
     part = ""
     if evaluation.clips < evaluation.clips_met:
@@ -33,10 +34,12 @@ def describe(evaluation: Evaluation) -> list[str]:
         f"{evaluation.library}, {evaluation.model}, {evaluation.clips:,} clips{part}",
         f"trials from {evaluation.trials_from}: {trials}",
     ]
-    if options.resamples:
+    if any(between for _, _, between in rows(evaluation)):
         lines.append(
             f"intervals: 95 %, {options.resamples} draws of {evaluation.drawn}, seed {options.seed}"
         )
+    if note := _note(evaluation):
+        lines.append(note)
     return lines
 
 
@@ -63,6 +66,7 @@ def to_json(evaluation: Evaluation) -> dict[str, object]:
             "over": evaluation.drawn,
             "draws": options.resamples,
             "seed": options.seed,
+            "note": _note(evaluation),
         },
     }
     if evaluation.retrieval:
@@ -73,6 +77,16 @@ def to_json(evaluation: Evaluation) -> dict[str, object]:
             "meanAveragePrecision": _json(retrieval.mean_average_precision),
         }
     return answer
+
+
+def _note(evaluation: Evaluation) -> str:
+    """Why error rates have no interval although one was asked for; empty where they have one."""
+    if evaluation.verification.equal_error_rate.interval or not evaluation.options.resamples:
+        return ""
+    return (
+        f"no interval of equal error rate and minDCF: it takes trials of {LEAST_SPEAKERS} speakers "
+        "or more to draw them anew; add clips of other speakers"
+    )
 
 
 def _json(figure: Figure) -> dict[str, object]:

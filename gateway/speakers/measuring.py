@@ -8,7 +8,7 @@ import numpy as np
 from audiosearch.catalog.v1.calibration_pb2 import OperatingRates, ScoreCalibration
 from numpy.typing import NDArray
 
-from gateway.evaluation.bootstrap import Interval, intervals, trial_weights
+from gateway.evaluation.bootstrap import LEAST_SPEAKERS, Interval, intervals, trial_weights
 from gateway.evaluation.figures import P_TARGET
 from gateway.evaluation.rates import (
     ErrorRates,
@@ -21,8 +21,6 @@ from gateway.speakers.trials import Trials
 
 MOST_POINTS = 400
 RESAMPLES = 200
-LEAST_SPEAKERS = 3
-"""With two, each draw that tells anything is both of them once."""
 ABOVE_ALL = 1e-3
 """Log-likelihood ratio by which the threshold that accepts nothing is above all trials."""
 DEVIATE = 1.959964

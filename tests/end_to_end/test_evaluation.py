@@ -63,6 +63,25 @@ def test_by_speaker_with_charts(run: Run, voices: str, tmp_path: Path) -> None:
         assert (folder / chart).read_bytes().startswith(PNG)
 
 
+def test_error_rates_of_two_speakers_have_no_interval(
+    run: Run, shared: Running, tmp_path: Path
+) -> None:
+    """Drawn anew they are always the same two; the terminal and the JSON say why there is none."""
+    library = shared.library()
+    for speaker in range(2):
+        for take in range(3):
+            clip = Clip(speaker=f"v{speaker}")
+            shared.client.upload(library, record(tmp_path, speaker, take), clip)
+    told = " ".join(run("evaluate", library, "--by", "speaker").stdout.split())
+    assert "200 draws of 2 speakers" in told
+    assert "no interval of equal error rate and minDCF: it takes trials of 3 speakers" in told
+    found = json.loads(run("evaluate", library, "--by", "speaker", "--json").stdout)
+    for name in ("equalErrorRate", "minDcf"):
+        assert (found[name]["low"], found[name]["high"]) == (None, None)
+    assert found["retrieval"]["meanAveragePrecision"]["low"] is not None
+    assert "3 speakers" in found["intervals"]["note"]
+
+
 def test_by_label_and_without_intervals(run: Run, voices: str) -> None:
     """A label that says nothing of the sound is found about as often as chance."""
     found = json.loads(run("evaluate", voices, "--by", "label", "--resamples", 0, "--json").stdout)

@@ -87,3 +87,30 @@ def test_figures_lie_in_their_intervals_which_narrow_with_more_speakers() -> Non
         bare = verify(scored, Resampling(speakers, 0, seed=0))
         assert bare.equal_error_rate.interval is None
     assert widths[1] < widths[0]
+
+
+@pytest.mark.parametrize("others", [0, 6])
+def test_error_rates_of_two_speakers_have_no_interval(others: int) -> None:
+    """Each draw with trials of both kinds is both of them once, whoever else could be drawn."""
+    vectors, labels = voices(2, 6, 1.2, seed=4)
+    pairs = all_pairs(vectors, labels, seed=0)
+    scored = Scored(pairs.scores, pairs.targets, labels[pairs.first], labels[pairs.second])
+    resampling = Resampling(2 + others, 50, seed=0)
+    found = verify(scored, resampling)
+    assert 0 < found.equal_error_rate.value < 0.5
+    assert found.equal_error_rate.interval is None
+    assert found.min_dcf.interval is None
+    answers = retrieve(vectors, labels)
+    mean = judge(answers, labels[answers.queries], (1,), resampling).mean_average_precision
+    assert mean.interval
+    assert mean.interval.low < mean.interval.high
+
+
+def test_error_rates_of_three_speakers_have_one() -> None:
+    """Draws differ, and so does what they tell."""
+    vectors, labels = voices(3, 6, 1.2, seed=4)
+    pairs = all_pairs(vectors, labels, seed=0)
+    scored = Scored(pairs.scores, pairs.targets, labels[pairs.first], labels[pairs.second])
+    between = verify(scored, Resampling(3, 50, seed=0)).equal_error_rate.interval
+    assert between
+    assert between.low < between.high
