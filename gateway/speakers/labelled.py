@@ -21,6 +21,14 @@ class LabelledClip(NamedTuple):
     speaker: str
 
 
+class _Kept(NamedTuple):
+    """A clip that is kept for now."""
+
+    id: str
+    enrolled_as: str
+    """Id of the speaker whose enrollment it is; empty if it is none."""
+
+
 class Labelled:
     """Chooses clips while they are listed.
 
@@ -37,28 +45,29 @@ class Labelled:
         self._seed = seed
         # No secrets: the same seed has to choose the same clips.
         self._random = random.Random(seed)  # noqa: S311
-        self._kept: dict[str, list[str]] = {}
+        self._kept: dict[str, list[_Kept]] = {}
         self._met: dict[str, int] = {}
-        self._enrolled_as: dict[str, str] = {}
+        self._meant: dict[str, str] = {}
         self._count = 0
         self._highest = b"\xff" * 32
 
     def add(self, clip: Clip) -> None:
-        """Takes a clip into account; one without a speaker is passed over."""
+        """Takes a clip into account; one whose speaker is not known is passed over."""
         enrolled_as = split_speaker(clip.enrolled_speaker)[1] if clip.enrolled_speaker else ""
-        speaker = clip.speaker or enrolled_as
-        if not speaker or self._hash(speaker) > self._highest:
-            return
+        name = clip.speaker or enrolled_as
         if enrolled_as:
-            self._enrolled_as[speaker] = enrolled_as
+            for each in {name, enrolled_as}:
+                self._learn(each, enrolled_as)
+        if not name or self._hash(name) > self._highest:
+            return
         _, clip_id = split_clip(clip.name)
-        kept = self._kept.setdefault(speaker, [])
-        met = self._met[speaker] = self._met.get(speaker, 0) + 1
+        kept = self._kept.setdefault(name, [])
+        met = self._met[name] = self._met.get(name, 0) + 1
         if len(kept) < self._each:
-            kept.append(clip_id)
+            kept.append(_Kept(clip_id, enrolled_as))
             self._count += 1
         elif (place := self._random.randrange(met)) < self._each:
-            kept[place] = clip_id
+            kept[place] = _Kept(clip_id, enrolled_as)
         while self._count > self._most:
             if self._each > self._enough:
                 self._keep_fewer_clips()
@@ -66,22 +75,28 @@ class Labelled:
                 self._keep_fewer_speakers()
 
     def clips(self) -> list[LabelledClip]:
-        """Those that were chosen, speaker by speaker.
+        """Those that were chosen, name by name.
 
-        Who is enrolled with one of the clips that name a speaker has all of these clips: so they
-        are known as its own when its scores are normalised, also where it has another name.
+        A clip is that of the speaker who is enrolled with it. If all who are enrolled with clips of
+        a name are one, the other clips of that name are its own too: so they are known as such when
+        its scores are normalised. A name that is left from an earlier enrollment merges nobody.
         """
         return [
-            LabelledClip(clip_id, self._enrolled_as.get(speaker, speaker))
-            for speaker in sorted(self._kept)
-            for clip_id in self._kept[speaker]
+            LabelledClip(each.id, each.enrolled_as or self._meant.get(name) or name)
+            for name in sorted(self._kept)
+            for each in self._kept[name]
         ]
+
+    def _learn(self, name: str, speaker: str) -> None:
+        """Notes whom a name means: nobody if several are enrolled with it; an id is a name too."""
+        if self._hash(name) <= self._highest:
+            self._meant[name] = speaker if self._meant.get(name, speaker) == speaker else ""
 
     def _keep_fewer_clips(self) -> None:
         self._each = max(self._each // 2, self._enough)
-        for speaker, kept in self._kept.items():
+        for name, kept in self._kept.items():
             if len(kept) > self._each:
-                self._kept[speaker] = self._random.sample(kept, self._each)
+                self._kept[name] = self._random.sample(kept, self._each)
         self._count = sum(map(len, self._kept.values()))
 
     def _keep_fewer_speakers(self) -> None:
@@ -89,9 +104,11 @@ class Labelled:
         ordered = sorted(self._kept, key=self._hash)
         stay = max(2, len(ordered) // 2)
         self._highest = self._hash(ordered[stay - 1])
-        for speaker in ordered[stay:]:
-            self._count -= len(self._kept.pop(speaker))
-            del self._met[speaker]
+        for name in ordered[stay:]:
+            self._count -= len(self._kept.pop(name))
+            del self._met[name]
+        for name in [each for each in self._meant if self._hash(each) > self._highest]:
+            del self._meant[name]
 
-    def _hash(self, speaker: str) -> bytes:
-        return hashlib.sha256(f"{self._seed}:{speaker}".encode()).digest()
+    def _hash(self, name: str) -> bytes:
+        return hashlib.sha256(f"{self._seed}:{name}".encode()).digest()

@@ -63,21 +63,73 @@ def test_the_seed_decides() -> None:
     assert choose(found, 500, seed=1) != choose(found, 500, seed=2)
 
 
+CLIPS, SPEAKERS = "libraries/l/clips/", "libraries/l/speakers/"
+
+
+def whose(*found: tuple[str, str, str]) -> dict[str, str]:
+    """Whose voice each clip is, of clips told by id, field `speaker` and who is enrolled with it.
+
+    The order in which they are listed makes no difference.
+    """
+    answers = []
+    for order in (found, found[::-1]):
+        chosen = Labelled(10, 3, 0)
+        for clip_id, label, enrolled in order:
+            name = SPEAKERS + enrolled if enrolled else ""
+            chosen.add(Clip(name=CLIPS + clip_id, speaker=label, enrolled_speaker=name))
+        answers.append({each.id: each.speaker for each in chosen.clips()})
+    assert answers[0] == answers[1]
+    return answers[0]
+
+
+def test_a_name_that_two_are_enrolled_under_is_nobodys() -> None:
+    """An enrollment is whose it is; the other clips keep the name that they carry."""
+    assert whose(
+        ("a", "host", "ann"), ("b", "host", "bob"), ("c", "host", ""), ("d", "", "ann")
+    ) == {"a": "ann", "b": "bob", "c": "host", "d": "ann"}
+
+
+def test_a_name_that_was_left_behind_merges_nobody() -> None:
+    """A recording of `ann` was taken from her, and is `bob`'s: the rest of hers stays hers."""
+    left = ("x", "ann", "bob")
+    hers = {"a": "ann", "b": "ann", "c": "bob"}
+    assert whose(("a", "ann", "ann"), left, ("b", "ann", ""), ("c", "bob", "bob")) == {
+        **hers,
+        "x": "bob",
+    }
+    # Also where none of the clips that she is enrolled with carries her name.
+    assert whose(("a", "Ann Smith", "ann"), left, ("b", "ann", ""), ("c", "bob", "bob")) == {
+        **hers,
+        "x": "bob",
+    }
+
+
+def test_names_are_told_apart_among_many() -> None:
+    """Who is passed over, to keep memory bounded, still counts for the names of those who stay."""
+    chosen = Labelled(200, 3, 0)
+    for number in range(3000):
+        label, enrolled = f"name {number // 3}", f"{SPEAKERS}s{number // 3}{'ab'[number % 3 == 1]}"
+        chosen.add(
+            Clip(
+                name=f"{CLIPS}{number:04}",
+                speaker=label,
+                enrolled_speaker="" if number % 3 == 2 else enrolled,
+            )
+        )
+    kept = chosen.clips()
+    assert len(kept) > 50
+    for each in kept:
+        number = int(each.id)
+        expected = (f"s{number // 3}a", f"s{number // 3}b", f"name {number // 3}")
+        assert each.speaker == expected[number % 3]
+
+
 def test_whoever_is_enrolled_with_one_clip_of_a_name_has_all_of_them() -> None:
     """So that somebody's own clips are known as such when their scores are normalised."""
-    clip = "libraries/l/clips/"
-    ann, anna = "libraries/l/speakers/ann", "libraries/l/speakers/anna"
-    chosen = Labelled(10, 3, 0)
-    for found in (
-        Clip(name=clip + "a", speaker="Ann Smith"),
-        Clip(name=clip + "b", speaker="Ann Smith", enrolled_speaker=ann),
-        Clip(name=clip + "c", enrolled_speaker=ann),
-        Clip(name=clip + "d", speaker="Bob"),
-        Clip(name=clip + "e", speaker="anna", enrolled_speaker=anna),
-    ):
-        chosen.add(found)
-    assert {each.id: each.speaker for each in chosen.clips()} == {
-        **dict.fromkeys("abc", "ann"),
-        "d": "Bob",
-        "e": "anna",
-    }
+    assert whose(
+        ("a", "Ann Smith", ""),
+        ("b", "Ann Smith", "ann"),
+        ("c", "", "ann"),
+        ("d", "Bob", ""),
+        ("e", "anna", "anna"),
+    ) == {**dict.fromkeys("abc", "ann"), "d": "Bob", "e": "anna"}
