@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from audiosearch.catalog.v1.calibration_pb2 import Calibration
 from audiosearch.catalog.v1.library_pb2 import Library
 from numpy.typing import NDArray
 
-from gateway.speakers.normalization import Statistics, cohort_statistics
+from gateway.speakers.normalization import LEAST_SPEAKERS, Statistics, cohort_statistics
 from gateway.speakers.voiceprints import Values, Voiceprints
 
 KEPT = 8
 """Libraries whose cohorts are kept: some 600 kB each."""
 KEPT_SECONDS = 30.0
 """So long a clip that was deleted may still count."""
+Sides = tuple[Statistics, Statistics]
+"""Of the cohort's scores against a voiceprint, and of those against the query."""
 
 
 @dataclass(frozen=True)
@@ -35,18 +39,57 @@ class CohortVectors:
 
     top_count: int
 
-    def statistics(self, values: Values, without: set[str], clip_id: str) -> Statistics | None:
-        """Of the best scores of a vector against the cohort; None if too little of it is left.
+    def statistics(
+        self, voiceprints: Values, query: Values, without: Sequence[set[str]], clip_id: str
+    ) -> list[Sides] | None:
+        """Of the best scores against each voiceprint, and of those against the query beside it.
 
         Args:
-            values: a unit vector, shape (dimension,).
-            without: speakers whose clips are left out.
+            voiceprints: unit vectors, shape (voiceprints, dimension).
+            query: a unit vector, shape (dimension,).
+            without: for each voiceprint the speakers whose clips are left out.
             clip_id: a clip that is left out.
+
+        Returns:
+            None if too little of the cohort is left for one of them: fewer clips than count, or
+            fewer speakers than AS-norm needs.
         """
-        kept = ~np.isin(self.speakers, list(without)) & (self.ids != clip_id)
-        if not kept.any():
+        if not self.ids.size:
             return None
-        return cohort_statistics(self.vectors[kept] @ values, self.top_count)
+        of_query, of_voiceprints = self.vectors @ query, voiceprints @ self.vectors.T
+        others = self.ids != clip_id
+        found: list[Sides] = []
+        for of_voiceprint, own in zip(of_voiceprints, without, strict=True):
+            kept = others & self._of_others(own)
+            if not self._suffice(kept):
+                return None
+            by_voiceprint, by_query = (
+                cohort_statistics(scores[kept], self.top_count)
+                for scores in (of_voiceprint, of_query)
+            )
+            if by_voiceprint is None or by_query is None:
+                return None
+            found.append((by_voiceprint, by_query))
+        return found
+
+    @cached_property
+    def _numbered(self) -> tuple[dict[str, int], NDArray[np.intp]]:
+        """The number of each speaker by name, and that of each clip's, shape (clips,)."""
+        names, numbers = np.unique(self.speakers, return_inverse=True)
+        return {name: number for number, name in enumerate(names.tolist())}, numbers
+
+    def _of_others(self, own: set[str]) -> NDArray[np.bool_]:
+        """Which clips are none of these speakers', shape (clips,)."""
+        names, numbers = self._numbered
+        kept = np.ones(len(numbers), np.bool_)
+        for name in own & names.keys():
+            kept &= numbers != names[name]
+        return kept
+
+    def _suffice(self, kept: NDArray[np.bool_]) -> bool:
+        """Whether these clips are of so many speakers as AS-norm needs."""
+        counts = np.bincount(self._numbered[1][kept])
+        return int(np.count_nonzero(counts)) >= LEAST_SPEAKERS
 
 
 class Cohorts:

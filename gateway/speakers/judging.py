@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from audiosearch.catalog.v1.calibration_pb2 import (
     NORMALIZATION_AS_NORM,
     Calibration,
@@ -16,7 +18,7 @@ from audiosearch.catalog.v1.speaker_pb2 import Speaker
 from audiosearch.gateway.v1.speakers_pb2 import Threshold, VoiceScore
 
 from gateway.names import split_speaker
-from gateway.speakers.cohorts import Cohorts
+from gateway.speakers.cohorts import Cohorts, CohortVectors
 from gateway.speakers.normalization import as_norm
 from gateway.speakers.operating import log_likelihood_ratio
 from gateway.speakers.queries import Voice
@@ -32,6 +34,8 @@ SHRUNK_NOTE = (
     "so much of the cohort was deleted that scores can't be normalised: the plain cosine is "
     "decided on, as it was calibrated; fit again with `audiosearch calibrate`"
 )
+FEW = 8
+"""Candidates that are normalised on the event loop; more are in a thread."""
 ITSELF_NOTE = "the clip is one of the speaker's own enrollments: it is no test of the voice"
 
 
@@ -104,18 +108,27 @@ class Judging:
         cosines: Sequence[float],
     ) -> list[float] | None:
         """Normalised scores; None where the cohort has become too small for one of them."""
+        if not candidates:
+            return []
         cohort = await self._cohorts.of(library, calibration)
-        normalized = []
-        for candidate, score in zip(candidates, cosines, strict=True):
-            own = {split_speaker(candidate.speaker.name)[1], candidate.speaker.display_name}
-            of_voiceprint, of_voice = (
-                cohort.statistics(values, own, voice.clip_id)
-                for values in (candidate.voiceprint, voice.values)
-            )
-            if of_voiceprint is None or of_voice is None:
-                return None
-            normalized.append(as_norm(score, of_voiceprint, of_voice))
-        return normalized
+        if len(candidates) <= FEW:
+            return _normalize(cohort, voice, candidates, cosines)
+        return await asyncio.to_thread(_normalize, cohort, voice, candidates, cosines)
+
+
+def _normalize(
+    cohort: CohortVectors, voice: Voice, candidates: Sequence[Candidate], cosines: Sequence[float]
+) -> list[float] | None:
+    """The score of each candidate by the cohort without its own clips and the one asked about."""
+    found = cohort.statistics(
+        np.stack([each.voiceprint for each in candidates]),
+        voice.values,
+        [{split_speaker(each.speaker.name)[1], each.speaker.display_name} for each in candidates],
+        voice.clip_id,
+    )
+    if found is None:
+        return None
+    return [as_norm(score, *sides) for score, sides in zip(cosines, found, strict=True)]
 
 
 def _calibrated(

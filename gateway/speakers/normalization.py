@@ -39,15 +39,15 @@ def cohort_statistics(scores: NDArray[np.floating], top: int) -> Statistics | No
     Args:
         scores: cosines of one voice with the cohort's, without those of the speaker that is decided
             on, shape (clips,).
-        top: how many of the best count; all where there are fewer.
+        top: how many of the best count.
 
     Returns:
-        None where there are fewer than 10, or all of them are the same.
+        None where there are fewer than that, as the mean of all is not that of the best; where they
+        are fewer than 10; and where all of the best are the same.
     """
-    count = min(top, len(scores))
-    if count < LEAST_SCORES:
+    if not LEAST_SCORES <= top <= len(scores):
         return None
-    best = np.partition(scores, len(scores) - count)[len(scores) - count :].astype(np.float64)
+    best = np.partition(scores, len(scores) - top)[len(scores) - top :].astype(np.float64)
     spread = float(best.std())
     return Statistics(float(best.mean()), spread) if spread > LEAST_SPREAD else None
 
