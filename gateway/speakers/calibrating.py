@@ -55,19 +55,7 @@ class Calibrating:
         count = _within("enrollment_clip_count", request.enrollment_clip_count, 1, MOST_ENROLLMENTS)
         most = _within("max_clip_count", request.max_clip_count, FEWEST_CLIPS, MOST_CLIPS)
         library = await self._libraries.open(request.name)
-        async with self._turn:
-            count = count or await self._usual_enrollments(library)
-            clips = await self._labelled(library, most or DEFAULT_CLIPS, count, request.seed)
-            vectors = await self._voiceprints.read(library.uid, [each.id for each in clips])
-            there = [each for each in clips if each.id in vectors]
-            calibration = await asyncio.to_thread(
-                fit,
-                np.array([vectors[each.id] for each in there], np.float32),
-                [each.speaker for each in there],
-                [each.id for each in there],
-                count,
-                request.seed,
-            )
+        calibration = await self._fit(library, count, most or DEFAULT_CLIPS, request.seed)
         calibration.name = f"{library.name}/calibration"
         calibration.model = library.model
         calibration.operating_point.CopyFrom(request.operating_point)
@@ -77,6 +65,33 @@ class Calibrating:
         return await self._upstream.catalog.PutCalibration(
             PutCalibrationRequest(calibration=calibration)
         )
+
+    async def _fit(self, library: Library, count: int, most: int, seed: int) -> Calibration:
+        """Takes its turn, and gives it away when its thread ends.
+
+        A thread can't be stopped: the turn of who leaves meanwhile goes on until then, so that
+        neither threads nor vectors of several fits come together.
+        """
+        await self._turn.acquire()
+        try:
+            count = count or await self._usual_enrollments(library)
+            clips = await self._labelled(library, most, count, seed)
+            vectors = await self._voiceprints.read(library.uid, [each.id for each in clips])
+            there = [each for each in clips if each.id in vectors]
+            fitted = asyncio.get_running_loop().run_in_executor(
+                None,
+                fit,
+                np.array([vectors[each.id] for each in there], np.float32),
+                [each.speaker for each in there],
+                [each.id for each in there],
+                count,
+                seed,
+            )
+        except BaseException:
+            self._turn.release()
+            raise
+        fitted.add_done_callback(lambda _: self._turn.release())
+        return await asyncio.shield(fitted)
 
     async def update(self, request: UpdateCalibrationRequest) -> Calibration:
         """Changes operating point or normalization; errors as the contract says."""

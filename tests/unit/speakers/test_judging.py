@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from functools import cache
 from types import SimpleNamespace
 
 import numpy as np
@@ -26,20 +27,27 @@ SIZES = (30, 30, 18, 1, 1, 1)
 """Clips of each speaker: about the smallest cohort that scores are normalised by."""
 
 
+@cache
+def fitted(sizes: tuple[int, ...]) -> tuple[np.ndarray, list[str], list[str], Calibration]:
+    """Vectors, speakers and ids of so many clips of each speaker, and their calibration."""
+    each = max(sizes)
+    vectors, numbers = voices(len(sizes), each, 0.9, seed=1, dimension=24)
+    rows = np.concatenate([each * n + np.arange(size) for n, size in enumerate(sizes)])
+    vectors, speakers = vectors[rows], [f"s{n}" for n in numbers[rows].tolist()]
+    ids = [f"c{number}" for number in range(len(rows))]
+    calibration = fit(vectors, speakers, ids, 1, seed=0)
+    calibration.normalization = NORMALIZATION_AS_NORM
+    set_operating_point(calibration)
+    return vectors, speakers, ids, calibration
+
+
 class Shelf:
     """A calibrated library, its clips and their vectors, of which some can be deleted."""
 
     def __init__(self, sizes: Sequence[int]) -> None:
-        """Fits a calibration to so many clips of each speaker."""
-        each = max(*sizes, 2)
-        vectors, numbers = voices(len(sizes), each, 0.9, seed=1, dimension=24)
-        rows = np.concatenate([each * n + np.arange(size) for n, size in enumerate(sizes)])
-        self.vectors, self.speakers = vectors[rows], [f"s{n}" for n in numbers[rows].tolist()]
-        self.ids = [f"c{number}" for number in range(len(rows))]
+        """Holds so many clips of each speaker."""
+        self.vectors, self.speakers, self.ids, self.calibration = fitted(tuple(sizes))
         self.there = dict(zip(self.ids, self.vectors, strict=True))
-        self.calibration = fit(self.vectors, self.speakers, self.ids, 1, seed=0)
-        self.calibration.normalization = NORMALIZATION_AS_NORM
-        set_operating_point(self.calibration)
 
     async def GetCalibration(self, _request: object) -> Calibration:
         """That of the library."""
