@@ -17,22 +17,30 @@ from tests.benchmarks.experiment.search import DEFAULT_TARGET, ours
 from tests.benchmarks.experiment.settings import K, Settings
 from tests.benchmarks.experiment.timed import one_by_one, percentiles
 
+OURS = ("gateway", "embedding", "index", "catalog")
+"""Our services."""
+
 COSTS = {
     "a search in the index, ms": lambda each: each["search"]["p50_ms"],
     "a look-up of ten clips in the catalog, ms": lambda each: each["lookup"]["p50_ms"],
     "a page of 100 clips, ms": lambda each: each["page"]["p50_ms"],
     "a search end to end without the backbone, ms": lambda each: each["search_less_backbone_ms"],
-    "an upload until it is searchable, ms": lambda each: each["upload"]["upload"]["p50_ms"],
+    "an upload, searchable at its answer, ms": lambda each: each["upload"]["upload"]["p50_ms"],
     "a clip of an import, ms": lambda each: 1000 / each["import"]["clips_a_second"],
     "a row into the catalog, us": lambda each: 1e6 / each["filled"]["rows_a_second"],
     "a vector into the index, us": lambda each: 1e6 / each["filled"]["vectors_a_second"],
-    "memory of our four services, MiB": lambda each: sum(
-        each["memory_mib"][name] for name in ("gateway", "embedding", "index", "catalog")
-    ),
+    "memory of our four services, MiB": lambda each: sum(each["memory_mib"][name] for name in OURS),
     "memory of Milvus, MiB": lambda each: each["memory_mib"].get("milvus"),
     "the catalog's database, MiB": lambda each: each["sizes"]["database_mib"],
 }
 """Name and value of each cost at a size."""
+
+OF_ONE_KIND = (
+    "a search in the index, ms",
+    "a search end to end without the backbone, ms",
+    "memory of Milvus, MiB",
+)
+"""Costs that sizes have in common only if their indexes are of one kind."""
 
 
 def measure(
@@ -84,17 +92,26 @@ def _pages(filled: Filled, count: int) -> list[float]:
     return one_by_one(turn, range(count), 30)
 
 
+def kind(size: Mapping[str, Any]) -> str:
+    """Milvus' name of the kind of index at a size: FLAT, HNSW."""
+    return str(size["index_type"].partition(" ")[0])
+
+
 def fitted(sizes: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """For each cost its values, and the e of cost = c * rows^e by least squares of logarithms."""
+    """For each cost its values, and the e of cost = c * rows^e by least squares of logarithms.
+
+    What depends on the kind of index is fitted over the sizes that have the largest one's.
+    """
+    alike = [each for each in sizes if kind(each) == kind(sizes[-1])]
     found = {}
     for name, cost in COSTS.items():
-        pairs = [(each["rows"], cost(each)) for each in sizes]
+        pairs = [(each["rows"], cost(each)) for each in (alike if name in OF_ONE_KIND else sizes)]
         known = [(rows, value) for rows, value in pairs if value]
         exponent = None
         if len(known) > 1:
             rows, values = np.log(np.array(known, float)).T
             exponent = float(np.polyfit(rows, values, 1)[0])
-        found[name] = {"values": [value for _, value in pairs], "exponent": exponent}
+        found[name] = {"values": [cost(each) for each in sizes], "exponent": exponent}
     return found
 
 

@@ -12,26 +12,33 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.experiment import charts, report
-from tests.benchmarks.experiment.results import NAME, read
+from tests.benchmarks.experiment.results import FORMAT, NAME, read
+from tests.benchmarks.experiment.wording import words
 from tests.conftest import REPOSITORY
 
 KEPT = Path(__file__).parents[1]
 README = {"en": REPOSITORY / "README.md", "zh": REPOSITORY / "README_cn.md"}
 BEGIN = "<!-- benchmark: what stands from here on is written by `make benchmark-readme` -->"
 END = "<!-- benchmark: end -->"
-CHARTS = {"Search": "search.png", "Embedding": "embedding.png", "End to end": "end_to_end.png"}
+CHARTS = {
+    "Search": "search.png",
+    "Embedding": "embedding.png",
+    "End to end": "end_to_end.png",
+    "Growth": "growth.png",
+}
 
 
 def section(content: dict[str, Any], language: str) -> str:
     """What stands between the two marks."""
-    words = report.words(language)
-    parts = [report.where(content, words)]
+    w = words(language)
+    parts = [report.where(content, w)]
     for title, write in report.SECTIONS.items():
-        if text := write(content, words):
-            named = words(title)
+        if text := write(content, w):
+            named = w(title)
             chart = CHARTS.get(title)
             picture = [f"![{named}](tests/benchmarks/{chart})"] if chart else []
             parts += [f"**{named}**", *picture, text]
+    parts += filter(None, [report.not_measured(content, w)])
     return "\n\n".join(parts)
 
 
@@ -50,6 +57,8 @@ def main() -> None:
         sys.exit(__doc__)
     source = Path(sys.argv[1]) / NAME
     content = read(source)
+    if content.get("format") != FORMAT:
+        sys.exit(f"{source} is of another version of the benchmark: run `make benchmark` again")
     if source != KEPT / NAME:
         shutil.copyfile(source, KEPT / NAME)
     charts.draw(content, KEPT)

@@ -1,0 +1,293 @@
+"""What the benchmark's report says of results, and its charts draw, in both languages."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from index_service.plan import memory_bytes
+from tests.benchmarks.experiment import charts, readme, report
+from tests.benchmarks.experiment.planning import SEGMENT_ROWS, plan
+from tests.benchmarks.experiment.run import steps_of
+from tests.benchmarks.experiment.settings import Settings
+from tests.benchmarks.experiment.wording import words
+
+HNSW = "HNSW M=16 efConstruction=200"
+SETTINGS = Settings(rows=650_000)
+SIZES = (10_000, 100_000, 650_000)
+
+
+def times(p50: float) -> dict[str, float]:
+    """As the benchmark keeps them."""
+    return {"p50_ms": p50, "p99_ms": 2 * p50}
+
+
+def size(rows: int, kind: str = HNSW, *, search: float = 2.0, milvus: float = 500.0) -> dict:
+    """What was measured at one size; our services take the same memory at each."""
+    ours = dict.fromkeys(("gateway", "embedding", "index", "catalog"), 100.0)
+    return {
+        "rows": rows,
+        "index_type": kind,
+        "filled": {"rows_a_second": 1000.0, "vectors_a_second": 10_000.0},
+        "search": times(search),
+        "lookup": times(3.0),
+        "page": times(5.0),
+        "search_less_backbone_ms": 7.0,
+        "upload": {"upload": times(250.0)},
+        "import": {"clips_a_second": 4.0, "encoder_clips_a_second": 5.0},
+        "memory_mib": {**ours, "milvus": milvus},
+        "sizes": {"database_mib": rows / 1000, "index_estimate_mib": rows / 1000},
+    }
+
+
+def growing() -> list[dict]:
+    """Three sizes: FLAT, then HNSW twice, whose search takes twice as long at the last."""
+    return [
+        size(10_000, "FLAT", search=50.0, milvus=100.0),
+        size(100_000, search=2.0, milvus=400.0),
+        size(650_000, search=4.0, milvus=500.0),
+    ]
+
+
+def point(recall: float) -> dict[str, Any]:
+    """One setting of a way to search."""
+    rates = ("one_caller_a_second", "at_once_a_second", "together_a_second")
+    return {"setting": "ef 10", "recall": recall, **times(2.0), "timed": 1000} | dict.fromkeys(
+        rates, 400.0
+    )
+
+
+def results(sizes: list[dict], **steps: Any) -> dict[str, Any]:
+    """A benchmark.json: what was measured at sizes, and other steps."""
+    found = {f"growth/{each['rows']}": each for each in sizes} | steps
+    machine = {"cores": 2, "processor": "one", "memory_gib": 24, "system": "Linux 6"}
+    return {
+        "machine": machine,
+        "settings": SETTINGS.to_json(),
+        "steps": {name: {"result": each, "load_before": 1.0} for name, each in found.items()},
+        "left_out": {},
+    }
+
+
+def all_of_it() -> dict[str, Any]:
+    """Results of every step."""
+    parts = dict.fromkeys(("decode", "features", "backbone", "index", "catalog", "wire"), 2.0)
+    many = {**times(80.0), "callers": 16, "a_second": 20.0}
+    many["steps_p50_ms"] = {"embedding": 61.0, "index": 62.0, "catalog": 63.0}
+    demo = {"embedding": 900.0, "milvus": 60.0, "mysql": 40.0}
+    rows = [
+        {"route": route, "clips": clips, "length": 5, "seconds": seconds, "cosine": 1.0}
+        for route, clips, seconds in (
+            ("VectorExecutor", 1, 0.9),
+            ("VectorExecutor, 2 threads", 1, 0.5),
+            ("fp32", 1, 0.2),
+            ("fp32", 16, 0.1),
+        )
+    ]
+    steps = {
+        "search/wrapping": {"ours": times(3.0), "bare": times(2.0)},
+        "end-to-end": {
+            "one": {**times(12.0), "steps_p50_ms": parts, "all_but_backbone_p50_ms": 7.9},
+            "many": many,
+        },
+        "end-to-end/demo": {
+            "ours": times(150.0),
+            "demo": {**times(1000.0), "steps_p50_ms": demo},
+            "share": 0.15,
+            "mysql_without_an_index_ms": 300.0,
+            "embedding_all_cores_ms": 500.0,
+        },
+        "ingest": {
+            "import": {
+                "clips_a_second": 4.0,
+                "encoder_clips_a_second": 5.0,
+                "share_of_encoder": 0.8,
+            },
+            "upload": {
+                "upload": times(250.0),
+                "upload_to_found": times(240.0),
+                "found_by_the_first_search": 1.0,
+                "clips": 50,
+            },
+        },
+        "embedding": {"rows": rows},
+    }
+    routes = ("index service", "bare pymilvus", "demo", "hnswlib", "faiss")
+    curves = {f"search/{name}": {"route": name, "points": [point(0.95)]} for name in routes}
+    return results(growing(), **curves, **steps)
+
+
+def row(text: str, name: str) -> list[str]:
+    """The cells of the one row of that name."""
+    (line,) = [line for line in text.splitlines() if line.startswith(f"| {name} |")]
+    return [cell.strip() for cell in line.split("|")[2:-1]]
+
+
+def english(content: dict[str, Any], title: str) -> str:
+    """One section."""
+    return report.SECTIONS[title](content, words("en"))
+
+
+@pytest.mark.parametrize(("language", "word"), [("en", "Not measured"), ("zh", "未测量")])
+@pytest.mark.parametrize(
+    "content", [all_of_it(), results(growing()[:1]), results([])], ids=["all", "little", "nothing"]
+)
+def test_every_phrase_is_there_in_both_languages(
+    content: dict[str, Any], language: str, word: str
+) -> None:
+    """Whatever was measured, and whatever is missing."""
+    assert readme.section(content, language).count(f"- {word}") == len(missing(content))
+
+
+def missing(content: dict[str, Any]) -> set[str]:
+    """Names of the steps that are not there."""
+    parts = ("growth", "search", "end-to-end", "ingest", "embedding")
+    return set(steps_of(parts, SETTINGS)) - set(content["steps"])
+
+
+def test_what_is_missing_is_named_with_the_reason() -> None:
+    """By the README and by the table beside the results."""
+    content = all_of_it()
+    del content["steps"]["search/faiss"], content["steps"]["ingest"]
+    content["left_out"]["search/faiss"] = "faiss is not installed"
+    for text in (readme.section(content, "en"), report.report(content)):
+        assert "- Not measured: `search/faiss` (faiss is not installed)" in text
+        assert "- Not measured: `ingest` (not run yet)" in text
+        assert text.count("Not measured") == 2
+    assert "Not measured" not in readme.section(all_of_it(), "en")
+
+
+def test_results_of_another_version_do_not_get_into_the_readmes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They lack what it says now."""
+    (tmp_path / "benchmark.json").write_text('{"format": 1, "steps": {}}')
+    monkeypatch.setattr("sys.argv", ["readme", str(tmp_path)])
+    with pytest.raises(SystemExit, match="another version of the benchmark: run `make benchmark`"):
+        readme.main()
+
+
+def test_a_chart_of_one_size_has_no_exponents(tmp_path: Path) -> None:
+    """It is drawn all the same."""
+    assert charts.draw(results(growing()[:1]), tmp_path) == ["growth.png"]
+    assert (tmp_path / "growth.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_growth_of_a_search_is_that_of_one_kind_of_index() -> None:
+    """FLAT takes longer for fewer rows, which says nothing about HNSW."""
+    text = english(results(growing()), "Growth")
+    assert row(text, "kind of index") == ["FLAT", "HNSW", "HNSW", ""]
+    assert row(text, "a search in the index, ms") == ["50.0", "2.0", "4.0", "0.37"]
+    assert "Exponents over the sizes with HNSW alone" in text
+    one = english(results(growing()[:2]), "Growth")
+    assert row(one, "a search in the index, ms") == ["50.0", "2.0", ""]
+    alike = english(results([size(rows, "FLAT") for rows in SIZES]), "Growth")
+    assert "alone" not in alike
+
+
+def test_a_search_is_carried_on_from_hnsw_to_a_segment() -> None:
+    """By its exponent, and no further than the rows of a segment."""
+    for planned in plan(growing()):
+        assert planned["search"]["ms"] == pytest.approx(
+            4.0 * 2 ** (math.log(SEGMENT_ROWS / 650_000) / math.log(6.5))
+        )
+        assert not planned["search"]["constant"]
+
+
+@pytest.mark.parametrize("kinds", [("FLAT",) * 3, ("FLAT", "FLAT", HNSW)])
+def test_without_two_sizes_of_hnsw_no_search_is_planned(kinds: tuple[str, ...]) -> None:
+    """And memory is the service's estimate for HNSW, not FLAT's."""
+    sizes = [size(rows, kind) for rows, kind in zip(SIZES, kinds, strict=True)]
+    text = english(results(sizes), "Planning")
+    assert row(text, "a search in a segment, p50") == ["", ""]
+    estimate = memory_bytes("HNSW", {"M": "16"}, 1, 192)
+    memory = row(text, "a vector in HNSW in Milvus' memory")
+    assert memory == [f"{estimate:,} bytes, estimated"] * 2
+
+
+def test_memory_is_what_milvus_grew_by_if_that_is_more() -> None:
+    """Between the sizes with HNSW; what FLAT took does not count."""
+    sizes = growing()
+    sizes[-1]["memory_mib"]["milvus"] = 400 + 2000 * 550_000 / 2**20
+    text = english(results(sizes), "Planning")
+    memory = row(text, "a vector in HNSW in Milvus' memory")
+    assert memory == ["2,000 bytes, measured"] * 2
+
+
+def test_what_seems_to_get_cheaper_is_taken_as_constant() -> None:
+    """And said to be."""
+    sizes = growing()
+    sizes[-1]["search"], sizes[-1]["lookup"] = times(1.5), times(2.0)
+    text = english(results(sizes), "Planning")
+    assert row(text, "a search in a segment, p50") == ["1.5 ms, taken as constant"] * 2
+    assert (
+        row(text, "a look-up of ten clips in the catalog, p50") == ["2.0 ms, taken as constant"] * 2
+    )
+
+
+def test_machines_hold_the_vectors_and_embed_the_clips() -> None:
+    """Two copies on nodes filled to 70 %, and replicas for the hours given; rates are measured."""
+    first, _ = plan(growing())
+    assert first["query_nodes"] == 2
+    assert first["embedding_replicas"] == 24  # 10,000,000 clips, 5 a second, 24 hours
+    assert first["machines"] == 26
+    assert first["hours_to_import"] == pytest.approx(10_000_000 / 4 / 3600)
+    assert first["hours_of_vectors"] == pytest.approx(1000 / 3600)
+    assert first["hours_of_rows"] == pytest.approx(10_000 / 3600)
+
+
+def test_goals_hold_or_not_by_what_was_measured() -> None:
+    """With all cores the demo takes 600 ms here, of which 150 are more than a fifth."""
+    content = all_of_it()
+    goals = report.SECTIONS["Goals"](content, words("en")).splitlines()[2:]
+    assert [line.rsplit("|", 2)[1].strip() for line in goals] == ["yes", "no", "yes", "no", "yes"]
+    assert "150 ms / 600 ms: 25 %" in goals[1]
+    content["steps"]["end-to-end"]["result"]["one"]["all_but_backbone_p50_ms"] = 8.0
+    content["steps"]["ingest"]["result"]["import"]["share_of_encoder"] = 0.9
+    content["steps"]["growth/650000"]["result"]["memory_mib"]["index"] = 144.0
+    del content["steps"]["end-to-end/demo"]
+    goals = report.SECTIONS["Goals"](content, words("en")).splitlines()[2:]
+    assert [line.rsplit("|", 2)[1].strip() for line in goals] == ["", "", "no", "yes", "no"]
+    assert all("| not measured |" in line for line in goals[:2])
+    assert "1.11 times (most: index, 1.44)" in goals[4]
+
+
+def test_the_demo_is_given_all_cores_too() -> None:
+    """As it comes 1,000 ms; 400 less with all cores."""
+    text = english(all_of_it(), "End to end")
+    assert "1,000 ms (VectorExecutor 900 ms" in text
+    assert "against 150 ms: 15 % of its time" in text
+    assert "it takes 500 ms, which would make 600 ms of the demo's time, and ours 25 %" in text
+
+
+def test_published_times_are_those_of_the_document() -> None:
+    """It gives one, at recall 0.90; others are not made from rates."""
+    lines = [line for line in english(all_of_it(), "Search").splitlines() if "published |" in line]
+    cells = [[cell.strip() for cell in line.split("|")[2:5]] for line in lines]
+    assert cells == [["0.90", "2.9 ms", ""], ["0.95", "", ""], ["0.99", "", ""]]
+
+
+def test_it_says_how_many_calls_percentiles_rest_on() -> None:
+    """Of searches in the index, end to end, and of uploads."""
+    text = readme.section(all_of_it(), "en")
+    assert (
+        row(text, "index service, ef 10") == ["0.950", "2.00 ms", "4.00 ms", "1,000"] + ["400"] * 3
+    )
+    assert row(text, "one client, p50 / p99 of 100 searches") == ["12.0 ms / 24.0 ms"]
+    assert row(text, "16 clients, p50 / p99 of 100 searches") == ["80.0 ms / 160 ms"]
+    assert "in turn with ours, 50 searches each" in text
+    assert row(text, "an upload, p50 of 50") == ["250 ms"]
+
+
+def test_routes_and_steps_have_names_that_say_whose_they_are() -> None:
+    """What is left over is more than the wire."""
+    text = readme.section(all_of_it(), "en")
+    assert row(text, "VectorExecutor, as it comes (one thread)") == ["900.0 ms"]
+    assert row(text, "VectorExecutor, 2 threads") == ["500.0 ms, 1.8 x"]
+    assert row(text, "Audiosearch, fp32, 16 at once") == ["100.0 ms, 9.0 x"]
+    assert row(text, "wire, gateway and waiting") == ["2.0 ms"]
+    split = row(text, "16 clients, p50 of embedding, index, catalog")
+    assert split == ["61.0 ms, 62.0 ms, 63.0 ms"]
