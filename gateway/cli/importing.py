@@ -16,7 +16,7 @@ from audiosearch.catalog.v1.import_job_pb2 import FileFailure, ImportJob
 from google.longrunning import operations_pb2
 from google.protobuf.json_format import MessageToJson
 
-from gateway.cli import dry_run
+from gateway.cli import dry_run, import_report
 from gateway.cli.output import (
     DEFAULT_TARGET,
     Ca,
@@ -24,10 +24,7 @@ from gateway.cli.output import (
     LibraryName,
     Target,
     connect,
-    print_json,
-    say,
 )
-from gateway.cli.pace import span
 from gateway.cli.progress import Shown
 from gateway.cli.uploading import Fail, Uploader
 from gateway.client import AudiosearchClient
@@ -101,7 +98,7 @@ def import_path(
     start = time.monotonic()
     with connect(target, ca) as client:
         _ensure(client, library)
-        operation = None
+        operation, labelled = None, 0
         if path is not None and source is None:
             operation = _start(client, library, path, label, where, target)
             source = folder_source(path, label)
@@ -110,13 +107,14 @@ def import_path(
                 job = _follow(client, operation, shown)
             elif source:
                 job = job or _new_job(library, source)
-                _upload(Uploader(client, library, source), job, shown, fail)
+                labelled = _upload(Uploader(client, library, source), job, shown, fail)
     if job is None:
         raise AssertionError
     if json:
-        print_json(job)
+        import_report.print_json(job, labelled)
     else:
-        _summarise(job, library, time.monotonic() - start, whole=failures)
+        seconds = time.monotonic() - start
+        import_report.summarise(job, labelled, library, seconds, whole=failures)
     if job.progress.failed and not job.progress.imported + job.progress.existing:
         raise ServiceError(Reason.AUDIO_UNDECODABLE, "no file could be imported")
     return None
@@ -157,8 +155,8 @@ def _new_job(library: str, source: Source) -> ImportJob:
     return job
 
 
-def _upload(uploader: Uploader, job: ImportJob, shown: Shown, fail: Fail) -> None:
-    """Uploads to the end; an error tells how far it came."""
+def _upload(uploader: Uploader, job: ImportJob, shown: Shown, fail: Fail) -> int:
+    """Uploads to the end; an error tells how far it came. Gives how many were labelled."""
     try:
         uploader.work(job, shown.update, fail)
     except ServiceError as error:
@@ -170,6 +168,7 @@ def _upload(uploader: Uploader, job: ImportJob, shown: Shown, fail: Fail) -> Non
             "goes on from there)",
             error.metadata,
         ) from error
+    return uploader.labelled
 
 
 @contextlib.contextmanager
@@ -238,18 +237,3 @@ def _follow(
         reason = Reason.named(job.failure.reason) or Reason.INTERNAL
         raise ServiceError(reason, job.failure.message)
     return job
-
-
-def _summarise(job: ImportJob, library: str, seconds: float, whole: Path | None) -> None:
-    state = job.progress
-    say(
-        f"{state.imported} imported into {library}, {state.existing} there already, "
-        f"{state.failed} failed, in {span(seconds)}"
-    )
-    for failure in job.failures:
-        say(f"  {failure.path}: {failure.failure.reason}: {failure.failure.message}")
-    if state.failed > len(job.failures):
-        where = whole or f"audiosearch clip list --library {library} --state failed"
-        say(f"  and {state.failed - len(job.failures)} more: {where}")
-    if job.state == ImportJob.STATE_CANCELLED:
-        raise ServiceError(Reason.STATE_CONFLICT, "the import was cancelled")

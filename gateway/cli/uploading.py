@@ -11,12 +11,16 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
+from typing import NamedTuple
 
 import grpc
+from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
 from audiosearch.catalog.v1.clip_pb2 import Clip, Failure
 from audiosearch.catalog.v1.import_job_pb2 import FileFailure, ImportJob
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from gateway.client import AudiosearchClient
+from gateway.corpora.additions import complete
 from gateway.corpora.entry import Entry, Source
 from serving.errors import Reason, ServiceError
 
@@ -47,12 +51,27 @@ _OF_NO_FILE = {
 }
 """What would befall every other file too, so the import stops."""
 
+LOCKS = 64
+"""Clips share them by their names; identical files complete one clip one after the other."""
+
 Report = Callable[[ImportJob], None]
 Fail = Callable[[FileFailure], None]
 
 
+class _Done(NamedTuple):
+    created: bool
+    """Whether the library did not have the file before."""
+
+    labelled: bool
+    """Whether the clip that it had lacked what is told of the file."""
+
+
 class Uploader:
-    """Uploads the entries of one source into one library."""
+    """Uploads the entries of one source into one library.
+
+    A clip that the library had gets what it lacks and the source tells, but not from entries of
+    which nothing but the name is known: they have no path in their metadata.
+    """
 
     def __init__(self, client: AudiosearchClient, library: str, source: Source) -> None:
         """Makes ready; `work` uploads."""
@@ -60,6 +79,8 @@ class Uploader:
         self._library = library
         self._source = source
         self._stop = threading.Event()
+        self._locks = tuple(threading.Lock() for _ in range(LOCKS))
+        self.labelled = 0  # of those that the library had
 
     def work(self, job: ImportJob, report: Report, fail: Fail) -> None:
         """Uploads everything, in bounded memory.
@@ -74,14 +95,14 @@ class Uploader:
                 is to blame for. The same import, begun again, goes on from there.
         """
         with ThreadPoolExecutor(UPLOADS) as pool:
-            running: dict[Future[bool], Entry] = {}
+            running: dict[Future[_Done], Entry] = {}
             try:
                 for entry in itertools.chain(self._source.entries(), _ends()):
                     if entry:
                         running[pool.submit(self._one, entry)] = entry
                     while len(running) >= (2 * UPLOADS if entry else 1):
                         for future in wait(running, return_when=FIRST_COMPLETED).done:
-                            _count(job, running.pop(future), future, fail)
+                            self._count(job, running.pop(future), future, fail)
                             report(job)
             except BaseException:
                 self._stop.set()
@@ -89,8 +110,8 @@ class Uploader:
                 raise
         job.state = ImportJob.STATE_SUCCEEDED
 
-    def _one(self, entry: Entry) -> bool:
-        """Uploads one file; tells whether the library did not have it before."""
+    def _one(self, entry: Entry) -> _Done:
+        """Uploads one file."""
         if entry.failure:
             raise entry.failure
         path = self._source.root / entry.path
@@ -104,7 +125,8 @@ class Uploader:
         for attempt in itertools.count():
             try:
                 request_id = self._identify(path)
-                return self._client.upload(self._library, path, clip, request_id).created
+                answer = self._client.upload(self._library, path, clip, request_id)
+                return _Done(answer.created, self._label(answer.clip, clip))
             except ServiceError as error:
                 over = self._stop.is_set() or time.monotonic() > until
                 moving = error.reason in _MOVING and attempt < CONFLICTS
@@ -112,6 +134,36 @@ class Uploader:
                     raise
                 self._stop.wait(min(2.0**attempt, MAX_WAIT_SECONDS))
         raise AssertionError
+
+    def _label(self, had: Clip, told: Clip) -> bool:
+        """Adds what is told to a clip that lacks it; tells whether that was more than a path."""
+        if not (told.metadata.get("path") and complete(had, told).fields):
+            return False
+        with self._locks[hash(had.name) % LOCKS]:
+            # Metadata is replaced as a whole, and another file may have added to it meanwhile.
+            request = catalog_pb2.GetClipRequest(name=had.name)
+            addition = complete(self._client.call(self._client.stub.GetClip, request), told)
+            if addition.fields:
+                change = catalog_pb2.UpdateClipRequest(
+                    clip=addition.clip, update_mask=FieldMask(paths=addition.fields)
+                )
+                self._client.call(self._client.stub.UpdateClip, change)
+        return addition.labels
+
+    def _count(self, job: ImportJob, entry: Entry, future: Future[_Done], fail: Fail) -> None:
+        try:
+            done = future.result()
+        except (ServiceError, OSError) as error:
+            failure = _failure(error)
+            job.progress.failed += 1
+            told = FileFailure(path=entry.path, failure=failure)
+            fail(told)
+            if len(job.failures) < MAX_FAILURES:
+                job.failures.append(told)
+        else:
+            job.progress.imported += done.created
+            job.progress.existing += not done.created
+            self.labelled += done.labelled and not done.created
 
     def _identify(self, path: Path) -> str:
         """The request id of a file that can be read.
@@ -134,21 +186,6 @@ class Uploader:
 
 def _ends() -> Iterator[None]:
     yield None
-
-
-def _count(job: ImportJob, entry: Entry, future: Future[bool], fail: Fail) -> None:
-    try:
-        if future.result():
-            job.progress.imported += 1
-        else:
-            job.progress.existing += 1
-    except (ServiceError, OSError) as error:
-        failure = _failure(error)
-        job.progress.failed += 1
-        told = FileFailure(path=entry.path, failure=failure)
-        fail(told)
-        if len(job.failures) < MAX_FAILURES:
-            job.failures.append(told)
 
 
 def _failure(error: ServiceError | OSError) -> Failure:

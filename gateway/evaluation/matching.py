@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 
 from audiosearch.catalog.v1.clip_pb2 import Clip
 
+from gateway.corpora.additions import is_full, paths
 from gateway.folder import SUFFIXES
 from serving.errors import Reason, ServiceError
 
@@ -14,7 +15,7 @@ SHOWN = 5
 
 
 def match_clips(names: Iterable[str], clips: Iterable[Clip], library: str) -> dict[str, Clip]:
-    """Finds a clip for every name, by the path it was imported from, or the end of it.
+    """Finds a clip for every name, by a path it was imported from, or the end of one.
 
     The ending counts for nothing: lists say .wav where the files are .flac. CN-Celeb's lists say
     `test/SPEAKER-NAME` for what is also `data/SPEAKER/NAME`, and either is found.
@@ -33,7 +34,9 @@ def match_clips(names: Iterable[str], clips: Iterable[Clip], library: str) -> di
         wanted.setdefault(_bare(name), []).append(name)
     found: dict[str, tuple[int, Clip]] = {}
     several: set[str] = set()
+    full = 0
     for clip in clips:
+        full += is_full(clip.metadata)
         for rank, key in _keys(clip):
             before = found.get(key)
             if key not in wanted or (before and before[0] < rank):
@@ -43,12 +46,12 @@ def match_clips(names: Iterable[str], clips: Iterable[Clip], library: str) -> di
             elif before and before[0] > rank:
                 several.discard(key)
             found[key] = (rank, clip)
-    _refuse(sorted(wanted.keys() - found.keys()), Reason.CLIP_NOT_FOUND, library)
+    _refuse(sorted(wanted.keys() - found.keys()), Reason.CLIP_NOT_FOUND, library, full)
     _refuse(sorted(several), Reason.FIELD_INVALID, library)
     return {name: found[key][1] for key, same in wanted.items() for name in same}
 
 
-def _refuse(names: list[str], reason: Reason, library: str) -> None:
+def _refuse(names: list[str], reason: Reason, library: str, full: int = 0) -> None:
     if not names:
         return
     more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
@@ -58,6 +61,11 @@ def _refuse(names: list[str], reason: Reason, library: str) -> None:
             f"{len(names):,} files of the list are no clips of {library}: {shown}; import them "
             "with --layout or --manifest, which keep their paths"
         )
+        if full:
+            message += (
+                f"; {full:,} clips have no room for more paths, and further files with the same "
+                "bytes are not found: remove metadata of these clips, or the names from the list"
+            )
     else:
         message = (
             f"{len(names):,} names of the list fit several clips of {library}: {shown}; name more "
@@ -75,11 +83,13 @@ def _bare(name: str) -> str:
 
 def _keys(clip: Clip) -> Iterator[tuple[int, str]]:
     """What a clip may be called, the lowest rank first."""
-    path = _bare(clip.metadata.get("path", "") or clip.source or clip.display_name)
-    parts = path.split("/")
-    for start in range(len(parts)):
-        yield 0, "/".join(parts[start:])
-    if clip.metadata.get("corpus", "").startswith("cn-celeb") and len(parts) > 1:
-        alias = f"{parts[-2]}-{parts[-1]}"
-        yield 1, alias
-        yield 1, f"test/{alias}"
+    of_corpus = clip.metadata.get("corpus", "").startswith("cn-celeb")
+    known = list(filter(None, (*paths(clip.metadata), clip.source)))
+    for path in map(_bare, known or [clip.display_name]):
+        parts = path.split("/")
+        for start in range(len(parts)):
+            yield 0, "/".join(parts[start:])
+        if of_corpus and len(parts) > 1:
+            alias = f"{parts[-2]}-{parts[-1]}"
+            yield 1, alias
+            yield 1, f"test/{alias}"

@@ -122,6 +122,39 @@ def test_what_is_in_is_known_by_its_bytes_too(run: Run, corpus: Path, tmp_path: 
     assert "0 imported into moved, 3 there already, 2 failed" in done.stdout
 
 
+def test_a_layout_labels_what_was_imported_without_one(run: Run, shared: Running) -> None:
+    """Whoever read it; what somebody has filled in stays, and then nothing is left to do."""
+    folder, library = shared.folder(), shared.library()
+    for seed, name in enumerate(("0_ann_0", "1_ann_0", "0_bob_0", "1_bob_0")):
+        sing(folder / "recordings" / f"{name}.wav", 40 + seed)
+    assert "4 imported" in run("import", folder, "-l", library).stdout
+    first = {clip.source: clip for clip in clips_of(shared, library)}["recordings/0_ann_0.wav"]
+    filled = Clip(name=first.name, label="zero", metadata={"room": "hall", "index": "none"})
+    shared.client.call(
+        shared.client.stub.UpdateClip,
+        catalog_pb2.UpdateClipRequest(clip=filled, update_mask={"paths": ["label", "metadata"]}),
+    )
+    assert "no clip with a speaker" in run("evaluate", library, "--by", "speaker", code=1).stderr
+
+    arguments = ("import", folder, "--layout", "fsdd", "-l", library)
+    done = run(*arguments)
+    assert (
+        f"0 imported into {library}, 4 there already, 4 of them labelled now, 0 failed"
+        in done.stdout
+    )
+    clips = {clip.source: clip for clip in clips_of(shared, library)}
+    other = clips["recordings/1_bob_0.wav"]
+    assert (other.speaker, other.label, other.metadata["index"]) == ("bob", "1", "0")
+    first = clips["recordings/0_ann_0.wav"]
+    assert (first.speaker, first.label) == ("ann", "zero")
+    told = {"corpus": "fsdd", "digit": "0", "path": "recordings/0_ann_0.wav"}
+    assert dict(first.metadata) == {**told, "room": "hall", "index": "none"}
+    found = run("evaluate", library, "--by", "speaker", "--resamples", 0, "--json")
+    assert json.loads(found.stdout)["targetTrialCount"] == 2
+    progress = json.loads(run(*arguments, "--json").stdout)["progress"]
+    assert (progress["existing"], progress["labelled"], progress["failed"]) == ("4", "0", "0")
+
+
 def test_a_manifest(run: Run, shared: Running, tmp_path: Path) -> None:
     """Paths from its folder; files that are missing or outside by a link fail with a reason."""
     sing(tmp_path / "set" / "a" / "one.wav", 11)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from functools import partial
 from itertools import combinations
 from pathlib import Path
@@ -127,6 +128,35 @@ def test_enrollments_of_several_clips(run: Run, voices: str, tmp_path: Path) -> 
     assert "CLIP_NOT_FOUND: 4 files of the list are no clips" in missing
     enroll.write_text("v0-enroll v0/0.wav\n")
     assert "tells nothing of 3 names" in run(*arguments, "--enroll", enroll, code=1).stderr
+
+
+def test_a_trial_list_may_name_each_of_identical_files(
+    run: Run, shared: Running, tmp_path: Path
+) -> None:
+    """The library keeps one clip of them, with both paths, whenever the copy came."""
+    library, folder = shared.library(), tmp_path / "recordings"
+    folder.mkdir()
+    for speaker, name in enumerate(("ann", "bob")):
+        for take in range(2):
+            record(tmp_path, speaker, take).rename(folder / f"{take}_{name}_0.flac")
+    run("import", tmp_path, "-l", library, "--from", "client")
+    for name in ("ann", "bob"):
+        shutil.copy(folder / f"0_{name}_0.flac", folder / f"0_{name}_1.flac")
+    told = json.loads(run("import", tmp_path, "--layout", "fsdd", "-l", library, "--json").stdout)
+    assert (told["progress"]["existing"], told["progress"]["labelled"]) == ("6", "4")
+    trials = tmp_path / "trials.txt"
+    trials.write_text(
+        "1 recordings/0_ann_0.wav recordings/1_ann_0.wav\n"
+        "1 0_ann_1.wav 1_ann_0.wav\n"
+        "0 0_ann_1.wav 0_bob_1.wav\n"
+        "0 recordings/0_ann_0.wav recordings/0_bob_0.wav\n"
+    )
+    found = json.loads(run("evaluate", library, "--trials", trials, "--json").stdout)
+    assert (found["targetTrialCount"], found["nontargetTrialCount"]) == (2, 2)
+    assert found["clipCount"] == 3
+    trials.write_text("1 0_ann_2.wav 1_ann_0.wav\n0 0_ann_0.wav 0_bob_0.wav\n")
+    missing = run("evaluate", library, "--trials", trials, code=1).stderr
+    assert "1 files of the list are no clips" in missing
 
 
 def test_what_can_not_be_evaluated_is_told(

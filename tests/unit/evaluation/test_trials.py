@@ -121,6 +121,29 @@ def test_the_test_file_itself_goes_before_the_one_it_was_copied_from() -> None:
         assert match_clips([name], order, "x")[name].name[-1] == "2"
 
 
+def test_one_clip_of_identical_files_is_found_by_each_of_their_paths() -> None:
+    """Also by that of the server's own import, which it has kept."""
+    copies = Clip(
+        name="libraries/x/clips/1",
+        source="from/server.wav",
+        metadata={"path": "a/one.wav", "path.2": "b/two.wav"},
+    )
+    names = ["one.wav", "b/two.flac", "server", "from/server.wav"]
+    found = match_clips(names, [copies, clip(2, "c/three.wav")], "x")
+    assert [found[name].name[-1] for name in names] == ["1"] * 4
+    with pytest.raises(ServiceError, match="fit several clips of x: two"):
+        match_clips(["two.wav"], [copies, clip(2, "c/two.wav")], "x")
+
+
+def test_where_no_further_path_was_kept_the_error_tells() -> None:
+    """Importing again would not help."""
+    crowded = Clip(name="1", metadata={f"key{number}": "value" for number in range(32)})
+    with pytest.raises(ServiceError, match="which keep their paths; 1 clips have no room"):
+        match_clips(["copy.wav"], [crowded, clip(2, "one.wav")], "x")
+    with pytest.raises(ServiceError, match=r"which keep their paths$"):
+        match_clips(["copy.wav"], [clip(2, "one.wav")], "x")
+
+
 def test_missing_and_unclear_names_are_told_in_one_error() -> None:
     """The first five by name."""
     clips = [clip(1, "a/00001.wav"), clip(2, "b/00001.wav")]
