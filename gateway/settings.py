@@ -51,7 +51,8 @@ class GatewaySettings(ServerSettings):
         "",
         alias="AUDIOSEARCH_PUBLIC_URL",
         description="address under which users reach REST, such as https://sounds.example.org, for "
-        "the links that `/audio/search` answers; none means the one at which a request comes in",
+        "the links that the earlier demo's routes answer; none means the one at which a request "
+        "comes in",
     )
     default_table: str = Field(
         "audio_table",

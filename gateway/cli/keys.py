@@ -42,8 +42,9 @@ def create(
 ) -> None:
     """Make a key and print it; it is shown this once.
 
-    --read lets it search, list and download; --write also upload, import, change and delete
-    clips; --manage also create and delete the library. Each can be repeated.
+    --read lets it search, list, download, identify and verify voices; --write also upload, import,
+    change and delete clips, enroll and delete speakers; --manage also create, calibrate and delete
+    the library. Each can be repeated.
     """
     named = {Right.read: read, Right.write: write, Right.manage: manage}
     grants = {library: right for right in Right for library in named[right] or ()}
