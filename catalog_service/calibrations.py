@@ -50,13 +50,18 @@ class Calibrations:
         return await self._database.read(read)
 
     async def put(
-        self, library: str, model: str, content: bytes, create_time: datetime | None
+        self,
+        library: str,
+        model: str,
+        content: bytes,
+        create_time: datetime | None,
+        replaces: datetime | None,
     ) -> StoredCalibration:
         """Stores a calibration in the place of the one before; it was made now unless said.
 
         Raises:
-            ServiceError: LIBRARY_NOT_FOUND, STATE_CONFLICT (the library is not ACTIVE),
-                MODEL_MISMATCH.
+            ServiceError: LIBRARY_NOT_FOUND, STATE_CONFLICT (the library is not ACTIVE, or its
+                calibration is not of the time that `replaces` says), MODEL_MISMATCH.
         """
         time = now()
         new = StoredCalibration(content, create_time or time, time)
@@ -66,11 +71,11 @@ class Calibrations:
             parent = library_rows.get(connection, library, lock=True)
             library_rows.require_state(parent, LibraryState.ACTIVE)
             _require_model(library, parent.model, model)
-            replaced = connection.execute(
-                update(calibrations)
-                .where(calibrations.c.library_uid == parent.uid)
-                .values(**new._asdict())
-            )
+            its = calibrations.c.library_uid == parent.uid
+            there = connection.scalar(select(calibrations.c.update_time).where(its))
+            if replaces not in {None, there}:
+                raise _changed(library)
+            replaced = connection.execute(update(calibrations).where(its).values(**new._asdict()))
             if not replaced.rowcount:
                 connection.execute(
                     insert(calibrations).values(library_uid=parent.uid, **new._asdict())
@@ -101,6 +106,15 @@ def _require_model(library: str, needed: str, given: str) -> None:
             f"{name} is of {needed}, and this calibration is for scores of {given}; fit it anew",
             {"library": name, "model": needed},
         )
+
+
+def _changed(library: str) -> ServiceError:
+    name = calibration_name(library)
+    return ServiceError(
+        Reason.STATE_CONFLICT,
+        f"{name} was changed or removed meanwhile; read it and try again",
+        {"calibration": name},
+    )
 
 
 def _not_found(library: str) -> ServiceError:

@@ -128,8 +128,13 @@ class Clips:
 
         return await self._database.write(change)
 
-    async def begin_deletion(self, name: ClipName, only: ClipState | None = None) -> ClipRow:
-        """Any state, or the one given -> DELETING. The speaker that it is enrolled as loses it."""
+    async def begin_deletion(
+        self, name: ClipName, only: ClipState | None = None, speaker: str | None = None
+    ) -> ClipRow:
+        """Any state, or the one given -> DELETING. The speaker that it is enrolled as loses it.
+
+        With a speaker it must be no enrollment of another one.
+        """
         allowed = (only,) if only else tuple(ClipState)
 
         def change(connection: Connection) -> ClipRow:
@@ -138,6 +143,8 @@ class Clips:
             if row.state == ClipState.DELETING:
                 return row
             clip_rows.require_state(row, name, *allowed)
+            if speaker is not None:
+                enrollments.require_free(row, name, SpeakerName(name.library, speaker))
             changed = clip_rows.change(connection, row, {"state": ClipState.DELETING})
             if row.enrolled_as:
                 enrollments.lost(connection, SpeakerName(name.library, row.enrolled_as))

@@ -46,21 +46,27 @@ for _server in ("mysql", "mariadb"):  # whose planners would read a small table 
 
 
 def add(
-    connection: Connection, name: SpeakerName, wanted: Sequence[str], revision: int | None
+    connection: Connection,
+    name: SpeakerName,
+    wanted: Sequence[str],
+    revision: int | None,
+    uid: str | None = None,
 ) -> SpeakerRow:
     """Makes clips enrollments of a speaker, all or none; the speaker as it is then.
 
     Those that are already change nothing; nor does the revision matter then.
 
     Raises:
-        ServiceError: SPEAKER_NOT_FOUND, CLIP_NOT_FOUND, STATE_CONFLICT, CLIP_ENROLLED,
-            QUOTA_EXCEEDED.
+        ServiceError: SPEAKER_NOT_FOUND (also if its uid is another), CLIP_NOT_FOUND,
+            STATE_CONFLICT, CLIP_ENROLLED, QUOTA_EXCEEDED.
     """
     row = speaker_rows.get(connection, name, lock=True)
+    if uid not in {None, row.uid}:
+        raise speaker_rows.not_found(name)
     speaker_rows.require_state(row, name, *ALIVE)
     found = clip_rows.lock_all(connection, name.library, wanted)
     for clip in wanted:
-        _require_free(found.get(clip), ClipName(name.library, clip), name)
+        _require_fit(found.get(clip), ClipName(name.library, clip), name)
     new = [clip for clip, there in found.items() if there.enrolled_as != name.speaker]
     if not new:
         return row
@@ -166,11 +172,16 @@ def _recount(connection: Connection, row: SpeakerRow) -> SpeakerRow:
     )
 
 
-def _require_free(row: ClipRow | None, name: ClipName, speaker: SpeakerName) -> None:
+def _require_fit(row: ClipRow | None, name: ClipName, speaker: SpeakerName) -> None:
     """Raises unless the clip can become that speaker's, or is."""
     if row is None:
         raise clip_rows.not_found(name)
     clip_rows.require_state(row, name, ClipState.ACTIVE)
+    require_free(row, name, speaker)
+
+
+def require_free(row: ClipRow, name: ClipName, speaker: SpeakerName) -> None:
+    """CLIP_ENROLLED if the clip is an enrollment of another speaker than that one."""
     if row.enrolled_as not in {_NOBODY, speaker.speaker}:
         other = SpeakerName(name.library, row.enrolled_as)
         raise ServiceError(

@@ -152,6 +152,11 @@ def clip_state(value: int) -> ClipState | None:
     return ClipState(fields.choice("only_state", value, ClipState)) if value else None
 
 
+def clip_speaker(library: str, text: str) -> str | None:
+    """The {speaker} part of the only speaker whose enrollment a clip may be; None for any."""
+    return _of_library(library, "only_speaker", text) if text else None
+
+
 def library_state(value: int) -> LibraryState:
     """Which libraries to list."""
     return LibraryState(fields.choice("state", value or LibraryState.ACTIVE, LibraryState))

@@ -185,7 +185,8 @@ class CatalogServicer(SpeakerServicer):
     async def BeginClipDeletion(self, request: pb.BeginClipDeletionRequest, context: Any) -> Clip:
         name = names.parse_clip("name", request.name)
         only = requests.clip_state(request.only_state)
-        return answers.clip(name.library, await self._clips.begin_deletion(name, only))
+        speaker = requests.clip_speaker(name.library, request.only_speaker)
+        return answers.clip(name.library, await self._clips.begin_deletion(name, only, speaker))
 
     async def DeleteClip(self, request: pb.DeleteClipRequest, context: Any) -> Empty:
         await self._clips.delete(names.parse_clip("name", request.name))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from audiosearch.catalog.v1.calibration_pb2 import Calibration
+from audiosearch.catalog.v1.calibration_pb2 import Calibration, PutCalibrationRequest
 from audiosearch.catalog.v1.speaker_pb2 import (
     CreateSpeakerRequest,
     ListSpeakersRequest,
@@ -29,6 +29,7 @@ class NewCalibration(NamedTuple):
     model: str
     content: bytes
     create_time: datetime | None
+    replaces: datetime | None
 
 
 def new_speaker(request: CreateSpeakerRequest) -> tuple[SpeakerName, NewSpeaker]:
@@ -88,8 +89,9 @@ def clips(name: SpeakerName, texts: Sequence[str]) -> list[str]:
     return [clip.clip for clip in found]
 
 
-def new_calibration(value: Calibration) -> NewCalibration:
+def new_calibration(request: PutCalibrationRequest) -> NewCalibration:
     """What PutCalibration reads."""
+    value = request.calibration
     size = value.ByteSize()
     if size > MAX_CALIBRATION_BYTES:
         raise fields.invalid(
@@ -105,4 +107,7 @@ def new_calibration(value: Calibration) -> NewCalibration:
         model=names.check_model("calibration.model", value.model),
         content=content.SerializeToString(),
         create_time=fields.time("calibration.create_time", value.create_time) if made else None,
+        replaces=fields.time("replaces", request.replaces)
+        if request.HasField("replaces")
+        else None,
     )

@@ -76,7 +76,8 @@ class SpeakerServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
         clips = speaker_requests.clips(name, request.clips)
         expected = request.HasField("revision")
         revision = fields.count("revision", request.revision) if expected else None
-        row = await self._speakers.add_enrollments(name, clips, revision)
+        uid = names.check_uid("uid", request.uid) if request.uid else None
+        row = await self._speakers.add_enrollments(name, clips, revision, uid)
         return answers.speaker(name.library, row)
 
     async def RemoveEnrollments(
@@ -118,7 +119,7 @@ class SpeakerServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
     async def PutCalibration(
         self, request: calibration_pb2.PutCalibrationRequest, context: Any
     ) -> Calibration:
-        new = speaker_requests.new_calibration(request.calibration)
+        new = speaker_requests.new_calibration(request)
         return answers.calibration(new.library, await self._calibrations.put(*new))
 
     async def DeleteCalibration(

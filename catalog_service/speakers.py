@@ -131,10 +131,10 @@ class Speakers:
         return await self._database.write(change)
 
     async def add_enrollments(
-        self, name: SpeakerName, clips: Sequence[str], revision: int | None
+        self, name: SpeakerName, clips: Sequence[str], revision: int | None, uid: str | None
     ) -> SpeakerRow:
         """Makes clips enrollments of a speaker, all or none."""
-        return await self._database.write(lambda c: enrollments.add(c, name, clips, revision))
+        return await self._database.write(lambda c: enrollments.add(c, name, clips, revision, uid))
 
     async def remove_enrollments(self, name: SpeakerName, clips: Iterable[str]) -> SpeakerRow:
         """Makes clips no enrollments of a speaker any more."""

@@ -44,7 +44,7 @@ async def main(settings: GatewaySettings) -> None:
     async with background(*work), rest(parts, stop):
         servicer = register(gateway, operations)
         await serve(settings, NAMES, servicer, health.check, stop, admit=guard.admit)
-    await clips.settle()
+    await clips.cleanups.settle()
     await upstream.close()
 
 

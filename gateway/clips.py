@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
 
 import grpc
 import structlog
@@ -24,12 +23,11 @@ from audiosearch.index.v1.index_service_pb2 import DeleteVectorsRequest
 
 from gateway.audio import embed, stored
 from gateway.batches import Batches
+from gateway.cleanups import Cleanups
 from gateway.names import split_clip
 from gateway.upstream import Upstream, passing_over
 from serving.errors import Reason, ServiceError
-from serving.telemetry import deadline
 
-CLEANUP_SECONDS = 30.0
 ROUNDS = 3
 _OVERTAKEN = {Reason.STATE_CONFLICT, Reason.AUDIO_NOT_FOUND, Reason.CLIP_NOT_FOUND}
 """Whoever began a clip has ended it meanwhile, well or not."""
@@ -43,7 +41,7 @@ class Clips:
         """Works on the services of `upstream`."""
         self._upstream = upstream
         self._batches = Batches(upstream)
-        self._cleanups: set[asyncio.Task[None]] = set()
+        self.cleanups = Cleanups()
 
     async def ingest(
         self,
@@ -83,13 +81,13 @@ class Clips:
             await self._put(row.name, chunks)
             return await self.make_searchable(library, row, hurry=hurry), True
         except ServiceError as error:
-            await self._clean(self._undo(library, row, error))
+            await self.cleanups.finish(self._undo(library, row, error))
             if error.reason is Reason.CLIP_EXISTS:
                 return await self._existing(library, error.metadata["clip"]), False
             raise
         except BaseException:
             # Cancelled, or an error nobody expected: undo it behind the caller's back.
-            self._start(self.discard(library, row.name, Clip.STATE_CREATING))
+            self.cleanups.start(self.discard(library, row.name, Clip.STATE_CREATING))
             raise
 
     async def make_searchable(self, library: Library, clip: Clip, *, hurry: bool = True) -> Clip:
@@ -117,6 +115,7 @@ class Clips:
         library: Library,
         name: str,
         only: Clip.State.ValueType = Clip.STATE_UNSPECIFIED,
+        speaker: str = "",
     ) -> None:
         """Removes a clip with all it has; one that is gone is fine.
 
@@ -125,15 +124,18 @@ class Clips:
             name: of the clip.
             only: the state it must be in, other than DELETING; in another one it stays. What is
                 undone must be CREATING: an ACTIVE clip was acknowledged to somebody.
+            speaker: whose enrollment it may be; as another one's it stays.
         """
-        begin = BeginClipDeletionRequest(name=name, only_state=only)
+        begin = BeginClipDeletionRequest(name=name, only_state=only, only_speaker=speaker)
         try:
             with passing_over(Reason.CLIP_NOT_FOUND):
                 await self._upstream.catalog.BeginClipDeletion(begin)
             await self.remove_vector(library, name)
             await self._upstream.catalog.DeleteClip(DeleteClipRequest(name=name))
         except ServiceError as error:
-            kept = bool(only) and error.reason is Reason.STATE_CONFLICT
+            kept = (bool(only) and error.reason is Reason.STATE_CONFLICT) or (
+                bool(speaker) and error.reason is Reason.CLIP_ENROLLED
+            )
             if error.code is not grpc.StatusCode.NOT_FOUND and not kept:
                 raise
 
@@ -144,10 +146,6 @@ class Clips:
         await self.remove_vector(library, name)
         await self._upstream.catalog.DeleteClip(DeleteClipRequest(name=name))
         return clip
-
-    async def settle(self) -> None:
-        """Waits for the clean-ups under way."""
-        await asyncio.gather(*self._cleanups, return_exceptions=True)
 
     async def _begin(self, library: Library, request: CreateClipRequest) -> tuple[Clip, bool]:
         """The clip's row, and whether it is the one asked for; if not, it has the same bytes.
@@ -199,7 +197,7 @@ class Clips:
             if clip.state == Clip.STATE_CREATING:
                 return await self.make_searchable(library, clip)
         if clip.state == Clip.STATE_DELETING:
-            await self._clean(self.discard(library, name))
+            await self.cleanups.finish(self.discard(library, name))
         if clip.state != Clip.STATE_ACTIVE:
             raise _vanished(name)
         return clip
@@ -213,7 +211,7 @@ class Clips:
                 return await self.make_searchable(library, clip)
             except ServiceError as error:
                 if error.code is grpc.StatusCode.INVALID_ARGUMENT:
-                    await self._clean(self.fail(library, name, error))
+                    await self.cleanups.finish(self.fail(library, name, error))
                 if error.reason not in _OVERTAKEN:
                     raise
             clip = await self._get(name)
@@ -230,23 +228,6 @@ class Clips:
             await self.fail(library, clip.name, error)
         else:
             await self.discard(library, clip.name, Clip.STATE_CREATING)
-
-    def _start(self, cleanup: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        async def bounded() -> None:
-            deadline.set(None)  # the call's own may be over; cleaning up has time of its own
-            try:
-                await asyncio.wait_for(cleanup, CLEANUP_SECONDS)
-            except (ServiceError, asyncio.TimeoutError, grpc.aio.AioRpcError) as error:
-                log.warning("cleanup.postponed", why=str(error), by="the reconciler")
-
-        task = asyncio.create_task(bounded())
-        self._cleanups.add(task)
-        task.add_done_callback(self._cleanups.discard)
-        return task
-
-    async def _clean(self, cleanup: Coroutine[None, None, None]) -> None:
-        """Cleans up to the end, even if the caller goes away meanwhile."""
-        await asyncio.shield(self._start(cleanup))
 
 
 def _failure(clip: Clip) -> ServiceError | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from google.protobuf.message import Message
@@ -22,6 +23,27 @@ ENOUGH = 4
 KeyT = TypeVar("KeyT")
 PartT = TypeVar("PartT", bound=Message)
 AnswerT = TypeVar("AnswerT")
+
+
+@dataclass
+class _Queue(Generic[PartT, AnswerT]):
+    """Parts that the next call takes, and whether they are enough to end a pause."""
+
+    waiting: list[tuple[PartT, asyncio.Future[AnswerT]]] = field(default_factory=list)
+    enough: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def put(self, part: PartT, future: asyncio.Future[AnswerT]) -> None:
+        self.waiting.append((part, future))
+        if len(self.waiting) >= ENOUGH:
+            self.enough.set()
+
+    def take(self) -> list[tuple[PartT, asyncio.Future[AnswerT]]]:
+        """As many as fit into one call."""
+        size = _fitting([part for part, _ in self.waiting])
+        batch, self.waiting = self.waiting[:size], self.waiting[size:]
+        if len(self.waiting) < ENOUGH:
+            self.enough.clear()
+        return batch
 
 
 class Gatherer(Generic[KeyT, PartT, AnswerT]):
@@ -43,8 +65,7 @@ class Gatherer(Generic[KeyT, PartT, AnswerT]):
         """
         self._send = send
         self._pause = pause
-        self._waiting: dict[KeyT, list[tuple[PartT, asyncio.Future[AnswerT]]]] = {}
-        self._enough: dict[KeyT, asyncio.Event] = {}
+        self._queues: dict[KeyT, _Queue[PartT, AnswerT]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def add(self, key: KeyT, part: PartT) -> AnswerT:
@@ -54,35 +75,23 @@ class Gatherer(Generic[KeyT, PartT, AnswerT]):
             ServiceError: of the call, or of this part of it.
         """
         future: asyncio.Future[AnswerT] = asyncio.get_running_loop().create_future()
-        if key in self._waiting:
-            self._waiting[key].append((part, future))
-            if len(self._waiting[key]) >= ENOUGH:
-                self._enough[key].set()
-        else:
-            self._waiting[key] = [(part, future)]
-            self._enough[key] = asyncio.Event()
+        if key not in self._queues:
+            self._queues[key] = _Queue()
             task = asyncio.create_task(self._work(key))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+        self._queues[key].put(part, future)
         return await future
 
     async def _work(self, key: KeyT) -> None:
         deadline.set(None)  # it works for others than the one who began it
-        waiting = self._waiting[key]
-        while waiting:
-            size = _fitting([part for part, _ in waiting])
-            batch, waiting[:] = waiting[:size], waiting[size:]
-            await self._answer(key, [each for each in batch if not each[1].done()])
+        queue = self._queues[key]
+        while queue.waiting:
+            await self._answer(key, [each for each in queue.take() if not each[1].done()])
             if self._pause:
-                await self._rest(key)
-        del self._waiting[key], self._enough[key]
-
-    async def _rest(self, key: KeyT) -> None:
-        if len(self._waiting[key]) >= ENOUGH:
-            return
-        self._enough[key].clear()
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._enough[key].wait(), self._pause)
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(queue.enough.wait(), self._pause)
+        del self._queues[key]
 
     async def _answer(
         self, key: KeyT, batch: Sequence[tuple[PartT, asyncio.Future[AnswerT]]]

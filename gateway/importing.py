@@ -151,29 +151,19 @@ class Run:
             else:
                 self.progress.existing += 1
         except ServiceError as error:
-            self.progress.failed += 1
-            if len(self.failures) < MAX_FAILURES:
-                self.failures.append(
-                    FileFailure(
-                        path=found.path,
-                        failure=Failure(reason=error.reason.value, message=error.message),
-                    )
-                )
+            self._failed(found, error.reason, error.message)
         except (grpc.aio.AioRpcError, OSError) as error:
             log.exception("import.file_crashed", path=found.path)
-            self.progress.failed += 1
-            if len(self.failures) < MAX_FAILURES:
-                self.failures.append(
-                    FileFailure(
-                        path=found.path,
-                        failure=Failure(
-                            reason=Reason.INTERNAL.value,
-                            message=f"internal error ({type(error).__name__}); see the log",
-                        ),
-                    )
-                )
+            why = f"internal error ({type(error).__name__}); see the log"
+            self._failed(found, Reason.INTERNAL, why)
         if not found.failure:
             self.progress.cursor = found.path
+
+    def _failed(self, found: Found, reason: Reason, message: str) -> None:
+        self.progress.failed += 1
+        if len(self.failures) < MAX_FAILURES:
+            failure = Failure(reason=reason.value, message=message)
+            self.failures.append(FileFailure(path=found.path, failure=failure))
 
 
 class ImportWorker:

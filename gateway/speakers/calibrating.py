@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import structlog
@@ -26,7 +26,7 @@ from gateway.speakers.fitting import fit
 from gateway.speakers.labelled import Labelled, LabelledClip
 from gateway.speakers.operating import check_operating_point, set_operating_point
 from gateway.speakers.voiceprints import Voiceprints
-from gateway.upstream import Upstream
+from gateway.upstream import Upstream, passing_over
 from serving.errors import Reason, ServiceError
 
 PAGE = 1000
@@ -34,6 +34,7 @@ DEFAULT_ENROLLMENTS = 3
 MOST_ENROLLMENTS = 100
 DEFAULT_CLIPS = 5000
 FEWEST_CLIPS, MOST_CLIPS = 10, 20_000
+ROUNDS = 3
 CHANGEABLE = ("operating_point", "normalization")
 log = structlog.get_logger()
 
@@ -103,13 +104,22 @@ class Calibrating:
                 {"field": "update_mask"},
             )
         check_operating_point(new.operating_point, "calibration.operating_point")
+        for _ in range(ROUNDS - 1):
+            with passing_over(Reason.STATE_CONFLICT):  # somebody else was faster
+                return await self._change(new, paths)
+        return await self._change(new, paths)
+
+    async def _change(self, new: Calibration, paths: Collection[str]) -> Calibration:
         now = await self._upstream.catalog.GetCalibration(GetCalibrationRequest(name=new.name))
-        if not paths or paths & {"*", "operating_point"}:
+        read = now.update_time
+        if not paths or "*" in paths or "operating_point" in paths:
             now.operating_point.CopyFrom(new.operating_point)
-        if not paths or paths & {"*", "normalization"}:
+        if not paths or "*" in paths or "normalization" in paths:
             now.normalization = new.normalization
         set_operating_point(now)
-        return await self._upstream.catalog.PutCalibration(PutCalibrationRequest(calibration=now))
+        return await self._upstream.catalog.PutCalibration(
+            PutCalibrationRequest(calibration=now, replaces=read)
+        )
 
     async def _usual_enrollments(self, library: Library) -> int:
         """How many enrollments half of the first 1,000 speakers have; 3 where there are none."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+import uuid
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
@@ -108,10 +109,10 @@ class Enrolling:
             async for take in takes(requests):
                 outcome = await self._outcome(who, take, errors)
                 outcomes.append(outcome)
-            if errors and len(errors) == len(outcomes):
-                raise errors[0]
-        except ServiceError:
-            await self._break_off(who, made=made)
+            _require_some(outcomes, errors)
+        except BaseException:
+            # Also where the caller went away: whoever was made for this call is not to stay.
+            await self._clips.cleanups.finish(self._break_off(who, made=made))
             raise
         await self._finish(who)
         return EnrollSpeakerResponse(speaker=who.speaker, outcomes=outcomes)
@@ -139,7 +140,10 @@ class Enrolling:
         """The speaker, and whether it was made now."""
         name = f"{config.parent}/speakers/{config.speaker_id}"
         request = CreateSpeakerRequest(
-            parent=config.parent, speaker_id=config.speaker_id, speaker=config.speaker
+            parent=config.parent,
+            speaker_id=config.speaker_id,
+            speaker=config.speaker,
+            request_id=uuid.uuid4().hex,  # it may be sent again on the way
         )
         for _ in range(ROUNDS):
             try:
@@ -175,9 +179,12 @@ class Enrolling:
             _require_speech(clip)
             async with self._turn(who):
                 await self._add(who, clip, outcome)
-        except ServiceError:
+        except BaseException:
             if created:  # it was to be an enrollment and nothing else
-                await self._clips.discard(who.library, clip.name, Clip.STATE_ACTIVE)
+                undone = self._clips.discard(
+                    who.library, clip.name, Clip.STATE_ACTIVE, who.speaker.name
+                )
+                await self._clips.cleanups.finish(undone)
                 outcome.ClearField("clip")
             raise
         outcome.clip.enrolled_speaker = who.speaker.name
@@ -208,7 +215,10 @@ class Enrolling:
                 outcome.agreement = agreement
             _require_same_voice(who, clip, agreement)
             request = AddEnrollmentsRequest(
-                name=who.speaker.name, clips=[clip.name], revision=who.speaker.revision
+                name=who.speaker.name,
+                clips=[clip.name],
+                revision=who.speaker.revision,
+                uid=who.speaker.uid,
             )
             try:
                 who.speaker = await self._upstream.catalog.AddEnrollments(request)
@@ -230,6 +240,12 @@ class Enrolling:
         request = GetSpeakerRequest(name=who.speaker.name)
         who.speaker = _alive(await self._upstream.catalog.GetSpeaker(request))
         who.vectors = await self._voiceprints.enrolled(who.library, who.speaker.name)
+
+
+def _require_some(outcomes: Sequence[RecordingOutcome], errors: Sequence[ServiceError]) -> None:
+    """The first of the errors if every recording has one."""
+    if errors and len(errors) == len(outcomes):
+        raise errors[0]
 
 
 def _alive(speaker: Speaker) -> Speaker:

@@ -1,8 +1,8 @@
 """How voiceprints are known in the index.
 
-A vector's id holds the revision of the speaker that it was made of, and counts only while the
-catalog says that this revision is the speaker's. So a voiceprint that is late, or left over, is
-never taken for the right one.
+A vector's id holds the revision of the speaker that it was made of, and voices are compared only
+with the one whose revision the catalog says is the speaker's. So a voiceprint that is late, or left
+over, is never taken for the right one.
 """
 
 from __future__ import annotations
@@ -37,8 +37,3 @@ def current_id(speaker: Speaker) -> str:
 def is_enrolled(speaker: Speaker) -> bool:
     """Whether somebody can be taken for it: from its first enrollment until its deletion begins."""
     return speaker.state in {Speaker.STATE_ACTIVE, Speaker.STATE_UPDATING}
-
-
-def counts(speaker: Speaker, revision: int) -> bool:
-    """Whether a voiceprint of this revision is the one that counts."""
-    return is_enrolled(speaker) and speaker.voiceprint_revision == revision

@@ -25,7 +25,6 @@ from gateway.libraries import Libraries
 from gateway.names import check_library, speaker_within, split_speaker
 from gateway.speakers.judging import ITSELF_NOTE, Candidate, Judgement, Judging
 from gateway.speakers.naming import (
-    counts,
     current_id,
     index_of,
     is_enrolled,
@@ -68,11 +67,13 @@ class Recognizing:
         """Compares a voice with one speaker; errors as the contract says."""
         parent, _ = split_speaker(config.name, "config.name")
         library = await self._libraries.open(parent)
-        speaker = await self._upstream.catalog.GetSpeaker(GetSpeakerRequest(name=config.name))
+        await self._enrolled(config.name)  # before it listens for nothing
         voice = await hear(self._upstream, library, config.clip, chunks)
-        candidates = await self._candidates(library, [speaker])
+        # As it is now: it may have changed, or gone, while the audio came.
+        candidates = await self._candidates(library, [await self._enrolled(config.name)])
         if not candidates:
-            raise _not_enrolled(speaker)
+            raise _not_enrolled(config.name)
+        speaker = candidates[0].speaker
         judgement = await self._judging.judge(library, voice, candidates)
         (score,) = judgement.scores
         if voice.enrolled == speaker.name:
@@ -107,6 +108,12 @@ class Recognizing:
         judgement = await self._judging.judge(library, voice, near)
         return _answer(library, voice, judgement, near, k, count)
 
+    async def _enrolled(self, name: str) -> Speaker:
+        speaker = await self._upstream.catalog.GetSpeaker(GetSpeakerRequest(name=name))
+        if not is_enrolled(speaker):
+            raise _not_enrolled(name)
+        return speaker
+
     async def _named(self, library: Library, names: Sequence[str]) -> list[Speaker]:
         """The speakers of these names that are there."""
         ids = [
@@ -118,7 +125,16 @@ class Recognizing:
         return list(answer.speakers.values())
 
     async def _candidates(self, library: Library, speakers: Sequence[Speaker]) -> list[Candidate]:
-        """Those of the speakers that have a voiceprint."""
+        """Those of the speakers that have a voiceprint, in their order."""
+        found = await self._having(library, speakers)
+        known = {each.speaker.uid for each in found}
+        # Of some it was made anew since the catalog was asked; or there is none.
+        if late := [each.uid for each in speakers if each.uid not in known]:
+            found += await self._having(library, await self._looked_up(library, late))
+        order = {each.uid: place for place, each in enumerate(speakers)}
+        return sorted(found, key=lambda each: order[each.speaker.uid])
+
+    async def _having(self, library: Library, speakers: Sequence[Speaker]) -> list[Candidate]:
         ids = [current_id(each) for each in speakers if is_enrolled(each)]
         vectors = await self._voiceprints.read(index_of(library), list(filter(None, ids)))
         return [
@@ -126,6 +142,13 @@ class Recognizing:
             for each in speakers
             if current_id(each) in vectors
         ]
+
+    async def _looked_up(self, library: Library, uids: Sequence[str]) -> list[Speaker]:
+        """The enrolled ones among these speakers, in this order."""
+        answer = await self._upstream.catalog.LookupSpeakers(
+            LookupSpeakersRequest(parent=library.name, uids=uids)
+        )
+        return [answer.speakers[uid] for uid in uids if uid in answer.speakers]
 
     async def _nearest(self, library: Library, voice: Voice, wanted: int) -> list[Candidate]:
         """The speakers whose voiceprints are nearest, at most `wanted`, joined by id."""
@@ -150,20 +173,11 @@ class Recognizing:
         return ()
 
     async def _joined(self, library: Library, neighbors: Sequence[Neighbor]) -> list[Speaker]:
-        """The speakers whose voiceprints count, the nearest first."""
+        """The speakers whose voiceprints these are, or were: they are compared as they are now."""
         if not neighbors:
             return []
-        revisions = [parse_vector_id(near.id) for near in neighbors]
-        answer = await self._upstream.catalog.LookupSpeakers(
-            LookupSpeakersRequest(
-                parent=library.name, uids=list(dict.fromkeys(uid for uid, _ in revisions))
-            )
-        )
-        return [
-            answer.speakers[uid]
-            for uid, revision in revisions
-            if uid in answer.speakers and counts(answer.speakers[uid], revision)
-        ]
+        uids = dict.fromkeys(parse_vector_id(near.id)[0] for near in neighbors)
+        return await self._looked_up(library, list(uids))
 
     async def _count(self, library: Library) -> int:
         request = GetIndexStatsRequest(index_id=index_of(library))
@@ -216,9 +230,9 @@ def _answer(
     return answer
 
 
-def _not_enrolled(speaker: Speaker) -> ServiceError:
+def _not_enrolled(name: str) -> ServiceError:
     return ServiceError(
         Reason.SPEAKER_NOT_ENROLLED,
-        f"{speaker.name} has no enrollments; enroll a recording first",
-        {"speaker": speaker.name},
+        f"{name} has no enrollments; enroll a recording first",
+        {"speaker": name},
     )

@@ -17,6 +17,7 @@ from audiosearch.gateway.v1 import speakers_pb2
 from serving.errors import Reason, ServiceError
 from tests.end_to_end.conftest import Running
 from tests.end_to_end.enrollments import ANN, BOB, Take, clips, reasons, refused
+from tests.processes import until
 from tests.vowels import RATE
 
 
@@ -202,6 +203,28 @@ def test_what_breaks_off_leaves_a_voiceprint(shared: Running, library: str, take
     speaker = shared.client.speakers.get(library, "ann")
     assert speaker.state == Speaker.STATE_ACTIVE
     assert (speaker.enrollment_count, speaker.voiceprint_revision) == (1, 1)
+
+
+def test_who_goes_away_leaves_nobody_behind(shared: Running, library: str, take: Take) -> None:
+    """In the middle of the first recording: the name is free again, and no clip is there."""
+    hold = threading.Event()
+
+    def requests() -> Iterator[speakers_pb2.EnrollSpeakerRequest]:
+        kind = speakers_pb2.EnrollSpeakerRequest
+        config = speakers_pb2.EnrollSpeakerConfig
+        yield kind(config=config(parent=f"libraries/{library}", speaker_id="ann"))
+        yield kind(recording=speakers_pb2.Recording(display_name="first"))
+        yield kind(audio_chunk=take(ANN, 0).read_bytes()[:20_000])
+        hold.wait(30)
+
+    speakers = shared.client.speakers
+    call = shared.client.stub.EnrollSpeaker.future(requests(), timeout=60)
+    until(lambda: list(speakers.all_of(library, Speaker.STATE_CREATING)))
+    call.cancel()
+    hold.set()
+    until(lambda: not list(speakers.all_of(library, Speaker.STATE_CREATING)))
+    assert speakers.enroll(library, "ann", [take(ANN, 1)], new=True).speaker.enrollment_count == 1
+    assert len(clips(shared, library)) == 1
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a b", "-a", "x" * 64, "名"])

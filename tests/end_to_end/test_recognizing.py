@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +23,7 @@ NAMES = ("ann", "bob", "cid")
 STRANGER = 7
 DEFAULT_THRESHOLD = 0.5
 Take = Callable[..., Path]
+VerifyRequest = speakers_pb2.VerifySpeakerRequest
 
 
 @pytest.fixture
@@ -185,6 +186,59 @@ def test_audio_may_not_follow_a_clip(shared: Running, people: str, take: Take) -
         with pytest.raises(ServiceError) as raised:
             shared.client.call(shared.client.stub.IdentifySpeaker, iter(requests))
         assert raised.value.reason is Reason.FIELD_INVALID
+
+
+def paused(path: Path, name: str, meanwhile: Callable[[], object]) -> Iterator[VerifyRequest]:
+    """The requests of a verification in whose middle something else is done."""
+    audio = path.read_bytes()
+    yield VerifyRequest(config=speakers_pb2.VerifySpeakerConfig(name=name))
+    yield VerifyRequest(audio_chunk=audio[:1000])
+    time.sleep(0.5)  # so that the speaker was looked up before
+    meanwhile()
+    yield VerifyRequest(audio_chunk=audio[1000:])
+
+
+def test_a_speaker_that_changes_while_it_is_verified(
+    shared: Running, library: str, take: Take, tmp_path: Path
+) -> None:
+    """It is compared with as it is in the end; one that went is not found."""
+    speakers, call = shared.client.speakers, shared.client.stub.VerifySpeaker
+    speakers.enroll(library, "ann", [record(tmp_path, 0, 0, 2.0)])
+    name = f"libraries/{library}/speakers/ann"
+    more = [record(tmp_path, 0, 1, 2.0)]
+    enrolled = paused(take(0), name, lambda: speakers.enroll(library, "ann", more))
+    answer = shared.client.call(call, enrolled)
+    assert answer.decision == VerifySpeakerResponse.DECISION_ACCEPT
+    assert answer.speaker == speakers.get(library, "ann")
+    gone = paused(take(0), name, lambda: speakers.delete(library, "ann"))
+    with pytest.raises(ServiceError) as raised:
+        shared.client.call(call, gone)
+    assert raised.value.reason is Reason.SPEAKER_NOT_FOUND
+
+
+def test_who_is_enrolled_all_the_time_is_always_named(
+    shared: Running, take: Take, tmp_path: Path
+) -> None:
+    """Each enrollment makes the voiceprint anew: no search falls between two of them."""
+    library, probe = shared.library(), take(0)
+    enroll_all(shared, tmp_path, library)
+    recordings = [record(tmp_path, 0, number, 2.0) for number in range(10, 22)]
+    over = threading.Event()
+
+    def enroll() -> None:
+        for path in recordings:
+            shared.client.speakers.enroll(library, "ann", [path])
+        over.set()
+
+    thread = threading.Thread(target=enroll)
+    thread.start()
+    answers = []
+    while not over.is_set() and thread.is_alive():
+        answers.append(shared.client.speakers.identify(library, probe))
+    thread.join(60)
+    named = [[match.speaker.name for match in answer.matches] for answer in answers]
+    assert len(named) > 5
+    assert named == [[f"libraries/{library}/speakers/ann"]] * len(named)
 
 
 def test_a_deleted_speaker_is_never_named(shared: Running, take: Take, tmp_path: Path) -> None:

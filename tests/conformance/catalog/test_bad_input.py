@@ -222,6 +222,7 @@ async def test_calls_about_speakers_have_limits(catalog: Catalog) -> None:
             spk.AddEnrollmentsRequest(name=name, clips=[clip], revision=-1),
             "revision",
         ),
+        (stub.AddEnrollments, spk.AddEnrollmentsRequest(name=name, clips=[clip], uid="x"), "uid"),
         (stub.RecordVoiceprint, spk.RecordVoiceprintRequest(name=name), "uid"),
         (stub.RecordVoiceprint, spk.RecordVoiceprintRequest(name=name, uid="x" * 26), "uid"),
         (

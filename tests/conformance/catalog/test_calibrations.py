@@ -87,6 +87,28 @@ async def test_one_takes_the_place_of_the_one_before(catalog: Catalog) -> None:
     assert await get(catalog, library) == refitted
 
 
+async def test_who_changes_one_undoes_no_other(catalog: Catalog) -> None:
+    """It says which it has read; another one there, or none, is a conflict, and stays."""
+    library = await catalog.library()
+    read = await put(catalog, fitted(library))
+
+    def change() -> cal.PutCalibrationRequest:
+        return cal.PutCalibrationRequest(
+            calibration=fitted(library, clip_count=5), replaces=read.update_time
+        )
+
+    refitted = await put(catalog, fitted(library, clip_count=4))
+    async with refused(Reason.STATE_CONFLICT, calibration=read.name):
+        await catalog.stub.PutCalibration(change())
+    assert await get(catalog, library) == refitted
+    read = refitted
+    assert (await catalog.stub.PutCalibration(change())).clip_count == 5
+    read = await get(catalog, library)
+    await catalog.stub.DeleteCalibration(cal.DeleteCalibrationRequest(name=read.name))
+    async with refused(Reason.STATE_CONFLICT, calibration=read.name):
+        await catalog.stub.PutCalibration(change())
+
+
 async def test_the_last_of_many_stays(catalog: Catalog) -> None:
     """Eight first ones at once, with and without deletions between them: none fails."""
     library = await catalog.library()

@@ -190,6 +190,47 @@ async def test_a_clip_that_is_not_deleted_stays_an_enrollment(catalog: Catalog) 
     assert await catalog.get_speaker(speaker.name) == speaker
 
 
+async def test_another_speakers_enrollment_is_not_undone(catalog: Catalog) -> None:
+    """Who undoes a recording names the speaker it was for; a free clip goes, and its own does."""
+    library = await catalog.library()
+    taken, free, own = await catalog.clips(library, 3)
+    bob = await catalog.speaker(library, taken)
+    ann = await catalog.speaker(library, own)
+
+    def begin(clip: Clip, speaker: str = ann.name) -> pb.BeginClipDeletionRequest:
+        return pb.BeginClipDeletionRequest(
+            name=clip.name, only_state=Clip.STATE_ACTIVE, only_speaker=speaker
+        )
+
+    for nobody in ("x", library.name, "libraries/elsewhere/speakers/x"):
+        async with refused(Reason.FIELD_INVALID, field="only_speaker"):
+            await catalog.stub.BeginClipDeletion(begin(free, nobody))
+    async with refused(Reason.CLIP_ENROLLED, clip=taken.name, speaker=bob.name):
+        await catalog.stub.BeginClipDeletion(begin(taken))
+    assert await catalog.get_speaker(bob.name) == bob
+    assert (await catalog.get(taken.name)).state == Clip.STATE_ACTIVE
+    for clip in (free, own):
+        answer = await catalog.stub.BeginClipDeletion(begin(clip))
+        assert answer.state == Clip.STATE_DELETING
+    assert (await catalog.get_speaker(ann.name)).enrollment_count == 0
+
+
+async def test_clips_join_the_speaker_that_is_meant(catalog: Catalog) -> None:
+    """Not the next one of the name."""
+    library = await catalog.library()
+    clip = await catalog.clip(library)
+    first = await catalog.speaker(library)
+    await catalog.stub.BeginSpeakerDeletion(spk.BeginSpeakerDeletionRequest(name=first.name))
+    await catalog.stub.DeleteSpeaker(spk.DeleteSpeakerRequest(name=first.name))
+    second = await catalog.stub.CreateSpeaker(
+        spk.CreateSpeakerRequest(parent=library.name, speaker_id=first.name.rpartition("/")[2])
+    )
+    assert second.name == first.name
+    async with refused(Reason.SPEAKER_NOT_FOUND, speaker=first.name):
+        await catalog.enroll(first.name, clip, revision=0, uid=first.uid)
+    assert (await catalog.enroll(first.name, clip, uid=second.uid)).enrollment_count == 1
+
+
 async def test_more_clips_than_are_let_go_at_once(catalog: Catalog) -> None:
     """1,000 of one speaker: enrolled, counted, and let go of to the last."""
     library = await catalog.library()
