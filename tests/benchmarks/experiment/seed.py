@@ -31,7 +31,7 @@ COLLECTION = "audio_table"
 PROBES = (1, 2, 4, 8, SEED_PROBES, 32, 64, 128, 256)
 BATCH = 5000
 MERGE_SECONDS = 300.0
-BUILD_SECONDS = 2700.0
+BUILD_SECONDS = 5400.0
 
 
 def fill_milvus(client: MilvusClient, stored: np.ndarray, settings: Settings) -> None:
