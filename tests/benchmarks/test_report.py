@@ -243,16 +243,18 @@ def test_goals_hold_or_not_by_what_was_measured() -> None:
     """With all cores the demo takes 600 ms here, of which 150 are more than a fifth."""
     content = all_of_it()
     goals = report.SECTIONS["Goals"](content, words("en")).splitlines()[2:]
-    assert [line.rsplit("|", 2)[1].strip() for line in goals] == ["yes", "no", "yes", "no", "yes"]
-    assert "150 ms / 600 ms: 25 %" in goals[1]
+    held = [line.rsplit("|", 2)[1].strip() for line in goals]
+    assert held == ["yes", "yes", "no", "yes", "no", "yes"]
+    assert "150 ms / 600 ms: 25 %" in goals[2]
     content["steps"]["end-to-end"]["result"]["one"]["all_but_backbone_p50_ms"] = 8.0
     content["steps"]["ingest"]["result"]["import"]["share_of_encoder"] = 0.9
     content["steps"]["growth/650000"]["result"]["memory_mib"]["index"] = 144.0
     del content["steps"]["end-to-end/demo"]
     goals = report.SECTIONS["Goals"](content, words("en")).splitlines()[2:]
-    assert [line.rsplit("|", 2)[1].strip() for line in goals] == ["", "", "no", "yes", "no"]
-    assert all("| not measured |" in line for line in goals[:2])
-    assert "1.11 times (most: index, 1.44)" in goals[4]
+    held = [line.rsplit("|", 2)[1].strip() for line in goals]
+    assert held == ["", "", "", "no", "yes", "no"]
+    assert all("| not measured |" in line for line in goals[:3])
+    assert "1.11 times (most: index, 1.44)" in goals[5]
 
 
 def test_the_demo_is_given_all_cores_too() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.benchmarks.experiment.growth import OURS, sizes_of
-from tests.benchmarks.experiment.measured import with_all_cores
+from tests.benchmarks.experiment.measured import as_it_is, with_all_cores
 from tests.benchmarks.experiment.results import result
 from tests.benchmarks.experiment.wording import Content, Words, ms, percent, table
 
@@ -33,6 +33,13 @@ def _cells(outcome: Outcome, w: Words) -> list[str]:
         return [w("not measured"), ""]
     text, holds = outcome
     return [text, w("yes" if holds else "no")]
+
+
+def _share_as_it_is(content: Content, _w: Words) -> Outcome:
+    beside = result(content, "end-to-end/demo")
+    if not beside:
+        return None
+    return _against(beside["ours"]["p50_ms"], as_it_is(beside))
 
 
 def _share(content: Content, _w: Words) -> Outcome:
@@ -98,8 +105,9 @@ def _memory(content: Content, w: Words) -> Outcome:
 
 
 GOALS: dict[str, Callable[[Content, Words], Outcome]] = {
-    "a search end to end takes at most a fifth of the demo's time": _share,
-    "the same, if the demo's VectorExecutor had all cores (computed)": _share_with_all_cores,
+    "a search end to end takes at most a fifth of the time of the demo as it is": _share_as_it_is,
+    "the same, with an index on its ids in MySQL that it lacks": _share,
+    "the same, and if its VectorExecutor had all cores (computed)": _share_with_all_cores,
     "all of a search but the backbone takes less than 8 ms, p50": _rest,
     "an import reaches at least 0.9 of the encoder's rate": _import,
     "the memory of our four services is flat: it grows to at most 1.1 times": _memory,
