@@ -42,12 +42,12 @@ def search(content: Content, w: Words) -> str:
 
 
 def _points(route: Mapping[str, Any]) -> Iterable[list[str]]:
-    """The cheapest settings that reach each target, each once; the best one if none does."""
+    """The cheapest settings that reach each target, or as much as any does; each once."""
     chosen: dict[str, Mapping[str, Any]] = {}
-    for target in TARGETS:
-        reaching = [point for point in route["points"] if point["recall"] >= target]
-        point = reaching[0] if reaching else route["points"][-1]
-        chosen[point["setting"]] = point
+    most = max(round(point["recall"], 3) for point in route["points"])
+    for target in (min(target, most) for target in TARGETS):
+        reaching = [point for point in route["points"] if round(point["recall"], 3) >= target]
+        chosen[reaching[0]["setting"]] = reaching[0]
     for point in chosen.values():
         yield [
             f"{route['route']}, {point['setting']}",
