@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TimedOut
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
+from multiprocessing.util import Finalize
 from typing import TYPE_CHECKING
 
 import structlog
@@ -28,12 +29,16 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 log = structlog.get_logger()
+_GOING_SECONDS = 1.0
+"""In which a parent whose pipe broke is known to be dead."""
 
 
 def prepare(folder: Path) -> None:
     """Sets a decoder process up: bounded memory, no core dump, an end when the service ends."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # decoders write remarks among the logs
     threading.Thread(target=_end_with_parent, args=[folder], daemon=True, name="parent").start()
+    # Without the service its pipe breaks too, by which the pool may end this process first.
+    Finalize(None, _remove_behind_parent, args=[folder], exitpriority=1)
     bound_resources()
 
 
@@ -43,6 +48,14 @@ def _end_with_parent(folder: Path) -> None:
         parent.join()
         shutil.rmtree(folder, ignore_errors=True)  # the service was killed and could not
         os._exit(1)
+
+
+def _remove_behind_parent(folder: Path) -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join(_GOING_SECONDS)
+        if not parent.is_alive():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def ready() -> None:
