@@ -50,7 +50,7 @@ def add(
     name: SpeakerName,
     wanted: Sequence[str],
     revision: int | None,
-    uid: str | None = None,
+    uid: str | None,
 ) -> SpeakerRow:
     """Makes clips enrollments of a speaker, all or none; the speaker as it is then.
 

@@ -104,6 +104,8 @@ class Calibrating:
                 {"field": "update_mask"},
             )
         check_operating_point(new.operating_point, "calibration.operating_point")
+        if not paths or "*" in paths:
+            paths = set(CHANGEABLE)
         for _ in range(ROUNDS - 1):
             with passing_over(Reason.STATE_CONFLICT):  # somebody else was faster
                 return await self._change(new, paths)
@@ -112,9 +114,9 @@ class Calibrating:
     async def _change(self, new: Calibration, paths: Collection[str]) -> Calibration:
         now = await self._upstream.catalog.GetCalibration(GetCalibrationRequest(name=new.name))
         read = now.update_time
-        if not paths or "*" in paths or "operating_point" in paths:
+        if "operating_point" in paths:
             now.operating_point.CopyFrom(new.operating_point)
-        if not paths or "*" in paths or "normalization" in paths:
+        if "normalization" in paths:
             now.normalization = new.normalization
         set_operating_point(now)
         return await self._upstream.catalog.PutCalibration(

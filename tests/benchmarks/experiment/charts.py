@@ -108,9 +108,9 @@ def _end_to_end(ours: Mapping[str, Any], beside: Mapping[str, Any] | None, path:
 def _growth(sizes: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Costs by the size of the library."""
     figure, axes = _plots(1)
-    rows = [each["rows"] for each in sizes]
+    rows, fits = [each["rows"] for each in sizes], fitted(sizes)
     for name in GROWN:
-        fit = fitted(sizes)[name]
+        fit = fits[name]
         grows = "" if fit["exponent"] is None else f": rows^{fit['exponent']:.2f}"
         axes.plot(rows, fit["values"], "o-", label=name + grows)
     axes.set_xscale("log")

@@ -11,7 +11,7 @@ from typing import TypeVar
 import grpc
 from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
 from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip
-from audiosearch.index.v1.index_pb2 import Vector
+from audiosearch.index.v1.index_pb2 import IndexStats, Vector
 from audiosearch.index.v1.index_service_pb2 import GetIndexStatsRequest, UpsertVectorsRequest
 
 from index_service.naming import alias
@@ -75,9 +75,7 @@ class Filled:
 
     def sizes(self) -> dict[str, float]:
         """What stores hold: MiB on disk and in memory."""
-        stats = self.stack.index.GetIndexStats(
-            GetIndexStatsRequest(index_id=self.library.uid), timeout=60
-        )
+        stats = self._stats()
         return {
             "database_mib": size_of(self.stack.catalog_settings()) / 2**20,
             "index_estimate_mib": stats.memory_bytes / 2**20,
@@ -85,10 +83,12 @@ class Filled:
 
     def index_type(self) -> str:
         """Milvus' name of the present kind of index, and its parameters."""
-        stats = self.stack.index.GetIndexStats(
-            GetIndexStatsRequest(index_id=self.library.uid), timeout=60
-        )
+        stats = self._stats()
         return " ".join([stats.index_type, *(f"{k}={v}" for k, v in stats.parameters.items())])
+
+    def _stats(self) -> IndexStats:
+        request = GetIndexStatsRequest(index_id=self.library.uid)
+        return self.stack.index.GetIndexStats(request, timeout=300)
 
     def _create(self, numbers: Sequence[int]) -> list[str]:
         """Rows of clips; a batch that was cut off tells the next time which are there."""
@@ -120,10 +120,9 @@ class Filled:
         """Until the index has its last kind, and searches use it for (nearly) all vectors."""
         if not self.stack.servers or len(self.ids) <= 20_000:
             return
-        request = GetIndexStatsRequest(index_id=self.library.uid)
         until = time.monotonic() + INDEX_SECONDS
         while True:
-            stats = self.stack.index.GetIndexStats(request, timeout=300)
+            stats = self._stats()
             say(f"{stats.index_type}, {stats.vector_count:,} rows, {stats.pending_count:,} pending")
             if stats.index_type == "HNSW":
                 break
