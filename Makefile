@@ -9,7 +9,8 @@ WAVESURFER := wavesurfer==0.3.9
 # Left out: what setuptools says at every editable install, and that PaddleSpeech lacks its list.
 PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --no-warn-conflicts
 PROTOS := $(shell find protos -name '*.proto')
-CODE := serving embedding_service index_service catalog_service gateway deploy protos/generate.py setup.py
+CODE := serving scoring embedding_service index_service catalog_service gateway clients tools deploy \
+	protos/generate.py setup.py
 
 .DEFAULT_GOAL := help
 .PHONY: help install protos demo serve test lint chaos screenshots voices benchmark benchmark-readme bench-embedding bench-index bench-catalog format clean
@@ -64,14 +65,14 @@ lint: install $(VENV)/.installed-dev ## Check style, types, contracts and import
 	$(BIN)/lint-imports
 
 # VectorExecutor needs PaddleSpeech with all its packages: 2.7 GB, in an environment of their own.
-.venv-paddlespeech/.installed: tests/benchmarks/vector_executor.txt | $(BIN)/python
+.venv-paddlespeech/.installed: tools/benchmarks/vector_executor.txt | $(BIN)/python
 	@echo "installing PaddleSpeech with all its packages, to measure beside it"
 	$(BIN)/python -m venv .venv-paddlespeech
 	.venv-paddlespeech/bin/python -m pip install --quiet --requirement $<
 	@touch $@
 
 bench-embedding: install $(VENV)/.installed-dev .venv-paddlespeech/.installed ## Time the encoder beside PaddleSpeech's
-	$(BIN)/python -m tests.benchmarks.embedding --chart tests/benchmarks/embedding.png
+	$(BIN)/python -m tools.benchmarks.embedding --chart tools/benchmarks/embedding.png
 
 ROWS ?= 650000
 $(VENV)/.installed-bench: $(VENV)/.installed-dev
@@ -82,16 +83,16 @@ benchmark: install $(VENV)/.installed-bench .venv-paddlespeech/.installed ## Mea
 	$(BIN)/audiosearch benchmark $(ARGS)
 
 benchmark-readme: install $(VENV)/.installed-dev ## Write what `make benchmark` measured into the READMEs
-	$(BIN)/python -m tests.benchmarks.experiment.readme build/benchmark
+	$(BIN)/python -m tools.benchmarks.experiment.readme build/benchmark
 
 bench-index: install $(VENV)/.installed-bench ## Time the index beside faiss and hnswlib; ROWS=100000 for less
 	$(BIN)/audiosearch benchmark --parts search --rows $(ROWS) --output build/bench-index
 
 bench-catalog: install $(VENV)/.installed-dev ## Time the catalog with 650,000 clips (ARGS="--clips N --plans")
-	$(BIN)/python -m tests.benchmarks.catalog $(ARGS)
+	$(BIN)/python -m tools.benchmarks.catalog $(ARGS)
 
 voices: install $(VENV)/.installed-dev ## Tell voices apart as a calibration promises (ARGS="--recordings FSDD --output DIR")
-	$(BIN)/python -m tests.benchmarks.voices $(ARGS)
+	$(BIN)/python -m tools.benchmarks.voices $(ARGS)
 
 chaos: install $(VENV)/.installed-dev ## Kill every process 200 times in all; check that nothing is lost (ARGS="--kills N")
 	$(BIN)/python -m tests.chaos $(ARGS)

@@ -7,18 +7,18 @@ from collections.abc import Callable
 
 from audiosearch.catalog.v1 import catalog_service_pb2_grpc
 
-from catalog_service.audio import Audio
-from catalog_service.calibrations import Calibrations
-from catalog_service.clips import Clips
-from catalog_service.database import Database
-from catalog_service.engines import backend
-from catalog_service.folder_store import FolderStore
-from catalog_service.import_jobs import ImportJobs
-from catalog_service.libraries import Libraries
+from catalog_service.audio.clip_audio import Audio
+from catalog_service.audio.folder_store import FolderStore
+from catalog_service.clips.clips import Clips
+from catalog_service.database.database import Database
+from catalog_service.database.engines import backend
+from catalog_service.imports.jobs import ImportJobs
+from catalog_service.libraries.libraries import Libraries
 from catalog_service.readiness import opened
 from catalog_service.servicer import SERVICE, CatalogServicer
 from catalog_service.settings import CatalogSettings
-from catalog_service.speakers import Speakers
+from catalog_service.speakers.calibrations import Calibrations
+from catalog_service.speakers.speakers import Speakers
 from serving.server import run, serve
 from serving.settings import load
 

@@ -14,11 +14,11 @@ from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.catalog.v1.speaker_pb2 import Speaker
 from sqlalchemy import Row
 
-from catalog_service import libraries
-from catalog_service.audio import Stored
-from catalog_service.calibrations import StoredCalibration
-from catalog_service.clip_batches import Outcome
-from catalog_service.clip_rows import ClipRow
+from catalog_service.audio.clip_audio import Stored
+from catalog_service.clips.batches import Outcome
+from catalog_service.clips.rows import ClipRow
+from catalog_service.database.states import ClipState, JobState
+from catalog_service.libraries import libraries
 from catalog_service.names import (
     calibration_name,
     clip_name,
@@ -26,8 +26,8 @@ from catalog_service.names import (
     library_name,
     speaker_name,
 )
-from catalog_service.speaker_rows import SpeakerRow
-from catalog_service.states import ClipState, JobState
+from catalog_service.speakers.calibrations import StoredCalibration
+from catalog_service.speakers.rows import SpeakerRow
 
 _NANOS = 10**9
 _ENOUGH_SPEECH_NS = 20 * _NANOS

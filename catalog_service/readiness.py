@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from catalog_service.audio_store import AudioStore
-from catalog_service.database import Database
+from catalog_service.audio.audio_store import AudioStore
+from catalog_service.database.database import Database
 
 
 @contextlib.asynccontextmanager

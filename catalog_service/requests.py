@@ -18,12 +18,12 @@ from audiosearch.catalog.v1.import_job_pb2 import FileFailure
 from audiosearch.embedding.v1.embedding_pb2 import AudioProperties
 
 from catalog_service import fields, names
-from catalog_service.clip_batches import Heard, NewClip
-from catalog_service.clip_filter import ClipQuery
-from catalog_service.clips import CHANGEABLE
-from catalog_service.import_jobs import MAX_FAILURES, Progress
+from catalog_service.clips.batches import Heard, NewClip
+from catalog_service.clips.clips import CHANGEABLE
+from catalog_service.clips.filter import ClipQuery
+from catalog_service.database.states import ClipState, JobState, LibraryState, LibraryView
+from catalog_service.imports.jobs import MAX_FAILURES, Progress
 from catalog_service.names import ClipName
-from catalog_service.states import ClipState, JobState, LibraryState, LibraryView
 from serving.errors import ServiceError
 
 RequestT = TypeVar("RequestT")

@@ -12,17 +12,17 @@ from audiosearch.catalog.v1.library_pb2 import Library
 from google.protobuf.empty_pb2 import Empty
 
 from catalog_service import answers, fields, names, requests
-from catalog_service.audio import Audio
-from catalog_service.calibrations import Calibrations
-from catalog_service.clip_batches import Outcome
-from catalog_service.clips import CHANGEABLE, Clips
-from catalog_service.database import Database
-from catalog_service.import_jobs import ImportJobs
-from catalog_service.libraries import Libraries
+from catalog_service.audio.clip_audio import Audio
+from catalog_service.clips.batches import Outcome
+from catalog_service.clips.clips import CHANGEABLE, Clips
+from catalog_service.database.database import Database
+from catalog_service.database.product import product
+from catalog_service.imports.jobs import ImportJobs
+from catalog_service.libraries.libraries import Libraries
 from catalog_service.paging import page
-from catalog_service.product import product
 from catalog_service.speaker_servicer import SpeakerServicer
-from catalog_service.speakers import Speakers
+from catalog_service.speakers.calibrations import Calibrations
+from catalog_service.speakers.speakers import Speakers
 from serving.errors import ServiceError
 
 PartT = TypeVar("PartT")

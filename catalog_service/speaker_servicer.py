@@ -9,10 +9,11 @@ from audiosearch.catalog.v1.calibration_pb2 import Calibration
 from audiosearch.catalog.v1.speaker_pb2 import Speaker
 from google.protobuf.empty_pb2 import Empty
 
-from catalog_service import answers, fields, names, speaker_requests
-from catalog_service.calibrations import Calibrations
+from catalog_service import answers, fields, names
 from catalog_service.paging import page
-from catalog_service.speakers import CHANGEABLE, Speakers
+from catalog_service.speakers import requests as speaker_requests
+from catalog_service.speakers.calibrations import Calibrations
+from catalog_service.speakers.speakers import CHANGEABLE, Speakers
 
 
 class SpeakerServicer(catalog_service_pb2_grpc.CatalogServiceServicer):

@@ -11,13 +11,13 @@ from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
 from audiosearch.catalog.v1.import_job_pb2 import ImportJob
 from audiosearch.embedding.v1.embedding_service_pb2 import ListModelsRequest
 from audiosearch.gateway.v1.search_pb2 import SearchClipsResponse
+from audiosearch_client.client import AudiosearchClient
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
 from deploy import example_sounds
 from deploy.local_stack import StackError, running
-from gateway.client import AudiosearchClient
 from serving.errors import ServiceError
 
 LIBRARY = "example"

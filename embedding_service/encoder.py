@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import structlog
 
-from embedding_service.decoding import Decoded, Heard, Order
-from embedding_service.readers import AudioError
+from embedding_service.decoding.decoding import Decoded, Heard, Order
+from embedding_service.decoding.readers import AudioError
 from serving.errors import Reason, ServiceError
 
 if TYPE_CHECKING:
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from embedding_service.batching import Batcher
-    from embedding_service.decoders import Decoders
-    from embedding_service.readers import Pcm
+    from embedding_service.decoding.decoders import Decoders
+    from embedding_service.decoding.readers import Pcm
+    from embedding_service.decoding.spool import Spool, Spools
+    from embedding_service.network.batching import Batcher
     from embedding_service.settings import EmbeddingSettings
-    from embedding_service.spool import Spool, Spools
 
 PIECE_SECONDS = 60
 """Longest audio that the model takes at once."""

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Literal
 from audiosearch.embedding.v1 import embedding_pb2, embedding_service_pb2, model_pb2
 from google.protobuf.duration_pb2 import Duration
 
+from embedding_service.decoding.readers import MAX_CHANNELS, MAX_RATE, MIN_RATE, Pcm
 from embedding_service.encoder import PIECE_SECONDS
-from embedding_service.readers import MAX_CHANNELS, MAX_RATE, MIN_RATE, Pcm
 from embedding_service.streams import Answer, Cut, Omission
 from embedding_service.windows import SECOND_NS
 from serving.errors import Reason, ServiceError
 
 if TYPE_CHECKING:
-    from embedding_service.decoding import Heard
+    from embedding_service.decoding.decoding import Heard
 
 _WINDOW_NS, _HOP_NS = 3 * SECOND_NS, 3 * SECOND_NS // 2
 _HOP_LIMITS_NS = SECOND_NS // 100, 3600 * SECOND_NS

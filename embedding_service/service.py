@@ -7,14 +7,14 @@ import signal
 from audiosearch.embedding.v1 import embedding_service_pb2_grpc as rpc
 from audiosearch.embedding.v1.embedding_service_pb2 import DESCRIPTOR
 
-from embedding_service.archive import CheckpointError
-from embedding_service.batching import Batcher
-from embedding_service.decoders import Decoders
+from embedding_service.checkpoints.archive import CheckpointError
+from embedding_service.decoding.decoders import Decoders
+from embedding_service.decoding.spool import Spools
 from embedding_service.encoder import Encoder
-from embedding_service.model import load_model
+from embedding_service.network.batching import Batcher
+from embedding_service.network.model import load_model
 from embedding_service.servicer import EmbeddingServicer
 from embedding_service.settings import EmbeddingSettings
-from embedding_service.spool import Spools
 from embedding_service.streams import Streams
 from serving import server, settings
 

@@ -12,10 +12,10 @@ from audiosearch.embedding.v1 import (
     model_pb2,
 )
 
-from embedding_service.checkpoint import Source
-from embedding_service.decoding import Heard
+from embedding_service.checkpoints.checkpoint import Source
+from embedding_service.decoding.decoding import Heard
 from embedding_service.messages import invalid, to_cut, to_pcm, to_properties, to_summary, to_window
-from embedding_service.model import DIMENSION
+from embedding_service.network.model import DIMENSION
 from serving.errors import Reason, ServiceError
 
 if TYPE_CHECKING:
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
     import grpc
 
+    from embedding_service.decoding.spool import Spool, Spools
     from embedding_service.encoder import Encoder
-    from embedding_service.engine import Measured
-    from embedding_service.model import ModelInfo
+    from embedding_service.network.engine import Measured
+    from embedding_service.network.model import ModelInfo
     from embedding_service.settings import EmbeddingSettings
-    from embedding_service.spool import Spool, Spools
     from embedding_service.streams import Streams
 
 DEFAULT_MODEL = "models/default"

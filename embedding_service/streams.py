@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from embedding_service.decoding import Heard
-from embedding_service.loudness import Loudness
-from embedding_service.stream_decoder import StreamDecoder, decode_stream
-from embedding_service.stream_decoding import StreamOrder
+from embedding_service.decoding.decoding import Heard
+from embedding_service.decoding.loudness import Loudness
+from embedding_service.decoding.stream_decoder import StreamDecoder, decode_stream
+from embedding_service.decoding.stream_decoding import StreamOrder
 from embedding_service.windows import Cutter
 from serving.errors import Reason, ServiceError
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from embedding_service.decoding.readers import Pcm
+    from embedding_service.decoding.stream_decoding import Source
     from embedding_service.encoder import Encoder
-    from embedding_service.readers import Pcm
     from embedding_service.settings import EmbeddingSettings
-    from embedding_service.stream_decoding import Source
     from embedding_service.windows import Window
 
 

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import asyncio
 
-from gateway.background import background
-from gateway.clips import Clips
-from gateway.guard import Guard
-from gateway.health import Health
-from gateway.importing import ImportWorker
-from gateway.keyring import Keyring
+from gateway.access.guard import Guard
+from gateway.access.keyring import Keyring
+from gateway.clips.life import Clips
+from gateway.health.health import Health
+from gateway.health.status import Status
+from gateway.imports.operations import OperationsServicer
+from gateway.imports.worker import ImportWorker
 from gateway.libraries import Libraries
 from gateway.maps.library_maps import Maps
-from gateway.operations import OperationsServicer
-from gateway.reconciler import Reconciler
 from gateway.rest.parts import Parts
 from gateway.rest.server import rest
-from gateway.search import Search
+from gateway.search.record import SearchLog
+from gateway.search.search import Search
 from gateway.servicer import NAMES, GatewayServicer, register
 from gateway.settings import GatewaySettings
-from gateway.speakers.speakers import Speakers
-from gateway.status import Status
-from gateway.status_searches import SearchLog
+from gateway.speakers.wiring import Speakers
+from gateway.upkeep.reconciler import Reconciler
 from gateway.upstream import Upstream
+from serving.background import background
 from serving.server import run, serve
 from serving.settings import load
 

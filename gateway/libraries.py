@@ -17,8 +17,7 @@ from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.embedding.v1.embedding_service_pb2 import GetModelRequest
 from audiosearch.index.v1.index_service_pb2 import CreateIndexRequest, DropIndexRequest
 
-from gateway.rights import MAX_GRANTS, Caller
-from gateway.speakers.naming import index_of
+from gateway.access.rights import MAX_GRANTS, Caller
 from gateway.upstream import Upstream, passing_over
 from serving.errors import Reason, ServiceError
 
@@ -129,3 +128,8 @@ class Libraries:
         for index_id in (library.uid, index_of(library)):
             await self._upstream.index.DropIndex(DropIndexRequest(index_id=index_id))
         await self._upstream.catalog.DeleteLibrary(DeleteLibraryRequest(name=library.name))
+
+
+def index_of(library: Library) -> str:
+    """Id of the index that holds the voiceprints of a library."""
+    return f"{library.uid}_speakers"

@@ -21,22 +21,22 @@ from audiosearch.gateway.v1 import (
 from google.longrunning import operations_pb2, operations_pb2_grpc
 from google.protobuf.empty_pb2 import Empty
 
-from gateway.audio import split
-from gateway.clips import Clips
-from gateway.folder import resolve_folder
-from gateway.importing import ImportWorker
+from gateway.access.rights import caller
+from gateway.clips.audio import split
+from gateway.clips.life import Clips
+from gateway.clips.streams import audio_chunks, first_config
+from gateway.health.status import Status
+from gateway.imports.folder import resolve_folder
+from gateway.imports.operations import OperationsServicer, to_operation
+from gateway.imports.worker import ImportWorker
 from gateway.libraries import Libraries
 from gateway.maps.library_maps import Maps
-from gateway.names import check_library, split_clip
-from gateway.operations import OperationsServicer, to_operation
-from gateway.rights import caller
-from gateway.search import Search
+from gateway.search.search import Search
 from gateway.speakers.servicer import SpeakerServicer
-from gateway.speakers.speakers import Speakers
-from gateway.status import Status
-from gateway.streams import audio_chunks, first_config
+from gateway.speakers.wiring import Speakers
 from gateway.upstream import Upstream
 from serving.errors import Reason, ServiceError
+from serving.names import check_library, split_clip
 from serving.server import Register
 
 NAMES = (

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import Field, field_validator, model_validator
 from typing_extensions import Self
 
-from gateway import key_file
+from gateway.access import key_file
 from serving.settings import ServerSettings
 from serving.tls import Tls
 

@@ -20,7 +20,7 @@ Curve = dict[int, float]
 
 @cache
 def _table() -> list[tuple[int, int, Curve]]:
-    """Rows, k, and what was measured; `python -m tests.benchmarks.index_recall` wrote it."""
+    """Rows, k, and what was measured; `python -m tools.benchmarks.index_recall` wrote it."""
     entries = json.loads(_TABLE.read_text())
     return [
         (one["rows"], one["k"], {int(ef): share for ef, share in one["recall"].items()})

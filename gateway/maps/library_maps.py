@@ -13,8 +13,8 @@ from audiosearch.gateway.v1.library_map_pb2 import GetLibraryMapRequest, Library
 from gateway.libraries import Libraries
 from gateway.maps.making import Maker, Map
 from gateway.maps.sample import Samples
-from gateway.names import library_of_map
 from gateway.upstream import Upstream
+from serving.names import library_of_map
 from serving.telemetry import deadline
 
 KEPT = 4

@@ -6,12 +6,19 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 
-from gateway.rest import (
+from gateway.rest.demo import sounds, voices
+from gateway.rest.http.boundary import Boundary
+from gateway.rest.http.headers import SecurityHeaders
+from gateway.rest.http.origins import Origins
+from gateway.rest.messages import openapi
+from gateway.rest.parts import Parts, credentials
+from gateway.rest.routes import (
     audio,
     calibration,
     clips,
@@ -19,36 +26,34 @@ from gateway.rest import (
     libraries,
     map,  # noqa: A004  the map of a library; the builtin is not used here
     models,
-    openapi,
     operations,
-    pages,
     probe,
     search,
-    seed,
-    seed_voices,
     speakers,
     status,
+    web,
 )
-from gateway.rest.boundary import Boundary
-from gateway.rest.headers import SecurityHeaders
-from gateway.rest.origins import Origins
-from gateway.rest.parts import Parts, credentials
-from gateway.rest.verbs import know_verbs
 from gateway.settings import GatewaySettings, origins
 from serving.errors import Reason, ServiceError
 from serving.telemetry import REQUEST_ID_KEY
 
 _RESOURCES = (
     *(libraries, search, audio, clips, speakers, calibration, map, operations, models, status),
-    *(seed, seed_voices),
+    *(sounds, voices),
 )
 _MAY_SEND = ("authorization", "content-type", "if-none-match", "if-range", "range", "x-api-key")
 _MAY_READ = ("accept-ranges", "content-disposition", "content-range", "etag", "retry-after")
 
 
+class _Id(StringConvertor):
+    """The last part of a name, without a verb behind it: `{speaker:id}:enroll`."""
+
+    regex = "[^/:]+"
+
+
 def build(parts: Parts) -> FastAPI:
     """The application."""
-    know_verbs()
+    register_url_convertor("id", _Id())
     app = FastAPI(
         title="Audiosearch",
         version="v1",
@@ -59,7 +64,7 @@ def build(parts: Parts) -> FastAPI:
         generate_unique_id_function=openapi.operation_id,
         middleware=_middleware(parts.settings),
     )
-    others = (probe.router(parts), docs.router(), pages.router(), openapi.router(app, parts))
+    others = (probe.router(parts), docs.router(), web.router(), openapi.router(app, parts))
     resources = [resource.router(parts) for resource in _RESOURCES]
     for router in resources:
         app.include_router(router, dependencies=[Depends(_caller(parts))])

@@ -10,10 +10,10 @@ from typing import Any, cast
 import grpc
 from starlette.requests import Request
 
-from gateway.guard import Guard
-from gateway.health import Health
-from gateway.operations import OperationsServicer
-from gateway.rules import GATEWAY, RULES
+from gateway.access.guard import Guard
+from gateway.access.rules import GATEWAY, RULES
+from gateway.health.health import Health
+from gateway.imports.operations import OperationsServicer
 from gateway.servicer import GatewayServicer
 from gateway.settings import GatewaySettings
 

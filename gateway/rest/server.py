@@ -11,7 +11,7 @@ import structlog
 import uvicorn
 
 from gateway.rest.app import build
-from gateway.rest.connection import HEAD_BYTES, Connection
+from gateway.rest.http.connection import HEAD_BYTES, Connection
 from gateway.rest.parts import Parts
 
 KEEP_ALIVE_SECONDS = 30

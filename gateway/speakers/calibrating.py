@@ -20,14 +20,14 @@ from audiosearch.catalog.v1.speaker_pb2 import ListSpeakersRequest
 from audiosearch.gateway.v1.speakers_pb2 import CalibrateLibraryRequest
 
 from gateway.libraries import Libraries
-from gateway.names import check_library
-from gateway.pages import pages
-from gateway.speakers.fitting import fit
-from gateway.speakers.labelled import Labelled, LabelledClip
-from gateway.speakers.operating import check_operating_point, set_operating_point
+from gateway.listing import pages
 from gateway.speakers.voiceprints import Voiceprints
 from gateway.upstream import Upstream, passing_over
+from scoring.fitting import fit
+from scoring.labelled_clips import Labelled, LabelledClip
+from scoring.operating_points import check_operating_point, set_operating_point
 from serving.errors import Reason, ServiceError
+from serving.names import check_library
 
 PAGE = 1000
 DEFAULT_ENROLLMENTS = 3

@@ -13,8 +13,8 @@ from audiosearch.catalog.v1.calibration_pb2 import Calibration
 from audiosearch.catalog.v1.library_pb2 import Library
 from numpy.typing import NDArray
 
-from gateway.speakers.normalization import LEAST_SPEAKERS, Statistics, cohort_statistics
 from gateway.speakers.voiceprints import Values, Voiceprints
+from scoring.as_norm import LEAST_SPEAKERS, Statistics, cohort_statistics
 
 KEPT = 8
 """Libraries whose cohorts are kept: some 600 kB each."""

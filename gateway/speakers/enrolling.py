@@ -27,15 +27,15 @@ from audiosearch.gateway.v1.speakers_pb2 import (
     RecordingOutcome,
 )
 
-from gateway.clips import Clips
+from gateway.clips.life import Clips
 from gateway.libraries import Libraries
-from gateway.names import clip_within, split_clip
-from gateway.speakers.mean_voice import mean_voice
 from gateway.speakers.recordings import Take, takes
 from gateway.speakers.removing import Removing
 from gateway.speakers.voiceprints import ROUNDS, Values, Voiceprints, cosine
 from gateway.upstream import Upstream, passing_over
+from scoring.mean_voice import mean_voice
 from serving.errors import Reason, ServiceError
+from serving.names import clip_within, split_clip
 
 MIN_SPEECH = 0.2
 """Seconds of speech that a recording needs."""

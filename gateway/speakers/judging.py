@@ -17,14 +17,14 @@ from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.catalog.v1.speaker_pb2 import Speaker
 from audiosearch.gateway.v1.speakers_pb2 import Threshold, VoiceScore
 
-from gateway.names import split_speaker
 from gateway.speakers.cohorts import Cohorts, CohortVectors
-from gateway.speakers.normalization import as_norm
-from gateway.speakers.operating import log_likelihood_ratio
-from gateway.speakers.queries import Voice
+from gateway.speakers.voice import Voice
 from gateway.speakers.voiceprints import Values, cosine
 from gateway.upstream import Upstream, passing_over
+from scoring.as_norm import as_norm
+from scoring.operating_points import log_likelihood_ratio
 from serving.errors import Reason
+from serving.names import split_speaker
 
 DEFAULT_NOTE = (
     "the library has no calibration: this is the gateway's default threshold for the cosine, and "

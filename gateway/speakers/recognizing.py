@@ -21,19 +21,18 @@ from audiosearch.gateway.v1.speakers_pb2 import (
 from audiosearch.index.v1.index_pb2 import Neighbor
 from audiosearch.index.v1.index_service_pb2 import GetIndexStatsRequest, SearchVectorsRequest
 
-from gateway.libraries import Libraries
-from gateway.names import check_library, speaker_within, split_speaker
+from gateway.libraries import Libraries, index_of
 from gateway.speakers.judging import ITSELF_NOTE, Candidate, Judgement, Judging
-from gateway.speakers.naming import (
+from gateway.speakers.vector_ids import (
     current_id,
-    index_of,
     is_enrolled,
     parse_vector_id,
 )
-from gateway.speakers.queries import Voice, hear
+from gateway.speakers.voice import Voice, hear
 from gateway.speakers.voiceprints import Voiceprints
 from gateway.upstream import Upstream, passing_over
 from serving.errors import Reason, ServiceError
+from serving.names import check_library, speaker_within, split_speaker
 
 DEFAULT_K = 5
 MAX_K = 100

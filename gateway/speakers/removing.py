@@ -13,14 +13,14 @@ from audiosearch.catalog.v1.speaker_pb2 import (
     Speaker,
 )
 
-from gateway.clips import Clips
+from gateway.clips.life import Clips
 from gateway.libraries import Libraries
-from gateway.names import split_speaker
-from gateway.pages import pages
-from gateway.speakers.naming import current_id, vector_id
+from gateway.listing import pages
+from gateway.speakers.vector_ids import current_id, vector_id
 from gateway.speakers.voiceprints import Voiceprints
 from gateway.upstream import Upstream
 from serving.errors import Reason, ServiceError
+from serving.names import split_speaker
 
 PAGE = 1000
 _GONE = {Reason.SPEAKER_NOT_FOUND, Reason.STATE_CONFLICT, Reason.LIBRARY_NOT_FOUND}

@@ -11,10 +11,10 @@ from audiosearch.catalog.v1.speaker_pb2 import Speaker
 from audiosearch.gateway.v1 import speakers_pb2
 from google.protobuf.empty_pb2 import Empty
 
-from gateway.names import check_library, split_speaker
-from gateway.speakers.speakers import Speakers
-from gateway.streams import audio_chunks, first_config
+from gateway.clips.streams import audio_chunks, first_config
+from gateway.speakers.wiring import Speakers
 from gateway.upstream import Upstream
+from serving.names import check_library, split_speaker
 
 
 class SpeakerServicer:

@@ -14,11 +14,12 @@ from audiosearch.catalog.v1.speaker_pb2 import (
 )
 from audiosearch.index.v1.index_service_pb2 import ListVectorsRequest
 
-from gateway.one_of_many import one_of_many
-from gateway.pages import pages
+from gateway.libraries import index_of
+from gateway.listing import pages
 from gateway.settings import GatewaySettings
-from gateway.speakers.naming import current_id, index_of, parse_vector_id
+from gateway.skip import one_of_many
 from gateway.speakers.removing import Removing
+from gateway.speakers.vector_ids import current_id, parse_vector_id
 from gateway.speakers.voiceprints import Voiceprints
 from gateway.upstream import Upstream, passing_over
 from serving.errors import Reason

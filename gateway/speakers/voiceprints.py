@@ -22,13 +22,13 @@ from audiosearch.index.v1.index_service_pb2 import (
 )
 from numpy.typing import NDArray
 
-from gateway.libraries import Libraries
-from gateway.names import split_clip
-from gateway.pages import pages
-from gateway.speakers.mean_voice import mean_voice
-from gateway.speakers.naming import current_id, index_of, vector_id
+from gateway.libraries import Libraries, index_of
+from gateway.listing import pages
+from gateway.speakers.vector_ids import current_id, vector_id
 from gateway.upstream import Upstream, passing_over
+from scoring.mean_voice import mean_voice
 from serving.errors import Reason, ServiceError
+from serving.names import split_clip
 
 PAGE = 1000
 ROUNDS = 5

@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from audiosearch_cli import app, benchmarking
 
-from gateway.cli import app, benchmarking
-from tests.benchmarks.experiment import readme
-from tests.benchmarks.experiment.end_to_end import SEED_STEPS, STEPS
-from tests.benchmarks.experiment.growth import COSTS
-from tests.benchmarks.experiment.results import Results, read
-from tests.benchmarks.experiment.run import steps_of
-from tests.benchmarks.experiment.settings import Settings
 from tests.debian import leave_out, require
 from tests.end_to_end.command_line import run
 from tests.milvus_server import MilvusMissingError, install
+from tools.benchmarks.experiment import readme
+from tools.benchmarks.experiment.end_to_end import SEED_STEPS, STEPS
+from tools.benchmarks.experiment.growth import COSTS
+from tools.benchmarks.experiment.results import Results, read
+from tools.benchmarks.experiment.run import steps_of
+from tools.benchmarks.experiment.settings import Settings
 
 QUICK = Settings.chosen(None, "servers", quick=True)
 PEERS = {"search/hnswlib", "search/faiss", "end-to-end/demo"}

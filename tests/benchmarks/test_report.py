@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from index_service.plan import memory_bytes
-from tests.benchmarks.experiment import charts, readme, report
-from tests.benchmarks.experiment.planning import SEGMENT_ROWS, plan
-from tests.benchmarks.experiment.run import steps_of
-from tests.benchmarks.experiment.settings import Settings
-from tests.benchmarks.experiment.wording import words
+from tools.benchmarks.experiment import charts, readme, report
+from tools.benchmarks.experiment.planning import SEGMENT_ROWS, plan
+from tools.benchmarks.experiment.run import steps_of
+from tools.benchmarks.experiment.settings import Settings
+from tools.benchmarks.experiment.wording import words
 
 HNSW = "HNSW M=16 efConstruction=200"
 SETTINGS = Settings(rows=650_000)

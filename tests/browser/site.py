@@ -24,9 +24,9 @@ from audiosearch.gateway.v1.speakers_pb2 import (
     EnrollSpeakerRequest,
     Recording,
 )
+from audiosearch_client.client import AudiosearchClient
 
 from deploy.local_stack import LocalStack, free_ports, running
-from gateway.client import AudiosearchClient
 
 _numbers = count(1)
 

@@ -22,7 +22,7 @@ PAGES = (
     "#/map/filled",
     "#/status",
 )
-STRINGS = sorted(path.name for path in (REPOSITORY / "gateway/web/strings").iterdir())
+STRINGS = sorted(path.name for path in (REPOSITORY / "clients/audiosearch_web/strings").iterdir())
 LUMINANCE = """() => {
   const color = getComputedStyle(document.body).backgroundColor;
   const [red, green, blue] = color.match(/\\d+/g).map(Number);

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from gateway import api_key, key_file
-from gateway.rights import Right
+from gateway.access import api_key, key_file
+from gateway.access.rights import Right
 from tests.browser.chromium import drop
 from tests.browser.conftest import Visit
 from tests.browser.pages import expect_found, expect_heard, query, results

@@ -8,7 +8,7 @@ import numpy as np
 
 from deploy import example_sounds
 from deploy.example_sounds import RATE
-from embedding_service.training.sounds.tonal import Voice
+from tools.training.sounds.tonal import Voice
 
 _SEED = 20261126
 CAST = {

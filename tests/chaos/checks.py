@@ -16,9 +16,9 @@ from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter
 from audiosearch.catalog.v1.import_job_pb2 import ImportJob
 from audiosearch.index.v1.index_service_pb2 import ListVectorsRequest
 from audiosearch.index.v1.index_service_pb2_grpc import IndexServiceStub
+from audiosearch_client.client import AudiosearchClient
 from google.longrunning.operations_pb2 import ListOperationsRequest
 
-from gateway.client import AudiosearchClient
 from serving.errors import Reason, ServiceError
 from tests.chaos.clients import SAME
 from tests.chaos.ledger import Entry, Fate, Job, Ledger

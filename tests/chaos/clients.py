@@ -12,8 +12,8 @@ from typing import TypeVar
 import grpc
 from audiosearch.catalog.v1.catalog_service_pb2 import DeleteClipRequest
 from audiosearch.gateway.v1.gateway_service_pb2 import ImportClipsRequest
+from audiosearch_client.client import AudiosearchClient
 
-from gateway.client import AudiosearchClient
 from serving.errors import Reason, ServiceError
 from tests.chaos.ledger import DONE, Entry, Fate, Job, Ledger
 

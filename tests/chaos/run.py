@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audiosearch.catalog.v1.catalog_service_pb2 import CreateLibraryRequest
+from audiosearch_client.client import AudiosearchClient
 from grpc_health.v1 import health_pb2
 from rich.console import Console
 
 from deploy.local_stack import SERVICES
-from gateway.client import AudiosearchClient
 from tests.chaos.checks import Checks
 from tests.chaos.clients import Client, Importer, Uploader
 from tests.chaos.ledger import Ledger

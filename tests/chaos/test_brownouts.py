@@ -15,10 +15,10 @@ import grpc
 import pytest
 from audiosearch.catalog.v1.catalog_service_pb2 import GetClipRequest, GetLibraryRequest
 from audiosearch.gateway.v1.search_pb2 import SearchClipsRequest, SearchConfig
+from audiosearch_client.client import AudiosearchClient
 from pymilvus import MilvusClient, MilvusException
 
 from deploy import example_sounds
-from gateway.client import AudiosearchClient
 from serving.errors import Reason, ServiceError
 from tests.end_to_end.conftest import Running, start
 from tests.end_to_end.test_services import health

@@ -24,8 +24,8 @@ from audiosearch.gateway.v1.speakers_pb2 import (
 )
 from audiosearch.index.v1.index_service_pb2 import ListVectorsRequest
 from audiosearch.index.v1.index_service_pb2_grpc import IndexServiceStub
+from audiosearch_client.client import AudiosearchClient
 
-from gateway.client import AudiosearchClient
 from serving.errors import Reason, ServiceError
 from tests.chaos.clients import PASSING, Client
 from tests.chaos.ledger import Entry, Fate

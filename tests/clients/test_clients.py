@@ -7,8 +7,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from audiosearch_client.client import AudiosearchClient
 
-from gateway.client import AudiosearchClient
 from tests.clients.conftest import run
 from tests.debian import program
 from tests.deploy.deployment import Deployment

@@ -13,9 +13,9 @@ import pytest
 from audiosearch.catalog.v1.catalog_service_pb2 import GetLibraryRequest
 from audiosearch.embedding.v1 import embedding_service_pb2 as service_pb2
 from audiosearch.embedding.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
+from audiosearch_client.client import AudiosearchClient
 
 from deploy import example_sounds
-from gateway.client import AudiosearchClient
 from serving.errors import ServiceError
 from tests.deploy.deployment import Deployment
 from tests.processes import until

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
 from audiosearch.catalog.v1.library_pb2 import Library
+from audiosearch_client.client import AudiosearchClient
 
 from deploy.local_stack import SERVICES, LocalStack, running
-from gateway.client import AudiosearchClient
 from tests.end_to_end.guarded import Guarded, guarded_stack
 from tests.vowels import record
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import grpc
 from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch_client.client import AudiosearchClient
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
 from deploy.local_stack import LocalStack, running
-from gateway import api_key, key_file
-from gateway.client import AudiosearchClient
-from gateway.rights import Right
+from gateway.access import api_key, key_file
+from gateway.access.rights import Right
 from serving.errors import Reason, from_rpc_error
 from serving.tls import Tls
 from tests.certificates import Authority, variables

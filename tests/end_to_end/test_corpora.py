@@ -15,10 +15,10 @@ import soundfile
 from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
 from audiosearch.catalog.v1.clip_pb2 import Clip
 from audiosearch.catalog.v1.import_job_pb2 import FileFailure, ImportJob
+from audiosearch_client.client import AudiosearchClient
+from audiosearch_client.corpora.sources import corpus_source
+from audiosearch_client.uploading import Uploader
 
-from gateway.cli.uploading import Uploader
-from gateway.client import AudiosearchClient
-from gateway.corpora.sources import corpus_source
 from serving.errors import Reason, ServiceError
 from tests.end_to_end.command_line import AUDIOSEARCH, Run
 from tests.end_to_end.command_line import run as run_command

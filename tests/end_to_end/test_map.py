@@ -11,9 +11,9 @@ from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
 from audiosearch.catalog.v1.clip_pb2 import Clip
 from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.gateway.v1.library_map_pb2 import GetLibraryMapRequest, LibraryMap
+from audiosearch_client.client import AudiosearchClient
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from gateway.client import AudiosearchClient
 from serving.errors import Reason, ServiceError
 from tests.end_to_end.conftest import Running
 

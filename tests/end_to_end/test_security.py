@@ -18,15 +18,15 @@ from audiosearch.gateway.v1 import (
     speakers_pb2,
     system_status_pb2,
 )
+from audiosearch_client.client import AudiosearchClient
 from google.longrunning import operations_pb2
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from gateway import api_key, key_file
-from gateway.client import AudiosearchClient
-from gateway.rights import Right
-from gateway.rules import RULES
+from gateway.access import api_key, key_file
+from gateway.access.rights import Right
+from gateway.access.rules import RULES
 from serving.errors import Reason, ServiceError
 from serving.tls import Tls
 from tests.end_to_end.guarded import Guarded

@@ -10,8 +10,8 @@ from pathlib import Path
 from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.gateway.v1 import search_pb2
 from audiosearch.gateway.v1.system_status_pb2 import GetStatusRequest, ServiceStatus, SystemStatus
+from audiosearch_client.client import AudiosearchClient
 
-from gateway.client import AudiosearchClient
 from tests.end_to_end.conftest import Running
 from tests.end_to_end.guarded import Guarded
 from tests.processes import until

@@ -17,9 +17,9 @@ import pytest
 from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
 from audiosearch.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
 from audiosearch.embedding.v1.embedding_service_pb2 import ListModelsRequest
+from audiosearch_client.client import AudiosearchClient
 
 from deploy.local_stack import SERVICES, free_ports
-from gateway.client import AudiosearchClient
 from gateway.settings import GatewaySettings
 from gateway.upstream import Upstream
 from serving.errors import Reason, ServiceError

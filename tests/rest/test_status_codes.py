@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from gateway.rest.errors import error_json, http_status
+from gateway.rest.http.errors import error_json, http_status
 from serving.errors import Reason, ServiceError
 
 STATUSES = {

@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 
 from sqlalchemy import Connection, Table, insert, update
 
-from catalog_service.schema import clips, import_jobs, libraries, speakers
+from catalog_service.database.schema import clips, import_jobs, libraries, speakers
 from tests.conformance.catalog.client import MODEL
 
 OLD = (libraries, clips, import_jobs)

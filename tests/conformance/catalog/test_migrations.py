@@ -15,9 +15,9 @@ from audiosearch.catalog.v1.clip_pb2 import ClipFilter
 from audiosearch.catalog.v1.library_pb2 import Library
 from sqlalchemy import Connection, Table, column, inspect, select, table
 
-from catalog_service.engines import backend
-from catalog_service.migrate import migrate
-from catalog_service.schema import metadata
+from catalog_service.database.engines import backend
+from catalog_service.database.migrate import migrate
+from catalog_service.database.schema import metadata
 from catalog_service.settings import CatalogSettings
 from tests.conformance.catalog.client import serving
 from tests.conformance.catalog.filled import OLD, fill
@@ -47,8 +47,8 @@ def differences(connection: Connection) -> list[Any]:
 async def start_replica(settings: CatalogSettings) -> None:
     """Migrates in a process of its own, as a replica does."""
     code = (
-        "from catalog_service.engines import backend;"
-        "from catalog_service.migrate import migrate;"
+        "from catalog_service.database.engines import backend;"
+        "from catalog_service.database.migrate import migrate;"
         "from catalog_service.settings import CatalogSettings as S; import sys;"
         "migrate(backend(S.model_validate_json(sys.argv[1])))"
     )

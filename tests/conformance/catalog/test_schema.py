@@ -9,11 +9,11 @@ from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.catalog.v1.speaker_pb2 import Speaker
 from sqlalchemy import update
 
-from catalog_service.engines import backend
-from catalog_service.migrate import migrate
-from catalog_service.schema import clips
+from catalog_service.database.engines import backend
+from catalog_service.database.migrate import migrate
+from catalog_service.database.schema import clips
+from catalog_service.database.states import ClipState, JobState, LibraryState, SpeakerState
 from catalog_service.settings import CatalogSettings
-from catalog_service.states import ClipState, JobState, LibraryState, SpeakerState
 from tests.conformance.catalog import plans
 from tests.conformance.catalog.client import serving
 from tests.conformance.catalog.filled import fill, fill_speakers

@@ -18,10 +18,7 @@ from index_service.recall import COMMON_ROWS, effort
 from tests.conformance.index.index_harness import Client, serving_store, settings_for
 from tests.conformance.index.index_process import service
 from tests.milvus_server import MilvusServer
-
-sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
-
-from clustered import clustered, nearest, recall
+from tools.benchmarks.clustered import clustered, nearest, recall
 
 if sys.version_info >= (3, 11):
     from asyncio import timeout

@@ -24,7 +24,7 @@ from audiosearch.embedding.v1.embedding_service_pb2_grpc import EmbeddingService
 from numpy.typing import NDArray
 from paddlespeech.vector.models.ecapa_tdnn import EcapaTdnn
 
-from embedding_service.features import FeatureSettings, log_mel
+from embedding_service.network.features import FeatureSettings, log_mel
 from serving.errors import ServiceError, from_rpc_error
 from tests.checkpoints import write_checkpoint
 from tests.processes import wait_for_port

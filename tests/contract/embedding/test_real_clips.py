@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embedding_service.checkpoint import BUNDLED_FOLDER
+from embedding_service.checkpoints.checkpoint import BUNDLED_FOLDER
 
 DATA = Path(os.environ.get("AUDIOSEARCH_TEST_DATA") or Path(__file__).parents[4] / "shared/data")
 RECORDINGS = DATA / "fsdd" / "recordings"

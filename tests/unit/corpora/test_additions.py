@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from audiosearch.catalog.v1.clip_pb2 import Clip
-
-from gateway.corpora.additions import MAX_METADATA, MAX_PATHS, complete, is_full, paths
+from audiosearch_client.corpora.additions import MAX_METADATA, MAX_PATHS, complete, is_full, paths
 
 NAME = "libraries/x/clips/1"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from audiosearch_client.corpora.layouts import LAYOUTS
+from audiosearch_client.corpora.sources import corpus_source
+from audiosearch_client.corpora.survey import count, survey
 
-from gateway.corpora.layouts import LAYOUTS
-from gateway.corpora.sources import corpus_source
-from gateway.corpora.survey import count, survey
 from serving.errors import Reason, ServiceError
 from tests.unit.corpora.test_layouts import only, tree, write
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from audiosearch_client.corpora.entry import Entry, Source
+from audiosearch_client.corpora.sources import corpus_source
 
-from gateway.corpora.entry import Entry, Source
-from gateway.corpora.sources import corpus_source
 from serving.errors import Reason
 
 VOX1_META = (

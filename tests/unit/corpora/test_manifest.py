@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from audiosearch_client.corpora.sources import manifest_source
 
-from gateway.corpora.sources import manifest_source
 from serving.errors import Reason, ServiceError
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-
-from gateway.cli.pace import Pace, span
+from audiosearch_cli.rate import Pace, span
 
 
 def test_the_rate_is_that_of_the_last_minute() -> None:

@@ -14,12 +14,11 @@ from audiosearch.catalog.v1.catalog_service_pb2 import GetClipRequest, UpdateCli
 from audiosearch.catalog.v1.clip_pb2 import Clip
 from audiosearch.catalog.v1.import_job_pb2 import ImportJob
 from audiosearch.gateway.v1.gateway_service_pb2 import UploadClipResponse
-
-from gateway.cli import import_report
-from gateway.cli.uploading import Uploader
-from gateway.client import AudiosearchClient
-from gateway.corpora.entry import Source
-from gateway.corpora.sources import corpus_source, folder_source
+from audiosearch_cli import import_report
+from audiosearch_client.client import AudiosearchClient
+from audiosearch_client.corpora.entry import Source
+from audiosearch_client.corpora.sources import corpus_source, folder_source
+from audiosearch_client.uploading import Uploader
 
 
 class Shelf:

@@ -19,7 +19,7 @@ import yaml
 from paddlespeech.vector.models.ecapa_tdnn import EcapaTdnn
 from paddlespeech.vector.modules.sid_model import SpeakerIdetification
 
-from embedding_service.official import Official
+from embedding_service.checkpoints.official import Official
 
 TAG = "ecapatdnn_voxceleb12-16k"
 NAME = "sv0_ecapa_tdnn_voxceleb12_ckpt_0_2_0"

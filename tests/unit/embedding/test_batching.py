@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embedding_service.archive import read_checkpoint
-from embedding_service.batching import Batcher
-from embedding_service.checkpoint import BUNDLED_FOLDER, Checkpoint, Source
-from embedding_service.engine import Options
-from embedding_service.model import Model
-from embedding_service.precision import Precision
+from embedding_service.checkpoints.archive import read_checkpoint
+from embedding_service.checkpoints.checkpoint import BUNDLED_FOLDER, Checkpoint, Source
+from embedding_service.network.batching import Batcher
+from embedding_service.network.engine import Options
+from embedding_service.network.model import Model
+from embedding_service.network.precision import Precision
 
 
 @pytest.fixture(scope="module")

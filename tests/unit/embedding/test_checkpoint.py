@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from embedding_service import official as official_checkpoint
-from embedding_service.archive import CheckpointError, read_checkpoint
-from embedding_service.checkpoint import BUNDLED_FOLDER, Checkpoint, Source, find
-from embedding_service.official import Official
+from embedding_service.checkpoints import official as official_checkpoint
+from embedding_service.checkpoints.archive import CheckpointError, read_checkpoint
+from embedding_service.checkpoints.checkpoint import BUNDLED_FOLDER, Checkpoint, Source, find
+from embedding_service.checkpoints.official import Official
 from tests.unit.embedding.conftest import NAME, TAG
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from embedding_service.archive import CheckpointError, read_checkpoint
-from embedding_service.checkpoint import find
-from embedding_service.official import Official
+from embedding_service.checkpoints.archive import CheckpointError, read_checkpoint
+from embedding_service.checkpoints.checkpoint import find
+from embedding_service.checkpoints.official import Official
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from embedding_service.decoders import Decoders
-from embedding_service.decoding import INLINE_BYTES, Order
-from embedding_service.readers import AudioError
-from embedding_service.spool import Spools
+from embedding_service.decoding.decoders import Decoders
+from embedding_service.decoding.decoding import INLINE_BYTES, Order
+from embedding_service.decoding.readers import AudioError
+from embedding_service.decoding.spool import Spools
 from tests.processes import children
 
 

@@ -17,12 +17,18 @@ import paddle
 import pytest
 from paddlespeech.vector.models.ecapa_tdnn import EcapaTdnn
 
-from embedding_service import graph, precision, reference
-from embedding_service.archive import read_checkpoint
-from embedding_service.checkpoint import BUNDLED_FOLDER
-from embedding_service.engine import LOWEST_COSINE, EngineError, Network, Options, open_engine
-from embedding_service.features import FeatureSettings, log_mel
-from embedding_service.precision import Precision
+from embedding_service.checkpoints.archive import read_checkpoint
+from embedding_service.checkpoints.checkpoint import BUNDLED_FOLDER
+from embedding_service.network import graph, precision, reference
+from embedding_service.network.engine import (
+    LOWEST_COSINE,
+    EngineError,
+    Network,
+    Options,
+    open_engine,
+)
+from embedding_service.network.features import FeatureSettings, log_mel
+from embedding_service.network.precision import Precision
 from embedding_service.settings import EmbeddingSettings
 
 NARROW = {"input_size": 80, "channels": [64, 64, 64, 64, 192], "attention_channels": 16}
@@ -250,7 +256,7 @@ def test_a_precision_that_does_not_hold(delicate: Network) -> None:
 
 def test_nothing_is_reported(tmp_path: Path) -> None:
     """The engine leaves no number of the user's in the home folder, and reports to nobody."""
-    code = "from embedding_service import precision; print(precision.machine(1, 1))"
+    code = "from embedding_service.network import precision; print(precision.machine(1, 1))"
     environment = {**os.environ, "HOME": str(tmp_path)}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
     assert not list(tmp_path.rglob("*"))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from embedding_service.features import FeatureSettings, log_mel, mel_db
+from embedding_service.network.features import FeatureSettings, log_mel, mel_db
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,12 +11,12 @@ import paddle
 import pytest
 from paddlespeech.vector.models.ecapa_tdnn import EcapaTdnn
 
-from embedding_service.batching import Batcher
-from embedding_service.checkpoint import Source, find
-from embedding_service.engine import LOWEST_COSINE, Options
-from embedding_service.features import FeatureSettings, log_mel
-from embedding_service.model import Model
-from embedding_service.official import Official
+from embedding_service.checkpoints.checkpoint import Source, find
+from embedding_service.checkpoints.official import Official
+from embedding_service.network.batching import Batcher
+from embedding_service.network.engine import LOWEST_COSINE, Options
+from embedding_service.network.features import FeatureSettings, log_mel
+from embedding_service.network.model import Model
 from tests.checkpoints import OFFICIAL_SHAPE, write_checkpoint
 
 NAME = "sv0_ecapa_tdnn_voxceleb12_ckpt_0_2_0"

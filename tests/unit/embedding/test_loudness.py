@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from embedding_service.loudness import Loudness
+from embedding_service.decoding.loudness import Loudness
 
 TONE = np.sin(2 * np.pi * 440 * np.arange(16000) / 16000).astype(np.float32)
 

@@ -10,11 +10,11 @@ import numpy as np
 import paddle
 import pytest
 
-from embedding_service.archive import CheckpointError, read_checkpoint
-from embedding_service.batching import Batcher
-from embedding_service.checkpoint import Checkpoint, Source
-from embedding_service.features import FeatureSettings, log_mel
-from embedding_service.model import Model
+from embedding_service.checkpoints.archive import CheckpointError, read_checkpoint
+from embedding_service.checkpoints.checkpoint import Checkpoint, Source
+from embedding_service.network.batching import Batcher
+from embedding_service.network.features import FeatureSettings, log_mel
+from embedding_service.network.model import Model
 
 
 def load(folder: Path) -> Model:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embedding_service.packing import MOST_CLIPS, MOST_PLACES, groups, pack, places
+from embedding_service.network.packing import MOST_CLIPS, MOST_PLACES, groups, pack, places
 
 
 def clip(frames: int, seed: int = 0) -> Any:

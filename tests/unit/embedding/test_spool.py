@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from embedding_service.decoding import INLINE_BYTES
-from embedding_service.spool import Spools
+from embedding_service.decoding.decoding import INLINE_BYTES
+from embedding_service.decoding.spool import Spools
 from serving.errors import Reason, ServiceError
 
 

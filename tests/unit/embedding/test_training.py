@@ -13,20 +13,20 @@ import yaml
 from paddlespeech.vector.models.ecapa_tdnn import EcapaTdnn
 from paddlespeech.vector.modules.sid_model import SpeakerIdetification
 
-from embedding_service.features import FeatureSettings, log_mel
-from embedding_service.training.batches import BatchMaker, BatchPlan, batches_from
-from embedding_service.training.checkpoint import load_state
-from embedding_service.training.corpus import (
+from embedding_service.network.features import FeatureSettings, log_mel
+from tools.training.batches import BatchMaker, BatchPlan, batches_from
+from tools.training.checkpoint import load_state
+from tools.training.corpus import (
     SpeechError,
     open_corpus,
     prepare_corpus,
     split_speakers,
 )
-from embedding_service.training.options import OptionsError, TrainingOptions, parse_options
-from embedding_service.training.recipe import ResumeError, Training
-from embedding_service.training.sounds.classes import FAMILIES, render
-from embedding_service.training.sounds.tonal import Voice
-from embedding_service.training.voices import ALTERATIONS
+from tools.training.options import OptionsError, TrainingOptions, parse_options
+from tools.training.recipe import ResumeError, Training
+from tools.training.sounds.classes import FAMILIES, render
+from tools.training.sounds.tonal import Voice
+from tools.training.voices import ALTERATIONS
 
 if TYPE_CHECKING:
     from pathlib import Path

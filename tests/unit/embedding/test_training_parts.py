@@ -8,13 +8,13 @@ import numpy as np
 import paddle
 import pytest
 
-from embedding_service.training import augmentation
-from embedding_service.training.baseline import Baseline
-from embedding_service.training.evaluation import equal_error_rate
-from embedding_service.training.network import EncoderShape, build_encoder, embed_batch
-from embedding_service.training.objective import SCALE, margin_loss
-from embedding_service.training.schedule import learning_rate_factor, margin_at
-from embedding_service.training.sounds.classes import FAMILIES, draw_classes, render
+from tools.training import augmentation
+from tools.training.baseline import Baseline
+from tools.training.evaluation import equal_error_rate
+from tools.training.network import EncoderShape, build_encoder, embed_batch
+from tools.training.objective import SCALE, margin_loss
+from tools.training.schedule import learning_rate_factor, margin_at
+from tools.training.sounds.classes import FAMILIES, draw_classes, render
 
 RATE = 16000
 

@@ -10,16 +10,16 @@ import paddle
 import pytest
 import soundfile
 
-from embedding_service.training.averaging import average_in, blend_in
-from embedding_service.training.batches import BatchMaker, BatchPlan
-from embedding_service.training.checkpoint import StartError, export_checkpoint, load_weights
-from embedding_service.training.corpus import prepare_corpus
-from embedding_service.training.network import EncoderShape, build_encoder
-from embedding_service.training.objective import AngularMarginClassifier
-from embedding_service.training.options import OptionsError, TrainingOptions
-from embedding_service.training.recipe import Training
-from embedding_service.training.sounds.classes import render
-from embedding_service.training.sounds.tonal import Voice
+from tools.training.averaging import average_in, blend_in
+from tools.training.batches import BatchMaker, BatchPlan
+from tools.training.checkpoint import StartError, export_checkpoint, load_weights
+from tools.training.corpus import prepare_corpus
+from tools.training.network import EncoderShape, build_encoder
+from tools.training.objective import AngularMarginClassifier
+from tools.training.options import OptionsError, TrainingOptions
+from tools.training.recipe import Training
+from tools.training.sounds.classes import render
+from tools.training.sounds.tonal import Voice
 
 if TYPE_CHECKING:
     from pathlib import Path

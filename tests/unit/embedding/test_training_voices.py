@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 
-from embedding_service.training import augmentation
-from embedding_service.training.voices import ALTERATIONS, AS_RECORDED, Alteration, alter
+from tools.training import augmentation
+from tools.training.voices import ALTERATIONS, AS_RECORDED, Alteration, alter
 
 RATE = 16000
 PITCH = 125.0

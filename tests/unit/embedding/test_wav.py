@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from embedding_service.decoding import Order, decode
-from embedding_service.wav import plain_samples
+from embedding_service.decoding.decoding import Order, decode
+from embedding_service.decoding.wav import plain_samples
 
 
 def wav(subtype: str, channels: int = 1, rate: int = 16000, format_: str = "WAV") -> bytes:

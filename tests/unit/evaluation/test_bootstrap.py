@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gateway.evaluation.bootstrap import draws, intervals, trial_weights
-from gateway.evaluation.figures import Resampling, Scored, judge, verify
-from gateway.evaluation.pairs import all_pairs
-from gateway.evaluation.rates import equal_error_rate, error_rates
-from gateway.evaluation.retrieval import retrieve
+from scoring.error_rates import equal_error_rate, error_rates
+from scoring.figures import Resampling, Scored, judge, verify
+from scoring.intervals import draws, intervals, trial_weights
+from scoring.pairs import all_pairs
+from scoring.retrieval import retrieve
 from tests.voices import voices
 
 

@@ -10,7 +10,7 @@ from scipy.interpolate import interp1d
 from scipy.optimize import brentq
 from sklearn.metrics import roc_curve
 
-from gateway.evaluation.rates import (
+from scoring.error_rates import (
     RankedTrials,
     det_points,
     equal_error_rate,

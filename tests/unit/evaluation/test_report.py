@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from gateway.evaluation.evaluating import RECALL_AT, Evaluation
-from gateway.evaluation.figures import Resampling, Scored, judge, verify
-from gateway.evaluation.options import Options
-from gateway.evaluation.pairs import all_pairs
-from gateway.evaluation.report import describe, rows, to_json
-from gateway.evaluation.retrieval import retrieve
+from audiosearch_evaluation.evaluating import RECALL_AT, Evaluation
+from audiosearch_evaluation.options import Options
+from audiosearch_evaluation.report import describe, rows, to_json
+
+from scoring.figures import Resampling, Scored, judge, verify
+from scoring.pairs import all_pairs
+from scoring.retrieval import retrieve
 from tests.voices import voices
 
 

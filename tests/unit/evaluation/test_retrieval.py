@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from gateway.evaluation.retrieval import average_precision, first_rank, retrieve
+from scoring.retrieval import average_precision, first_rank, retrieve
 
 
 def test_average_precision_by_hand() -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from audiosearch.catalog.v1.clip_pb2 import Clip
+from audiosearch_evaluation.matching import match_clips
+from audiosearch_evaluation.sampling import check_kinds, choose
+from audiosearch_evaluation.trials import read_enrollments, read_trials
 
-from gateway.evaluation.matching import match_clips
-from gateway.evaluation.sampling import check_kinds, choose
-from gateway.evaluation.trials import read_enrollments, read_trials
 from serving.errors import Reason, ServiceError
 
 VOXCELEB = (

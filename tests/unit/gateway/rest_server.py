@@ -16,10 +16,10 @@ from audiosearch.gateway.v1 import gateway_service_pb2 as gateway_pb2
 from audiosearch.gateway.v1 import gateway_service_pb2_grpc, search_pb2
 from google.longrunning import operations_pb2, operations_pb2_grpc
 
-from gateway.guard import Guard
-from gateway.health import Health
-from gateway.keyring import Keyring
-from gateway.operations import OperationsServicer
+from gateway.access.guard import Guard
+from gateway.access.keyring import Keyring
+from gateway.health.health import Health
+from gateway.imports.operations import OperationsServicer
 from gateway.rest.parts import Parts
 from gateway.rest.server import rest
 from gateway.servicer import GatewayServicer

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.folder import count, read_file, resolve_folder, walk
+from gateway.imports.folder import read_file, resolve_folder
+from serving.audio_files import count, walk
 from serving.errors import Reason, ServiceError
 
 

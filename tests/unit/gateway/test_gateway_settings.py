@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from gateway import key_file
+from gateway.access import key_file
 from gateway.settings import GatewaySettings, origins
 
 ELSEWHERE = ["0.0.0.0", "::", "[::]", "192.0.2.1", "gateway.example"]

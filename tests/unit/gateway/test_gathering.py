@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 from audiosearch.catalog.v1.clip_pb2 import Clip
 
-from gateway.gathering import ENOUGH, MOST, MOST_BYTES, Gatherer
+from gateway.clips.coalescing import ENOUGH, MOST, MOST_BYTES, Gatherer
 from serving.errors import Reason, ServiceError
 
 

@@ -9,10 +9,10 @@ import pytest
 from audiosearch.catalog.v1.catalog_service_pb2 import GetLibraryRequest
 from audiosearch.gateway.v1.gateway_service_pb2 import UploadClipConfig, UploadClipRequest
 
-from gateway import api_key, key_file
-from gateway.guard import Guard
-from gateway.keyring import Keyring
-from gateway.rights import OPERATOR, Right, caller
+from gateway.access import api_key, key_file
+from gateway.access.guard import Guard
+from gateway.access.keyring import Keyring
+from gateway.access.rights import OPERATOR, Right, caller
 from serving.errors import Reason, ServiceError
 
 GET = "/audiosearch.gateway.v1.GatewayService/GetLibrary"

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway import api_key, key_file, keyring
-from gateway.keyring import Keyring, bearer
-from gateway.rights import OPERATOR, Right
+from gateway.access import api_key, key_file, keyring
+from gateway.access.keyring import Keyring, bearer
+from gateway.access.rights import OPERATOR, Right
 from serving.errors import Reason, ServiceError
 
 

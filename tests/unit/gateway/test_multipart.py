@@ -8,7 +8,14 @@ from collections.abc import AsyncIterator, Iterator
 import httpx
 import pytest
 
-from gateway.rest.multipart import MAX_FIELDS, MAX_TEXT_BYTES, Allowed, File, Form, read_form
+from gateway.rest.messages.multipart import (
+    MAX_FIELDS,
+    MAX_TEXT_BYTES,
+    Allowed,
+    File,
+    Form,
+    read_form,
+)
 from serving.errors import Reason, ServiceError
 
 KIND = 'multipart/form-data; boundary="b"'

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from gateway.rest import connection, exchange
+from gateway.rest.http import connection, exchange
 from serving.errors import DOMAIN
 from serving.telemetry import configure
 from tests.unit.gateway.rest_server import AUDIO, Served, serving

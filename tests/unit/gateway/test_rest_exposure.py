@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gateway import api_key, key_file
-from gateway.rights import Right
+from gateway.access import api_key, key_file
+from gateway.access.rights import Right
 from tests.certificates import Authority
 from tests.unit.gateway.rest_server import serving
 from tests.unit.gateway.test_rest_boundary import LIBRARIES, reason

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import posixpath
 import re
 from collections.abc import AsyncIterator
 
@@ -10,18 +11,18 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from gateway.rest import pages
+from gateway.rest.routes import web
 from serving.errors import Reason, ServiceError
 from tests.conftest import REPOSITORY
 
-WEB = REPOSITORY / "gateway/web"
+WEB = REPOSITORY / "clients/audiosearch_web"
 
 
 @pytest.fixture
 async def http() -> AsyncIterator[httpx.AsyncClient]:
     """A client of an application that serves nothing else."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-    app.include_router(pages.router())
+    app.include_router(web.router())
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
         yield client
@@ -49,8 +50,8 @@ async def test_the_page_names_only_files_that_are_there(http: httpx.AsyncClient)
     named = set(re.findall(r'(?:href|src)="/assets/([^"]+)"', page))
     for path in WEB.rglob("*.js"):
         folder = path.relative_to(WEB).parent
-        for target in re.findall(r'(?:from|import) ?\(?"(\./[^"]+)"', path.read_text()):
-            named.add((folder / target).as_posix())
+        for target in re.findall(r'(?:from|import) ?\(?"(\.{1,2}/[^"]+)"', path.read_text()):
+            named.add(posixpath.normpath(folder / target))
     kinds = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
     for name in named:
         answer = await http.get(f"/assets/{name}")
@@ -75,7 +76,8 @@ async def test_a_file_is_sent_once(http: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["index.html", "nothing.js", "../rest/pages.py", "%2e%2e/__init__.py"]
+    "path",
+    ["index.html", "nothing.js", "__init__.py", "../audiosearch_cli/app.py", "%2e%2e/__init__.py"],
 )
 async def test_nothing_else_is_sent(http: httpx.AsyncClient, path: str) -> None:
     """Only the files that were there at the start, whatever the path."""

@@ -11,9 +11,9 @@ from google.longrunning import operations_pb2
 from google.protobuf.descriptor import MethodDescriptor
 from pydantic import ValidationError
 
-from gateway import api_key
-from gateway.rights import EVERY, OPERATOR, Caller, Right, authorize
-from gateway.rules import RULES
+from gateway.access import api_key
+from gateway.access.rights import EVERY, OPERATOR, Caller, Right, authorize
+from gateway.access.rules import RULES
 from gateway.servicer import NAMES
 from serving.errors import Reason, ServiceError
 

@@ -17,7 +17,7 @@ from audiosearch.gateway.v1.speakers_pb2 import CalibrateLibraryRequest
 
 from gateway.speakers import calibrating
 from gateway.speakers.calibrating import Calibrating
-from gateway.speakers.fitting import fit
+from scoring.fitting import fit
 from serving.errors import Reason, ServiceError
 from tests.voices import voices
 
@@ -70,7 +70,7 @@ class Slow:
         self._lock = threading.Lock()
 
     def fit(self, *arguments: object) -> Calibration:
-        """As gateway.speakers.fitting does, later."""
+        """As scoring.fitting does, later."""
         with self._lock:
             self.working += 1
             self.most = max(self.most, self.working)

@@ -13,11 +13,11 @@ from audiosearch.catalog.v1.calibration_pb2 import (
     ScoreCalibration,
 )
 
-from gateway.speakers.fitting import fit
-from gateway.speakers.normalization import MOST_COHORT, as_norm, cohort_statistics
-from gateway.speakers.operating import set_operating_point
-from gateway.speakers.ratios import Line, cllr, fit_line
-from gateway.speakers.trials import draw_voiceprints, make_trials
+from scoring.as_norm import MOST_COHORT, as_norm, cohort_statistics
+from scoring.fitting import fit
+from scoring.likelihood_ratios import Line, cllr, fit_line
+from scoring.operating_points import set_operating_point
+from scoring.trials import draw_voiceprints, make_trials
 from serving.errors import Reason, ServiceError
 from tests.voices import voices
 

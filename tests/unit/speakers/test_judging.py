@@ -15,11 +15,11 @@ from audiosearch.catalog.v1.speaker_pb2 import Speaker
 from audiosearch.gateway.v1.speakers_pb2 import Threshold
 
 from gateway.speakers.cohorts import Cohorts, CohortVectors
-from gateway.speakers.fitting import fit
 from gateway.speakers.judging import SHRUNK_NOTE, Candidate, Judgement, Judging
-from gateway.speakers.normalization import as_norm, cohort_statistics
-from gateway.speakers.operating import set_operating_point
-from gateway.speakers.queries import Voice
+from gateway.speakers.voice import Voice
+from scoring.as_norm import as_norm, cohort_statistics
+from scoring.fitting import fit
+from scoring.operating_points import set_operating_point
 from tests.voices import voices
 
 LIBRARY = Library(name="libraries/l", uid="uid")

@@ -6,7 +6,7 @@ from collections import Counter
 
 from audiosearch.catalog.v1.clip_pb2 import Clip
 
-from gateway.speakers.labelled import TESTED, Labelled
+from scoring.labelled_clips import TESTED, Labelled
 
 
 def clips(speakers: int, each: int) -> list[Clip]:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from audiosearch.catalog.v1.calibration_pb2 import OperatingRates
 
-from gateway.evaluation.rates import equal_error_rate, error_rates, min_dcf
-from gateway.speakers.measuring import MOST_POINTS, measure, operating_rates
-from gateway.speakers.trials import Trials
+from scoring.error_rates import equal_error_rate, error_rates, min_dcf
+from scoring.measuring import MOST_POINTS, measure, operating_rates
+from scoring.trials import Trials
 
 INTERVALS = ("miss_rate", "false_alarm_rate")
 

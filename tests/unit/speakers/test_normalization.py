@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gateway.speakers.normalization import (
+from scoring.as_norm import (
     LEAST_SCORES,
     MOST_COHORT,
     Statistics,
@@ -13,8 +13,8 @@ from gateway.speakers.normalization import (
     cohort_statistics,
     top_count,
 )
-from gateway.speakers.trial_cohorts import TrialCohort, best_without_each, choose_cohort
-from gateway.speakers.trials import draw_voiceprints, make_trials
+from scoring.trial_cohorts import TrialCohort, best_without_each, choose_cohort
+from scoring.trials import draw_voiceprints, make_trials
 from tests.voices import voices
 
 

@@ -17,7 +17,7 @@ from audiosearch.catalog.v1.calibration_pb2 import (
     ScoreCalibration,
 )
 
-from gateway.speakers.operating import (
+from scoring.operating_points import (
     check_operating_point,
     log_likelihood_ratio,
     set_operating_point,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from gateway.speakers.ratios import Line, cllr, fit_line
+from scoring.likelihood_ratios import Line, cllr, fit_line
 
 
 def normal_scores(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gateway.speakers.trials import (
+from scoring.trials import (
     MOST_DRAWS,
     MOST_VOICEPRINTS,
     Trials,

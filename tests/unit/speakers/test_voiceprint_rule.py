@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from audiosearch.catalog.v1.speaker_pb2 import Speaker
 
-from gateway.speakers.mean_voice import mean_voice
-from gateway.speakers.naming import current_id, is_enrolled, parse_vector_id, vector_id
+from gateway.speakers.vector_ids import current_id, is_enrolled, parse_vector_id, vector_id
 from gateway.speakers.voiceprints import cosine
+from scoring.mean_voice import mean_voice
 
 
 def test_a_voiceprint_is_the_mean_of_unit_length() -> None:

@@ -11,8 +11,8 @@ from audiosearch.catalog.v1.calibration_pb2 import (
     ScoreCalibration,
 )
 
-from tests.benchmarks.voices_asked import Asked, Run
-from tests.benchmarks.voices_counted import equal_error_rates, rank_one, rates
+from tools.benchmarks.voices_asked import Asked, Run
+from tools.benchmarks.voices_counted import equal_error_rates, rank_one, rates
 
 PEOPLE = ["ann", "bob", "stranger"]
 

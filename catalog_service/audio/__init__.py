@@ -1,0 +1,1 @@
+"""Audio of clips, and where it is kept."""

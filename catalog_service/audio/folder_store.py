@@ -1,0 +1,190 @@
+"""Keeps audio in a folder: {library uid}/{last two characters of the clip id}/{clip id}.{hash}.
+
+Bytes are first written to a file in .incoming/{a folder of this process}, which the process keeps
+locked while it lives: a starting process removes the folders that nobody holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from ulid import ULID
+
+from catalog_service.audio.audio_store import AudioKey
+from catalog_service.audio.completion import to_the_end
+from catalog_service.audio.folder_upload import FolderUpload
+from catalog_service.database.failures import typed_os
+from serving.errors import Reason, ServiceError
+
+T = TypeVar("T")
+_THREADS = 8
+
+
+class FolderStore:
+    """An AudioStore in a folder. All that touches the disk runs in a few threads of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        """Takes the folder; `open` makes it."""
+        self._folder = folder
+        self._incoming: Path | None = None
+        self._lock: int | None = None
+        self._threads = ThreadPoolExecutor(_THREADS, "audio")
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Runs work that touches the disk in a thread; its OSError becomes a typed error."""
+        with typed_os():
+            return await self._run(work)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    async def open(self) -> None:
+        """Makes the folders and removes what uploads of dead processes left.
+
+        When that can't be done now, each `check` tries it again.
+        """
+        with contextlib.suppress(ServiceError):  # the log has it, and `check` will say it
+            await self.run(self._open)
+
+    async def close(self) -> None:
+        """Removes what unfinished uploads left."""
+        if self._incoming is not None and self._lock is not None:
+            await self.run(lambda: shutil.rmtree(str(self._incoming), ignore_errors=True))
+            os.close(self._lock)
+            self._lock = None
+        self._threads.shutdown(wait=False)
+
+    async def check(self) -> None:
+        """Raises CATALOG_UNAVAILABLE while nothing can be written; opens again what went away."""
+        await self.run(self._touch)
+
+    @contextlib.asynccontextmanager
+    async def upload(self) -> AsyncIterator[FolderUpload]:
+        """An upload; what it wrote and did not publish is gone when the block is left."""
+        upload = FolderUpload(self._own_folder() / str(ULID()), self.path, self.run)
+        try:
+            yield upload
+        finally:
+            # A call can be cancelled twice, by its caller and by its deadline.
+            await to_the_end(self.run(upload.discard))
+
+    def has(self, key: AudioKey, size: int) -> bool:
+        """Whether the object is there with all its bytes. Blocks."""
+        with typed_os():
+            try:
+                return self.path(key).stat().st_size == size
+            except FileNotFoundError:
+                return False
+
+    async def read(
+        self, key: AudioKey, offset: int, limit: int, chunk_bytes: int
+    ) -> AsyncIterator[bytes]:
+        """The bytes of a range in order; FileNotFoundError when there is no such object."""
+        file = await self._run(lambda: self.path(key).open("rb", buffering=0))
+        try:
+            while limit > 0:
+                chunk = await self.run(
+                    partial(os.pread, file.fileno(), min(limit, chunk_bytes), offset)
+                )
+                if not chunk:
+                    return
+                offset, limit = offset + len(chunk), limit - len(chunk)
+                yield chunk
+        finally:
+            file.close()
+
+    async def remove(self, key: AudioKey) -> None:
+        """Removes one object; none is fine."""
+        await self.run(lambda: self.path(key).unlink(missing_ok=True))
+
+    def remove_clip(self, library_uid: str, clip_id: str) -> None:
+        """Removes all objects of a clip; none is fine. Blocks."""
+        with typed_os(), contextlib.suppress(FileNotFoundError):
+            for entry in list(_entries(self._clip_folder(library_uid, clip_id))):
+                if entry.name.startswith(f"{clip_id}."):
+                    Path(entry.path).unlink(missing_ok=True)
+
+    async def remove_library(self, library_uid: str) -> None:
+        """Removes all objects of a library; none is fine."""
+        await self.run(lambda: self._remove_library(library_uid))
+
+    def path(self, key: AudioKey) -> Path:
+        """Where an object is."""
+        return self._clip_folder(key.library_uid, key.clip_id) / f"{key.clip_id}.{key.sha256}"
+
+    def _clip_folder(self, library_uid: str, clip_id: str) -> Path:
+        return self._folder / library_uid / clip_id[-2:]
+
+    def _remove_library(self, library_uid: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(self._folder / library_uid)
+
+    def _own_folder(self) -> Path:
+        if self._incoming is None:
+            raise ServiceError(
+                Reason.CATALOG_UNAVAILABLE,
+                "the folder that keeps the audio is not ready yet; try again",
+            )
+        return self._incoming
+
+    def _open(self) -> None:
+        parent = self._folder / ".incoming"
+        parent.mkdir(parents=True, exist_ok=True)
+        for entry in list(_entries(parent)):
+            _remove_if_dead(Path(entry.path))
+        lock = None
+        while lock is None:
+            self._incoming = parent / str(ULID())
+            self._incoming.mkdir()
+            lock = _lock(self._incoming)
+        if self._lock is not None:
+            os.close(self._lock)
+        self._lock = lock
+
+    def _touch(self) -> None:
+        if self._incoming is None or not self._incoming.is_dir():
+            self._open()
+        file = self._own_folder() / "check"
+        file.touch()
+        file.unlink()
+
+
+def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        yield from entries
+
+
+def _lock(folder: Path) -> int | None:
+    """Locks a folder for as long as this process lives; None when another one has it, or had it."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        if error.errno in {errno.ENOENT, errno.ENOTDIR}:
+            return None
+        raise
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    if not os.path.exists(folder):  # noqa: PTH110  removed between the two steps
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _remove_if_dead(folder: Path) -> None:
+    descriptor = _lock(folder)
+    if descriptor is not None:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(descriptor)

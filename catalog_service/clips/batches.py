@@ -1,0 +1,173 @@
+"""Many clips in one transaction: making them, and turning them ACTIVE. Each has its own outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from sqlalchemy import Connection, bindparam, insert
+
+from catalog_service.audio.audio_store import AudioKey, AudioStore
+from catalog_service.clips import rows as clip_rows
+from catalog_service.clips.rows import ALL, IN_LIBRARY, ClipRow, along
+from catalog_service.database.schema import clips
+from catalog_service.database.states import ClipState, LibraryState
+from catalog_service.libraries import rows as library_rows
+from catalog_service.names import ClipName, new_ids
+from serving.errors import Reason, ServiceError
+
+_BY_REQUEST = along(
+    ALL.where(IN_LIBRARY, clips.c.request_id.in_(bindparam("request_ids", expanding=True))),
+    "uq_clips_request",
+)
+_BY_CONTENT = along(
+    ALL.where(IN_LIBRARY, clips.c.content_sha256.in_(bindparam("hashes", expanding=True))),
+    "uq_clips_content",
+)
+_INSERT = insert(clips)
+
+
+@dataclass(frozen=True)
+class NewClip:
+    """What a caller tells of a clip to be."""
+
+    display_name: str
+    label: str
+    speaker: str
+    metadata: dict[str, str]
+    source: str
+    import_job: str
+    request_id: str | None
+    content_sha256: str | None
+    """Hash of the audio that will come, if it is known; then its size is as well."""
+    size_bytes: int | None
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What was heard in a clip: durations in nanoseconds, rate in hertz, level in dBFS."""
+
+    duration_ns: int
+    active_duration_ns: int
+    sample_rate: int
+    channels: int
+    format: str
+    level_dbfs: float
+
+
+class Outcome(NamedTuple):
+    """What became of one clip of many. With CLIP_EXISTS, the row is that of the other clip."""
+
+    row: ClipRow | None
+    error: ServiceError | None = None
+
+
+def create(connection: Connection, library: str, new: Sequence[NewClip]) -> list[Outcome]:
+    """Makes clips, but for those that their request ids or hashes show to be there.
+
+    Raises:
+        ServiceError: LIBRARY_NOT_FOUND, STATE_CONFLICT (the library is not ACTIVE).
+        IntegrityError: one of them was made meanwhile; the same again will find it.
+    """
+    # Locked against deletion until the clips are in: a library that is going takes none.
+    parent = library_rows.get(connection, library, share=True)
+    by_request, by_content = _made_before(connection, library, new)
+    made: list[ClipRow] = []
+    outcomes: list[Outcome] = []
+    for clip, row in zip(new, _rows(parent.uid, new), strict=True):
+        before = by_request.get(clip.request_id)
+        other = by_content.get(clip.content_sha256)
+        if before:
+            outcomes.append(Outcome(before))
+        elif other:
+            outcomes.append(Outcome(other, exists(ClipName(library, other.id))))
+        else:
+            made.append(row)
+            outcomes.append(Outcome(row))
+            if clip.request_id is not None:
+                by_request[clip.request_id] = row
+            if clip.content_sha256 is not None:
+                by_content[clip.content_sha256] = row
+    if made:
+        library_rows.require_state(parent, LibraryState.ACTIVE)
+        connection.execute(_INSERT, [row._asdict() for row in made])
+    return outcomes
+
+
+def activate(
+    connection: Connection, store: AudioStore, wanted: Sequence[tuple[ClipName, Heard]]
+) -> list[Outcome]:
+    """CREATING -> ACTIVE for clips of one library whose audio is there; ACTIVE ones stay."""
+    ids = {name.clip for name, _ in wanted}
+    rows = clip_rows.lock_all(connection, wanted[0][0].library, ids)
+    errors: dict[str, ServiceError] = {}
+    ready: dict[str, Heard] = {}
+    for name, heard in wanted:
+        error = _unfit(rows.get(name.clip), name, store)
+        if error:
+            errors[name.clip] = error
+        elif rows[name.clip].state == ClipState.CREATING:
+            ready[name.clip] = heard
+    changed = clip_rows.change_all(
+        connection,
+        [(rows[clip], {"state": ClipState.ACTIVE, **vars(heard)}) for clip, heard in ready.items()],
+    )
+    rows |= {row.id: row for row in changed}
+    return [Outcome(rows.get(name.clip), errors.get(name.clip)) for name, _ in wanted]
+
+
+def exists(other: ClipName) -> ServiceError:
+    """CLIP_EXISTS that names the clip that has the bytes."""
+    return ServiceError(
+        Reason.CLIP_EXISTS, f"{other} has the same bytes; use that clip", {"clip": str(other)}
+    )
+
+
+def _made_before(
+    connection: Connection, library: str, new: Sequence[NewClip]
+) -> tuple[dict[str | None, ClipRow], dict[str | None, ClipRow]]:
+    """Clips that are there, by request id and by hash of their bytes."""
+    request_ids = [clip.request_id for clip in new if clip.request_id is not None]
+    hashes = [clip.content_sha256 for clip in new if clip.content_sha256 is not None]
+    by_request = by_content = list[ClipRow]()
+    if request_ids:
+        by_request = clip_rows.fetch(
+            connection, _BY_REQUEST, library=library, request_ids=request_ids
+        )
+    if hashes:
+        by_content = clip_rows.fetch(connection, _BY_CONTENT, library=library, hashes=hashes)
+    return (
+        {row.request_id: row for row in by_request},
+        {row.content_sha256: row for row in by_content},
+    )
+
+
+def _rows(library_uid: str, new: Sequence[NewClip]) -> Iterator[ClipRow]:
+    time = clip_rows.now()
+    empty = ClipRow._make([None] * len(ClipRow._fields))
+    for clip, id_ in zip(new, new_ids(time, len(new)), strict=True):
+        yield empty._replace(
+            id=id_,
+            library_uid=library_uid,
+            state=ClipState.CREATING,
+            create_time=time,
+            update_time=time,
+            enrolled_as="",
+            **vars(clip),
+        )
+
+
+def _unfit(row: ClipRow | None, name: ClipName, store: AudioStore) -> ServiceError | None:
+    """Why a clip can't become ACTIVE; None if it can, or is."""
+    if row is None:
+        return clip_rows.not_found(name)
+    if row.state == ClipState.ACTIVE:
+        return None
+    if row.state != ClipState.CREATING:
+        return clip_rows.conflict(row, name, "CREATING or ACTIVE")
+    if row.content_sha256 is not None and row.size_bytes is not None:
+        key = AudioKey(row.library_uid, row.id, row.content_sha256)
+        if store.has(key, row.size_bytes):
+            return None
+    return clip_rows.conflict(row, name, "with its audio in place: call PutAudio first")

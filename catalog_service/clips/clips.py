@@ -1,0 +1,176 @@
+"""Clips: making, listing, changing, and the steps of their life."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete
+
+from catalog_service.audio.audio_store import AudioStore
+from catalog_service.clips import batches as clip_batches
+from catalog_service.clips import rows as clip_rows
+from catalog_service.clips.batches import Heard, NewClip, Outcome
+from catalog_service.clips.filter import ClipQuery
+from catalog_service.clips.rows import ALL, IN_LIBRARY, ClipRow, along
+from catalog_service.database.database import Database
+from catalog_service.database.schema import clips
+from catalog_service.database.states import ClipState
+from catalog_service.libraries import rows as library_rows
+from catalog_service.names import ClipName, SpeakerName, is_ulid
+from catalog_service.paging import Page, refuse
+from catalog_service.speakers import enrollments
+
+CHANGEABLE = ("display_name", "label", "speaker", "metadata")
+_CHANGEABLE_IN = (ClipState.CREATING, ClipState.ACTIVE, ClipState.FAILED)
+_NO_AUDIO = {"content_sha256": None, "size_bytes": None, "content_type": None}
+_LOOK_UP = along(
+    ALL.where(
+        clips.c.id.in_(bindparam("clips", expanding=True)),
+        IN_LIBRARY,
+        clips.c.state == ClipState.ACTIVE,
+    ),
+    "PRIMARY",
+)
+
+
+class Clips:
+    """The clips of all libraries."""
+
+    def __init__(self, database: Database, store: AudioStore) -> None:
+        """Takes where rows and audio are kept."""
+        self._database = database
+        self._store = store
+
+    async def create(self, library: str, clip: NewClip) -> ClipRow:
+        """Makes a clip; with a known request id, answers the clip that it made.
+
+        Raises:
+            ServiceError: LIBRARY_NOT_FOUND, STATE_CONFLICT (the library is not ACTIVE),
+                CLIP_EXISTS.
+        """
+        return _only(await self.create_all(library, [clip]))
+
+    async def create_all(self, library: str, new: Sequence[NewClip]) -> list[Outcome]:
+        """Makes clips in one transaction, each with its own outcome.
+
+        Raises:
+            ServiceError: LIBRARY_NOT_FOUND, STATE_CONFLICT (the library is not ACTIVE).
+        """
+        return await self._database.write_new(lambda c: clip_batches.create(c, library, new))
+
+    async def get(self, name: ClipName) -> ClipRow:
+        """Reads a clip in any state."""
+        return await self._database.read(lambda c: clip_rows.get(c, name))
+
+    async def list(
+        self, library: str, query: ClipQuery, page: Page
+    ) -> tuple[Sequence[ClipRow], str]:
+        """One page of clips in the order of the query, and the next page's token."""
+        try:
+            statement = query.statement(library, page.after, page.size + 1)
+        except ValueError:
+            raise refuse(page.after) from None
+
+        def read(connection: Connection) -> Sequence[ClipRow]:
+            found = clip_rows.fetch(connection, statement)
+            if not found:
+                library_rows.get(connection, library)
+            return found
+
+        return page.cut(await self._database.read(read), query.key)
+
+    async def look_up(self, library: str, ids: Collection[str]) -> Sequence[ClipRow]:
+        """The ACTIVE ones among these clips."""
+        wanted = {clip for clip in ids if is_ulid(clip)}
+
+        def read(connection: Connection) -> Sequence[ClipRow]:
+            found = clip_rows.fetch(connection, _LOOK_UP, clips=wanted, library=library)
+            if not found:
+                library_rows.get(connection, library)
+            return found
+
+        return await self._database.read(read)
+
+    async def update(self, name: ClipName, values: Mapping[str, Any]) -> ClipRow:
+        """Changes some of the columns CHANGEABLE."""
+
+        def change(connection: Connection) -> ClipRow:
+            row = clip_rows.get(connection, name, lock=True)
+            clip_rows.require_state(row, name, *_CHANGEABLE_IN)
+            return clip_rows.change(connection, row, values)
+
+        return await self._database.write(change)
+
+    async def activate(self, name: ClipName, heard: Heard) -> ClipRow:
+        """CREATING -> ACTIVE, if its audio is there."""
+        return _only(await self.activate_all([(name, heard)]))
+
+    async def activate_all(self, wanted: Sequence[tuple[ClipName, Heard]]) -> Sequence[Outcome]:
+        """The same for clips of one library in one transaction, each with its own outcome."""
+        return await self._database.write(lambda c: clip_batches.activate(c, self._store, wanted))
+
+    async def fail(self, name: ClipName, reason: str, message: str) -> ClipRow:
+        """CREATING -> FAILED; its audio is removed, and its bytes may come as another clip."""
+        values = {
+            "state": ClipState.FAILED,
+            "failure_reason": reason,
+            "failure_message": message,
+            **_NO_AUDIO,
+        }
+
+        def change(connection: Connection) -> ClipRow:
+            row = clip_rows.get(connection, name, lock=True)
+            if row.state == ClipState.FAILED:
+                return row
+            clip_rows.require_state(row, name, ClipState.CREATING, ClipState.FAILED)
+            # Before the commit: cut off here, the row is CREATING without audio, which can be
+            # failed again; the other way round, audio would stay that no row knows.
+            self._store.remove_clip(row.library_uid, row.id)
+            return clip_rows.change(connection, row, values)
+
+        return await self._database.write(change)
+
+    async def begin_deletion(
+        self, name: ClipName, only: ClipState | None = None, speaker: str | None = None
+    ) -> ClipRow:
+        """Any state, or the one given -> DELETING. The speaker that it is enrolled as loses it.
+
+        With a speaker it must be no enrollment of another one.
+        """
+        allowed = (only,) if only else tuple(ClipState)
+
+        def change(connection: Connection) -> ClipRow:
+            enrollments.lock_speaker(connection, name)
+            row = clip_rows.get(connection, name, lock=True)
+            if row.state == ClipState.DELETING:
+                return row
+            clip_rows.require_state(row, name, *allowed)
+            if speaker is not None:
+                enrollments.require_free(row, name, SpeakerName(name.library, speaker))
+            changed = clip_rows.change(connection, row, {"state": ClipState.DELETING})
+            if row.enrolled_as:
+                enrollments.lost(connection, SpeakerName(name.library, row.enrolled_as))
+            return changed
+
+        return await self._database.write(change)
+
+    async def delete(self, name: ClipName) -> None:
+        """Removes a DELETING clip's audio, then its row. One that is not there is fine."""
+        row = await self._database.read(lambda c: clip_rows.find(c, name))
+        if row is None:
+            return
+        clip_rows.require_state(row, name, ClipState.DELETING)
+        await self._store.run(lambda: self._store.remove_clip(row.library_uid, row.id))
+        await self._database.write(
+            lambda c: c.execute(
+                delete(clips).where(clips.c.id == row.id, clips.c.state == ClipState.DELETING)
+            )
+        )
+
+
+def _only(outcomes: Sequence[Outcome]) -> ClipRow:
+    (outcome,) = outcomes
+    if outcome.error or outcome.row is None:
+        raise outcome.error or AssertionError
+    return outcome.row

@@ -1,0 +1,266 @@
+"""Import jobs: what was asked, how far it is, and who works on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, delete, exc, insert, select, update
+
+from catalog_service.clips.rows import now
+from catalog_service.database.database import Database
+from catalog_service.database.schema import import_jobs, libraries
+from catalog_service.database.states import JobState, LibraryState
+from catalog_service.libraries import rows as library_rows
+from catalog_service.names import import_job_name, new_id
+from catalog_service.paging import Page
+from serving.errors import Reason, ServiceError
+
+MAX_FAILURES = 20
+_NEVER = datetime(1970, 1, 2, tzinfo=timezone.utc)
+"""Lease of a job that nobody works on: it ran out long ago."""
+_AFTER_ALL = "~"
+"""Behind every id."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is, and its first failures as `{path, reason, message}`."""
+
+    total: int
+    imported: int
+    existing: int
+    failed: int
+    cursor: str
+    failures: list[dict[str, str]]
+
+
+class ImportJobs:
+    """All import jobs."""
+
+    def __init__(self, database: Database) -> None:
+        """Takes where rows are kept."""
+        self._database = database
+
+    async def create(
+        self, library: str, folder: str, label: str, request_id: str | None
+    ) -> Row[Any]:
+        """Makes a RUNNING job; with a known request id, answers the job that it made.
+
+        Raises:
+            ServiceError: LIBRARY_NOT_FOUND, STATE_CONFLICT (the library is not ACTIVE).
+        """
+
+        def make(connection: Connection) -> Row[Any]:
+            made = _made_by(connection, request_id)
+            return made or _insert(connection, library, folder, label, request_id)
+
+        try:
+            return await self._database.write(make)
+        except exc.IntegrityError:  # the same request at the same time was faster
+            made = await self._database.read(lambda c: _made_by(c, request_id))
+            if made is None:
+                raise
+            return made
+
+    async def get(self, job: str) -> Row[Any]:
+        """Reads a job."""
+        return await self._database.read(lambda c: _get(c, job))
+
+    async def list(
+        self, library: str | None, state: JobState | None, page: Page
+    ) -> tuple[Sequence[Row[Any]], str]:
+        """One page of jobs, the newest first, and the next page's token."""
+
+        def read(connection: Connection) -> Sequence[Row[Any]]:
+            statement = _joined().where(import_jobs.c.id < (page.after or _AFTER_ALL))
+            if library is not None:
+                uid = library_rows.get(connection, library).uid
+                statement = statement.where(import_jobs.c.library_uid == uid)
+            if state is not None:
+                statement = statement.where(import_jobs.c.state == state)
+            found = connection.execute(
+                statement.order_by(import_jobs.c.id.desc()).limit(page.size + 1)
+            )
+            rows: Sequence[Row[Any]] = found.all()
+            return rows
+
+        return page.cut(await self._database.read(read), lambda row: str(row.id))
+
+    async def claim(self, worker: str, lease: timedelta) -> Row[Any] | None:
+        """Gives the oldest job that waits to a worker; None when none waits."""
+
+        def take(connection: Connection) -> Row[Any] | None:
+            time = now()
+            waits = (import_jobs.c.state == JobState.RUNNING) & (import_jobs.c.lease_until < time)
+            # Somebody asked to cancel it, and the worker that was to heed that is gone.
+            connection.execute(
+                update(import_jobs)
+                .where(waits, import_jobs.c.cancel_requested)
+                .values(state=JobState.CANCELLED, update_time=time)
+            )
+            while True:
+                job = connection.scalar(
+                    select(import_jobs.c.id).where(waits).order_by(import_jobs.c.id).limit(1)
+                )
+                if job is None:
+                    return None
+                taken = connection.execute(
+                    update(import_jobs)
+                    .where(import_jobs.c.id == job, waits)
+                    .values(worker=worker, lease_until=time + lease, update_time=time)
+                )
+                if taken.rowcount:
+                    return _get(connection, job)
+
+        return await self._database.write(take)
+
+    async def report(self, job: str, worker: str, lease: timedelta, progress: Progress) -> Row[Any]:
+        """Writes a worker's progress and renews its lease.
+
+        Raises:
+            ServiceError: IMPORT_JOB_NOT_FOUND, STATE_CONFLICT.
+        """
+
+        def change(connection: Connection) -> Row[Any]:
+            time = now()
+            written = connection.execute(
+                update(import_jobs)
+                .where(
+                    import_jobs.c.id == job,
+                    import_jobs.c.state == JobState.RUNNING,
+                    import_jobs.c.worker == worker,
+                )
+                .values(lease_until=time + lease, update_time=time, **vars(progress))
+            )
+            row = _get(connection, job)
+            if not written.rowcount:
+                raise _conflict(row, "RUNNING and claimed by this worker; stop working on it")
+            return row
+
+        return await self._database.write(change)
+
+    async def finish(
+        self, job: str, state: JobState, reason: str | None, message: str | None
+    ) -> Row[Any]:
+        """RUNNING -> SUCCEEDED, FAILED or CANCELLED; a job that is over stays as it is."""
+        return await self._end(
+            job, {"state": state, "failure_reason": reason, "failure_message": message}
+        )
+
+    async def cancel(self, job: str) -> Row[Any]:
+        """Asks for a job to be cancelled; one that nobody works on is CANCELLED at once."""
+
+        def change(connection: Connection) -> Row[Any]:
+            time = now()
+            running = (import_jobs.c.id == job) & (import_jobs.c.state == JobState.RUNNING)
+            connection.execute(
+                update(import_jobs)
+                .where(running, import_jobs.c.cancel_requested.is_(False))
+                .values(cancel_requested=True, update_time=time)
+            )
+            connection.execute(
+                update(import_jobs)
+                .where(running, import_jobs.c.lease_until < time)
+                .values(state=JobState.CANCELLED)
+            )
+            return _get(connection, job)
+
+        return await self._database.write(change)
+
+    async def delete(self, job: str) -> None:
+        """Removes a job that is over; one that is not there is fine."""
+
+        def remove(connection: Connection) -> None:
+            connection.execute(
+                delete(import_jobs).where(
+                    import_jobs.c.id == job, import_jobs.c.state != JobState.RUNNING
+                )
+            )
+            row = _find(connection, job)
+            if row is not None:
+                raise _conflict(row, "over; cancel it first")
+
+        await self._database.write(remove)
+
+    async def _end(self, job: str, values: Mapping[str, Any]) -> Row[Any]:
+        def change(connection: Connection) -> Row[Any]:
+            connection.execute(
+                update(import_jobs)
+                .where(import_jobs.c.id == job, import_jobs.c.state == JobState.RUNNING)
+                .values({**values, "update_time": now()})
+            )
+            return _get(connection, job)
+
+        return await self._database.write(change)
+
+
+def _joined() -> Select[Any]:
+    # Not a join: a planner may begin one at the libraries, and then has to sort.
+    library = select(libraries.c.name).where(libraries.c.uid == import_jobs.c.library_uid)
+    return select(import_jobs, library.scalar_subquery().label("library"))
+
+
+def _find(connection: Connection, job: str) -> Row[Any] | None:
+    row: Row[Any] | None = (
+        connection.execute(_joined().where(import_jobs.c.id == job))
+    ).one_or_none()
+    return row
+
+
+def _get(connection: Connection, job: str) -> Row[Any]:
+    row = _find(connection, job)
+    if row is None:
+        name = import_job_name(job)
+        raise ServiceError(
+            Reason.IMPORT_JOB_NOT_FOUND,
+            f"{name} is not there; it was deleted, alone or with its library",
+            {"import_job": name},
+        )
+    return row
+
+
+def _made_by(connection: Connection, request_id: str | None) -> Row[Any] | None:
+    if request_id is None:
+        return None
+    row: Row[Any] | None = (
+        connection.execute(_joined().where(import_jobs.c.request_id == request_id))
+    ).one_or_none()
+    return row
+
+
+def _insert(
+    connection: Connection, library: str, folder: str, label: str, request_id: str | None
+) -> Row[Any]:
+    parent = library_rows.get(connection, library, share=True)
+    library_rows.require_state(parent, LibraryState.ACTIVE)
+    time = now()
+    job = new_id(time)
+    connection.execute(
+        insert(import_jobs).values(
+            id=job,
+            library_uid=parent.uid,
+            state=JobState.RUNNING,
+            request_id=request_id,
+            folder=folder,
+            label=label,
+            cancel_requested=False,
+            worker="",
+            lease_until=_NEVER,
+            create_time=time,
+            update_time=time,
+            **vars(Progress(0, 0, 0, 0, "", [])),
+        )
+    )
+    return _get(connection, job)
+
+
+def _conflict(row: Row[Any], needed: str) -> ServiceError:
+    name, state = import_job_name(row.id), JobState(row.state).name
+    return ServiceError(
+        Reason.STATE_CONFLICT,
+        f"{name} is {state}; this needs it to be {needed}",
+        {"import_job": name, "state": state},
+    )

@@ -1,0 +1,222 @@
+"""Libraries: making, listing, changing, and removing them with all that is in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Column, Connection, Row, delete, exc, func, insert, literal, select, update
+
+from catalog_service.audio.audio_store import AudioStore
+from catalog_service.clips.rows import now
+from catalog_service.database.database import Database
+from catalog_service.database.schema import calibrations, clips, import_jobs, libraries, speakers
+from catalog_service.database.states import ClipState, JobState, LibraryState
+from catalog_service.libraries import rows as library_rows
+from catalog_service.names import library_name, new_id
+from catalog_service.paging import Page
+from serving.errors import Reason, ServiceError
+
+_BATCH = 1000
+
+
+class Library(NamedTuple):
+    """A library's row with its counts: ACTIVE clips, and bytes of their audio."""
+
+    row: Row[Any]
+    clip_count: int
+    size_bytes: int
+
+
+class Libraries:
+    """All libraries."""
+
+    def __init__(self, database: Database, store: AudioStore) -> None:
+        """Takes where rows and audio are kept."""
+        self._database = database
+        self._store = store
+
+    async def create(
+        self, library: str, display_name: str, model: str, request_id: str | None
+    ) -> Library:
+        """Makes a library; with the request id that made it, answers it again.
+
+        Raises:
+            ServiceError: LIBRARY_EXISTS.
+        """
+        time = now()
+
+        def make(connection: Connection) -> Library:
+            connection.execute(
+                insert(libraries).values(
+                    uid=new_id(time),
+                    name=library,
+                    display_name=display_name or library,
+                    model=model,
+                    state=LibraryState.CREATING,
+                    request_id=request_id,
+                    create_time=time,
+                    update_time=time,
+                )
+            )
+            return Library(library_rows.get(connection, library), 0, 0)
+
+        try:
+            return await self._database.write(make)
+        except exc.IntegrityError:
+            there = await self.get(library)
+            if request_id is not None and there.row.request_id == request_id:
+                return there
+            name = library_name(library)
+            raise ServiceError(
+                Reason.LIBRARY_EXISTS,
+                f"{name} is there already; use it, or choose another id",
+                {"library": name},
+            ) from None
+
+    async def get(self, library: str, *, counted: bool = True) -> Library:
+        """Reads a library in any state; its counts are 0 unless `counted`."""
+
+        def read(connection: Connection) -> Library:
+            row = library_rows.get(connection, library)
+            return _counted(connection, row) if counted else Library(row, 0, 0)
+
+        return await self._database.read(read)
+
+    async def list(
+        self, state: LibraryState, page: Page, *, counted: bool = True
+    ) -> tuple[Sequence[Library], str]:
+        """One page of libraries by name, and the next page's token; counts as in `get`."""
+
+        def read(connection: Connection) -> tuple[Sequence[Library], str]:
+            statement = select(libraries).where(libraries.c.state == state)
+            if page.after is not None:
+                statement = statement.where(libraries.c.name > page.after)
+            found = connection.execute(statement.order_by(libraries.c.name).limit(page.size + 1))
+            rows, token = page.cut(found.all(), lambda row: str(row.name))
+            if not counted:
+                return [Library(row, 0, 0) for row in rows], token
+            return [_counted(connection, row) for row in rows], token
+
+        return await self._database.read(read)
+
+    async def activate(self, library: str) -> Library:
+        """CREATING -> ACTIVE; an ACTIVE one stays as it is."""
+
+        def change(connection: Connection) -> Library:
+            _set(connection, library, [LibraryState.CREATING], state=LibraryState.ACTIVE)
+            row = library_rows.get(connection, library)
+            library_rows.require_state(row, LibraryState.CREATING, LibraryState.ACTIVE)
+            return _counted(connection, row)
+
+        return await self._database.write(change)
+
+    async def rename(self, library: str, display_name: str) -> Library:
+        """Changes the display name; an empty one means the library's id."""
+
+        def change(connection: Connection) -> Library:
+            _set(connection, library, tuple(LibraryState), display_name=display_name or library)
+            return _counted(connection, library_rows.get(connection, library))
+
+        return await self._database.write(change)
+
+    async def begin_deletion(self, library: str, *, force: bool) -> Library:
+        """Any state -> DELETING; its import jobs are cancelled.
+
+        Raises:
+            ServiceError: LIBRARY_NOT_FOUND, LIBRARY_NOT_EMPTY.
+        """
+
+        def change(connection: Connection) -> Library:
+            began = _set(
+                connection,
+                library,
+                [LibraryState.CREATING, LibraryState.ACTIVE],
+                state=LibraryState.DELETING,
+            )
+            row = library_rows.get(connection, library)
+            if began and not force:
+                _require_empty(connection, row)
+            connection.execute(
+                update(import_jobs)
+                .where(
+                    import_jobs.c.library_uid == row.uid, import_jobs.c.state == JobState.RUNNING
+                )
+                .values(state=JobState.CANCELLED, cancel_requested=True, update_time=now())
+            )
+            return _counted(connection, row)
+
+        return await self._database.write(change)
+
+    async def delete(self, library: str) -> None:
+        """Removes a DELETING library: rows of clips and speakers, then audio, then what is left.
+
+        Without its row a clip takes no audio, so nothing comes into the folder once it is removed;
+        cut off anywhere, a repeat goes on.
+        """
+        row = await self._database.read(lambda c: library_rows.find(c, library))
+        if row is None:
+            return
+        library_rows.require_state(row, LibraryState.DELETING)
+        for key in (clips.c.id, speakers.c.uid):
+            await self._delete_rows(key, row.uid)
+        await self._store.remove_library(row.uid)
+
+        def finish(connection: Connection) -> None:
+            for table in (import_jobs, calibrations):
+                connection.execute(delete(table).where(table.c.library_uid == row.uid))
+            connection.execute(delete(libraries).where(libraries.c.uid == row.uid))
+
+        await self._database.write(finish)
+
+    async def _delete_rows(self, key: Column[str], uid: str) -> None:
+        while await self._database.write(lambda c: _delete_batch(c, key, uid)):
+            pass
+
+
+def _set(
+    connection: Connection, library: str, states: Sequence[LibraryState], **values: object
+) -> bool:
+    """Changes the library if it is in one of these states; whether it was."""
+    changed = connection.execute(
+        update(libraries)
+        .where(libraries.c.name == library, libraries.c.state.in_(states))
+        .values(update_time=now(), **values)
+    )
+    return bool(changed.rowcount)
+
+
+def _counted(connection: Connection, row: Row[Any]) -> Library:
+    counts = (
+        connection.execute(
+            select(func.count(), func.coalesce(func.sum(clips.c.size_bytes), 0)).where(
+                clips.c.library_uid == row.uid, clips.c.state == ClipState.ACTIVE
+            )
+        )
+    ).one()
+    return Library(row, int(counts[0]), int(counts[1]))
+
+
+def _require_empty(connection: Connection, row: Row[Any]) -> None:
+    states = [state for state in ClipState if state is not ClipState.FAILED]
+    if connection.scalar(
+        select(literal(1)).where(clips.c.library_uid == row.uid, clips.c.state.in_(states)).limit(1)
+    ):
+        name = library_name(row.name)
+        raise ServiceError(
+            Reason.LIBRARY_NOT_EMPTY,
+            f"{name} has clips; delete them, or set force to delete it with them",
+            {"library": name},
+        )
+
+
+def _delete_batch(connection: Connection, key: Column[str], uid: str) -> int:
+    """Removes some of a library's rows by their key; how many.
+
+    Small transactions, so that others get their turn.
+    """
+    table = key.table
+    ids = (connection.scalars(select(key).where(table.c.library_uid == uid).limit(_BATCH))).all()
+    if ids:
+        connection.execute(delete(table).where(key.in_(ids)))
+    return len(ids)

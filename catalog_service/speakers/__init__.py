@@ -1,0 +1,1 @@
+"""Speakers, their enrollments and calibrations."""

@@ -1,0 +1,192 @@
+"""Enrollments: which clips are whose, and what a speaker's row says of them.
+
+A speaker's row is locked before its clips, by all who change enrollments: whoever has locked the
+one gets the others. What the row says is counted anew at each change, so it never drifts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Select, bindparam, func, select, update
+
+from catalog_service.clips import rows as clip_rows
+from catalog_service.clips.rows import ClipRow, along, now
+from catalog_service.database.schema import clips
+from catalog_service.database.states import ClipState, SpeakerState
+from catalog_service.names import ClipName, SpeakerName
+from catalog_service.speakers import rows as speaker_rows
+from catalog_service.speakers.rows import SpeakerRow
+from serving.errors import Reason, ServiceError
+
+ALIVE = (SpeakerState.CREATING, SpeakerState.ACTIVE, SpeakerState.UPDATING)
+MOST = 1000
+"""Enrollments of one speaker: each change of them reads all."""
+_BATCH = 400
+_NOBODY = ""
+
+
+def _enrolled(*columns: Any) -> Select[Any]:
+    """Of the clips in one state that are one speaker's."""
+    return along(
+        select(*columns).where(
+            clips.c.library_uid == bindparam("library_uid"),
+            clips.c.state == bindparam("state"),
+            clips.c.enrolled_as == bindparam("speaker"),
+        ),
+        "ix_clips_enrolled",
+    )
+
+
+_COUNTED = _enrolled(func.count(), func.coalesce(func.sum(clips.c.active_duration_ns), 0))
+_SOME = _enrolled(clips.c.id).limit(_BATCH)
+_SET = update(clips).where(clips.c.id.in_(bindparam("clips", expanding=True)))
+for _server in ("mysql", "mariadb"):  # whose planners would read a small table whole, and lock it
+    _SET = _SET.with_hint("FORCE INDEX (PRIMARY)", dialect_name=_server)
+
+
+def add(
+    connection: Connection,
+    name: SpeakerName,
+    wanted: Sequence[str],
+    revision: int | None,
+    uid: str | None,
+) -> SpeakerRow:
+    """Makes clips enrollments of a speaker, all or none; the speaker as it is then.
+
+    Those that are already change nothing; nor does the revision matter then.
+
+    Raises:
+        ServiceError: SPEAKER_NOT_FOUND (also if its uid is another), CLIP_NOT_FOUND,
+            STATE_CONFLICT, CLIP_ENROLLED, QUOTA_EXCEEDED.
+    """
+    row = speaker_rows.get(connection, name, lock=True)
+    if uid not in {None, row.uid}:
+        raise speaker_rows.not_found(name)
+    speaker_rows.require_state(row, name, *ALIVE)
+    found = clip_rows.lock_all(connection, name.library, wanted)
+    for clip in wanted:
+        _require_fit(found.get(clip), ClipName(name.library, clip), name)
+    new = [clip for clip, there in found.items() if there.enrolled_as != name.speaker]
+    if not new:
+        return row
+    if revision not in {None, row.revision}:
+        raise speaker_rows.conflict(
+            row, name, f"was asked for revision {revision}: judge the clips again"
+        )
+    if row.enrollment_count + len(new) > MOST:
+        raise ServiceError(
+            Reason.QUOTA_EXCEEDED,
+            f"{name} has {row.enrollment_count:,} enrollments, and at most {MOST:,} can be: remove "
+            "some first",
+            {"speaker": str(name), "limit": str(MOST)},
+        )
+    _set(connection, new, enrolled_as=name.speaker)
+    return _recount(connection, row)
+
+
+def remove(connection: Connection, name: SpeakerName, unwanted: Iterable[str]) -> SpeakerRow:
+    """Makes clips no enrollments of a speaker; the speaker as it is then.
+
+    Raises:
+        ServiceError: SPEAKER_NOT_FOUND, STATE_CONFLICT.
+    """
+    row = speaker_rows.get(connection, name, lock=True)
+    speaker_rows.require_state(row, name, *ALIVE)
+    found = clip_rows.lock_all(connection, name.library, unwanted)
+    gone = [
+        clip
+        for clip, there in found.items()
+        if there.enrolled_as == name.speaker and there.state == ClipState.ACTIVE
+    ]
+    if not gone:
+        return row
+    _set(connection, gone, enrolled_as=_NOBODY)
+    return _recount(connection, row)
+
+
+def lock_speaker(connection: Connection, name: ClipName) -> None:
+    """Locks the speaker that a clip is an enrollment of, if any, before the clip is locked.
+
+    Should the clip become another one's before it is locked, then that one is locked behind it:
+    this can meet with somebody who waits for the clip, and is done again then.
+    """
+    seen = clip_rows.get(connection, name)
+    if seen.enrolled_as:
+        speaker_rows.find(connection, SpeakerName(name.library, seen.enrolled_as), lock=True)
+
+
+def lost(connection: Connection, name: SpeakerName) -> None:
+    """A clip of the speaker is not ACTIVE any more."""
+    row = speaker_rows.find(connection, name, lock=True)
+    if row is not None:
+        _recount(connection, row)
+
+
+def delete_clips(connection: Connection, row: SpeakerRow) -> SpeakerRow:
+    """The enrollments of a locked speaker -> DELETING; the speaker as it is then."""
+    changed = False
+    while ids := _some(connection, row, ClipState.ACTIVE):
+        _set(connection, ids, state=ClipState.DELETING)
+        changed = True
+    return _recount(connection, row) if changed else row
+
+
+def let_go(connection: Connection, row: SpeakerRow) -> int:
+    """Makes some clips of a locked speaker nobody's, also DELETING ones; how many."""
+    enrolled = _some(connection, row, ClipState.ACTIVE)
+    ids = enrolled or _some(connection, row, ClipState.DELETING)
+    if ids:
+        _set(connection, ids, enrolled_as=_NOBODY)
+    if enrolled:
+        _recount(connection, row)
+    return len(ids)
+
+
+def _some(connection: Connection, row: SpeakerRow, state: ClipState) -> Sequence[str]:
+    """Ids of at most _BATCH clips of a speaker in that state."""
+    return connection.scalars(_SOME, _whose(row, state)).all()
+
+
+def _whose(row: SpeakerRow, state: ClipState) -> dict[str, Any]:
+    return {"library_uid": row.library_uid, "speaker": row.name, "state": state}
+
+
+def _set(connection: Connection, ids: Collection[str], **values: Any) -> None:
+    connection.execute(_SET.values(**values, update_time=now()), {"clips": ids})
+
+
+def _recount(connection: Connection, row: SpeakerRow) -> SpeakerRow:
+    """The next revision of a locked speaker, whose enrollments have changed."""
+    counts = connection.execute(_COUNTED, _whose(row, ClipState.ACTIVE)).one()
+    deleting = row.state == SpeakerState.DELETING
+    return speaker_rows.change(
+        connection,
+        row,
+        {
+            "state": SpeakerState.DELETING if deleting else SpeakerState.UPDATING,
+            "revision": row.revision + 1,
+            "enrollment_count": int(counts[0]),
+            "speech_ns": int(counts[1]),
+        },
+    )
+
+
+def _require_fit(row: ClipRow | None, name: ClipName, speaker: SpeakerName) -> None:
+    """Raises unless the clip can become that speaker's, or is."""
+    if row is None:
+        raise clip_rows.not_found(name)
+    clip_rows.require_state(row, name, ClipState.ACTIVE)
+    require_free(row, name, speaker)
+
+
+def require_free(row: ClipRow, name: ClipName, speaker: SpeakerName) -> None:
+    """CLIP_ENROLLED if the clip is an enrollment of another speaker than that one."""
+    if row.enrolled_as not in {_NOBODY, speaker.speaker}:
+        other = SpeakerName(name.library, row.enrolled_as)
+        raise ServiceError(
+            Reason.CLIP_ENROLLED,
+            f"{name} is an enrollment of {other}; remove it there first, or leave it out",
+            {"clip": str(name), "speaker": str(other)},
+        )

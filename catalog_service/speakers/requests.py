@@ -1,0 +1,113 @@
+"""Messages about speakers and calibrations as what the domain takes, every field checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from audiosearch.catalog.v1.calibration_pb2 import Calibration, PutCalibrationRequest
+from audiosearch.catalog.v1.speaker_pb2 import (
+    CreateSpeakerRequest,
+    ListSpeakersRequest,
+    LookupSpeakersRequest,
+    Speaker,
+)
+
+from catalog_service import fields, names
+from catalog_service.database.states import SpeakerState
+from catalog_service.names import SpeakerName
+from catalog_service.speakers.speakers import NewSpeaker, SpeakerQuery
+
+MAX_CALIBRATION_BYTES = 2**20
+
+
+class NewCalibration(NamedTuple):
+    """A calibration to store: `content` is the message without its name and times."""
+
+    library: str
+    model: str
+    content: bytes
+    create_time: datetime | None
+    replaces: datetime | None
+
+
+def new_speaker(request: CreateSpeakerRequest) -> tuple[SpeakerName, NewSpeaker]:
+    """What CreateSpeaker reads."""
+    speaker = request.speaker
+    name = SpeakerName(
+        names.parse_library("parent", request.parent),
+        names.check_id("speaker_id", request.speaker_id),
+    )
+    return name, NewSpeaker(
+        display_name=fields.text("speaker.display_name", speaker.display_name),
+        metadata=fields.metadata("speaker.metadata", speaker.metadata),
+        request_id=fields.request_id(request.request_id),
+    )
+
+
+def speaker_changes(speaker: Speaker, changed: Iterable[str]) -> dict[str, Any]:
+    """The new values of the fields that a mask names."""
+    values: dict[str, Any] = {}
+    if "display_name" in changed:
+        values["display_name"] = fields.text("speaker.display_name", speaker.display_name)
+    if "metadata" in changed:
+        values["metadata"] = fields.metadata("speaker.metadata", speaker.metadata)
+    return values
+
+
+def speaker_query(request: ListSpeakersRequest) -> SpeakerQuery:
+    """Which speakers to list."""
+    before = request.update_time_before
+    return SpeakerQuery(
+        state=speaker_state("state", request.state),
+        update_time_before=fields.time("update_time_before", before)
+        if request.HasField("update_time_before")
+        else None,
+    )
+
+
+def speaker_state(field: str, value: int) -> SpeakerState | None:
+    """A state of speakers; None when it is not set."""
+    return SpeakerState(fields.choice(field, value, SpeakerState)) if value else None
+
+
+def wanted(request: LookupSpeakersRequest) -> tuple[list[str], list[str]]:
+    """Uids and {speaker} parts of the speakers to look up."""
+    fields.lookup("uids", len(request.uids) + len(request.speaker_ids))
+    return list(request.uids), list(request.speaker_ids)
+
+
+def clips(name: SpeakerName, texts: Sequence[str]) -> list[str]:
+    """The {clip} parts of 1 to 1,000 clips of a speaker's library."""
+    fields.batch("clips", len(texts))
+    found = [names.parse_clip("clips", text) for text in texts]
+    for clip in found:
+        if clip.library != name.library:
+            rule = f"must be clips of {names.library_name(name.library)}"
+            raise fields.invalid("clips", str(clip), rule)
+    return [clip.clip for clip in found]
+
+
+def new_calibration(request: PutCalibrationRequest) -> NewCalibration:
+    """What PutCalibration reads."""
+    value = request.calibration
+    size = value.ByteSize()
+    if size > MAX_CALIBRATION_BYTES:
+        raise fields.invalid(
+            "calibration", f"{size} bytes", f"must be at most {MAX_CALIBRATION_BYTES} bytes"
+        )
+    made = value.HasField("create_time")
+    content = Calibration()
+    content.CopyFrom(value)
+    for kept_beside in ("name", "create_time", "update_time"):
+        content.ClearField(kept_beside)
+    return NewCalibration(
+        library=names.parse_calibration("calibration.name", value.name),
+        model=names.check_model("calibration.model", value.model),
+        content=content.SerializeToString(),
+        create_time=fields.time("calibration.create_time", value.create_time) if made else None,
+        replaces=fields.time("replaces", request.replaces)
+        if request.HasField("replaces")
+        else None,
+    )

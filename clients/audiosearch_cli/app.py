@@ -1,0 +1,63 @@
+"""Puts the commands together; exit code 0 on success, 1 on a failed request, 2 on wrong usage."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from audiosearch_cli import (
+    benchmarking,
+    calibrating,
+    clips,
+    enrolling,
+    evaluating,
+    importing,
+    keys,
+    libraries,
+    recognizing,
+    searching,
+    serving,
+    speakers,
+)
+from audiosearch_cli.output import complain
+from deploy.local_stack import StackError
+from gateway.access.key_file import KeyFileError
+from serving.errors import ServiceError
+
+app = typer.Typer(
+    name="audiosearch",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="Audio similarity search: ask with a sound, get the sounds most like it.",
+)
+app.add_typer(libraries.app, name="library")
+app.add_typer(clips.app, name="clip")
+app.add_typer(speakers.app, name="speaker")
+app.add_typer(calibrating.app, name="calibration")
+app.add_typer(keys.app, name="key")
+app.add_typer(searching.model_app, name="model")
+speakers.app.command("enroll")(enrolling.enroll)
+speakers.app.command("verify")(recognizing.verify)
+speakers.app.command("identify")(recognizing.identify)
+app.command("serve")(serving.serve)
+app.command("import")(importing.import_path)
+app.command("evaluate")(evaluating.evaluate)
+app.command("calibrate")(calibrating.calibrate)
+app.command("benchmark")(benchmarking.benchmark)
+app.command("search")(searching.search)
+app.command("embed")(searching.embed)
+
+
+def main() -> None:
+    """Runs the command that the arguments name."""
+    try:
+        app()
+    except ServiceError as error:
+        complain(f"{error.reason.value}: {error.message}")
+    except (StackError, KeyFileError, OSError) as error:
+        complain(str(error))
+    except KeyboardInterrupt:
+        complain("interrupted")
+    sys.exit(1)

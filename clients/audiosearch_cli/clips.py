@@ -1,0 +1,208 @@
+"""`audiosearch clip ...`."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter
+from google.protobuf.empty_pb2 import Empty
+
+from audiosearch_cli.output import (
+    DEFAULT_TARGET,
+    Ca,
+    Json,
+    LibraryName,
+    Target,
+    clip_id,
+    clip_name,
+    connect,
+    print_json,
+    print_table,
+    say,
+    say_fields,
+    seconds,
+    size,
+)
+
+app = typer.Typer(no_args_is_help=True, help="List, show, delete and download clips.")
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="CLIP",
+        help="libraries/LIBRARY/clips/ID as `search --json` and `clip list --json` print it, "
+        "or the ID "
+        "with --library.",
+    ),
+]
+InLibrary = Annotated[
+    str,
+    typer.Option(
+        "--library", "-l", envvar="DEFAULT_TABLE", help="Library of a clip named by its ID alone."
+    ),
+]
+
+
+def _full(name: str, library: str) -> str:
+    if "/" not in name and not library:
+        raise typer.BadParameter("name the library too: --library NAME", param_hint="CLIP")
+    return clip_name(library, name)
+
+
+def _state(name: str) -> Clip.State.ValueType:
+    try:
+        return Clip.State.Value(f"STATE_{name.upper()}")
+    except ValueError:
+        raise typer.BadParameter(
+            f"{name!r} is not creating, active, failed or deleting", param_hint="--state"
+        ) from None
+
+
+@app.command("list")
+def list_clips(
+    library: LibraryName,
+    label: Annotated[str, typer.Option(help="Only clips with this label.")] = "",
+    speaker: Annotated[str, typer.Option(help="Only clips of this speaker.")] = "",
+    enrolled: Annotated[
+        str, typer.Option(metavar="NAME", help="Only clips that this speaker is enrolled with.")
+    ] = "",
+    state: Annotated[str, typer.Option(help="creating, active, failed or deleting.")] = "active",
+    limit: Annotated[int, typer.Option(min=1, help="Show at most so many.")] = 100,
+    target: Target = DEFAULT_TARGET,
+    ca: Ca = None,
+    json: Json = False,
+) -> None:
+    """List the clips of a library, the oldest first."""
+    fit = ClipFilter(
+        state=_state(state),
+        label=label or None,
+        speaker=speaker or None,
+        enrolled_speaker=f"libraries/{library}/speakers/{enrolled}" if enrolled else "",
+    )
+    with connect(target, ca) as client:
+        request = catalog_pb2.ListClipsRequest(page_size=min(limit, 1000), filter=fit)
+        clips = list(itertools.islice(client.clips(library, request), limit))
+    if json:
+        return print_json(catalog_pb2.ListClipsResponse(clips=clips))
+    rows = [
+        (
+            clip_id(clip),
+            clip.display_name,
+            seconds(clip),
+            size(clip.audio_object.size_bytes) if clip.HasField("audio_object") else "",
+            clip.label,
+            clip.speaker,
+            clip.failure.message,
+        )
+        for clip in clips
+    ]
+    return print_table(("clip", "name", "length", "size", "label", "speaker", "failure"), rows)
+
+
+@app.command()
+def show(
+    name: Name,
+    library: InLibrary = "",
+    target: Target = DEFAULT_TARGET,
+    ca: Ca = None,
+    json: Json = False,
+) -> None:
+    """Show one clip."""
+    with connect(target, ca) as client:
+        clip = client.call(
+            client.stub.GetClip, catalog_pb2.GetClipRequest(name=_full(name, library))
+        )
+    if json:
+        return print_json(clip)
+    rows = [
+        ("clip", clip.name),
+        ("display name", clip.display_name),
+        ("state", Clip.State.Name(clip.state).removeprefix("STATE_")),
+        ("why it failed", clip.failure.message),
+        ("label", clip.label),
+        ("speaker", clip.speaker),
+        ("enrollment of", clip.enrolled_speaker),
+        ("length", seconds(clip)),
+        ("format", clip.audio.format),
+        ("sample rate", f"{clip.audio.sample_rate:,} Hz, {clip.audio.channels} channels"),
+        ("size", size(clip.audio_object.size_bytes)),
+        ("sha256", clip.audio_object.sha256),
+        ("imported from", clip.source),
+        ("created", f"{clip.create_time.ToDatetime():%Y-%m-%d %H:%M:%S} UTC"),
+        *sorted(clip.metadata.items()),
+    ]
+    return say_fields(rows)
+
+
+@app.command()
+def delete(
+    name: Name,
+    library: InLibrary = "",
+    target: Target = DEFAULT_TARGET,
+    ca: Ca = None,
+    json: Json = False,
+) -> None:
+    """Delete a clip, its vector and its audio."""
+    with connect(target, ca) as client:
+        client.call(
+            client.stub.DeleteClip, catalog_pb2.DeleteClipRequest(name=_full(name, library))
+        )
+    if json:
+        return print_json(Empty())
+    return say(f"clip {name} deleted")
+
+
+@app.command()
+def download(
+    name: Name,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            dir_okay=False,
+            help="File to write; by default the clip's display name.",
+        ),
+    ] = Path(),
+    library: InLibrary = "",
+    force: Annotated[
+        bool, typer.Option("--force", help="Write over a file that is there.")
+    ] = False,
+    target: Target = DEFAULT_TARGET,
+    ca: Ca = None,
+    json: Json = False,
+) -> None:
+    """Save the audio of a clip as it came in."""
+    full = _full(name, library)
+    with connect(target, ca) as client:
+        clip = client.call(client.stub.GetClip, catalog_pb2.GetClipRequest(name=full))
+        # Of a name that came from elsewhere only the last part is used.
+        path = output if output.name else Path(Path(clip.display_name).name or clip_id(clip))
+        if path.exists() and not force:
+            raise typer.BadParameter(
+                f"{path} is there already; choose another or use --force", param_hint="--output"
+            )
+        with tempfile.NamedTemporaryFile(
+            dir=path.parent, prefix=".download-", delete=False
+        ) as file:
+            try:
+                stored = client.download(full, file)
+            except BaseException:
+                Path(file.name).unlink()
+                raise
+        Path(file.name).chmod(0o666 & ~_umask())
+        Path(file.name).replace(path)
+    if json:
+        return print_json(stored)
+    return say(f"{path}: {size(stored.size_bytes)}")
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,53 @@
+"""What `audiosearch import` prints at its end."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from audiosearch.catalog.v1.import_job_pb2 import ImportJob
+from google.protobuf.json_format import MessageToDict
+
+from audiosearch_cli.output import say
+from audiosearch_cli.rate import span
+from serving.errors import Reason, ServiceError
+
+
+def print_json(job: ImportJob, labelled: int) -> None:
+    """Prints the job as JSON, with a count that only the command line has beside its own."""
+    told = MessageToDict(job, always_print_fields_with_no_presence=True)
+    told.setdefault("progress", {})["labelled"] = str(labelled)
+    sys.stdout.write(json.dumps(told, indent=2, ensure_ascii=False) + "\n")
+
+
+def summarise(
+    job: ImportJob, labelled: int, library: str, seconds: float, whole: Path | None
+) -> None:
+    """Prints the counts and the first failures for people.
+
+    Args:
+        job: at its end.
+        labelled: how many of those that were there lacked what the import told of them.
+        library: that took them.
+        seconds: that it took.
+        whole: file with all failures, if there is one.
+
+    Raises:
+        ServiceError: STATE_CONFLICT if the import was cancelled.
+    """
+    state = job.progress
+    told = f"{state.existing} there already"
+    if labelled:
+        told += f", {labelled} of them labelled now"
+    say(
+        f"{state.imported} imported into {library}, {told}, {state.failed} failed, "
+        f"in {span(seconds)}"
+    )
+    for failure in job.failures:
+        say(f"  {failure.path}: {failure.failure.reason}: {failure.failure.message}")
+    if state.failed > len(job.failures):
+        where = whole or f"audiosearch clip list --library {library} --state failed"
+        say(f"  and {state.failed - len(job.failures)} more: {where}")
+    if job.state == ImportJob.STATE_CANCELLED:
+        raise ServiceError(Reason.STATE_CONFLICT, "the import was cancelled")

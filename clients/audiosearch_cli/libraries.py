@@ -1,0 +1,120 @@
+"""`audiosearch library ...`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1.library_pb2 import Library
+from google.protobuf.empty_pb2 import Empty
+
+from audiosearch_cli.output import (
+    DEFAULT_TARGET,
+    Ca,
+    Json,
+    Target,
+    connect,
+    print_json,
+    print_table,
+    say,
+    say_fields,
+    size,
+)
+
+app = typer.Typer(no_args_is_help=True, help="Make, list, show and delete libraries.")
+Name = Annotated[str, typer.Argument(help="Name of the library: letters, digits, _ and -.")]
+
+
+def _short(library: Library) -> str:
+    return library.name.removeprefix("libraries/")
+
+
+@app.command()
+def create(
+    name: Name,
+    display_name: Annotated[str, typer.Option(help="Name for people.")] = "",
+    target: Target = DEFAULT_TARGET,
+    ca: Ca = None,
+    json: Json = False,
+) -> None:
+    """Make an empty library."""
+    with connect(target, ca) as client:
+        library = client.call(
+            client.stub.CreateLibrary,
+            catalog_pb2.CreateLibraryRequest(
+                library_id=name, library=Library(display_name=display_name)
+            ),
+        )
+    if json:
+        return print_json(library)
+    return say(f"library {_short(library)} created, model {library.model}")
+
+
+@app.command("list")
+def list_libraries(target: Target = DEFAULT_TARGET, ca: Ca = None, json: Json = False) -> None:
+    """List the libraries."""
+    answer = catalog_pb2.ListLibrariesResponse()
+    request = catalog_pb2.ListLibrariesRequest(page_size=1000)
+    with connect(target, ca) as client:
+        while True:
+            page = client.call(client.stub.ListLibraries, request)
+            answer.libraries.extend(page.libraries)
+            request.page_token = page.next_page_token
+            if not request.page_token:
+                break
+    if json:
+        return print_json(answer)
+    rows = [
+        (
+            _short(library),
+            f"{library.clip_count:,}",
+            size(library.size_bytes),
+            library.model.removeprefix("models/"),
+            f"{library.create_time.ToDatetime():%Y-%m-%d %H:%M}",
+        )
+        for library in answer.libraries
+    ]
+    return print_table(("library", "clips", "audio", "model", "created"), rows)
+
+
+@app.command()
+def show(name: Name, target: Target = DEFAULT_TARGET, ca: Ca = None, json: Json = False) -> None:
+    """Show one library."""
+    with connect(target, ca) as client:
+        library = client.call(
+            client.stub.GetLibrary, catalog_pb2.GetLibraryRequest(name=f"libraries/{name}")
+        )
+    if json:
+        return print_json(library)
+    return say_fields(
+        [
+            ("library", _short(library)),
+            ("display name", library.display_name),
+            ("clips", f"{library.clip_count:,}"),
+            ("audio", size(library.size_bytes)),
+            ("model", library.model),
+            ("state", Library.State.Name(library.state).removeprefix("STATE_")),
+            ("created", f"{library.create_time.ToDatetime():%Y-%m-%d %H:%M:%S} UTC"),
+        ]
+    )
+
+
+@app.command()
+def delete(
+    name: Name,
+    force: Annotated[bool, typer.Option("--force", help="Also if it has clips.")] = False,
+    target: Target = DEFAULT_TARGET,
+    ca: Ca = None,
+    json: Json = False,
+) -> None:
+    """Delete a library."""
+    with connect(target, ca) as client:
+        client.call(
+            client.stub.DeleteLibrary,
+            catalog_pb2.DeleteLibraryRequest(name=f"libraries/{name}", force=force),
+            patience=10,
+        )
+    if json:
+        return print_json(Empty())
+    return say(f"library {name} deleted")

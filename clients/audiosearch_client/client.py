@@ -1,0 +1,218 @@
+"""Python client of the gateway: plain blocking calls that raise ServiceError."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import IO, TypeVar
+
+import grpc
+from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip
+from audiosearch.catalog.v1.import_job_pb2 import ImportJob
+from audiosearch.embedding.v1 import embedding_service_pb2 as embedding_pb2
+from audiosearch.gateway.v1 import gateway_service_pb2 as gateway_pb2
+from audiosearch.gateway.v1 import search_pb2
+from audiosearch.gateway.v1.gateway_service_pb2_grpc import GatewayServiceStub
+from google.longrunning import operations_pb2, operations_pb2_grpc
+from typing_extensions import Self
+
+from audiosearch_client.speakers import Speakers
+from audiosearch_client.streams import stream
+from serving.errors import Reason, ServiceError, from_rpc_error
+from serving.tls import Tls
+
+# gRPC itself would wait up to two minutes before it looks for a gateway that was gone for a while.
+_OPTIONS = [
+    ("grpc.max_receive_message_length", 64 * 2**20),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 2000),
+]
+_UNTRUSTED = re.compile("handshake|verification|certificate", re.IGNORECASE)
+ResponseT = TypeVar("ResponseT")
+
+
+class AudiosearchClient:
+    """Calls one gateway; use it as a context manager or close it. `speakers` is about voices.
+
+    Every method raises ServiceError with the gateway's reason, or GATEWAY_UNAVAILABLE.
+    """
+
+    def __init__(
+        self,
+        target: str = "localhost:50050",
+        timeout: float = 60.0,
+        key: str | None = None,
+        ca: Path | None = None,
+    ) -> None:
+        """Connects on the first call.
+
+        Args:
+            target: address of the gateway, `host:port`.
+            timeout: deadline of each call in seconds; streams of audio have ten times as long.
+            key: API key, where the gateway needs one.
+            ca: certificates, in PEM, of who vouches for the gateway; without them no TLS.
+
+        Raises:
+            ValueError: when `ca` can't be used, or no key looks like `key`.
+        """
+        if key and not re.fullmatch(r"[!-~]+", key):
+            raise ValueError("the API key has characters that no key has; check what was pasted")
+        self._target = target
+        self._timeout = timeout
+        self._metadata = (("authorization", f"Bearer {key}"),) if key else ()
+        tls = Tls(ca=ca)
+        tls.check()
+        self._channel = tls.connect(target, _OPTIONS)
+        self.stub = GatewayServiceStub(self._channel)
+        self.operations = operations_pb2_grpc.OperationsStub(self._channel)
+        self.speakers = Speakers(self)
+
+    def __enter__(self) -> Self:
+        """Gives itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Closes the connection."""
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._channel.close()
+
+    def call(
+        self, method: Callable[..., ResponseT], request: object, *, patience: int = 1
+    ) -> ResponseT:
+        """Calls one RPC of `stub` or `operations` with `patience` times the time-out."""
+        try:
+            return method(request, timeout=self._timeout * patience, metadata=self._metadata)
+        except grpc.RpcError as error:
+            raise self._translate(error) from error
+
+    def upload(
+        self, library: str, path: Path, clip: Clip | None = None, request_id: str = ""
+    ) -> gateway_pb2.UploadClipResponse:
+        """Uploads one file; it is searchable when this returns."""
+        described = Clip(display_name=path.name[:255])
+        if clip:
+            described.MergeFrom(clip)
+        config = gateway_pb2.UploadClipConfig(
+            parent=f"libraries/{library}", clip=described, request_id=request_id
+        )
+        with path.open("rb") as file:
+            requests = stream(gateway_pb2.UploadClipRequest, config, file)
+            return self.call(self.stub.UploadClip, requests, patience=10)
+
+    def import_folder(self, library: str, folder: str, label: str = "") -> operations_pb2.Operation:
+        """Starts the import of a folder of the server."""
+        return self.call(
+            self.stub.ImportClips,
+            gateway_pb2.ImportClipsRequest(
+                parent=f"libraries/{library}", folder=folder, label=label
+            ),
+        )
+
+    def import_job(self, operation: str) -> tuple[ImportJob, bool]:
+        """How far an import is, and whether it is over."""
+        answer = self.call(
+            self.operations.GetOperation, operations_pb2.GetOperationRequest(name=operation)
+        )
+        job = ImportJob()
+        answer.metadata.Unpack(job)
+        return job, bool(answer.done)
+
+    def search(
+        self, library: str, path: Path, k: int | None = None, min_score: float | None = None
+    ) -> search_pb2.SearchClipsResponse:
+        """Finds the clips most like an audio file."""
+        config = search_pb2.StreamSearchClipsConfig(
+            search=search_pb2.SearchConfig(parent=f"libraries/{library}", k=k, min_score=min_score)
+        )
+        with path.open("rb") as file:
+            return self._gather(stream(search_pb2.StreamSearchClipsRequest, config, file))
+
+    def search_by_clip(
+        self, library: str, clip: str, k: int | None = None, min_score: float | None = None
+    ) -> search_pb2.SearchClipsResponse:
+        """Finds the clips most like a clip of the library, which is itself left out."""
+        config = search_pb2.SearchConfig(parent=f"libraries/{library}", k=k, min_score=min_score)
+        return self.call(
+            self.stub.SearchClips, search_pb2.SearchClipsRequest(config=config, clip=clip)
+        )
+
+    def embed(self, path: Path, model: str = "") -> embedding_pb2.EmbedAudioResponse:
+        """Embeds an audio file, with the default model if none is named; nothing is stored."""
+        config = embedding_pb2.EmbedAudioConfig(model=model)
+        with path.open("rb") as file:
+            requests = stream(embedding_pb2.EmbedAudioRequest, config, file)
+            return self.call(self.stub.EmbedAudio, requests, patience=10)
+
+    def download(self, clip: str, file: IO[bytes], offset: int = 0, limit: int = 0) -> AudioObject:
+        """Writes the audio of a clip, or a range of it, to `file`; tells what is stored."""
+        stored = AudioObject()
+        request = gateway_pb2.DownloadAudioRequest(name=clip, offset=offset, limit=limit)
+        try:
+            for response in self.stub.DownloadAudio(
+                request, timeout=self._timeout * 10, metadata=self._metadata
+            ):
+                if response.HasField("audio_object"):
+                    stored = response.audio_object
+                file.write(response.chunk)
+        except grpc.RpcError as error:
+            raise self._translate(error) from error
+        return stored
+
+    def clips(self, library: str, request: catalog_pb2.ListClipsRequest) -> Iterator[Clip]:
+        """All clips that fit the request's filter, page by page."""
+        request.parent = f"libraries/{library}"
+        while True:
+            page = self.call(self.stub.ListClips, request)
+            yield from page.clips
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    def _gather(
+        self, requests: Iterator[search_pb2.StreamSearchClipsRequest]
+    ) -> search_pb2.SearchClipsResponse:
+        answer = search_pb2.SearchClipsResponse()
+        try:
+            for response in self.stub.StreamSearchClips(
+                requests, timeout=self._timeout * 10, metadata=self._metadata
+            ):
+                if response.HasField("summary"):
+                    answer.MergeFrom(response.summary)
+                else:
+                    answer.matches.append(response.match)
+        except grpc.RpcError as error:
+            raise self._translate(error) from error
+        return answer
+
+    def _translate(self, error: grpc.RpcError) -> ServiceError:
+        known = from_rpc_error(error)
+        if known:
+            return known
+        details = str(error.details())
+        if error.code() is grpc.StatusCode.UNAVAILABLE and _UNTRUSTED.search(details):
+            return ServiceError(
+                Reason.GATEWAY_UNAVAILABLE,
+                f"the gateway at {self._target} is not trusted: its certificate must be for that "
+                f"name, not expired, and vouched for by the CA file ({details})",
+            )
+        if error.code() is grpc.StatusCode.UNAVAILABLE:
+            return ServiceError(
+                Reason.GATEWAY_UNAVAILABLE,
+                f"no gateway answers at {self._target}: start one with "
+                "`audiosearch serve`, or name another with AUDIOSEARCH_TARGET; if it speaks TLS, "
+                "name its CA file with AUDIOSEARCH_TLS_CA",
+            )
+        if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+            return ServiceError(Reason.DEADLINE_EXCEEDED, f"no answer from {self._target} in time")
+        return ServiceError(Reason.INTERNAL, f"{error.code().name}: {details}")

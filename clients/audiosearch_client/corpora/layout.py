@@ -1,0 +1,103 @@
+"""What a layout is: how a corpus names its files, and which lists of it tell more."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from audiosearch_client.corpora.entry import Entry
+from serving.errors import Reason, ServiceError
+
+Details = Mapping[str, Mapping[str, str]]
+"""More fields by the value of the field that a layout looks them up with."""
+
+MAX_LIST_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class ListFile:
+    """A list that a corpus may have beside its audio."""
+
+    paths: tuple[str, ...]
+    """Where it may lie, from the root; the first one is how it is called."""
+
+    key: str
+    """Field of the file's name that its rows are looked up with."""
+
+    gives: str
+    """For people: what is unknown without it."""
+
+    read: Callable[[Sequence[str]], Details]
+    """Reads its lines; an error if they are not as expected."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How one corpus names its files.
+
+    The groups of `patterns` are the fields: `speaker`, and everything else as metadata.
+    """
+
+    name: str
+    form: str
+    """For people: what a path looks like."""
+
+    patterns: tuple[re.Pattern[str], ...]
+    list_file: ListFile | None = None
+    labels: tuple[str, ...] = ()
+    """Fields that can be the label, the best first."""
+
+    name_parts: int = 1
+    """How many of the path's last parts tell a clip from the others."""
+
+    def details(self, root: Path) -> tuple[Details, tuple[str, ...]]:
+        """What the corpus' list tells, and a note if the list is missing.
+
+        Raises:
+            ServiceError: FIELD_INVALID if the list can't be understood.
+        """
+        if self.list_file is None:
+            return {}, ()
+        for path in self.list_file.paths:
+            if (root / path).is_file():
+                return _read(root / path, self.list_file), ()
+        return {}, (f"{self.list_file.paths[0]} is not there: {self.list_file.gives}",)
+
+    def describe(self, path: str, details: Details) -> Entry:
+        """What a path of the corpus tells; a failure if it does not fit."""
+        match = next((m for p in self.patterns if (m := p.fullmatch(path))), None)
+        if match is None:
+            return Entry(path, failure=self._unfit())
+        fields = {name: value for name, value in match.groupdict().items() if value}
+        if self.list_file:
+            fields = {**details.get(fields.get(self.list_file.key, ""), {}), **fields}
+        label = next((fields[name] for name in self.labels if name in fields), "")
+        speaker = fields.pop("speaker", "")
+        return Entry(
+            path,
+            speaker=speaker,
+            label=label,
+            display_name="/".join(path.split("/")[-self.name_parts :]),
+            metadata={**fields, "corpus": self.name, "path": path},
+        )
+
+    def _unfit(self) -> ServiceError:
+        return ServiceError(
+            Reason.FIELD_INVALID, f"no file of {self.name}, whose files are {self.form}"
+        )
+
+
+def _read(path: Path, list_file: ListFile) -> Details:
+    try:
+        if path.stat().st_size > MAX_LIST_BYTES:
+            raise ValueError("it is too large")  # noqa: TRY301  one place words the error
+        return list_file.read(path.read_text(encoding="utf-8-sig").splitlines())
+    except (ValueError, LookupError, TypeError, AttributeError, csv.Error, OSError) as error:
+        raise ServiceError(
+            Reason.FIELD_INVALID,
+            f"{path} is not a list as this corpus has it ({error}): get it again, or move it away "
+            f"to go on without it",
+        ) from error

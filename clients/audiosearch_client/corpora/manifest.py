@@ -1,0 +1,179 @@
+"""Manifests: a CSV or JSONL file that names clips and what is known of them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from audiosearch_client.corpora.entry import Entry
+from serving.errors import Reason, ServiceError
+
+MAX_LINE = 1_000_000
+"""Characters of one line."""
+
+SHOWN = 10
+_PREFIX = "metadata."
+_COLUMNS = ("path", "label", "speaker", "display_name")
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
+
+    path: str
+    label: str = ""
+    speaker: str = ""
+    display_name: str = ""
+    metadata: dict[str, str] = {}
+
+
+class _LineError(ValueError):
+    """What is wrong with one line."""
+
+
+def read(manifest: Path) -> Iterator[Entry]:
+    """The entries of a manifest that `check` found right.
+
+    Raises:
+        ServiceError: FIELD_INVALID with the line's number.
+    """
+    for line, entry in _lines(manifest):
+        if isinstance(entry, _LineError):
+            raise _refused(manifest, [f"line {line}: {entry}"])
+        yield entry
+
+
+def check(manifest: Path) -> None:
+    """Reads a manifest once to its end.
+
+    Raises:
+        ServiceError: FIELD_INVALID with the first wrong lines by number, or if there is no line.
+    """
+    wrong: list[str] = []
+    count = more = 0
+    for line, entry in _lines(manifest):
+        count += 1
+        if isinstance(entry, _LineError):
+            more += len(wrong) == SHOWN
+            wrong += [f"line {line}: {entry}"] if len(wrong) < SHOWN else []
+    if more:
+        wrong.append(f"and {more} lines more")
+    if wrong or not count:
+        raise _refused(manifest, wrong or ["it names no file"])
+
+
+def _refused(manifest: Path, wrong: list[str]) -> ServiceError:
+    return ServiceError(Reason.FIELD_INVALID, f"{manifest}: " + "; ".join(wrong))
+
+
+def _lines(manifest: Path) -> Iterator[tuple[int, Entry | _LineError]]:
+    """Entries, or what is wrong with them, with the number of their (last) line."""
+    rows = {".csv": _csv_rows, ".jsonl": _json_rows, ".ndjson": _json_rows}.get(
+        manifest.suffix.lower()
+    )
+    if rows is None:
+        raise _refused(manifest, ["its name has to end in .csv or .jsonl"])
+    try:
+        with manifest.open(encoding="utf-8-sig", newline="") as file:
+            for line, row in rows(file):
+                yield line, row if isinstance(row, _LineError) else _entry(row)
+    except UnicodeDecodeError as error:
+        raise _refused(manifest, [f"it is not UTF-8 ({error.reason})"]) from error
+    except OSError as error:
+        raise ServiceError(
+            Reason.PATH_NOT_FOUND, f"{manifest} can't be read: {error.strerror}"
+        ) from error
+    except _LineError as error:
+        raise _refused(manifest, [str(error)]) from error
+
+
+def _short_lines(file: IO[str]) -> Iterator[str]:
+    """Lines, none of which fills the memory."""
+    number = 0
+    while line := file.readline(MAX_LINE + 1):
+        number += 1
+        if len(line) > MAX_LINE:
+            raise _LineError(f"line {number}: it is longer than {MAX_LINE:,} characters")
+        yield line
+
+
+def _json_rows(file: IO[str]) -> Iterator[tuple[int, object]]:
+    for number, line in enumerate(_short_lines(file), 1):
+        if line.strip():
+            yield number, _json(line)
+
+
+def _json(line: str) -> object:
+    try:
+        return json.loads(line)
+    except ValueError as error:
+        return _LineError(f"no JSON ({error})")
+    except RecursionError:
+        return _LineError("no JSON that can be read: it is nested too deep")
+
+
+def _csv_rows(file: IO[str]) -> Iterator[tuple[int, object]]:
+    reader = csv.reader(_short_lines(file), strict=True)
+    header: list[str] = []
+    while True:
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise _LineError(f"line {reader.line_num}: {error}") from error
+        if not header:
+            header = _header(fields)
+        elif fields:
+            yield reader.line_num, _csv_row(header, fields)
+
+
+def _header(fields: list[str]) -> list[str]:
+    columns = [field.strip() for field in fields]
+    unknown = [
+        name
+        for name in columns
+        if name not in _COLUMNS and not (name.startswith(_PREFIX) and name != _PREFIX)
+    ]
+    if "path" not in columns or unknown or len(set(columns)) < len(columns):
+        why = f"not {unknown[0]!r}" if unknown else "path among them, each once"
+        raise _LineError(f"line 1: the columns are {', '.join(_COLUMNS)} and {_PREFIX}NAME, {why}")
+    return columns
+
+
+def _csv_row(header: list[str], fields: list[str]) -> object:
+    if len(fields) != len(header):
+        return _LineError(f"{len(fields)} fields, where the first line has {len(header)}")
+    row: dict[str, Any] = {"metadata": {}}
+    for name, value in zip(header, fields, strict=True):
+        if not name.startswith(_PREFIX):
+            row[name] = value
+        elif value:
+            row["metadata"][name.removeprefix(_PREFIX)] = value
+    return row
+
+
+def _entry(row: object) -> Entry | _LineError:
+    try:
+        known = _Row.model_validate(row)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        return _LineError(f"{where}: {first['msg']}" if where else str(first["msg"]))
+    path = PurePosixPath(known.path)
+    if not path.name or path.is_absolute() or ".." in path.parts or "\0" in known.path:
+        return _LineError(
+            f"path: {known.path[:100]!r} is not a path below the manifest's folder; name files "
+            "from there, without .."
+        )
+    return Entry(
+        str(path),
+        speaker=known.speaker,
+        label=known.label,
+        display_name=known.display_name or path.name,
+        metadata={"path": str(path), **known.metadata},
+    )

@@ -1,0 +1,82 @@
+"""Where an import's entries come from: a folder, a corpus, or a manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from audiosearch_client.corpora import manifest
+from audiosearch_client.corpora.entry import Entry, Source
+from audiosearch_client.corpora.layouts import LAYOUTS
+from serving.audio_files import walk
+from serving.errors import Reason, ServiceError
+
+
+def folder_source(path: Path, label: str = "") -> Source:
+    """Every audio file below a folder, or one file, of which nothing but the name is known."""
+    real = path.resolve()
+    if not real.is_dir():
+        one = Entry(path.name, label=label, display_name=path.name)
+        return Source(path.absolute().parent, lambda: iter([one]))
+
+    def entries() -> Iterator[Entry]:
+        for found in walk(real):
+            name = found.path.rpartition("/")[2]
+            yield Entry(found.path, label=label, display_name=name, failure=found.failure)
+
+    return Source(real, entries)
+
+
+def corpus_source(path: Path, layout_name: str, label: str = "") -> Source:
+    """The audio files of a corpus; those that do not fit its layout are failures.
+
+    Args:
+        path: folder of the corpus.
+        layout_name: key of LAYOUTS.
+        label: for clips that the layout tells no label of.
+
+    Raises:
+        ServiceError: FIELD_INVALID for an unknown layout or a list that can't be understood;
+            PATH_NOT_FOUND if the folder is none.
+    """
+    layout = LAYOUTS.get(layout_name)
+    if layout is None:
+        raise ServiceError(
+            Reason.FIELD_INVALID,
+            f"layout: {layout_name!r} is not known; choose one of {', '.join(LAYOUTS)}, or name "
+            "the clips in a manifest",
+        )
+    root = path.resolve()
+    if not root.is_dir():
+        raise ServiceError(Reason.PATH_NOT_FOUND, f"{path} is not a folder")
+    details, notes = layout.details(root)
+
+    def entries() -> Iterator[Entry]:
+        for found in walk(root):
+            if found.failure:
+                yield Entry(found.path, failure=found.failure)
+            else:
+                entry = layout.describe(found.path, details)
+                yield entry if entry.label else replace(entry, label=label)
+
+    return Source(root, entries, notes)
+
+
+def manifest_source(path: Path, label: str = "") -> Source:
+    """The files that a manifest names, which lie below its folder.
+
+    Args:
+        path: the manifest, .csv or .jsonl.
+        label: for clips that the manifest tells no label of.
+
+    Raises:
+        ServiceError: FIELD_INVALID with the numbers of lines that are wrong; PATH_NOT_FOUND.
+    """
+    manifest.check(path)
+
+    def entries() -> Iterator[Entry]:
+        for entry in manifest.read(path):
+            yield entry if entry.label else replace(entry, label=label)
+
+    return Source(path.resolve().parent, entries, confined=True)

@@ -1,0 +1,82 @@
+"""What an import would bring, counted without reading any audio."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from audiosearch_client.corpora.entry import Source
+from serving.errors import Reason, ServiceError
+
+SHOWN = 5
+
+
+@dataclass
+class Survey:
+    """Counts over a source; memory grows with speakers, labels and sessions, not with files."""
+
+    files: int = 0
+    unfit: int = 0
+    missing: int = 0
+    size_bytes: int = 0
+    speakers: Counter[str] = field(default_factory=Counter)
+    labels: Counter[str] = field(default_factory=Counter)
+    sessions: set[tuple[str, str]] = field(default_factory=set)
+    """Speaker and session, which a corpus counts per speaker."""
+
+    failures: list[tuple[str, str]] = field(default_factory=list)
+    """The first paths that do not fit or are missing, and why."""
+
+    def fail(self, path: str, why: str) -> None:
+        """Keeps the failure if it is one of the first."""
+        if len(self.failures) < SHOWN:
+            self.failures.append((path, why))
+
+
+def count(source: Source) -> int:
+    """How many entries a source has.
+
+    Raises:
+        ServiceError: PATH_NOT_FOUND if there is none; FIELD_INVALID if all are failures.
+    """
+    total = fit = 0
+    first = None
+    for entry in source.entries():
+        total += 1
+        fit += entry.failure is None
+        first = first or entry
+    if first is None:
+        raise ServiceError(
+            Reason.PATH_NOT_FOUND, f"there is no audio file below {source.root}: check the path"
+        )
+    if not fit:
+        raise ServiceError(
+            Reason.FIELD_INVALID,
+            f"none of {total:,} files below {source.root} can be imported; the first, "
+            f"{first.path}: {first.failure}",
+        )
+    return total
+
+
+def survey(source: Source) -> Survey:
+    """Goes through a source and counts."""
+    found = Survey()
+    for entry in source.entries():
+        found.files += 1
+        if entry.failure:
+            found.unfit += 1
+            found.fail(entry.path, entry.failure.message)
+            continue
+        try:
+            found.size_bytes += (source.root / entry.path).stat().st_size
+        except OSError as error:
+            found.missing += 1
+            found.fail(entry.path, error.strerror or "it can't be read")
+            continue
+        if entry.speaker:
+            found.speakers[entry.speaker] += 1
+        if entry.label:
+            found.labels[entry.label] += 1
+        if "session" in entry.metadata:
+            found.sessions.add((entry.speaker, entry.metadata["session"]))
+    return found

@@ -1,0 +1,263 @@
+"""The part of the Python client that is about voices: `client.speakers`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, TypeVar
+
+from audiosearch.catalog.v1 import calibration_pb2, speaker_pb2
+from audiosearch.catalog.v1.calibration_pb2 import (
+    NORMALIZATION_UNSPECIFIED,
+    Calibration,
+    Normalization,
+    OperatingPoint,
+)
+from audiosearch.catalog.v1.catalog_service_pb2 import ListClipsRequest
+from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter
+from audiosearch.catalog.v1.speaker_pb2 import Speaker
+from audiosearch.gateway.v1 import speakers_pb2
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.message import Message
+
+from audiosearch_client.streams import chunks, stream
+
+if TYPE_CHECKING:
+    from audiosearch_client.client import AudiosearchClient
+
+Recording = Path | str
+"""An audio file, or the name of a clip of the library."""
+
+PATIENCE = 10
+RequestT = TypeVar("RequestT", bound=Message)
+ResponseT = TypeVar("ResponseT", bound=Message)
+
+
+class Speakers:
+    """Enrolls and recognises speakers; errors as those of the client."""
+
+    def __init__(self, client: AudiosearchClient) -> None:
+        """Calls through `client`."""
+        self._client = client
+
+    def enroll(
+        self,
+        library: str,
+        speaker: str,
+        recordings: Sequence[Recording],
+        *,
+        described: Speaker | None = None,
+        allow_other_voice: bool = False,
+        new: bool = False,
+    ) -> speakers_pb2.EnrollSpeakerResponse:
+        """Enrolls somebody, or adds recordings to who is there.
+
+        Args:
+            library: short name.
+            speaker: the {speaker} part of the name, chosen by the caller.
+            recordings: 1 to 100. One that fails keeps back no other: see `outcomes`.
+            described: `display_name` and `metadata` of a speaker that is made now.
+            allow_other_voice: take recordings that do not sound like the ones before.
+            new: fail with SPEAKER_EXISTS if there is such a speaker.
+
+        Raises:
+            ServiceError: that of the first recording when none could be enrolled.
+        """
+        kind = speakers_pb2.EnrollSpeakerConfig
+        config = kind(
+            parent=f"libraries/{library}",
+            speaker_id=speaker,
+            speaker=described,
+            existing=kind.EXISTING_POLICY_FAIL if new else kind.EXISTING_POLICY_ADD,
+            allow_other_voice=allow_other_voice,
+        )
+        with ExitStack() as opened:
+            # Opened beforehand: what goes wrong within a stream ends it without a word.
+            files = [
+                opened.enter_context(one.open("rb")) if isinstance(one, Path) else None
+                for one in recordings
+            ]
+            return self._client.call(
+                self._client.stub.EnrollSpeaker,
+                _enrollment(config, list(zip(recordings, files, strict=True))),
+                patience=PATIENCE,
+            )
+
+    def verify(
+        self, library: str, speaker: str, recording: Recording
+    ) -> speakers_pb2.VerifySpeakerResponse:
+        """Says whether a recording is the voice of a speaker."""
+        config = speakers_pb2.VerifySpeakerConfig(
+            name=_name(library, speaker), clip=_clip(recording)
+        )
+        return self._ask(
+            self._client.stub.VerifySpeaker, speakers_pb2.VerifySpeakerRequest, config, recording
+        )
+
+    def identify(
+        self,
+        library: str,
+        recording: Recording,
+        k: int | None = None,
+        candidates: Sequence[str] = (),
+    ) -> speakers_pb2.IdentifySpeakerResponse:
+        """Says whose voice a recording is, among all speakers or the `candidates`, or nobody's."""
+        config = speakers_pb2.IdentifySpeakerConfig(
+            parent=f"libraries/{library}",
+            k=k,
+            candidates=[_name(library, each) for each in candidates],
+            clip=_clip(recording),
+        )
+        kind = speakers_pb2.IdentifySpeakerRequest
+        return self._ask(self._client.stub.IdentifySpeaker, kind, config, recording)
+
+    def get(self, library: str, speaker: str) -> Speaker:
+        """Reads a speaker."""
+        request = speaker_pb2.GetSpeakerRequest(name=_name(library, speaker))
+        return self._client.call(self._client.stub.GetSpeaker, request)
+
+    def all_of(
+        self, library: str, state: Speaker.State.ValueType = Speaker.STATE_UNSPECIFIED
+    ) -> Iterator[Speaker]:
+        """The speakers of a library by name, page by page."""
+        request = speaker_pb2.ListSpeakersRequest(parent=f"libraries/{library}", state=state)
+        while True:
+            page = self._client.call(self._client.stub.ListSpeakers, request)
+            yield from page.speakers
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    def enrollments(self, library: str, speaker: str) -> Iterator[Clip]:
+        """The clips that a speaker is enrolled with, the oldest first."""
+        fit = ClipFilter(enrolled_speaker=_name(library, speaker))
+        return self._client.clips(library, ListClipsRequest(filter=fit))
+
+    def update(
+        self,
+        library: str,
+        speaker: str,
+        display_name: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Speaker:
+        """Changes what is not None; one at least must be given."""
+        named = {"display_name": display_name, "metadata": metadata}
+        mask = FieldMask(paths=[field for field, value in named.items() if value is not None])
+        if not mask.paths:  # it would mean all fields
+            raise ValueError("name what to change")
+        changed = Speaker(
+            name=_name(library, speaker), display_name=display_name or "", metadata=metadata
+        )
+        request = speaker_pb2.UpdateSpeakerRequest(speaker=changed, update_mask=mask)
+        return self._client.call(self._client.stub.UpdateSpeaker, request)
+
+    def remove_enrollments(self, library: str, speaker: str, clips: Sequence[str]) -> Speaker:
+        """Takes clips, by their names, away from a speaker; they stay in the library."""
+        request = speaker_pb2.RemoveEnrollmentsRequest(name=_name(library, speaker), clips=clips)
+        return self._client.call(self._client.stub.RemoveEnrollments, request)
+
+    def delete(self, library: str, speaker: str, *, with_clips: bool = False) -> None:
+        """Removes a speaker, and the clips of its enrollments too if asked for."""
+        request = speaker_pb2.DeleteSpeakerRequest(
+            name=_name(library, speaker), delete_clips=with_clips
+        )
+        self._client.call(self._client.stub.DeleteSpeaker, request)
+
+    def calibrate(
+        self,
+        library: str,
+        operating_point: OperatingPoint | None = None,
+        normalization: Normalization.ValueType = NORMALIZATION_UNSPECIFIED,
+        *,
+        enrollment_clips: int = 0,
+        max_clips: int = 0,
+        seed: int = 0,
+    ) -> Calibration:
+        """Fits what scores mean from the clips of a library whose speakers are known.
+
+        Args:
+            library: short name.
+            operating_point: where decisions are made; by costs with their defaults if None.
+            normalization: of the scores that are decided on; unspecified for the better ones.
+            enrollment_clips: clips of each voiceprint of the trials; 0 leaves it to the gateway.
+            max_clips: of more a random part is used; 0 for the gateway's default.
+            seed: of every random choice.
+        """
+        request = speakers_pb2.CalibrateLibraryRequest(
+            name=f"libraries/{library}",
+            operating_point=operating_point,
+            normalization=normalization,
+            enrollment_clip_count=enrollment_clips,
+            max_clip_count=max_clips,
+            seed=seed,
+        )
+        return self._client.call(self._client.stub.CalibrateLibrary, request, patience=PATIENCE)
+
+    def calibration(self, library: str) -> Calibration:
+        """Reads the calibration of a library."""
+        request = calibration_pb2.GetCalibrationRequest(name=_calibration(library))
+        return self._client.call(self._client.stub.GetCalibration, request)
+
+    def update_calibration(
+        self,
+        library: str,
+        operating_point: OperatingPoint | None = None,
+        normalization: Normalization.ValueType | None = None,
+    ) -> Calibration:
+        """Changes what is not None, without fitting again; one at least must be given."""
+        named = {"operating_point": operating_point, "normalization": normalization}
+        mask = FieldMask(paths=[field for field, value in named.items() if value is not None])
+        if not mask.paths:  # it would mean all fields
+            raise ValueError("name what to change")
+        changed = Calibration(
+            name=_calibration(library),
+            operating_point=operating_point,
+            normalization=normalization or NORMALIZATION_UNSPECIFIED,
+        )
+        request = calibration_pb2.UpdateCalibrationRequest(calibration=changed, update_mask=mask)
+        return self._client.call(self._client.stub.UpdateCalibration, request)
+
+    def delete_calibration(self, library: str) -> None:
+        """Removes the calibration of a library."""
+        request = calibration_pb2.DeleteCalibrationRequest(name=_calibration(library))
+        self._client.call(self._client.stub.DeleteCalibration, request)
+
+    def _ask(
+        self,
+        method: Callable[..., ResponseT],
+        kind: Callable[..., RequestT],
+        config: Message,
+        recording: Recording,
+    ) -> ResponseT:
+        """Asks about a file, which follows `config`, or about the clip in `config`."""
+        if not isinstance(recording, Path):
+            return self._client.call(method, stream(kind, config, None))
+        with recording.open("rb") as file:
+            return self._client.call(method, stream(kind, config, file), patience=PATIENCE)
+
+
+def _enrollment(
+    config: speakers_pb2.EnrollSpeakerConfig,
+    recordings: Sequence[tuple[Recording, IO[bytes] | None]],
+) -> Iterator[speakers_pb2.EnrollSpeakerRequest]:
+    yield speakers_pb2.EnrollSpeakerRequest(config=config)
+    for recording, file in recordings:
+        told = speakers_pb2.Recording(clip=_clip(recording))
+        if isinstance(recording, Path):
+            told.display_name = recording.name[:255]
+        yield speakers_pb2.EnrollSpeakerRequest(recording=told)
+        if file:
+            yield from chunks(speakers_pb2.EnrollSpeakerRequest, file)
+
+
+def _clip(recording: Recording) -> str:
+    return recording if isinstance(recording, str) else ""
+
+
+def _name(library: str, speaker: str) -> str:
+    return f"libraries/{library}/speakers/{speaker}"
+
+
+def _calibration(library: str) -> str:
+    return f"libraries/{library}/calibration"

@@ -1,0 +1,197 @@
+"""Uploads of many files: a few at a time, never twice, through short outages."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import NamedTuple
+
+import grpc
+from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1.clip_pb2 import Clip, Failure
+from audiosearch.catalog.v1.import_job_pb2 import FileFailure, ImportJob
+from google.protobuf.field_mask_pb2 import FieldMask
+
+from audiosearch_client.client import AudiosearchClient
+from audiosearch_client.corpora.additions import complete
+from audiosearch_client.corpora.entry import Entry, Source
+from serving.errors import Reason, ServiceError
+
+UPLOADS = 8
+MAX_FAILURES = 20
+RETRY_SECONDS = 120.0
+"""How long one file waits for a service that is gone or busy."""
+
+MAX_WAIT_SECONDS = 8.0
+_WORTH_WAITING = {
+    reason
+    for reason in Reason
+    if reason.code is grpc.StatusCode.UNAVAILABLE or reason.value.endswith("_BUSY")
+}
+_MOVING = {
+    *(Reason.STATE_CONFLICT, Reason.CLIP_NOT_FOUND, Reason.AUDIO_NOT_FOUND),
+    Reason.DEADLINE_EXCEEDED,
+}
+"""What an upload meets whose clip, begun by an earlier one that broke off, is just being undone."""
+
+CONFLICTS = 4
+"""How often one file waits for that."""
+
+_OF_NO_FILE = {
+    *(reason for reason in Reason if reason.code is grpc.StatusCode.UNAVAILABLE),
+    *(Reason.KEY_MISSING, Reason.KEY_INVALID, Reason.RIGHT_MISSING),
+    *(Reason.LIBRARY_NOT_FOUND, Reason.MODEL_MISMATCH, Reason.STORAGE_FULL),
+}
+"""What would befall every other file too, so the import stops."""
+
+LOCKS = 64
+"""Clips share them by their names; identical files complete one clip one after the other."""
+
+Report = Callable[[ImportJob], None]
+Fail = Callable[[FileFailure], None]
+
+
+class _Done(NamedTuple):
+    created: bool
+    """Whether the library did not have the file before."""
+
+    labelled: bool
+    """Whether the clip that it had lacked what is told of the file."""
+
+
+class Uploader:
+    """Uploads the entries of one source into one library.
+
+    A clip that the library had gets what it lacks and the source tells, but not from entries of
+    which nothing but the name is known: they have no path in their metadata.
+    """
+
+    def __init__(self, client: AudiosearchClient, library: str, source: Source) -> None:
+        """Makes ready; `work` uploads."""
+        self._client = client
+        self._library = library
+        self._source = source
+        self._stop = threading.Event()
+        self._locks = tuple(threading.Lock() for _ in range(LOCKS))
+        self.labelled = 0  # of those that the library had
+
+    def work(self, job: ImportJob, report: Report, fail: Fail) -> None:
+        """Uploads everything, in bounded memory.
+
+        Args:
+            job: counts, and the first failures.
+            report: called after each file.
+            fail: called for each file that fails.
+
+        Raises:
+            ServiceError: GATEWAY_UNAVAILABLE when the gateway stays away, and what else no file
+                is to blame for. The same import, begun again, goes on from there.
+        """
+        with ThreadPoolExecutor(UPLOADS) as pool:
+            running: dict[Future[_Done], Entry] = {}
+            try:
+                for entry in itertools.chain(self._source.entries(), _ends()):
+                    if entry:
+                        running[pool.submit(self._one, entry)] = entry
+                    while len(running) >= (2 * UPLOADS if entry else 1):
+                        for future in wait(running, return_when=FIRST_COMPLETED).done:
+                            self._count(job, running.pop(future), future, fail)
+                            report(job)
+            except BaseException:
+                self._stop.set()
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+        job.state = ImportJob.STATE_SUCCEEDED
+
+    def _one(self, entry: Entry) -> _Done:
+        """Uploads one file."""
+        if entry.failure:
+            raise entry.failure
+        path = self._source.root / entry.path
+        clip = Clip(
+            display_name=(entry.display_name or path.name)[:255],
+            label=entry.label,
+            speaker=entry.speaker,
+            metadata=entry.metadata,
+        )
+        until = time.monotonic() + RETRY_SECONDS
+        for attempt in itertools.count():
+            try:
+                request_id = self._identify(path)
+                answer = self._client.upload(self._library, path, clip, request_id)
+                return _Done(answer.created, self._label(answer.clip, clip))
+            except ServiceError as error:
+                over = self._stop.is_set() or time.monotonic() > until
+                moving = error.reason in _MOVING and attempt < CONFLICTS
+                if over or not (moving or error.reason in _WORTH_WAITING):
+                    raise
+                self._stop.wait(min(2.0**attempt, MAX_WAIT_SECONDS))
+        raise AssertionError
+
+    def _label(self, had: Clip, told: Clip) -> bool:
+        """Adds what is told to a clip that lacks it; tells whether that was more than a path."""
+        if not (told.metadata.get("path") and complete(had, told).fields):
+            return False
+        with self._locks[hash(had.name) % LOCKS]:
+            # Metadata is replaced as a whole, and another file may have added to it meanwhile.
+            request = catalog_pb2.GetClipRequest(name=had.name)
+            addition = complete(self._client.call(self._client.stub.GetClip, request), told)
+            if addition.fields:
+                change = catalog_pb2.UpdateClipRequest(
+                    clip=addition.clip, update_mask=FieldMask(paths=addition.fields)
+                )
+                self._client.call(self._client.stub.UpdateClip, change)
+        return addition.labels
+
+    def _count(self, job: ImportJob, entry: Entry, future: Future[_Done], fail: Fail) -> None:
+        try:
+            done = future.result()
+        except (ServiceError, OSError) as error:
+            failure = _failure(error)
+            job.progress.failed += 1
+            told = FileFailure(path=entry.path, failure=failure)
+            fail(told)
+            if len(job.failures) < MAX_FAILURES:
+                job.failures.append(told)
+        else:
+            job.progress.imported += done.created
+            job.progress.existing += not done.created
+            self.labelled += done.labelled and not done.created
+
+    def _identify(self, path: Path) -> str:
+        """The request id of a file that can be read.
+
+        Made of what tells that it is the file of the last time: with it the gateway answers for a
+        clip that is in before it reads any audio, so an import goes on where it stopped without a
+        journal.
+        """
+        real = Path(os.path.realpath(path))
+        if self._source.confined and not real.is_relative_to(self._source.root):
+            raise ServiceError(
+                Reason.PATH_NOT_ALLOWED, "a link that leads outside the manifest's folder"
+            )
+        found = real.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise ServiceError(Reason.AUDIO_UNDECODABLE, "not a regular file")
+        text = f"{real}\0{found.st_size}\0{found.st_mtime_ns}"
+        return hashlib.sha256(os.fsencode(text)).hexdigest()
+
+
+def _ends() -> Iterator[None]:
+    yield None
+
+
+def _failure(error: ServiceError | OSError) -> Failure:
+    """Why one file failed; raises what would befall every other file too."""
+    if isinstance(error, ServiceError):
+        if error.reason in _OF_NO_FILE:
+            raise error
+        return Failure(reason=error.reason.value, message=error.message)
+    return Failure(reason=Reason.PATH_NOT_FOUND.value, message=error.strerror or str(error))

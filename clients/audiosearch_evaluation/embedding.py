@@ -1,0 +1,103 @@
+"""Vectors of clips, as a client can have them."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import grpc
+import numpy as np
+from audiosearch.catalog.v1.clip_pb2 import Clip
+from audiosearch_client.client import AudiosearchClient
+from numpy.typing import NDArray
+
+from serving.errors import Reason, ServiceError
+
+WORKERS = 4
+BATCH = 256
+RETRY_SECONDS = 120.0
+MAX_WAIT_SECONDS = 8.0
+
+
+class ClipEmbedder:
+    """Embeds stored clips through the gateway."""
+
+    # Clients see no vectors of the index. A search by clip would show only scores, and only the
+    # 1,000 best of a library, while a trial may be any pair; so the audio comes back and is
+    # embedded again: the same model gives the same vectors, for one pass of the encoder.
+
+    def __init__(self, client: AudiosearchClient, model: str) -> None:
+        """Embeds with `model`, that of the library."""
+        self._client = client
+        self._model = model
+        self._stop = threading.Event()
+
+    def embed(
+        self, clips: Sequence[Clip], report: Callable[[int, int], None]
+    ) -> NDArray[np.float32]:
+        """Unit vectors of clips.
+
+        Args:
+            clips: ACTIVE ones.
+            report: called with how many are done, and of how many.
+
+        Returns:
+            Shape (clips, dimension).
+
+        Raises:
+            ServiceError: of the gateway; CLIP_NOT_FOUND if one is deleted meanwhile,
+                MODEL_NOT_FOUND if the model no longer runs.
+        """
+        rows = []
+        with ThreadPoolExecutor(WORKERS) as pool:
+            try:
+                for row in _in_order(pool, self._one, clips):
+                    rows.append(row)
+                    report(len(rows), len(clips))
+            except BaseException:
+                self._stop.set()
+                raise
+        vectors = np.array(rows, np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        return vectors
+
+    def _one(self, clip: Clip) -> NDArray[np.float32]:
+        until = time.monotonic() + RETRY_SECONDS
+        for attempt in itertools.count():
+            try:
+                return self._try(clip)
+            except ServiceError as error:
+                over = self._stop.is_set() or time.monotonic() > until
+                passing = error.reason.value.endswith("_BUSY")
+                if over or not (passing or error.code is grpc.StatusCode.UNAVAILABLE):
+                    raise
+                self._stop.wait(min(2.0**attempt, MAX_WAIT_SECONDS))
+        raise AssertionError
+
+    def _try(self, clip: Clip) -> NDArray[np.float32]:
+        with tempfile.NamedTemporaryFile(prefix="audiosearch-") as file:
+            self._client.download(clip.name, file)
+            file.flush()
+            answer = self._client.embed(Path(file.name), self._model)
+        if answer.embedding.model != self._model:
+            raise ServiceError(
+                Reason.MODEL_MISMATCH,
+                f"the library belongs to {self._model}, and {answer.embedding.model} runs; start "
+                "the embedding service with the library's model",
+            )
+        return np.array(answer.embedding.values, np.float32)
+
+
+def _in_order(
+    pool: ThreadPoolExecutor,
+    work: Callable[[Clip], NDArray[np.float32]],
+    clips: Sequence[Clip],
+) -> Iterator[NDArray[np.float32]]:
+    """What `work` gives for each clip; what waits is bounded."""
+    for start in range(0, len(clips), BATCH):
+        yield from pool.map(work, clips[start : start + BATCH])

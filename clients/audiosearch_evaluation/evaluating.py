@@ -1,0 +1,194 @@
+"""A whole evaluation of a library: of a trial list, or of what its clips are known by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1.clip_pb2 import Clip
+from audiosearch_client.client import AudiosearchClient
+from numpy.typing import NDArray
+
+from audiosearch_evaluation.embedding import ClipEmbedder
+from audiosearch_evaluation.matching import match_clips
+from audiosearch_evaluation.options import Options
+from audiosearch_evaluation.sampling import check_kinds, choose
+from audiosearch_evaluation.trials import TrialList, read_enrollments, read_trials
+from scoring.figures import Resampling, Retrieval, Scored, Verification, judge, verify
+from scoring.mean_voice import mean_voice
+from scoring.pairs import all_pairs
+from scoring.retrieval import retrieve
+from serving.errors import Reason, ServiceError
+
+RECALL_AT = (1, 5, 10)
+BLOCK = 100_000
+Vectors = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was found, and of what."""
+
+    library: str
+    model: str
+    trials_from: str
+    """For people: the list, or the field of the clips."""
+
+    clips: int
+    clips_met: int
+    """More than `clips` where only a part took part."""
+
+    drawn: str
+    """For people: what the intervals are resampled over."""
+
+    options: Options
+    scored: Scored
+    verification: Verification
+    retrieval: Retrieval | None
+
+
+class Evaluator:
+    """Evaluates one library through the gateway."""
+
+    def __init__(
+        self,
+        client: AudiosearchClient,
+        library: str,
+        options: Options,
+        report: Callable[[int, int], None],
+    ) -> None:
+        """Looks the library up.
+
+        Args:
+            client: of the gateway.
+            library: its name without `libraries/`.
+            options: how.
+            report: called with how many clips are embedded, and of how many.
+        """
+        request = catalog_pb2.GetLibraryRequest(
+            name=f"libraries/{library}", view=catalog_pb2.LIBRARY_VIEW_BASIC
+        )
+        self._client, self._library, self._options = client, library, options
+        self._model = client.call(client.stub.GetLibrary, request).model
+        self._report = report
+
+    def by_field(self, field: str) -> Evaluation:
+        """Trials of each two clips, by `speaker` or `label`, and retrieval.
+
+        Raises:
+            ServiceError: STATE_CONFLICT when fewer than two speakers or labels are there.
+        """
+
+        def key(clip: Clip) -> str:
+            return clip.speaker if field == "speaker" else clip.label
+
+        options = self._options
+        clips, met = choose(self._clips(), key, options.most_clips, options.seed)
+        check_kinds(map(key, clips), field, self._library)
+        labels, _ = _number(map(key, clips))
+        vectors = self._embed(clips)
+        pairs = all_pairs(vectors, labels, options.seed)
+        units, count, drawn = _units(clips)
+        resampling = Resampling(count, options.resamples, options.seed)
+        answers = retrieve(vectors, labels)
+        scored = Scored(pairs.scores, pairs.targets, units[pairs.first], units[pairs.second])
+        return Evaluation(
+            self._library,
+            self._model,
+            f"every two clips, by {field}",
+            len(clips),
+            met,
+            drawn,
+            options,
+            scored,
+            verify(scored, resampling),
+            judge(answers, units[answers.queries], RECALL_AT, resampling),
+        )
+
+    def by_list(self, trials_path: Path, enrollments_path: Path | None = None) -> Evaluation:
+        """The trials of a list, whose enrollments may be told by another one.
+
+        Raises:
+            ServiceError: FIELD_INVALID for lists that can't be understood or names that fit
+                several clips, CLIP_NOT_FOUND for names that are no clips of the library.
+        """
+        trials = read_trials(trials_path)
+        enrolled = _enrollments(trials, enrollments_path)
+        names = {name for files in enrolled for name in files} | trials.tests.keys()
+        found = match_clips(sorted(names), self._clips(), self._library)
+        clips = list({clip.name: clip for clip in found.values()}.values())
+        vectors = self._embed(clips)
+        row_of = {clip.name: row for row, clip in enumerate(clips)}
+        rows = {name: row_of[clip.name] for name, clip in found.items()}
+        tests = np.array([rows[name] for name in trials.tests], np.int64)
+        units, count, drawn = _units(clips)
+        scored = Scored(
+            _score(_models(vectors, enrolled, rows), vectors[tests], trials),
+            trials.targets,
+            units[np.array([rows[files[0]] for files in enrolled], np.int64)][trials.first],
+            units[tests][trials.second],
+        )
+        return Evaluation(
+            self._library,
+            self._model,
+            trials_path.name,
+            len(clips),
+            len(clips),
+            drawn,
+            self._options,
+            scored,
+            verify(scored, Resampling(count, self._options.resamples, self._options.seed)),
+            None,
+        )
+
+    def _clips(self) -> Iterable[Clip]:
+        return self._client.clips(self._library, catalog_pb2.ListClipsRequest(page_size=1000))
+
+    def _embed(self, clips: Sequence[Clip]) -> Vectors:
+        return ClipEmbedder(self._client, self._model).embed(clips, self._report)
+
+
+def _enrollments(trials: TrialList, path: Path | None) -> list[tuple[str, ...]]:
+    """The files of each enrollment, in its number's order; without a list the one of its name."""
+    if path is None:
+        return [(name,) for name in trials.enrollments]
+    known = read_enrollments(path)
+    missing = [name for name in trials.enrollments if name not in known]
+    if missing:
+        raise ServiceError(
+            Reason.FIELD_INVALID,
+            f"{path} tells nothing of {len(missing):,} names, such as {', '.join(missing[:5])}",
+        )
+    return [known[name] for name in trials.enrollments]
+
+
+def _models(
+    vectors: Vectors, enrolled: Sequence[tuple[str, ...]], rows: Mapping[str, int]
+) -> Vectors:
+    """One unit vector for each enrollment: the mean of those of its files."""
+    return np.stack([mean_voice(vectors[[rows[name] for name in files]]) for files in enrolled])
+
+
+def _score(models: Vectors, tests: Vectors, trials: TrialList) -> NDArray[np.float32]:
+    """Cosine of each trial, in blocks: lists have millions."""
+    scores = np.empty(len(trials.targets), np.float32)
+    for start in range(0, len(scores), BLOCK):
+        part = slice(start, start + BLOCK)
+        scores[part] = np.einsum("ij,ij->i", models[trials.first[part]], tests[trials.second[part]])
+    return scores
+
+
+def _number(values: Iterable[str]) -> tuple[NDArray[np.int64], int]:
+    kinds, numbers = np.unique(np.array(list(values)), return_inverse=True)
+    return numbers.astype(np.int64), len(kinds)
+
+
+def _units(clips: Sequence[Clip]) -> tuple[NDArray[np.int64], int, str]:
+    """What is resampled: speakers, or clips where not all speakers are known or there is one."""
+    speakers, count = _number(clip.speaker for clip in clips)
+    if count > 1 and all(clip.speaker for clip in clips):
+        return speakers, count, f"{count:,} speakers"
+    return np.arange(len(clips)), len(clips), f"{len(clips):,} clips"

@@ -1,0 +1,236 @@
+/** Calls the gateway: the only module that fetches. */
+
+import { whenBack } from "./connection.js";
+import { eventsOf } from "./events.js";
+import { askKey, key } from "../parts/key.js";
+
+/** A call that failed: `reason` is of google.rpc.ErrorInfo, `message` a sentence of the server. */
+export class ApiError extends Error {
+  constructor(status, reason, message, metadata = {}) {
+    super(message);
+    Object.assign(this, { status, reason, metadata });
+  }
+}
+
+/** Whether it is worth trying the same again in a moment. */
+export const passing = (error) =>
+  error instanceof ApiError && /_BUSY$|_UNAVAILABLE$|^DEADLINE_EXCEEDED$/.test(error.reason);
+
+const ATTEMPTS = 3;
+const STOPPING_MS = 1000;
+
+const pause = (wait) => new Promise((resolve) => setTimeout(resolve, wait));
+
+/** True when the gateway answers, whatever it says of the services behind it. */
+async function probe() {
+  try {
+    const response = await fetch("/healthz", {
+      cache: "no-store",
+      signal: AbortSignal.timeout(10000),
+    });
+    await response.text(); // what is left unread would be aborted later
+    return response.ok || isOurs(response);
+  } catch {
+    return false;
+  }
+}
+
+/** Waits for the server where it is gone: what the pulse in the background does. */
+export const checkConnection = () => whenBack(probe);
+
+/** Whether the gateway gave this answer, and not a proxy in front of it. */
+const isOurs = (response) => (response.headers.get("content-type") ?? "").includes("json");
+
+/**
+ * Asks until there is an answer: waits for a server that is gone, and for a key that is missing.
+ * Every call may be repeated: what changes something carries a request id or can be done twice.
+ */
+async function request(method, path, { query, body, json, signal } = {}) {
+  const url = withQuery(path, query);
+  let lost = false; // an answer on its way: what was asked for may have been done
+  for (let attempt = 1; ; attempt += 1) {
+    const response = await send(url, { method, body, json, signal });
+    if (response?.ok) return response;
+    if (!response) {
+      lost = true;
+      if (attempt >= ATTEMPTS)
+        throw new ApiError(0, "NOT_SENT", `${method} ${path} could not be sent`);
+      // What breaks off while the server is there is not tried for ever.
+      if (await whenBack(probe, signal)) attempt = 0;
+      continue;
+    }
+    const error = Object.assign(await failure(response), { lost });
+    if (error.reason === "GATEWAY_UNAVAILABLE" && attempt < ATTEMPTS) {
+      await pause(STOPPING_MS);
+      continue;
+    }
+    const keyed = /^KEY_(MISSING|INVALID)$/.test(error.reason) && (await askKey(error.reason));
+    if (method === "DELETE" && attempt > 1 && response.status === 404) return response;
+    if (!keyed) throw error;
+  }
+}
+
+/** One try; undefined when nothing of ours answered. */
+async function send(url, { method, body, json, signal }) {
+  const headers = {};
+  if (key()) headers.authorization = `Bearer ${key()}`;
+  if (json) headers["content-type"] = "application/json";
+  else if (body && !(body instanceof FormData))
+    headers["content-type"] = body.type || "application/octet-stream";
+  try {
+    const sent = json ? JSON.stringify(json) : body;
+    const response = await fetch(url, { method, headers, body: sent, signal });
+    return response.status >= 502 && response.status <= 504 && !isOurs(response)
+      ? undefined
+      : response;
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    return undefined;
+  }
+}
+
+async function failure(response) {
+  const { error } = await response.json().catch(() => ({}));
+  return told(error ?? {}, response);
+}
+
+function told({ code, message, status, details = [] }, response) {
+  const info = details.find((detail) => detail.reason) ?? {};
+  const known = info.reason ?? status ?? `HTTP_${response?.status ?? ""}`;
+  const said = message ?? response?.statusText ?? "";
+  return new ApiError(response?.status ?? code ?? 0, known, said, info.metadata);
+}
+
+function withQuery(path, query = {}) {
+  const set = Object.entries(query).filter(([, value]) => value !== undefined && value !== "");
+  return set.length ? `${path}?${new URLSearchParams(set)}` : path;
+}
+
+const ask = async (method, path, options) => (await request(method, path, options)).json();
+
+/** Sixteen random bytes: crypto.randomUUID is there in secure contexts only. */
+export const requestId = () =>
+  Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) =>
+    byte.toString(16).padStart(2, "0"),
+  ).join("");
+
+/** A stream of events to its end; one that breaks off is asked for again, told as `again`. */
+async function* stream(method, path, options) {
+  for (let attempt = 1; ; attempt += 1) {
+    const response = await request(method, path, options);
+    try {
+      for await (const event of eventsOf(response.body)) {
+        if (event.event === "error") throw told(event.data.error ?? event.data);
+        yield event;
+        if (method === "GET") attempt = 0; // a watch that lasts may break off any number of times
+      }
+      return;
+    } catch (error) {
+      if (error instanceof ApiError || options.signal?.aborted || attempt >= ATTEMPTS) throw error;
+    }
+    await whenBack(probe, options.signal);
+    yield { event: "again", data: null };
+  }
+}
+
+/** All pages of a list, up to `most` resources. */
+async function all(path, field, query, most = 1000) {
+  const found = [];
+  let pageToken;
+  do {
+    const page = await ask("GET", path, { query: { pageSize: 200, ...query, pageToken } });
+    found.push(...(page[field] ?? []));
+    pageToken = page.nextPageToken;
+  } while (pageToken && found.length < most);
+  return found;
+}
+
+function form(file, name) {
+  const fields = new FormData();
+  fields.append("audio", file, name);
+  return fields;
+}
+
+const masked = (fields) => Object.keys(fields).join();
+
+/** Names are resource names as the contracts have them: `libraries/x`, `libraries/x/clips/y`. */
+export const api = {
+  libraries: () => all("/v1/libraries", "libraries"),
+  library: (name, signal) => ask("GET", `/v1/${name}`, { signal }),
+  createLibrary: (libraryId, fields) =>
+    ask("POST", "/v1/libraries", { query: { libraryId, requestId: requestId() }, json: fields }),
+  updateLibrary: (name, fields) =>
+    ask("PATCH", `/v1/${name}`, { query: { updateMask: masked(fields) }, json: fields }),
+  deleteLibrary: (name) => request("DELETE", `/v1/${name}`, { query: { force: "true" } }),
+
+  clips: (library, { filter = {}, pageSize, pageToken, signal } = {}) => {
+    const fields = Object.entries(filter).map(([field, value]) => [`filter.${field}`, value]);
+    return ask("GET", `/v1/${library}/clips`, {
+      query: { pageSize, pageToken, ...Object.fromEntries(fields) },
+      signal,
+    });
+  },
+  clip: (name, signal) => ask("GET", `/v1/${name}`, { signal }),
+  updateClip: (name, fields) =>
+    ask("PATCH", `/v1/${name}`, { query: { updateMask: masked(fields) }, json: fields }),
+  deleteClip: (name) => request("DELETE", `/v1/${name}`),
+  /** `query`: displayName, label, speaker, requestId. */
+  upload: (library, file, query, signal) =>
+    ask("POST", `/v1/${library}/clips`, { query, body: file, signal }),
+  audio: async (name, signal) => (await request("GET", `/v1/${name}/audio`, { signal })).blob(),
+  /** Where a media element can load it from, which has no way to send a key: then undefined. */
+  audioUrl: (name) => (key() ? undefined : `/v1/${name}/audio`),
+
+  /**
+   * Events `summary`, `match`..., `done`; `again` means that it begins anew. Give `clip` or
+   * `audio`.
+   */
+  search: (library, { clip, audio, k, minScore, signal }) =>
+    stream("POST", `/v1/${library}/clips:streamSearch`, {
+      query: { k, minScore, clip },
+      body: audio,
+      signal,
+    }),
+
+  speakers: (library, { pageSize, pageToken, signal } = {}) =>
+    ask("GET", `/v1/${library}/speakers`, { query: { pageSize, pageToken }, signal }),
+  /** All of them, up to `most`, in pages of a thousand. */
+  allSpeakers: (library, most) =>
+    all(`/v1/${library}/speakers`, "speakers", { pageSize: 1000 }, most),
+  speaker: (name, signal) => ask("GET", `/v1/${name}`, { signal }),
+  updateSpeaker: (name, fields) =>
+    ask("PATCH", `/v1/${name}`, { query: { updateMask: masked(fields) }, json: fields }),
+  deleteSpeaker: (name, deleteClips) =>
+    request("DELETE", `/v1/${name}`, { query: { deleteClips: deleteClips || undefined } }),
+  /**
+   * Enrolls with one recording: a stored `clip` by its name, or `file`, called `fileName`. `query`:
+   * displayName, existing, allowOtherVoice.
+   */
+  enroll: (name, { clip, file, fileName, ...query }) =>
+    ask("POST", `/v1/${name}:enroll`, {
+      query,
+      ...(clip ? { json: { clips: [clip] } } : { body: form(file, fileName) }),
+    }),
+  removeEnrollments: (name, clips) =>
+    ask("POST", `/v1/${name}:removeEnrollments`, { json: { clips } }),
+  /** Give `clip`, a name, or `audio`. */
+  verify: (name, { clip, audio, signal }) =>
+    ask("POST", `/v1/${name}:verify`, { query: { clip }, body: audio, signal }),
+  identify: (library, { clip, audio, signal }) =>
+    ask("POST", `/v1/${library}/speakers:identify`, { query: { clip }, body: audio, signal }),
+
+  calibration: (library, signal) => ask("GET", `/v1/${library}/calibration`, { signal }),
+  calibrate: (library, fields) => ask("POST", `/v1/${library}:calibrate`, { json: fields }),
+  updateCalibration: (library, fields) =>
+    ask("PATCH", `/v1/${library}/calibration`, { json: fields }),
+  deleteCalibration: (library) => request("DELETE", `/v1/${library}/calibration`),
+
+  importFolder: (library, folder, label) =>
+    ask("POST", `/v1/${library}/clips:import`, { json: { folder, label, requestId: requestId() } }),
+  operations: (library) => ask("GET", "/v1/operations", { query: { name: library } }),
+  cancelOperation: (name) => request("POST", `/v1/${name}:cancel`, { json: {} }),
+  watchOperation: (name, signal) => stream("GET", `/v1/${name}:watch`, { signal }),
+
+  status: (signal) => ask("GET", "/v1/status", { signal }),
+  map: (library, query, signal) => ask("GET", `/v1/${library}/map`, { query, signal }),
+};

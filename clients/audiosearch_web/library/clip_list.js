@@ -1,0 +1,231 @@
+/** The clips of a library, page by page, with filters; or the enrollments of one speaker. */
+
+import { api } from "../core/api.js";
+import { ClipFilters } from "./clip_filters.js";
+import { clipRow } from "./clip_row.js";
+import { h, icon } from "../core/dom.js";
+import { failureBox } from "../core/failure.js";
+import { words } from "../core/i18n.js";
+import { bind } from "../parts/keyboard.js";
+import { Pager } from "../parts/pager.js";
+import { library as strings } from "../strings/library.js";
+import { calm } from "../core/theme.js";
+import { announce } from "../parts/toast.js";
+
+const t = words(strings);
+const PAGE = 25;
+const REFRESH_MS = 1500;
+
+export class ClipList {
+  #library;
+  #filters;
+  #speaker;
+  #onchange;
+  #detach;
+  #rows = [];
+  #asking = null;
+  #refreshing = null;
+  #list;
+  #below = h("div", { class: "slot" });
+  #fresh = h(
+    "button",
+    { type: "button", class: "button small", hidden: true, onclick: () => this.load() },
+    icon("again"),
+    t("fresh"),
+  );
+  #pager = new Pager(PAGE, t("pages"), () => this.#turn());
+  #unbind;
+
+  /**
+   * `filter` is as ClipFilters has it; `onfilter(filter)` hears of another one, `onchange()` that
+   * there is a clip less. For a speaker's enrollments give `speaker`, its name, instead of the
+   * filter, and `detach(clip)`, which takes one from them and answers whether it did.
+   */
+  constructor(library, filter, { onfilter, onchange, speaker, detach }) {
+    this.#library = library;
+    this.#speaker = speaker;
+    this.#onchange = onchange;
+    this.#detach = detach;
+    this.#filters = new ClipFilters(filter, () => this.#filtered(onfilter));
+    const title = t(speaker ? "enrollments" : "clips");
+    this.#list = h("ul", { class: "sounds clips", "aria-label": title });
+    this.node = h(
+      "section",
+      { class: "clips-section", "aria-label": title },
+      h(
+        "div",
+        { class: "row-between filters-head" },
+        h("h2", { tabindex: "-1" }, title),
+        speaker ? null : this.#filters.node,
+      ),
+      this.#fresh,
+      this.#list,
+      this.#below,
+      this.#pager.node,
+    );
+    this.#unbind = bind({
+      j: () => this.#move(1),
+      ArrowDown: () => this.#move(1),
+      k: () => this.#move(-1),
+      ArrowUp: () => this.#move(-1),
+      " ": () => this.#current?.sound?.toggle() ?? (this.#current ? undefined : false),
+      ArrowLeft: () => (this.#current?.sound ? this.#current.sound.seek(-1) : false),
+      ArrowRight: () => (this.#current?.sound ? this.#current.sound.seek(1) : false),
+      Enter: () => {
+        if (!this.#current?.again) return false;
+        location.hash = this.#current.again;
+        return true;
+      },
+    });
+  }
+
+  /** The library as it is now. */
+  tell(library) {
+    this.#library = library;
+  }
+
+  /** Looks for new clips in a while, however often it is called meanwhile: imports bring many. */
+  refreshSoon() {
+    this.#refreshing ??= setTimeout(() => {
+      this.#refreshing = null;
+      if (this.node.isConnected) this.load({ quietly: true });
+    }, REFRESH_MS);
+  }
+
+  leave() {
+    this.#asking?.abort();
+    this.#unbind();
+    this.#clear();
+  }
+
+  /** Whether somebody listens or moves through the rows: then nothing is pulled from under them. */
+  get #busy() {
+    return (
+      this.#list.contains(document.activeElement) || this.#rows.some(({ sound }) => sound?.playing)
+    );
+  }
+
+  get #current() {
+    return this.#rows.find(({ node }) => node.contains(document.activeElement));
+  }
+
+  async load({ quietly = false } = {}) {
+    this.#asking?.abort();
+    const asking = new AbortController();
+    this.#asking = asking;
+    this.#list.setAttribute("aria-busy", "true");
+    try {
+      const filter = this.#speaker ? { enrolledSpeaker: this.#speaker } : this.#filters.asked;
+      const page = await api.clips(this.#library.name, {
+        filter,
+        pageSize: PAGE,
+        pageToken: this.#pager.token,
+        signal: asking.signal,
+      });
+      if (!quietly || !this.#goesOn(page)) this.#show(page);
+      if (!quietly) announce(t("shown", { count: page.clips?.length ?? 0 }));
+    } catch (error) {
+      if (asking.signal.aborted) return;
+      this.#clear();
+      this.#below.replaceChildren(failureBox(error, () => this.load()));
+    }
+    this.#list.setAttribute("aria-busy", "false");
+  }
+
+  /** Adds what a page has more than is shown; false if that is not all that is new. */
+  #goesOn({ clips = [], nextPageToken }) {
+    const same = this.#rows.every(({ clip }, place) => {
+      const now = clips[place];
+      return now?.name === clip.name && now.updateTime === clip.updateTime;
+    });
+    if (!same && this.#busy) this.#fresh.hidden = false;
+    if (!same || !this.#rows.length) return !same && this.#busy;
+    for (const clip of clips.slice(this.#rows.length)) this.#add(clip);
+    this.#pager.show(this.#rows.length, nextPageToken);
+    return true;
+  }
+
+  #clear() {
+    for (const { sound } of this.#rows) sound?.destroy();
+    this.#rows = [];
+    this.#list.replaceChildren();
+    this.#below.replaceChildren();
+  }
+
+  #show({ clips = [], nextPageToken }) {
+    this.#clear();
+    this.#fresh.hidden = true;
+    for (const clip of clips) this.#add(clip);
+    if (this.#rows[0]) this.#rows[0].node.tabIndex = 0;
+    if (!clips.length) this.#below.replaceChildren(this.#nothing());
+    this.#pager.show(this.#rows.length, nextPageToken);
+  }
+
+  #add(clip) {
+    const row = clipRow(clip, {
+      onchange: (changed) => {
+        const place = this.#rows.indexOf(row);
+        this.#replace(place, changed);
+      },
+      ondelete: () => this.#gone(row),
+      detach: this.#detach && (async () => (await this.#detach(clip)) && this.#gone(row)),
+    });
+    this.#rows.push(row);
+    this.#list.append(row.node);
+    return row;
+  }
+
+  #gone(row) {
+    row.sound?.destroy();
+    row.node.remove();
+    this.#rows = this.#rows.filter((each) => each !== row);
+    (this.#rows[0]?.node ?? this.node.querySelector("select, h2")).focus();
+    this.#onchange();
+    if (!this.#rows.length) this.load({ quietly: true });
+  }
+
+  #replace(place, clip) {
+    const old = this.#rows[place];
+    old.sound?.destroy();
+    const row = this.#add(clip);
+    this.#rows.pop();
+    this.#rows[place] = row;
+    old.node.replaceWith(row.node);
+    row.node.focus();
+  }
+
+  #move(step) {
+    if (!this.#rows.length) return false;
+    const at = this.#rows.indexOf(this.#current);
+    const { node } =
+      this.#rows[at < 0 ? 0 : Math.min(Math.max(at + step, 0), this.#rows.length - 1)];
+    node.focus({ preventScroll: true });
+    node.scrollIntoView({ block: "nearest", behavior: calm() ? "auto" : "smooth" });
+    return true;
+  }
+
+  #filtered(onfilter) {
+    if (!this.node.isConnected) return;
+    this.#pager.reset();
+    onfilter(this.#filters.values);
+    this.load();
+  }
+
+  #nothing() {
+    const filtered = this.#filters.any;
+    const what = this.#speaker ? "noEnrollments" : filtered ? "noSuch" : "noClips";
+    return h(
+      "div",
+      { class: "empty" },
+      icon(filtered ? "search" : "wave"),
+      h("h3", {}, t(what)),
+      h("p", {}, t(`${what}More`)),
+    );
+  }
+
+  async #turn() {
+    await this.load();
+    this.node.scrollIntoView({ behavior: calm() ? "auto" : "smooth" });
+    this.#rows[0]?.node.focus({ preventScroll: true });
+  }
+}

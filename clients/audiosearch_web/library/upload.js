@@ -1,0 +1,175 @@
+/**
+ * Uploads many files to a library, four at a time; what fails is told by name and stops nothing.
+ */
+
+import { ApiError, api, requestId } from "../core/api.js";
+import { isSound } from "../parts/drops.js";
+import { Pace, addImport, tellImports } from "./imports.js";
+import { meetsAll, patiently } from "../core/retry.js";
+
+const AT_ONCE = 4;
+const MOST_FAILURES = 500;
+
+export class Upload {
+  #todo = [];
+  #next = 0;
+  #pace = new Pace();
+  #ending = new AbortController();
+  #workers = 0;
+  #wake = [];
+  #retry = [];
+
+  constructor(library) {
+    this.state = {
+      kind: "upload",
+      library,
+      status: "looking",
+      total: 0,
+      done: 0,
+      imported: 0,
+      existing: 0,
+      failed: 0,
+      bytes: 0,
+      leftOut: 0,
+      leftOutKinds: new Set(),
+      failures: [],
+      waiting: null,
+    };
+    addImport(this);
+  }
+
+  /**
+   * Takes the files of an iterable, also while others are uploaded: labelled with `label`, or each
+   * with the name of its folder where `folders` is set.
+   */
+  async add(files, { label = "", folders = false } = {}) {
+    try {
+      for await (const file of files) {
+        if (this.#ending.signal.aborted) return;
+        this.#take(file, (folders && file.path.split("/").at(-2)) || label);
+        if (this.#todo.length % 100 === 0) tellImports();
+      }
+    } catch (error) {
+      this.#failed(
+        { path: "", name: "" },
+        new ApiError(0, "NOT_SENT", String(error.message ?? error)),
+      );
+    }
+    this.#start();
+  }
+
+  pause() {
+    if (this.state.status !== "running") return;
+    this.state.status = "paused";
+    tellImports();
+  }
+
+  resume() {
+    if (this.state.status !== "paused") return;
+    this.state.status = "running";
+    for (const wake of this.#wake.splice(0)) wake();
+    this.#start();
+  }
+
+  /** Stops at once; what was imported stays. */
+  cancel() {
+    this.#ending.abort();
+    this.state.status = "cancelled";
+    for (const wake of this.#wake.splice(0)) wake();
+    tellImports();
+  }
+
+  /** Tries the files that failed once more. */
+  retry() {
+    const again = this.#retry.splice(0);
+    this.state.done -= this.state.failed;
+    Object.assign(this.state, { failed: 0, failures: [] });
+    this.#todo.push(...again);
+    this.#start();
+  }
+
+  rate = () => (this.state.status === "running" ? this.#pace.rate() : undefined);
+
+  #take(file, label) {
+    if (isSound(file.name)) {
+      this.#todo.push({ ...file, label });
+      this.state.total += 1;
+    } else {
+      this.state.leftOut += 1;
+      const dot = file.name.lastIndexOf(".");
+      if (this.state.leftOutKinds.size < 6)
+        this.state.leftOutKinds.add(dot > 0 ? file.name.slice(dot).toLowerCase() : file.name);
+    }
+  }
+
+  #start() {
+    if (this.state.status !== "paused") this.state.status = "running";
+    this.#pace.restart(this.state.done);
+    while (this.#workers < AT_ONCE && this.#next < this.#todo.length) {
+      this.#work();
+      if (this.state.status === "paused") break;
+    }
+    if (!this.#workers) this.#finish();
+    tellImports();
+  }
+
+  async #work() {
+    this.#workers += 1;
+    while (this.#next < this.#todo.length && !this.#ending.signal.aborted) {
+      if (this.state.status === "paused") await new Promise((resolve) => this.#wake.push(resolve));
+      else await this.#one(this.#todo[this.#next++]);
+    }
+    this.#workers -= 1;
+    if (!this.#workers && !this.#ending.signal.aborted) this.#finish();
+  }
+
+  #finish() {
+    this.state.status = "done";
+    this.state.waiting = null;
+    this.#todo = [];
+    this.#next = 0;
+    tellImports();
+  }
+
+  async #one(entry) {
+    try {
+      const file = await entry.file();
+      const about = { displayName: entry.name.slice(0, 255), label: entry.label.slice(0, 255) };
+      const { created } = await this.#send(file, { ...about, requestId: requestId() });
+      this.state[created ? "imported" : "existing"] += 1;
+      this.state.bytes += file.size;
+    } catch (error) {
+      if (this.#ending.signal.aborted) return;
+      this.#failed(entry, error);
+      if (meetsAll(error)) this.#giveUp(error);
+    }
+    this.state.done += 1;
+    this.#pace.mark(this.state.done);
+    tellImports();
+  }
+
+  #giveUp(error) {
+    this.cancel();
+    Object.assign(this.state, { status: "failed", error });
+  }
+
+  /** One file; waits where the server is busy or lacks a service. */
+  #send(file, about) {
+    const { library } = this.state;
+    return patiently(
+      () => api.upload(`libraries/${library}`, file, about, this.#ending.signal),
+      (error) => {
+        this.state.waiting = error;
+        if (error) tellImports();
+      },
+    );
+  }
+
+  #failed(entry, error) {
+    const { reason = "NOT_SENT", message } = error;
+    this.state.failed += 1;
+    if (entry.file) this.#retry.push(entry);
+    if (this.state.failures.length < MOST_FAILURES)
+      this.state.failures.push({ path: entry.path, reason, message });
+  }
+}

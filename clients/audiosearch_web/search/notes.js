@@ -1,0 +1,39 @@
+/** What stands around the results: their number and times, and what to do when there are none. */
+
+import { h, icon } from "../core/dom.js";
+import { length, seconds, took } from "../core/format.js";
+import { words } from "../core/i18n.js";
+import { address } from "../core/router.js";
+import { search } from "../strings/search.js";
+
+const t = words(search);
+
+/** The head of the results of a session of searching.js. */
+export const summaryOf = (session) => [
+  h("h2", {}, t("found", { count: session.matches.length })),
+  h("p", { class: "quiet times" }, timesOf(session)),
+];
+
+function timesOf({ times, summary }) {
+  const heard = summary?.queryAudio;
+  const parts = [t("inAll", { time: took(times?.all ?? 0) })];
+  if (heard?.format)
+    parts.push(t("heard", { length: length(seconds(heard.duration)), format: heard.format }));
+  return parts.join(" · ");
+}
+
+export function nothingFound({ minScore }) {
+  const more = t(minScore ? "nothingAbove" : "nothingAtAll");
+  return h("div", { class: "empty" }, icon("search"), h("h3", {}, t("nothing")), h("p", {}, more));
+}
+
+export function noLibrary() {
+  return h(
+    "div",
+    { class: "empty" },
+    icon("library"),
+    h("h2", {}, t("noLibrary")),
+    h("p", {}, t("noLibraryMore")),
+    h("a", { class: "button primary", href: address("library") }, icon("plus"), t("makeLibrary")),
+  );
+}

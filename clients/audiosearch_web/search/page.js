@@ -1,0 +1,262 @@
+/** The page Search: a sound in, the sounds most like it out. */
+
+import { api } from "../core/api.js";
+import { filesBelow, isSound, takeDrops } from "../parts/drops.js";
+import { afterPause, h, keepHeading } from "../core/dom.js";
+import { failureBox } from "../core/failure.js";
+import { idOf, score } from "../core/format.js";
+import { words } from "../core/i18n.js";
+import { keepSound } from "./store_query.js";
+import { bind } from "../parts/keyboard.js";
+import { chooseLibrary, libraryPicker } from "../parts/picker.js";
+import { Results } from "./results.js";
+import { address, go, rewrite } from "../core/router.js";
+import { DEFAULT_K, clear, onSearch, search, session } from "./session.js";
+import { noLibrary, nothingFound, summaryOf } from "./notes.js";
+import { SearchOptions } from "./options.js";
+import { SoundBox } from "../parts/sound_box.js";
+import { clipSource, fileSource } from "../parts/sources.js";
+import { search as strings } from "../strings/search.js";
+import { announce, toast } from "../parts/toast.js";
+
+const t = words(strings);
+
+export async function show(root, params) {
+  const page = new SearchPage(root);
+  root.append(h("h1", {}, t("title")));
+  await page.open(params);
+  const leave = () => page.leave();
+  leave.update = (next) => page.follow(next);
+  return leave;
+}
+
+class SearchPage {
+  #root;
+  #results = new Results();
+  #box = new SoundBox({
+    onfiles: ([{ blob, name }]) => this.#searchFile(blob, name),
+    onlink: () => this.#link(),
+  });
+  #options = new SearchOptions(() => this.#searchSoon());
+  #head = h("div", { class: "results-head" });
+  #below = h("div");
+  #endings = [];
+  #left = false;
+
+  constructor(root) {
+    this.#root = root;
+  }
+
+  async open(params) {
+    const { libraries, chosen } = await chooseLibrary(params.library);
+    if (this.#left) return;
+    if (!libraries.length && !params.library) {
+      this.#root.append(noLibrary());
+      return;
+    }
+    keepHeading(this.#root, () => this.#draw(libraries, chosen));
+    this.#endings = [
+      onSearch((event, match) => this.#told(event, match)),
+      takeDrops(t("dropAnywhere"), (entries) => this.#dropped(entries)),
+      bind(this.#keys()),
+    ];
+    await this.follow({ ...params, library: chosen });
+  }
+
+  leave() {
+    this.#left = true;
+    for (const end of this.#endings) end();
+    this.#box.leave();
+    this.#results.clear();
+  }
+
+  /** Does what the address says, where that is not done already. */
+  async follow({ library, clip, k, minScore }) {
+    const wanted = {
+      library: library ?? session.library,
+      k: Number(k) || DEFAULT_K,
+      minScore: Number(minScore) || 0,
+    };
+    const same =
+      Object.entries(wanted).every(([key, value]) => session[key] === value) &&
+      (clip ?? null) === idOfQuery();
+    this.#options.values = wanted;
+    if (same) {
+      this.#showAll();
+    } else if (clip) {
+      await this.#searchClip(`libraries/${wanted.library}/clips/${clip}`, wanted);
+    } else if (session.file) {
+      this.#begin({ ...wanted, query: session.file });
+    } else {
+      Object.assign(session, wanted);
+      clear();
+      this.#showAll();
+    }
+  }
+
+  #draw(libraries, chosen) {
+    const picker = libraryPicker({
+      libraries,
+      chosen,
+      onchoose: (library) => go("search", { ...this.#params(), library, clip: undefined }),
+    });
+    this.#root.replaceChildren(
+      h("div", { class: "row-between" }, h("h1", { tabindex: "-1" }, t("title")), picker),
+      this.#box.node,
+      h(
+        "section",
+        { class: "results", "aria-label": t("results") },
+        this.#options.node,
+        this.#head,
+        this.#results.list,
+        this.#below,
+      ),
+    );
+  }
+
+  #searchSoon = afterPause(250, () => {
+    if (this.#left) return;
+    rewrite("search", this.#params());
+    this.#begin(this.#options.values, { sameQuery: true });
+  });
+
+  /** What stands in the address: what is not set otherwise is left out. */
+  #params() {
+    const { k, minScore } = this.#options.values;
+    return {
+      library: session.library,
+      clip: idOfQuery() ?? undefined,
+      k: k === DEFAULT_K ? undefined : k,
+      minScore: minScore || undefined,
+    };
+  }
+
+  #begin(changes, { sameQuery = false } = {}) {
+    const lost = this.#results.list.contains(document.activeElement);
+    search(changes);
+    if (!sameQuery) this.#box.show(session.query);
+    if (!session.query) this.#showAll();
+    // The result that was searched with is gone with the others.
+    if (lost) this.#root.querySelector(".query-name")?.focus();
+  }
+
+  #searchFile(blob, name) {
+    const query = fileSource(blob, name);
+    Object.assign(session, { query, file: query });
+    const next = address("search", { ...this.#params(), clip: undefined });
+    if (location.hash !== next) history.pushState(null, "", next);
+    this.#begin({ query, ...this.#options.values });
+  }
+
+  async #searchClip(name, wanted) {
+    Object.assign(session, wanted);
+    try {
+      this.#begin({ query: clipSource(await api.clip(name)) });
+    } catch (error) {
+      clear();
+      this.#showAll();
+      this.#below.replaceChildren(failureBox(error, () => this.#searchClip(name, wanted)));
+    }
+  }
+
+  async #dropped(entries) {
+    const found = [];
+    for await (const file of filesBelow(entries)) {
+      found.push(file);
+      if (found.length > 50) break;
+    }
+    const first = found.find(({ name }) => isSound(name)) ?? found[0];
+    if (!first) return;
+    if (found.length > 1) toast(t("firstOnly", { name: first.name }));
+    this.#searchFile(await first.file(), first.name);
+  }
+
+  #link() {
+    if (session.query.clip) copyLink();
+    else
+      keepSound(session.query, session.library, (clip) => {
+        const params = { ...this.#params(), clip: idOf(clip.name) };
+        session.query = clipSource(clip);
+        this.#box.show(session.query);
+        rewrite("search", params);
+        copyLink();
+      });
+  }
+
+  #told(event, match) {
+    if (event === "begin") {
+      this.#results.clear();
+      this.#below.replaceChildren();
+      this.#head.replaceChildren(h("h2", {}, t("searching")));
+      this.#results.list.setAttribute("aria-busy", "true");
+    } else if (event === "match") {
+      this.#results.add(match);
+    } else {
+      this.#ended();
+    }
+  }
+
+  #showAll() {
+    this.#box.show(session.query);
+    this.#results.clear();
+    for (const match of session.matches) this.#results.add(match);
+    if (session.status === "running") this.#head.replaceChildren(h("h2", {}, t("searching")));
+    else this.#ended({ quietly: true });
+  }
+
+  #ended({ quietly = false } = {}) {
+    const { status, matches, error } = session;
+    this.#results.list.setAttribute("aria-busy", "false");
+    this.#head.replaceChildren();
+    this.#below.replaceChildren();
+    if (status === "failed") this.#below.replaceChildren(failureBox(error, () => search()));
+    if (status !== "done") return;
+    this.#head.replaceChildren(...summaryOf(session));
+    if (!matches.length) this.#below.replaceChildren(nothingFound(session));
+    if (!quietly)
+      announce(
+        matches.length
+          ? t("foundAloud", {
+              count: matches.length,
+              name: matches[0].clip.displayName,
+              score: score(matches[0].score),
+            })
+          : t("nothing"),
+      );
+  }
+
+  #keys() {
+    const step = (by) => () => this.#results.move(by);
+    const onCurrent = (run) => () => (this.#results.current ? run(this.#results.current) : false);
+    return {
+      j: step(1),
+      ArrowDown: step(1),
+      k: step(-1),
+      ArrowUp: step(-1),
+      " ": onCurrent(({ sound }) => sound.toggle()),
+      b: onCurrent(({ sound }) => this.#both(sound)),
+      q: () => this.#box.sound?.toggle(),
+      ArrowLeft: onCurrent(({ sound }) => sound.seek(-1)),
+      ArrowRight: onCurrent(({ sound }) => sound.seek(1)),
+      Enter: onCurrent(({ again }) => {
+        location.hash = again;
+      }),
+    };
+  }
+
+  async #both(sound) {
+    if (await this.#box.sound?.playThrough()) await sound.playThrough();
+  }
+}
+
+const idOfQuery = () => (session.query?.clip ? idOf(session.query.clip.name) : null);
+
+async function copyLink() {
+  try {
+    await navigator.clipboard.writeText(location.href);
+    toast(t("copied"));
+  } catch {
+    // Only pages by https or of this machine may write there.
+    toast(t("copyYourself"));
+  }
+}

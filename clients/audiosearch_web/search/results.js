@@ -1,0 +1,149 @@
+/** The matches of a search, as they come; moved through by keys. */
+
+import { h, icon } from "../core/dom.js";
+import { idOf, score } from "../core/format.js";
+import { words } from "../core/i18n.js";
+import { address } from "../core/router.js";
+import { Sound } from "../parts/sound.js";
+import { clipSource } from "../parts/sources.js";
+import { search } from "../strings/search.js";
+import { calm } from "../core/theme.js";
+
+const t = words(search);
+
+/** Label and speaker, as far as they are known, and whose enrollment it is. */
+export const chips = ({ label, speaker, enrolledSpeaker }) => {
+  const enrolled = enrolledSpeaker && idOf(enrolledSpeaker);
+  return [
+    label && h("span", { class: "chip", title: t("label") }, label),
+    speaker &&
+      speaker !== enrolled &&
+      h("span", { class: "chip voice", title: t("speaker") }, icon("mic"), speaker),
+    enrolled && enrollmentOf(enrolledSpeaker, enrolled),
+  ];
+};
+
+const enrollmentOf = (name, speaker) =>
+  h(
+    "a",
+    {
+      class: "chip voice enrolled",
+      href: address("speakers", { library: name.split("/")[1], speaker }),
+      title: t("enrollmentOf", { speaker }),
+    },
+    icon("check"),
+    speaker,
+  );
+
+/** A link to ask whose voice a clip is. */
+export const whoLink = (clip, name) =>
+  h(
+    "a",
+    {
+      class: "icon-button who",
+      href: address("speakers", { library: clip.name.split("/")[1], clip: idOf(clip.name) }),
+      "aria-label": t("whoseVoice", { name }),
+      title: t("whoseVoiceShort"),
+    },
+    icon("speakers"),
+  );
+
+export class Results {
+  #rows = [];
+  #at = -1;
+
+  constructor() {
+    this.list = h("ol", {
+      class: "sounds",
+      "aria-label": t("results"),
+      onfocusin: (event) => this.#chosen(event),
+    });
+  }
+
+  clear() {
+    for (const { sound } of this.#rows) sound.destroy();
+    this.#rows = [];
+    this.#at = -1;
+    this.list.replaceChildren();
+  }
+
+  add(match) {
+    const { clip } = match;
+    const sound = new Sound(clipSource(clip));
+    const again = address("search", { library: clip.name.split("/")[1], clip: idOf(clip.name) });
+    const name = clip.displayName || idOf(clip.name);
+    const node = h(
+      "li",
+      { class: "sound", tabindex: this.#rows.length ? "-1" : "0" },
+      sound.button,
+      h(
+        "div",
+        { class: "sound-words" },
+        h("span", { class: "sound-name", title: name }, name),
+        chips(clip),
+      ),
+      scoreOf(match.score ?? 0),
+      sound.wave,
+      h(
+        "div",
+        { class: "sound-end" },
+        sound.time,
+        whoLink(clip, name),
+        h(
+          "a",
+          {
+            class: "icon-button",
+            href: again,
+            "aria-label": t("againWith", { name }),
+            title: t("againShort"),
+          },
+          icon("search"),
+        ),
+      ),
+    );
+    this.#rows.push({ node, sound, again });
+    this.list.append(node);
+  }
+
+  /** The sound that is chosen, or undefined. */
+  get current() {
+    return this.#rows[this.#at];
+  }
+
+  /** Chooses the next (1) or the one before (-1); false when there is none. */
+  move(step) {
+    if (!this.#rows.length) return false;
+    const next = this.#at < 0 ? 0 : Math.min(Math.max(this.#at + step, 0), this.#rows.length - 1);
+    const { node } = this.#rows[next];
+    node.focus({ preventScroll: true });
+    node.scrollIntoView({ block: "nearest", behavior: calm() ? "auto" : "smooth" });
+    return true;
+  }
+
+  #chosen({ target }) {
+    const next = this.#rows.findIndex(({ node }) => node.contains(target));
+    if (next < 0) return;
+    this.#rows.forEach(({ node }, place) => {
+      node.tabIndex = place === next ? 0 : -1;
+      node.classList.toggle("chosen", place === next);
+    });
+    this.#at = next;
+  }
+}
+
+/** A score, as a number and as a bar. */
+export function scoreOf(value) {
+  const bar = h("span", { class: "score-bar", "aria-hidden": "true" }, h("span", {}));
+  bar.firstChild.style.width = `${Math.max(value, 0) * 100}%`;
+  return h(
+    "div",
+    { class: "score" },
+    h(
+      "span",
+      { class: "score-number" },
+      h("span", { class: "unseen" }, `${t("score")} `),
+      score(value),
+    ),
+    bar,
+  );
+}

@@ -1,0 +1,131 @@
+/**
+ * Enrolls recordings one after the other, as each is judged by those before it. It goes on while
+ * other pages are shown.
+ */
+
+import { api } from "../core/api.js";
+import { meetsAll, patiently } from "../core/retry.js";
+
+const known = new Map();
+
+/** What is enrolled for a speaker, by the speaker's name. */
+export function enrollmentOf(name) {
+  if (!known.has(name)) known.set(name, new Enrollment(name));
+  return known.get(name);
+}
+
+/** Whether a recording is still to be enrolled. */
+export const enrolling = () => [...known.values()].some(({ busy }) => busy);
+
+/**
+ * `items` are `{source, status, error, agreement}` with `status` waiting, sending, enrolled or
+ * refused.
+ */
+class Enrollment {
+  items = [];
+  /** How the speaker is called, should it be made. */
+  displayName = "";
+  /** Whether there is such a speaker already; otherwise it is made, or the recording is refused. */
+  exists = false;
+  /** The speaker as the last recording left it. */
+  speaker = null;
+  /** What keeps the server from answering. */
+  waiting = null;
+  #name;
+  #running = false;
+  #listeners = new Set();
+
+  constructor(name) {
+    this.#name = name;
+  }
+
+  get busy() {
+    return this.#running;
+  }
+
+  /** Calls `listener()` whenever something has become of a recording; answers with a function that ends it. */
+  on(listener) {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Takes sources of sources.js. */
+  add(sources) {
+    this.items.push(...sources.map((source) => ({ source, status: "waiting" })));
+    this.#run();
+  }
+
+  /** Tries a recording once more; `allowOtherVoice` takes it whatever it sounds like. */
+  again(item, { allowOtherVoice = false } = {}) {
+    Object.assign(item, { status: "waiting", error: undefined, allowOtherVoice });
+    this.#run();
+  }
+
+  /** Forgets what became of recordings. */
+  clear() {
+    this.items = this.items.filter(({ status }) => status === "waiting" || status === "sending");
+    this.#tell();
+  }
+
+  #tell() {
+    for (const listener of this.#listeners) listener();
+  }
+
+  async #run() {
+    if (this.#running) return;
+    this.#running = true;
+    for (let item; (item = this.items.find(({ status }) => status === "waiting"));) {
+      item.status = "sending";
+      this.#tell();
+      await this.#one(item);
+    }
+    this.#running = false;
+    this.#tell();
+  }
+
+  async #one(item) {
+    try {
+      const { speaker, outcomes } = await this.#send(item);
+      this.speaker = speaker;
+      this.exists = true;
+      Object.assign(item, { status: "enrolled", agreement: outcomes[0]?.agreement });
+    } catch (error) {
+      Object.assign(item, { status: "refused", error });
+      if (meetsAll(error) || error.reason === "SPEAKER_EXISTS") this.#refuseAll(error);
+    }
+  }
+
+  #refuseAll(error) {
+    for (const item of this.items)
+      if (item.status === "waiting") Object.assign(item, { status: "refused", error });
+  }
+
+  async #send(item) {
+    try {
+      return await this.#ask(item);
+    } catch (error) {
+      // The answer to the first try was lost: it is the speaker that was made then.
+      if (error.reason !== "SPEAKER_EXISTS" || !error.lost) throw error;
+      this.exists = true;
+      return this.#ask(item);
+    }
+  }
+
+  #ask({ source, allowOtherVoice }) {
+    const asked = {
+      clip: source.clip?.name,
+      file: source.file,
+      fileName: source.name,
+      displayName: this.displayName || undefined,
+      existing: this.exists ? undefined : "EXISTING_POLICY_FAIL",
+      allowOtherVoice: allowOtherVoice || undefined,
+    };
+    return patiently(
+      () => api.enroll(this.#name, asked),
+      (error) => {
+        this.waiting = error;
+        this.#tell();
+      },
+    );
+  }
+}

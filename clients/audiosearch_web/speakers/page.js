@@ -1,0 +1,121 @@
+/** The page Speakers: who is enrolled and whose voice a sound is, or one of the speakers. */
+
+import { api } from "../core/api.js";
+import { CalibrationCard } from "./calibration_card.js";
+import { filesBelow, isSound, takeDrops } from "../parts/drops.js";
+import { h, keepHeading } from "../core/dom.js";
+import { enrollmentOf } from "./enrollment.js";
+import { failureBox } from "../core/failure.js";
+import { idOf } from "../core/format.js";
+import { words } from "../core/i18n.js";
+import { identityOf } from "./identity.js";
+import { chooseLibrary, libraryPicker } from "../parts/picker.js";
+import { go, rewrite } from "../core/router.js";
+import { noLibrary } from "../search/notes.js";
+import { clipSource } from "../parts/sources.js";
+import { enrollSomebody } from "./speaker_dialogs.js";
+import { SpeakerList } from "./speaker_list.js";
+import { showSpeaker } from "./speaker_one.js";
+import { identifyBox, strings } from "../strings/speakers.js";
+import { toast } from "../parts/toast.js";
+import { VoiceQuestion } from "./voice_question.js";
+
+const t = words(strings);
+
+export async function show(root, params) {
+  if (params.library && params.speaker) return showSpeaker(root, params);
+  root.append(h("h1", {}, t("title")));
+  const { libraries, chosen } = await chooseLibrary(params.library);
+  if (!libraries.length && !chosen) {
+    root.append(noLibrary());
+    return () => {};
+  }
+  const page = new SpeakersPage(root, libraries, chosen);
+  await page.open(params);
+  return () => page.leave();
+}
+
+class SpeakersPage {
+  #library;
+  #question;
+  #list;
+  #calibration;
+  #asked;
+  #endDrops;
+
+  constructor(root, libraries, library) {
+    this.#library = library;
+    const name = `libraries/${library}`;
+    this.#question = new VoiceQuestion({
+      key: name,
+      mark: "speakers",
+      t: words(identifyBox),
+      ask: (asked) => api.identify(name, asked),
+      draw: (answer, source) =>
+        identityOf(answer, { library, onenroll: (speaker) => this.#enroll(source, speaker) }),
+      onsource: () => rewrite("speakers", { library }),
+    });
+    this.#list = new SpeakerList(name, {
+      onenroll: () => enrollSomebody(library),
+      onload: (any) => (this.#asked.hidden = !any && !this.#question.sound),
+    });
+    this.#calibration = new CalibrationCard(name);
+    this.#asked = h("div", { class: "slot", hidden: true }, this.#question.node);
+    const onchoose = (id) => go("speakers", { library: id });
+    const picker = libraryPicker({ libraries, chosen: library, onchoose });
+    keepHeading(root, () =>
+      root.replaceChildren(
+        h("div", { class: "row-between" }, h("h1", { tabindex: "-1" }, t("title")), picker),
+        this.#asked,
+        this.#list.node,
+        this.#calibration.node,
+      ),
+    );
+    this.#endDrops = takeDrops(t("dropAnywhere"), (entries) => this.#dropped(entries));
+  }
+
+  async open({ clip, part }) {
+    if (clip) this.#askClip(`libraries/${this.#library}/clips/${clip}`);
+    await Promise.all([this.#list.load(), this.#calibration.load()]);
+    if (part === "calibration") this.#calibration.goTo();
+  }
+
+  leave() {
+    this.#endDrops();
+    this.#question.leave();
+    this.#list.leave();
+    this.#calibration.leave();
+  }
+
+  async #askClip(name) {
+    try {
+      const source = clipSource(await api.clip(name));
+      if (!this.#question.isAbout(source.key)) await this.#question.ask(source);
+    } catch (error) {
+      this.#question.answer.replaceChildren(failureBox(error, () => this.#askClip(name)));
+    }
+    this.#asked.hidden = false;
+  }
+
+  async #dropped(entries) {
+    for await (const file of filesBelow(entries)) {
+      if (!isSound(file.name)) continue;
+      this.#asked.hidden = false;
+      this.#question.take([{ blob: await file.file(), name: file.name }]);
+      return;
+    }
+    toast(t("noSounds"), { kind: "error" });
+  }
+
+  /** Enrolls what was asked with: for a speaker, or for somebody new. */
+  #enroll(source, speaker) {
+    if (!speaker) {
+      enrollSomebody(this.#library, source);
+      return;
+    }
+    const enrollment = enrollmentOf(speaker.name);
+    enrollment.exists = true;
+    enrollment.add([source]);
+    go("speakers", { library: this.#library, speaker: idOf(speaker.name) });
+  }
+}

@@ -1,0 +1,46 @@
+/** Speakers as rows: who is enrolled, and how well. */
+
+import { h, icon } from "../core/dom.js";
+import { idOf, number } from "../core/format.js";
+import { words } from "../core/i18n.js";
+import { address } from "../core/router.js";
+import { speechOf } from "./speech.js";
+import { strings } from "../strings/speakers.js";
+
+const t = words(strings);
+
+/** How a speaker is called. */
+export const calledSpeaker = (speaker) => speaker.displayName || idOf(speaker.name);
+
+/** The first letter of a name. */
+export const initial = (name) => ([...name.trim()][0] ?? "?").toUpperCase();
+
+/** What is to be known of a speaker's state; null for one that is simply there. */
+export function stateOf({ state, enrollmentCount }) {
+  if (state === "STATE_ACTIVE" && !enrollmentCount)
+    return h("span", { class: "chip warn" }, t("notEnrolled"));
+  if (state === "STATE_ACTIVE") return null;
+  return h("span", { class: "chip warn" }, t(state));
+}
+
+/** A speaker as an item of a list. */
+export function speakerRow(speaker) {
+  const name = calledSpeaker(speaker);
+  const id = idOf(speaker.name);
+  const library = speaker.name.split("/")[1];
+  return h(
+    "li",
+    { class: "speaker" },
+    h("span", { class: "initial", "aria-hidden": "true" }, initial(name)),
+    h(
+      "div",
+      { class: "speaker-words" },
+      h("a", { class: "speaker-name", href: address("speakers", { library, speaker: id }) }, name),
+      name === id ? null : h("span", { class: "quiet" }, id),
+      stateOf(speaker),
+    ),
+    h("p", { class: "quiet" }, t("recordings", { count: number(speaker.enrollmentCount ?? 0) })),
+    speechOf(speaker),
+    icon("next"),
+  );
+}

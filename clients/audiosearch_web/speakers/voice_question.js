@@ -1,0 +1,83 @@
+/** A question about a voice: a sound in, the answer below it. */
+
+import { h } from "../core/dom.js";
+import { failureBox } from "../core/failure.js";
+import { SoundBox } from "../parts/sound_box.js";
+import { fileSource } from "../parts/sources.js";
+import { announce } from "../parts/toast.js";
+
+/** What was asked last: it outlives its page, and is asked again by who comes back to it. */
+const last = { key: null, source: null };
+
+export class VoiceQuestion {
+  #key;
+  #ask;
+  #draw;
+  #t;
+  #box;
+  #asking = null;
+  #onsource;
+
+  /**
+   * `key` tells questions apart; `ask({clip, audio, signal})` asks the server, `draw(answer, source)`
+   * gives `{node, aloud}`; `t` has the words of the box and `asking`; `onsource(source)` hears of
+   * another sound.
+   */
+  constructor({ key, ask, draw, t, mark, onsource = () => {} }) {
+    this.#key = key;
+    this.#ask = ask;
+    this.#draw = draw;
+    this.#t = t;
+    this.#onsource = onsource;
+    this.#box = new SoundBox({ t, mark, onfiles: (files) => this.take(files) });
+    this.answer = h("div", { class: "answer slot" });
+    this.node = h("div", { class: "question" }, this.#box.node, this.answer);
+    if (last.key === key) this.ask(last.source);
+    else this.#box.show(null);
+  }
+
+  get sound() {
+    return this.#box.sound;
+  }
+
+  leave() {
+    this.#asking?.abort();
+    this.#box.leave();
+  }
+
+  /** Asks with the first of some files, `{blob, name}`. */
+  take([{ blob, name }]) {
+    const source = fileSource(blob, name);
+    this.#onsource(source);
+    return this.ask(source);
+  }
+
+  /** Asks with a source of sources.js. */
+  async ask(source) {
+    this.#asking?.abort();
+    this.#asking = new AbortController();
+    const { signal } = this.#asking;
+    Object.assign(last, { key: this.#key, source });
+    this.#box.show(source);
+    this.answer.replaceChildren(h("p", { class: "quiet" }, this.#t("asking")));
+    this.answer.setAttribute("aria-busy", "true");
+    try {
+      const answer = await this.#ask({ clip: source.clip?.name, audio: source.file, signal });
+      if (!signal.aborted) this.#show(this.#draw(answer, source));
+    } catch (error) {
+      if (signal.aborted) return;
+      this.answer.replaceChildren(failureBox(error, () => this.ask(source)));
+    }
+    if (!signal.aborted) this.answer.setAttribute("aria-busy", "false");
+  }
+
+  #show({ node, aloud }) {
+    this.answer.replaceChildren(node);
+    announce(aloud);
+  }
+
+  /** Whether a source is what was asked with. */
+  isAbout(key) {
+    return last.key === this.#key && last.source?.key === key;
+  }
+}

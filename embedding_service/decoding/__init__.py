@@ -1,0 +1,1 @@
+"""Encoded audio to samples, in processes of its own."""

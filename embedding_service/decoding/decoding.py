@@ -1,0 +1,200 @@
+"""Encoded bytes to mono samples at the model's rate. Runs in a decoder process."""
+
+from __future__ import annotations
+
+import io
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+import soxr
+
+from embedding_service.decoding.loudness import Loudness
+from embedding_service.decoding.readers import AudioError, Pcm, Stream, open_audio, undecodable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    Keep = Callable[[NDArray[np.float32]], object]
+
+INLINE_BYTES = 2**20
+"""Most bytes of one piece of audio, encoded or decoded, that are held in memory, not in a file."""
+
+_MAX_PEAK = 1e6
+"""Samples beyond this (full scale is 1) are no sound, and their power is too much for float32."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be decoded, and how.
+
+    Attributes:
+        source: The encoded bytes, or the path of a file that holds them.
+        sink: Path of an existing file for samples that are too many to hold in memory: mono
+            float32, in the machine's byte order.
+        sample_rate: Samples a second that are wanted, Hz.
+        max_seconds: Longest audio that is taken.
+        silence_dbfs: Level below which a 25 ms frame counts as silent.
+        pcm: Layout of raw samples; None for an encoded file.
+    """
+
+    source: bytes | str
+    sink: str
+    sample_rate: int
+    max_seconds: float
+    silence_dbfs: float
+    pcm: Pcm | None = None
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What was found in the audio.
+
+    Attributes:
+        seconds: Its length.
+        active_seconds: Length of its frames louder than the silence level.
+        level_dbfs: Root mean square level of the whole.
+        samples: Number of samples that came of it.
+        sample_rate: Hz, as it came in.
+        channels: As it came in.
+        format: Container and codec.
+    """
+
+    seconds: float
+    active_seconds: float
+    level_dbfs: float
+    samples: int
+    sample_rate: int
+    channels: int
+    format: str
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What came of an order.
+
+    Attributes:
+        heard: What was found in the audio.
+        samples: Mono float32, shape (n,); None when they are in the sink.
+    """
+
+    heard: Heard
+    samples: NDArray[np.float32] | None
+
+
+class _Kept:
+    """Samples as they come, in memory while they are few, else in a file."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._blocks: list[NDArray[np.float32]] = []
+        self._size = 0
+        self._written = False
+
+    def add(self, samples: NDArray[np.float32]) -> None:
+        self._blocks.append(samples)
+        self._size += samples.nbytes
+        if self._size > INLINE_BYTES:
+            self._write()
+
+    def samples(self) -> NDArray[np.float32] | None:
+        if self._written:
+            self._write()
+            return None
+        return np.concatenate(self._blocks)
+
+    def _write(self) -> None:
+        with open(self._path, "r+b") as sink:  # noqa: PTH123  never creates it
+            sink.seek(0, io.SEEK_END)
+            sink.writelines(block.tobytes() for block in self._blocks)
+        self._blocks, self._size, self._written = [], 0, True
+
+
+def decode(order: Order) -> Decoded:
+    """Decodes, mixes to mono, resamples and measures.
+
+    Raises:
+        AudioError: AUDIO_UNDECODABLE, or AUDIO_TOO_LONG.
+    """
+    with _open(order.source) as file, open_audio(file, order.pcm) as stream:
+        if stream.seconds is not None and stream.seconds > order.max_seconds:
+            raise _too_long(stream.seconds, order.max_seconds)
+        kept = _Kept(order.sink)
+        heard = convert(stream, order.sample_rate, order.silence_dbfs, kept.add, order.max_seconds)
+        return Decoded(heard, kept.samples())
+
+
+def _open(source: bytes | str) -> BinaryIO:
+    return io.BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb")
+
+
+def convert(
+    stream: Stream,
+    sample_rate: int,
+    silence_dbfs: float,
+    keep: Keep,
+    max_seconds: float = math.inf,
+) -> Heard:
+    """Mixes to mono, resamples and measures, block by block.
+
+    Args:
+        stream: Audio being decoded.
+        sample_rate: Samples a second that are wanted, Hz.
+        silence_dbfs: Level below which a 25 ms frame counts as silent.
+        keep: Takes the samples in order: mono float32, shape (n,).
+        max_seconds: Longest audio that is taken.
+
+    Raises:
+        AudioError: AUDIO_UNDECODABLE, or AUDIO_TOO_LONG.
+    """
+    same = stream.sample_rate == sample_rate
+    resampler = None if same else soxr.ResampleStream(stream.sample_rate, sample_rate, 1, "float32")
+    loudness = Loudness(sample_rate, silence_dbfs)
+    frames = 0
+
+    def take(samples: NDArray[np.float32], *, last: bool = False) -> None:
+        resampled = resampler.resample_chunk(samples, last=last) if resampler else samples
+        loudness.add(resampled)
+        keep(resampled)
+
+    for block in stream.blocks:
+        frames += len(block)
+        if frames > max_seconds * stream.sample_rate:
+            raise _too_long(None, max_seconds)
+        take(_mono(block))
+    if not frames:
+        raise undecodable(f"the {stream.format} file holds no samples: is it cut off?")
+    take(np.zeros(0, np.float32), last=True)
+    loudness.finish()
+    return Heard(
+        seconds=frames / stream.sample_rate,
+        active_seconds=min(loudness.active_seconds, frames / stream.sample_rate),
+        level_dbfs=loudness.level_dbfs,
+        samples=loudness.samples,
+        sample_rate=stream.sample_rate,
+        channels=stream.channels,
+        format=stream.format,
+    )
+
+
+def _mono(block: NDArray[np.float32]) -> NDArray[np.float32]:
+    peak = float(np.abs(block).max(initial=0))
+    if not math.isfinite(peak):
+        raise undecodable("the audio holds samples that are not numbers (NaN or infinite)")
+    if peak > _MAX_PEAK:
+        raise undecodable(f"the audio holds samples of size {peak:.3g}, where 1 is full scale")
+    channels = block.shape[1]
+    mixed: NDArray[np.float32] = block @ np.full(channels, 1 / channels, np.float32)
+    return mixed
+
+
+def _too_long(seconds: float | None, limit: float) -> AudioError:
+    found = "more" if seconds is None else f"{seconds:.6g} s"
+    return AudioError(
+        "AUDIO_TOO_LONG",
+        f"at most {limit:g} s of audio are taken, this is {found}: cut it into shorter clips",
+    )

@@ -1,0 +1,113 @@
+"""Opens audio that comes through a pipe, and gives its samples as they come."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import struct
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from embedding_service.decoding.readers import (
+    FFMPEG_FORMATS,
+    Pcm,
+    Stream,
+    raw_samples,
+    read_ffmpeg,
+    require_usable,
+    undecodable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+_READ_BYTES = 2**16
+_BLOCK_SAMPLES = 2**12
+"""Samples of all channels that are gathered before they go on: 85 ms of one channel at 48 kHz."""
+
+_FORMATS = FFMPEG_FORMATS + ",wav,w64,aiff,au"
+"""All by FFmpeg: libsndfile has to seek in most formats."""
+
+_MP4_STARTS = {b"ftyp", b"wide", b"free", b"skip", b"moov", b"mdat"}
+_MP4_HEAD_BYTES = 2**16
+"""How far the order of an mp4 file's parts is looked at; beyond, FFmpeg finds out by itself."""
+
+
+class Pipe:
+    """Reads a file descriptor that can't seek; what was looked at is read again."""
+
+    def __init__(self, descriptor: int) -> None:
+        """Takes the descriptor."""
+        self._descriptor = descriptor
+        self._head = b""
+
+    def read(self, size: int) -> bytes:
+        """Gives at most so many bytes, as soon as there are some; none at the end."""
+        if self._head:
+            data, self._head = self._head[:size], self._head[size:]
+            return data
+        return os.read(self._descriptor, size)
+
+    def look(self, start: int, end: int) -> bytes:
+        """Gives the bytes from start to end, without reading on; fewer where the pipe ends."""
+        while len(self._head) < end and (more := os.read(self._descriptor, _READ_BYTES)):
+            self._head += more
+        return self._head[start:end]
+
+
+@contextlib.contextmanager
+def open_pipe(pipe: Pipe, pcm: Pcm | None) -> Iterator[Stream]:
+    """Opens raw samples, or what FFmpeg reads without seeking.
+
+    Raises:
+        AudioError: AUDIO_UNDECODABLE, here or while the blocks are read.
+    """
+    with contextlib.ExitStack() as stack:
+        if pcm is not None:
+            stream = Stream(pcm.sample_rate, pcm.channels, "pcm", None, _raw_blocks(pipe, pcm))
+        elif not pipe.look(0, 1):
+            raise undecodable("no audio was sent: all chunks are empty")
+        else:
+            _require_index_first(pipe)
+            stream = read_ffmpeg(pipe, stack, _FORMATS, _BLOCK_SAMPLES)
+        require_usable(stream)
+        yield stream
+
+
+def _raw_blocks(pipe: Pipe, pcm: Pcm) -> Iterator[NDArray[np.float32]]:
+    frame = np.dtype(pcm.dtype).itemsize * pcm.channels
+    rest = b""
+    while data := pipe.read(_READ_BYTES):
+        data = rest + data
+        whole = len(data) - len(data) % frame
+        rest = data[whole:]
+        if whole:
+            yield raw_samples(data[:whole], pcm)
+    if rest:
+        raise undecodable(
+            f"the audio ends after {len(rest)} bytes of a {frame}-byte frame: "
+            "it is cut off, or the PCM format is another"
+        )
+
+
+def _require_index_first(pipe: Pipe) -> None:
+    """Says at once what FFmpeg would find out at the end of an mp4 file."""
+    place = 0
+    while place < _MP4_HEAD_BYTES:
+        head = pipe.look(place, place + 8)
+        if len(head) < 8:
+            return
+        size, kind = struct.unpack(">I4s", head)
+        if place == 0 and kind not in _MP4_STARTS:
+            return
+        if kind == b"mdat":
+            raise undecodable(
+                "this m4a/mp4 file has its index (moov) at the end and can't be read as a stream: "
+                "write it with ffmpeg's `-movflags +faststart`, or embed it whole with EmbedAudio"
+            )
+        if kind in {b"moov", b"moof"} or size < 8:
+            return
+        place += size

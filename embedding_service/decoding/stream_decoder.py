@@ -1,0 +1,123 @@
+"""The service's end of a decoder process that serves one stream."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from asyncio.subprocess import DEVNULL, PIPE
+from typing import TYPE_CHECKING
+
+import numpy as np
+import structlog
+
+from embedding_service.decoding.decoding import Heard
+from embedding_service.decoding.stream_decoding import FRAME, Kind, Source, StreamOrder
+from serving.errors import Reason, ServiceError
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+    from collections.abc import AsyncIterator
+
+    from numpy.typing import NDArray
+
+_MODULE = "embedding_service.decoding.stream_decoding"
+
+log = structlog.get_logger()
+
+
+@contextlib.asynccontextmanager
+async def decode_stream(
+    chunks: AsyncIterator[bytes], order: StreamOrder
+) -> AsyncIterator[StreamDecoder]:
+    """Runs a decoder process on chunks of bytes; it is killed when the block is left.
+
+    Both ways go through pipes: who does not read holds up the one who writes.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", _MODULE, order.to_json()), stdin=PIPE, stdout=PIPE, stderr=DEVNULL
+    )
+    feeding = asyncio.create_task(_feed(process, chunks))
+    try:
+        yield StreamDecoder(process, feeding)
+    finally:
+        _kill(process)
+        feeding.cancel()
+        # Read to its end: a pipe that is full and not read keeps asyncio's transport open.
+        await asyncio.gather(_out(process).read(), process.wait(), feeding, return_exceptions=True)
+
+
+async def _feed(process: Process, chunks: AsyncIterator[bytes]) -> None:
+    """Writes the chunks; when that fails, whoever reads the samples hears of it."""
+    assert process.stdin is not None  # noqa: S101  it was asked for
+    try:
+        async for chunk in chunks:
+            process.stdin.write(chunk)
+            await process.stdin.drain()
+        process.stdin.close()
+    except (BrokenPipeError, ConnectionResetError):
+        return  # the process ended: its last frame says why
+    except BaseException:
+        _kill(process)
+        raise
+
+
+def _out(process: Process) -> asyncio.StreamReader:
+    assert process.stdout is not None  # noqa: S101  it was asked for
+    return process.stdout
+
+
+def _kill(process: Process) -> None:
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            # Not process.kill(): that also collects the exit code, which the loop waits for.
+            os.kill(process.pid, signal.SIGKILL)
+
+
+class StreamDecoder:
+    """Samples of a stream being decoded."""
+
+    def __init__(self, process: Process, feeding: asyncio.Task[None]) -> None:
+        """Takes the process and the task that writes to it."""
+        self._process = process
+        self._feeding = feeding
+
+    async def source(self) -> Source:
+        """Gives what the audio is; comes before the samples.
+
+        Raises:
+            ServiceError: AUDIO_UNDECODABLE, also when the process died; or why the chunks failed.
+        """
+        return Source(**json.loads((await self._frame())[1]))
+
+    async def read(self) -> NDArray[np.float32] | Heard:
+        """Gives the next samples, shape (n,), or at the end what was heard.
+
+        Raises:
+            ServiceError: As `source`.
+        """
+        kind, data = await self._frame()
+        if kind is Kind.SAMPLES:
+            return np.frombuffer(data, np.float32)
+        return Heard(**json.loads(data))
+
+    async def _frame(self) -> tuple[Kind, bytes]:
+        out = _out(self._process)
+        try:
+            kind, size = FRAME.unpack(await out.readexactly(FRAME.size))
+            data = await out.readexactly(size)
+        except asyncio.IncompleteReadError as error:
+            if self._feeding.done():
+                self._feeding.result()
+            log.warning("decoder.died", code=await self._process.wait())
+            raise ServiceError(
+                Reason.AUDIO_UNDECODABLE,
+                "the decoder crashed on this audio; convert it to wav or flac",
+            ) from error
+        if kind == Kind.ERROR:
+            fields = json.loads(data)
+            raise ServiceError(Reason[fields["reason"]], fields["message"])
+        return Kind(kind), data

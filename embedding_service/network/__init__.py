@@ -1,0 +1,1 @@
+"""Samples to vectors: the network and how it is run."""

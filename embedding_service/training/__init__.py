@@ -1,1 +1,0 @@
-"""The recipe that trains the bundled checkpoint; `python -m embedding_service.training --help`."""

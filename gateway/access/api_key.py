@@ -1,0 +1,53 @@
+"""One API key: the token that its owner holds, and what the gateway keeps of it.
+
+A token is 256 random bits. Nobody guesses those from their hash, so a fast one serves: the slow
+hashes protect passwords that people choose, and would cost time at every call.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+from datetime import datetime, timezone
+
+from pydantic import Field
+
+from gateway.access.rights import Caller, Right
+
+_TOKEN = re.compile(r"audiosearch_([0-9a-f]{12})_[A-Za-z0-9_-]{43}")
+
+
+class ApiKey(Caller):
+    """What is kept of a key: no token, only its hash."""
+
+    id: str = Field(pattern=r"^[0-9a-f]{12}$")
+    name: str = Field(min_length=1, max_length=63)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    created: datetime
+
+    def fits(self, token: str) -> bool:
+        """Whether `token` is this key's; takes the same time whatever the token is."""
+        return hmac.compare_digest(self.sha256, _digest(token))
+
+
+def make(name: str, grants: dict[str, Right]) -> tuple[ApiKey, str]:
+    """A new key and its token, which is kept nowhere; ValueError for a bad name or library."""
+    identity = secrets.token_hex(6)
+    token = f"audiosearch_{identity}_{secrets.token_urlsafe(32)}"
+    created = datetime.now(timezone.utc).replace(microsecond=0)
+    return (
+        ApiKey(id=identity, name=name, grants=grants, sha256=_digest(token), created=created),
+        token,
+    )
+
+
+def id_of(token: str) -> str | None:
+    """The id in a token; None if it is no token."""
+    match = _TOKEN.fullmatch(token)
+    return match[1] if match else None
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

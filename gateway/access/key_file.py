@@ -1,0 +1,84 @@
+"""The file of API keys: one in a line, as JSON, hashes only; changed as a whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from gateway.access.api_key import ApiKey
+
+MAX_BYTES = 8 * 2**20
+Keys = Mapping[str, ApiKey]
+
+
+class KeyFileError(ValueError):
+    """The file can't be used; the message says which and why."""
+
+
+def read(path: Path) -> Keys:
+    """The keys of a file by id, at most 8 MiB; KeyFileError if it is missing or damaged."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise KeyFileError(f"can't read {path}: {error.strerror}") from None
+    if len(text) > MAX_BYTES:
+        raise KeyFileError(f"{path} is larger than {MAX_BYTES // 2**20} MiB")
+    keys: dict[str, ApiKey] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip():
+            key = _parse(line, f"{path}, line {number}")
+            keys[key.id] = key
+    return keys
+
+
+def _parse(line: bytes, where: str) -> ApiKey:
+    try:
+        return ApiKey.model_validate_json(line)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        field = ".".join(str(part) for part in problem["loc"]) or "the line"
+        raise KeyFileError(f"{where}: {field}: {problem['msg']}") from None
+
+
+def change(path: Path, edit: Callable[[dict[str, ApiKey]], None]) -> None:
+    """Has `edit` change the keys of a file, which is made if it is missing, mode 0600.
+
+    Two changes at a time wait for each other, and who reads sees the file before or after.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _locked(path.parent):
+        keys = dict(read(path)) if path.exists() else {}
+        edit(keys)
+        _write(path, keys.values())
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _write(path: Path, keys: Iterable[ApiKey]) -> None:
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.writelines(key.model_dump_json() + "\n" for key in keys)
+            if os.geteuid() == 0 and path.exists():  # root adds a key; the gateway still reads it
+                os.fchown(descriptor, path.stat().st_uid, path.stat().st_gid)
+            file.flush()
+            os.fsync(descriptor)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink()
+        raise

@@ -1,0 +1,96 @@
+"""The keys that the gateway knows, as its file has them now."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import structlog
+
+from gateway.access import api_key, key_file
+from gateway.access.rights import OPERATOR, Caller
+from serving.errors import Reason, ServiceError
+
+LOOK_SECONDS = 1.0
+"""Time between two looks at the file: a revoked key works that much longer."""
+
+log = structlog.get_logger()
+
+
+class Keyring:
+    """Tells who calls by the token that came along; without a file, everybody is the operator."""
+
+    def __init__(self, path: Path | None) -> None:
+        """Reads the file; KeyFileError if it can't be used."""
+        self._path = path
+        self._seen = _version(path)
+        self._problem = ""
+        self._keys: key_file.Keys = key_file.read(path) if path else {}
+
+    def authenticate(self, token: str | None) -> Caller:
+        """Who holds `token`.
+
+        Raises:
+            ServiceError: KEY_MISSING, KEY_INVALID, or GATEWAY_UNAVAILABLE while the file can't be
+                read: nobody knows then which keys were revoked.
+        """
+        if self._path is None:
+            return OPERATOR
+        self.check()
+        if not token:
+            raise ServiceError(
+                Reason.KEY_MISSING,
+                "this gateway needs an API key: set AUDIOSEARCH_API_KEY, or send the metadata "
+                "`authorization: Bearer KEY`",
+            )
+        key = self._keys.get(api_key.id_of(token) or "")
+        if key is None or not key.fits(token):
+            raise ServiceError(
+                Reason.KEY_INVALID,
+                "the gateway does not know this API key, or it was revoked; ask the operator for "
+                "another",
+            )
+        return key
+
+    def check(self) -> None:
+        """GATEWAY_UNAVAILABLE while the file can't be read."""
+        if self._problem:
+            raise ServiceError(
+                Reason.GATEWAY_UNAVAILABLE,
+                "the gateway can't read its API keys; the operator finds the reason in its log",
+            )
+
+    async def follow(self) -> None:
+        """Reads the file again whenever it changes."""
+        while self._path is not None:
+            await asyncio.sleep(LOOK_SECONDS)
+            await self._look(self._path)
+
+    async def _look(self, path: Path) -> None:
+        now = await asyncio.to_thread(_version, path)
+        if now == self._seen:
+            return
+        self._seen = now
+        try:
+            self._keys = await asyncio.to_thread(key_file.read, path)
+        except key_file.KeyFileError as error:
+            self._problem = str(error)
+            log.error("keys.unreadable", why=self._problem)  # noqa: TRY400  the message says all
+        else:
+            self._problem = ""
+            log.info("keys.read", count=len(self._keys))
+
+
+def bearer(header: str | bytes | None) -> str | None:
+    """The token in the value of an `authorization` header; None if it holds none."""
+    scheme, _, token = header.partition(" ") if isinstance(header, str) else ("", "", "")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+def _version(path: Path | None) -> tuple[int, int, int] | None:
+    """What changes with the file; None while there is none."""
+    try:
+        found = path.stat() if path else None
+    except OSError:
+        return None
+    return (found.st_mtime_ns, found.st_size, found.st_ino) if found else None

@@ -1,0 +1,1 @@
+"""The life of a clip, from its upload to its deletion."""

@@ -1,0 +1,90 @@
+"""What clips need of catalog and index on their way, many at a time in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from audiosearch.catalog.v1.catalog_service_pb2 import (
+    ActivateClipRequest,
+    BatchActivateClipsRequest,
+    BatchCreateClipsRequest,
+    ClipOutcome,
+    CreateClipRequest,
+)
+from audiosearch.catalog.v1.clip_pb2 import Clip
+from audiosearch.catalog.v1.library_pb2 import Library
+from audiosearch.index.v1.index_pb2 import Vector
+from audiosearch.index.v1.index_service_pb2 import UpsertVectorsRequest
+
+from gateway.clips.coalescing import Gatherer
+from gateway.upstream import Upstream
+from serving.errors import Reason, ServiceError
+
+PAUSE = 1.0
+"""Seconds that the vectors of an import wait for more of them."""
+
+
+class Batches:
+    """Each of its calls answers for one clip, and fails with ServiceError as the service does."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        """Works on the services of `upstream`."""
+        self._upstream = upstream
+        self._creations = Gatherer(self._create_all)
+        self._vectors = Gatherer(self._upsert_all)
+        self._unhurried = Gatherer(self._upsert_all, PAUSE)
+        self._activations = Gatherer(self._activate_all)
+
+    async def create(self, library: Library, request: CreateClipRequest) -> Clip:
+        """Makes the row of a clip."""
+        return await self._creations.add(library.name, request)
+
+    async def upsert(
+        self, library: Library, model: str, vector: Vector, *, hurry: bool = True
+    ) -> None:
+        """Stores a vector; the index takes as long for one as for many.
+
+        Args:
+            library: of the clip.
+            model: that made the vector.
+            vector: of the clip.
+            hurry: whether somebody waits for this one clip.
+        """
+        vectors = self._vectors if hurry else self._unhurried
+        await vectors.add((library.uid, model), vector)
+
+    async def activate(self, library: Library, request: ActivateClipRequest) -> Clip:
+        """Makes a clip ACTIVE."""
+        return await self._activations.add(library.name, request)
+
+    async def _create_all(
+        self, library: str, requests: list[CreateClipRequest]
+    ) -> list[Clip | ServiceError]:
+        answer = await self._upstream.catalog.BatchCreateClips(
+            BatchCreateClipsRequest(parent=library, requests=requests)
+        )
+        return _clips(answer.outcomes)
+
+    async def _upsert_all(self, index: tuple[str, str], vectors: list[Vector]) -> list[None]:
+        index_id, model = index
+        await self._upstream.index.UpsertVectors(
+            UpsertVectorsRequest(index_id=index_id, model=model, vectors=vectors)
+        )
+        return [None] * len(vectors)
+
+    async def _activate_all(
+        self, library: str, requests: list[ActivateClipRequest]
+    ) -> list[Clip | ServiceError]:
+        answer = await self._upstream.catalog.BatchActivateClips(
+            BatchActivateClipsRequest(parent=library, requests=requests)
+        )
+        return _clips(answer.outcomes)
+
+
+def _clips(outcomes: Sequence[ClipOutcome]) -> list[Clip | ServiceError]:
+    return [_error(each) if each.HasField("failure") else each.clip for each in outcomes]
+
+
+def _error(outcome: ClipOutcome) -> ServiceError:
+    reason = Reason.named(outcome.failure.reason) or Reason.INTERNAL
+    return ServiceError(reason, outcome.failure.message, {"clip": outcome.clip.name})

@@ -1,0 +1,1 @@
+"""The health of the gateway and of the services behind it."""

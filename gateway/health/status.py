@@ -1,0 +1,86 @@
+"""How Audiosearch is doing: what is there, what it stands on, and how long searches take."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import sys
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import TypeVar
+
+import grpc
+from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.embedding.v1.embedding_service_pb2 import ListModelsRequest, ListModelsResponse
+from audiosearch.gateway.v1.system_status_pb2 import ServiceStatus, SystemStatus
+from audiosearch.index.v1 import index_pb2, index_service_pb2
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from gateway.access.rights import Caller
+from gateway.health.health import Health
+from gateway.search.record import SearchLog, latency
+from gateway.upstream import Upstream
+from serving.errors import ServiceError
+
+if sys.version_info >= (3, 11):
+    from asyncio import timeout
+else:
+    from async_timeout import timeout
+
+ASK_SECONDS = 2.0
+"""Longest wait for what a service says of itself."""
+
+AnswerT = TypeVar("AnswerT")
+Store = index_pb2.Store | catalog_pb2.Store
+
+
+class Status:
+    """Puts together what is known."""
+
+    def __init__(self, upstream: Upstream, health: Health, searches: SearchLog) -> None:
+        """Asks the services of `upstream`; the rest is at hand."""
+        self._upstream = upstream
+        self._health = health
+        self._searches = searches
+        self._start = Timestamp()
+        self._start.GetCurrentTime()
+
+    async def read(self, caller: Caller) -> SystemStatus:
+        """The status as this caller may see it; what can't be asked is left empty."""
+        index, catalog, models = await asyncio.gather(
+            _answer(self._upstream.index.GetStore(index_service_pb2.GetStoreRequest())),
+            _answer(self._upstream.catalog.GetStore(catalog_pb2.GetStoreRequest())),
+            _answer(self._upstream.embedding.ListModels(ListModelsRequest())),
+        )
+        records = self._searches.seen_by(caller)
+        status = SystemStatus(
+            version=importlib.metadata.version("audiosearch"),
+            start_time=self._start,
+            services=_with_stores(self._health.services(), {"index": index, "catalog": catalog}),
+            models=(models or ListModelsResponse()).models,
+            searches=records,
+            latency=latency(records),
+        )
+        status.read_time.GetCurrentTime()
+        return status
+
+
+async def _answer(asked: Awaitable[AnswerT]) -> AnswerT | None:
+    """What a service answers; None if it is gone, too slow, or too old to know the question."""
+    try:
+        async with timeout(ASK_SECONDS):
+            return await asked
+    except (ServiceError, grpc.aio.AioRpcError, TimeoutError, asyncio.TimeoutError):
+        return None
+
+
+def _with_stores(
+    services: Sequence[ServiceStatus], stores: Mapping[str, Store | None]
+) -> list[ServiceStatus]:
+    shown = []
+    for service in services:
+        each = ServiceStatus()
+        each.CopyFrom(service)
+        if store := stores.get(service.service):
+            each.store = store.product
+        shown.append(each)
+    return shown

@@ -1,0 +1,291 @@
+"""Imports: rows of the catalog that this gateway claims and works on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import time
+import uuid
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import grpc
+import structlog
+from audiosearch.catalog.v1.catalog_service_pb2 import (
+    ClaimImportJobRequest,
+    FinishImportJobRequest,
+    ReportImportProgressRequest,
+)
+from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip, Failure
+from audiosearch.catalog.v1.import_job_pb2 import FileFailure, ImportJob, ImportProgress
+from audiosearch.catalog.v1.library_pb2 import Library
+from google.protobuf.duration_pb2 import Duration
+
+from gateway.clips.coalescing import ENOUGH
+from gateway.clips.life import Clips
+from gateway.imports.folder import hash_file, read_file, resolve_folder
+from gateway.libraries import Libraries
+from gateway.settings import GatewaySettings
+from gateway.upstream import PASSING, Upstream, passing_over
+from serving.audio_files import Found, count, walk
+from serving.errors import Reason, ServiceError
+from serving.telemetry import request_id
+
+LEASE_SECONDS = 10
+REPORT_SECONDS = 1.0
+POLL_SECONDS = 1.0
+BATCH = 256
+MAX_FAILURES = 20
+RETRY_SECONDS = 300.0
+"""How long one file waits for a service that is gone or busy before it counts as failed."""
+
+MAX_WAIT_SECONDS = 8.0
+CONFLICTS = 8
+"""How often one file waits for the same bytes that come or go under another name: 45 s in all."""
+
+log = structlog.get_logger()
+
+_WORTH_WAITING = {
+    reason
+    for reason in Reason
+    if reason.code is grpc.StatusCode.UNAVAILABLE or reason.value.endswith("_BUSY")
+}
+
+
+class Stopped(Exception):  # noqa: N818  it is no error
+    """The job is not ours to go on with: cancelled, over, or claimed by somebody else."""
+
+
+class Run:
+    """One claimed import, worked on from its cursor to its end."""
+
+    def __init__(
+        self, job: ImportJob, library: Library, clips: Clips, roots: Sequence[Path], width: int
+    ) -> None:
+        """Imports up to `width` files at a time from below `roots`."""
+        self.job = job
+        self.progress = ImportProgress()
+        self.progress.CopyFrom(job.progress)
+        self.failures = list(job.failures)
+        self._library = library
+        self._clips = clips
+        self._roots = roots
+        self._folder = Path(job.folder)
+        self._width = width
+        # Of few at a time none waits for others: meanwhile the encoder would have nothing to do.
+        self._hurry = width < 2 * ENOUGH
+        self._stop = False
+
+    def stop(self) -> None:
+        """Lets the files in work end and takes no more."""
+        self._stop = True
+
+    async def work(self) -> None:
+        """Imports what is left; Stopped if `stop` was called before the end."""
+        resolve_folder(self.job.folder, self._roots)
+        if not self.progress.total:
+            self.progress.total = await asyncio.to_thread(count, self._folder)
+        window: deque[tuple[Found, asyncio.Task[bool]]] = deque()
+        try:
+            async for found in self._found():
+                if self._stop:
+                    break
+                if len(window) >= self._width:
+                    await self._settle(*window.popleft())
+                window.append((found, asyncio.create_task(self._one(found))))
+            while window:
+                await self._settle(*window.popleft())
+        finally:
+            for _, task in window:
+                task.cancel()
+        if self._stop:
+            raise Stopped
+
+    async def _found(self) -> AsyncIterator[Found]:
+        entries = walk(self._folder, self.progress.cursor)
+        while batch := await asyncio.to_thread(lambda: list(itertools.islice(entries, BATCH))):
+            for found in batch:
+                yield found
+
+    async def _one(self, found: Found) -> bool:
+        """Imports one file; tells whether the library did not have its bytes before."""
+        if found.failure:
+            raise found.failure
+        name = Path(found.path).name
+        clip = Clip(
+            display_name=name[:255],
+            label=self.job.label,
+            source=found.path,
+            import_job=self.job.name,
+        )
+        until = time.monotonic() + RETRY_SECONDS
+        for attempt in itertools.count():
+            try:
+                path = self._folder / found.path
+                sha256, size = await hash_file(path, self._roots)
+                row, created = await self._clips.ingest(
+                    self._library,
+                    clip,
+                    read_file(path, self._roots),
+                    known=AudioObject(sha256=sha256, size_bytes=size),
+                    hurry=self._hurry,
+                )
+            except ServiceError as error:
+                over = self._stop or time.monotonic() > until
+                # The same bytes are on their way in or out under another name.
+                moving = error.reason is Reason.STATE_CONFLICT and attempt < CONFLICTS
+                if over or not (moving or error.reason in _WORTH_WAITING):
+                    raise
+                await asyncio.sleep(min(2.0**attempt, MAX_WAIT_SECONDS))
+            else:
+                # A clip of this very file was made before the last restart.
+                return created or (row.import_job == self.job.name and row.source == found.path)
+        raise AssertionError
+
+    async def _settle(self, found: Found, task: asyncio.Task[bool]) -> None:
+        """Counts a file; done in the order of the walk, so that the cursor never passes one by."""
+        try:
+            if await task:
+                self.progress.imported += 1
+            else:
+                self.progress.existing += 1
+        except ServiceError as error:
+            self._failed(found, error.reason, error.message)
+        except (grpc.aio.AioRpcError, OSError) as error:
+            log.exception("import.file_crashed", path=found.path)
+            why = f"internal error ({type(error).__name__}); see the log"
+            self._failed(found, Reason.INTERNAL, why)
+        if not found.failure:
+            self.progress.cursor = found.path
+
+    def _failed(self, found: Found, reason: Reason, message: str) -> None:
+        self.progress.failed += 1
+        if len(self.failures) < MAX_FAILURES:
+            failure = Failure(reason=reason.value, message=message)
+            self.failures.append(FileFailure(path=found.path, failure=failure))
+
+
+class ImportWorker:
+    """Claims import jobs of the catalog and works on a few at a time."""
+
+    def __init__(
+        self, upstream: Upstream, libraries: Libraries, clips: Clips, settings: GatewaySettings
+    ) -> None:
+        """Takes from the settings how much to do at a time, and what may be read."""
+        self.roots = settings.roots()
+        self._upstream = upstream
+        self._libraries = libraries
+        self._clips = clips
+        self._width = settings.import_concurrency
+        self._free = asyncio.Semaphore(settings.import_jobs)
+        self._wake = asyncio.Event()
+        self._worker = uuid.uuid4().hex
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def wake(self) -> None:
+        """Looks for a job at once instead of at the next poll."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Claims and works until cancelled; jobs under way are left to whoever claims them next."""
+        try:
+            while True:
+                await self._free.acquire()
+                task = asyncio.create_task(self._work(await self._claim()))
+                self._tasks.add(task)
+                task.add_done_callback(self._done)
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._free.release()
+
+    async def _claim(self) -> ImportJob:
+        request = ClaimImportJobRequest(worker=self._worker, lease=Duration(seconds=LEASE_SECONDS))
+        while True:
+            self._wake.clear()
+            try:
+                answer = await self._upstream.catalog.ClaimImportJob(request)
+                if answer.HasField("import_job"):
+                    return answer.import_job
+            except ServiceError as error:
+                log.debug("import.claim_failed", why=str(error))
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
+
+    async def _work(self, job: ImportJob) -> None:
+        request_id.set(job.name.removeprefix("importJobs/"))
+        log.info(
+            "import.started",
+            job=job.name,
+            library=job.library,
+            folder=job.folder,
+            cursor=job.progress.cursor,
+        )
+        with passing_over(Reason.IMPORT_JOB_NOT_FOUND):  # deleted meanwhile, as its library was
+            await self._carry_out(job)
+
+    async def _carry_out(self, job: ImportJob) -> None:
+        try:
+            library = await self._libraries.open(job.library)
+            run = Run(job, library, self._clips, self.roots, self._width)
+            reporter = asyncio.create_task(self._keep_reporting(run))
+            try:
+                await run.work()
+            finally:
+                reporter.cancel()
+                await asyncio.gather(reporter, return_exceptions=True)
+            await self._report(run)
+            await self._finish(job, ImportJob.STATE_SUCCEEDED)
+        except Stopped:
+            await self._report(run)
+            await self._finish(job, ImportJob.STATE_CANCELLED)
+        except ServiceError as error:
+            if error.code in PASSING or error.reason is Reason.STATE_CONFLICT:
+                log.warning("import.left", job=job.name, why=str(error))  # its lease will run out
+                return
+            await self._finish(job, ImportJob.STATE_FAILED, error)
+
+    async def _keep_reporting(self, run: Run) -> None:
+        """Writes progress, renews the lease, and stops the run when it is asked to end or lost."""
+        while True:
+            await asyncio.sleep(REPORT_SECONDS)
+            try:
+                if (await self._report(run)).cancel_requested:
+                    run.stop()
+            except ServiceError as error:
+                log.warning("import.report_failed", job=run.job.name, why=str(error))
+                if error.code not in PASSING:
+                    run.stop()
+
+    async def _report(self, run: Run) -> ImportJob:
+        return await self._upstream.catalog.ReportImportProgress(
+            ReportImportProgressRequest(
+                name=run.job.name,
+                worker=self._worker,
+                lease=Duration(seconds=LEASE_SECONDS),
+                progress=run.progress,
+                failures=run.failures,
+            )
+        )
+
+    async def _finish(
+        self, job: ImportJob, state: ImportJob.State.ValueType, error: ServiceError | None = None
+    ) -> None:
+        failure = Failure(reason=error.reason.value, message=error.message) if error else None
+        done = await self._upstream.catalog.FinishImportJob(
+            FinishImportJobRequest(name=job.name, state=state, failure=failure)
+        )
+        log.info(
+            "import.ended",
+            job=job.name,
+            state=ImportJob.State.Name(done.state),
+            imported=done.progress.imported,
+            existing=done.progress.existing,
+            failed=done.progress.failed,
+        )

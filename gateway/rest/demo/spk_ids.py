@@ -1,0 +1,49 @@
+"""What the earlier demo's routes call a spk_id: any text, for a speaker of a library."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from audiosearch.catalog.v1.speaker_pb2 import Speaker
+
+from gateway.rest.demo.contract import SPK_ID
+from gateway.rest.messages.schemas import SPEAKER
+from serving.errors import Reason, ServiceError
+from serving.names import split_speaker
+
+_HASH_DIGITS = 40
+
+
+def speaker_id(spk_id: str) -> str:
+    """The {speaker} part of a speaker's name.
+
+    It is the text itself where that can be one, and otherwise made of its SHA-256: so every text
+    has one of its own.
+
+    Raises:
+        ServiceError: FIELD_INVALID if the text is empty, has control characters, or more than 255
+            characters in all.
+    """
+    if re.fullmatch(SPEAKER, spk_id):
+        return spk_id
+    if not re.fullmatch(SPK_ID, spk_id):
+        raise ServiceError(
+            Reason.FIELD_INVALID,
+            f"spk_id: {spk_id[:100]!r} is not a text of 1 to 255 characters, none of which is a "
+            "control character",
+            {"field": "spk_id"},
+        )
+    return "vpr-" + hashlib.sha256(spk_id.encode()).hexdigest()[:_HASH_DIGITS]
+
+
+def new_speaker(spk_id: str) -> Speaker:
+    """What is told of a speaker when it is made: its text, where the name can't be that."""
+    return Speaker(display_name="" if speaker_id(spk_id) == spk_id else spk_id)
+
+
+def spk_id_of(speaker: Speaker) -> str:
+    """The text that these routes know a speaker by: `speaker_id` of it is the speaker's."""
+    id_ = split_speaker(speaker.name)[1]
+    shown = speaker.display_name
+    return shown if re.fullmatch(SPK_ID, shown) and speaker_id(shown) == id_ else id_

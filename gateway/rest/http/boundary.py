@@ -1,0 +1,85 @@
+"""Gives each request its id, deadline and log line, and each failure its answer."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.rest.http.exchange import Exchange
+from gateway.rest.http.streaming import HEAD
+from serving.call import Call, take_call
+from serving.errors import Reason, ServiceError
+from serving.telemetry import REQUEST_ID_KEY, request_id
+
+PROBE = "/healthz"
+"""Has no log line and is answered however many requests run, as gRPC's health is."""
+
+
+class Boundary:
+    """Between the HTTP server and the routes: as `serving.server.Boundary` is for gRPC."""
+
+    def __init__(self, app: ASGIApp, max_call_seconds: float, max_concurrent_calls: int) -> None:
+        """Wraps `app`."""
+        self._app = app
+        self._seconds = max_call_seconds
+        self._most = max_concurrent_calls
+        self._running = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+        if scope["type"] != "http" or scope["path"] == PROBE:
+            await self._app(scope, receive, send)
+            return
+        self._running += 1
+        try:
+            await self._answer(_as_get(scope), receive, send)
+        finally:
+            self._running -= 1
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        sent_id = Headers(scope=scope).get(REQUEST_ID_KEY)
+        exchange = Exchange(scope, receive, _identified(send))
+        try:
+            async with take_call(scope["method"], sent_id, self._seconds) as call:
+                await self._run(call, scope, exchange)
+            if call.failure:
+                await exchange.fail(call.failure)
+        except asyncio.CancelledError:
+            if not exchange.gone:
+                stopping = ServiceError(Reason.GATEWAY_UNAVAILABLE, "the gateway stops; try again")
+                await exchange.fail(stopping)
+
+    async def _run(self, call: Call, scope: Scope, exchange: Exchange) -> None:
+        try:
+            self._make_room()
+            async with exchange.watched():
+                await self._app(scope, exchange.receive, exchange.send)
+        finally:
+            # The route is known only now; what was asked for exactly is nobody's business.
+            route = getattr(scope.get("route"), "path_format", None)
+            call.method = f"{scope['method']} {route or '(no route)'}"
+
+    def _make_room(self) -> None:
+        if self._running > self._most:
+            message = f"{self._most} requests run already; try again in a moment"
+            raise ServiceError(Reason.GATEWAY_BUSY, message)
+
+
+def _as_get(scope: Scope) -> Scope:
+    """A copy of `scope`; HEAD is answered like GET, and the server leaves the body out."""
+    head = scope["method"] == "HEAD"
+    method = "GET" if head else scope["method"]
+    return {**scope, "method": method, "state": {**scope["state"], HEAD: head}}
+
+
+def _identified(send: Send) -> Send:
+    """`send`, with the request's id in the head of the answer."""
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message)[REQUEST_ID_KEY] = request_id.get()
+        await send(message)
+
+    return sending

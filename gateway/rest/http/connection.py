@@ -1,0 +1,79 @@
+"""Connections of the HTTP server, with limits against clients that only hold them."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from gateway.rest.http.errors import error_json
+from gateway.rest.http.exchange import CONNECTION
+from serving.errors import Reason, ServiceError
+
+HEAD_SECONDS = 20.0
+"""Longest that a client may take to send the head of a request."""
+
+HEAD_BYTES = 32 * 1024
+MAX_CONNECTIONS = 1024
+
+
+class Connection(H11Protocol):
+    """As uvicorn's, but it ends when no head of a request comes, and can be broken off."""
+
+    def __init__(self, app_state: dict[str, Any], **options: Any) -> None:
+        """Puts itself into the state of its requests."""
+        super().__init__(app_state={**app_state, CONNECTION: self}, **options)
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        """Starts to wait for a request, if there is room."""
+        super().connection_made(transport)
+        # Head and body are written one after the other: without this the body waits 40 ms.
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._wait()
+        if len(self.connections) > MAX_CONNECTIONS:
+            self.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Waits no longer."""
+        super().connection_lost(exc)
+        self._wait_no_longer()
+
+    def data_received(self, data: bytes) -> None:
+        """Goes on waiting only while the head is not whole."""
+        super().data_received(data)
+        if self.conn.their_state is not h11.IDLE:
+            self._wait_no_longer()
+        elif self._timer is None:
+            self._wait()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answers what is no HTTP with JSON too."""
+        if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+            self.abort()
+            return
+        body = error_json(ServiceError(Reason.FIELD_INVALID, msg))
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            (b"connection", b"close"),
+        ]
+        head = h11.Response(status_code=400, headers=headers, reason=b"Bad Request")
+        for part in (head, h11.Data(data=body), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(part))
+        self.transport.close()
+
+    def abort(self) -> None:
+        """Ends the connection at once, also while the client takes nothing."""
+        self.transport.abort()
+
+    def _wait(self) -> None:
+        self._timer = self.loop.call_later(HEAD_SECONDS, self.abort)
+
+    def _wait_no_longer(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None

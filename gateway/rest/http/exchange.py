@@ -1,0 +1,134 @@
+"""One HTTP request and its answer, while the application works on it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncIterator, Awaitable
+from typing import TypeVar
+
+from starlette.datastructures import Headers
+from starlette.types import Message, Receive, Scope, Send
+
+from gateway.rest.http.errors import error_headers, error_json, http_status
+from gateway.rest.http.streaming import event
+from serving.errors import Reason, ServiceError
+
+if sys.version_info >= (3, 11):
+    from asyncio import timeout
+else:
+    from async_timeout import timeout
+
+STALL_SECONDS = 60.0
+"""Longest wait for the client's next piece, and for it to take the next one."""
+
+CONNECTION = "connection"
+"""In a request's state: its connection, as gateway.rest.http.connection makes it."""
+
+ResultT = TypeVar("ResultT")
+
+
+class Exchange:
+    """Passes messages on, bounds how long the client may stall, and notices when it goes away."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Wraps what the server gave."""
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._first: Message | None = None
+        self._body_over = asyncio.Event()
+        self._lost = asyncio.Event()
+        self._started = self._complete = self._events = False
+
+    @property
+    def gone(self) -> bool:
+        """Whether the client went away before the answer was complete."""
+        return self._lost.is_set()
+
+    @contextlib.asynccontextmanager
+    async def watched(self) -> AsyncIterator[None]:
+        """Cancels the block when the client goes away."""
+        headers = Headers(scope=self._scope)
+        if "transfer-encoding" not in headers and headers.get("content-length", "0") == "0":
+            self._first = await self.receive()
+        watcher = asyncio.create_task(self._watch(asyncio.current_task()))
+        try:
+            yield
+        finally:
+            watcher.cancel()
+
+    async def _watch(self, task: asyncio.Task[None] | None) -> None:
+        await self._body_over.wait()
+        await self._receive()  # behind the body, only the end of the connection can come
+        if task and not self._complete:
+            self._lost.set()
+            task.cancel()
+
+    async def receive(self) -> Message:
+        """The next piece of the request; who goes away while sending it cancels the call."""
+        if self._first:
+            message, self._first = self._first, None
+            return message
+        if self._body_over.is_set():
+            await self._lost.wait()
+            return {"type": "http.disconnect"}
+        message = await _in_time(self._receive(), "sent")
+        if message["type"] == "http.disconnect":
+            self._lost.set()
+            raise asyncio.CancelledError
+        if not message.get("more_body"):
+            self._body_over.set()
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Sends a piece of the answer."""
+        if message["type"] == "http.response.start":
+            self._started = True
+            kind = Headers(raw=message["headers"]).get("content-type", "")
+            self._events = kind.startswith("text/event-stream")
+        elif not message.get("more_body"):
+            self._complete = True
+        await _in_time(self._send(message), "took")
+
+    async def fail(self, error: ServiceError) -> None:
+        """Answers with an error: as the answer, as the last event of a stream, or by breaking off.
+
+        Breaking off tells a client that what it has is not all.
+        """
+        try:
+            told = await self._tell(error)
+        except ServiceError:  # the client does not even take the error
+            told = False
+        if not told:
+            await self._break_off()
+
+    async def _tell(self, error: ServiceError) -> bool:
+        """Sends an error, if that is still possible."""
+        body = error_json(error)
+        if not self._started:
+            length = (b"content-length", str(len(body)).encode())
+            headers = [*error_headers(error), length]
+            status = http_status(error)
+            await self.send({"type": "http.response.start", "status": status, "headers": headers})
+        elif self._events and not self._complete:
+            body = event("error", body)
+        else:
+            return False
+        await self.send({"type": "http.response.body", "body": body})
+        return True
+
+    async def _break_off(self) -> None:
+        """Ends the connection at once, whatever is still to be sent."""
+        self._scope["state"][CONNECTION].abort()
+        await asyncio.sleep(0)  # the server is told of it before it looks at the answer
+
+
+async def _in_time(step: Awaitable[ResultT], did: str) -> ResultT:
+    try:
+        async with timeout(STALL_SECONDS):
+            return await step
+    except (TimeoutError, asyncio.TimeoutError):
+        message = f"the client {did} nothing for {STALL_SECONDS:.0f} s"
+        raise ServiceError(Reason.DEADLINE_EXCEEDED, message) from None

@@ -1,0 +1,68 @@
+"""Which pages in a browser may call: a page of another site could use its reader's place."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gateway.rest.http.boundary import PROBE
+from serving.errors import Reason, ServiceError
+
+_LOCAL = ("localhost", "127.0.0.1", "::1")
+_READING = ("GET", "OPTIONS")
+
+
+class Origins:
+    """Lets calls pass that come from no page, from a page of this server, or from a listed one.
+
+    Where everybody on this machine may do everything, the name by which the server was called must
+    be this machine's own: a page of another site could have its name lead here.
+    """
+
+    def __init__(self, app: ASGIApp, listed: Collection[str], local_host: str | None) -> None:
+        """Wraps `app`.
+
+        Args:
+            app: what comes next.
+            listed: origins that may call.
+            local_host: the only name, beside those of loopback, that the server may be called by;
+                None for any.
+        """
+        self._app = app
+        self._listed = frozenset(listed)
+        self._names = None if local_host is None else {*_LOCAL, local_host.strip("[]")}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes a request on, or raises ORIGIN_NOT_ALLOWED; probes call by any name."""
+        if scope["path"] != PROBE:
+            self._check(scope)
+        await self._app(scope, receive, send)
+
+    def _check(self, scope: Scope) -> None:
+        headers = Headers(scope=scope)
+        host, origin = headers.get("host", ""), headers.get("origin")
+        if self._names and _name(host) not in self._names:
+            raise _refused("host", host, "call this gateway as localhost")
+        if origin and scope["method"] not in _READING and not self._may(origin, host):
+            raise _refused(
+                "origin", origin, "its operator can list the page in AUDIOSEARCH_CORS_ORIGINS"
+            )
+
+    def _may(self, origin: str, host: str) -> bool:
+        return origin in self._listed or origin.partition("://")[2] == host
+
+
+def _name(host: str) -> str | None:
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
+
+
+def _refused(header: str, value: str, what_to_do: str) -> ServiceError:
+    return ServiceError(
+        Reason.ORIGIN_NOT_ALLOWED, f"{header}: {value[:100]!r} may not call; {what_to_do}"
+    )

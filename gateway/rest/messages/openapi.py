@@ -1,0 +1,205 @@
+"""What the routes say of themselves in OpenAPI."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Response
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+from google.protobuf.message import Message
+
+from gateway.rest.messages.query import Query
+from gateway.rest.messages.schemas import (
+    LIBRARY,
+    PLACE,
+    SPEAKER,
+    Schema,
+    components,
+    is_required,
+    of_body,
+    of_field,
+    reference,
+)
+from gateway.rest.parts import Parts
+
+AUDIO = "audio"
+"""As `body`: a recording, by itself or in a form."""
+
+BINARY: Schema = {"type": "string", "format": "binary"}
+"""The schema of a file."""
+
+_EVENT: Schema = {
+    "type": "object",
+    "description": "one event of the stream",
+    "required": ["event", "data"],
+    "properties": {
+        "event": {"type": "string"},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+}
+_ERROR: Schema = {
+    "description": "google.rpc.Status, with the reason in its details",
+    "content": {"application/json": {"schema": {"$ref": PLACE + "Error"}}},
+}
+_ERROR_SCHEMA: Schema = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["code", "message", "status", "details"],
+            "properties": {
+                "code": {"type": "integer", "description": "the HTTP status"},
+                "message": {"type": "string", "description": "a sentence that says what to do"},
+                "status": {"type": "string", "description": "name of the google.rpc.Code"},
+                "details": {
+                    "type": "array",
+                    "description": "one google.rpc.ErrorInfo",
+                    "items": {
+                        "type": "object",
+                        "required": ["@type", "reason", "domain", "metadata"],
+                        "properties": {
+                            "@type": {"type": "string"},
+                            "reason": {"type": "string"},
+                            "domain": {"type": "string"},
+                            "metadata": {
+                                "type": "object",
+                                "additionalProperties": {"type": "string"},
+                            },
+                        },
+                    },
+                },
+            },
+        }
+    },
+}
+_PATHS: dict[str, str] = {
+    "library": LIBRARY,
+    "clip": "^[a-z0-9]{1,64}$",
+    "speaker": SPEAKER,
+    "operation": "^[a-z0-9]{1,64}$",
+}
+
+
+def document(
+    query: Query | None = None,
+    body: type[Message] | str | Schema | None = None,
+    answer: type[Message] | None = None,
+    events: type[Message] | None = None,
+) -> dict[str, Any]:
+    """What FastAPI is told of a route.
+
+    Args:
+        query: the parameters that it takes.
+        body: the message that it takes, or AUDIO, or the content of its body.
+        answer: the message that it answers with.
+        events: the message in the server-sent events that it answers with, instead.
+    """
+    extra: Schema = {}
+    if query:
+        extra["parameters"] = [
+            {
+                "name": name,
+                "in": "query",
+                "required": is_required(field),
+                "schema": of_field(field),
+            }
+            for name, field in query.fields.items()
+        ]
+    if body == AUDIO and query:
+        extra["requestBody"] = {"content": sounds(query, BINARY)}
+    elif isinstance(body, dict):
+        extra["requestBody"] = {"content": body}
+    elif isinstance(body, type):
+        schema = of_body(body.DESCRIPTOR)
+        extra["requestBody"] = {"content": {"application/json": {"schema": schema}}}
+    content: Schema = {}
+    if answer:
+        content["application/json"] = {"schema": reference(answer.DESCRIPTOR)}
+    if events:
+        data = reference(events.DESCRIPTOR)
+        content["text/event-stream"] = {"schema": _EVENT, "x-data": data}
+    return _route({200: {"description": "OK", "content": content}}, extra)
+
+
+def document_audio() -> dict[str, Any]:
+    """As `document`, for the route that sends audio."""
+    sound = {"*/*": {"schema": BINARY}}
+    headers = [
+        {"name": name, "in": "header", "schema": {"type": "string"}}
+        for name in ("range", "if-range", "if-none-match")
+    ]
+    return _route(
+        {
+            200: {"description": "the audio as it came in", "content": sound},
+            206: {"description": "the range that was asked for", "content": sound},
+            304: {"description": "unchanged"},
+        },
+        {"parameters": headers},
+    )
+
+
+def _route(responses: dict[int | str, Schema], extra: Schema) -> dict[str, Any]:
+    return {
+        "responses": {**responses, "default": _ERROR},
+        "response_class": Response,
+        "openapi_extra": extra,
+    }
+
+
+def sounds(query: Query, files: Schema) -> Schema:
+    """The content of a body that is a recording, or a form with `files` in its field `audio`."""
+    fields = {name: of_field(field) for name, field in query.fields.items()}
+    form = {**fields, "config": {"type": "string"}, AUDIO: files}
+    return {
+        "multipart/form-data": {
+            "schema": {"type": "object", "properties": form, "required": [AUDIO]}
+        },
+        "application/octet-stream": {"schema": BINARY},
+    }
+
+
+def operation_id(route: APIRoute) -> str:
+    """The name of an operation, such as `listLibraries`."""
+    first, *others = route.name.split("_")
+    return first + "".join(word.capitalize() for word in others)
+
+
+def describe(app: FastAPI, *, keys: bool) -> Schema:
+    """The OpenAPI document of the routes that `app` has now."""
+    found = get_openapi(title=app.title, version=app.version, routes=app.routes)
+    for path in found["paths"].values():
+        for operation in path.values():
+            _name_parameters(operation)
+    found["components"] = {"schemas": {**components(found["paths"]), "Error": _ERROR_SCHEMA}}
+    if keys:
+        found["components"]["securitySchemes"] = {
+            "bearer": {"type": "http", "scheme": "bearer"},
+            "apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+        }
+        found["security"] = [{"bearer": []}, {"apiKey": []}]
+    return found
+
+
+def _name_parameters(operation: Schema) -> None:
+    for parameter in operation.get("parameters", []):
+        if parameter["in"] == "path":
+            parameter["schema"] = {"type": "string"}
+            if pattern := _PATHS.get(parameter["name"]):
+                parameter["schema"]["pattern"] = pattern
+
+
+def router(app: FastAPI, parts: Parts) -> APIRouter:
+    """The route of the document of `app`."""
+    api, keys = APIRouter(), parts.settings.keyring is not None
+
+    @api.get("/openapi.json", include_in_schema=False)
+    async def openapi() -> Response:
+        """The OpenAPI document."""
+        if app.openapi_schema is None:
+            app.openapi_schema = describe(app, keys=keys)
+        return JSONResponse(app.openapi_schema)
+
+    return api

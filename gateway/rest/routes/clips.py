@@ -1,0 +1,126 @@
+"""/v1/libraries/{library}/clips: what is known of clips, uploads and imports."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1.clip_pb2 import Clip
+from audiosearch.gateway.v1 import gateway_service_pb2 as gateway_pb2
+from fastapi import APIRouter, Request, Response
+from google.longrunning.operations_pb2 import Operation
+from google.protobuf.empty_pb2 import Empty
+
+from gateway.rest.messages.json import answer, parse_body, parse_change
+from gateway.rest.messages.openapi import AUDIO, document
+from gateway.rest.messages.query import Query, refuse_others
+from gateway.rest.messages.sound import Sound, read_sound
+from gateway.rest.parts import Parts
+
+_LIST = Query(
+    catalog_pb2.ListClipsRequest,
+    "pageSize",
+    "pageToken",
+    "filter.state",
+    "filter.label",
+    "filter.speaker",
+    "filter.displayNamePrefix",
+    "filter.createTimeFrom",
+    "filter.createTimeBefore",
+    "filter.updateTimeBefore",
+    "filter.importJob",
+    "filter.enrolledSpeaker",
+)
+_UPDATE = Query(catalog_pb2.UpdateClipRequest, "updateMask")
+_UPLOAD = Query(
+    gateway_pb2.UploadClipConfig,
+    "duplicates",
+    "requestId",
+    displayName="clip.displayName",
+    label="clip.label",
+    speaker="clip.speaker",
+)
+
+
+def router(parts: Parts) -> APIRouter:
+    """The routes of clips, but for their audio."""
+    api = APIRouter(tags=["clips"])
+    _add_collection(api, parts)
+    _add_clip(api, parts)
+    return api
+
+
+def _add_collection(api: APIRouter, parts: Parts) -> None:
+    @api.get(
+        "/v1/libraries/{library}/clips",
+        **document(_LIST, answer=catalog_pb2.ListClipsResponse),
+    )
+    async def list_clips(request: Request, library: str) -> Response:
+        """Lists clips, the oldest first, or by name or change where the filter asks for that."""
+        message = catalog_pb2.ListClipsRequest(parent=f"libraries/{library}")
+        return answer(await parts.ask(request, "ListClips", _LIST.read(request, message)))
+
+    @api.post(
+        "/v1/libraries/{library}/clips",
+        **document(_UPLOAD, body=AUDIO, answer=gateway_pb2.UploadClipResponse),
+    )
+    async def upload_clip(request: Request, library: str) -> Response:
+        """Stores a recording and makes it searchable.
+
+        The body is the file itself, or a form with the file in its field `audio`; what stands in
+        the query can then be fields of the form, before the file. A field `config` holds more: a
+        JSON object `UploadClipConfig`.
+        """
+        sound = await read_sound(request, _UPLOAD)
+        config = gateway_pb2.UploadClipConfig()
+        sound.configure(config)
+        if not config.clip.display_name:
+            config.clip.display_name = sound.file_name[:255]
+        config.parent = f"libraries/{library}"
+        return answer(await parts.ask(request, "UploadClip", _upload(config, sound)))
+
+    @api.post(
+        "/v1/libraries/{library}/clips:import",
+        **document(body=gateway_pb2.ImportClipsRequest, answer=Operation),
+    )
+    async def import_clips(request: Request, library: str) -> Response:
+        """Starts to import a folder of the server; answers at once with an operation."""
+        refuse_others(request)
+        message = await parse_body(request, gateway_pb2.ImportClipsRequest())
+        message.parent = f"libraries/{library}"
+        return answer(await parts.ask(request, "ImportClips", message))
+
+
+def _add_clip(api: APIRouter, parts: Parts) -> None:
+    @api.get("/v1/libraries/{library}/clips/{clip}", **document(answer=Clip))
+    async def get_clip(request: Request, library: str, clip: str) -> Response:
+        """Reads a clip in any state."""
+        refuse_others(request)
+        message = catalog_pb2.GetClipRequest(name=f"libraries/{library}/clips/{clip}")
+        return answer(await parts.ask(request, "GetClip", message))
+
+    @api.patch("/v1/libraries/{library}/clips/{clip}", **document(_UPDATE, body=Clip, answer=Clip))
+    async def update_clip(request: Request, library: str, clip: str) -> Response:
+        """Changes the fields that the mask names; without a mask, those that the body names."""
+        message = _UPDATE.read(request, catalog_pb2.UpdateClipRequest())
+        await parse_change(request, message.clip, message.update_mask)
+        message.clip.name = f"libraries/{library}/clips/{clip}"
+        if not message.update_mask.paths:
+            read = catalog_pb2.GetClipRequest(name=message.clip.name)
+            return answer(await parts.ask(request, "GetClip", read))
+        return answer(await parts.ask(request, "UpdateClip", message))
+
+    @api.delete("/v1/libraries/{library}/clips/{clip}", **document(answer=Empty))
+    async def delete_clip(request: Request, library: str, clip: str) -> Response:
+        """Removes a clip, its vector and its audio."""
+        refuse_others(request)
+        message = catalog_pb2.DeleteClipRequest(name=f"libraries/{library}/clips/{clip}")
+        return answer(await parts.ask(request, "DeleteClip", message))
+
+
+async def _upload(
+    config: gateway_pb2.UploadClipConfig, sound: Sound
+) -> AsyncIterator[gateway_pb2.UploadClipRequest]:
+    yield gateway_pb2.UploadClipRequest(config=config)
+    async for chunk in sound.chunks:
+        yield gateway_pb2.UploadClipRequest(audio_chunk=chunk)

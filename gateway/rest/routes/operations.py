@@ -1,0 +1,82 @@
+"""/v1/operations: imports, how far they are, and their end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+
+from fastapi import APIRouter, Request, Response
+from google.longrunning import operations_pb2
+from google.protobuf.empty_pb2 import Empty
+
+from gateway.rest.http.streaming import KEEP_ALIVE, Events, event
+from gateway.rest.messages.json import answer, to_json
+from gateway.rest.messages.openapi import document
+from gateway.rest.messages.query import Query, refuse_others
+from gateway.rest.parts import Parts
+from serving.telemetry import remaining
+
+LOOK_SECONDS = 0.5
+KEEP_ALIVE_SECONDS = 15.0
+END_SECONDS = 5.0
+"""A watch ends this long before its deadline, so that its end is no failure."""
+
+_LIST = Query(operations_pb2.ListOperationsRequest, "name", "filter", "pageSize", "pageToken")
+
+
+def router(parts: Parts) -> APIRouter:
+    """The routes of operations."""
+    api = APIRouter(tags=["operations"])
+
+    @api.get("/v1/operations", **document(_LIST, answer=operations_pb2.ListOperationsResponse))
+    async def list_operations(request: Request) -> Response:
+        """Lists imports, the newest first; with `name=libraries/{library}` those of a library."""
+        message = _LIST.read(request, operations_pb2.ListOperationsRequest())
+        return answer(await parts.ask(request, "ListOperations", message))
+
+    @api.get("/v1/operations/{operation:id}:watch", **document(events=operations_pb2.Operation))
+    async def watch_operation(request: Request, operation: str) -> Response:
+        """Sends the operation as a server-sent event `operation` now and whenever it changes.
+
+        The stream ends once the operation is done. It may end before: then ask again.
+        """
+        refuse_others(request)
+        return Events(_watch(parts, request, f"operations/{operation}"))
+
+    @api.post("/v1/operations/{operation:id}:cancel", **document(answer=Empty))
+    async def cancel_operation(request: Request, operation: str) -> Response:
+        """Asks for an import to be cancelled; it stops after the files in work."""
+        refuse_others(request)
+        message = operations_pb2.CancelOperationRequest(name=f"operations/{operation}")
+        return answer(await parts.ask(request, "CancelOperation", message))
+
+    @api.get("/v1/operations/{operation:id}", **document(answer=operations_pb2.Operation))
+    async def get_operation(request: Request, operation: str) -> Response:
+        """Tells how far an import is."""
+        refuse_others(request)
+        message = operations_pb2.GetOperationRequest(name=f"operations/{operation}")
+        return answer(await parts.ask(request, "GetOperation", message))
+
+    @api.delete("/v1/operations/{operation:id}", **document(answer=Empty))
+    async def delete_operation(request: Request, operation: str) -> Response:
+        """Removes what is kept of an import that is over; its clips stay."""
+        refuse_others(request)
+        message = operations_pb2.DeleteOperationRequest(name=f"operations/{operation}")
+        return answer(await parts.ask(request, "DeleteOperation", message))
+
+    return api
+
+
+async def _watch(parts: Parts, request: Request, name: str) -> AsyncIterator[bytes]:
+    """Events until the operation is done, the gateway stops, or the call's time is nearly over."""
+    message, last, sent = operations_pb2.GetOperationRequest(name=name), None, 0.0
+    while True:
+        operation = await parts.ask(request, "GetOperation", message)
+        if operation != last:
+            yield event("operation", to_json(operation))
+            last, sent = operation, time.monotonic()
+        elif time.monotonic() - sent > KEEP_ALIVE_SECONDS:
+            yield KEEP_ALIVE
+            sent = time.monotonic()
+        if operation.done or (remaining() or 0) < END_SECONDS or await parts.stopping(LOOK_SECONDS):
+            return

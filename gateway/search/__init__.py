@@ -1,0 +1,1 @@
+"""Searches, and what is remembered of them."""

@@ -1,0 +1,59 @@
+"""The voice that is asked about: from audio, or from a clip of the library."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import numpy as np
+from audiosearch.catalog.v1.catalog_service_pb2 import GetClipRequest
+from audiosearch.catalog.v1.library_pb2 import Library
+from audiosearch.embedding.v1.embedding_pb2 import AudioProperties
+
+from gateway.clips.audio import embed
+from gateway.search.search import searchable
+from gateway.speakers.voiceprints import Values
+from gateway.upstream import Upstream
+from serving.errors import Reason, ServiceError
+from serving.names import clip_within
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A voice to be judged."""
+
+    values: Values
+    """Its embedding, a unit vector."""
+
+    audio: AudioProperties | None = None
+    """What was heard; None for a clip."""
+
+    clip_id: str = ""
+    """The clip it is in, if it is in one."""
+
+    enrolled: str = ""
+    """Name of the speaker whose enrollment this clip is, if it is one."""
+
+
+async def hear(
+    upstream: Upstream, library: Library, clip: str, chunks: AsyncIterator[bytes]
+) -> Voice:
+    """The voice in a clip if one is named, and otherwise in audio.
+
+    Raises:
+        ServiceError: FIELD_INVALID for both, or a clip of another library; CLIP_NOT_FOUND,
+            STATE_CONFLICT; those of the embedding service.
+    """
+    if not clip:
+        heard = await embed(upstream, library.model, chunks)
+        return Voice(np.array(heard.embedding.values, np.float32), heard.audio)
+    async for _ in chunks:
+        raise ServiceError(
+            Reason.FIELD_INVALID,
+            "audio_chunk: none may follow when a clip is to be judged",
+            {"field": "audio_chunk"},
+        )
+    clip_id = clip_within(library.name, clip, "config.clip")
+    row = await upstream.catalog.GetClip(GetClipRequest(name=clip))
+    vector = await searchable(upstream, library, row)
+    return Voice(np.array(vector, np.float32), None, clip_id, row.enrolled_speaker)

@@ -1,0 +1,1 @@
+"""Recipes and experiments; run from a checkout, never installed."""

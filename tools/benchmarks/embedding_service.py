@@ -1,0 +1,166 @@
+"""What one request to the embedding service consists of, and what many at once take of memory."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import io
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import soundfile
+from audiosearch.embedding.v1 import embedding_service_pb2 as messages
+from audiosearch.embedding.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
+from rich.console import Console
+from rich.table import Table
+
+from embedding_service.checkpoints.archive import read_checkpoint
+from embedding_service.checkpoints.checkpoint import BUNDLED_FOLDER, Checkpoint, Source
+from embedding_service.decoding.decoding import Order, convert, decode
+from embedding_service.decoding.readers import open_audio
+from embedding_service.network.engine import Options
+from embedding_service.network.model import Model
+from tests.processes import children, read, wait_for_port
+from tools.benchmarks.timing import medians, seconds
+
+AT_ONCE = (1, 8, 64)
+_RATE, _SECONDS = 44100, 5
+_CHUNK = 64 * 1024
+_REPEATS = 15
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running embedding service."""
+
+    process: int
+    stub: EmbeddingServiceStub
+
+    def embed(self, audio: bytes) -> None:
+        """Makes one call."""
+        parts = [audio[start : start + _CHUNK] for start in range(0, len(audio), _CHUNK)]
+        first = messages.EmbedAudioRequest(config=messages.EmbedAudioConfig())
+        chunks = [messages.EmbedAudioRequest(audio_chunk=part) for part in parts]
+        self.stub.EmbedAudio(iter([first, *chunks]), timeout=300)
+
+
+def print_stages(console: Console, official: Path) -> None:
+    """Prints where the time of one request goes: 5 s of 44.1 kHz stereo FLAC, one call at a time.
+
+    Args:
+        console: Gets the table.
+        official: Folder of a checkpoint of the official shape.
+    """
+    table = Table("stage of one request", "official shape, ms", "bundled model, ms")
+    columns = [stages(folder) for folder in (official, Path(BUNDLED_FOLDER))]
+    for stage in columns[0]:
+        table.add_row(stage, *(f"{1000 * column[stage]:.1f}" for column in columns))
+    console.print(table)
+
+
+def print_memory(console: Console, official: Path) -> None:
+    """Prints the most memory that the service held while so many calls ran at once."""
+    table = Table("calls at once", "service, MB", "decoders, MB", "clips a second")
+    sound = _flac()
+    with _running(official) as service:
+        for count in AT_ONCE:
+            decoders = children(service.process, b"spawn_main")
+            for pid in (service.process, *decoders):
+                Path(f"/proc/{pid}/clear_refs").write_text("5")  # the most is counted from here
+            start = time.perf_counter()
+            with concurrent.futures.ThreadPoolExecutor(count) as pool:
+                list(pool.map(service.embed, [sound] * 64))
+            rate = 64 / (time.perf_counter() - start)
+            table.add_row(
+                str(count),
+                f"{_most_memory(service.process):.0f}",
+                f"{sum(map(_most_memory, decoders)):.0f}",
+                f"{rate:.1f}",
+            )
+    console.print(table)
+
+
+def stages(folder: Path) -> dict[str, float]:
+    """Returns the seconds of each stage of one request, and of the whole."""
+    checkpoint = Checkpoint("measured", Source.SETTING, read_checkpoint(folder))
+    sound = _flac()
+    with tempfile.TemporaryDirectory() as cache:
+        model = Model(checkpoint, Options(cache=Path(cache)))
+        samples: Any = decode(Order(sound, "", model.info.sample_rate, 3600, -70)).samples
+        features = model.features(samples)
+        with _running(folder, cache) as service:
+            work: dict[str, Callable[[], Any]] = {
+                "decode": lambda: _decode_only(sound),
+                "converted": lambda: _convert(sound, model),
+                "features": lambda: model.features(samples),
+                "backbone": lambda: model.vectors([features]),
+                "whole": lambda: service.embed(sound),
+            }
+            timed = {name: partial(seconds, run) for name, run in work.items()}
+            taken = medians(timed, _REPEATS)
+    known = taken["converted"] + taken["features"] + taken["backbone"]
+    return {
+        "decode": taken["decode"],
+        "mix, resample, measure": taken["converted"] - taken["decode"],
+        "features": taken["features"],
+        "backbone": taken["backbone"],
+        "wire and processes": taken["whole"] - known,
+        "whole": taken["whole"],
+    }
+
+
+def _decode_only(sound: bytes) -> None:
+    with open_audio(io.BytesIO(sound), None) as stream:
+        for _ in stream.blocks:
+            pass
+
+
+def _convert(sound: bytes, model: Model) -> None:
+    with open_audio(io.BytesIO(sound), None) as stream:
+        convert(stream, model.info.sample_rate, -70, lambda _: None)
+
+
+def _flac() -> bytes:
+    random = np.random.default_rng(5)
+    sound = 0.1 * random.standard_normal((_RATE * _SECONDS, 2))
+    file = io.BytesIO()
+    soundfile.write(file, sound, _RATE, format="FLAC")
+    return file.getvalue()
+
+
+def _most_memory(pid: int) -> float:
+    """Returns the most resident memory that a process had, MB."""
+    lines = read(f"/proc/{pid}/status").decode().splitlines()
+    return next((int(line.split()[1]) / 1000 for line in lines if line.startswith("VmHWM")), 0.0)
+
+
+@contextmanager
+def _running(checkpoint: Path, cache: str = "") -> Iterator[Service]:
+    environment = {
+        "AUDIOSEARCH_CHECKPOINT": str(checkpoint),
+        "AUDIOSEARCH_EMBEDDING_PORT": "0",
+        "AUDIOSEARCH_ENCODER_CACHE": cache,
+        "AUDIOSEARCH_LOG_FORMAT": "json",
+    }
+    command = [sys.executable, "-m", "embedding_service"]
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "log"
+        with log.open("wb") as file:
+            process = subprocess.Popen(command, env=os.environ | environment, stderr=file)
+        try:
+            port = wait_for_port(process, log)
+            with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+                yield Service(process.pid, EmbeddingServiceStub(channel))
+        finally:
+            process.terminate()
+            process.wait(60)

@@ -1,0 +1,163 @@
+"""From the bytes of a clip to named matches, step by step, beside the earlier demo's pipeline."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from audiosearch.gateway.v1.search_pb2 import SearchClipsRequest, SearchConfig
+from audiosearch.gateway.v1.system_status_pb2 import GetStatusRequest, SearchRecord
+
+from tools.benchmarks.experiment.seed import Pipeline
+from tools.benchmarks.experiment.settings import CALLERS, K
+from tools.benchmarks.experiment.stack import Stack
+from tools.benchmarks.experiment.timed import at_once, milliseconds, percentiles
+from tools.benchmarks.index_recall import say
+from tools.benchmarks.vector_executor import VectorExecutor
+
+STEPS = ("wire", "decode", "features", "backbone", "index", "catalog")
+SEED_STEPS = ("embedding", "milvus", "mysql")
+REMEMBERED = 50
+"""Searches whose times the gateway tells."""
+
+
+class Searches:
+    """Searches of one library through the gateway."""
+
+    def __init__(self, stack: Stack, library: str, wavs: Sequence[Path]) -> None:
+        """Takes clips to search with, in turn."""
+        self._stack = stack
+        self._config = SearchConfig(parent=f"libraries/{library}", k=K)
+        self._contents = [wav.read_bytes() for wav in wavs]
+
+    def search(self, number: int) -> float:
+        """Milliseconds from the bytes to matches with names."""
+        content = self._contents[number % len(self._contents)]
+        request = SearchClipsRequest(config=self._config, audio=content)
+        answers: list[Any] = []
+        stub = self._stack.client.stub
+        spent = milliseconds(
+            lambda: answers.append(self._stack.client.call(stub.SearchClips, request))
+        )
+        names = [match.clip.display_name for match in answers[0].matches]
+        assert len(names) == K, names
+        assert all(names)
+        return spent
+
+    def one_by_one(self, count: int) -> list[dict[str, float]]:
+        """The steps of so many searches of one client, and each as a whole."""
+        found: list[dict[str, float]] = []
+        while len(found) < count:
+            part = min(REMEMBERED, count - len(found))
+            self._stack.events("embedding")
+            wholes = [self.search(number) for number in range(part)]
+            found += self._split(wholes)
+        return found
+
+    def _split(self, wholes: Sequence[float]) -> list[dict[str, float]]:
+        """The steps of the last searches, by the gateway's log and the embedding service's."""
+        events = self._events(len(wholes))
+        decoded = [each["ms"] for each in events if each["event"] == "decoded"]
+        encoded = [each for each in events if each["event"] == "encoded"]
+        records = self.records(len(wholes))
+        steps = [
+            {
+                "decode": decode,
+                "features": run["features_ms"],
+                "backbone": run["backbone_ms"],
+                "index": record.index_duration.ToNanoseconds() / 1e6,
+                "catalog": record.catalog_duration.ToNanoseconds() / 1e6,
+            }
+            for decode, run, record in zip(decoded, encoded, records, strict=True)
+        ]
+        return [
+            {"wire": whole - sum(each.values()), **each, "whole": whole}
+            for each, whole in zip(steps, wholes, strict=True)
+        ]
+
+    def _events(self, count: int) -> list[dict[str, Any]]:
+        """What the embedding service wrote of so many searches, which may take a moment."""
+        events: list[dict[str, Any]] = []
+        until = time.monotonic() + 10
+        while sum(each["event"] == "encoded" for each in events) < count:
+            assert time.monotonic() < until, "the embedding service's log lacks searches"
+            events += self._stack.events("embedding")
+            time.sleep(0.01)
+        return events
+
+    def records(self, count: int) -> list[SearchRecord]:
+        """What the gateway remembers of the last searches, the oldest first."""
+        client = self._stack.client
+        records = client.call(client.stub.GetStatus, GetStatusRequest()).searches
+        return list(reversed(records[:count]))
+
+    def at_once(self, count: int, callers: int) -> dict[str, Any]:
+        """Many clients: times, searches a second, and the steps of the last ones."""
+        times, rate = at_once(self.search, range(count), callers)
+        records = self.records(min(count, REMEMBERED))
+        steps = {
+            name: statistics.median(
+                getattr(record, f"{name}_duration").ToNanoseconds() / 1e6 for record in records
+            )
+            for name in ("embedding", "index", "catalog")
+        }
+        return {**percentiles(times), "a_second": rate, "callers": callers, "steps_p50_ms": steps}
+
+
+def medians(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The median of each step."""
+    return {name: statistics.median(each[name] for each in found) for name in found[0]}
+
+
+def all_but_backbone(found: Sequence[Mapping[str, float]]) -> float:
+    """The median of what the other steps of a search take together."""
+    return statistics.median(each["whole"] - each["backbone"] for each in found)
+
+
+def measure(searches: Searches, count: int) -> dict[str, Any]:
+    """One client, then many."""
+    searches.one_by_one(5)
+    alone = searches.one_by_one(count)
+    say(f"end to end, one client: {_shown(medians(alone))}")
+    many = searches.at_once(max(count, 2 * CALLERS), CALLERS)
+    say(f"end to end, {CALLERS} clients: {_shown(many['steps_p50_ms'])}")
+    wholes = [each["whole"] for each in alone]
+    return {
+        "one": {
+            **percentiles(wholes),
+            "a_second": 1000 / statistics.mean(wholes),
+            "steps_p50_ms": medians(alone),
+            "all_but_backbone_p50_ms": all_but_backbone(alone),
+        },
+        "many": many,
+    }
+
+
+def beside(searches: Searches, pipeline: Pipeline, wavs: Sequence[Path], count: int) -> dict:
+    """Ours and the demo's in turn, search by search, so that both meet the same load."""
+    ours: list[float] = []
+    theirs: list[dict[str, float]] = []
+    for number in range(count):
+        ours.append(searches.search(number))
+        theirs.append(pipeline.search(wavs[number % len(wavs)]))
+    wholes = [sum(each.values()) for each in theirs]
+    say(f"beside it the demo: {_shown(medians(theirs))}")
+    return {
+        "ours": percentiles(ours),
+        "demo": {**percentiles(wholes), "steps_p50_ms": medians(theirs)},
+        "share": statistics.median(ours) / statistics.median(wholes),
+    }
+
+
+def embedding(executors: Iterable[VectorExecutor], wavs: Sequence[Path]) -> list[float]:
+    """Milliseconds that each takes for a clip, in turn, the median."""
+    several = list(executors)
+    taken = [[1000 * each.embed(wav)[0] for each in several] for wav in wavs]
+    return [statistics.median(times) for times in zip(*taken, strict=True)]
+
+
+def _shown(steps: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {spent:.1f} ms" for name, spent in steps.items())

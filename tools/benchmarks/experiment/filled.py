@@ -1,0 +1,165 @@
+"""One library of the stack with many rows and vectors, put in past the encoder."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import grpc
+from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip
+from audiosearch.index.v1.index_pb2 import IndexStats, Vector
+from audiosearch.index.v1.index_service_pb2 import GetIndexStatsRequest, UpsertVectorsRequest
+
+from index_service.naming import alias
+from tools.benchmarks.catalog_database import make_active, size_of
+from tools.benchmarks.clustered import clustered, speakers_of
+from tools.benchmarks.experiment.results import LeftOutError
+from tools.benchmarks.experiment.stack import Stack
+from tools.benchmarks.index_recall import say, settle
+
+NAME = "benchmark"
+ROWS, VECTORS = 1000, 5000
+"""Of one call."""
+
+WRITERS = 2
+INDEX_SECONDS = 3600.0
+"""Longest that an index may take to be ready."""
+
+AGAIN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
+AnswerT = TypeVar("AnswerT")
+
+
+class Filled:
+    """A library that grows; its vectors lie as speakers' embeddings do (see clustered.py)."""
+
+    def __init__(self, stack: Stack, rows: int) -> None:
+        """Makes it empty, and has the vectors at hand that it will hold."""
+        self.stack = stack
+        self.stored = clustered(rows, seed=0)
+        self.ids: list[str] = []
+        """Of the clips, in the order of `stored`."""
+        self._speakers = speakers_of(rows, seed=0)
+        self.library = stack.client.call(
+            stack.client.stub.CreateLibrary, catalog_pb2.CreateLibraryRequest(library_id=NAME)
+        )
+
+    @property
+    def collection(self) -> str:
+        """Milvus' name of what holds the vectors."""
+        return alias(self.library.uid)
+
+    def row_of(self) -> dict[str, int]:
+        """The row of `stored` for each id."""
+        return {clip_id: row for row, clip_id in enumerate(self.ids)}
+
+    def grow(self, rows: int) -> dict[str, float]:
+        """Makes it so large, waits until all is searchable by its index; gives what it took."""
+        start, first = time.monotonic(), len(self.ids)
+        made = _in_parts(range(first, rows), ROWS, self._create)
+        self.ids += [clip_id for part in made for clip_id in part]
+        rows_in = time.monotonic()
+        _in_parts(range(first, rows), VECTORS, self._upsert)
+        vectors_in = time.monotonic()
+        new = min(self.ids[first:])
+        make_active(self.stack.catalog_settings(), self.library.uid, new, failed=False)
+        self._wait_for_index()
+        return {
+            "rows_a_second": (rows - first) / (rows_in - start),
+            "vectors_a_second": (rows - first) / (vectors_in - rows_in),
+            "index_built_after_seconds": time.monotonic() - vectors_in,
+        }
+
+    def sizes(self) -> dict[str, float]:
+        """What stores hold: MiB on disk and in memory."""
+        stats = self._stats()
+        return {
+            "database_mib": size_of(self.stack.catalog_settings()) / 2**20,
+            "index_estimate_mib": stats.memory_bytes / 2**20,
+        }
+
+    def index_type(self) -> str:
+        """Milvus' name of the present kind of index, and its parameters."""
+        stats = self._stats()
+        return " ".join([stats.index_type, *(f"{k}={v}" for k, v in stats.parameters.items())])
+
+    def _stats(self) -> IndexStats:
+        request = GetIndexStatsRequest(index_id=self.library.uid)
+        return self.stack.index.GetIndexStats(request, timeout=300)
+
+    def _create(self, numbers: Sequence[int]) -> list[str]:
+        """Rows of clips; a batch that was cut off tells the next time which are there."""
+        requests = [self._new(number) for number in numbers]
+        request = catalog_pb2.BatchCreateClipsRequest(parent=self.library.name, requests=requests)
+        answer = _patiently(lambda: self.stack.catalog.BatchCreateClips(request, timeout=300))
+        assert {each.failure.reason for each in answer.outcomes} <= {"", "CLIP_EXISTS"}
+        return [each.clip.name.rpartition("/")[2] for each in answer.outcomes]
+
+    def _new(self, number: int) -> catalog_pb2.CreateClipRequest:
+        speaker = f"s{self._speakers[number]}"
+        name = f"{speaker}-{number}.wav"
+        digest = hashlib.sha256(name.encode()).hexdigest()
+        return catalog_pb2.CreateClipRequest(
+            clip=Clip(display_name=name, speaker=speaker, source=f"{speaker}/{name}"),
+            audio_object=AudioObject(sha256=digest, size_bytes=160_044),
+        )
+
+    def _upsert(self, numbers: Sequence[int]) -> None:
+        vectors = [
+            Vector(id=self.ids[number], values=self.stored[number].tolist()) for number in numbers
+        ]
+        request = UpsertVectorsRequest(
+            index_id=self.library.uid, model=self.library.model, vectors=vectors
+        )
+        _patiently(lambda: self.stack.index.UpsertVectors(request, timeout=300))
+
+    def _wait_for_index(self) -> None:
+        """Until the index has its last kind, and searches use it for (nearly) all vectors."""
+        if not self.stack.servers or len(self.ids) <= 20_000:
+            return
+        until = time.monotonic() + INDEX_SECONDS
+        while True:
+            stats = self._stats()
+            say(f"{stats.index_type}, {stats.vector_count:,} rows, {stats.pending_count:,} pending")
+            if stats.index_type == "HNSW":
+                break
+            if time.monotonic() > until:
+                raise LeftOutError(f"no HNSW after {INDEX_SECONDS / 60:.0f} minutes")
+            time.sleep(5)
+        client = self.stack.servers.client()
+        name = client.describe_collection(self.collection)["collection_name"]
+        try:
+            took = settle(client, name, len(self.ids), longest_seconds=INDEX_SECONDS)
+        except TimeoutError as error:
+            raise LeftOutError(f"HNSW: {error}") from error
+        say(f"built in {took:.0f} s")
+
+
+def _in_parts(numbers: range, size: int, send: Callable[[Sequence[int]], AnswerT]) -> list[AnswerT]:
+    """Sends numbers in parts of a size, a few parts at a time, and shows how far it is."""
+    starts = range(numbers.start, numbers.stop, size)
+    parts = [range(start, min(start + size, numbers.stop)) for start in starts]
+    begun, answers = time.monotonic(), []
+    with ThreadPoolExecutor(WRITERS) as writers:
+        for answer in writers.map(send, parts):
+            answers.append(answer)
+            done = min(len(answers) * size, len(numbers))
+            if done % 50_000 == 0 or len(answers) == len(parts):
+                rate = done / (time.monotonic() - begun)
+                say(f"{send.__name__.strip('_')}: {numbers.start + done:,}, {rate:,.0f} a second")
+    return answers
+
+
+def _patiently(call: Callable[[], AnswerT]) -> AnswerT:
+    for _ in range(60):
+        try:
+            return call()
+        except grpc.RpcError as error:
+            if error.code() not in AGAIN:
+                raise
+            say(f"again, because {error.details()}")
+            time.sleep(1)
+    return call()

@@ -1,0 +1,106 @@
+"""What the benchmark is to show, and whether it does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tools.benchmarks.experiment.growth import OURS, sizes_of
+from tools.benchmarks.experiment.measured import as_it_is, with_all_cores
+from tools.benchmarks.experiment.results import result
+from tools.benchmarks.experiment.wording import Content, Words, ms, percent, table
+
+SHARE_OF_DEMO = 0.2
+REST_MS = 8.0
+SHARE_OF_ENCODER = 0.9
+FLAT = 1.1
+"""Times that memory may grow by from the smallest library to the largest and still be called so."""
+
+Outcome = tuple[str, bool] | None
+"""What was measured, and whether it is enough; nothing where a step is missing."""
+
+
+def goals(content: Content, w: Words) -> str:
+    """Each goal, what was measured, and whether it holds."""
+    found = {goal: outcome(content, w) for goal, outcome in GOALS.items()}
+    if not any(found.values()):
+        return ""
+    rows = [[w(goal), *_cells(outcome, w)] for goal, outcome in found.items()]
+    return table([w("goal"), w("measured"), w("holds")], rows)
+
+
+def _cells(outcome: Outcome, w: Words) -> list[str]:
+    if outcome is None:
+        return [w("not measured"), ""]
+    text, holds = outcome
+    return [text, w("yes" if holds else "no")]
+
+
+def _share(of_demo: Callable[[Mapping[str, Any]], float]) -> Callable[[Content, Words], Outcome]:
+    """Ours beside the demo's milliseconds, taken from what was measured of both."""
+
+    def outcome(content: Content, _w: Words) -> Outcome:
+        beside = result(content, "end-to-end/demo")
+        if not beside:
+            return None
+        ours, theirs = beside["ours"]["p50_ms"], of_demo(beside)
+        text = f"{ms(ours)} / {ms(theirs)}: {percent(ours / theirs)}"
+        return text, ours <= SHARE_OF_DEMO * theirs
+
+    return outcome
+
+
+def _rest(content: Content, _w: Words) -> Outcome:
+    measured = result(content, "end-to-end")
+    if not measured:
+        return None
+    rest = measured["one"]["all_but_backbone_p50_ms"]
+    return ms(rest), rest < REST_MS
+
+
+def _import(content: Content, w: Words) -> Outcome:
+    measured = result(content, "ingest")
+    if not measured:
+        return None
+    imported = measured["import"]
+    share = imported["share_of_encoder"]
+    text = w("{rate} / {alone} clips a second: {share}").format(
+        rate=f"{imported['clips_a_second']:.1f}",
+        alone=f"{imported['encoder_clips_a_second']:.1f}",
+        share=f"{share:.2f}",
+    )
+    return text, share >= SHARE_OF_ENCODER
+
+
+def _memory(content: Content, w: Words) -> Outcome:
+    sizes = sizes_of(content)
+    if len(sizes) < 2:
+        return None
+    first, last = sizes[0], sizes[-1]
+    totals = [sum(each["memory_mib"][name] for name in OURS) for each in (first, last)]
+    grown = {name: last["memory_mib"][name] / first["memory_mib"][name] for name in OURS}
+    most = max(OURS, key=lambda name: grown[name])
+    text = w(
+        "{before} MiB with {few} clips, {after} with {many}: {times} times (most: {most}, {its})"
+    ).format(
+        before=f"{totals[0]:,.0f}",
+        few=f"{first['rows']:,}",
+        after=f"{totals[1]:,.0f}",
+        many=f"{last['rows']:,}",
+        times=f"{totals[1] / totals[0]:.2f}",
+        most=most,
+        its=f"{grown[most]:.2f}",
+    )
+    return text, totals[1] <= FLAT * totals[0]
+
+
+GOALS: dict[str, Callable[[Content, Words], Outcome]] = {
+    "a search end to end takes at most a fifth of the time of the demo as it is": _share(as_it_is),
+    "the same, with an index on its ids in MySQL that it lacks": _share(
+        lambda beside: beside["demo"]["p50_ms"]
+    ),
+    "the same, and if its VectorExecutor had all cores (computed)": _share(with_all_cores),
+    "all of a search but the backbone takes less than 8 ms, p50": _rest,
+    "an import reaches at least 0.9 of the encoder's rate": _import,
+    "the memory of our four services is flat: it grows to at most 1.1 times": _memory,
+}

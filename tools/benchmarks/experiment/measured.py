@@ -1,0 +1,240 @@
+"""The sections of the report about what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from tools.benchmarks.experiment import end_to_end, seed
+from tools.benchmarks.experiment.growth import OF_ONE_KIND, fitted, kind, sizes_of
+from tools.benchmarks.experiment.results import result
+from tools.benchmarks.experiment.search import MOST, curves
+from tools.benchmarks.experiment.settings import CALLERS, CLIP_SECONDS, Settings
+from tools.benchmarks.experiment.wording import (
+    SHOWN,
+    Content,
+    Words,
+    ms,
+    percent,
+    route_name,
+    table,
+)
+from tools.benchmarks.vector_executor import PEER
+
+TARGETS = (0.90, 0.95, 0.99, 0.999)
+PUBLISHED_AT = 0.90
+"""The recall for which the demo's document gives what a search takes."""
+
+
+def search(content: Content, w: Words) -> str:
+    """For each way to search the cheapest settings that reach a recall."""
+    found = curves(content)
+    if not found:
+        return ""
+    titles = ["recall@10", "p50", "p99", "calls timed", "one caller, a second"]
+    titles += ["{callers} callers, a second", "100 queries a call, a second"]
+    rows = [row for route in found for row in _points(route)] + _published(w)
+    parts = [table(["", *(w(title).format(callers=CALLERS) for title in titles)], rows)]
+    parts += [_callers(w), _taken_as(w)]
+    if wrapped := result(content, "search/wrapping"):
+        parts.append(_wrapping(wrapped, w))
+    return "\n\n".join(parts)
+
+
+def _points(route: Mapping[str, Any]) -> Iterable[list[str]]:
+    """The cheapest settings that reach each target, or as much as any does; each once."""
+    chosen: dict[str, Mapping[str, Any]] = {}
+    most = max(round(point["recall"], 3) for point in route["points"])
+    for target in (min(target, most) for target in TARGETS):
+        reaching = [point for point in route["points"] if round(point["recall"], 3) >= target]
+        chosen[reaching[0]["setting"]] = reaching[0]
+    for point in chosen.values():
+        yield [
+            f"{route['route']}, {point['setting']}",
+            f"{point['recall']:.3f}",
+            f"{point['p50_ms']:.2f} ms",
+            f"{point['p99_ms']:.2f} ms",
+            f"{point['timed']:,}",
+            f"{point['one_caller_a_second']:,.0f}",
+            f"{point['at_once_a_second']:,.0f}",
+            f"{point['together_a_second']:,.0f}",
+        ]
+
+
+def _published(w: Words) -> list[list[str]]:
+    name, spent = w("the earlier demo, as published"), ms(seed.PUBLISHED_SEARCH_MS)
+    rows = []
+    for recall, rate in seed.PUBLISHED:
+        p50 = spent if recall == PUBLISHED_AT else ""
+        rows.append([name, f"{recall:.2f}", p50, "", "", f"{rate:.0f}", "", ""])
+    return rows
+
+
+def _callers(w: Words) -> str:
+    return w(
+        "p50 and p99 are of one query a call from one caller. The {callers} callers are threads of "
+        "one Python process; indexes in process use one thread for one query and all cores for a "
+        "call of {most}."
+    ).format(callers=CALLERS, most=MOST)
+
+
+def _taken_as(w: Words) -> str:
+    return w(
+        "The demo's document gives what a search takes at recall {recall} alone, and does not say "
+        "how many callers its rates are of. They are taken as one caller's: {rate} a second are "
+        "{spent} each."
+    ).format(
+        recall=f"{PUBLISHED_AT:.2f}",
+        rate=f"{dict(seed.PUBLISHED)[PUBLISHED_AT]:.0f}",
+        spent=ms(seed.PUBLISHED_SEARCH_MS),
+    )
+
+
+def _wrapping(wrapped: Mapping[str, Any], w: Words) -> str:
+    ours, bare = wrapped["ours"]["p50_ms"], wrapped["bare"]["p50_ms"]
+    return w(
+        "The index service adds {added} ms to the call to Milvus that it makes "
+        "({ours} against {bare} ms, in turn)."
+    ).format(added=f"{ours - bare:.1f}", ours=f"{ours:.1f}", bare=f"{bare:.1f}")
+
+
+def embedding(content: Content, w: Words) -> str:
+    """What each route takes from a file to its vector, and how many times faster than the peer."""
+    measured = result(content, "embedding")
+    if not measured:
+        return ""
+    rows = measured["rows"]
+    lengths = sorted({row["length"] for row in rows})
+    theirs = {row["length"]: row["seconds"] for row in rows if row["route"] == PEER}
+    lines: dict[str, list[str]] = {}
+    for row in rows:
+        name = route_name(row["route"], w) + (
+            w(", {clips} at once").format(clips=row["clips"]) if row["clips"] > 1 else ""
+        )
+        cell = f"{1000 * row['seconds']:.1f} ms"
+        if theirs and row["route"] != PEER:
+            cell += f", {theirs[row['length']] / row['seconds']:.1f} x"
+        lines.setdefault(name, []).append(cell)
+    titles = [w("from a WAV file to its vector"), *(f"{length} s" for length in lengths)]
+    text = table(titles, [[name, *cells] for name, cells in lines.items()])
+    if theirs:
+        text += "\n\n" + w("x: how many times faster than VectorExecutor as it comes.")
+    return text
+
+
+def whole(content: Content, w: Words) -> str:
+    """A search end to end, step by step, beside the demo's."""
+    ours, beside = result(content, "end-to-end"), result(content, "end-to-end/demo")
+    if not ours:
+        return ""
+    searches, one = Settings(**content["settings"]).searches, ours["one"]
+    rows = [[w(SHOWN.get(name, name)), ms(one["steps_p50_ms"][name])] for name in end_to_end.STEPS]
+    rows += [
+        [w("all but the backbone"), ms(one["all_but_backbone_p50_ms"])],
+        [w("one client, p50 / p99 of {count} searches").format(count=searches), _both(one)],
+        *_many(ours["many"], searches, w),
+    ]
+    title = w("a clip of {seconds} s, p50").format(seconds=CLIP_SECONDS)
+    text = table([title, "Audiosearch"], rows)
+    if beside:
+        text += "\n\n" + _beside(beside, searches // 2, w)
+    return text
+
+
+def _many(many: Mapping[str, Any], searches: int, w: Words) -> list[list[str]]:
+    """Many clients; the counts are those of end_to_end.measure."""
+    callers, steps = many["callers"], many["steps_p50_ms"]
+    count = max(searches, 2 * callers)
+    names = {
+        "{callers} clients, p50 / p99 of {count} searches": _both(many),
+        "{callers} clients, p50 of embedding, index, catalog": ", ".join(
+            ms(steps[name]) for name in ("embedding", "index", "catalog")
+        ),
+        "{callers} clients, searches a second": f"{many['a_second']:.1f}",
+    }
+    return [[w(name).format(callers=callers, count=count), cell] for name, cell in names.items()]
+
+
+def _both(times: Mapping[str, float]) -> str:
+    return f"{ms(times['p50_ms'])} / {ms(times['p99_ms'])}"
+
+
+def as_it_is(beside: Mapping[str, Any]) -> float:
+    """Milliseconds of the demo's search without the index on its ids, which it lacks: computed."""
+    demo = beside["demo"]
+    spared = beside["mysql_without_an_index_ms"] - demo["steps_p50_ms"]["mysql"]
+    return float(demo["p50_ms"] + spared)
+
+
+def with_all_cores(beside: Mapping[str, Any]) -> float:
+    """Milliseconds of the demo's search, had its VectorExecutor all cores: computed, not timed."""
+    demo = beside["demo"]
+    spared = demo["steps_p50_ms"]["embedding"] - beside["embedding_all_cores_ms"]
+    return float(demo["p50_ms"] - spared)
+
+
+def _beside(beside: Mapping[str, Any], count: int, w: Words) -> str:
+    demo, ours = beside["demo"], beside["ours"]["p50_ms"]
+    return w(
+        "The earlier demo, rebuilt, in turn with ours, {count} searches each: {whole} "
+        "(VectorExecutor {embedding}, Milvus {milvus}, MySQL {mysql}, or {slow} without an index "
+        "on its ids as it has it) against {ours}: {share} of its time. Its VectorExecutor has one "
+        "thread as it comes; with all cores it takes {all_cores}, which would make {whole_so} of "
+        "the demo's time, and ours {share_so} of that."
+    ).format(
+        count=count,
+        whole=ms(demo["p50_ms"]),
+        slow=ms(beside["mysql_without_an_index_ms"]),
+        ours=ms(ours),
+        share=percent(beside["share"]),
+        all_cores=ms(beside["embedding_all_cores_ms"]),
+        whole_so=ms(with_all_cores(beside)),
+        share_so=percent(ours / with_all_cores(beside)),
+        **{name: ms(spent) for name, spent in demo["steps_p50_ms"].items()},
+    )
+
+
+def ingest(content: Content, w: Words) -> str:
+    """Uploads and imports."""
+    measured = result(content, "ingest")
+    if not measured:
+        return ""
+    imported, upload = measured["import"], measured["upload"]
+    rows = [
+        [w("searchable when the upload returns"), percent(upload["found_by_the_first_search"])],
+        [
+            w("an upload, p50 of {count}").format(count=upload["clips"]),
+            ms(upload["upload"]["p50_ms"]),
+        ],
+        [w("then a search by that very clip, whole, p50"), ms(upload["upload_to_found"]["p50_ms"])],
+        [w("clips a second, from files to searchable"), f"{imported['clips_a_second']:.1f}"],
+        [w("the encoder alone, on the same files"), f"{imported['encoder_clips_a_second']:.1f}"],
+        [w("share of the encoder's rate"), f"{imported['share_of_encoder']:.2f}"],
+    ]
+    return table(["", w("clips of {seconds} s").format(seconds=CLIP_SECONDS)], rows)
+
+
+def growth(content: Content, w: Words) -> str:
+    """Costs by size, and the exponents of their growth."""
+    sizes = sizes_of(content)
+    if not sizes:
+        return ""
+    titles = [w("clips in the library"), *(f"{each['rows']:,}" for each in sizes)]
+    titles.append(w("grows with rows to the"))
+    rows = [[w("kind of index"), *map(kind, sizes), ""]]
+    rows += [
+        [
+            w(name),
+            *("" if value is None else f"{value:,.1f}" for value in fit["values"]),
+            "" if fit["exponent"] is None else f"{fit['exponent']:.2f}",
+        ]
+        for name, fit in fitted(sizes).items()
+    ]
+    text = table(titles, rows)
+    return f"{text}\n\n{_of_one_kind(sizes, w)}" if len(set(map(kind, sizes))) > 1 else text
+
+
+def _of_one_kind(sizes: Sequence[Mapping[str, Any]], w: Words) -> str:
+    names = w("; ").join(w(name) for name in OF_ONE_KIND)
+    sentence = w("Exponents over the sizes with {kind} alone, if there are two: {names}.")
+    return sentence.format(kind=kind(sizes[-1]), names=names)

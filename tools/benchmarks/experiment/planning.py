@@ -1,0 +1,174 @@
+"""What larger libraries would take, computed from what was measured at the sizes at hand."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from index_service.plan import HNSW, memory_bytes
+from tools.benchmarks.clustered import DIMENSION
+from tools.benchmarks.experiment.growth import fitted, kind, sizes_of
+from tools.benchmarks.experiment.settings import CLIP_SECONDS
+from tools.benchmarks.experiment.wording import Content, Words, gib, hours, ms, percent, table
+
+SIZES = (10_000_000, 1_000_000_000)
+HOURS = {10_000_000: 24, 1_000_000_000: 720}
+"""In which all clips are to be embedded: a day, a month."""
+
+NODE_GIB, NODE_SHARE = 64, 0.7
+"""Memory of a machine that holds vectors, and how much of it they may fill."""
+
+COPIES = 2
+"""Of each vector in memory, so that a machine may fail."""
+
+CLIP_BYTES = CLIP_SECONDS * 16_000 * 2 + 44
+VECTOR_BYTES = 4 * DIMENSION
+SEGMENT_MIB = 4096
+"""Milvus' dataCoord.segment.maxSize: its default of 1024 makes four times as many indexes."""
+
+SEGMENT_ROWS = SEGMENT_MIB * 2**20 // VECTOR_BYTES
+SHARD_ROWS = 50_000_000
+SEARCH, LOOKUP = "a search in the index, ms", "a look-up of ten clips in the catalog, ms"
+
+
+def plan(sizes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """A plan for each of SIZES, from the costs at the sizes that were measured, ascending."""
+    return [_plan(clips, sizes) for clips in SIZES]
+
+
+def _plan(clips: int, sizes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    last = sizes[-1]
+    a_vector, measured = _bytes_of_a_vector(sizes)
+    index_gib = clips * a_vector / 2**30
+    nodes = math.ceil(index_gib / (NODE_GIB * NODE_SHARE))
+    segments = math.ceil(clips / SEGMENT_ROWS)
+    embedding = _hours(clips, last["import"]["encoder_clips_a_second"])
+    replicas = math.ceil(embedding / HOURS[clips])
+    return {
+        "clips": clips,
+        "vectors_gib": clips * VECTOR_BYTES / 2**30,
+        "bytes_a_vector": a_vector,
+        "bytes_measured": measured,
+        "index_gib": index_gib,
+        "query_nodes": COPIES * nodes,
+        "shards": max(2, math.ceil(clips / SHARD_ROWS)),
+        "segments": segments,
+        "segments_a_node": math.ceil(segments / nodes),
+        "database_gib": clips * last["sizes"]["database_mib"] / last["rows"] / 1024,
+        "audio_tib": clips * CLIP_BYTES / 2**40,
+        "hours_to_embed": embedding,
+        "hours_to_import": _hours(clips, last["import"]["clips_a_second"]),
+        "hours_of_vectors": _hours(clips, last["filled"]["vectors_a_second"]),
+        "hours_of_rows": _hours(clips, last["filled"]["rows_a_second"]),
+        "embedding_replicas": replicas,
+        "hours": HOURS[clips],
+        "machines": COPIES * nodes + replicas,
+        "search": _at(min(clips, SEGMENT_ROWS), SEARCH, sizes) if kind(last) == HNSW else None,
+        "lookup": _at(clips, LOOKUP, sizes),
+    }
+
+
+def _hours(clips: int, a_second: float) -> float:
+    return clips / a_second / 3600
+
+
+def _bytes_of_a_vector(sizes: Sequence[Mapping[str, Any]]) -> tuple[float, bool]:
+    """The service's estimate for HNSW, or what Milvus' memory grew by for each if that is more.
+
+    It counts only between sizes that are HNSW. True if it is what was measured.
+    """
+    rows = sizes[-1]["rows"]
+    estimate = memory_bytes(HNSW, {"M": "16"}, rows, DIMENSION) / rows
+    known = [each for each in sizes if kind(each) == HNSW and "milvus" in each["memory_mib"]]
+    if len(known) < 2:
+        return estimate, False
+    mib = known[-1]["memory_mib"]["milvus"] - known[0]["memory_mib"]["milvus"]
+    grown = mib * 2**20 / (known[-1]["rows"] - known[0]["rows"])
+    return max(estimate, grown), grown > estimate
+
+
+def _at(rows: int, cost: str, sizes: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """A cost carried on along its exponent from the largest size; None without an exponent.
+
+    An exponent below zero is noise: nothing gets cheaper with rows.
+    """
+    fit = fitted(sizes)[cost]
+    if fit["exponent"] is None:
+        return None
+    grown = (rows / sizes[-1]["rows"]) ** max(0.0, fit["exponent"])
+    return {"ms": fit["values"][-1] * grown, "constant": fit["exponent"] < 0}
+
+
+def planning(content: Content, w: Words) -> str:
+    """What larger libraries would take."""
+    sizes = sizes_of(content)
+    if len(sizes) < 2:
+        return ""
+    plans = plan(sizes)
+    titles = [w("{clips} clips").format(clips=f"{each['clips']:,}") for each in plans]
+    rows = [
+        [w(name).format(**GIVEN), *(fact(each, w) for each in plans)]
+        for name, fact in FACTS.items()
+    ]
+    return f"{table([w('computed, not measured'), *titles], rows)}\n\n{_assumed(w)}"
+
+
+def _assumed(w: Words) -> str:
+    """What the rows take for granted."""
+    return w(
+        "Hours are those of one machine as this, at the rates of the largest size. A search is one "
+        "of a segment, as if the measured library were one: what the index service takes goes on "
+        "along the exponent between the sizes with HNSW, up to {rows} rows. A query node needs a "
+        "core for each of its segments; many searches at once, and joining what segments find, "
+        "come besides. Machines are query nodes and embedding replicas, each replica one as this; "
+        "Milvus' other nodes and the databases come besides."
+    ).format(rows=f"{SEGMENT_ROWS:,}")
+
+
+def _bytes(it: Mapping[str, Any], w: Words) -> str:
+    origin = "{bytes} bytes, measured" if it["bytes_measured"] else "{bytes} bytes, estimated"
+    return w(origin).format(bytes=f"{it['bytes_a_vector']:,.0f}")
+
+
+def _carried_on(cost: Mapping[str, Any] | None, w: Words) -> str:
+    if cost is None:
+        return ""
+    return ms(cost["ms"]) + (w(", taken as constant") if cost["constant"] else "")
+
+
+GIVEN = {
+    "node": NODE_GIB,
+    "fill": percent(NODE_SHARE),
+    "copies": COPIES,
+    "shard": f"{SHARD_ROWS:,}",
+    "segment": SEGMENT_MIB // 1024,
+    "seconds": CLIP_SECONDS,
+}
+FACTS: dict[str, Callable[[Mapping[str, Any], Words], str]] = {
+    "vectors as floats": lambda it, _: gib(it["vectors_gib"]),
+    "a vector in HNSW in Milvus' memory": _bytes,
+    "HNSW in Milvus' memory, one copy": lambda it, _: gib(it["index_gib"]),
+    "query nodes of {node} GiB, {fill} of it filled, {copies} copies": lambda it, _: (
+        f"{it['query_nodes']}"
+    ),
+    "Milvus: shards, one for {shard} clips": lambda it, _: f"{it['shards']}",
+    "Milvus: segments of {segment} GiB, and of a query node": lambda it, _: (
+        f"{it['segments']:,}, {it['segments_a_node']}"
+    ),
+    "database": lambda it, _: gib(it["database_gib"]),
+    "audio, WAV of {seconds} s": lambda it, _: f"{it['audio_tib']:,.1f} TiB",
+    "hours to embed": lambda it, _: hours(it["hours_to_embed"]),
+    "hours to import, all steps": lambda it, _: hours(it["hours_to_import"]),
+    "hours to put vectors into the index, before it is built": lambda it, _: hours(
+        it["hours_of_vectors"]
+    ),
+    "hours to put rows into the catalog": lambda it, _: hours(it["hours_of_rows"]),
+    "embedding replicas, and the hours they take": lambda it, _: (
+        f"{it['embedding_replicas']}, {it['hours']}"
+    ),
+    "machines: query nodes and embedding replicas": lambda it, _: f"{it['machines']}",
+    "a search in a segment, p50": lambda it, w: _carried_on(it["search"], w),
+    "a look-up of ten clips in the catalog, p50": lambda it, w: _carried_on(it["lookup"], w),
+}
+"""The rows of the table."""

@@ -1,0 +1,65 @@
+"""Times of calls, in milliseconds."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import numpy as np
+
+from tools.benchmarks.timing import seconds
+
+T = TypeVar("T")
+
+
+def milliseconds(call: Callable[[], Any]) -> float:
+    """What one call takes."""
+    return 1000 * seconds(call)
+
+
+def percentiles(times: Sequence[float]) -> dict[str, float]:
+    """The median and the 99th percentile."""
+    p50, p99 = np.percentile(times, [50, 99])
+    return {"p50_ms": float(p50), "p99_ms": float(p99)}
+
+
+def one_by_one(call: Callable[[T], Any], items: Sequence[T], most_seconds: float) -> list[float]:
+    """What each call took, one after the other, for all items or as long as the time lasts."""
+    until = time.monotonic() + most_seconds
+    times: list[float] = []
+    for item in items:
+        times.append(milliseconds(lambda: call(item)))  # noqa: B023  called at once
+        if time.monotonic() > until:
+            break
+    return times
+
+
+def rate_at_once(
+    call: Callable[[T], Any], items: Sequence[T], callers: int, for_seconds: float
+) -> float:
+    """Calls a second of so many callers, who go through the items until the time is over."""
+    start = time.perf_counter()
+
+    def work(caller: int) -> int:
+        for count in itertools.count():
+            if time.perf_counter() > start + for_seconds:
+                return count
+            call(items[(caller + count * callers) % len(items)])
+        raise AssertionError
+
+    with ThreadPoolExecutor(callers) as pool:
+        calls = sum(pool.map(work, range(callers)))
+    return calls / (time.perf_counter() - start)
+
+
+def at_once(
+    call: Callable[[T], Any], items: Sequence[T], callers: int
+) -> tuple[list[float], float]:
+    """What each call took with so many callers at once, and the calls a second."""
+    start = time.perf_counter()
+    with ThreadPoolExecutor(callers) as pool:
+        times = list(pool.map(lambda item: milliseconds(lambda: call(item)), items))
+    return times, len(items) / (time.perf_counter() - start)

@@ -1,0 +1,160 @@
+"""Speakers enrolled, a calibration fitted, and test clips asked about, on a running stack."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from audiosearch.catalog.v1.calibration_pb2 import (
+    NORMALIZATION_AS_NORM,
+    NORMALIZATION_NONE,
+    Calibration,
+    DetectionCosts,
+    OperatingPoint,
+    ScoreCalibration,
+)
+from audiosearch.catalog.v1.catalog_service_pb2 import CreateLibraryRequest
+from audiosearch.catalog.v1.clip_pb2 import Clip
+from audiosearch.gateway.v1.speakers_pb2 import IdentifySpeakerResponse
+from audiosearch_client.client import AudiosearchClient
+
+ENROLLED, FITTED, TESTED = 10, 30, 50
+"""Clips of each speaker to enroll with, to fit from, and to ask about."""
+THREADS = 4
+EVERYBODY = OperatingPoint(costs=DetectionCosts(p_target=0.5, cost_miss=1e30))
+"""Accepts whoever it is compared with, so that all scores are told."""
+
+
+@dataclass(frozen=True)
+class Person:
+    """Recordings of one speaker, none of them for two purposes."""
+
+    enrolled: Sequence[Path]
+    fitted: Sequence[Path]
+    tested: Sequence[Path]
+
+
+def cast(folder: Path, seed: int) -> dict[str, Person]:
+    """The speakers of FSDD (`{digit}_{speaker}_{index}.wav`), their recordings shuffled."""
+    random = np.random.default_rng(seed)
+    by_speaker: dict[str, list[Path]] = {}
+    for path in sorted(folder.glob("*_*_*.wav")):
+        by_speaker.setdefault(path.stem.split("_")[1], []).append(path)
+    people = {}
+    for name, found in by_speaker.items():
+        paths = [found[place] for place in random.permutation(len(found))]
+        ends = np.cumsum([ENROLLED, FITTED, TESTED])
+        people[name] = Person(*(paths[a:b] for a, b in zip((0, *ends), ends, strict=False)))
+    return people
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the gateway decided about every test clip at one operating point."""
+
+    point: str
+    calibration: Calibration
+    truth: Sequence[str]
+    """Whose voice each clip is, strangers included."""
+    named: Sequence[str]
+    """Whom each was taken for; empty for nobody."""
+    accepted: np.ndarray
+    """Whether each clip was accepted as each enrolled speaker, shape (clips, speakers)."""
+    stranger_rate: float
+    """How often a stranger is named, at most, as the gateway expects."""
+
+    @property
+    def expected(self) -> ScoreCalibration:
+        """The calibration of the scores that were decided on."""
+        normalized = self.calibration.normalization == NORMALIZATION_AS_NORM
+        return self.calibration.normalized if normalized else self.calibration.cosine
+
+
+@dataclass(frozen=True)
+class Run:
+    """One library, with or without a stranger among who is asked about."""
+
+    stranger: str
+    enrolled: Sequence[str]
+    asked: Sequence[Asked]
+    truth: Sequence[str]
+    cosines: np.ndarray
+    """Shape (clips, speakers)."""
+    normalized: np.ndarray | None
+    """By AS-norm, of the same shape; None where there are too few speakers for that."""
+
+    @property
+    def ranked_first(self) -> Sequence[str]:
+        """Whose voiceprint has the best cosine, whatever the threshold."""
+        return [self.enrolled[place] for place in self.cosines.argmax(1)]
+
+
+def perform(
+    client: AudiosearchClient,
+    people: Mapping[str, Person],
+    stranger: str,
+    points: Mapping[str, OperatingPoint],
+    report: Callable[[str], None],
+) -> Run:
+    """Enrolls all but the stranger, calibrates, and asks about the clips of everybody."""
+    enrolled = sorted(set(people) - {stranger})
+    library = f"without-{stranger}" if stranger else "everybody"
+    client.call(client.stub.CreateLibrary, CreateLibraryRequest(library_id=library))
+    _fill(client, library, {name: people[name] for name in enrolled})
+    client.speakers.calibrate(library)
+    clips = [(name, path) for name in sorted(people) for path in people[name].tested]
+    truth = [name for name, _ in clips]
+
+    def ask() -> list[IdentifySpeakerResponse]:
+        with ThreadPoolExecutor(THREADS) as pool:
+            return list(
+                pool.map(lambda clip: client.speakers.identify(library, clip[1], k=100), clips)
+            )
+
+    asked = []
+    for word, point in points.items():
+        calibration = client.speakers.update_calibration(library, point)
+        answers = ask()
+        report(f"{library}: {len(answers)} asked, {word}")
+        accepted = ~np.isnan(_scores(answers, enrolled, "cosine"))
+        named = [_first(answer) for answer in answers]
+        rate = answers[0].expected_stranger_rate
+        asked.append(Asked(word, calibration, truth, named, accepted, rate))
+    there = calibration.HasField("normalized")
+    scores = NORMALIZATION_AS_NORM if there else NORMALIZATION_NONE
+    client.speakers.update_calibration(library, EVERYBODY, scores)
+    answers = ask()
+    cosines = _scores(answers, enrolled, "cosine")
+    if np.isnan(cosines).any():
+        raise ValueError(f"{library}: not everybody was accepted at {EVERYBODY}")
+    normalized = _scores(answers, enrolled, "normalized") if there else None
+    return Run(stranger, enrolled, asked, truth, cosines, normalized)
+
+
+def _fill(client: AudiosearchClient, library: str, people: Mapping[str, Person]) -> None:
+    for name, person in people.items():
+        client.speakers.enroll(library, name, list(person.enrolled), new=True)
+        with ThreadPoolExecutor(THREADS) as pool:
+            clip = Clip(speaker=name)
+            list(
+                pool.map(lambda path, clip=clip: client.upload(library, path, clip), person.fitted)
+            )
+
+
+def _first(answer: IdentifySpeakerResponse) -> str:
+    return answer.matches[0].speaker.name.rpartition("/")[2] if answer.matches else ""
+
+
+def _scores(
+    answers: Sequence[IdentifySpeakerResponse], enrolled: Sequence[str], kind: str
+) -> np.ndarray:
+    """Scores of a kind, shape (clips, speakers); not a number where nobody was accepted."""
+    scores = np.full((len(answers), len(enrolled)), np.nan)
+    for row, answer in enumerate(answers):
+        for match in answer.matches:
+            column = enrolled.index(match.speaker.name.rpartition("/")[2])
+            scores[row, column] = getattr(match.score, kind)
+    return scores

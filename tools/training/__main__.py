@@ -1,0 +1,29 @@
+"""Run the training recipe from the command line."""
+
+from __future__ import annotations
+
+import sys
+
+from rich.console import Console
+
+from tools.training.checkpoint import StartError
+from tools.training.corpus import SpeechError
+from tools.training.options import parse_options
+from tools.training.recipe import ResumeError, Training
+
+
+def main() -> int:
+    """Train as the command line says; return the exit code."""
+    console = Console(highlight=False, soft_wrap=True)
+    options = parse_options()
+    try:
+        figures = Training(options, console.print).run()
+    except (SpeechError, StartError, ResumeError) as error:
+        console.print(f"error: {error}")
+        return 1
+    console.print(f"trained: {figures}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,233 @@
+"""Batches of training examples, each made from its number alone, by processes in the background."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections import deque
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from embedding_service.network.features import FeatureSettings, log_mel
+from tools.training.augmentation import degrade
+from tools.training.corpus import Corpus, Utterance, open_corpus
+from tools.training.sounds.classes import SoundClass, draw_classes, render
+from tools.training.voices import ALTERATIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from concurrent.futures import Future
+    from pathlib import Path
+
+    from numpy.random import Generator
+    from numpy.typing import NDArray
+
+    Wave = NDArray[np.float32]
+
+FEATURES = FeatureSettings()
+"""What the checkpoint is trained on and will be served with."""
+
+_AHEAD = 3
+"""Batches each process may be ahead of the training."""
+
+
+@dataclass(frozen=True)
+class BatchPlan:
+    """Everything a batch depends on beside its number.
+
+    Attributes:
+        seed: Start of every random choice.
+        work: Folder with the prepared speech.
+        speakers: Speakers to train on, in the order of their classes.
+        voices: Voices of each speaker, each a class: as recorded, then altered.
+        sounds_per_family: Classes of synthetic sound for each family.
+        frames: Frames in a batch, all clips together.
+        shortest: Frames of the shortest clips.
+        longest: Frames of the longest clips.
+        sound_share: Share of a batch's clips that are synthetic sounds.
+    """
+
+    seed: int
+    work: Path
+    speakers: tuple[str, ...]
+    voices: int = len(ALTERATIONS)
+    sounds_per_family: int = 6
+    frames: int = 4800
+    shortest: int = 30
+    longest: int = 400
+    sound_share: float = 0.13
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Clips of one length.
+
+    Attributes:
+        features: Log-mel features, shape (clips, bands, frames).
+        labels: Class of each clip, shape (clips,).
+    """
+
+    features: NDArray[np.float32]
+    labels: NDArray[np.int64]
+
+
+class BatchMaker:
+    """Makes any batch of a plan; the classes are speakers in each voice, then sounds."""
+
+    def __init__(self, plan: BatchPlan) -> None:
+        """Open the prepared speech and draw the classes of sound."""
+        self._plan = plan
+        self._corpus: Corpus = open_corpus(plan.work)
+        self._voices = self._corpus.by_class(plan.speakers, ALTERATIONS[: plan.voices])
+        self._levels = {one: self._level(one) for voice in self._voices for one in voice}
+        # A voice as recorded is drawn twice as often as one that was made of it.
+        weights = np.ones(len(self._voices))
+        weights[: len(plan.speakers)] = 2.0
+        self._odds = weights / weights.sum()
+        self._sounds: list[SoundClass] = draw_classes(plan.sounds_per_family)
+
+    @property
+    def class_count(self) -> int:
+        """Number of classes that labels count through."""
+        return len(self._voices) + len(self._sounds)
+
+    def make(self, number: int) -> Batch:
+        """Make the batch of this number, always the same one."""
+        # Products of matrices are rounded by the number of threads, which differs from process to
+        # process.
+        with threadpool_limits(1, "blas"):
+            return self._make(number)
+
+    def _make(self, number: int) -> Batch:
+        plan = self._plan
+        rng = np.random.default_rng((plan.seed, number))
+        frames = round(np.exp(rng.uniform(np.log(plan.shortest), np.log(plan.longest))))
+        clips = max(2, min(128, plan.frames // frames))
+        labels = self._draw_labels(rng, clips)
+        samples = (frames - 1) * FEATURES.hop_size
+        features = [self._example(label, samples, rng) for label in labels]
+        return Batch(np.stack(features), labels)
+
+    def typical(self, clips: int) -> Iterator[Batch]:
+        """Give one clear clip of every class, in order, in batches of so many clips."""
+        rng = np.random.default_rng(self._plan.seed)
+        samples = (self._plan.longest - 1) * FEATURES.hop_size
+        for first in range(0, self.class_count, clips):
+            labels = np.arange(first, min(first + clips, self.class_count))
+            features = [log_mel(self._clip(int(one), samples, rng), FEATURES) for one in labels]
+            yield Batch(np.stack(features), labels)
+
+    def _draw_labels(self, rng: Generator, clips: int) -> NDArray[np.int64]:
+        sounds = min(round(clips * self._plan.sound_share), len(self._sounds))
+        voices = clips - sounds
+        replace = voices > len(self._voices)
+        voice = rng.choice(len(self._voices), voices, replace=replace, p=self._odds)
+        sound = rng.choice(len(self._sounds), sounds, replace=False) + len(self._voices)
+        return np.concatenate([voice, sound]).astype(np.int64)
+
+    def _example(self, label: int, samples: int, rng: Generator) -> Wave:
+        clip = self._clip(label, samples, rng)
+        return _mask(log_mel(degrade(clip, rng, self._babble), FEATURES), rng)
+
+    def _clip(self, label: int, samples: int, rng: Generator) -> Wave:
+        if label < len(self._voices):
+            return self._speech(self._voices[label], samples, rng)
+        return render(self._sounds[label - len(self._voices)], rng, samples)
+
+    def _speech(self, utterances: tuple[Utterance, ...], samples: int, rng: Generator) -> Wave:
+        """Cut a random part, if possible none that is mostly a pause."""
+        utterance = utterances[int(rng.integers(len(utterances)))]
+        room = max(1, utterance.length - samples)
+        for _ in range(4):
+            part = self._corpus.read(utterance, int(rng.integers(room)), samples)
+            if _root_mean_square(part) > 0.4 * self._levels[utterance]:
+                break
+        return np.resize(part, samples)
+
+    def _level(self, utterance: Utterance) -> float:
+        return _root_mean_square(self._corpus.read(utterance))
+
+    def _babble(self, rng: Generator, samples: int) -> Wave:
+        """Return other speakers talking at once, or a synthetic sound."""
+        if rng.random() < 0.3:
+            return render(self._sounds[int(rng.integers(len(self._sounds)))], rng, samples)
+        crowd = rng.choice(len(self._voices), rng.integers(2, 7))
+        return np.asarray(
+            np.sum([self._speech(self._voices[one], samples, rng) for one in crowd], axis=0)
+        )
+
+
+def _root_mean_square(wave: Wave) -> float:
+    return float(np.sqrt(np.mean(np.square(wave))))
+
+
+def _mask(bands: Wave, rng: Generator) -> Wave:
+    """Blank a few bands and a few frames of half of the clips (SpecAugment, Park et al. 2019)."""
+    if rng.random() < 0.5:
+        width = int(rng.integers(0, 11))
+        start = int(rng.integers(0, bands.shape[0] - width))
+        bands[start : start + width] = 0.0
+        width = int(rng.integers(0, max(2, bands.shape[1] // 8)))
+        start = int(rng.integers(0, bands.shape[1] - width))
+        bands[:, start : start + width] = 0.0
+    return bands
+
+
+class _Process:
+    """The batch maker of a background process."""
+
+    maker: BatchMaker | None = None
+
+
+def _start_process(plan: BatchPlan) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _Process.maker = BatchMaker(plan)
+
+
+def _end_with_parent() -> None:
+    """End this process when the training was killed: the pool's queue would wait for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _make_in_process(number: int) -> Batch:
+    if _Process.maker is None:
+        message = "the process has no plan"
+        raise RuntimeError(message)
+    return _Process.maker.make(number)
+
+
+@contextmanager
+def batches_from(plan: BatchPlan, first: int, processes: int) -> Iterator[Iterator[Batch]]:
+    """Give batch `first`, `first + 1`, ... without end, a bounded number made ahead.
+
+    Args:
+        plan: What batches are made of.
+        first: Number of the first batch.
+        processes: Background processes; the batches do not depend on it.
+    """
+    pool = ProcessPoolExecutor(
+        processes, multiprocessing.get_context("spawn"), _start_process, (plan,)
+    )
+    try:
+        yield _in_order(pool, first, processes * _AHEAD)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _in_order(pool: ProcessPoolExecutor, first: int, ahead: int) -> Iterator[Batch]:
+    waiting: deque[Future[Batch]] = deque()
+    number = first
+    while True:
+        while len(waiting) < ahead:
+            waiting.append(pool.submit(_make_in_process, number))
+            number += 1
+        yield waiting.popleft().result()
