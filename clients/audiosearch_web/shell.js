@@ -4,7 +4,7 @@ import { checkConnection } from "./core/api.js";
 import { onConnection, tryNow } from "./core/connection.js";
 import { h, icon, iconButton } from "./core/dom.js";
 import { enrolling } from "./speakers/enrollment.js";
-import { LANGUAGES, language, onLanguage, setLanguage, tag, words } from "./core/i18n.js";
+import { language, LANGUAGES, onLanguage, setLanguage, tag, words } from "./core/i18n.js";
 import { onImports, running } from "./library/imports.js";
 import { lastLibrary } from "./core/last_library.js";
 import { askKey, key } from "./parts/key.js";
@@ -86,7 +86,7 @@ function navigation() {
         icon(page),
         h("span", {}, t(page)),
       ),
-    ),
+    )
   );
   return h("nav", { class: "nav", "aria-label": t("navigation") }, h("ul", {}, links));
 }

@@ -48,13 +48,14 @@ const isOurs = (response) => (response.headers.get("content-type") ?? "").includ
 async function request(method, path, { query, body, json, signal } = {}) {
   const url = withQuery(path, query);
   let lost = false; // an answer on its way: what was asked for may have been done
-  for (let attempt = 1; ; attempt += 1) {
+  for (let attempt = 1;; attempt += 1) {
     const response = await send(url, { method, body, json, signal });
     if (response?.ok) return response;
     if (!response) {
       lost = true;
-      if (attempt >= ATTEMPTS)
+      if (attempt >= ATTEMPTS) {
         throw new ApiError(0, "NOT_SENT", `${method} ${path} could not be sent`);
+      }
       // What breaks off while the server is there is not tried for ever.
       if (await whenBack(probe, signal)) attempt = 0;
       continue;
@@ -75,8 +76,9 @@ async function send(url, { method, body, json, signal }) {
   const headers = {};
   if (key()) headers.authorization = `Bearer ${key()}`;
   if (json) headers["content-type"] = "application/json";
-  else if (body && !(body instanceof FormData))
+  else if (body && !(body instanceof FormData)) {
     headers["content-type"] = body.type || "application/octet-stream";
+  }
   try {
     const sent = json ? JSON.stringify(json) : body;
     const response = await fetch(url, { method, headers, body: sent, signal });
@@ -110,13 +112,14 @@ const ask = async (method, path, options) => (await request(method, path, option
 
 /** Sixteen random bytes: crypto.randomUUID is there in secure contexts only. */
 export const requestId = () =>
-  Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) =>
-    byte.toString(16).padStart(2, "0"),
+  Array.from(
+    crypto.getRandomValues(new Uint8Array(16)),
+    (byte) => byte.toString(16).padStart(2, "0"),
   ).join("");
 
 /** A stream of events to its end; one that breaks off is asked for again, told as `again`. */
 async function* stream(method, path, options) {
-  for (let attempt = 1; ; attempt += 1) {
+  for (let attempt = 1;; attempt += 1) {
     const response = await request(method, path, options);
     try {
       for await (const event of eventsOf(response.body)) {

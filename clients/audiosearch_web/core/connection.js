@@ -28,7 +28,7 @@ async function ask(probe) {
   let away = false;
   for (let wait = FIRST_WAIT; !(await probe()); wait = Math.min(wait * 1.6, LONGEST_WAIT)) {
     // Once may be a slip of the network: nobody is told of that.
-    if (wait > FIRST_WAIT && !away) tell((away = true));
+    if (wait > FIRST_WAIT && !away) tell(away = true);
     await new Promise((resolve) => {
       nudge = resolve;
       setTimeout(resolve, wait);

@@ -44,10 +44,12 @@ export const moment = (timestamp) =>
 /** How long something will still take, in round words. */
 export function timeLeft(value) {
   const chinese = language === "zh";
-  if (value < 60)
+  if (value < 60) {
     return chinese ? `${Math.max(1, Math.round(value))} 秒` : `${Math.max(1, Math.round(value))} s`;
-  if (value < 3600)
+  }
+  if (value < 3600) {
     return chinese ? `${Math.round(value / 60)} 分钟` : `${Math.round(value / 60)} min`;
+  }
   return chinese ? `${(value / 3600).toFixed(1)} 小时` : `${(value / 3600).toFixed(1)} h`;
 }
 

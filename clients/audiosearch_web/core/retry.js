@@ -18,7 +18,7 @@ export const meetsAll = ({ reason }) =>
  */
 export async function patiently(call, onwait) {
   const until = Date.now() + GIVE_UP_MS;
-  for (let wait = FIRST_WAIT_MS; ; wait = Math.min(2 * wait, LONGEST_WAIT_MS)) {
+  for (let wait = FIRST_WAIT_MS;; wait = Math.min(2 * wait, LONGEST_WAIT_MS)) {
     try {
       const answer = await call();
       onwait(null);

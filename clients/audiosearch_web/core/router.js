@@ -38,8 +38,9 @@ export function address(page, { library, ...rest } = {}) {
   const set = Object.entries(query).filter(
     ([, value]) => value !== undefined && value !== null && value !== "",
   );
-  const path =
-    library && page !== "search" ? `#/${page}/${encodeURIComponent(library)}` : `#/${page}`;
+  const path = library && page !== "search"
+    ? `#/${page}/${encodeURIComponent(library)}`
+    : `#/${page}`;
   return set.length ? `${path}?${new URLSearchParams(set)}` : path;
 }
 

@@ -53,7 +53,7 @@ export class ClipFilters {
 
   #states() {
     const options = STATES.map((value) =>
-      h("option", { value, selected: value === this.values.state }, t(value)),
+      h("option", { value, selected: value === this.values.state }, t(value))
     );
     const node = h(
       "select",

@@ -74,19 +74,20 @@ export function clipRow(clip, { onchange, ondelete, detach }) {
       }),
       detach
         ? iconButton("detach", t("detach", { name }), () => detach(clip), {
-            title: t("detachShort"),
-          })
+          title: t("detachShort"),
+        })
         : iconButton("trash", t("delete", { name }), () => remove(clip, name, ondelete), {
-            title: t("deleteShort"),
-          }),
+          title: t("deleteShort"),
+        }),
     ),
   );
   return { clip, node, sound, again };
 }
 
 function why(clip) {
-  if (clip.state !== "STATE_FAILED")
+  if (clip.state !== "STATE_FAILED") {
     return t(clip.state === "STATE_DELETING" ? "isDeleting" : "isMaking");
+  }
   return inWords(clip.failure?.reason, clip.failure?.message);
 }
 

@@ -1,7 +1,7 @@
 /** Imports of folders of the server: the server works, the page watches. */
 
-import { ApiError, api } from "../core/api.js";
-import { Pace, addImport, importsOf, isOver, tellImports } from "./imports.js";
+import { api, ApiError } from "../core/api.js";
+import { addImport, importsOf, isOver, Pace, tellImports } from "./imports.js";
 
 const STATUS = {
   STATE_RUNNING: "running",
@@ -73,12 +73,13 @@ export class FolderImport {
       })),
       cancelling: job.cancelRequested && job.state === "STATE_RUNNING",
     });
-    if (job.state === "STATE_FAILED")
+    if (job.state === "STATE_FAILED") {
       this.state.error = new ApiError(
         0,
         job.failure?.reason ?? "OPERATION_FAILED",
         job.failure?.message ?? error?.message ?? "",
       );
+    }
     this.#pace.mark(this.state.done);
     tellImports();
   }

@@ -65,11 +65,12 @@ export class ImportCard {
     if (state.existing) parts.push(t("existing", { count: number(state.existing) }));
     if (state.failed) parts.push(t("failedCount", { count: number(state.failed) }));
     const rate = this.#work.rate();
-    if (rate && !isOver(this.#work))
+    if (rate && !isOver(this.#work)) {
       parts.push(
         t("rate", { rate: number(rate, rate < 10 ? 1 : 0) }),
         t("left", { time: timeLeft((state.total - state.done) / rate) }),
       );
+    }
     if (state.bytes) parts.push(size(state.bytes));
     return parts.join(" · ");
   }
@@ -77,7 +78,7 @@ export class ImportCard {
   #showNotes(state) {
     const notes = [];
     if (state.folder) notes.push(h("p", {}, icon("folder"), " ", state.folder));
-    if (state.leftOut)
+    if (state.leftOut) {
       notes.push(
         h(
           "p",
@@ -85,8 +86,10 @@ export class ImportCard {
           t("leftOut", { count: state.leftOut, kinds: [...state.leftOutKinds].join(", ") }),
         ),
       );
-    if (state.waiting)
+    }
+    if (state.waiting) {
       notes.push(h("p", { class: "import-waiting" }, t("waiting"), " ", said(state.waiting)));
+    }
     if (state.error) notes.push(failureBox(state.error));
     const text = notes.map((note) => note.textContent).join("\n");
     if (text === this.#notes.textContent && text === this.#drawn) return;
@@ -97,18 +100,21 @@ export class ImportCard {
   #showButtons(state) {
     const wanted = [];
     const work = this.#work;
-    if (state.status === "running" && work.pause)
+    if (state.status === "running" && work.pause) {
       wanted.push(["pause", t("pause"), () => work.pause()]);
+    }
     if (state.status === "paused") wanted.push(["play", t("resume"), () => work.resume()]);
-    if (!isOver(work))
+    if (!isOver(work)) {
       wanted.push([
         "close",
         t(state.cancelling ? "cancelling" : "cancelImport"),
         () => this.#cancel(),
         state.cancelling,
       ]);
-    if (state.status === "done" && state.failed && work.retry)
+    }
+    if (state.status === "done" && state.failed && work.retry) {
       wanted.push(["again", t("retry"), () => work.retry()]);
+    }
     if (isOver(work)) wanted.push(["check", t("closeCard"), () => this.onclose()]);
     const key = wanted.map(([, label]) => label).join();
     if (this.#buttons.dataset.shown === key) return;
@@ -121,7 +127,7 @@ export class ImportCard {
           { type: "button", class: "button small", onclick: run, disabled },
           icon(name),
           label,
-        ),
+        )
       ),
     );
     if (focused) this.#buttons.querySelector("button:not(:disabled)")?.focus();
@@ -140,10 +146,9 @@ export class ImportCard {
     if (this.#failures.hidden || this.#failures.dataset.shown === String(failures.length)) return;
     this.#failures.dataset.shown = String(failures.length);
     const rows = failures.map(({ path, reason, message }) =>
-      h("li", {}, h("strong", {}, path || "–"), h("span", {}, inWords(reason, message))),
+      h("li", {}, h("strong", {}, path || "–"), h("span", {}, inWords(reason, message)))
     );
-    const more =
-      failed > failures.length &&
+    const more = failed > failures.length &&
       h("p", { class: "quiet" }, t("moreFailed", { count: number(failed - failures.length) }));
     this.#failures.replaceChildren(
       ...[h("summary", {}, t("showFailed")), h("ul", {}, rows), more].filter(Boolean),

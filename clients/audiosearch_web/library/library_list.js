@@ -24,7 +24,7 @@ export async function showLibraries(root) {
   root.append(h("div", { class: "row-between" }, h("h1", {}, t("libraries")), make));
   const libraries = await api.libraries();
   if (libraries.length) root.append(h("ul", { class: "cards" }, libraries.map(card)));
-  else
+  else {
     root.append(
       h(
         "div",
@@ -34,6 +34,7 @@ export async function showLibraries(root) {
         h("p", {}, t("noneMore")),
       ),
     );
+  }
   return () => {};
 }
 
@@ -82,8 +83,10 @@ export function deleteLibrary(library) {
     required: true,
     pattern: id.replace(/-/g, "\\-"),
   });
-  typed.addEventListener("input", () =>
-    typed.setCustomValidity(typed.value && typed.value !== id ? t("typeExactly", { id }) : ""),
+  typed.addEventListener(
+    "input",
+    () =>
+      typed.setCustomValidity(typed.value && typed.value !== id ? t("typeExactly", { id }) : ""),
   );
   return open({
     title: t("deleteTitle", { name: called(library) }),

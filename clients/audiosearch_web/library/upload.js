@@ -2,9 +2,9 @@
  * Uploads many files to a library, four at a time; what fails is told by name and stops nothing.
  */
 
-import { ApiError, api, requestId } from "../core/api.js";
+import { api, ApiError, requestId } from "../core/api.js";
 import { isSound } from "../parts/drops.js";
-import { Pace, addImport, tellImports } from "./imports.js";
+import { addImport, Pace, tellImports } from "./imports.js";
 import { meetsAll, patiently } from "../core/retry.js";
 
 const AT_ONCE = 4;
@@ -97,8 +97,9 @@ export class Upload {
     } else {
       this.state.leftOut += 1;
       const dot = file.name.lastIndexOf(".");
-      if (this.state.leftOutKinds.size < 6)
+      if (this.state.leftOutKinds.size < 6) {
         this.state.leftOutKinds.add(dot > 0 ? file.name.slice(dot).toLowerCase() : file.name);
+      }
     }
   }
 
@@ -169,7 +170,8 @@ export class Upload {
     const { reason = "NOT_SENT", message } = error;
     this.state.failed += 1;
     if (entry.file) this.#retry.push(entry);
-    if (this.state.failures.length < MOST_FAILURES)
+    if (this.state.failures.length < MOST_FAILURES) {
       this.state.failures.push({ path: entry.path, reason, message });
+    }
   }
 }

@@ -36,13 +36,26 @@ export class MapBoard {
   #canvas;
   #pointer;
   #legend;
-  #list = new MapList({ choose: (row) => this.#choose(row), hear: (row) => this.#hear(row), search: (row) => this.#search(row) });
-  #hearing = new Hear({ onplay: () => this.#listSoon(), onblocked: () => toast(t("blocked")), onfail: (error) => toast(said(error), { kind: "error" }) });
+  #list = new MapList({
+    choose: (row) => this.#choose(row),
+    hear: (row) => this.#hear(row),
+    search: (row) => this.#search(row),
+  });
+  #hearing = new Hear({
+    onplay: () => this.#listSoon(),
+    onblocked: () => toast(t("blocked")),
+    onfail: (error) => toast(said(error), { kind: "error" }),
+  });
   #note = h("p", { class: "quiet", role: "status" });
   #progress = h("progress", { max: 1, hidden: true, "aria-label": t("rough") });
   #tip = h("div", { class: "map-tip", hidden: true });
   #ring = h("div", { class: "map-ring", hidden: true });
-  #find = h("input", { type: "search", placeholder: t("find"), "aria-label": t("find"), oninput: () => this.#filterSoon() });
+  #find = h("input", {
+    type: "search",
+    placeholder: t("find"),
+    "aria-label": t("find"),
+    oninput: () => this.#filterSoon(),
+  });
   #forgetTheme = onTheme(() => this.#canvas.restyle());
 
   constructor(library) {
@@ -50,7 +63,11 @@ export class MapBoard {
     this.#look = looks.get(library) ?? { view: new MapView(), column: "labels" };
     looks.set(library, this.#look);
     this.#canvas = new MapCanvas(this.#look.view, () => this.#place());
-    this.#legend = new MapLegend({ column: this.#look.column, oncolumn: (column) => this.#colour(column), onfilter: () => this.#filter() });
+    this.#legend = new MapLegend({
+      column: this.#look.column,
+      oncolumn: (column) => this.#colour(column),
+      onfilter: () => this.#filter(),
+    });
     this.#pointer = new MapPointer(this.#canvas.node, this.#look.view, () => this.#points, {
       move: () => this.#moved(),
       rest: (row, event) => this.#rest(row, event),
@@ -88,32 +105,65 @@ export class MapBoard {
   #column() {
     const { column } = this.#look;
     const other = column === "labels" ? "speakers" : "labels";
-    return this.#points[column].some(Boolean) || !this.#points[other].some(Boolean) || this.#look.asked ? column : other;
+    return this.#points[column].some(Boolean) || !this.#points[other].some(Boolean) ||
+        this.#look.asked
+      ? column
+      : other;
   }
 
   #layout() {
     const { view } = this.#look;
     const zoom = (factor) => () => (view.zoomAt(factor), this.#moved());
-    const buttons = h("div", { class: "map-buttons" },
-      iconButton("plus", t("zoomIn"), zoom(1.6)), iconButton("minus", t("zoomOut"), zoom(1 / 1.6)), iconButton("fit", t("fit"), () => this.#fit()));
+    const buttons = h(
+      "div",
+      { class: "map-buttons" },
+      iconButton("plus", t("zoomIn"), zoom(1.6)),
+      iconButton("minus", t("zoomOut"), zoom(1 / 1.6)),
+      iconButton("fit", t("fit"), () => this.#fit()),
+    );
     const canvas = this.#canvas.node;
-    for (const [name, value] of Object.entries({ tabindex: "0", role: "application", "aria-label": t("title"), "aria-describedby": "map-help" })) canvas.setAttribute(name, value);
+    for (
+      const [name, value] of Object.entries({
+        tabindex: "0",
+        role: "application",
+        "aria-label": t("title"),
+        "aria-describedby": "map-help",
+      })
+    ) canvas.setAttribute(name, value);
     canvas.addEventListener("keydown", (event) => this.#key(event));
-    const silent = h("input", { type: "checkbox", checked: !localStorage.getItem(SILENT), onchange: (event) => this.#switchSound(event.target.checked) });
-    return h("div", { class: "map-board" },
-      h("div", { class: "map-head" }, this.#find, h("label", { class: "check map-hover" }, silent, t("hover"))),
-      h("div", { class: "map-main" },
+    const silent = h("input", {
+      type: "checkbox",
+      checked: !localStorage.getItem(SILENT),
+      onchange: (event) => this.#switchSound(event.target.checked),
+    });
+    return h(
+      "div",
+      { class: "map-board" },
+      h(
+        "div",
+        { class: "map-head" },
+        this.#find,
+        h("label", { class: "check map-hover" }, silent, t("hover")),
+      ),
+      h(
+        "div",
+        { class: "map-main" },
         h("div", { class: "map-stage" }, canvas, this.#ring, this.#tip, buttons),
         h("div", { class: "map-foot" }, this.#note, this.#progress),
-        h("p", { class: "quiet map-help", id: "map-help" }, t("canvasHelp"))),
-      h("div", { class: "map-side" }, this.#legend.node, this.#list.node));
+        h("p", { class: "quiet map-help", id: "map-help" }, t("canvasHelp")),
+      ),
+      h("div", { class: "map-side" }, this.#legend.node, this.#list.node),
+    );
   }
 
   #tell(map) {
     const count = number(map.sampledCount ?? 0);
     const sampled = Number(map.clipCount) > (map.sampledCount ?? 0);
-    const size = sampled ? t("sampled", { count, all: number(map.clipCount) }) : t("clips", { count });
-    const work = { STATE_PENDING: "pending", STATE_ROUGH: "rough", STATE_STALE: "stale" }[map.state];
+    const size = sampled
+      ? t("sampled", { count, all: number(map.clipCount) })
+      : t("clips", { count });
+    const work =
+      { STATE_PENDING: "pending", STATE_ROUGH: "rough", STATE_STALE: "stale" }[map.state];
     const more = map.failure ? t("failed") : work ? t(work) : t("what");
     const told = map.state === "STATE_PENDING" ? more : t("both", { size, more });
     if (this.#note.textContent !== told) this.#note.textContent = told;
@@ -134,7 +184,8 @@ export class MapBoard {
     const { of } = this.#kinds;
     const { names, labels, speakers } = this.#points;
     const text = this.#find.value.trim().toLowerCase();
-    const has = (row) => [names[row], labels[row], speakers[row]].some((value) => value.toLowerCase().includes(text));
+    const has = (row) =>
+      [names[row], labels[row], speakers[row]].some((value) => value.toLowerCase().includes(text));
     this.#found = this.#points.show((row) => this.#legend.shows(of[row]) && (!text || has(row)));
     if (this.#chosen >= 0 && !this.#points.visible[this.#chosen]) this.#chosen = -1;
     this.#canvas.restyle(of);
@@ -163,7 +214,14 @@ export class MapBoard {
     let title = t("nearMiddle");
     if (searching) title = t("found", { count: number(this.#found) });
     if (chosen >= 0) title = t("nearChosen", { name: points.names[chosen] });
-    this.#list.show({ title, rows: chosen >= 0 ? [chosen, ...rows] : rows, points, of: this.#kinds.of, chosen, playing: this.#hearing.playing });
+    this.#list.show({
+      title,
+      rows: chosen >= 0 ? [chosen, ...rows] : rows,
+      points,
+      of: this.#kinds.of,
+      chosen,
+      playing: this.#hearing.playing,
+    });
   }
 
   #choose(row, { hear = false } = {}) {
@@ -178,7 +236,9 @@ export class MapBoard {
 
   #about(row) {
     const { names, labels, speakers, seconds } = this.#points;
-    return [names[row], labels[row], speakers[row], length(seconds[row])].filter(Boolean).join(", ");
+    return [names[row], labels[row], speakers[row], length(seconds[row])].filter(Boolean).join(
+      ", ",
+    );
   }
 
   #hear(row) {
@@ -208,7 +268,11 @@ export class MapBoard {
     if (row < 0) return;
     const { names, labels, speakers, seconds } = this.#points;
     const more = [labels[row], speakers[row], length(seconds[row])].filter(Boolean).join(" · ");
-    this.#tip.replaceChildren(h("strong", {}, names[row]), h("span", {}, more), h("span", { class: "quiet" }, t(does)));
+    this.#tip.replaceChildren(
+      h("strong", {}, names[row]),
+      h("span", {}, more),
+      h("span", { class: "quiet" }, t(does)),
+    );
     this.#place();
   }
 

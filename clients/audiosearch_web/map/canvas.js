@@ -121,7 +121,9 @@ export class MapCanvas {
       if (x < -half || y < -half || x >= width + half || y >= height + half) continue;
       const { steps, values } = kinds[of[row]];
       const at = (y + PAD) * stride + x + PAD;
-      for (let pixel = 0; pixel < steps.length; pixel += 1) pixels[at + steps[pixel]] = values[pixel];
+      for (let pixel = 0; pixel < steps.length; pixel += 1) {
+        pixels[at + steps[pixel]] = values[pixel];
+      }
     }
   }
 }

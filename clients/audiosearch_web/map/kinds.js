@@ -19,13 +19,24 @@ export function kindsOf(points, column) {
   const entries = own.map(([value, count], place) => ({ index: place, value, count, kind: "own" }));
   const others = all.slice(own.length);
   const sum = (total, [, count]) => total + count;
-  if (others.length) entries.push({ index: OTHER, count: others.reduce(sum, 0), values: others.length, kind: "other" });
+  if (others.length) {
+    entries.push({
+      index: OTHER,
+      count: others.reduce(sum, 0),
+      values: others.length,
+      kind: "other",
+    });
+  }
   const named = all.reduce(sum, 0);
-  if (named < points.count) entries.push({ index: none, count: points.count - named, kind: "none" });
+  if (named < points.count) {
+    entries.push({ index: none, count: points.count - named, kind: "none" });
+  }
   return { entries, of };
 }
 
-export const shapeOf = (index) => (index >= OTHER ? SHAPES.length - 1 : index % (SHAPES.length - 1));
+export const shapeOf = (
+  index,
+) => (index >= OTHER ? SHAPES.length - 1 : index % (SHAPES.length - 1));
 
 /** Name of a kind's colour in the style sheet. */
 export const colorName = (index) => (index === NONE ? "--line-strong" : `--series-${index + 1}`);

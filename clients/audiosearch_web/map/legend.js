@@ -2,7 +2,7 @@
 
 import { h } from "../core/dom.js";
 import { number } from "../core/format.js";
-import { SHAPES, colorName, shapeOf } from "./kinds.js";
+import { colorName, shapeOf, SHAPES } from "./kinds.js";
 import { words } from "../core/i18n.js";
 import { strings } from "../strings/map.js";
 
@@ -17,11 +17,31 @@ export class MapLegend {
   /** `oncolumn(column)` hears of another colouring, `onfilter()` of what was checked. */
   constructor({ column, oncolumn, onfilter }) {
     this.onfilter = onfilter;
-    const radio = (value) => h("label", { class: "segment" },
-      h("input", { type: "radio", name: "map-column", value, checked: value === column, onchange: () => oncolumn(value) }),
-      h("span", {}, t(value)));
-    this.#choice = h("fieldset", { class: "segments" }, h("legend", { class: "field-label" }, t("colourBy")), COLUMNS.map(radio));
-    this.node = h("section", { class: "card map-legend", "aria-label": t("legend") }, this.#choice, this.#entries);
+    const radio = (value) =>
+      h(
+        "label",
+        { class: "segment" },
+        h("input", {
+          type: "radio",
+          name: "map-column",
+          value,
+          checked: value === column,
+          onchange: () => oncolumn(value),
+        }),
+        h("span", {}, t(value)),
+      );
+    this.#choice = h(
+      "fieldset",
+      { class: "segments" },
+      h("legend", { class: "field-label" }, t("colourBy")),
+      COLUMNS.map(radio),
+    );
+    this.node = h(
+      "section",
+      { class: "card map-legend", "aria-label": t("legend") },
+      this.#choice,
+      this.#entries,
+    );
   }
 
   /** Shows entries of `kindsOf`; what was hidden is shown again. */
@@ -37,8 +57,23 @@ export class MapLegend {
 
   #entry({ index, value, values, count, kind }) {
     const name = kind === "own" ? value : t(kind, { count: number(values ?? 0) });
-    const box = h("input", { type: "checkbox", checked: true, onchange: () => this.#toggle(index, box.checked) });
-    return h("li", {}, h("label", { class: "map-kind" }, box, mark(index), h("span", { class: "map-kind-name", title: name }, name), h("span", { class: "quiet" }, number(count))));
+    const box = h("input", {
+      type: "checkbox",
+      checked: true,
+      onchange: () => this.#toggle(index, box.checked),
+    });
+    return h(
+      "li",
+      {},
+      h(
+        "label",
+        { class: "map-kind" },
+        box,
+        mark(index),
+        h("span", { class: "map-kind-name", title: name }, name),
+        h("span", { class: "quiet" }, number(count)),
+      ),
+    );
   }
 
   #toggle(index, shown) {
@@ -50,7 +85,10 @@ export class MapLegend {
 
 /** The colour and shape of a kind, as a point has them. */
 export function mark(index) {
-  const node = h("span", { class: `map-mark-kind ${SHAPES[shapeOf(index)]}`, "aria-hidden": "true" });
+  const node = h("span", {
+    class: `map-mark-kind ${SHAPES[shapeOf(index)]}`,
+    "aria-hidden": "true",
+  });
   node.style.background = `var(${colorName(index)})`;
   return node;
 }

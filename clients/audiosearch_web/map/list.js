@@ -15,7 +15,12 @@ export class MapList {
   /** `on`: `choose(row)`, `hear(row)`, `search(row)`. */
   constructor(on) {
     this.on = on;
-    this.node = h("section", { class: "card map-list", "aria-labelledby": "map-list-title" }, this.#title, this.#rows);
+    this.node = h(
+      "section",
+      { class: "card map-list", "aria-labelledby": "map-list-title" },
+      this.#title,
+      this.#rows,
+    );
     this.#title.id = "map-list-title";
   }
 
@@ -29,19 +34,47 @@ export class MapList {
 
   #focus(key) {
     const [what] = key.split(" ");
-    const found = this.#rows.querySelector(`[data-map="${CSS.escape(key)}"]`) ?? this.#rows.querySelector(`[data-map^="${what}"]`);
+    const found = this.#rows.querySelector(`[data-map="${CSS.escape(key)}"]`) ??
+      this.#rows.querySelector(`[data-map^="${what}"]`);
     found?.focus({ preventScroll: true });
   }
 
   #row(row, points, of, chosen, playing) {
     const name = points.names[row];
     const clip = points.clips[row];
-    const more = [points.labels[row], points.speakers[row], length(points.seconds[row])].filter(Boolean).join(" · ");
+    const more = [points.labels[row], points.speakers[row], length(points.seconds[row])].filter(
+      Boolean,
+    ).join(" · ");
     const heard = playing === clip;
-    return h("li", { class: row === chosen ? "map-row chosen" : "map-row" },
-      h("button", { type: "button", class: "map-choose", "data-map": `choose ${clip}`, "aria-current": row === chosen ? "true" : undefined, onclick: () => this.on.choose(row) },
-        mark(of[row]), h("span", { class: "map-names" }, h("span", { class: "map-name" }, name), h("span", { class: "quiet" }, more))),
-      iconButton(heard ? "stop" : "play", t(heard ? "stop" : "hear", { name }), () => this.on.hear(row), { "data-map": `hear ${clip}` }),
-      iconButton("search", t("searchWith", { name }), () => this.on.search(row), { "data-map": `search ${clip}` }));
+    return h(
+      "li",
+      { class: row === chosen ? "map-row chosen" : "map-row" },
+      h(
+        "button",
+        {
+          type: "button",
+          class: "map-choose",
+          "data-map": `choose ${clip}`,
+          "aria-current": row === chosen ? "true" : undefined,
+          onclick: () => this.on.choose(row),
+        },
+        mark(of[row]),
+        h(
+          "span",
+          { class: "map-names" },
+          h("span", { class: "map-name" }, name),
+          h("span", { class: "quiet" }, more),
+        ),
+      ),
+      iconButton(
+        heard ? "stop" : "play",
+        t(heard ? "stop" : "hear", { name }),
+        () => this.on.hear(row),
+        { "data-map": `hear ${clip}` },
+      ),
+      iconButton("search", t("searchWith", { name }), () => this.on.search(row), {
+        "data-map": `search ${clip}`,
+      }),
+    );
   }
 }

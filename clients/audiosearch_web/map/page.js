@@ -20,7 +20,11 @@ export async function show(root, params) {
     place.append(empty(t("noLibrary"), address("library")));
     return () => {};
   }
-  const picker = libraryPicker({ libraries, chosen: known ? chosen : undefined, onchoose: (id) => go("map", { library: id }) });
+  const picker = libraryPicker({
+    libraries,
+    chosen: known ? chosen : undefined,
+    onchoose: (id) => go("map", { library: id }),
+  });
   head.append(picker);
   return follow(place, chosen);
 }
@@ -45,7 +49,9 @@ function follow(place, library) {
       board.update(map, points);
     },
     onerror(error) {
-      if (!board) place.replaceChildren(failureBox(error, () => go("map", { library, again: Date.now() })));
+      if (!board) {
+        place.replaceChildren(failureBox(error, () => go("map", { library, again: Date.now() })));
+      }
     },
   });
   return () => {
@@ -55,6 +61,12 @@ function follow(place, library) {
 }
 
 function empty(words_, href) {
-  return h("div", { class: "empty" }, icon("map"), h("h2", {}, t("emptyTitle")), h("p", {}, words_), h("a", { class: "button primary", href }, t("import")));
+  return h(
+    "div",
+    { class: "empty" },
+    icon("map"),
+    h("h2", {}, t("emptyTitle")),
+    h("p", {}, words_),
+    h("a", { class: "button primary", href }, t("import")),
+  );
 }
-

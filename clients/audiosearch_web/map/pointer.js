@@ -16,7 +16,10 @@ export class MapPointer {
     node.addEventListener("pointermove", (event) => this.#move(event));
     node.addEventListener("pointerup", (event) => this.#up(event));
     node.addEventListener("pointercancel", (event) => this.#pointers.delete(event.pointerId));
-    node.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && on.rest(-1, event));
+    node.addEventListener(
+      "pointerleave",
+      (event) => event.pointerType === "mouse" && on.rest(-1, event),
+    );
     node.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
   }
 
@@ -48,7 +51,9 @@ export class MapPointer {
       return;
     }
     const now = this.#at(event);
-    const others = [...this.#pointers].filter(([id]) => id !== event.pointerId).map(([, place]) => place);
+    const others = [...this.#pointers].filter(([id]) => id !== event.pointerId).map(([, place]) =>
+      place
+    );
     this.#pointers.set(event.pointerId, now);
     this.#moved += Math.hypot(now[0] - before[0], now[1] - before[1]);
     if (this.#moved < SLOP_PX && !this.#several) return;
@@ -73,7 +78,10 @@ export class MapPointer {
   #wheel(event) {
     event.preventDefault();
     const lines = event.deltaMode ? 16 : 1;
-    this.view.zoomAt(WHEEL ** (-event.deltaY * lines * (event.ctrlKey ? 6 : 1)), ...this.#at(event));
+    this.view.zoomAt(
+      WHEEL ** (-event.deltaY * lines * (event.ctrlKey ? 6 : 1)),
+      ...this.#at(event),
+    );
     this.on.rest(-1, event);
     this.on.move();
   }

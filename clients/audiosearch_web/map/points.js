@@ -6,7 +6,9 @@ export class MapPoints {
   constructor(points = []) {
     this.count = points.length;
     this.clips = points.map((point) => point.clip);
-    this.names = points.map((point) => point.displayName || point.clip.slice(point.clip.lastIndexOf("/") + 1));
+    this.names = points.map((point) =>
+      point.displayName || point.clip.slice(point.clip.lastIndexOf("/") + 1)
+    );
     this.labels = points.map((point) => point.label ?? "");
     this.speakers = points.map((point) => point.speaker ?? "");
     this.seconds = points.map((point) => seconds(point.duration));

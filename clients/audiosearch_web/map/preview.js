@@ -16,7 +16,9 @@ export class Hear {
   /** `onblocked()` is called when the browser wants a click first; `onfail(error)` when there is nothing to hear. */
   constructor({ onplay, onblocked, onfail }) {
     Object.assign(this, { onplay, onblocked, onfail });
-    for (const event of ["ended", "pause", "playing"]) this.#media.addEventListener(event, () => onplay(this.playing));
+    for (const event of ["ended", "pause", "playing"]) {
+      this.#media.addEventListener(event, () => onplay(this.playing));
+    }
   }
 
   /** Name of the clip that plays now. */

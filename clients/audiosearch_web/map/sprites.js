@@ -12,7 +12,8 @@ const SHAPES = [
   (x, y) => Math.max(Math.abs(x), Math.abs(y)) <= 0.88,
   (x, y) => Math.abs(x) + Math.abs(y) <= 1.08,
   (x, y) => y <= 0.8 && 0.475 + 0.96 * Math.abs(x) - 0.52 * y <= 1,
-  (x, y) => Math.min(Math.abs(x), Math.abs(y)) <= 0.36 && Math.max(Math.abs(x), Math.abs(y)) <= 0.96,
+  (x, y) =>
+    Math.min(Math.abs(x), Math.abs(y)) <= 0.36 && Math.max(Math.abs(x), Math.abs(y)) <= 0.96,
 ];
 
 /** Share of a pixel of the grid `size` by `size` that a shape, shrunk by `part`, covers. */
@@ -29,7 +30,8 @@ function cover(shape, size, column, row, part) {
 const mix = (from, to, share) => from.map((value, at) => value + (to[at] - value) * share);
 
 /** A colour as one number, as the memory of an image has it. */
-export const packed = ([red, green, blue]) => ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;
+export const packed = ([red, green, blue]) =>
+  ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;
 
 /** One kind's pixels: distances in an image `stride` wide, and their colours. */
 function stamp(shape, fill, surface, size, stride) {

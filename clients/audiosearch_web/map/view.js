@@ -25,12 +25,18 @@ export class MapView {
 
   /** Where on the map a pixel of the canvas is. */
   toMap(px, py) {
-    return [this.x + (px - this.width / 2) / this.scale, this.y - (py - this.height / 2) / this.scale];
+    return [
+      this.x + (px - this.width / 2) / this.scale,
+      this.y - (py - this.height / 2) / this.scale,
+    ];
   }
 
   /** Where on the canvas a place of the map is. */
   toPixels(x, y) {
-    return [this.width / 2 + (x - this.x) * this.scale, this.height / 2 - (y - this.y) * this.scale];
+    return [
+      this.width / 2 + (x - this.x) * this.scale,
+      this.height / 2 - (y - this.y) * this.scale,
+    ];
   }
 
   pan(dx, dy) {
@@ -50,7 +56,10 @@ export class MapView {
     const margin = 0.8;
     const halfX = (margin * this.width) / 2 / this.scale;
     const halfY = (margin * this.height) / 2 / this.scale;
-    this.#middle(Math.min(Math.max(this.x, x - halfX), x + halfX), Math.min(Math.max(this.y, y - halfY), y + halfY));
+    this.#middle(
+      Math.min(Math.max(this.x, x - halfX), x + halfX),
+      Math.min(Math.max(this.y, y - halfY), y + halfY),
+    );
   }
 
   #middle(x, y) {

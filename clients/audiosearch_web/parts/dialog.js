@@ -19,8 +19,7 @@ export function open({ title, body, confirm, danger = false, focus, work, failed
   return new Promise((resolve) => {
     const id = `dialog-${(count += 1)}`;
     const problem = h("div", { class: "slot" });
-    const go =
-      confirm &&
+    const go = confirm &&
       h("button", { class: danger ? "button danger" : "button primary", type: "submit" }, confirm);
     const stay = h(
       "button",

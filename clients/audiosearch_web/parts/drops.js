@@ -38,13 +38,13 @@ export function entriesOf(transfer) {
 export async function* filesBelow(entries, path = "") {
   for (const entry of entries) {
     if (entry instanceof File) yield chosen(entry);
-    else if (entry.isFile)
+    else if (entry.isFile) {
       yield {
         name: entry.name,
         path: path + entry.name,
         file: () => new Promise((resolve, reject) => entry.file(resolve, reject)),
       };
-    else yield* filesBelow(await children(entry), `${path}${entry.name}/`);
+    } else yield* filesBelow(await children(entry), `${path}${entry.name}/`);
   }
 }
 
@@ -74,7 +74,7 @@ export const takeDrops = (label, ondrop) => takeDropsInParts([{ label, ondrop }]
 /** The same where it matters on which part of the page: `{label, ondrop, mark}` from left to right. */
 export function takeDropsInParts(parts) {
   const nodes = parts.map(({ label, mark = "upload" }) =>
-    h("div", {}, icon(mark), h("p", {}, label)),
+    h("div", {}, icon(mark), h("p", {}, label))
   );
   const cover = h("div", { class: "drop-cover", hidden: true }, nodes);
   const ending = new AbortController();

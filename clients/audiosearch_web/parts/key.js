@@ -1,6 +1,6 @@
 /** The API key, kept for this tab alone, and asked for where the gateway wants one. */
 
-import { h, field, icon } from "../core/dom.js";
+import { field, h, icon } from "../core/dom.js";
 import { words } from "../core/i18n.js";
 import { open } from "./dialog.js";
 import { shell } from "../strings/shell.js";

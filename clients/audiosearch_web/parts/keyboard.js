@@ -66,7 +66,7 @@ export function showKeys() {
         keys.map((key) => h("kbd", {}, key === "Space" ? t("space") : key)),
       ),
       h("td", {}, t(what)),
-    ),
+    )
   );
   const on = h("input", {
     type: "checkbox",

@@ -50,8 +50,9 @@ function turn(signal) {
 async function outline(blob) {
   const context = new OfflineAudioContext(1, 1, RATE);
   const audio = await context.decodeAudioData(await blob.arrayBuffer());
-  const channels = Array.from({ length: audio.numberOfChannels }, (_, channel) =>
-    audio.getChannelData(channel),
+  const channels = Array.from(
+    { length: audio.numberOfChannels },
+    (_, channel) => audio.getChannelData(channel),
   );
   const bars = new Float32Array(Math.min(BARS, audio.length));
   for (let bar = 0; bar < bars.length; bar += 1) {

@@ -22,7 +22,7 @@ export function libraryPicker({ libraries, chosen, onchoose }) {
       "option",
       { value: idOf(library.name), selected: idOf(library.name) === chosen },
       `${called(library)} (${number(library.clipCount ?? 0)})`,
-    ),
+    )
   );
   const select = h(
     "select",

@@ -17,8 +17,9 @@ const REASONS = {
 
 async function microphone() {
   if (!window.isSecureContext) throw refused("MIC_INSECURE");
-  if (!navigator.mediaDevices?.getUserMedia || !window.MediaRecorder)
+  if (!navigator.mediaDevices?.getUserMedia || !window.MediaRecorder) {
     throw refused("MIC_UNSUPPORTED");
+  }
   try {
     // As it sounds: what makes speech clear in a call spoils other sounds.
     const plain = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
@@ -69,8 +70,8 @@ class Meter {
   /** Loudness from 0, which is -60 dB or less, to 1, full scale. */
   level() {
     this.#analyser.getFloatTimeDomainData(this.#samples);
-    const power =
-      this.#samples.reduce((sum, sample) => sum + sample * sample, 0) / this.#samples.length;
+    const power = this.#samples.reduce((sum, sample) => sum + sample * sample, 0) /
+      this.#samples.length;
     return Math.min(Math.max(1 + (10 * Math.log10(power + 1e-9)) / 60, 0), 1);
   }
 

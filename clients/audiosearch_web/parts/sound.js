@@ -38,8 +38,9 @@ export class Sound {
     this.time = h("span", { class: "sound-length" }, length(source.seconds));
     this.wave = h("div", { class: "wave" }, this.#media);
     if (wide) this.#makeSlider();
-    for (const event of ["play", "pause", "ended"])
+    for (const event of ["play", "pause", "ended"]) {
       this.#media.addEventListener(event, () => this.#told(event));
+    }
     this.#media.addEventListener("timeupdate", () => this.#showTime());
     this.#showState();
     this.#drawInSight();
@@ -181,8 +182,9 @@ export class Sound {
   #showTime() {
     const at = this.#media.currentTime;
     const whole = this.#duration();
-    this.time.textContent =
-      at > 0 && at < whole ? `${at.toFixed(1)} / ${length(whole)}` : length(whole);
+    this.time.textContent = at > 0 && at < whole
+      ? `${at.toFixed(1)} / ${length(whole)}`
+      : length(whole);
     if (!this.wave.hasAttribute("role")) return;
     const values = {
       "aria-valuemax": (whole ?? 0).toFixed(1),

@@ -14,8 +14,7 @@ const t = words(shell);
 /** Shows `message`; `action` is `{label, run}`. Errors stay until they are closed. */
 export function toast(message, { kind = "note", action } = {}) {
   const place = document.getElementById("toasts");
-  const act =
-    action &&
+  const act = action &&
     h(
       "button",
       { class: "link", type: "button", onclick: () => (node.remove(), action.run()) },

@@ -17,8 +17,9 @@ export const summaryOf = (session) => [
 function timesOf({ times, summary }) {
   const heard = summary?.queryAudio;
   const parts = [t("inAll", { time: took(times?.all ?? 0) })];
-  if (heard?.format)
+  if (heard?.format) {
     parts.push(t("heard", { length: length(seconds(heard.duration)), format: heard.format }));
+  }
   return parts.join(" · ");
 }
 

@@ -11,7 +11,7 @@ import { bind } from "../parts/keyboard.js";
 import { chooseLibrary, libraryPicker } from "../parts/picker.js";
 import { Results } from "./results.js";
 import { address, go, rewrite } from "../core/router.js";
-import { DEFAULT_K, clear, onSearch, search, session } from "./session.js";
+import { clear, DEFAULT_K, onSearch, search, session } from "./session.js";
 import { noLibrary, nothingFound, summaryOf } from "./notes.js";
 import { SearchOptions } from "./options.js";
 import { SoundBox } from "../parts/sound_box.js";
@@ -77,8 +77,7 @@ class SearchPage {
       k: Number(k) || DEFAULT_K,
       minScore: Number(minScore) || 0,
     };
-    const same =
-      Object.entries(wanted).every(([key, value]) => session[key] === value) &&
+    const same = Object.entries(wanted).every(([key, value]) => session[key] === value) &&
       (clip ?? null) === idOfQuery();
     this.#options.values = wanted;
     if (same) {
@@ -173,7 +172,7 @@ class SearchPage {
 
   #link() {
     if (session.query.clip) copyLink();
-    else
+    else {
       keepSound(session.query, session.library, (clip) => {
         const params = { ...this.#params(), clip: idOf(clip.name) };
         session.query = clipSource(clip);
@@ -181,6 +180,7 @@ class SearchPage {
         rewrite("search", params);
         copyLink();
       });
+    }
   }
 
   #told(event, match) {
@@ -213,16 +213,17 @@ class SearchPage {
     if (status !== "done") return;
     this.#head.replaceChildren(...summaryOf(session));
     if (!matches.length) this.#below.replaceChildren(nothingFound(session));
-    if (!quietly)
+    if (!quietly) {
       announce(
         matches.length
           ? t("foundAloud", {
-              count: matches.length,
-              name: matches[0].clip.displayName,
-              score: score(matches[0].score),
-            })
+            count: matches.length,
+            name: matches[0].clip.displayName,
+            score: score(matches[0].score),
+          })
           : t("nothing"),
       );
+    }
   }
 
   #keys() {

@@ -17,8 +17,8 @@ export const chips = ({ label, speaker, enrolledSpeaker }) => {
   return [
     label && h("span", { class: "chip", title: t("label") }, label),
     speaker &&
-      speaker !== enrolled &&
-      h("span", { class: "chip voice", title: t("speaker") }, icon("mic"), speaker),
+    speaker !== enrolled &&
+    h("span", { class: "chip voice", title: t("speaker") }, icon("mic"), speaker),
     enrolled && enrollmentOf(enrolledSpeaker, enrolled),
   ];
 };

@@ -66,13 +66,14 @@ export class CalibrationCard {
 
   #draw() {
     if (this.#calibration) this.#body.replaceChildren(...this.#fitted(this.#calibration));
-    else
+    else {
       this.#body.replaceChildren(
         h("p", {}, h("strong", {}, t("none"))),
         h("p", { class: "quiet" }, t("noneMore")),
         h("div", { class: "ways" }, this.#fitButton("primary", t("fit"))),
         this.#options(),
       );
+    }
   }
 
   #fitted(calibration) {

@@ -25,8 +25,9 @@ export function ratesChart(rates, saved) {
   });
   for (const share of scale.lines) picture.append(across(scale.y(share)));
   for (const kind of KINDS) picture.append(band(rates, kind, scale), curve(rates, kind, scale));
-  if (saved >= scale.from && saved <= scale.to)
+  if (saved >= scale.from && saved <= scale.to) {
     picture.append(upright(scale.x(saved), "rates-saved"));
+  }
   const now = upright(0, "rates-now");
   picture.append(now);
   const dots = Object.fromEntries(
@@ -108,7 +109,7 @@ const upright = (x, name) => svg("line", { x1: x, x2: x, y1: 0, y2: HIGH, class:
 
 const keys = () =>
   [...KINDS, "saved", "interval"].map((name) =>
-    h("span", {}, h("i", { class: `rates-key-${name}` }), t(`${name}Key`)),
+    h("span", {}, h("i", { class: `rates-key-${name}` }), t(`${name}Key`))
   );
 
 function svg(name, attributes) {

@@ -82,7 +82,7 @@ export class EnrollPanel {
     this.#waiting.hidden = !waiting;
     this.#drawHead();
     this.#drawItems();
-    if (speaker !== this.#seen) this.#onspeaker((this.#seen = speaker));
+    if (speaker !== this.#seen) this.#onspeaker(this.#seen = speaker);
     if (busy || this.#told) return;
     this.#told = true;
     announce(this.#summary());
@@ -161,8 +161,9 @@ const over = ({ status }) => status === "enrolled" || status === "refused";
 
 /** In words of this page where it has better ones than the server, who doesn't see it. */
 function why({ reason, message, metadata = {} }) {
-  if (reason === "VOICE_MISMATCH")
+  if (reason === "VOICE_MISMATCH") {
     return t("otherVoice", { agreement: score(metadata.agreement), limit: metadata.limit });
+  }
   if (reason === "CLIP_ENROLLED") return t("enrolledElsewhere");
   if (reason === "AUDIO_TOO_SHORT") return t("tooShort");
   if (reason === "AUDIO_SILENT") return t("silent");

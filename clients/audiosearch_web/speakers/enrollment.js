@@ -96,8 +96,9 @@ class Enrollment {
   }
 
   #refuseAll(error) {
-    for (const item of this.items)
+    for (const item of this.items) {
       if (item.status === "waiting") Object.assign(item, { status: "refused", error });
+    }
   }
 
   async #send(item) {

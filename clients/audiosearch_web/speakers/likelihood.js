@@ -35,7 +35,7 @@ export const scoreInWords = ({ cosine, logLikelihoodRatio: ratio }) =>
  * What a score had to reach, and how often a decision by it is wrong; `strangers` is said as well.
  */
 export function thresholdNote(threshold, library, strangers) {
-  if (threshold.basis === "BASIS_DEFAULT")
+  if (threshold.basis === "BASIS_DEFAULT") {
     return h(
       "div",
       { class: "basis" },
@@ -46,6 +46,7 @@ export function thresholdNote(threshold, library, strangers) {
         h("a", { href: address("speakers", { library, part: "calibration" }) }, t("toCalibration")),
       ),
     );
+  }
   const normalized = threshold.basis === "BASIS_CALIBRATED_AS_NORM";
   return h(
     "div",

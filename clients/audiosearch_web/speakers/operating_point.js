@@ -112,8 +112,9 @@ export class OperatingPoint {
     const { ratio, falseAlarm } = this.#rates[this.#at];
     const measured = falseAlarm * Number(this.#scores.nontargetTrialCount ?? 0) > 0.5;
     // A little more than the share itself, which is not always exact in binary.
-    if (measured && falseAlarm < 1)
+    if (measured && falseAlarm < 1) {
       return { maxFalseAlarmRate: Math.min(falseAlarm * (1 + 1e-9), ALMOST_ONE) };
+    }
     const pTarget = 1 / (1 + Math.exp(ratio));
     return { costs: { pTarget: Math.min(pTarget, ALMOST_ONE) } };
   }

@@ -69,8 +69,7 @@ class SpeakersPage {
         this.#asked,
         this.#list.node,
         this.#calibration.node,
-      ),
-    );
+      ));
     this.#endDrops = takeDrops(t("dropAnywhere"), (entries) => this.#dropped(entries));
   }
 

@@ -1,6 +1,6 @@
 /** What is asked about a speaker: whom to enroll, another name, whether to delete. */
 
-import { ApiError, api } from "../core/api.js";
+import { api, ApiError } from "../core/api.js";
 import { open } from "../parts/dialog.js";
 import { field, h } from "../core/dom.js";
 import { enrollmentOf } from "./enrollment.js";
@@ -53,7 +53,7 @@ async function requireFree(name) {
 /** Somebody who is there already is not mixed up with somebody else: there is a link to look. */
 function refusal(error, library, id) {
   const box = failureBox(error);
-  if (error.reason === "SPEAKER_EXISTS")
+  if (error.reason === "SPEAKER_EXISTS") {
     box.append(
       h(
         "a",
@@ -64,6 +64,7 @@ function refusal(error, library, id) {
         t("lookAt", { id }),
       ),
     );
+  }
   return box;
 }
 

@@ -111,8 +111,9 @@ export class SpeakerList {
   #show({ speakers, nextPageToken, more }, text) {
     this.#list.replaceChildren(...speakers.map(speakerRow));
     this.#below.replaceChildren();
-    if (more)
+    if (more) {
       this.#below.append(h("p", { class: "quiet" }, t("moreFound", { count: number(more) })));
+    }
     if (!speakers.length) this.#below.append(nobody(text));
     this.#pager.node.hidden = Boolean(text);
     if (text) {

@@ -95,8 +95,7 @@ class SpeakerPage {
         ),
         this.#panel.outcomes,
         ...(isDraft ? [] : [this.#list.node]),
-      ),
-    );
+      ));
     this.#takeDrops();
   }
 

@@ -17,8 +17,9 @@ export const initial = (name) => ([...name.trim()][0] ?? "?").toUpperCase();
 
 /** What is to be known of a speaker's state; null for one that is simply there. */
 export function stateOf({ state, enrollmentCount }) {
-  if (state === "STATE_ACTIVE" && !enrollmentCount)
+  if (state === "STATE_ACTIVE" && !enrollmentCount) {
     return h("span", { class: "chip warn" }, t("notEnrolled"));
+  }
   if (state === "STATE_ACTIVE") return null;
   return h("span", { class: "chip warn" }, t(state));
 }

@@ -16,7 +16,10 @@ export async function show(root) {
   const ending = new AbortController();
   const place = h("div", { class: "status-place" });
   const summary = h("p", { class: "status-summary" });
-  root.append(h("div", { class: "row-between" }, h("h1", { tabindex: "-1" }, t("title")), summary), place);
+  root.append(
+    h("div", { class: "row-between" }, h("h1", { tabindex: "-1" }, t("title")), summary),
+    place,
+  );
   const latency = new Latency();
   let before;
 
@@ -47,26 +50,60 @@ function wellness({ services }) {
 
 function draw(place, summary, status, latency, well) {
   const clock = new Date(status.readTime).toLocaleTimeString(tag());
-  summary.replaceChildren(h("span", { class: `chip ${{ well: "good", unwell: "bad", unknown: "warn" }[well]}` }, t(well)), h("span", { class: "quiet" }, t("updated", { time: clock })));
+  summary.replaceChildren(
+    h("span", { class: `chip ${{ well: "good", unwell: "bad", unknown: "warn" }[well]}` }, t(well)),
+    h("span", { class: "quiet" }, t("updated", { time: clock })),
+  );
   latency.update(status);
   const parts = [services(status), latency.node, model(status), about(status)];
   // What stays in its place keeps the focus and what was opened.
   if (place.contains(latency.node)) {
-    for (const [at, part] of parts.entries()) if (part !== latency.node) place.children[at].replaceWith(part);
+    for (const [at, part] of parts.entries()) {
+      if (part !== latency.node) place.children[at].replaceWith(part);
+    }
   } else {
     place.replaceChildren(...parts);
   }
 }
 
 function services({ services: all, readTime }) {
-  const row = ({ service, state, sinceTime, reason, message, store }) => h("li", { class: "service" },
-    h("span", { class: `service-state ${state}`, "aria-hidden": "true" }),
-    h("div", { class: "service-name" }, h("h3", {}, t(service)), h("p", { class: "quiet" }, t(`${service}What`))),
-    h("div", { class: "service-facts" },
-      h("p", {}, h("strong", {}, t(state)), sinceTime && h("span", { class: "quiet" }, " ", t("since", { time: timeLeft((new Date(readTime) - new Date(sinceTime)) / 1000) }))),
-      store && h("p", { class: "quiet" }, `${t("store")} `, h("strong", {}, store)),
-      reason && h("p", { class: "service-why" }, inWords(reason, message), " ", h("code", {}, reason))));
-  return h("section", { class: "card", "aria-labelledby": "services" }, h("h2", { id: "services" }, t("services")), h("ul", { class: "services" }, all.map(row)));
+  const row = ({ service, state, sinceTime, reason, message, store }) =>
+    h(
+      "li",
+      { class: "service" },
+      h("span", { class: `service-state ${state}`, "aria-hidden": "true" }),
+      h(
+        "div",
+        { class: "service-name" },
+        h("h3", {}, t(service)),
+        h("p", { class: "quiet" }, t(`${service}What`)),
+      ),
+      h(
+        "div",
+        { class: "service-facts" },
+        h(
+          "p",
+          {},
+          h("strong", {}, t(state)),
+          sinceTime &&
+            h(
+              "span",
+              { class: "quiet" },
+              " ",
+              t("since", { time: timeLeft((new Date(readTime) - new Date(sinceTime)) / 1000) }),
+            ),
+        ),
+        store && h("p", { class: "quiet" }, `${t("store")} `, h("strong", {}, store)),
+        reason &&
+          h("p", { class: "service-why" }, inWords(reason, message), " ", h("code", {}, reason)),
+      ),
+    );
+  return h(
+    "section",
+    { class: "card", "aria-labelledby": "services" },
+    h("h2", { id: "services" }, t("services")),
+    h("ul", { class: "services" }, all.map(row)),
+  );
 }
 
 /** Searches: it stays in place, so that an opened table stays open. */
@@ -77,7 +114,16 @@ class Latency {
   #more = h("details", {}, h("summary", {}, t("table")), this.#table);
   #none = h("p", { class: "quiet" }, t("none"));
   #shown;
-  node = h("section", { class: "card", "aria-labelledby": "latency" }, h("h2", { id: "latency" }, t("latency")), h("p", { class: "quiet" }, t("latencyWhat")), this.#none, this.#figures, this.#chart, this.#more);
+  node = h(
+    "section",
+    { class: "card", "aria-labelledby": "latency" },
+    h("h2", { id: "latency" }, t("latency")),
+    h("p", { class: "quiet" }, t("latencyWhat")),
+    this.#none,
+    this.#figures,
+    this.#chart,
+    this.#more,
+  );
 
   update({ searches, latency }) {
     const newest = searches[0]?.endTime;
@@ -86,7 +132,10 @@ class Latency {
     if (!searches.length || newest === this.#shown) return;
     this.#shown = newest;
     this.#figures.replaceChildren(
-      ...figure(t("p50"), took(seconds(latency.p50Duration))), ...figure(t("p99"), took(seconds(latency.p99Duration))), ...figure(t("count"), number(latency.searchCount)));
+      ...figure(t("p50"), took(seconds(latency.p50Duration))),
+      ...figure(t("p99"), took(seconds(latency.p99Duration))),
+      ...figure(t("count"), number(latency.searchCount)),
+    );
     this.#chart.replaceChildren(chart(searches));
     this.#table.replaceChildren(table(searches));
   }
@@ -98,21 +147,59 @@ function figure(name, value) {
 
 function model({ models }) {
   const [first] = models;
-  if (!first) return h("section", { class: "card" }, h("h2", {}, t("model")), h("p", { class: "quiet" }, t("noModel")));
+  if (!first) {
+    return h(
+      "section",
+      { class: "card" },
+      h("h2", {}, t("model")),
+      h("p", { class: "quiet" }, t("noModel")),
+    );
+  }
   const facts = [
-    [t("precision"), first.precision], [t("dimension"), number(first.dimension)], [t("parameters"), number(first.parameterCount)],
+    [t("precision"), first.precision],
+    [t("dimension"), number(first.dimension)],
+    [t("parameters"), number(first.parameterCount)],
     [t("sampleRate"), `${number(first.sampleRate)} Hz`],
-    [t("lengths"), t("lengthsFromTo", { from: length(first.minAudioSeconds), to: length(first.maxAudioSeconds) })],
+    [
+      t("lengths"),
+      t("lengthsFromTo", {
+        from: length(first.minAudioSeconds),
+        to: length(first.maxAudioSeconds),
+      }),
+    ],
     [t("source"), t(first.source)],
   ];
-  return h("section", { class: "card", "aria-labelledby": "model" }, h("h2", { id: "model" }, t("model")),
-    h("p", { class: "model-name" }, h("strong", {}, first.displayName), " ", h("code", {}, first.name)), h("p", { class: "quiet" }, first.description), factsList(facts));
+  return h(
+    "section",
+    { class: "card", "aria-labelledby": "model" },
+    h("h2", { id: "model" }, t("model")),
+    h(
+      "p",
+      { class: "model-name" },
+      h("strong", {}, first.displayName),
+      " ",
+      h("code", {}, first.name),
+    ),
+    h("p", { class: "quiet" }, first.description),
+    factsList(facts),
+  );
 }
 
 function about({ version, startTime, readTime }) {
   const running = timeLeft((new Date(readTime) - new Date(startTime)) / 1000);
-  return h("section", { class: "card", "aria-labelledby": "about" }, h("h2", { id: "about" }, t("about")),
-    factsList([[t("version"), version], [t("uptime"), `${running} (${moment(startTime)})`]]));
+  return h(
+    "section",
+    { class: "card", "aria-labelledby": "about" },
+    h("h2", { id: "about" }, t("about")),
+    factsList([[t("version"), version], [t("uptime"), `${running} (${moment(startTime)})`]]),
+  );
 }
 
-const factsList = (facts) => h("dl", { class: "facts" }, facts.filter(([, value]) => value).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
+const factsList = (facts) =>
+  h(
+    "dl",
+    { class: "facts" },
+    facts.filter(([, value]) => value).map(([name, value]) =>
+      h("div", {}, h("dt", {}, name), h("dd", {}, value))
+    ),
+  );

@@ -28,7 +28,9 @@ export const library = {
     deleteThis: "Delete this library",
     deleteTitle: ({ name }) => `Delete ${name}?`,
     deleteWhat: ({ count, size }) =>
-      `This removes ${many(count, "clip", "clips")} with ${size} of audio for good. It can't be undone.`,
+      `This removes ${
+        many(count, "clip", "clips")
+      } with ${size} of audio for good. It can't be undone.`,
     typeName: ({ id }) => `Type ${id} to go on`,
     typeExactly: ({ id }) => `Type ${id}, exactly`,
     deleteAll: "Delete for good",

@@ -44,10 +44,14 @@ export const strings = {
     enrollThis: "Enroll this voice",
     enrollAs: ({ name }) => `Add this recording to the enrollments of ${name}`,
     strangers: ({ count, rate }) =>
-      `A stranger is taken for one of ${many(count, "speaker", "speakers")} in at most ${rate} of cases.`,
+      `A stranger is taken for one of ${
+        many(count, "speaker", "speakers")
+      } in at most ${rate} of cases.`,
 
     noStrangerKept: ({ count }) =>
-      `Among ${many(count, "speaker", "speakers")} this threshold keeps no stranger out: choose a higher one.`,
+      `Among ${
+        many(count, "speaker", "speakers")
+      } this threshold keeps no stranger out: choose a higher one.`,
     likelier: ({ times }) => `${times} times likelier than a stranger`,
     unlikelier: ({ times }) => `a stranger is ${times} times likelier`,
     evenly: "as likely as a stranger",

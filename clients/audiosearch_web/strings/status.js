@@ -34,12 +34,14 @@ export const strings = {
     SOURCE_DOWNLOAD: "PaddleSpeech's, downloaded",
     SOURCE_BUNDLED: "come with Audiosearch",
     latency: "The last searches",
-    latencyWhat: "Time in the server. A search with a sound that is sent takes as long as the sending, too.",
+    latencyWhat:
+      "Time in the server. A search with a sound that is sent takes as long as the sending, too.",
     none: "No search since the server started. Search for something, and come back.",
     p50: "Half took at most",
     p99: "99 of 100 took at most",
     count: "Searches",
-    chart: ({ count, slowest }) => `The last ${count} searches, the newest on the right; the slowest took ${slowest}.`,
+    chart: ({ count, slowest }) =>
+      `The last ${count} searches, the newest on the right; the slowest took ${slowest}.`,
     embeddingStep: "Embedding",
     indexStep: "Index",
     catalogStep: "Catalog",

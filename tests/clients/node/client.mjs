@@ -21,7 +21,9 @@ const { PROTOS, AUDIOSEARCH_API_KEY, AUDIOSEARCH_TLS_CA } = process.env;
 
 async function connect(target) {
   const contract = protoLoader.loadSync("audiosearch/gateway/v1/gateway_service.proto", {
-    includeDirs: PROTOS ? PROTOS.split(":") : [join(root, "protos"), join(root, "build/googleapis")],
+    includeDirs: PROTOS
+      ? PROTOS.split(":")
+      : [join(root, "protos"), join(root, "build/googleapis")],
     defaults: true,
     enums: String,
     longs: Number,
@@ -44,8 +46,10 @@ const options = () => ({ deadline: Date.now() + SECONDS * 1000 });
 // Resolves with the answer; the file is read only as fast as the server takes it.
 function upload(client, library, file) {
   return new Promise((resolve, reject) => {
-    const call = client.uploadClip(metadata(), options(), (error, answer) =>
-      error ? reject(error) : resolve(answer),
+    const call = client.uploadClip(
+      metadata(),
+      options(),
+      (error, answer) => error ? reject(error) : resolve(answer),
     );
     const send = async () => {
       const config = { parent: `libraries/${library}`, clip: { displayName: basename(file) } };
@@ -62,8 +66,11 @@ function upload(client, library, file) {
 async function search(client, library, file) {
   const request = { config: { parent: `libraries/${library}`, k: 3 }, audio: await readFile(file) };
   return new Promise((resolve, reject) => {
-    client.searchClips(request, metadata(), options(), (error, answer) =>
-      error ? reject(error) : resolve(answer),
+    client.searchClips(
+      request,
+      metadata(),
+      options(),
+      (error, answer) => error ? reject(error) : resolve(answer),
     );
   });
 }
