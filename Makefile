@@ -55,10 +55,12 @@ test: install $(VENV)/.installed-dev ## Run all tests
 	$(BIN)/python protos/generate.py
 	$(BIN)/python -m pytest
 
-lint: install $(VENV)/.installed-dev ## Check style, types, contracts and imports
+lint: install $(VENV)/.installed-dev ## Check style, types, contracts and imports, of Python and JavaScript
 	$(BIN)/python protos/generate.py
 	$(BIN)/ruff check $(CODE) tests
 	$(BIN)/ruff format --check $(CODE) tests
+	$(BIN)/deno fmt --check
+	$(BIN)/deno lint
 	$(BIN)/mypy $(filter-out %.py,$(CODE))
 	$(BIN)/python protos/generate.py --image build/image.binpb
 	$(BIN)/buf lint build/image.binpb --config protos/buf.yaml
@@ -103,6 +105,7 @@ screenshots: install $(VENV)/.installed-dev ## Take 26 screenshots of the web cl
 format: $(VENV)/.installed-dev ## Lay out the code
 	$(BIN)/ruff check --fix $(CODE) tests
 	$(BIN)/ruff format $(CODE) tests
+	$(BIN)/deno fmt
 
 clean: ## Remove what was built and installed, but no data
 	rm -rf $(VENV) build dist *.egg-info

@@ -3,6 +3,6 @@
 import { showLibraries } from "./library_list.js";
 import { showLibrary } from "./library_one.js";
 
-export async function show(root, params) {
+export function show(root, params) {
   return params.library ? showLibrary(root, params) : showLibraries(root);
 }

@@ -52,7 +52,7 @@ export async function* filesBelow(entries, path = "") {
 export const chosen = (file) => ({
   name: file.name,
   path: file.webkitRelativePath || file.name,
-  file: async () => file,
+  file: () => Promise.resolve(file),
 });
 
 async function children(folder) {

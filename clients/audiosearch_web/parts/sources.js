@@ -35,7 +35,7 @@ export function fileSource(blob, name) {
     name,
     bytes: blob.size,
     seconds: undefined,
-    blob: async () => blob,
+    blob: () => Promise.resolve(blob),
     url: () => undefined,
     file: blob,
   };
