@@ -1,4 +1,4 @@
-"""Work on many things, of which one must not keep back the others."""
+"""Work on many items, where one bad item must not hold up the others."""
 
 from __future__ import annotations
 
@@ -7,18 +7,22 @@ from collections.abc import Iterator
 
 import structlog
 
-from gateway.upstream import PASSING
-from serving.errors import ServiceError
+from serving.errors import Reason, ServiceError
 
 log = structlog.get_logger()
 
 
+def stops_all(error: ServiceError) -> bool:
+    """True if the other items would fail too: a service is away or busy, or its disk is full."""
+    return error.reason.temporary or error.reason is Reason.STORAGE_FULL
+
+
 @contextlib.contextmanager
-def one_of_many(name: str) -> Iterator[None]:
-    """Leaves what can't be brought in order; only a service that is gone or busy ends the look."""
+def skip(name: str) -> Iterator[None]:
+    """Logs the failure of one item and goes on, unless the failure stops all of them."""
     try:
         yield
     except ServiceError as error:
-        if error.code in PASSING:
+        if stops_all(error):
             raise
         log.warning("reconcile.left", name=name, why=str(error))

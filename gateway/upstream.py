@@ -35,13 +35,6 @@ MARGIN = 0.05
 
 HEALTH_SECONDS = 2.0
 
-PASSING = {
-    grpc.StatusCode.UNAVAILABLE,
-    grpc.StatusCode.RESOURCE_EXHAUSTED,
-    grpc.StatusCode.DEADLINE_EXCEEDED,
-}
-"""Codes of failures that time may mend."""
-
 
 def _repeatable(method: MethodDescriptor) -> bool:
     idempotent = method.GetOptions().idempotency_level != MethodOptions.IDEMPOTENCY_UNKNOWN

@@ -28,6 +28,11 @@ class Reason(str, Enum):
         reason.code = code
         return reason
 
+    @property
+    def temporary(self) -> bool:
+        """True if the same call may succeed soon, because a service is away or busy."""
+        return self.code is _Code.UNAVAILABLE or self.value.endswith("_BUSY")
+
     @classmethod
     def named(cls, name: str) -> Self | None:
         """The reason of that name; None if it is none of ours."""

@@ -7,7 +7,6 @@ import itertools
 import os
 import stat
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
@@ -23,18 +22,10 @@ from audiosearch_client.client import AudiosearchClient
 from audiosearch_client.corpora.additions import complete
 from audiosearch_client.corpora.entry import Entry, Source
 from serving.errors import Reason, ServiceError
+from serving.retry import Retry
 
 UPLOADS = 8
 MAX_FAILURES = 20
-RETRY_SECONDS = 120.0
-"""How long one file waits for a service that is gone or busy."""
-
-MAX_WAIT_SECONDS = 8.0
-_WORTH_WAITING = {
-    reason
-    for reason in Reason
-    if reason.code is grpc.StatusCode.UNAVAILABLE or reason.value.endswith("_BUSY")
-}
 _MOVING = {
     *(Reason.STATE_CONFLICT, Reason.CLIP_NOT_FOUND, Reason.AUDIO_NOT_FOUND),
     Reason.DEADLINE_EXCEEDED,
@@ -42,7 +33,7 @@ _MOVING = {
 """What an upload meets whose clip, begun by an earlier one that broke off, is just being undone."""
 
 CONFLICTS = 4
-"""How often one file waits for that."""
+"""Tries of one file that meets that."""
 
 _OF_NO_FILE = {
     *(reason for reason in Reason if reason.code is grpc.StatusCode.UNAVAILABLE),
@@ -121,19 +112,16 @@ class Uploader:
             speaker=entry.speaker,
             metadata=entry.metadata,
         )
-        until = time.monotonic() + RETRY_SECONDS
-        for attempt in itertools.count():
+        retry = Retry(_MOVING, CONFLICTS)
+        while True:
             try:
                 request_id = self._identify(path)
                 answer = self._client.upload(self._library, path, clip, request_id)
                 return _Done(answer.created, self._label(answer.clip, clip))
             except ServiceError as error:
-                over = self._stop.is_set() or time.monotonic() > until
-                moving = error.reason in _MOVING and attempt < CONFLICTS
-                if over or not (moving or error.reason in _WORTH_WAITING):
+                if self._stop.is_set():
                     raise
-                self._stop.wait(min(2.0**attempt, MAX_WAIT_SECONDS))
-        raise AssertionError
+                self._stop.wait(retry.pause(error))
 
     def _label(self, had: Clip, told: Clip) -> bool:
         """Adds what is told to a clip that lacks it; tells whether that was more than a path."""

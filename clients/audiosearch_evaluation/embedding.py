@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import itertools
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import grpc
 import numpy as np
 from audiosearch.catalog.v1.clip_pb2 import Clip
 from audiosearch_client.client import AudiosearchClient
 from numpy.typing import NDArray
 
 from serving.errors import Reason, ServiceError
+from serving.retry import Retry
 
 WORKERS = 4
 BATCH = 256
-RETRY_SECONDS = 120.0
-MAX_WAIT_SECONDS = 8.0
 
 
 class ClipEmbedder:
@@ -67,17 +63,14 @@ class ClipEmbedder:
         return vectors
 
     def _one(self, clip: Clip) -> NDArray[np.float32]:
-        until = time.monotonic() + RETRY_SECONDS
-        for attempt in itertools.count():
+        retry = Retry()
+        while True:
             try:
                 return self._try(clip)
             except ServiceError as error:
-                over = self._stop.is_set() or time.monotonic() > until
-                passing = error.reason.value.endswith("_BUSY")
-                if over or not (passing or error.code is grpc.StatusCode.UNAVAILABLE):
+                if self._stop.is_set():
                     raise
-                self._stop.wait(min(2.0**attempt, MAX_WAIT_SECONDS))
-        raise AssertionError
+                self._stop.wait(retry.pause(error))
 
     def _try(self, clip: Clip) -> NDArray[np.float32]:
         with tempfile.NamedTemporaryFile(prefix="audiosearch-") as file:

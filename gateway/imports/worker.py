@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import time
 import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
@@ -28,9 +27,11 @@ from gateway.clips.life import Clips
 from gateway.imports.folder import hash_file, read_file, resolve_folder
 from gateway.libraries import Libraries
 from gateway.settings import GatewaySettings
-from gateway.upstream import PASSING, Upstream, passing_over
+from gateway.skip import stops_all
+from gateway.upstream import Upstream, passing_over
 from serving.audio_files import Found, count, walk
 from serving.errors import Reason, ServiceError
+from serving.retry import Retry
 from serving.telemetry import request_id
 
 LEASE_SECONDS = 10
@@ -38,20 +39,10 @@ REPORT_SECONDS = 1.0
 POLL_SECONDS = 1.0
 BATCH = 256
 MAX_FAILURES = 20
-RETRY_SECONDS = 300.0
-"""How long one file waits for a service that is gone or busy before it counts as failed."""
-
-MAX_WAIT_SECONDS = 8.0
 CONFLICTS = 8
-"""How often one file waits for the same bytes that come or go under another name: 45 s in all."""
+"""Tries while the same bytes come or go under another name: 45 s in all."""
 
 log = structlog.get_logger()
-
-_WORTH_WAITING = {
-    reason
-    for reason in Reason
-    if reason.code is grpc.StatusCode.UNAVAILABLE or reason.value.endswith("_BUSY")
-}
 
 
 class Stopped(Exception):  # noqa: N818  it is no error
@@ -120,8 +111,8 @@ class Run:
             source=found.path,
             import_job=self.job.name,
         )
-        until = time.monotonic() + RETRY_SECONDS
-        for attempt in itertools.count():
+        retry = Retry({Reason.STATE_CONFLICT}, CONFLICTS)
+        while True:
             try:
                 path = self._folder / found.path
                 sha256, size = await hash_file(path, self._roots)
@@ -133,16 +124,12 @@ class Run:
                     hurry=self._hurry,
                 )
             except ServiceError as error:
-                over = self._stop or time.monotonic() > until
-                # The same bytes are on their way in or out under another name.
-                moving = error.reason is Reason.STATE_CONFLICT and attempt < CONFLICTS
-                if over or not (moving or error.reason in _WORTH_WAITING):
+                if self._stop:
                     raise
-                await asyncio.sleep(min(2.0**attempt, MAX_WAIT_SECONDS))
+                await asyncio.sleep(retry.pause(error))
             else:
                 # A clip of this very file was made before the last restart.
                 return created or (row.import_job == self.job.name and row.source == found.path)
-        raise AssertionError
 
     async def _settle(self, found: Found, task: asyncio.Task[bool]) -> None:
         """Counts a file; done in the order of the walk, so that the cursor never passes one by."""
@@ -246,7 +233,7 @@ class ImportWorker:
             await self._report(run)
             await self._finish(job, ImportJob.STATE_CANCELLED)
         except ServiceError as error:
-            if error.code in PASSING or error.reason is Reason.STATE_CONFLICT:
+            if stops_all(error) or error.reason is Reason.STATE_CONFLICT:
                 log.warning("import.left", job=job.name, why=str(error))  # its lease will run out
                 return
             await self._finish(job, ImportJob.STATE_FAILED, error)
@@ -260,7 +247,7 @@ class ImportWorker:
                     run.stop()
             except ServiceError as error:
                 log.warning("import.report_failed", job=run.job.name, why=str(error))
-                if error.code not in PASSING:
+                if not stops_all(error):
                     run.stop()
 
     async def _report(self, run: Run) -> ImportJob:

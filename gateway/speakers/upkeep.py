@@ -17,7 +17,7 @@ from audiosearch.index.v1.index_service_pb2 import ListVectorsRequest
 from gateway.libraries import index_of
 from gateway.listing import pages
 from gateway.settings import GatewaySettings
-from gateway.skip import one_of_many
+from gateway.skip import skip
 from gateway.speakers.removing import Removing
 from gateway.speakers.vector_ids import current_id, parse_vector_id
 from gateway.speakers.voiceprints import Voiceprints
@@ -107,7 +107,7 @@ class Upkeep:
         library: Library,
         speaker: Speaker,
     ) -> None:
-        with one_of_many(speaker.name):
+        with skip(speaker.name):
             await work(library, speaker)
             log.info("reconcile.speaker", speaker=speaker.name)
 

@@ -25,7 +25,7 @@ from gateway.clips.life import Clips
 from gateway.libraries import Libraries
 from gateway.listing import pages
 from gateway.settings import GatewaySettings
-from gateway.skip import one_of_many
+from gateway.skip import skip
 from gateway.speakers.upkeep import Upkeep
 from gateway.upkeep.sweeping import Sweep
 from gateway.upstream import Upstream
@@ -76,34 +76,34 @@ class Reconciler:
     async def sweep(self) -> None:
         """Holds the vectors against the rows, once through all libraries."""
         async for library in self._libraries_in(Library.STATE_ACTIVE):
-            with one_of_many(library.name):
+            with skip(library.name):
                 await self._sweep.sweep(library)
                 await self._speakers.sweep(library)
 
     async def reconcile(self) -> None:
         """Looks once through all libraries."""
         async for library in self._libraries_in(Library.STATE_CREATING):
-            with one_of_many(library.name):
+            with skip(library.name):
                 await self._libraries.finish_creation(library)
         async for library in self._libraries_in(Library.STATE_DELETING):
             if time.time() - library.update_time.ToSeconds() > self._deletion:
-                with one_of_many(library.name):
+                with skip(library.name):
                     await self._libraries.finish_deletion(library)
         async for library in self._libraries_in(Library.STATE_ACTIVE):
-            with one_of_many(library.name):
+            with skip(library.name):
                 await self._reconcile_clips(library)
                 await self._speakers.reconcile(library)
 
     async def _reconcile_clips(self, library: Library) -> None:
         async for clip in self._clips_in(library, Clip.STATE_CREATING, self._stale):
-            with one_of_many(clip.name):
+            with skip(clip.name):
                 await self._finish(library, clip)
         for state, age in (
             (Clip.STATE_DELETING, self._deletion),
             (Clip.STATE_FAILED, KEEP_FAILED_SECONDS),
         ):
             async for clip in self._clips_in(library, state, age):
-                with one_of_many(clip.name):
+                with skip(clip.name):
                     await self._clips.discard(library, clip.name, state)
                     log.info("reconcile.removed", clip=clip.name, state=Clip.State.Name(clip.state))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping
 
-import grpc
 import structlog
 from audiosearch.catalog.v1.catalog_service_pb2 import (
     GetClipRequest,
@@ -23,6 +22,7 @@ from audiosearch.index.v1.index_service_pb2 import (
 from gateway.clips.life import Clips
 from gateway.libraries import Libraries
 from gateway.listing import pages
+from gateway.skip import stops_all
 from gateway.upstream import Upstream, passing_over
 from serving.errors import Reason, ServiceError
 from serving.names import split_clip
@@ -138,7 +138,7 @@ class Sweep:
             if error.reason in {Reason.CLIP_NOT_FOUND, Reason.STATE_CONFLICT}:
                 # Deleted meanwhile, perhaps before the vector came.
                 await self._clips.remove_vector(library, clip.name)
-            elif error.code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED}:
+            elif stops_all(error):
                 raise
             else:
                 log.warning("sweep.can_not_mend", clip=clip.name, why=str(error))

@@ -1,0 +1,47 @@
+"""The one rule on trying again: what is worth another try, and for how long.
+
+The import of a folder, the upload of a file and the evaluation of a library all follow it. Each
+piece of work is tried again while a service is away or busy, until 300 s have passed since its
+first try. The pause before the second try is 1 s. Each later pause is twice as long, up to 8 s.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+
+from serving.errors import Reason, ServiceError
+
+TOTAL_SECONDS = 300.0
+MAX_PAUSE_SECONDS = 8.0
+
+
+class Retry:
+    """The tries of one piece of work, in blocking code or on an event loop.
+
+    The caller sleeps, because only the caller knows how: `await asyncio.sleep(retry.pause(error))`.
+    """
+
+    def __init__(self, also: Collection[Reason] = (), tries: int = 0) -> None:
+        """Starts the clock.
+
+        Args:
+            also: reasons that are not temporary in general, but may be so for this work.
+            tries: number of tries after which those are final.
+        """
+        self._also = frozenset(also)
+        self._tries = tries
+        self._failed = 0
+        self._end = time.monotonic() + TOTAL_SECONDS
+
+    def pause(self, error: ServiceError) -> float:
+        """Seconds to wait before the next try.
+
+        Raises:
+            ServiceError: the given one, when another try is useless or the time is up.
+        """
+        self._failed += 1
+        special = error.reason in self._also and self._failed <= self._tries
+        if time.monotonic() > self._end or not (error.reason.temporary or special):
+            raise error
+        return min(2.0 ** (self._failed - 1), MAX_PAUSE_SECONDS)
