@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.error_rates import ErrorRates, RankedTrials, equal_error_rate, min_dcf
-from scoring.intervals import LEAST_SPEAKERS, Interval, intervals, trial_weights
+from scoring.intervals import LEAST_DRAWN_SPEAKERS, Interval, intervals, trial_weights
 from scoring.retrieval import Answers
 
 P_TARGET = 0.01
@@ -87,7 +87,7 @@ def verify(trials: Scored, resampling: Resampling) -> Verification:
 
     found: Sequence[Interval | None] = (None, None)
     speakers = np.bincount(np.concatenate([trials.first, trials.second]))
-    if np.count_nonzero(speakers) >= LEAST_SPEAKERS:
+    if np.count_nonzero(speakers) >= LEAST_DRAWN_SPEAKERS:
         found = _intervals(of_draw, resampling, 2)
     targets = int(trials.targets.sum())
     return Verification(

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 LEVEL = 0.95
 MAX_USELESS = 50
-LEAST_SPEAKERS = 3
-"""Whose trials make intervals: of two, each draw that tells anything is both of them once."""
+LEAST_DRAWN_SPEAKERS = 3
+"""Speakers that an interval needs. With two, every draw of any use holds each of them once."""
 Counts = NDArray[np.float64]
 Units = NDArray[np.int64]
 

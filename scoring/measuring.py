@@ -15,7 +15,7 @@ from scoring.error_rates import (
     min_dcf,
 )
 from scoring.figures import P_TARGET
-from scoring.intervals import LEAST_SPEAKERS, Interval, intervals, trial_weights
+from scoring.intervals import LEAST_DRAWN_SPEAKERS, Interval, intervals, trial_weights
 from scoring.likelihood_ratios import cllr, fit_line
 from scoring.trials import Trials
 
@@ -158,7 +158,7 @@ def _resampled(
         return (*misses.tolist(), *(1 - right).tolist())
 
     found = (Interval(0.0, 1.0),) * (2 * points)
-    if len(np.unique(trials.second)) >= LEAST_SPEAKERS:
+    if len(np.unique(trials.second)) >= LEAST_DRAWN_SPEAKERS:
         with suppress(ValueError):  # hardly a draw holds trials of both kinds
             found = intervals(figures, units, RESAMPLES, seed)
     low = np.array([each.low for each in found])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from audiosearch_evaluation.evaluating import Evaluation
 from scoring.figures import P_TARGET, Figure
-from scoring.intervals import LEAST_SPEAKERS
+from scoring.intervals import LEAST_DRAWN_SPEAKERS
 
 
 def rows(evaluation: Evaluation) -> list[tuple[str, str, str]]:
@@ -84,8 +84,8 @@ def _note(evaluation: Evaluation) -> str:
     if evaluation.verification.equal_error_rate.interval or not evaluation.options.resamples:
         return ""
     return (
-        f"no interval of equal error rate and minDCF: it takes trials of {LEAST_SPEAKERS} speakers "
-        "or more to draw them anew; add clips of other speakers"
+        "no interval of equal error rate and minDCF: it takes trials of "
+        f"{LEAST_DRAWN_SPEAKERS} speakers or more to draw them anew; add clips of other speakers"
     )
 
 

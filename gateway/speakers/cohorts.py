@@ -14,7 +14,7 @@ from audiosearch.catalog.v1.library_pb2 import Library
 from numpy.typing import NDArray
 
 from gateway.speakers.voiceprints import Values, Voiceprints
-from scoring.as_norm import LEAST_SPEAKERS, Statistics, cohort_statistics
+from scoring.as_norm import LEAST_COHORT_SPEAKERS, Statistics, cohort_statistics
 
 KEPT = 8
 """Libraries whose cohorts are kept: some 600 kB each."""
@@ -89,7 +89,7 @@ class CohortVectors:
     def _suffice(self, kept: NDArray[np.bool_]) -> bool:
         """Whether these clips are of so many speakers as AS-norm needs."""
         counts = np.bincount(self._numbered[1][kept])
-        return int(np.count_nonzero(counts)) >= LEAST_SPEAKERS
+        return int(np.count_nonzero(counts)) >= LEAST_COHORT_SPEAKERS
 
 
 class Cohorts:

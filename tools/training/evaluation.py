@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scoring.error_rates import equal_error_rate, error_rates
 from tools.training.augmentation import add_noise, telephone, white_noise
 from tools.training.corpus import RATE
 from tools.training.sounds.classes import draw_classes, render
@@ -131,27 +132,12 @@ def examine(embed: Embed, examination: Examination) -> Figures:
     )
 
 
-def equal_error_rate(scores: NDArray[np.floating], same: NDArray[np.bool_]) -> float:
-    """Return the rate at which misses and false alarms are equally frequent.
-
-    Args:
-        scores: Higher means more alike, shape (trials,).
-        same: Whether a trial's two sides belong together, shape (trials,).
-    """
-    order = np.argsort(scores, kind="stable")
-    ranked = same[order]
-    misses = np.cumsum(ranked) / ranked.sum()
-    false_alarms = 1.0 - np.cumsum(~ranked) / (~ranked).sum()
-    crossing = int(np.argmin(np.abs(misses - false_alarms)))
-    return float((misses[crossing] + false_alarms[crossing]) / 2.0)
-
-
 def _trial_eer(left: Vectors, right: Vectors, labels: NDArray[np.int64]) -> float:
     """Return the EER over all pairs of two different cuts."""
     different_cuts = ~np.eye(len(labels), dtype=bool)
     same = labels[:, None] == labels[None, :]
     scores = left @ right.T
-    return equal_error_rate(scores[different_cuts], same[different_cuts])
+    return equal_error_rate(error_rates(scores[different_cuts], same[different_cuts]))
 
 
 def _nearest_right(embed: Embed, sounds: LabelledClips) -> float:
