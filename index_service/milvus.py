@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TypeVar
 
-from index_service import naming
+from index_service import collection_names
 from index_service.commands import Collection, Commands
 from index_service.connection import (
     Connection,
@@ -70,10 +70,10 @@ class MilvusStore:
         with Held(self._locks[hash(index_id) % _LOCKS]):
             self._known.pop(index_id, None)
             try:
-                there = self._commands.describe(naming.alias(index_id))
+                there = self._commands.describe(collection_names.alias(index_id))
             except NoCollectionError:
                 self._create(index_id, info)
-                there = self._commands.describe(naming.alias(index_id))
+                there = self._commands.describe(collection_names.alias(index_id))
             self._load(index_id, there.name)
             return there.info
 
@@ -84,8 +84,8 @@ class MilvusStore:
             self._known.pop(index_id, None)
             self._counts.pop(index_id, None)
             if not self._lite:
-                self._commands.drop_alias(naming.alias(index_id))
-            for name in naming.collections_of(index_id, self._commands.names()):
+                self._commands.drop_alias(collection_names.alias(index_id))
+            for name in collection_names.collections_of(index_id, self._commands.names()):
                 self._commands.drop(name)
 
     def describe(self, index_id: str, *, remembered: bool = False) -> IndexInfo:
@@ -169,11 +169,11 @@ class MilvusStore:
 
     def _create(self, index_id: str, info: IndexInfo) -> None:
         """Makes a collection; on a server it is ready before it gets the name to read it by."""
-        alias = naming.alias(index_id)
+        alias = collection_names.alias(index_id)
         if self._lite:
             self._commands.create(alias, info)
             return
-        name = naming.new_collection(index_id)
+        name = collection_names.new_collection(index_id)
         try:
             self._commands.create(name, info)
             self._commands.load(name, plan(0, "", self._settings))
@@ -225,7 +225,7 @@ class MilvusStore:
             raise unavailable("the index is being loaded") from error
 
     def _others(self, index_id: str, done: set[str]) -> list[str]:
-        names = naming.collections_of(index_id, self._commands.names())
+        names = collection_names.collections_of(index_id, self._commands.names())
         return [name for name in names if name not in done]
 
     def _read(self, index_id: str, look: Callable[[Collection], T], *, fresh: bool = False) -> T:
@@ -248,7 +248,7 @@ class MilvusStore:
         known = None if fresh else self._known.get(index_id)
         if known is None:
             self._known.pop(index_id, None)
-            known = self._commands.describe(naming.alias(index_id))
+            known = self._commands.describe(collection_names.alias(index_id))
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
             self._known[index_id] = known

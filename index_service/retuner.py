@@ -23,7 +23,7 @@ from contextlib import ExitStack
 
 import structlog
 
-from index_service import naming
+from index_service import collection_names
 from index_service.commands import Collection, Commands
 from index_service.connection import NoCollectionError, NotLoadedError, TakenError
 from index_service.plan import Plan, plan
@@ -91,7 +91,7 @@ class Retuner:
 
     def _due(self, touched: set[str]) -> Iterable[str]:
         """Indexes that were written to or have a collection too many; now and then all."""
-        owners = [naming.owner(name) for name in self._commands.names()]
+        owners = [collection_names.owner(name) for name in self._commands.names()]
         ids = [index_id for index_id in owners if index_id is not None]
         if time.monotonic() >= self._sweep_at:
             self._sweep_at = time.monotonic() + _SWEEP_SECONDS
@@ -102,7 +102,7 @@ class Retuner:
         try:
             active = self._active(index_id)
             others = self._clear(index_id, active)
-            if active is None or others or naming.owner(active.name) is None:
+            if active is None or others or collection_names.owner(active.name) is None:
                 return
             present = self._commands.index(active.name).plan
             wanted = plan(self._commands.count(active.name), present.index_type, self._settings)
@@ -115,14 +115,14 @@ class Retuner:
 
     def _active(self, index_id: str) -> Collection | None:
         try:
-            return self._commands.describe(naming.alias(index_id))
+            return self._commands.describe(collection_names.alias(index_id))
         except NoCollectionError:
             return None
 
     def _clear(self, index_id: str, active: Collection | None) -> list[str]:
         """Drops collections that nobody works on any more; returns those that somebody does."""
         alive = []
-        for name in naming.collections_of(index_id, self._commands.names()):
+        for name in collection_names.collections_of(index_id, self._commands.names()):
             if active is not None and name == active.name:
                 continue
             try:
@@ -139,7 +139,7 @@ class Retuner:
 
     def _replace(self, index_id: str, active: Collection, wanted: Plan) -> None:
         start, source = time.monotonic(), active.name
-        target = naming.new_collection(index_id, source)
+        target = collection_names.new_collection(index_id, source)
         log.info("retune.started", index=index_id, type=wanted.index_type)
         with ExitStack() as unfinished:
             unfinished.callback(self._drop_unused, target)
@@ -152,7 +152,7 @@ class Retuner:
             self._commands.sign(source)  # so that nobody clears it away while searches end on it
             # From here on it may be in use even if Milvus does not answer: only `_clear` drops it.
             unfinished.pop_all()
-        self._commands.move_alias(naming.alias(index_id), target)
+        self._commands.move_alias(collection_names.alias(index_id), target)
         self._copy(source, target)  # what a writer that died had written to the older one only
         self._wait(_LINGER * self._settings.retune_seconds)
         self._drop_unused(source)

@@ -16,7 +16,7 @@ from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.index.v1.index_pb2 import Vector
 from audiosearch.index.v1.index_service_pb2 import UpsertVectorsRequest
 
-from gateway.clips.coalescing import Gatherer
+from gateway.clips.coalescing import Coalescer
 from gateway.upstream import Upstream
 from serving.errors import Reason, ServiceError
 
@@ -30,10 +30,10 @@ class Batches:
     def __init__(self, upstream: Upstream) -> None:
         """Works on the services of `upstream`."""
         self._upstream = upstream
-        self._creations = Gatherer(self._create_all)
-        self._vectors = Gatherer(self._upsert_all)
-        self._unhurried = Gatherer(self._upsert_all, PAUSE)
-        self._activations = Gatherer(self._activate_all)
+        self._creations = Coalescer(self._create_all)
+        self._vectors = Coalescer(self._upsert_all)
+        self._unhurried = Coalescer(self._upsert_all, PAUSE)
+        self._activations = Coalescer(self._activate_all)
 
     async def create(self, library: Library, request: CreateClipRequest) -> Clip:
         """Makes the row of a clip."""

@@ -46,7 +46,7 @@ class _Queue(Generic[PartT, AnswerT]):
         return batch
 
 
-class Gatherer(Generic[KeyT, PartT, AnswerT]):
+class Coalescer(Generic[KeyT, PartT, AnswerT]):
     """Sends parts at once, and those that come while a call is under way together in the next.
 
     Without a pause nobody waits for others to come: alone, a part is a call of its own.

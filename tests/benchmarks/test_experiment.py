@@ -15,7 +15,7 @@ from tests.debian import leave_out, require
 from tests.end_to_end.command_line import run
 from tests.milvus_server import MilvusMissingError, install
 from tools.benchmarks.experiment import readme
-from tools.benchmarks.experiment.end_to_end import SEED_STEPS, STEPS
+from tools.benchmarks.experiment.end_to_end import DEMO_STEPS, STEPS
 from tools.benchmarks.experiment.growth import COSTS
 from tools.benchmarks.experiment.results import Results, read
 from tools.benchmarks.experiment.run import steps_of
@@ -108,7 +108,7 @@ def test_a_search_is_split_into_its_steps(steps: dict[str, Any]) -> None:
     assert math.isclose(parts, one["steps_p50_ms"]["whole"], rel_tol=0.5)
     assert steps["end-to-end"]["many"]["callers"] == 16
     if beside := steps.get("end-to-end/demo"):
-        assert set(beside["demo"]["steps_p50_ms"]) == set(SEED_STEPS)
+        assert set(beside["demo"]["steps_p50_ms"]) == set(DEMO_STEPS)
         assert beside["share"] > 0
 
 

@@ -16,8 +16,8 @@ from audiosearch.index.v1.index_service_pb2_grpc import IndexServiceStub
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from pymilvus import MilvusClient
 
+from index_service.collection_names import collections_of
 from index_service.milvus import MilvusStore
-from index_service.naming import collections_of
 from serving.errors import Reason, ServiceError, from_rpc_error
 from tests.conformance.index.index_harness import Client, refused, serving_store, settings_for, unit
 from tests.milvus_server import MilvusServer

@@ -96,7 +96,7 @@ async def test_folder_that_cannot_be_used(tmp_path: Path) -> None:
     assert len(errors.splitlines()) == 1
 
 
-async def test_seed_metric(tmp_path: Path) -> None:
+async def test_l2_metric(tmp_path: Path) -> None:
     """A metric that ranks unit vectors alike is taken, and the score is the cosine all the same."""
     async with service(tmp_path, METRIC_TYPE="l2") as (_, client):
         await client.create()

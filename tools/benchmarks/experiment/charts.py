@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tools.benchmarks.experiment import encoder, end_to_end, seed
+from tools.benchmarks.experiment import demo, encoder, end_to_end
 from tools.benchmarks.experiment.growth import fitted, kind, sizes_of
 from tools.benchmarks.experiment.measured import PUBLISHED_AT
 from tools.benchmarks.experiment.results import result
@@ -68,10 +68,10 @@ def _search(routes: Sequence[Mapping[str, Any]], path: Path) -> None:
             rates.plot(recalls, [point[rate] for point in points], style, alpha=0.5, **colour)
         times.plot(recalls, [point["p50_ms"] for point in points], "o-", **colour)
         times.plot(recalls, [point["p99_ms"] for point in points], "o:", alpha=0.6, **colour)
-    published = list(zip(*seed.PUBLISHED, strict=True))
+    published = list(zip(*demo.PUBLISHED, strict=True))
     published_as = "the earlier demo, as published: taken as one caller's"
     rates.plot(*published, "k*-", markersize=9, label=published_as)
-    times.plot([PUBLISHED_AT], [seed.PUBLISHED_SEARCH_MS], "k*", markersize=9)
+    times.plot([PUBLISHED_AT], [demo.PUBLISHED_SEARCH_MS], "k*", markersize=9)
     lines = {"-": "one caller", "--": f"{CALLERS} callers", ":": f"{MOST} queries a call"}
     for style, label in lines.items():
         rates.plot([], [], style, color="grey", label=label)
@@ -90,7 +90,7 @@ def _end_to_end(ours: Mapping[str, Any], beside: Mapping[str, Any] | None, path:
     """One search of one client, step upon step."""
     bars = {"Audiosearch": (ours["one"]["steps_p50_ms"], end_to_end.STEPS)}
     if beside:
-        bars["the earlier demo"] = (beside["demo"]["steps_p50_ms"], end_to_end.SEED_STEPS)
+        bars["the earlier demo"] = (beside["demo"]["steps_p50_ms"], end_to_end.DEMO_STEPS)
     figure, axes = _plots(1)
     for place, (steps, names) in enumerate(bars.values()):
         left = 0.0

@@ -11,7 +11,7 @@ from typing import Any
 from audiosearch.gateway.v1.search_pb2 import SearchClipsRequest, SearchConfig
 from audiosearch.gateway.v1.system_status_pb2 import GetStatusRequest, SearchRecord
 
-from tools.benchmarks.experiment.seed import Pipeline
+from tools.benchmarks.experiment.demo import Pipeline
 from tools.benchmarks.experiment.settings import CALLERS, K
 from tools.benchmarks.experiment.stack import Stack
 from tools.benchmarks.experiment.timed import at_once, milliseconds, percentiles
@@ -19,7 +19,7 @@ from tools.benchmarks.index_recall import say
 from tools.benchmarks.vector_executor import VectorExecutor
 
 STEPS = ("wire", "decode", "features", "backbone", "index", "catalog")
-SEED_STEPS = ("embedding", "milvus", "mysql")
+DEMO_STEPS = ("embedding", "milvus", "mysql")
 REMEMBERED = 50
 """Searches whose times the gateway tells."""
 

@@ -14,7 +14,7 @@ from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip
 from audiosearch.index.v1.index_pb2 import IndexStats, Vector
 from audiosearch.index.v1.index_service_pb2 import GetIndexStatsRequest, UpsertVectorsRequest
 
-from index_service.naming import alias
+from index_service.collection_names import alias
 from tools.benchmarks.catalog_database import make_active, size_of
 from tools.benchmarks.clustered import clustered, speakers_of
 from tools.benchmarks.experiment.results import LeftOutError

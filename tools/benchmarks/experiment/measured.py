@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from tools.benchmarks.experiment import end_to_end, seed
+from tools.benchmarks.experiment import demo, end_to_end
 from tools.benchmarks.experiment.growth import OF_ONE_KIND, fitted, kind, sizes_of
 from tools.benchmarks.experiment.results import result
 from tools.benchmarks.experiment.search import MOST, curves
@@ -62,9 +62,9 @@ def _points(route: Mapping[str, Any]) -> Iterable[list[str]]:
 
 
 def _published(w: Words) -> list[list[str]]:
-    name, spent = w("the earlier demo, as published"), ms(seed.PUBLISHED_SEARCH_MS)
+    name, spent = w("the earlier demo, as published"), ms(demo.PUBLISHED_SEARCH_MS)
     rows = []
-    for recall, rate in seed.PUBLISHED:
+    for recall, rate in demo.PUBLISHED:
         p50 = spent if recall == PUBLISHED_AT else ""
         rows.append([name, f"{recall:.2f}", p50, "", "", f"{rate:.0f}", "", ""])
     return rows
@@ -85,8 +85,8 @@ def _taken_as(w: Words) -> str:
         "{spent} each."
     ).format(
         recall=f"{PUBLISHED_AT:.2f}",
-        rate=f"{dict(seed.PUBLISHED)[PUBLISHED_AT]:.0f}",
-        spent=ms(seed.PUBLISHED_SEARCH_MS),
+        rate=f"{dict(demo.PUBLISHED)[PUBLISHED_AT]:.0f}",
+        spent=ms(demo.PUBLISHED_SEARCH_MS),
     )
 
 
@@ -161,20 +161,20 @@ def _both(times: Mapping[str, float]) -> str:
 
 def as_it_is(beside: Mapping[str, Any]) -> float:
     """Milliseconds of the demo's search without the index on its ids, which it lacks: computed."""
-    demo = beside["demo"]
-    spared = beside["mysql_without_an_index_ms"] - demo["steps_p50_ms"]["mysql"]
-    return float(demo["p50_ms"] + spared)
+    theirs = beside["demo"]
+    spared = beside["mysql_without_an_index_ms"] - theirs["steps_p50_ms"]["mysql"]
+    return float(theirs["p50_ms"] + spared)
 
 
 def with_all_cores(beside: Mapping[str, Any]) -> float:
     """Milliseconds of the demo's search, had its VectorExecutor all cores: computed, not timed."""
-    demo = beside["demo"]
-    spared = demo["steps_p50_ms"]["embedding"] - beside["embedding_all_cores_ms"]
-    return float(demo["p50_ms"] - spared)
+    theirs = beside["demo"]
+    spared = theirs["steps_p50_ms"]["embedding"] - beside["embedding_all_cores_ms"]
+    return float(theirs["p50_ms"] - spared)
 
 
 def _beside(beside: Mapping[str, Any], count: int, w: Words) -> str:
-    demo, ours = beside["demo"], beside["ours"]["p50_ms"]
+    theirs, ours = beside["demo"], beside["ours"]["p50_ms"]
     return w(
         "The earlier demo, rebuilt, in turn with ours, {count} searches each: {whole} "
         "(VectorExecutor {embedding}, Milvus {milvus}, MySQL {mysql}, or {slow} without an index "
@@ -183,14 +183,14 @@ def _beside(beside: Mapping[str, Any], count: int, w: Words) -> str:
         "the demo's time, and ours {share_so} of that."
     ).format(
         count=count,
-        whole=ms(demo["p50_ms"]),
+        whole=ms(theirs["p50_ms"]),
         slow=ms(beside["mysql_without_an_index_ms"]),
         ours=ms(ours),
         share=percent(beside["share"]),
         all_cores=ms(beside["embedding_all_cores_ms"]),
         whole_so=ms(with_all_cores(beside)),
         share_so=percent(ours / with_all_cores(beside)),
-        **{name: ms(spent) for name, spent in demo["steps_p50_ms"].items()},
+        **{name: ms(spent) for name, spent in theirs["steps_p50_ms"].items()},
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from audiosearch.embedding.v1.embedding_service_pb2 import ListModelsRequest
 
-from tools.benchmarks.experiment import end_to_end, growth, ingest, search, seed
+from tools.benchmarks.experiment import demo, end_to_end, growth, ingest, search
 from tools.benchmarks.experiment.encoder import MISSING
 from tools.benchmarks.experiment.filled import NAME, Filled
 from tools.benchmarks.experiment.results import LeftOutError
@@ -55,7 +55,7 @@ class Measuring:
         step("end-to-end", self._end_to_end)
         step("ingest", self._ingest)
         # Last: its index takes Milvus half an hour, and memory beside ours.
-        step("search/demo", lambda: self._run.curve(seed.route(self._demo, settings)))
+        step("search/demo", lambda: self._run.curve(demo.route(self._demo, settings)))
         step("end-to-end/demo", self._beside_demo)
 
     @property
@@ -79,7 +79,7 @@ class Measuring:
     def _demo_lacks(self) -> str | None:
         """Makes the demo's collection; why there is none, if so."""
         try:
-            seed.fill_milvus(self._milvus, self._filled.stored, self._run.settings)
+            demo.fill_milvus(self._milvus, self._filled.stored, self._run.settings)
         except LeftOutError as error:
             return str(error)
         return None
@@ -98,7 +98,7 @@ class Measuring:
             raise LeftOutError(MISSING)
         checkpoint = self._run.official.made()
         with with_threads(checkpoint) as executors, self._table(servers) as table:
-            pipeline = seed.Pipeline(executors[PEER], self._demo, table)
+            pipeline = demo.Pipeline(executors[PEER], self._demo, table)
             pipeline.search(self._wavs[0])
             as_it_is = [pipeline.search(wav)["mysql"] for wav in self._wavs[:3]]
             table.add_index()
@@ -112,8 +112,8 @@ class Measuring:
         }
 
     @contextmanager
-    def _table(self, servers: Servers) -> Iterator[seed.Table]:
-        table = seed.Table(servers, self._run.settings.rows)
+    def _table(self, servers: Servers) -> Iterator[demo.Table]:
+        table = demo.Table(servers, self._run.settings.rows)
         try:
             yield table
         finally:

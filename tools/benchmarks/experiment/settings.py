@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-SEED_ROWS = 650_000
-SEED_LISTS = 16_384
-SEED_PROBES = 16
+DEMO_ROWS = 650_000
+DEMO_LISTS = 16_384
+DEMO_PROBES = 16
 """The earlier demo's index: IVF_SQ8 with so many lists, of which so many are searched."""
 
 K = 10
@@ -20,7 +20,7 @@ CLIP_SECONDS = 5
 class Settings:
     """What decides the figures; a run goes on where one with the same settings stopped."""
 
-    rows: int = SEED_ROWS
+    rows: int = DEMO_ROWS
     queries: int = 10_000
     stores: str = "servers"
     quick: bool = False
@@ -28,7 +28,7 @@ class Settings:
     @classmethod
     def chosen(cls, rows: int | None, stores: str, *, quick: bool) -> Settings:
         """The settings of a run; a quick one has 5,000 rows unless told otherwise."""
-        rows = rows or (5_000 if quick else SEED_ROWS)
+        rows = rows or (5_000 if quick else DEMO_ROWS)
         return cls(rows, 200 if quick else 10_000, stores, quick)
 
     def to_json(self) -> dict[str, Any]:
@@ -42,8 +42,8 @@ class Settings:
 
     @property
     def lists(self) -> int:
-        """Lists of the seed's index, with as many vectors in each as in the seed's."""
-        return max(1, self.rows * SEED_LISTS // SEED_ROWS)
+        """Lists of the demo's index, with as many vectors in each as in the demo's."""
+        return max(1, self.rows * DEMO_LISTS // DEMO_ROWS)
 
     @property
     def singles(self) -> int:

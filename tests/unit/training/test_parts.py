@@ -10,7 +10,6 @@ import pytest
 
 from tools.training import augmentation
 from tools.training.baseline import Baseline
-from tools.training.evaluation import equal_error_rate
 from tools.training.network import EncoderShape, build_encoder, embed_batch
 from tools.training.objective import SCALE, margin_loss
 from tools.training.schedule import learning_rate_factor, margin_at
@@ -164,13 +163,6 @@ def test_schedules_begin_and_end_where_they_should() -> None:
 
 
 # Measuring
-
-
-def test_equal_error_rate_of_known_scores() -> None:
-    """Perfect order gives 0, one mistake of each kind in four gives a quarter."""
-    same = np.array([True] * 4 + [False] * 4)
-    assert equal_error_rate(np.array([9, 8, 7, 6, 4, 3, 2, 1.0]), same) == 0.0
-    assert equal_error_rate(np.array([9, 8, 7, 4.5, 5, 3, 2, 1.0]), same) == 0.25
 
 
 def test_baseline_gives_unit_vectors() -> None:

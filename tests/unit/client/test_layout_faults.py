@@ -10,7 +10,7 @@ from audiosearch_client.corpora.sources import corpus_source
 from audiosearch_client.corpora.survey import count, survey
 
 from serving.errors import Reason, ServiceError
-from tests.unit.corpora.test_layouts import only, tree, write
+from tests.unit.client.test_layouts import only, tree, write
 
 
 @pytest.mark.parametrize(

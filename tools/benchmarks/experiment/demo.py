@@ -16,7 +16,7 @@ from pymilvus import DataType, MilvusClient
 
 from tools.benchmarks.experiment.results import LeftOutError
 from tools.benchmarks.experiment.search import Ask, Route, asking
-from tools.benchmarks.experiment.settings import SEED_PROBES, K, Settings
+from tools.benchmarks.experiment.settings import DEMO_PROBES, K, Settings
 from tools.benchmarks.experiment.stack import Servers
 from tools.benchmarks.experiment.timed import milliseconds
 from tools.benchmarks.index_recall import say, settle
@@ -28,7 +28,7 @@ PUBLISHED = ((0.90, 345.0), (0.95, 165.0), (0.99, 65.0))
 PUBLISHED_SEARCH_MS, PUBLISHED_EMBEDDING_MS = 2.9, 500.0
 
 COLLECTION = "audio_table"
-PROBES = (1, 2, 4, 8, SEED_PROBES, 32, 64, 128, 256)
+PROBES = (1, 2, 4, 8, DEMO_PROBES, 32, 64, 128, 256)
 BATCH = 5000
 MERGE_SECONDS = 300.0
 BUILD_SECONDS = 5400.0
@@ -126,7 +126,7 @@ class Pipeline:
     def __init__(self, executor: VectorExecutor, client: MilvusClient, table: Table) -> None:
         """Takes the three that it asks."""
         self._executor = executor
-        self._ask = asking(client, COLLECTION, "L2", {"nprobe": SEED_PROBES})
+        self._ask = asking(client, COLLECTION, "L2", {"nprobe": DEMO_PROBES})
         self._table = table
 
     def search(self, wav: Path) -> dict[str, float]:
