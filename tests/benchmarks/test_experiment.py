@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 from audiosearch_cli import app, benchmarking
 
-from tests.debian import leave_out, require
 from tests.end_to_end.command_line import run
-from tests.milvus_server import MilvusMissingError, install
 from tools.benchmarks.experiment import readme
 from tools.benchmarks.experiment.end_to_end import DEMO_STEPS, STEPS
 from tools.benchmarks.experiment.growth import COSTS
 from tools.benchmarks.experiment.results import Results, read
 from tools.benchmarks.experiment.run import steps_of
 from tools.benchmarks.experiment.settings import Settings
+from tools.servers.debian import require
+from tools.servers.milvus_server import install
 
 QUICK = Settings.chosen(None, "servers", quick=True)
 PEERS = {"search/hnswlib", "search/faiss", "end-to-end/demo"}
@@ -30,10 +30,7 @@ PEERS = {"search/hnswlib", "search/faiss", "end-to-end/demo"}
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a quick run wrote, after one that did the embedding alone."""
     require({"mariadbd": "mariadb-server"})
-    try:
-        install()
-    except MilvusMissingError as error:
-        leave_out(str(error))
+    install()
     path = tmp_path_factory.mktemp("benchmark")
     benchmark(path, "--parts", "embedding")
     first = read(path / "benchmark.json")

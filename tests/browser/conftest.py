@@ -17,7 +17,7 @@ from tests.browser import voices
 from tests.browser.chromium import DESKTOP, PATIENCE_MS, chromium
 from tests.browser.site import Site, site
 from tests.browser.watch import Watch
-from tests.debian import require
+from tools.servers.debian import require
 
 Visit = Callable[..., Page]
 """Opens a page: `visit("#/search", expected="status of 404", viewport=PHONE)`."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -15,20 +13,13 @@ from typing import Protocol
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from deploy.local_stack import Addresses, LocalStack, _module
-from tests.milvus_server import MilvusMissingError, MilvusServer
-from tests.mysql_server import MysqlServer
+from deploy.local_stack import Addresses
+from tools.servers.milvus_server import MilvusMissingError, MilvusServer
+from tools.servers.mysql_server import MysqlServer
+from tools.servers.services import Services
 
 UP_SECONDS = 150.0
 """Longest wait for a process to be ready before it is started anew."""
-
-BOUND = """
-import ctypes, os, sys
-ctypes.CDLL(None).prctl(1, 9)
-os.execv(sys.executable, [sys.executable, "-m", sys.argv[1]])
-"""
-"""Becomes a module that the kernel kills when the harness ends. Not by a function between fork and
-exec: the threads of the clients make forks here unsafe, and without one there is no fork."""
 
 
 class Process(Protocol):
@@ -45,22 +36,6 @@ class Process(Protocol):
 
     def kill(self) -> None:
         """Ends it with SIGKILL and waits for its end."""
-
-
-class Services(LocalStack):
-    """The four services, whose output goes to files."""
-
-    def launch(self, service: str) -> None:
-        """Starts a service; must run in a thread that outlives it."""
-        with (self.data_dir / f"{service}.log").open("ab") as output:
-            self._processes[service] = subprocess.Popen(
-                [sys.executable, "-c", BOUND, _module(service)],
-                env=self._environment(service),
-                cwd=self.data_dir,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-            )
 
 
 class ServiceProcess:

@@ -33,9 +33,9 @@ from tests.chaos.processes import (
 from tests.chaos.report import report
 from tests.chaos.voices import Enroller, Voice
 from tests.conftest import REPOSITORY
-from tests.milvus_server import MilvusServer
-from tests.mysql_server import running as running_mysql
-from tests.stores import settings_for
+from tools.servers.milvus_server import MilvusServer
+from tools.servers.mysql_server import running as running_mysql
+from tools.servers.stores import settings_for
 
 LIBRARY = "chaos"
 SHARES = {"gateway": 62, "catalog": 62, "index": 40, "embedding": 14, "milvus": 11, "mysql": 11}

@@ -22,11 +22,11 @@ from deploy import example_sounds
 from serving.errors import Reason, ServiceError
 from tests.end_to_end.conftest import Running, start
 from tests.end_to_end.test_services import health
-from tests.milvus_server import MilvusServer
-from tests.mysql_server import MysqlServer
-from tests.mysql_server import running as running_mysql
-from tests.processes import until
-from tests.stores import running_milvus, settings_for
+from tools.servers.milvus_server import MilvusServer
+from tools.servers.mysql_server import MysqlServer
+from tools.servers.mysql_server import running as running_mysql
+from tools.servers.processes import until
+from tools.servers.stores import running_milvus, settings_for
 
 pytestmark = pytest.mark.server
 

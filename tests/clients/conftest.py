@@ -21,8 +21,8 @@ import pytest
 
 from protos import generate
 from tests.conftest import REPOSITORY
-from tests.debian import leave_out, program, require
 from tests.deploy.deployment import Deployment, deployed
+from tools.servers.debian import MissingError, program, require
 
 SOURCES = Path(__file__).parent
 BUILD = REPOSITORY / "build" / "clients"
@@ -76,7 +76,7 @@ def _same(file: Path, content: str) -> bool:
 def node() -> Path:
     """Folder of the Node clients with their packages and their generated stubs."""
     if not (shutil.which("node") and shutil.which("npm")) or _node_version() < NODE_MAJOR:
-        leave_out(f"the clients in Node need Node {NODE_MAJOR} or newer and npm")
+        raise MissingError(f"the clients in Node need Node {NODE_MAJOR} or newer and npm")
     with alone(BUILD / "node") as folder:
         lock = (SOURCES / "node" / "package-lock.json").read_text()
         for source in (SOURCES / "node").iterdir():
@@ -86,7 +86,7 @@ def node() -> Path:
         if not _same(installed, lock):
             done = run(program("npm"), "ci", "--no-audit", folder=folder, seconds=BUILD_SECONDS)
             if done.returncode != 0:
-                leave_out(f"npm can't install the clients' packages: {done.stderr[-500:]}")
+                raise MissingError(f"npm can't install the clients' packages: {done.stderr[-500:]}")
             installed.write_text(lock)
         image = folder / "image.binpb"
         generate.generate(image)

@@ -10,8 +10,8 @@ import pytest
 from audiosearch_client.client import AudiosearchClient
 
 from tests.clients.conftest import run
-from tests.debian import program
 from tests.deploy.deployment import Deployment
+from tools.servers.debian import program
 
 pytestmark = pytest.mark.timeout(1500)  # the first run installs and builds
 

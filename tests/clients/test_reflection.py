@@ -16,8 +16,8 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 
 from tests.clients.conftest import run
 from tests.conftest import REPOSITORY
-from tests.debian import program
 from tests.deploy.deployment import Deployment
+from tools.servers.debian import program
 
 GATEWAY = "audiosearch.gateway.v1.GatewayService"
 CURL = (program("buf"), "curl", "--protocol", "grpc")

@@ -20,7 +20,7 @@ from deploy.new_secrets import write as write_secrets
 from gateway.access import api_key, key_file
 from gateway.access.rights import Right
 from tests.deploy.envoy import Envoy
-from tests.processes import until
+from tools.servers.processes import until
 
 
 @dataclass

@@ -17,7 +17,7 @@ from deploy import new_secrets
 from deploy.container import PORTS
 from gateway.settings import GatewaySettings
 from tests.conftest import REPOSITORY
-from tests.debian import program, require
+from tools.servers.debian import program, require
 
 COMPOSE = REPOSITORY / "deploy" / "compose.yaml"
 OURS = set(PORTS)

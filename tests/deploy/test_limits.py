@@ -13,7 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tests.deploy.deployment import Deployment
 from tests.deploy.envoy import load, manager, named
-from tests.processes import until
+from tools.servers.processes import until
 
 
 def test_an_oversized_message_is_refused_before_it_reaches_a_service(

@@ -18,7 +18,7 @@ from audiosearch_client.client import AudiosearchClient
 from deploy import example_sounds
 from serving.errors import ServiceError
 from tests.deploy.deployment import Deployment
-from tests.processes import until
+from tools.servers.processes import until
 
 pytestmark = pytest.mark.timeout(900)  # replicas start, which takes long on a busy machine
 

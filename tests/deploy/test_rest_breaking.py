@@ -14,7 +14,7 @@ import pytest
 from deploy.local_stack import free_ports
 from deploy.new_secrets import write as write_secrets
 from tests.deploy.envoy import LISTENERS, Envoy
-from tests.processes import until
+from tools.servers.processes import until
 
 
 class Breaking(BaseHTTPRequestHandler):

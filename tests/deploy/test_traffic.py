@@ -23,7 +23,7 @@ from audiosearch.index.v1.index_service_pb2_grpc import IndexServiceStub
 from google.protobuf.duration_pb2 import Duration
 
 from tests.deploy.deployment import Deployment
-from tests.processes import until
+from tools.servers.processes import until
 
 QUERY = "bronze_bell_1.wav"
 LIST = "/audiosearch.gateway.v1.GatewayService/ListLibraries"

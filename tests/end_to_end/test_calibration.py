@@ -22,8 +22,8 @@ from audiosearch.gateway.v1.speakers_pb2 import Threshold, VerifySpeakerResponse
 
 from serving.errors import Reason, ServiceError
 from tests.end_to_end.conftest import Running
-from tests.processes import until
 from tests.vowels import record
+from tools.servers.processes import until
 
 SPEAKERS, TAKES = 7, 7
 Take = Callable[[int, int], Path]

@@ -17,8 +17,8 @@ from audiosearch.gateway.v1 import speakers_pb2
 from serving.errors import Reason, ServiceError
 from tests.end_to_end.conftest import Running
 from tests.end_to_end.enrollments import ANN, BOB, Take, clips, reasons, refused
-from tests.processes import until
 from tests.vowels import RATE
+from tools.servers.processes import until
 
 
 def test_one_recording_enrolls_somebody(shared: Running, library: str, take: Take) -> None:

@@ -14,9 +14,9 @@ from deploy.local_stack import LocalStack
 from serving.errors import Reason, ServiceError
 from tests.end_to_end.conftest import Running, start
 from tests.end_to_end.test_import import counts, run_import
-from tests.mysql_server import running as running_mysql
-from tests.stores import running_milvus, settings_for
 from tests.vowels import record
+from tools.servers.mysql_server import running as running_mysql
+from tools.servers.stores import running_milvus, settings_for
 
 pytestmark = pytest.mark.server
 

@@ -30,7 +30,7 @@ from gateway.access.rules import RULES
 from serving.errors import Reason, ServiceError
 from serving.tls import Tls
 from tests.end_to_end.guarded import Guarded
-from tests.processes import until
+from tools.servers.processes import until
 
 LIBRARY, NOBODYS, ABSENT = "libraries/open", "libraries/closed", "operations/00000000"
 CLIP, SPEAKER = f"{LIBRARY}/clips/00000000", f"{LIBRARY}/speakers/nobody"

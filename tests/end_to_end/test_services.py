@@ -25,7 +25,7 @@ from deploy.local_stack import SERVICES
 from serving.errors import Reason, ServiceError
 from tests.conftest import REPOSITORY
 from tests.end_to_end.conftest import Running, start
-from tests.processes import until
+from tools.servers.processes import until
 
 MODULES = ["gateway", "embedding_service", "index_service", "catalog_service"]
 PORTS = {

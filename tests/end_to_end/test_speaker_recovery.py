@@ -22,8 +22,8 @@ from audiosearch.index.v1.index_service_pb2_grpc import IndexServiceStub
 
 from serving.errors import Reason, ServiceError
 from tests.end_to_end.conftest import Running, start
-from tests.processes import until
 from tests.vowels import record
+from tools.servers.processes import until
 
 
 @dataclass(frozen=True)

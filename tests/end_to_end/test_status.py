@@ -14,7 +14,7 @@ from audiosearch_client.client import AudiosearchClient
 
 from tests.end_to_end.conftest import Running
 from tests.end_to_end.guarded import Guarded
-from tests.processes import until
+from tools.servers.processes import until
 
 
 def read(client: AudiosearchClient) -> SystemStatus:

@@ -20,7 +20,7 @@ from audiosearch.index.v1.index_service_pb2_grpc import IndexServiceStub
 from serving.errors import Reason, ServiceError
 from tests.end_to_end.conftest import Running, start
 from tests.end_to_end.test_import import counts, run_import
-from tests.processes import until
+from tools.servers.processes import until
 
 
 @dataclass(frozen=True)

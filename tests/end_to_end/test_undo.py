@@ -12,7 +12,7 @@ from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter
 from audiosearch.gateway.v1 import gateway_service_pb2 as gateway_pb2
 
 from tests.end_to_end.conftest import Running
-from tests.processes import until
+from tools.servers.processes import until
 
 CREATING = ClipFilter(state=Clip.STATE_CREATING)
 

@@ -19,7 +19,7 @@ from audiosearch.gateway.v1 import gateway_service_pb2 as gateway_pb2
 from deploy import example_sounds
 from serving.errors import Reason, ServiceError, from_rpc_error
 from tests.end_to_end.conftest import Running
-from tests.processes import until
+from tools.servers.processes import until
 
 RATE = 16_000
 

@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-import pytest
 from audiosearch.catalog.v1 import catalog_service_pb2 as pb
 from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip
 from audiosearch.catalog.v1.library_pb2 import Library
@@ -32,8 +31,6 @@ from rich.table import Table
 
 from catalog_service.settings import CatalogSettings
 from serving.telemetry import configure
-from tests.conformance.catalog import plans
-from tests.conformance.catalog.client import HEARD, Catalog, Program
 from tools.benchmarks.catalog_database import (
     cpu_seconds,
     make_active,
@@ -43,6 +40,9 @@ from tools.benchmarks.catalog_database import (
     size_of,
     some_ids,
 )
+from tools.servers import catalog_plans as plans
+from tools.servers.catalog import HEARD, Catalog, Program
+from tools.servers.debian import MissingError
 
 BATCH = 1000
 LANES = 2
@@ -73,7 +73,7 @@ def main() -> None:
                 columns[name] = asyncio.run(_measure(name, settings, arguments.clips, console))
                 if arguments.plans:
                     shown[name] = asyncio.run(plans_of(settings))
-        except pytest.skip.Exception as error:
+        except MissingError as error:
             console.print(f"{name} left out: {error}")
     console.print(_table(columns))
     for name, text in shown.items():

@@ -18,16 +18,16 @@ from catalog_service.database.engines import backend
 from catalog_service.database.schema import clips
 from catalog_service.database.states import ClipState
 from catalog_service.settings import CatalogSettings
-from tests.conformance.catalog import plans
-from tests.conformance.catalog.client import Program, serving
-from tests.mysql_server import running
+from tools.servers import catalog_plans as plans
+from tools.servers.catalog import Program, serving
+from tools.servers.mysql_server import running
 
 MARIADB = ("--innodb-buffer-pool-size=1G", "--innodb-log-file-size=512M")
 
 
 @contextlib.contextmanager
 def settings_of(name: str, folder: Path) -> Iterator[CatalogSettings]:
-    """Settings of a service on a database of its own for the block; pytest's skip without one."""
+    """Settings of a service on its own database for the block; MissingError without a server."""
     values: dict[str, Any] = {"port": 0, "data_dir": folder, "drain_seconds": 0, "mysql_host": None}
     if name == "sqlite":
         yield CatalogSettings(**values)

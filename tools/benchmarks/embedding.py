@@ -31,10 +31,10 @@ from embedding_service.decoding.decoding import convert
 from embedding_service.decoding.readers import open_audio
 from embedding_service.network import graph, precision, reference
 from embedding_service.network.features import FeatureSettings, log_mel
-from tests.checkpoints import OFFICIAL_SHAPE, write_checkpoint
 from tools.benchmarks.embedding_service import print_memory, print_stages
 from tools.benchmarks.timing import medians, seconds
 from tools.benchmarks.vector_executor import PEER, VectorExecutor, with_threads
+from tools.servers.checkpoints import OFFICIAL_SHAPE, write_checkpoint
 
 LENGTHS = (1, 5, 20)
 FEATURES = FeatureSettings()

@@ -30,8 +30,8 @@ from embedding_service.decoding.decoding import Order, convert, decode
 from embedding_service.decoding.readers import open_audio
 from embedding_service.network.engine import Options
 from embedding_service.network.model import Model
-from tests.processes import children, read, wait_for_port
 from tools.benchmarks.timing import medians, seconds
+from tools.servers.processes import children, read, wait_for_port
 
 AT_ONCE = (1, 8, 64)
 _RATE, _SECONDS = 44100, 5

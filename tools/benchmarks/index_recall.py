@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 from pymilvus import DataType, MilvusClient
 
-from tests.milvus_server import MilvusServer
 from tools.benchmarks.clustered import clustered, nearest, recall
+from tools.servers.milvus_server import MilvusServer
 
 TABLE = Path(__file__).parents[2] / "index_service" / "recall.json"
 SIZES = (6_000, 12_000, 20_000, 100_000, 650_000)

@@ -12,8 +12,8 @@ import pytest
 import pytest_asyncio
 
 from catalog_service.settings import CatalogSettings
-from tests.conformance.catalog.client import Catalog, serving
-from tests.mysql_server import MysqlServer, running
+from tools.servers.catalog import Catalog, serving
+from tools.servers.mysql_server import MysqlServer, running
 
 BACKENDS = ["sqlite", pytest.param("mysql", marks=pytest.mark.server)]
 

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from sqlalchemy import Connection, Table, insert, update
 
 from catalog_service.database.schema import clips, import_jobs, libraries, speakers
-from tests.conformance.catalog.client import MODEL
+from tools.servers.catalog import MODEL
 
 OLD = (libraries, clips, import_jobs)
 """Tables of the first revision."""

@@ -8,7 +8,7 @@ from audiosearch.catalog.v1.clip_pb2 import ClipFilter
 from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.catalog.v1.speaker_pb2 import Speaker
 
-from tests.conformance.catalog.client import Catalog
+from tools.servers.catalog import Catalog
 
 
 def creation(library: Library, speaker: str, request: str = "", **fields: object) -> object:

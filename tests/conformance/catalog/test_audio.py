@@ -14,7 +14,7 @@ from audiosearch.catalog.v1.library_pb2 import Library
 
 from catalog_service.settings import CatalogSettings
 from serving.errors import Reason
-from tests.conformance.catalog.client import Catalog, refused, serving, until
+from tools.servers.catalog import Catalog, refused, serving, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

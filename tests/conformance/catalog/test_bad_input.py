@@ -13,7 +13,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from serving.errors import Reason
-from tests.conformance.catalog.client import MODEL, Catalog, refused
+from tools.servers.catalog import MODEL, Catalog, refused
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -12,7 +12,7 @@ from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.catalog.v1.speaker_pb2 import Speaker
 
 from serving.errors import Reason
-from tests.conformance.catalog.client import MODEL, Catalog, refused
+from tools.servers.catalog import MODEL, Catalog, refused
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -13,7 +13,7 @@ from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip
 from audiosearch.catalog.v1.library_pb2 import Library
 
 from serving.errors import Reason
-from tests.conformance.catalog.client import HEARD, Catalog, refused
+from tools.servers.catalog import HEARD, Catalog, refused
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

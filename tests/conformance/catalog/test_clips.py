@@ -11,7 +11,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from serving.errors import Reason
-from tests.conformance.catalog.client import HEARD, Catalog, refused
+from tools.servers.catalog import HEARD, Catalog, refused
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

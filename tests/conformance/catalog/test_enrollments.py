@@ -12,8 +12,8 @@ from audiosearch.embedding.v1.embedding_pb2 import AudioProperties
 from google.protobuf.duration_pb2 import Duration
 
 from serving.errors import Reason
-from tests.conformance.catalog.client import Catalog, refused
 from tests.conformance.catalog.speaker_calls import enrolled
+from tools.servers.catalog import Catalog, refused
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -14,8 +14,8 @@ from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.catalog.v1.speaker_pb2 import Speaker
 
 from serving.errors import Reason, from_rpc_error
-from tests.conformance.catalog.client import Catalog, refused
 from tests.conformance.catalog.speaker_calls import enrolled
+from tools.servers.catalog import Catalog, refused
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

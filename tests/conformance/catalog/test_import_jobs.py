@@ -11,7 +11,7 @@ from audiosearch.catalog.v1.import_job_pb2 import FileFailure, ImportJob, Import
 from google.protobuf.duration_pb2 import Duration
 
 from serving.errors import Reason
-from tests.conformance.catalog.client import Catalog, refused
+from tools.servers.catalog import Catalog, refused
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -7,7 +7,7 @@ from audiosearch.catalog.v1 import catalog_service_pb2 as pb
 from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from tests.conformance.catalog.client import Catalog
+from tools.servers.catalog import Catalog
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 COUNT = 2500

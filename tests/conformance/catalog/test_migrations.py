@@ -19,8 +19,8 @@ from catalog_service.database.engines import backend
 from catalog_service.database.migrate import migrate
 from catalog_service.database.schema import metadata
 from catalog_service.settings import CatalogSettings
-from tests.conformance.catalog.client import serving
 from tests.conformance.catalog.filled import OLD, fill
+from tools.servers.catalog import serving
 
 HEAD = "0003"
 

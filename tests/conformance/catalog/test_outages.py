@@ -17,9 +17,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from catalog_service.settings import CatalogSettings
 from serving.errors import Reason
-from tests.conformance.catalog.client import Catalog, Program, refused, serving, until
 from tests.conformance.catalog.conftest import settings_for
-from tests.mysql_server import MysqlServer
+from tools.servers.catalog import Catalog, Program, refused, serving, until
+from tools.servers.mysql_server import MysqlServer
 
 LIMIT = 30
 SERVING = health_pb2.HealthCheckResponse.SERVING

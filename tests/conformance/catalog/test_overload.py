@@ -13,10 +13,10 @@ from audiosearch.catalog.v1 import catalog_service_pb2 as pb
 from grpc_health.v1 import health_pb2
 
 from serving.errors import Reason, from_rpc_error
-from tests.conformance.catalog.client import Catalog, refused, serving
 from tests.conformance.catalog.conftest import settings_for
 from tests.conformance.catalog.test_outages import LIMIT, SERVING, becomes, works
-from tests.mysql_server import MysqlServer
+from tools.servers.catalog import Catalog, refused, serving
+from tools.servers.mysql_server import MysqlServer
 
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 READERS, WRITERS, WAITING = 1, 1, 2

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from catalog_service.settings import CatalogSettings
-from tests.conformance.catalog.client import Program
+from tools.servers.catalog import Program
 
 HUSH = "no log shows me"
 

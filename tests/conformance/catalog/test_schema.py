@@ -14,9 +14,9 @@ from catalog_service.database.migrate import migrate
 from catalog_service.database.schema import clips
 from catalog_service.database.states import ClipState, JobState, LibraryState, SpeakerState
 from catalog_service.settings import CatalogSettings
-from tests.conformance.catalog import plans
-from tests.conformance.catalog.client import serving
 from tests.conformance.catalog.filled import fill, fill_speakers
+from tools.servers import catalog_plans as plans
+from tools.servers.catalog import serving
 
 
 def test_states_are_those_of_the_contract() -> None:

@@ -10,8 +10,8 @@ from audiosearch.catalog.v1.speaker_pb2 import Speaker
 from google.protobuf.duration_pb2 import Duration
 
 from serving.errors import Reason
-from tests.conformance.catalog.client import MODEL, Catalog, refused
 from tests.conformance.catalog.speaker_calls import creation, deletion, listed
+from tools.servers.catalog import MODEL, Catalog, refused
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

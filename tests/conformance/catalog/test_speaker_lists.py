@@ -8,8 +8,8 @@ from audiosearch.catalog.v1 import speaker_pb2 as spk
 from audiosearch.catalog.v1.speaker_pb2 import Speaker
 
 from serving.errors import Reason
-from tests.conformance.catalog.client import Catalog, refused
 from tests.conformance.catalog.speaker_calls import creation, deletion, listed
+from tools.servers.catalog import Catalog, refused
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -13,8 +13,8 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from serving.errors import Reason
-from tests.conformance.catalog.client import MODEL, Catalog, refused
 from tests.conformance.catalog.speaker_calls import creation, deletion
+from tools.servers.catalog import MODEL, Catalog, refused
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

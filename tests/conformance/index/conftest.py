@@ -13,8 +13,8 @@ from audiosearch.index.v1.index_service_pb2_grpc import IndexServiceStub
 from index_service.milvus import MilvusStore
 from tests.conformance.index.index_harness import Client, serving_store, settings_for, unit
 from tests.conformance.index.index_memory import MemoryStore
-from tests.milvus_server import MilvusServer
-from tests.stores import running_milvus
+from tools.servers.milvus_server import MilvusServer
+from tools.servers.stores import running_milvus
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -17,8 +17,8 @@ from index_service.milvus import MilvusStore
 from index_service.recall import COMMON_ROWS, effort
 from tests.conformance.index.index_harness import Client, serving_store, settings_for
 from tests.conformance.index.index_process import service
-from tests.milvus_server import MilvusServer
 from tools.benchmarks.clustered import clustered, nearest, recall
+from tools.servers.milvus_server import MilvusServer
 
 if sys.version_info >= (3, 11):
     from asyncio import timeout

@@ -20,7 +20,7 @@ from index_service.collection_names import collections_of
 from index_service.milvus import MilvusStore
 from serving.errors import Reason, ServiceError, from_rpc_error
 from tests.conformance.index.index_harness import Client, refused, serving_store, settings_for, unit
-from tests.milvus_server import MilvusServer
+from tools.servers.milvus_server import MilvusServer
 
 if sys.version_info >= (3, 11):
     from asyncio import timeout

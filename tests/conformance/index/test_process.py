@@ -11,7 +11,7 @@ import pytest
 from serving.errors import Reason
 from tests.conformance.index.index_harness import Client, refused, unit
 from tests.conformance.index.index_process import run, service
-from tests.milvus_server import MilvusServer
+from tools.servers.milvus_server import MilvusServer
 
 EXAMPLES = dict(zip((f"v{row:04d}" for row in range(1300)), unit(1300), strict=True))
 

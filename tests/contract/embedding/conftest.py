@@ -26,8 +26,8 @@ from paddlespeech.vector.models.ecapa_tdnn import EcapaTdnn
 
 from embedding_service.network.features import FeatureSettings, log_mel
 from serving.errors import ServiceError, from_rpc_error
-from tests.checkpoints import write_checkpoint
-from tests.processes import wait_for_port
+from tools.servers.checkpoints import write_checkpoint
+from tools.servers.processes import wait_for_port
 
 RATE = 16000
 CHUNK = 64 * 1024

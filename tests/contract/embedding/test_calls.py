@@ -16,7 +16,7 @@ from audiosearch.embedding.v1 import embedding_service_pb2 as messages
 from audiosearch.embedding.v1.model_pb2 import Model
 
 from serving.errors import Reason, ServiceError, from_rpc_error
-from tests.processes import until
+from tools.servers.processes import until
 
 CONFIG = messages.EmbedAudioRequest(config=messages.EmbedAudioConfig())
 Request = messages.EmbedAudioRequest

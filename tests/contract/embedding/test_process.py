@@ -15,7 +15,7 @@ from audiosearch.embedding.v1 import embedding_service_pb2 as messages
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from serving.errors import Reason, from_rpc_error
-from tests.processes import children, until
+from tools.servers.processes import children, until
 
 ROOT = Path(__file__).parents[3]
 linux = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux's /proc")

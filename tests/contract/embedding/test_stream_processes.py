@@ -19,7 +19,7 @@ from audiosearch.embedding.v1 import embedding_service_pb2 as messages
 from audiosearch.embedding.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
 
 from serving.errors import Reason, ServiceError, from_rpc_error
-from tests.processes import children, read, until
+from tools.servers.processes import children, read, until
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux's /proc")
 RATE = 16000

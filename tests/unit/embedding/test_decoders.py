@@ -16,7 +16,7 @@ from embedding_service.decoding.decoders import Decoders
 from embedding_service.decoding.decoding import INLINE_BYTES, Order
 from embedding_service.decoding.readers import AudioError
 from embedding_service.decoding.spool import Spools
-from tests.processes import children
+from tools.servers.processes import children
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from embedding_service.network.batching import Batcher
 from embedding_service.network.engine import LOWEST_COSINE, Options
 from embedding_service.network.features import FeatureSettings, log_mel
 from embedding_service.network.model import Model
-from tests.checkpoints import OFFICIAL_SHAPE, write_checkpoint
+from tools.servers.checkpoints import OFFICIAL_SHAPE, write_checkpoint
 
 NAME = "sv0_ecapa_tdnn_voxceleb12_ckpt_0_2_0"
 

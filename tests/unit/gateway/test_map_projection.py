@@ -10,7 +10,7 @@ import pytest
 from gateway.maps.projection import FEW, rough, turned
 from gateway.maps.runner import run
 from serving.errors import Reason, ServiceError
-from tests.processes import children
+from tools.servers.processes import children
 
 SAID: list[float] = []
 

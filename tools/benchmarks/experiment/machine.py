@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from tests import milvus_server
+from tools.servers.milvus_server import VERSION
 
 PACKAGES = ("pymilvus", "grpcio", "paddlepaddle", "openvino", "faiss-cpu", "hnswlib")
 
@@ -28,7 +28,7 @@ def describe() -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Of the packages that decide the figures; what is missing is not there to compare with."""
-    found = {"Milvus server": milvus_server.VERSION}
+    found = {"Milvus server": VERSION}
     for name in PACKAGES:
         with contextlib.suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.conftest import REPOSITORY
+from tools import REPOSITORY
 from tools.benchmarks.experiment import charts, report
 from tools.benchmarks.experiment.results import FORMAT, NAME, read
 from tools.benchmarks.experiment.wording import words

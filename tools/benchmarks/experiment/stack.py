@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-import pytest
 from audiosearch.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
 from audiosearch.embedding.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
 from audiosearch.index.v1.index_service_pb2_grpc import IndexServiceStub
@@ -20,17 +19,18 @@ from pymilvus import MilvusClient
 
 from catalog_service.settings import CatalogSettings
 from deploy.local_stack import SERVICES, Addresses
-from tests.chaos.processes import Services
-from tests.conftest import REPOSITORY
-from tests.milvus_server import MilvusServer
-from tests.mysql_server import MysqlServer
-from tests.mysql_server import running as running_mysql
-from tests.processes import children
-from tests.stores import running_milvus, settings_for
+from tools import REPOSITORY
 from tools.benchmarks.catalog_database import MARIADB
 from tools.benchmarks.experiment import machine
 from tools.benchmarks.experiment.results import LeftOutError
 from tools.benchmarks.index_recall import say
+from tools.servers.debian import MissingError
+from tools.servers.milvus_server import MilvusServer
+from tools.servers.mysql_server import MysqlServer
+from tools.servers.mysql_server import running as running_mysql
+from tools.servers.processes import children
+from tools.servers.services import Services
+from tools.servers.stores import running_milvus, settings_for
 
 LEASE_SECONDS = 120
 LARGE = [("grpc.max_receive_message_length", 64 * 2**20)]
@@ -99,7 +99,7 @@ def _servers(folder: Path) -> Iterator[Servers]:
         try:
             milvus = stack.enter_context(running_milvus(folder / "milvus", LEASE_SECONDS))
             mysql = stack.enter_context(running_mysql(*MARIADB))
-        except (pytest.skip.Exception, pytest.fail.Exception) as error:
+        except MissingError as error:
             why = f"{error}; --stores embedded does without"
             raise LeftOutError(why) from None
         yield Servers(milvus, mysql, settings_for(milvus, mysql))

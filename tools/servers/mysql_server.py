@@ -1,7 +1,6 @@
-"""Starts a real MariaDB (or MySQL-compatible) server for tests, in a temporary folder.
+"""Starts a real MariaDB (or MySQL-compatible) server in a temporary folder.
 
-Where none is installed it is installed through apt-get, if that is allowed. Where that is not
-possible the tests that need it are skipped with a word why; with CI=true they fail instead.
+Where none is installed it is installed through apt-get, if that is allowed.
 """
 
 from __future__ import annotations
@@ -19,9 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pymysql
-import pytest
 
-from tests.debian import program, require
+from tools.servers.debian import program, require
 
 START_SECONDS = 60
 
@@ -71,7 +69,9 @@ class MysqlServer:
         until = time.monotonic() + START_SECONDS
         while not self.answers():
             if self._process.poll() is not None or time.monotonic() > until:
-                pytest.fail("mariadbd did not start:\n" + (self.folder / "log").read_text()[-2000:])
+                raise RuntimeError(
+                    "mariadbd did not start:\n" + (self.folder / "log").read_text()[-2000:]
+                )
             time.sleep(0.1)
 
     def answers(self) -> bool:
@@ -111,7 +111,7 @@ class MysqlServer:
 
 @contextlib.contextmanager
 def running(*options: str) -> Iterator[MysqlServer]:
-    """A server for the block; skips (with CI=true: fails) where there can be none."""
+    """A server for the block; MissingError where there can be none."""
     require({"mariadbd": "mariadb-server"})
     folder = Path(tempfile.mkdtemp(prefix="mysql"))  # a short path: that of a socket is limited
     server = MysqlServer(folder, *options)

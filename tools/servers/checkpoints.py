@@ -1,4 +1,4 @@
-"""Checkpoints in the layout of PaddleSpeech's official one, as the tests make them."""
+"""Checkpoints in the layout of PaddleSpeech's official one, with weights of any kind."""
 
 from __future__ import annotations
 

@@ -1,16 +1,10 @@
-"""Starts a real Milvus server (2.3.5, from PyPI's `milvus`) for tests; it dies with its parent.
-
-Imported, it offers `MilvusServer`. Run by the Python of the server's own environment, it becomes
-the server: the process that tests start is the one that serves, so no orphan can stay behind.
-"""
+"""Starts a real Milvus server (2.3.5, from PyPI's `milvus`); it dies with its parent."""
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -20,8 +14,11 @@ import urllib.request
 from collections.abc import Iterable
 from pathlib import Path
 
+from tools.servers.debian import MissingError
+
 VERSION = "2.3.5"
-ENVIRONMENT = Path(__file__).resolve().parents[1] / ".venv-milvus"
+ENVIRONMENT = Path(__file__).resolve().parents[2] / ".venv-milvus"
+PROCESS = Path(__file__).with_name("milvus_process.py")
 START_SECONDS = 120
 PORT_NAMES = (
     "proxy_port",
@@ -37,15 +34,9 @@ PORT_NAMES = (
     "etcd_peer_port",
     "metrics_port",
 )
-# A read with strong consistency waits for a tick of the first (milliseconds). The second is a rough
-# index over vectors that have no real one yet: no search parameter makes it find more than 76 %.
-CHANGED = {
-    "timeTickInterval: 200": "timeTickInterval: 50",
-    "      enableIndex: true": "      enableIndex: false",
-}
 
 
-class MilvusMissingError(RuntimeError):
+class MilvusMissingError(MissingError):
     """The server can't be installed or does not run here; says why."""
 
 
@@ -109,7 +100,7 @@ class MilvusServer:
             self._process = subprocess.Popen(
                 [
                     str(python),
-                    __file__,
+                    str(PROCESS),
                     str(self._folder),
                     json.dumps(self._ports),
                     str(os.getpid()),
@@ -162,71 +153,3 @@ class MilvusServer:
             self._process.kill()
             self._process.wait(10)
             self._process = None
-
-
-def _die_with(parent: int) -> None:
-    """Asks the kernel to kill this process when its parent ends; survives exec."""
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1 is PR_SET_PDEATHSIG
-    if os.getppid() != parent:
-        sys.exit("the parent ended before the server started")
-
-
-def _unpack(folder: Path) -> Path:
-    """Unpacks the server's binaries once for all runs; returns their folder."""
-    import milvus  # noqa: PLC0415  only there in the server's own environment
-
-    folder.mkdir(exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        milvus._initialize_data_files(str(folder))
-    return folder / "bin"
-
-
-def _configure(folder: Path, ports: dict[str, int], lease_seconds: int) -> None:
-    """Writes milvus.yaml and the settings of the etcd inside the server, at its first start."""
-    import milvus  # noqa: PLC0415  only there in the server's own environment
-
-    settings = folder / "configs" / "milvus.yaml"
-    if settings.exists():
-        return
-    etcd = folder / "etcd.yaml"
-    client, peer = (f"http://127.0.0.1:{ports[name]}" for name in ("etcd_port", "etcd_peer_port"))
-    etcd.write_text(
-        "\n".join(
-            [
-                "name: default",
-                f"data-dir: {folder}/data/etcd.data",
-                f"listen-client-urls: {client}",
-                f"advertise-client-urls: {client}",
-                f"listen-peer-urls: {peer}",
-                f"initial-advertise-peer-urls: {peer}",
-                f"initial-cluster: default={peer}",
-            ]
-        )
-    )
-    milvus.MilvusServerConfig(data_dir=str(folder), **ports).resolve()
-    text = settings.read_text().replace("etcd:\n", f"etcd:\n  config:\n    path: {etcd}\n", 1)
-    changed = {**CHANGED, "    ttl: 30 #": f"    ttl: {lease_seconds} #"}
-    for default, ours in changed.items():
-        text = text.replace(default, ours, 1)
-    settings.write_text(text)
-
-
-def become_server(folder: Path, ports: dict[str, int], parent: int, lease_seconds: int) -> None:
-    """Turns this process into the server."""
-    _die_with(parent)
-    binaries = _unpack(ENVIRONMENT / "server")
-    _configure(folder, ports, lease_seconds)
-    os.chdir(folder)
-    environment = {
-        **os.environ,
-        "DEPLOY_MODE": "STANDALONE",
-        "MILVUS_RUN_DIR": f"{folder}/run",
-        "METRICS_PORT": str(ports["metrics_port"]),
-        "LD_LIBRARY_PATH": str(binaries),
-    }
-    os.execve(binaries / "milvus", ["milvus", "run", "standalone"], environment)  # noqa: S606
-
-
-if __name__ == "__main__":
-    become_server(Path(sys.argv[1]), json.loads(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))

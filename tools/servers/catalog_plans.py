@@ -17,7 +17,7 @@ from audiosearch.catalog.v1.speaker_pb2 import Speaker
 from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy import Connection, Engine, event
 
-from tests.conformance.catalog.client import MODEL, Catalog
+from tools.servers.catalog import MODEL, Catalog
 
 LATER = Timestamp(seconds=4_000_000_000)
 FILTERS = {

@@ -1,4 +1,4 @@
-"""A client of the catalog service for tests, and ways to run the service."""
+"""A client of the catalog service, and ways to run the service."""
 
 from __future__ import annotations
 

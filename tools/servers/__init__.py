@@ -1,0 +1,1 @@
+"""Real servers and programs that tests and benchmarks share: installed, started, measured."""
