@@ -14,13 +14,12 @@ from audiosearch.catalog.v1.import_job_pb2 import ImportJob, ImportProgress
 from audiosearch.gateway.v1 import search_pb2
 from fastapi import APIRouter, Request, Response
 
-from gateway.imports.folder import read_file
 from gateway.rest.demo import contract
 from gateway.rest.demo.contract import answer, needed, table
 from gateway.rest.demo.links import link
-from gateway.rest.demo.tables import check_import, find_file, library_of, load, newest_import
+from gateway.rest.demo.recordings import Recording, read_server_file, read_upload
+from gateway.rest.demo.tables import library_of, load, newest_import
 from gateway.rest.messages.json import parse_model, read_body
-from gateway.rest.messages.multipart import Allowed, read_form
 from gateway.rest.messages.openapi import document_audio
 from gateway.rest.messages.query import refuse_others
 from gateway.rest.parts import Parts
@@ -97,10 +96,7 @@ def _add_searches(api: APIRouter, parts: Parts) -> None:
     )
     async def search_upload(request: Request) -> Response:
         """Finds what is most like an uploaded sound, at most TOP_K clips."""
-        library = library_of(table(request), parts)
-        kind = request.headers.get("content-type", "")
-        form = await read_form(kind, request.stream(), Allowed(others=True))
-        return await _search(parts, request, library, form.chunks())
+        return await _search(parts, request, await read_upload(parts, request))
 
     @api.post(
         "/audio/search/local",
@@ -108,10 +104,8 @@ def _add_searches(api: APIRouter, parts: Parts) -> None:
     )
     async def search_file(request: Request) -> Response:
         """Finds what is most like a file of the server; needs the right to import."""
-        library = library_of(table(request, "query_audio_path"), parts)
-        check_import(parts, request, library)
-        path = await find_file(parts, needed(request, "query_audio_path"), "query_audio_path")
-        return await _search(parts, request, library, read_file(path, parts.settings.roots()))
+        recording = await read_server_file(parts, request, "query_audio_path")
+        return await _search(parts, request, recording)
 
 
 def _add_audio(api: APIRouter, parts: Parts) -> None:
@@ -137,14 +131,12 @@ def _told(job: ImportJob) -> str:
     raise ServiceError(Reason.named(reason) or Reason.INTERNAL, told)
 
 
-async def _search(
-    parts: Parts, request: Request, library: str, chunks: AsyncIterator[bytes]
-) -> Response:
+async def _search(parts: Parts, request: Request, recording: Recording) -> Response:
     async def requests() -> AsyncIterator[search_pb2.StreamSearchClipsRequest]:
-        search = search_pb2.SearchConfig(parent=library)
+        search = search_pb2.SearchConfig(parent=recording.library)
         config = search_pb2.StreamSearchClipsConfig(search=search)
         yield search_pb2.StreamSearchClipsRequest(config=config)
-        async for chunk in chunks:
+        async for chunk in recording.chunks:
             yield search_pb2.StreamSearchClipsRequest(audio_chunk=chunk)
 
     responses = parts.stream(request, "StreamSearchClips", requests())

@@ -14,13 +14,13 @@ from audiosearch.catalog.v1 import clip_pb2, speaker_pb2
 from audiosearch.gateway.v1 import speakers_pb2
 from fastapi import APIRouter, Request, Response
 
-from gateway.imports.folder import read_file
 from gateway.listing import pages
 from gateway.rest.demo import contract
 from gateway.rest.demo.contract import answer, needed, table
 from gateway.rest.demo.links import link, voice_link
+from gateway.rest.demo.recordings import Recording, read_server_file, read_upload
 from gateway.rest.demo.spk_ids import new_speaker, speaker_id, spk_id_of
-from gateway.rest.demo.tables import check_import, ensure, find_file, library_of
+from gateway.rest.demo.tables import ensure, library_of
 from gateway.rest.messages.json import parse_model, read_body
 from gateway.rest.messages.multipart import Allowed, Form, read_form
 from gateway.rest.messages.openapi import document_audio
@@ -63,8 +63,8 @@ def _add_enrollment(api: APIRouter, parts: Parts) -> None:
         library = library_of(table(request, "spk_id"), parts)
         kind = request.headers.get("content-type", "")
         form = await read_form(kind, request.stream(), Allowed(["spk_id"], others=True))
-        spk_id, chunks = _enrollee(request, form), _chunks(form)
-        return await _enroll(parts, request, library, spk_id, form.first.name, chunks)
+        recording = Recording(library, form.first.name, _chunks(form))
+        return await _enroll(parts, request, _enrollee(request, form), recording)
 
     @api.post(
         "/vpr/enroll/local",
@@ -72,11 +72,8 @@ def _add_enrollment(api: APIRouter, parts: Parts) -> None:
     )
     async def enroll_file(request: Request) -> Response:
         """Enrolls a speaker with a file of the server; needs the right to import."""
-        library = library_of(table(request, "spk_id", "audio_path"), parts)
-        check_import(parts, request, library)
-        path = await find_file(parts, needed(request, "audio_path"), "audio_path")
-        chunks, spk_id = read_file(path, parts.settings.roots()), needed(request, "spk_id")
-        return await _enroll(parts, request, library, spk_id, path.name, chunks)
+        recording = await read_server_file(parts, request, "audio_path", "spk_id")
+        return await _enroll(parts, request, needed(request, "spk_id"), recording)
 
 
 def _add_recognition(api: APIRouter, parts: Parts) -> None:
@@ -86,10 +83,7 @@ def _add_recognition(api: APIRouter, parts: Parts) -> None:
     )
     async def recognize_upload(request: Request) -> Response:
         """Says whose voice an uploaded recording is: nobody's, where no score is high enough."""
-        library = library_of(table(request), parts)
-        kind = request.headers.get("content-type", "")
-        form = await read_form(kind, request.stream(), Allowed(others=True))
-        return await _identify(parts, request, library, form.chunks())
+        return await _identify(parts, request, await read_upload(parts, request))
 
     @api.post(
         "/vpr/recog/local",
@@ -97,10 +91,7 @@ def _add_recognition(api: APIRouter, parts: Parts) -> None:
     )
     async def recognize_file(request: Request) -> Response:
         """Says whose voice a file of the server is; needs the right to import."""
-        library = library_of(table(request, "audio_path"), parts)
-        check_import(parts, request, library)
-        path = await find_file(parts, needed(request, "audio_path"), "audio_path")
-        return await _identify(parts, request, library, read_file(path, parts.settings.roots()))
+        return await _identify(parts, request, await read_server_file(parts, request, "audio_path"))
 
 
 def _add_lists(api: APIRouter, parts: Parts) -> None:
@@ -191,37 +182,28 @@ async def _named(request: Request) -> str:
     return parse_model(body, contract.Voice).spk_id
 
 
-async def _enroll(
-    parts: Parts,
-    request: Request,
-    library: str,
-    spk_id: str,
-    file_name: str,
-    chunks: AsyncIterator[bytes],
-) -> Response:
+async def _enroll(parts: Parts, request: Request, spk_id: str, recording: Recording) -> Response:
     config = speakers_pb2.EnrollSpeakerConfig(
-        parent=library, speaker_id=speaker_id(spk_id), speaker=new_speaker(spk_id)
+        parent=recording.library, speaker_id=speaker_id(spk_id), speaker=new_speaker(spk_id)
     )
 
     async def requests() -> AsyncIterator[speakers_pb2.EnrollSpeakerRequest]:
-        recording = speakers_pb2.Recording(display_name=file_name[:255])
+        described = speakers_pb2.Recording(display_name=recording.file_name[:255])
         yield speakers_pb2.EnrollSpeakerRequest(config=config)
-        yield speakers_pb2.EnrollSpeakerRequest(recording=recording)
-        async for chunk in chunks:
+        yield speakers_pb2.EnrollSpeakerRequest(recording=described)
+        async for chunk in recording.chunks:
             yield speakers_pb2.EnrollSpeakerRequest(audio_chunk=chunk)
 
-    await ensure(parts, request, library)
+    await ensure(parts, request, recording.library)
     await parts.ask(request, "EnrollSpeaker", requests())
     return answer({"status": True, "msg": ENROLLED})
 
 
-async def _identify(
-    parts: Parts, request: Request, library: str, chunks: AsyncIterator[bytes]
-) -> Response:
+async def _identify(parts: Parts, request: Request, recording: Recording) -> Response:
     async def requests() -> AsyncIterator[speakers_pb2.IdentifySpeakerRequest]:
-        config = speakers_pb2.IdentifySpeakerConfig(parent=library, k=MOST)
+        config = speakers_pb2.IdentifySpeakerConfig(parent=recording.library, k=MOST)
         yield speakers_pb2.IdentifySpeakerRequest(config=config)
-        async for chunk in chunks:
+        async for chunk in recording.chunks:
             yield speakers_pb2.IdentifySpeakerRequest(audio_chunk=chunk)
 
     found = await parts.ask(request, "IdentifySpeaker", requests())
