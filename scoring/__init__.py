@@ -1,1 +1,1 @@
-"""Arithmetic on scores."""
+"""Arithmetic on scores: numpy alone, and no service."""

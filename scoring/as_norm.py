@@ -1,4 +1,4 @@
-"""AS-norm: a score beside those that the cohort's voices get."""
+"""AS-norm: a score in relation to the scores of the cohort's voices."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOST_COHORT = 800
-"""Clips of a cohort: some hundreds of best scores are wanted of it (Matejka et al. 2017 find 200 to
-400 best), and each decision compares with all of it."""
+"""Clips of a cohort at most. AS-norm works best with 200 to 400 best scores (Matejka et al. 2017),
+and each decision compares with the whole cohort."""
 MOST_TOP = 300
-"""Best scores that are looked at, at most."""
+"""Best scores that count at most."""
 TOP_SHARE = 0.5
-"""Part of a small cohort's scores that is looked at: from 0.35 to 0.75 did about the same."""
+"""Share of a small cohort's scores that counts. Shares from 0.35 to 0.75 do about equally well."""
 LEAST_SCORES = 10
-"""Scores without which neither mean nor spread tells anything."""
+"""Best scores that a useful mean and spread need."""
 
 LEAST_COHORT_SPEAKERS = 4
 """Speakers that a cohort needs beside the two of a trial. With 3 to 5 speakers in all, AS-norm made
 the equal error rate worse in 52 draws of 54."""
 LEAST_SPREAD = 1e-6
-"""Cosines of the same two vectors differ by less, as they are rounded."""
+"""Spread below which all scores count as equal: rounding alone makes such differences."""
 
 
 class Statistics(NamedTuple):
-    """What the cohort's best scores against one voice are."""
+    """Mean and spread of the cohort's best scores against one voice."""
 
     mean: float
     spread: float
@@ -36,13 +36,13 @@ def cohort_statistics(scores: NDArray[np.floating], top: int) -> Statistics | No
     """Mean and spread of the best scores.
 
     Args:
-        scores: cosines of one voice with the cohort's, without those of the speaker that is decided
-            on, shape (clips,).
-        top: how many of the best count.
+        scores: cosines of one voice with the cohort's clips, without the clips of the speaker in
+            question, shape (clips,).
+        top: number of best scores that count.
 
     Returns:
-        None where there are fewer than that, as the mean of all is not that of the best; where they
-        are fewer than 10; and where all of the best are the same.
+        None if there are fewer than `top` scores, if `top` is less than 10, or if all of the best
+        scores are the same.
     """
     if not LEAST_SCORES <= top <= len(scores):
         return None
@@ -52,7 +52,7 @@ def cohort_statistics(scores: NDArray[np.floating], top: int) -> Statistics | No
 
 
 def as_norm(cosine: float, voiceprint: Statistics, query: Statistics) -> float:
-    """The score in spreads of the cohort's scores: the mean of both sides.
+    """The normalised score: how many spreads above the cohort's mean, averaged over both sides.
 
     Adaptive symmetric normalisation, P. Matejka et al., "Analysis of Score Normalization in
     Multilingual Speaker Recognition", Interspeech 2017 (adaptive S-norm 1: each side by its own
@@ -60,8 +60,8 @@ def as_norm(cosine: float, voiceprint: Statistics, query: Statistics) -> float:
 
     Args:
         cosine: of the query with the voiceprint.
-        voiceprint: of the cohort's scores against the voiceprint.
-        query: of the cohort's scores against the query.
+        voiceprint: statistics of the cohort's scores against the voiceprint.
+        query: statistics of the cohort's scores against the query.
     """
     by_voiceprint = (cosine - voiceprint.mean) / voiceprint.spread
     by_query = (cosine - query.mean) / query.spread
@@ -69,14 +69,14 @@ def as_norm(cosine: float, voiceprint: Statistics, query: Statistics) -> float:
 
 
 def top_count(speakers: int, scores: int) -> int:
-    """How many of the best scores count.
+    """The number of best scores that count.
 
     Args:
-        speakers: of the cohort without the two of a trial.
-        scores: of their clips.
+        speakers: number of speakers in the cohort, without the two of a trial.
+        scores: number of their clips.
 
     Returns:
-        0 where they are too few to normalise by.
+        0 if the cohort is too small to normalise by.
     """
     count = min(MOST_TOP, int(scores * TOP_SHARE))
     return count if speakers >= LEAST_COHORT_SPEAKERS and count >= LEAST_SCORES else 0

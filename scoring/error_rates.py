@@ -1,4 +1,4 @@
-"""Miss and false-alarm rates of trials over all thresholds, and the figures made of them."""
+"""Miss and false-alarm rates of trials over all thresholds, and figures derived from them."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class RankedTrials:
     """Trials sorted by score once, for any number of weightings."""
 
     def __init__(self, scores: NDArray[np.floating], targets: Flags) -> None:
-        """Sorts.
+        """Sorts the trials.
 
         Args:
             scores: higher means more alike, shape (trials,).
-            targets: whether both sides belong together, shape (trials,).
+            targets: True if both sides belong together, shape (trials,).
 
         Raises:
-            ValueError: when a kind of trial is missing, or a score is no number.
+            ValueError: if one kind of trial is missing, or a score is not a finite number.
         """
         if targets.all() or not targets.any():
             raise ValueError("there must be target trials and others")
@@ -55,10 +55,13 @@ class RankedTrials:
         self._thresholds = np.concatenate(([np.inf], ranked[self._ends]))
 
     def rates(self, weights: Floats | None = None) -> ErrorRates:
-        """The rates when each trial counts `weights` times, shape (trials,); once by default.
+        """The error rates over all thresholds.
+
+        Args:
+            weights: number of times that each trial counts, shape (trials,); once by default.
 
         Raises:
-            ValueError: when a kind of trial has no weight at all.
+            ValueError: if one kind of trial has no weight at all.
         """
         counts = np.ones(len(self._order)) if weights is None else weights[self._order]
         accepted = np.cumsum(np.where(self._targets, counts, 0.0))[self._ends]
@@ -73,15 +76,15 @@ class RankedTrials:
 
 
 def error_rates(scores: NDArray[np.floating], targets: Flags) -> ErrorRates:
-    """The operating points of trials; errors as in `RankedTrials`."""
+    """The error rates of trials over all thresholds. It raises the errors of `RankedTrials`."""
     return RankedTrials(scores, targets).rates()
 
 
 def equal_error_rate(rates: ErrorRates) -> float:
     """The rate at which misses and false alarms are equally frequent, from 0 to 1.
 
-    Between the two neighbouring operating points where the curves cross, both are taken to be
-    straight; where trials with one score are accepted together, the line goes through them.
+    Both curves are taken to be straight lines between the two neighbouring operating points where
+    they cross. Trials with the same score are accepted together, so they are one operating point.
     """
     gap = rates.false_alarm - rates.miss
     after = int(np.argmax(gap >= 0))
@@ -99,8 +102,9 @@ def min_dcf(
 ) -> float:
     """The least detection cost over all thresholds, normalised (NIST SRE).
 
-    Cost = cost_miss * p_target * miss + cost_false_alarm * (1 - p_target) * false_alarm, divided by
-    that of the better of accepting all and accepting none; so it is from 0 to 1.
+    Cost = cost_miss * p_target * miss + cost_false_alarm * (1 - p_target) * false_alarm. It is
+    divided by the cost of accepting all or of accepting none, whichever is less. The result is from
+    0 to 1.
     """
     missing, alarming = cost_miss * p_target, cost_false_alarm * (1 - p_target)
     costs = missing * rates.miss + alarming * rates.false_alarm
@@ -111,8 +115,8 @@ def det_points(rates: ErrorRates) -> tuple[Floats, Floats]:
     """False-alarm and miss rates on the normal-deviate scale of a DET curve (Martin et al. 1997).
 
     Returns:
-        Two arrays of shape (points,), at most 2,000 points; those at 0 or 1 are left out, because
-        they lie infinitely far away.
+        Two arrays of shape (points,), at most 2,000 points. Points with a rate of 0 or 1 are left
+        out, because their deviates are infinite.
     """
     inside = np.flatnonzero(
         (rates.miss > 0) & (rates.miss < 1) & (rates.false_alarm > 0) & (rates.false_alarm < 1)

@@ -18,7 +18,7 @@ Units = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Figure:
-    """A value and where it lies at 95 %; no interval where too few speakers are there."""
+    """A value with its 95 % interval. It has no interval if there are too few speakers."""
 
     value: float
     interval: Interval | None
@@ -26,7 +26,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Scored:
-    """Trials with their scores and whose voices they hold, in arrays of shape (trials,)."""
+    """Trials with their scores and speakers, in arrays of shape (trials,)."""
 
     scores: NDArray[np.floating]
     targets: NDArray[np.bool_]
@@ -39,10 +39,10 @@ class Scored:
 
 @dataclass(frozen=True)
 class Resampling:
-    """How intervals are made."""
+    """Parameters of the resampling that intervals are computed by."""
 
     units: int
-    """How many speakers, or clips where speakers are not known, are drawn from."""
+    """Number of speakers to draw from, or of clips if the speakers are not known."""
 
     count: int
     seed: int
@@ -50,7 +50,7 @@ class Resampling:
 
 @dataclass(frozen=True)
 class Verification:
-    """How well trials are decided."""
+    """Figures of decisions on trials."""
 
     rates: ErrorRates
     equal_error_rate: Figure
@@ -63,20 +63,20 @@ class Verification:
 
 @dataclass(frozen=True)
 class Retrieval:
-    """How well clips find others with their label."""
+    """Figures of searches by a clip for others with its label."""
 
     recall: dict[int, Figure]
-    """By k: the share of queries with such a clip among the first k."""
+    """For each k, the share of queries with such a clip among the first k matches."""
 
     mean_average_precision: Figure
     queries: int
 
 
 def verify(trials: Scored, resampling: Resampling) -> Verification:
-    """EER and minDCF, without intervals where the trials hold fewer than three speakers.
+    """EER and minDCF, without intervals if the trials hold fewer than three speakers.
 
     Raises:
-        ValueError: a kind of trial is missing.
+        ValueError: if one kind of trial is missing.
     """
     ranked = RankedTrials(trials.scores, trials.targets)
     rates = ranked.rates()
@@ -105,7 +105,7 @@ def judge(answers: Answers, units: Units, ks: Sequence[int], resampling: Resampl
     Args:
         answers: of the queries.
         units: number of the speaker of each query, shape (queries,).
-        ks: how many matches are looked at.
+        ks: numbers of matches to look at.
         resampling: over the speakers of the queries.
     """
     values = np.stack([*(answers.recall_at(k) for k in ks), answers.average_precision])
@@ -126,7 +126,7 @@ def _intervals(
     resampling: Resampling,
     count: int,
 ) -> Sequence[Interval | None]:
-    """Intervals, or none where nothing can be resampled."""
+    """The intervals, or None for each if there is nothing to resample."""
     if resampling.units < 2 or not resampling.count:
         return [None] * count
     try:

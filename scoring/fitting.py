@@ -29,24 +29,25 @@ def fit(
     enrollment_clip_count: int,
     seed: int,
 ) -> Calibration:
-    """What scores of these voices mean, without an operating point.
+    """Fits a calibration, without an operating point.
 
-    The order of the clips does not matter: they are taken by their ids.
+    The clips are sorted by their ids first, so their order does not matter.
 
     Args:
         vectors: of unit length, shape (clips, dimension).
-        speakers: whose voice each is.
-        clip_ids: id of each, no two the same.
-        enrollment_clip_count: clips to make voiceprints of, at least 1; fewer are taken where fewer
-            than two speakers have one clip more than that.
-        seed: of every random choice; the same one gives the same calibration.
+        speakers: speaker of each clip.
+        clip_ids: id of each clip, no two the same.
+        enrollment_clip_count: clips for each voiceprint, at least 1. Fewer are taken if fewer than
+            two speakers have one clip more than that.
+        seed: of every random choice; the same seed gives the same calibration.
 
     Returns:
-        `normalized` and `cohort` are not set where there is too little to normalise by.
+        The calibration. `normalized` and `cohort` are not set if there is too little to normalise
+        by.
 
     Raises:
-        ServiceError: SPEAKERS_TOO_FEW where no two speakers have two clips, or clips of the same
-            voice do not score higher than others.
+        ServiceError: SPEAKERS_TOO_FEW if no two speakers have two clips each, or if clips of the
+            same voice do not score higher than others.
     """
     seed %= 2**64  # numpy knows no negative ones
     names, numbers = np.unique(np.asarray(speakers, str), return_inverse=True)
@@ -112,7 +113,7 @@ def _normalized(
     voices: TrialCohort,
     seed: int,
 ) -> ScoreCalibration | None:
-    """Of the trials that can be normalised; None where there are not both kinds of them."""
+    """The figures of AS-norm over the trials that it can normalise; None unless of both kinds."""
     if not voices.top:
         return None
     scores = voices.normalise(trials, voiceprints, vectors, numbers)

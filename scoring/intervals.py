@@ -1,6 +1,7 @@
-"""Intervals by resampling speakers, who are what another test would draw anew.
+"""Intervals by resampling speakers.
 
-Trials that share a speaker are not independent, so resampling trials would promise too much.
+Another test would have other speakers. Trials that share a speaker are not independent, so
+intervals from resampled trials would be too narrow.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ Units = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Interval:
-    """Between which two values a figure lies, at 95 %."""
+    """The 95 % interval of a figure."""
 
     low: float
     high: float
 
 
 def draws(units: int, count: int, seed: int) -> Iterator[Counts]:
-    """How often each of `units` is drawn, `count` times over; shape (units,) each."""
+    """`count` draws, each with the number of times that each unit was drawn, shape (units,)."""
     random = np.random.default_rng(seed)
     for _ in range(count):
         drawn = random.integers(units, size=units)
@@ -36,16 +37,16 @@ def draws(units: int, count: int, seed: int) -> Iterator[Counts]:
 
 
 def trial_weights(counts: Counts, first: Units, second: Units) -> NDArray[np.float64]:
-    """How often each trial counts in a draw.
+    """The number of times that each trial counts in a draw.
 
     Args:
-        counts: how often each speaker was drawn, shape (speakers,).
+        counts: number of times that each speaker was drawn, shape (speakers,).
         first: speaker of each trial's first side, shape (trials,).
         second: speaker of its second side, shape (trials,).
 
     Returns:
-        Shape (trials,). A trial within one speaker comes as often as the speaker; a trial between
-        two as often as the pairs of their copies.
+        Shape (trials,). A trial within one speaker counts as often as the speaker was drawn. A
+        trial between two speakers counts as often as there are pairs of their copies.
     """
     return counts[first] * np.where(first == second, 1.0, counts[second])
 
@@ -56,14 +57,14 @@ def intervals(
     """Percentile intervals of several figures.
 
     Args:
-        figures: the figures for one draw; ValueError if it can't tell them, as where a draw holds
-            one speaker alone: such a draw is made again, but not without end.
-        units: how many speakers there are.
-        count: how many draws to make.
-        seed: of the draws; the same one gives the same intervals.
+        figures: computes the figures of one draw. It raises ValueError if the draw is useless, for
+            example because it holds only one speaker. A useless draw is replaced by another one.
+        units: number of speakers.
+        count: number of draws.
+        seed: of the draws; the same seed gives the same intervals.
 
     Raises:
-        ValueError: when hardly any draw tells anything.
+        ValueError: if nearly all draws are useless.
     """
     told: list[tuple[float, ...]] = []
     for counts in draws(units, count * MAX_USELESS, seed):

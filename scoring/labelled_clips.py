@@ -1,4 +1,4 @@
-"""Which clips a calibration is fitted from: whole speakers, in bounded memory."""
+"""The choice of clips that a calibration is fitted to: whole speakers, in bounded memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from audiosearch.catalog.v1.clip_pb2 import Clip
 from serving.names import split_clip, split_speaker
 
 TESTED = 20
-"""Clips of a speaker that are kept beside those of its voiceprint."""
+"""Clips of a speaker that are kept in addition to those of its voiceprint."""
 
 
 class LabelledClip(NamedTuple):
@@ -32,13 +32,14 @@ class _Kept(NamedTuple):
 class Labelled:
     """Chooses clips while they are listed.
 
-    A random part of the clips would leave a large library with one clip of each speaker, which
-    makes no trials. So when there are too many, fewer of each speaker are kept (Vitter's algorithm
-    R), but enough for trials; after that fewer speakers, by a hash of their name.
+    A plain random sample of a large library would hold one clip of most speakers, and one clip
+    makes no trial. So when there are too many clips, first fewer of each speaker are kept (Vitter's
+    algorithm R), but enough for trials. After that fewer speakers are kept, by a hash of their
+    name.
     """
 
     def __init__(self, most: int, enrollments: int, seed: int) -> None:
-        """Keeps at most `most` clips of speakers who are enrolled with `enrollments` clips."""
+        """Keeps at most `most` clips, for voiceprints of `enrollments` clips."""
         self._most = most
         self._each = max(most // 2, 2)
         self._enough = min(2 * enrollments + TESTED, self._each)
@@ -52,7 +53,7 @@ class Labelled:
         self._highest = b"\xff" * 32
 
     def add(self, clip: Clip) -> None:
-        """Takes a clip into account; one whose speaker is not known is passed over."""
+        """Considers a clip. A clip without a known speaker is ignored."""
         enrolled_as = split_speaker(clip.enrolled_speaker)[1] if clip.enrolled_speaker else ""
         name = clip.speaker or enrolled_as
         if enrolled_as:
@@ -75,11 +76,12 @@ class Labelled:
                 self._keep_fewer_speakers()
 
     def clips(self) -> list[LabelledClip]:
-        """Those that were chosen, name by name.
+        """The chosen clips, name by name.
 
-        A clip is that of the speaker who is enrolled with it. If all who are enrolled with clips of
-        a name are one, the other clips of that name are its own too: so they are known as such when
-        its scores are normalised. A name that is left from an earlier enrollment merges nobody.
+        A clip that is an enrollment belongs to the enrolled speaker. If all enrolled clips of a
+        name belong to one speaker, the other clips of that name belong to it too, so that they
+        count as its own when its scores are normalised. A name that is left from an earlier
+        enrollment merges no speakers.
         """
         return [
             LabelledClip(each.id, each.enrolled_as or self._meant.get(name) or name)
@@ -88,7 +90,7 @@ class Labelled:
         ]
 
     def _learn(self, name: str, speaker: str) -> None:
-        """Notes whom a name means: nobody if several are enrolled with it; an id is a name too."""
+        """Notes the speaker that a name means: none if several are enrolled under it."""
         if self._hash(name) <= self._highest:
             self._meant[name] = speaker if self._meant.get(name, speaker) == speaker else ""
 
@@ -100,7 +102,7 @@ class Labelled:
         self._count = sum(map(len, self._kept.values()))
 
     def _keep_fewer_speakers(self) -> None:
-        """Keeps half of them, and of those to come as large a part; two at least."""
+        """Halves the share of speakers that are kept, now and from here on; keeps at least two."""
         ordered = sorted(self._kept, key=self._hash)
         stay = max(2, len(ordered) // 2)
         self._highest = self._hash(ordered[stay - 1])

@@ -1,4 +1,4 @@
-"""Log-likelihood ratios: how a score becomes one, and what it is worth."""
+"""Log-likelihood ratios: the conversion of scores to them, and their cost."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Line(NamedTuple):
     intercept: float
 
     def ratios(self, scores: NDArray[np.floating]) -> Floats:
-        """Of scores, of the same shape."""
+        """The ratios of scores, of the same shape."""
         return self.slope * np.asarray(scores, np.float64) + self.intercept
 
 
@@ -28,16 +28,16 @@ def fit_line(scores: NDArray[np.floating], targets: Flags) -> Line:
 
     With an effective prior of 0.5 the log odds of the regression are the log-likelihood ratio
     (N. Brummer, J. du Preez, "Application-independent evaluation of speaker detection", Computer
-    Speech & Language 20, 2006). Of n trials of a kind one is taken to be of the other, as
-    J. Platt does ("Probabilistic outputs for support vector machines", 1999): trials that a
-    threshold parts without an error would ask for an endless slope.
+    Speech & Language 20, 2006). One of n trials of a kind is treated as one of the other kind
+    (J. Platt, "Probabilistic outputs for support vector machines", 1999). Otherwise the slope would
+    have no bound if a threshold separates the trials without an error.
 
     Args:
         scores: higher means more alike, shape (trials,).
-        targets: whether it is the speaker's voice, shape (trials,); of both kinds.
+        targets: True if it is the speaker's voice, shape (trials,); both kinds occur.
 
     Returns:
-        A slope of 0 where all scores are the same, and less than 0 where targets score lower.
+        The line. Its slope is 0 if all scores are the same, and negative if targets score lower.
     """
     values = np.asarray(scores, np.float64)
     spread = float(values.std())
@@ -53,7 +53,7 @@ def fit_line(scores: NDArray[np.floating], targets: Flags) -> Line:
 
 
 def _minimise(design: Floats, aims: Floats, weights: Floats) -> tuple[float, float]:
-    """Newton's method; a step that makes it worse is halved."""
+    """Slope and intercept by Newton's method. A step that increases the loss is halved."""
     at: Floats = np.zeros(2)
     step: NDArray[np.floating] = np.zeros(2)
     loss = np.inf
@@ -75,10 +75,10 @@ def _minimise(design: Floats, aims: Floats, weights: Floats) -> tuple[float, flo
 
 
 def cllr(ratios: Floats, targets: Flags) -> float:
-    """Cost of log-likelihood ratios in bits: 0 is perfect, 1 says nothing.
+    """Cost of log-likelihood ratios in bits. 0 is perfect; 1 is as good as no ratios at all.
 
-    Brummer & du Preez 2006: the mean of log2(1 + 1/LR) over target trials and of log2(1 + LR) over
-    others, halved.
+    The cost is half the sum of two means: of log2(1 + 1/LR) over target trials and of
+    log2(1 + LR) over the others (Brummer & du Preez 2006).
     """
     misses = np.logaddexp(0, -ratios[targets]).mean()
     alarms = np.logaddexp(0, ratios[~targets]).mean()

@@ -1,4 +1,4 @@
-"""How good decisions by one kind of score are: a line, its figures, and rates over thresholds."""
+"""Measures decisions by one kind of score: its line, its figures, and rates over thresholds."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from scoring.trials import Trials
 MOST_POINTS = 400
 RESAMPLES = 200
 ABOVE_ALL = 1e-3
-"""Log-likelihood ratio by which the threshold that accepts nothing is above all trials."""
+"""Distance of the threshold that accepts nothing above all ratios, as a log-likelihood ratio."""
 DEVIATE = 1.959964
 """Normal deviate of a 95 % interval."""
 Floats = NDArray[np.float64]
@@ -37,7 +37,7 @@ def measure(trials: Trials, scores: NDArray[np.floating], seed: int) -> ScoreCal
         seed: of the intervals.
 
     Returns:
-        None where the scores tell nothing: those of targets are not higher than those of others.
+        None if the scores are useless, because targets do not score higher than the others.
     """
     targets = trials.targets
     line = fit_line(scores, targets)
@@ -58,9 +58,9 @@ def measure(trials: Trials, scores: NDArray[np.floating], seed: int) -> ScoreCal
 
 
 def operating_rates(trials: Trials, ratios: Floats, seed: int) -> list[OperatingRates]:
-    """Rates over thresholds of the log-likelihood ratio, by rising threshold; at most 400.
+    """Error rates at up to 400 thresholds of the log-likelihood ratio, by rising threshold.
 
-    From accepting all to accepting nothing, denser where either rate is small.
+    They go from accepting all to accepting nothing and are denser where either rate is small.
 
     Args:
         trials: of both kinds.
@@ -98,7 +98,7 @@ def _point(values: list[float]) -> OperatingRates:
 
 
 def _thinned(rates: ErrorRates) -> ErrorRates:
-    """As many points as may be, by rising threshold, none of them infinite."""
+    """The rates at no more thresholds than allowed, by rising threshold, none of them infinite."""
     chosen = np.arange(len(rates.thresholds))
     size = MOST_POINTS
     while len(chosen) > MOST_POINTS:
@@ -110,7 +110,7 @@ def _thinned(rates: ErrorRates) -> ErrorRates:
 
 
 def _spaced(rates: ErrorRates, size: int) -> NDArray[np.int64]:
-    """Places of `size` points each at even ratios of misses, false alarms and targets accepted."""
+    """Positions of points, `size` each at even ratios of misses, false alarms and hits."""
     accepted = 1 - rates.miss
     alarms, shares, misses = (
         np.geomspace(of[of > 0].min(), 1, size) for of in (rates.false_alarm, accepted, rates.miss)
@@ -123,11 +123,11 @@ def _spaced(rates: ErrorRates, size: int) -> NDArray[np.int64]:
 
 
 def _interval(rate: Floats, trials: Trials, kind: NDArray[np.bool_]) -> tuple[Floats, Floats]:
-    """Wilson's score interval, as if trials told nothing of each other.
+    """Wilson's score interval, which treats trials as independent.
 
-    Speakers drawn anew say nothing where a rate is 0 or 1 in each draw, and too little where there
-    are few: no interval is narrower than this one. A clip counts once for each speaker, however
-    many voiceprints of that speaker it is tried against.
+    It is a lower bound on the width of the intervals. Resampling gives no width where a rate is 0
+    or 1 in every draw, and too little where there are few speakers. A clip counts once for each
+    speaker, even if it is compared with several voiceprints of that speaker.
     """
     clips = int(trials.clips.max()) + 1
     count = len(np.unique(trials.first[kind] * clips + trials.clips[kind]))
@@ -141,9 +141,9 @@ def _interval(rate: Floats, trials: Trials, kind: NDArray[np.bool_]) -> tuple[Fl
 def _resampled(
     trials: Trials, ratios: Floats, thresholds: Floats, seed: int
 ) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats]]:
-    """Where misses and false alarms lie when speakers are drawn anew: low and high of each.
+    """Low and high bounds of misses and of false alarms when speakers are resampled.
 
-    From 0 to 1 where there are fewer than three speakers: then each draw is the same.
+    The bounds are 0 and 1 if there are fewer than three speakers, because then all draws are alike.
     """
     points, targets = len(thresholds), trials.targets
     units = int(max(trials.first.max(), trials.second.max())) + 1
@@ -173,7 +173,7 @@ def _rejected(
     places: NDArray[np.int64],
     points: int,
 ) -> Floats:
-    """Share of trials of one kind below each threshold, in a draw; ValueError if none is drawn."""
+    """Share of one kind of trial below each threshold in a draw; ValueError if none is drawn."""
     weights = trial_weights(counts, first, second)
     sums: Floats = np.cumsum(np.bincount(places, weights, points + 1))
     if not sums[-1]:

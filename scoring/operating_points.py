@@ -1,4 +1,4 @@
-"""Operating points: which threshold one chooses, and how often decisions by it are wrong."""
+"""Operating points: the choice of a threshold, and the error rates of decisions by it."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ COST = 1.0
 
 
 def check_operating_point(point: OperatingPoint, field: str) -> None:
-    """FIELD_INVALID unless its values are in their ranges.
+    """Raises FIELD_INVALID unless the values of an operating point are in their ranges.
 
     Args:
-        point: to look at.
-        field: where the point is in the request, for the message.
+        point: to check.
+        field: place of the point in the request, for the message.
     """
     if point.WhichOneof("choice") == "max_false_alarm_rate":
         _require_share(point.max_false_alarm_rate, f"{field}.max_false_alarm_rate")
@@ -41,15 +41,15 @@ def check_operating_point(point: OperatingPoint, field: str) -> None:
 
 
 def set_operating_point(calibration: Calibration) -> None:
-    """Chooses the scores to decide on if that is open, and the threshold of each kind of them.
+    """Sets the threshold of each kind of score, and the kind to decide on if it is not set.
 
     Reads `operating_point`, whose values are in their ranges, and sets `normalization` and the
     `threshold` of `cosine` and `normalized`.
 
     Raises:
-        ServiceError: SPEAKERS_TOO_FEW where AS-norm is asked for and there is no cohort to
-            normalise by, or too few trials were made for the false-alarm rate asked for;
-            FIELD_INVALID for a normalization that is none.
+        ServiceError: SPEAKERS_TOO_FEW if AS-norm is asked for and there is no cohort to normalise
+            by, or if there are too few trials for the false-alarm rate asked for; FIELD_INVALID for
+            an unknown normalization.
     """
     calibration.normalization = _normalization(calibration)
     for scores in _measured(calibration):
@@ -57,7 +57,7 @@ def set_operating_point(calibration: Calibration) -> None:
 
 
 def log_likelihood_ratio(of: ScoreCalibration, score: float) -> float:
-    """How many times likelier a score is from the speaker than not, as a natural logarithm."""
+    """The natural logarithm of the likelihood ratio of a score: the speaker against others."""
     return of.slope * score + of.intercept
 
 
@@ -106,8 +106,8 @@ def _by_rate(scores: ScoreCalibration, most: float) -> OperatingRates:
 def _by_costs(scores: ScoreCalibration, costs: DetectionCosts) -> OperatingRates:
     """The Bayes threshold: ln(cost_false_alarm * (1 - p_target) / (cost_miss * p_target)).
 
-    Its rates are those of the next higher threshold that was measured: no score lies between, as
-    far as all are kept.
+    Its rates are those of the next higher measured threshold. As far as all thresholds are kept, no
+    score lies between the two.
     """
     alarming = log(costs.cost_false_alarm) + log1p(-costs.p_target)
     threshold = alarming - log(costs.cost_miss) - log(costs.p_target)
@@ -119,7 +119,7 @@ def _by_costs(scores: ScoreCalibration, costs: DetectionCosts) -> OperatingRates
 
 
 def _costs(point: OperatingPoint) -> DetectionCosts:
-    """With its defaults where nothing is set."""
+    """The detection costs of a point, with the default for each that is not set."""
     costs = DetectionCosts(p_target=P_TARGET, cost_miss=COST, cost_false_alarm=COST)
     costs.MergeFrom(point.costs)
     return costs

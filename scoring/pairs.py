@@ -1,4 +1,4 @@
-"""Trials made from what clips are known by: each two clips are one."""
+"""Trials from labels: every pair of clips is one trial."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOST_PER_KIND = 500_000
-"""Target trials, and as many others, that are kept; of more a random part."""
+"""Target trials that are kept, and other trials too; of more, a random part is kept."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,10 @@ def all_pairs(
     seed: int,
     most: int = MOST_PER_KIND,
 ) -> Pairs:
-    """Scores every two clips; those with the same label are target trials.
+    """Scores every pair of clips. Pairs with the same label are target trials.
 
-    Where there are more than about `most` of a kind, each is kept with the same chance: rates are
-    shares of one kind, so this leaves them as they are.
+    If there are many more than `most` trials of a kind, each is kept with the same probability.
+    Rates are shares of one kind, so this does not bias them.
 
     Args:
         vectors: unit vectors, shape (clips, dimension).
@@ -39,7 +39,7 @@ def all_pairs(
         most: trials of each kind that are kept.
 
     Raises:
-        ValueError: when all labels are the same, or no two are.
+        ValueError: if all labels are the same, or all are different.
     """
     sizes = np.bincount(labels)
     targets = int((sizes * (sizes - 1) // 2).sum())

@@ -1,4 +1,4 @@
-"""Retrieval by label: every clip asks for the others that have its label."""
+"""Retrieval by label: every clip is a query for the others that have its label."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ BLOCK = 256
 
 @dataclass(frozen=True)
 class Answers:
-    """How each query fared."""
+    """The rank and the precision of each query."""
 
     queries: NDArray[np.int64]
-    """Which rows asked: those that share their label with another one; shape (queries,)."""
+    """Rows of the queries: the clips that share their label with another; shape (queries,)."""
 
     first_rank: NDArray[np.int64]
     """Rank of the first clip with the right label, from 1; shape (queries,)."""
@@ -24,19 +24,19 @@ class Answers:
     """Shape (queries,)."""
 
     def recall_at(self, k: int) -> NDArray[np.float64]:
-        """1 where a clip with the right label is among the first k, otherwise 0; (queries,)."""
+        """1 for each query with a right clip among its first k, else 0; shape (queries,)."""
         return (self.first_rank <= k).astype(np.float64)
 
 
 def retrieve(vectors: NDArray[np.float32], labels: NDArray[np.int64]) -> Answers:
-    """Lets every clip search all the others, exactly.
+    """Searches exactly with every clip among all the others.
 
     Args:
         vectors: unit vectors, shape (clips, dimension).
         labels: shape (clips,).
 
     Raises:
-        ValueError: when no two clips share a label.
+        ValueError: if no two clips share a label.
     """
     queries = np.flatnonzero(np.bincount(labels)[labels] > 1)
     if not len(queries):
@@ -54,15 +54,15 @@ def retrieve(vectors: NDArray[np.float32], labels: NDArray[np.int64]) -> Answers
 
 
 def first_rank(scores: NDArray[np.floating], relevant: NDArray[np.bool_]) -> int:
-    """Rank of the best relevant one, from 1; behind all others of the same score."""
+    """Rank of the best relevant clip, from 1. It ranks behind all others of the same score."""
     best = scores[relevant].max()
     return 1 + int(np.count_nonzero(scores[~relevant] >= best))
 
 
 def average_precision(scores: NDArray[np.floating], relevant: NDArray[np.bool_]) -> float:
-    """Mean of the precision at each relevant one, without interpolation.
+    """Mean of the precision at each relevant clip, without interpolation.
 
-    Of equal scores each has the precision behind all of them, as in scikit-learn.
+    The precision at clips with equal scores is the one behind all of them, as in scikit-learn.
     """
     order = np.argsort(-scores, kind="stable")
     ranked = scores[order]

@@ -1,4 +1,4 @@
-"""The cohort: which clips it holds, and how trials are normalised by it."""
+"""The cohort of a calibration: the choice of its clips, and AS-norm of trials by it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scoring.as_norm import LEAST_SPREAD, MOST_COHORT, top_count
 from scoring.trials import Numbers, Trials, Vectors, Voiceprints
 
 BLOCK = 256
-"""Voices that are looked at together: bounds memory to some 20 MB."""
+"""Voices that are scored together; this bounds memory to some 20 MB."""
 NEVER_BEST = -2.0
 """Less than any cosine."""
 Floats = NDArray[np.float64]
@@ -22,7 +22,8 @@ def choose_cohort(
 ) -> Numbers:
     """Rows of at most `most` clips, spread evenly over speakers.
 
-    The first clip of each speaker in a random order, then each one's second, until they are enough.
+    One clip of each speaker is taken in a random order, then a second of each, until there are
+    enough.
 
     Args:
         speakers: number of the speaker of each clip, shape (clips,).
@@ -40,7 +41,7 @@ def choose_cohort(
 
 @dataclass(frozen=True)
 class TrialCohort:
-    """Vectors of the cohort and whose they are."""
+    """Vectors of the cohort and their speakers."""
 
     vectors: Vectors
     """Shape (cohort, dimension)."""
@@ -49,22 +50,22 @@ class TrialCohort:
     """Shape (cohort,)."""
 
     top: int
-    """How many of the best scores count; 0 when there is too little to normalise by."""
+    """Number of best scores that count; 0 if there is too little to normalise by."""
 
     @classmethod
     def of(cls, vectors: Vectors, speakers: Numbers) -> TrialCohort:
-        """Chooses `top` by what is left without the two speakers of a trial."""
+        """Chooses `top` by the size of the cohort without the two speakers of a trial."""
         left = np.sort(np.bincount(speakers))[::-1][2:]
         return cls(vectors, speakers, top_count(int((left > 0).sum()), int(left.sum())))
 
     def normalise(
         self, trials: Trials, voiceprints: Voiceprints, vectors: Vectors, speakers: Numbers
     ) -> Floats:
-        """AS-norm of each trial, by the cohort without either speaker of it.
+        """AS-norm of each trial, by the cohort without either of its speakers.
 
-        In use only the clips of the speaker that is decided on are left out, as nobody knows whose
-        the other voice is. That of a stranger is not in the cohort: so the test clip's speaker is
-        left out here as well, for the figures to be those of strangers.
+        A real decision leaves out only the clips of the claimed speaker, because the other voice is
+        unknown. A stranger is not in the cohort. So the test clip's speaker is left out here as
+        well, and the figures hold for strangers.
 
         Args:
             trials: to normalise.
@@ -73,7 +74,7 @@ class TrialCohort:
             speakers: number of the speaker of each clip, shape (clips,).
 
         Returns:
-            Shape (trials,); NaN where the cohort's best scores are all the same.
+            Shape (trials,); NaN if the cohort's best scores are all the same.
         """
         by_voiceprint = self._against(
             voiceprints.vectors, voiceprints.speakers, trials.voiceprints, trials.second
@@ -113,16 +114,18 @@ def best_without_each(
 ) -> tuple[Floats, Floats]:
     """Mean and spread of the `top` best scores, without each speaker in turn, and with all.
 
-    All best scores are summed up once. A speaker's score that is among them goes, and lets the next
-    one in: the j-th best of a speaker (from 0) goes if it is less than `top` + j from the best.
+    The best scores are summed once for all speakers. To leave a speaker out, its scores among the
+    best are subtracted and the next best ones are added. The j-th best score of a speaker (from 0)
+    is among them if its rank is less than `top` + j.
 
     Args:
         scores: of voices with the cohort, shape (voices, cohort).
-        speakers: whose score each is, shape (cohort,).
-        top: so many are left without any one speaker.
+        speakers: speaker of each column, shape (cohort,).
+        top: number of best scores that count; so many remain without any one speaker.
 
     Returns:
-        Two arrays of shape (voices, speakers + 1): speakers by rising number, then without nobody.
+        Two arrays of shape (voices, speakers + 1): without each speaker, by rising number, and last
+        with all speakers.
     """
     size = len(speakers)
     order = np.argsort(-scores, axis=1)

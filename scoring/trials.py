@@ -1,4 +1,4 @@
-"""Trials as decisions are made in use: voiceprints of some clips, against the other clips."""
+"""Trials like real decisions: voiceprints of some clips against the other clips."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from scoring.mean_voice import mean_voice
 from scoring.pairs import MOST_PER_KIND
 
 MOST_DRAWS = 10
-"""Voiceprints that are drawn of one speaker."""
+"""Voiceprints that are drawn of one speaker at most."""
 MOST_VOICEPRINTS = 5000
-"""Voiceprints of all speakers, as far as one for each allows."""
+"""Voiceprints of all speakers at most, but at least one for each speaker."""
 Numbers = NDArray[np.int64]
 Vectors = NDArray[np.float32]
 
@@ -50,11 +50,11 @@ class Trials:
 
     @property
     def targets(self) -> NDArray[np.bool_]:
-        """Whether the clip is the speaker's."""
+        """True for each trial whose clip is of the voiceprint's speaker, shape (trials,)."""
         return np.equal(self.first, self.second)
 
     def where(self, kept: NDArray[np.bool_]) -> Trials:
-        """Those of them that are `kept`, shape (trials,)."""
+        """The trials that `kept` selects, shape (trials,)."""
         return Trials(
             self.voiceprints[kept],
             self.clips[kept],
@@ -72,7 +72,7 @@ def usable_count(sizes: Numbers, wanted: int) -> int:
         wanted: at least 1.
 
     Returns:
-        0 where no two speakers have two clips.
+        0 if no two speakers have two clips each.
     """
     second = int(np.sort(sizes)[-2]) if len(sizes) > 1 else 0
     return max(0, min(wanted, second - 1))
@@ -81,7 +81,7 @@ def usable_count(sizes: Numbers, wanted: int) -> int:
 def draw_voiceprints(
     vectors: Vectors, speakers: Numbers, count: int, random: np.random.Generator
 ) -> Voiceprints:
-    """Voiceprints of `count` clips each, some for each speaker that has one clip more than that."""
+    """Voiceprints of `count` clips each, for each speaker that has at least one clip more."""
     rows = _rows_of_speakers(speakers)
     able = [number for number, own in enumerate(rows) if len(own) > count]
     times = max(1, min(MOST_DRAWS, MOST_VOICEPRINTS // len(able)))
@@ -97,9 +97,9 @@ def make_trials(
     random: np.random.Generator,
     most: int = MOST_PER_KIND,
 ) -> Trials:
-    """Each voiceprint against the clips that are not in it.
+    """Trials of each voiceprint against the clips that are not in it.
 
-    Where there are more than about `most` of a kind, each is kept with the same chance.
+    If there are many more than `most` trials of a kind, each is kept with the same probability.
 
     Args:
         vectors: of unit length, shape (clips, dimension).
@@ -126,7 +126,7 @@ def _kept(
     chances: tuple[float, float],
     random: np.random.Generator,
 ) -> Iterator[Numbers]:
-    """For each voiceprint the rows of the clips that it is tried against."""
+    """For each voiceprint, the rows of the clips that it is compared with."""
     for owner, inside in zip(voiceprints.speakers, voiceprints.clips, strict=True):
         chance = np.where(speakers == owner, chances[1], chances[0])
         chance[inside] = 0.0
