@@ -1,4 +1,4 @@
-"""Audio files below a folder: how they are known, and in which order they are met."""
+"""Audio files below a folder: their suffixes, and the order in which a walk finds them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ SUFFIXES = (
     *(".wav", ".wave", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".m4a", ".mp4", ".aac"),
     *(".aif", ".aiff", ".aifc", ".webm"),
 )
-"""Endings of audio files, in lower case; files are known by them whatever their case."""
+"""Suffixes of audio files in lower case. A file's own suffix may be in any case."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """Something met on the walk: an audio file, or a failure in its place."""
+    """A result of the walk: an audio file, or a failure in its place."""
 
     path: str
     """Relative to the folder, parts joined by `/`."""
@@ -31,12 +31,12 @@ class Found:
 def walk(root: Path, after: str = "") -> Iterator[Found]:
     """Audio files below `root`, depth first, names sorted within each folder.
 
-    Memory is bounded by the names of one folder on the way. A folder that can't be listed and a
-    link to a folder are failures in their place.
+    Memory is bounded by the names in the folders on the way to the current file. A folder that
+    can't be listed and a link to a folder are failures in their place.
 
     Args:
         root: real path of the folder.
-        after: path up to which files are passed over, as `Found.path`; empty for none.
+        after: path of the last file to skip, as in `Found.path`; empty to skip none.
     """
     yield from _walk(root, (), PurePosixPath(after).parts)
 
@@ -67,7 +67,7 @@ class _Kind(Enum):
 
 
 def _entries(folder: Path) -> list[tuple[str, _Kind]]:
-    """What matters in a folder, by name."""
+    """The audio files and folders in a folder, by name."""
     with os.scandir(folder) as entries:
         kinds = ((entry.name, _kind(entry)) for entry in entries)
         return sorted(((name, kind) for name, kind in kinds if kind), key=operator.itemgetter(0))
@@ -80,7 +80,7 @@ def _kind(entry: os.DirEntry[str]) -> _Kind | None:
 
 
 def unreadable(what: str, error: OSError) -> ServiceError:
-    """The failure of a file or folder that the system does not let us read."""
+    """The failure for a file or folder that can't be read."""
     return ServiceError(Reason.PATH_NOT_FOUND, f"the {what} can't be read: {error.strerror}")
 
 
@@ -100,5 +100,5 @@ def _printable(path: str) -> str:
 
 
 def count(root: Path) -> int:
-    """How many entries `walk` will give, files and failures."""
+    """The number of results that `walk` will give, files and failures."""
     return sum(1 for _ in walk(root))

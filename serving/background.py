@@ -1,4 +1,4 @@
-"""Work that goes on beside the server."""
+"""Background work beside a server."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Coroutine
 
 @contextlib.asynccontextmanager
 async def background(*work: Coroutine[None, None, None]) -> AsyncIterator[None]:
-    """Runs coroutines that never end by themselves, and cancels them at the end of the block."""
+    """Runs endless coroutines during the block and cancels them at its end."""
     tasks = [asyncio.create_task(each) for each in work]
     try:
         yield

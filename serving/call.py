@@ -1,4 +1,4 @@
-"""One call at the boundary of a service, whatever its transport."""
+"""One call at the boundary of a service, over any transport."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ log = structlog.get_logger()
 
 @dataclass
 class Call:
-    """A call while it is worked on."""
+    """A call in progress."""
 
     method: str
-    """What the log calls it."""
+    """The name of the method in the log."""
     request_id: str
     failure: ServiceError | None = None
-    """Why it failed; set once it did."""
+    """The error, if the call failed."""
 
 
 @contextlib.asynccontextmanager
 async def take_call(method: str, sent_id: str | bytes | None, limit: float) -> AsyncIterator[Call]:
-    """Gives the block its request id, its deadline of `limit` seconds and its log line.
+    """Gives the block a request id, a deadline of `limit` seconds and a log line.
 
-    What goes wrong in the block is in `failure` behind it, as an error that may be shown; only
-    cancellation goes on.
+    An exception in the block is kept in `failure` as an error that may be shown to the caller. Only
+    a cancellation is raised.
     """
     start = time.monotonic()
     call, outcome = Call(method, adopt_request_id(sent_id)), "CANCELLED"
@@ -52,7 +52,7 @@ async def take_call(method: str, sent_id: str | bytes | None, limit: float) -> A
     except (TimeoutError, asyncio.TimeoutError):
         message = f"the call took longer than its {limit:.3g} s"
         call.failure = ServiceError(Reason.DEADLINE_EXCEEDED, message)
-    except Exception:  # the call boundary: what nobody expected is logged whole, not shown
+    except Exception:  # the call boundary: an unexpected error is logged, not shown
         log.exception("call.crashed", method=call.method)
         message = f"internal error; the log has it under request id {call.request_id}"
         call.failure = ServiceError(Reason.INTERNAL, message)

@@ -17,7 +17,7 @@ _Code = grpc.StatusCode
 
 
 class Reason(str, Enum):
-    """Why a call failed, as clients see it in google.rpc.ErrorInfo, with its gRPC code."""
+    """The reason of a failed call, as in google.rpc.ErrorInfo, with its gRPC code."""
 
     code: grpc.StatusCode
 
@@ -35,7 +35,7 @@ class Reason(str, Enum):
 
     @classmethod
     def named(cls, name: str) -> Self | None:
-        """The reason of that name; None if it is none of ours."""
+        """The reason of that name; None if there is none."""
         return cls.__members__.get(name)
 
     FIELD_INVALID = _Code.INVALID_ARGUMENT, "FIELD_INVALID"
@@ -86,7 +86,7 @@ class Reason(str, Enum):
 
 
 class ServiceError(Exception):
-    """A failure with a reason, a sentence that tells the user what to do, and its metadata."""
+    """A failure with a reason, a sentence that says what to do, and metadata."""
 
     def __init__(
         self, reason: Reason, message: str, metadata: Mapping[str, str] | None = None
@@ -116,7 +116,7 @@ class ServiceError(Exception):
 
 
 def from_rpc_error(error: grpc.RpcError) -> ServiceError | None:
-    """Reads a ServiceError back from a failed call; None when it carries no reason of ours."""
+    """Reads a ServiceError back from a failed call; None if it carries no reason of ours."""
     status = rpc_status.from_call(error)
     info = error_details_pb2.ErrorInfo()
     for detail in status.details if status else ():

@@ -1,4 +1,4 @@
-"""Resource names: of libraries and what is in them, and of operations."""
+"""Resource names of libraries, of their contents, and of operations."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _invalid(field: str, value: str, form: str) -> ServiceError:
 
 
 def check_library(name: str, field: str = "parent") -> str:
-    """Gives `name` back if it names a library; FIELD_INVALID otherwise."""
+    """Returns `name` if it is a library's name; raises FIELD_INVALID otherwise."""
     if not _LIBRARY.fullmatch(name):
         raise _invalid(
             field, name, "libraries/{library}, {library} of 1 to 63 letters, digits, _ or -"

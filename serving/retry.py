@@ -38,7 +38,7 @@ class Retry:
         """Seconds to wait before the next try.
 
         Raises:
-            ServiceError: the given one, when another try is useless or the time is up.
+            ServiceError: the given one, if another try is useless or the time is up.
         """
         self._failed += 1
         special = error.reason in self._also and self._failed <= self._tries

@@ -26,19 +26,19 @@ log = structlog.get_logger()
 Check = Callable[[], Awaitable[None]]
 Register = Callable[[grpc.aio.Server], None]
 Admit = Callable[[grpc.HandlerCallDetails, Any], Any]
-"""Raises unless a call may pass; gives the request, or the stream of requests, to go on with."""
+"""Raises if a call may not pass. Otherwise it returns the request or stream for the servicer."""
 
 
 class Boundary(grpc.aio.ServerInterceptor):
     """Gives each call its request id, deadline and log line, and each failure its status."""
 
     def __init__(self, max_call_seconds: float, admit: Admit) -> None:
-        """Takes the limit for calls whose own deadline is later or missing, and who may pass."""
+        """Sets the limit for calls whose own deadline is later or missing, and the admission."""
         self._limit = max_call_seconds
         self._admit = admit
 
     async def intercept_service(self, continuation: Any, details: grpc.HandlerCallDetails) -> Any:
-        """Wraps the handlers of our own methods; health and reflection stay as they are."""
+        """Wraps the handlers of our own methods, but not those of health and reflection."""
         handler = await continuation(details)
         if handler is None or not details.method.startswith(OURS):
             return handler
@@ -57,7 +57,7 @@ class Boundary(grpc.aio.ServerInterceptor):
                 self._call(details, context),
                 contextlib.aclosing(inner(self._admit(details, request), context)) as responses,
             ):
-                # Written, not yielded: who stops reading runs into the deadline in here too.
+                # Written, not yielded: the deadline also ends a call whose reader has stopped.
                 async for response in responses:
                     await _write(context, response)
 
@@ -90,7 +90,7 @@ async def _write(context: grpc.aio.ServicerContext, response: Any) -> None:
 
 
 async def _watch(check: Check, servicer: health.aio.HealthServicer, names: Sequence[str]) -> None:
-    """Keeps health true: SERVING only while the last check passed."""
+    """Keeps the health status current: SERVING only while the last check passed."""
     state, status = None, health_pb2.HealthCheckResponse
     while True:
         try:
@@ -143,10 +143,10 @@ async def serve(
         settings: address, limits and times.
         names: full names of the services that `register` adds, for health and reflection.
         register: adds the servicers.
-        check: raises while something it depends on is gone; the message says what.
+        check: raises while a dependency is missing; the message names it.
         stop: ends serving when set.
         ready: called with the port once it is listening.
-        admit: what each call passes before it reaches its servicer.
+        admit: called for each call before its servicer.
     """
     stop = stop or asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -158,7 +158,7 @@ async def serve(
     reflection.enable_server_reflection(reflected, server)
     port = _bind(server, settings)
     for name in ("", *names):
-        await servicer.set(name, health_pb2.HealthCheckResponse.NOT_SERVING)  # not looked yet
+        await servicer.set(name, health_pb2.HealthCheckResponse.NOT_SERVING)  # not checked yet
     await server.start()
     watcher = asyncio.create_task(_watch(check, servicer, names))
     log.info("listening", host=settings.host, port=port, tls=bool(settings.tls_cert))

@@ -1,4 +1,4 @@
-"""Typed settings from the environment, which fail at start with the name of the bad variable."""
+"""Typed settings from the environment. A bad variable ends the start with its name."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SettingsT = TypeVar("SettingsT", bound=BaseSettings)
 
 
 class ServerSettings(BaseSettings):
-    """What every service can be told; a service adds its own and its `port`."""
+    """The settings of every service. Each service adds its own and its `port`."""
 
     model_config = SettingsConfigDict(
         frozen=True,
@@ -97,12 +97,12 @@ class ServerSettings(BaseSettings):
 
     @property
     def server_tls(self) -> Tls:
-        """What the server shows, and of whom it takes calls."""
+        """The TLS files of the server side."""
         return self.tls
 
     @property
     def on_loopback(self) -> bool:
-        """Whether only this machine reaches the service."""
+        """True if only this machine can reach the service."""
         try:
             return ipaddress.ip_address(self.host.strip("[]")).is_loopback
         except ValueError:
@@ -110,7 +110,7 @@ class ServerSettings(BaseSettings):
 
     @property
     def exposure(self) -> str:
-        """What the operator should know about who can reach the service; empty if nothing."""
+        """A warning for the operator if others can reach the service; empty if there is none."""
         if self.on_loopback or (self.tls_cert and self.tls_ca):
             return ""
         return (
@@ -139,7 +139,7 @@ def describe(kind: type[BaseSettings]) -> str:
 def load(kind: type[SettingsT], program: str) -> SettingsT:
     """Reads the settings of a service and answers --help.
 
-    Exits with code 2, naming each bad variable, when a value can't be used.
+    It exits with code 2 and names each bad variable if a value can't be used.
     """
     argparse.ArgumentParser(
         prog=f"python -m {program}",
@@ -156,7 +156,7 @@ def load(kind: type[SettingsT], program: str) -> SettingsT:
 
 
 def _complaint(kind: type[BaseSettings], problem: ErrorDetails) -> str:
-    """The variable, what is wrong with it and, unless it is a secret, what it was set to."""
+    """The variable, the problem and, unless it is a secret, the value."""
     own = problem.get("ctx", {}).get("error")
     where = str(problem["loc"][0]) if problem["loc"] else ""
     for name, field in kind.model_fields.items():

@@ -1,4 +1,4 @@
-"""Structured logs, and what travels with a call: its request id and its deadline."""
+"""Structured logs, and the request id and deadline that travel with each call."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ key_id: ContextVar[str] = ContextVar("key_id", default="")
 """Id of the API key that the call came with; it is no secret."""
 
 deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
-"""When the call must be answered, on the clock of `time.monotonic`; None outside a call."""
+"""The time by which the call must be answered, by `time.monotonic`; None outside a call."""
 
 
 def remaining() -> float | None:
@@ -30,7 +30,7 @@ def remaining() -> float | None:
 
 
 def adopt_request_id(sent: str | bytes | None) -> str:
-    """Takes the caller's request id if it can be logged as it is, else a new one."""
+    """The caller's request id if it is safe to log, otherwise a new one."""
     usable = isinstance(sent, str) and 0 < len(sent) <= _MAX_ID_LENGTH and sent.isprintable()
     request_id.set(str(sent) if usable else uuid.uuid4().hex)
     return request_id.get()
@@ -44,13 +44,13 @@ def _add_call(
 
 
 def configure(service: str, level: str = "info", style: str = "json") -> None:
-    """Sends all logs, those of libraries included, to standard error as JSON or for people."""
+    """Sends all logs, also those of libraries, to standard error, as JSON or as readable text."""
     shared: list[structlog.types.Processor] = [
         structlog.stdlib.add_log_level,
         _add_call,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    # Local variables hold keys, passwords and audio: no trace shows them.
+    # Traces show no local variables, because these hold keys, passwords and audio.
     traces = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
     last: list[structlog.types.Processor] = [
         structlog.processors.ExceptionRenderer(traces),

@@ -1,4 +1,4 @@
-"""TLS from files in PEM, checked at start: what a server shows and what a channel trusts."""
+"""TLS of servers and channels from PEM files, which are checked at start."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ CERT, KEY, CA = "AUDIOSEARCH_TLS_CERT", "AUDIOSEARCH_TLS_KEY", "AUDIOSEARCH_TLS_
 
 @dataclass(frozen=True)
 class Tls:
-    """The files of one process; none of them means no TLS."""
+    """The TLS files of one process. Without any file there is no TLS."""
 
     cert: Path | None = None
-    """What it shows to others: its certificate, and those between it and the authority."""
+    """The certificate of the process, followed by those between it and the authority."""
     key: Path | None = None
     """The private key of `cert`."""
     ca: Path | None = None
-    """The authorities whose certificates it trusts."""
+    """The trusted authorities."""
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Self:
-        """What the three variables say."""
+        """The files that the three variables name."""
         named = (environment.get(variable) for variable in (CERT, KEY, CA))
         return cls(*(Path(path) if path else None for path in named))
 
     def check(self) -> None:
-        """Raises ValueError, which names the variable, if a file can't be used."""
+        """Raises ValueError, which names the variable, if a file is unusable."""
         if (self.cert is None) != (self.key is None):
             raise ValueError(f"{CERT} and {KEY} go together: set both or neither")
         if self.ca:
@@ -50,7 +50,7 @@ class Tls:
             _check_key(self.key, own)
 
     def server(self) -> grpc.ServerCredentials | None:
-        """What a server needs; with `ca` it takes only clients that `ca` vouches for."""
+        """The server's credentials; None without TLS. With `ca`, clients need a certificate too."""
         if not (self.cert and self.key):
             return None
         pair = (self.key.read_bytes(), self.cert.read_bytes())
@@ -72,7 +72,7 @@ class Tls:
     def connect_to_own(self, target: str) -> grpc.Channel:
         """A blocking channel to a server with these files at an address of this machine.
 
-        It takes the certificate by any of its names, because probes call from beside the server.
+        It accepts any name in the certificate, because a probe calls the server by a local address.
         """
         if not (self.cert and self.key):
             return grpc.insecure_channel(target)
@@ -82,7 +82,7 @@ class Tls:
         return grpc.secure_channel(target, grpc.ssl_channel_credentials(roots, *pair), options)
 
     def context_of_own(self) -> ssl.SSLContext | None:
-        """As `connect_to_own`, for HTTP; None: no TLS."""
+        """The TLS context of `connect_to_own` for HTTP; None without TLS."""
         if not self.cert:
             return None
         context = ssl.create_default_context(cafile=self.cert)
@@ -91,7 +91,7 @@ class Tls:
         return context
 
     def channel(self) -> grpc.ChannelCredentials | None:
-        """What a channel needs to trust `ca` and, with `cert`, to show who it is; None: no TLS."""
+        """The channel's credentials; None without TLS. With `cert` it has a certificate too."""
         if not self.ca:
             return None
         key, cert = (path.read_bytes() if path else None for path in (self.key, self.cert))
@@ -128,7 +128,7 @@ def _names(pem: bytes) -> list[str]:
 
 
 def _expiry(certificate: Certificate) -> str | None:
-    """Why a certificate is of no use today; None if it is."""
+    """The reason why a certificate is not valid today; None if it is valid."""
     now = datetime.now(timezone.utc)
     if now > certificate.not_valid_after_utc:
         return f"the certificate expired on {certificate.not_valid_after_utc:%Y-%m-%d}; renew it"
