@@ -24,7 +24,7 @@ from audiosearch_client.streams import stream
 from serving.errors import Reason, ServiceError, from_rpc_error
 from serving.tls import Tls
 
-# gRPC itself would wait up to two minutes before it looks for a gateway that was gone for a while.
+# By default gRPC waits up to two minutes before it tries to reach a lost gateway again.
 _OPTIONS = [
     ("grpc.max_receive_message_length", 64 * 2**20),
     ("grpc.initial_reconnect_backoff_ms", 100),
@@ -35,7 +35,7 @@ ResponseT = TypeVar("ResponseT")
 
 
 class AudiosearchClient:
-    """Calls one gateway; use it as a context manager or close it. `speakers` is about voices.
+    """Calls one gateway. Use it as a context manager, or close it. `speakers` has calls for voices.
 
     Every method raises ServiceError with the gateway's reason, or GATEWAY_UNAVAILABLE.
     """
@@ -52,11 +52,12 @@ class AudiosearchClient:
         Args:
             target: address of the gateway, `host:port`.
             timeout: deadline of each call in seconds; streams of audio have ten times as long.
-            key: API key, where the gateway needs one.
-            ca: certificates, in PEM, of who vouches for the gateway; without them no TLS.
+            key: API key, if the gateway needs one.
+            ca: file in PEM with the authorities that the gateway's certificate comes from; without
+                it there is no TLS.
 
         Raises:
-            ValueError: when `ca` can't be used, or no key looks like `key`.
+            ValueError: if `ca` is unusable, or `key` has characters that no key has.
         """
         if key and not re.fullmatch(r"[!-~]+", key):
             raise ValueError("the API key has characters that no key has; check what was pasted")
@@ -71,7 +72,7 @@ class AudiosearchClient:
         self.speakers = Speakers(self)
 
     def __enter__(self) -> Self:
-        """Gives itself."""
+        """Returns the client."""
         return self
 
     def __exit__(
@@ -90,7 +91,7 @@ class AudiosearchClient:
     def call(
         self, method: Callable[..., ResponseT], request: object, *, patience: int = 1
     ) -> ResponseT:
-        """Calls one RPC of `stub` or `operations` with `patience` times the time-out."""
+        """Calls one RPC of `stub` or `operations` with `patience` times the usual deadline."""
         try:
             return method(request, timeout=self._timeout * patience, metadata=self._metadata)
         except grpc.RpcError as error:
@@ -99,7 +100,7 @@ class AudiosearchClient:
     def upload(
         self, library: str, path: Path, clip: Clip | None = None, request_id: str = ""
     ) -> gateway_pb2.UploadClipResponse:
-        """Uploads one file; it is searchable when this returns."""
+        """Uploads one file. The clip is searchable when this returns."""
         described = Clip(display_name=path.name[:255])
         if clip:
             described.MergeFrom(clip)
@@ -120,7 +121,7 @@ class AudiosearchClient:
         )
 
     def import_job(self, operation: str) -> tuple[ImportJob, bool]:
-        """How far an import is, and whether it is over."""
+        """The state of an import, and True if it is over."""
         answer = self.call(
             self.operations.GetOperation, operations_pb2.GetOperationRequest(name=operation)
         )
@@ -141,21 +142,21 @@ class AudiosearchClient:
     def search_by_clip(
         self, library: str, clip: str, k: int | None = None, min_score: float | None = None
     ) -> search_pb2.SearchClipsResponse:
-        """Finds the clips most like a clip of the library, which is itself left out."""
+        """Finds the clips most like a clip of the library. That clip itself is left out."""
         config = search_pb2.SearchConfig(parent=f"libraries/{library}", k=k, min_score=min_score)
         return self.call(
             self.stub.SearchClips, search_pb2.SearchClipsRequest(config=config, clip=clip)
         )
 
     def embed(self, path: Path, model: str = "") -> embedding_pb2.EmbedAudioResponse:
-        """Embeds an audio file, with the default model if none is named; nothing is stored."""
+        """Embeds an audio file, by the default model if none is named. Nothing is stored."""
         config = embedding_pb2.EmbedAudioConfig(model=model)
         with path.open("rb") as file:
             requests = stream(embedding_pb2.EmbedAudioRequest, config, file)
             return self.call(self.stub.EmbedAudio, requests, patience=10)
 
     def download(self, clip: str, file: IO[bytes], offset: int = 0, limit: int = 0) -> AudioObject:
-        """Writes the audio of a clip, or a range of it, to `file`; tells what is stored."""
+        """Writes the audio of a clip, or a range of it, to `file`. Returns the stored object."""
         stored = AudioObject()
         request = gateway_pb2.DownloadAudioRequest(name=clip, offset=offset, limit=limit)
         try:
@@ -170,7 +171,7 @@ class AudiosearchClient:
         return stored
 
     def clips(self, library: str, request: catalog_pb2.ListClipsRequest) -> Iterator[Clip]:
-        """All clips that fit the request's filter, page by page."""
+        """All clips that match the request's filter, read page by page."""
         request.parent = f"libraries/{library}"
         while True:
             page = self.call(self.stub.ListClips, request)

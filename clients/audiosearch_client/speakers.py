@@ -1,4 +1,4 @@
-"""The part of the Python client that is about voices: `client.speakers`."""
+"""The part of the Python client for voices: `client.speakers`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ResponseT = TypeVar("ResponseT", bound=Message)
 
 
 class Speakers:
-    """Enrolls and recognises speakers; errors as those of the client."""
+    """Enrolls and recognises speakers. The errors are those of the client."""
 
     def __init__(self, client: AudiosearchClient) -> None:
         """Calls through `client`."""
@@ -51,18 +51,18 @@ class Speakers:
         allow_other_voice: bool = False,
         new: bool = False,
     ) -> speakers_pb2.EnrollSpeakerResponse:
-        """Enrolls somebody, or adds recordings to who is there.
+        """Enrolls a speaker, or adds recordings to one that exists.
 
         Args:
             library: short name.
             speaker: the {speaker} part of the name, chosen by the caller.
-            recordings: 1 to 100. One that fails keeps back no other: see `outcomes`.
-            described: `display_name` and `metadata` of a speaker that is made now.
-            allow_other_voice: take recordings that do not sound like the ones before.
-            new: fail with SPEAKER_EXISTS if there is such a speaker.
+            recordings: 1 to 100. A failed one does not affect the others: see `outcomes`.
+            described: `display_name` and `metadata`, if the speaker is new.
+            allow_other_voice: accept recordings that do not sound like the earlier ones.
+            new: fail with SPEAKER_EXISTS if the speaker exists.
 
         Raises:
-            ServiceError: that of the first recording when none could be enrolled.
+            ServiceError: of the first recording, if none could be enrolled.
         """
         kind = speakers_pb2.EnrollSpeakerConfig
         config = kind(
@@ -73,7 +73,7 @@ class Speakers:
             allow_other_voice=allow_other_voice,
         )
         with ExitStack() as opened:
-            # Opened beforehand: what goes wrong within a stream ends it without a word.
+            # Opened before the call, because an error within the stream would be lost.
             files = [
                 opened.enter_context(one.open("rb")) if isinstance(one, Path) else None
                 for one in recordings
@@ -87,7 +87,7 @@ class Speakers:
     def verify(
         self, library: str, speaker: str, recording: Recording
     ) -> speakers_pb2.VerifySpeakerResponse:
-        """Says whether a recording is the voice of a speaker."""
+        """Decides if a recording is the voice of a speaker."""
         config = speakers_pb2.VerifySpeakerConfig(
             name=_name(library, speaker), clip=_clip(recording)
         )
@@ -102,7 +102,7 @@ class Speakers:
         k: int | None = None,
         candidates: Sequence[str] = (),
     ) -> speakers_pb2.IdentifySpeakerResponse:
-        """Says whose voice a recording is, among all speakers or the `candidates`, or nobody's."""
+        """Finds the speaker of a recording, if any, among all speakers or the `candidates`."""
         config = speakers_pb2.IdentifySpeakerConfig(
             parent=f"libraries/{library}",
             k=k,
@@ -141,7 +141,7 @@ class Speakers:
         display_name: str | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> Speaker:
-        """Changes what is not None; one at least must be given."""
+        """Changes the values that are not None; at least one must be given."""
         named = {"display_name": display_name, "metadata": metadata}
         mask = FieldMask(paths=[field for field, value in named.items() if value is not None])
         if not mask.paths:  # it would mean all fields
@@ -153,12 +153,12 @@ class Speakers:
         return self._client.call(self._client.stub.UpdateSpeaker, request)
 
     def remove_enrollments(self, library: str, speaker: str, clips: Sequence[str]) -> Speaker:
-        """Takes clips, by their names, away from a speaker; they stay in the library."""
+        """Removes clips, given by name, from a speaker's enrollments; they stay in the library."""
         request = speaker_pb2.RemoveEnrollmentsRequest(name=_name(library, speaker), clips=clips)
         return self._client.call(self._client.stub.RemoveEnrollments, request)
 
     def delete(self, library: str, speaker: str, *, with_clips: bool = False) -> None:
-        """Removes a speaker, and the clips of its enrollments too if asked for."""
+        """Deletes a speaker, and with `with_clips` also the clips of its enrollments."""
         request = speaker_pb2.DeleteSpeakerRequest(
             name=_name(library, speaker), delete_clips=with_clips
         )
@@ -174,14 +174,14 @@ class Speakers:
         max_clips: int = 0,
         seed: int = 0,
     ) -> Calibration:
-        """Fits what scores mean from the clips of a library whose speakers are known.
+        """Fits a calibration to the clips of a library whose speakers are known.
 
         Args:
             library: short name.
-            operating_point: where decisions are made; by costs with their defaults if None.
-            normalization: of the scores that are decided on; unspecified for the better ones.
-            enrollment_clips: clips of each voiceprint of the trials; 0 leaves it to the gateway.
-            max_clips: of more a random part is used; 0 for the gateway's default.
+            operating_point: decides the threshold; None for the default costs.
+            normalization: of the scores that decide; unspecified for the better kind.
+            enrollment_clips: clips for each voiceprint of the trials; 0 for the gateway's choice.
+            max_clips: clips to use at most, chosen at random; 0 for the gateway's default.
             seed: of every random choice.
         """
         request = speakers_pb2.CalibrateLibraryRequest(
@@ -205,7 +205,7 @@ class Speakers:
         operating_point: OperatingPoint | None = None,
         normalization: Normalization.ValueType | None = None,
     ) -> Calibration:
-        """Changes what is not None, without fitting again; one at least must be given."""
+        """Changes the values that are not None without a new fit; at least one must be given."""
         named = {"operating_point": operating_point, "normalization": normalization}
         mask = FieldMask(paths=[field for field, value in named.items() if value is not None])
         if not mask.paths:  # it would mean all fields
@@ -219,7 +219,7 @@ class Speakers:
         return self._client.call(self._client.stub.UpdateCalibration, request)
 
     def delete_calibration(self, library: str) -> None:
-        """Removes the calibration of a library."""
+        """Deletes the calibration of a library."""
         request = calibration_pb2.DeleteCalibrationRequest(name=_calibration(library))
         self._client.call(self._client.stub.DeleteCalibration, request)
 
@@ -230,7 +230,7 @@ class Speakers:
         config: Message,
         recording: Recording,
     ) -> ResponseT:
-        """Asks about a file, which follows `config`, or about the clip in `config`."""
+        """Calls an RPC about a file, sent after `config`, or about the clip in `config`."""
         if not isinstance(recording, Path):
             return self._client.call(method, stream(kind, config, None))
         with recording.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Files as the messages of the streams that the gateway takes."""
+"""Streams of request messages made of files."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ RequestT = TypeVar("RequestT", bound=Message)
 def stream(
     message: Callable[..., RequestT], config: Message, file: IO[bytes] | None
 ) -> Iterator[RequestT]:
-    """`config`, then the bytes of a file in chunks, if there is one."""
+    """A message with `config`, then the bytes of the file in chunks, if there is one."""
     yield message(config=config)
     if file:
         yield from chunks(message, file)
 
 
 def chunks(message: Callable[..., RequestT], file: IO[bytes]) -> Iterator[RequestT]:
-    """The bytes of a file, in memory that does not grow with it."""
+    """The bytes of a file in chunks, with bounded memory."""
     while chunk := file.read(CHUNK_BYTES):
         yield message(audio_chunk=chunk)

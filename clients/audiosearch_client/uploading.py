@@ -1,4 +1,4 @@
-"""Uploads of many files: a few at a time, never twice, through short outages."""
+"""Uploads of many files: several at a time, each only once, also across short outages."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ _MOVING = {
     *(Reason.STATE_CONFLICT, Reason.CLIP_NOT_FOUND, Reason.AUDIO_NOT_FOUND),
     Reason.DEADLINE_EXCEEDED,
 }
-"""What an upload meets whose clip, begun by an earlier one that broke off, is just being undone."""
+"""Reasons that an upload meets while the clip of an earlier, broken upload is being undone."""
 
 CONFLICTS = 4
-"""Tries of one file that meets that."""
+"""Tries of one file that meets one of them."""
 
 _OF_NO_FILE = {
     *(reason for reason in Reason if reason.code is grpc.StatusCode.UNAVAILABLE),
     *(Reason.KEY_MISSING, Reason.KEY_INVALID, Reason.RIGHT_MISSING),
     *(Reason.LIBRARY_NOT_FOUND, Reason.MODEL_MISMATCH, Reason.STORAGE_FULL),
 }
-"""What would befall every other file too, so the import stops."""
+"""Reasons that would fail every other file too, so the import stops."""
 
 LOCKS = 64
-"""Clips share them by their names; identical files complete one clip one after the other."""
+"""Locks that clips share by name, so that identical files change one clip in turn."""
 
 Report = Callable[[ImportJob], None]
 Fail = Callable[[FileFailure], None]
@@ -51,39 +51,39 @@ Fail = Callable[[FileFailure], None]
 
 class _Done(NamedTuple):
     created: bool
-    """Whether the library did not have the file before."""
+    """True if the file was new to the library."""
 
     labelled: bool
-    """Whether the clip that it had lacked what is told of the file."""
+    """True if an existing clip got metadata of the file."""
 
 
 class Uploader:
     """Uploads the entries of one source into one library.
 
-    A clip that the library had gets what it lacks and the source tells, but not from entries of
-    which nothing but the name is known: they have no path in their metadata.
+    A clip that the library already had gets the metadata that it lacks. Entries without a path in
+    their metadata add nothing, because only their name is known.
     """
 
     def __init__(self, client: AudiosearchClient, library: str, source: Source) -> None:
-        """Makes ready; `work` uploads."""
+        """Prepares the uploads that `work` does."""
         self._client = client
         self._library = library
         self._source = source
         self._stop = threading.Event()
         self._locks = tuple(threading.Lock() for _ in range(LOCKS))
-        self.labelled = 0  # of those that the library had
+        self.labelled = 0  # among the clips that the library already had
 
     def work(self, job: ImportJob, report: Report, fail: Fail) -> None:
         """Uploads everything, in bounded memory.
 
         Args:
-            job: counts, and the first failures.
+            job: gets the counts and the first failures.
             report: called after each file.
             fail: called for each file that fails.
 
         Raises:
-            ServiceError: GATEWAY_UNAVAILABLE when the gateway stays away, and what else no file
-                is to blame for. The same import, begun again, goes on from there.
+            ServiceError: GATEWAY_UNAVAILABLE if the gateway stays away, and other failures that are
+                not about one file. The same import, started again, continues from there.
         """
         with ThreadPoolExecutor(UPLOADS) as pool:
             running: dict[Future[_Done], Entry] = {}
@@ -124,11 +124,11 @@ class Uploader:
                 self._stop.wait(retry.pause(error))
 
     def _label(self, had: Clip, told: Clip) -> bool:
-        """Adds what is told to a clip that lacks it; tells whether that was more than a path."""
+        """Adds the metadata that a clip lacks; returns True if that was more than a path."""
         if not (told.metadata.get("path") and complete(had, told).fields):
             return False
         with self._locks[hash(had.name) % LOCKS]:
-            # Metadata is replaced as a whole, and another file may have added to it meanwhile.
+            # Metadata is replaced as a whole, and another file may have changed it since.
             request = catalog_pb2.GetClipRequest(name=had.name)
             addition = complete(self._client.call(self._client.stub.GetClip, request), told)
             if addition.fields:
@@ -154,11 +154,11 @@ class Uploader:
             self.labelled += done.labelled and not done.created
 
     def _identify(self, path: Path) -> str:
-        """The request id of a file that can be read.
+        """The request id of a readable file.
 
-        Made of what tells that it is the file of the last time: with it the gateway answers for a
-        clip that is in before it reads any audio, so an import goes on where it stopped without a
-        journal.
+        It is a hash of the path, the size and the time of the last change. By it the gateway knows
+        a file that it has already, before it reads any audio. So an import continues where it
+        stopped, without a journal.
         """
         real = Path(os.path.realpath(path))
         if self._source.confined and not real.is_relative_to(self._source.root):
@@ -177,7 +177,7 @@ def _ends() -> Iterator[None]:
 
 
 def _failure(error: ServiceError | OSError) -> Failure:
-    """Why one file failed; raises what would befall every other file too."""
+    """The failure of one file. An error that would fail every other file too is raised."""
     if isinstance(error, ServiceError):
         if error.reason in _OF_NO_FILE:
             raise error

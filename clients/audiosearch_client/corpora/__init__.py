@@ -1,1 +1,1 @@
-"""Corpora as they come: which clips a folder or a manifest holds, and what is known of each."""
+"""Corpora: the clips in a folder or a manifest, and the metadata of each."""

@@ -1,4 +1,4 @@
-"""What an import tells of a clip that the library had before."""
+"""Additions to a clip that the library already had when its file was imported."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from audiosearch.catalog.v1.clip_pb2 import Clip
 
 MAX_METADATA = 32
-"""Entries that the contract lets a clip have."""
+"""Entries of a clip's metadata at most, by the contract."""
 
 MAX_PATHS = 16
-"""Paths that are kept of one clip: identical files leave room for other metadata."""
+"""Paths of identical files that are kept for one clip, so that other metadata has room."""
 
 _FURTHER = tuple(f"path.{number}" for number in range(2, MAX_PATHS + 1))
 _PATHS = ("path", *_FURTHER)
@@ -19,37 +19,37 @@ _PATHS = ("path", *_FURTHER)
 
 @dataclass(frozen=True)
 class Addition:
-    """What a clip gets."""
+    """Changes to a clip."""
 
     clip: Clip
-    """`name`, and `speaker`, `label` and `metadata` as they are to be."""
+    """`name`, and the new `speaker`, `label` and `metadata`."""
 
     fields: tuple[str, ...]
-    """Those of the three that change; none if the clip lacks nothing."""
+    """The fields among these three that change; none if the clip lacks nothing."""
 
     labels: bool
-    """Whether it is more than a further path."""
+    """True if more changes than the paths."""
 
 
 def paths(metadata: Mapping[str, str]) -> list[str]:
-    """Where files with the bytes of a clip lie, the one that its metadata describes first."""
+    """Paths of files with the bytes of a clip; first the one that its metadata describes."""
     return [path for key in _PATHS if (path := metadata.get(key, ""))]
 
 
 def is_full(metadata: Mapping[str, str]) -> bool:
-    """Whether no further path can be kept."""
+    """True if there is no room for another path."""
     return len(metadata) >= MAX_METADATA or all(metadata.get(key) for key in _PATHS)
 
 
 def complete(had: Clip, told: Clip) -> Addition:
-    """What a clip gets that the library had: what it lacks; what is filled stays.
+    """The changes to a clip that the library already had: empty fields are filled, others stay.
 
-    Of a file with the same bytes at another place, metadata takes the path alone: the rest is told
-    of the first file, and would be mixed.
+    If the file has the same bytes but lies at another place, only its path is added. Its other
+    metadata would mix with that of the first file.
 
     Args:
-        had: the clip that has the bytes of a file.
-        told: what an import tells of this file, its path as `path` in the metadata.
+        had: the clip with the bytes of a file.
+        told: the import's description of this file, with its path as `path` in the metadata.
     """
     clip = Clip(
         name=had.name,
@@ -64,13 +64,13 @@ def complete(had: Clip, told: Clip) -> Addition:
 
 
 def _join(had: dict[str, str], told: dict[str, str]) -> dict[str, str]:
-    """Entries that are there, and new ones as far as there is room, the path first."""
+    """The old entries, and new ones as far as there is room, the path first."""
     path = told["path"]
     first = had.get("path") or path
     free = [key for key in _PATHS if not had.get(key)]
     known = any(_ends(other, path) for other in paths(had))
     new: dict[str, str] = {} if known else dict.fromkeys(free[:1], path)
-    # The same place may be seen from two roots.
+    # The same file may have been imported from two roots.
     if _ends(first, path) or _ends(path, first):
         new |= told
     lacking = [(key, value) for key, value in new.items() if not had.get(key)]

@@ -1,4 +1,4 @@
-"""One recording of a corpus, and where a run of them comes from."""
+"""Entries: the files of an import with their metadata, and the sources that list them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from serving.errors import ServiceError
 
 @dataclass(frozen=True)
 class Entry:
-    """A file and what is known of it, or a failure in its place."""
+    """A file with its metadata, or a failure in its place."""
 
     path: str
     """Relative to the source's root, parts joined by `/`."""
@@ -25,7 +25,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Source:
-    """Entries that can be gone through again and again, always in the same order."""
+    """A list of entries that can be read repeatedly, always in the same order."""
 
     root: Path
     """Real path of the folder that the entries' paths start from."""
@@ -33,7 +33,7 @@ class Source:
     entries: Callable[[], Iterator[Entry]]
 
     notes: tuple[str, ...] = ()
-    """What to tell once, such as a list that is missing."""
+    """Messages for the user, for example about a missing list."""
 
     confined: bool = False
-    """Whether links may not lead outside the root."""
+    """True if links must not lead outside the root."""

@@ -1,4 +1,4 @@
-"""What a layout is: how a corpus names its files, and which lists of it tell more."""
+"""Layouts: the rules by which a corpus names its files, and its lists of further fields."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from audiosearch_client.corpora.entry import Entry
 from serving.errors import Reason, ServiceError
 
 Details = Mapping[str, Mapping[str, str]]
-"""More fields by the value of the field that a layout looks them up with."""
+"""Further fields, by the value of the field that they are looked up with."""
 
 MAX_LIST_BYTES = 64 * 2**20
 
@@ -22,28 +22,28 @@ class ListFile:
     """A list that a corpus may have beside its audio."""
 
     paths: tuple[str, ...]
-    """Where it may lie, from the root; the first one is how it is called."""
+    """Possible paths from the root; the first is its usual name."""
 
     key: str
-    """Field of the file's name that its rows are looked up with."""
+    """Field of a file's path that rows are looked up with."""
 
     gives: str
-    """For people: what is unknown without it."""
+    """Description, for people, of the fields that it gives."""
 
     read: Callable[[Sequence[str]], Details]
-    """Reads its lines; an error if they are not as expected."""
+    """Reads its lines; raises an error if they are not as expected."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How one corpus names its files.
+    """The rules by which one corpus names its files.
 
     The groups of `patterns` are the fields: `speaker`, and everything else as metadata.
     """
 
     name: str
     form: str
-    """For people: what a path looks like."""
+    """Description, for people, of a path."""
 
     patterns: tuple[re.Pattern[str], ...]
     list_file: ListFile | None = None
@@ -51,13 +51,13 @@ class Layout:
     """Fields that can be the label, the best first."""
 
     name_parts: int = 1
-    """How many of the path's last parts tell a clip from the others."""
+    """Number of last parts of a path that identify a clip."""
 
     def details(self, root: Path) -> tuple[Details, tuple[str, ...]]:
-        """What the corpus' list tells, and a note if the list is missing.
+        """The fields from the corpus' list, and a note if the list is missing.
 
         Raises:
-            ServiceError: FIELD_INVALID if the list can't be understood.
+            ServiceError: FIELD_INVALID if the list can't be parsed.
         """
         if self.list_file is None:
             return {}, ()
@@ -67,7 +67,7 @@ class Layout:
         return {}, (f"{self.list_file.paths[0]} is not there: {self.list_file.gives}",)
 
     def describe(self, path: str, details: Details) -> Entry:
-        """What a path of the corpus tells; a failure if it does not fit."""
+        """The entry for a path of the corpus, with a failure if the path does not match."""
         match = next((m for p in self.patterns if (m := p.fullmatch(path))), None)
         if match is None:
             return Entry(path, failure=self._unfit())

@@ -1,6 +1,7 @@
-"""The corpora whose layout is known, by name.
+"""The known layouts of corpora, by name.
 
-The root may be the corpus' folder, the one it was unpacked into, or the one of its audio.
+The root may be the corpus' folder, the folder that it was unpacked into, or the folder of its
+audio.
 """
 
 from __future__ import annotations
@@ -187,4 +188,4 @@ _ALL = (
 )
 
 LAYOUTS = {layout.name: layout for layout in _ALL}
-"""Every layout by the name that the command line takes."""
+"""Every layout, by its name on the command line."""

@@ -1,7 +1,6 @@
-"""Readers of the lists that corpora come with; each gives fields by speaker or by class.
+"""Readers of the lists that corpora come with. Each gives fields by speaker or by class.
 
-A list that is not as expected raises ValueError, LookupError, TypeError, AttributeError or
-csv.Error.
+For an unexpected list they raise ValueError, LookupError, TypeError, AttributeError or csv.Error.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ def gender(word: str) -> str:
 
 
 def voxceleb(lines: Sequence[str]) -> dict[str, Mapping[str, str]]:
-    """vox1_meta.csv, separated by tabs, and vox2_meta.csv, separated by commas behind blanks."""
+    """vox1_meta.csv, separated by tabs, and vox2_meta.csv, separated by a blank and a comma."""
     separator = re.compile(r"\s*\t\s*" if "\t" in lines[0] else r"\s*,\s*")
     header = [name.lower() for name in separator.split(lines[0].strip())]
     found: dict[str, Mapping[str, str]] = {}
@@ -73,7 +72,7 @@ def esc50(lines: Sequence[str]) -> dict[str, Mapping[str, str]]:
 
 
 def development(lines: Sequence[str]) -> dict[str, Mapping[str, str]]:
-    """dev.lst: the speakers of CN-Celeb1 to develop with, one a line."""
+    """dev.lst: the development speakers of CN-Celeb1, one a line."""
     return {line.split()[0]: {"subset": "dev"} for line in lines if line.strip()}
 
 

@@ -1,4 +1,4 @@
-"""Manifests: a CSV or JSONL file that names clips and what is known of them."""
+"""Manifests: CSV or JSONL files that list clips with their metadata."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from audiosearch_client.corpora.entry import Entry
 from serving.errors import Reason, ServiceError
 
 MAX_LINE = 1_000_000
-"""Characters of one line."""
+"""Characters of one line at most."""
 
 SHOWN = 10
 _PREFIX = "metadata."
@@ -32,11 +32,11 @@ class _Row(BaseModel):
 
 
 class _LineError(ValueError):
-    """What is wrong with one line."""
+    """The problem with one line."""
 
 
 def read(manifest: Path) -> Iterator[Entry]:
-    """The entries of a manifest that `check` found right.
+    """The entries of a manifest that passed `check`.
 
     Raises:
         ServiceError: FIELD_INVALID with the line's number.
@@ -71,7 +71,7 @@ def _refused(manifest: Path, wrong: list[str]) -> ServiceError:
 
 
 def _lines(manifest: Path) -> Iterator[tuple[int, Entry | _LineError]]:
-    """Entries, or what is wrong with them, with the number of their (last) line."""
+    """Entries, or the problems with them, with the number of their (last) line."""
     rows = {".csv": _csv_rows, ".jsonl": _json_rows, ".ndjson": _json_rows}.get(
         manifest.suffix.lower()
     )
@@ -92,7 +92,7 @@ def _lines(manifest: Path) -> Iterator[tuple[int, Entry | _LineError]]:
 
 
 def _short_lines(file: IO[str]) -> Iterator[str]:
-    """Lines, none of which fills the memory."""
+    """Lines of limited length, so that no line fills the memory."""
     number = 0
     while line := file.readline(MAX_LINE + 1):
         number += 1

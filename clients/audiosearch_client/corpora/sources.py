@@ -1,4 +1,4 @@
-"""Where an import's entries come from: a folder, a corpus, or a manifest."""
+"""Sources of an import's entries: a folder, a corpus or a manifest."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from serving.errors import Reason, ServiceError
 
 
 def folder_source(path: Path, label: str = "") -> Source:
-    """Every audio file below a folder, or one file, of which nothing but the name is known."""
+    """Every audio file below a folder, or one file, without metadata."""
     real = path.resolve()
     if not real.is_dir():
         one = Entry(path.name, label=label, display_name=path.name)
@@ -29,16 +29,16 @@ def folder_source(path: Path, label: str = "") -> Source:
 
 
 def corpus_source(path: Path, layout_name: str, label: str = "") -> Source:
-    """The audio files of a corpus; those that do not fit its layout are failures.
+    """The audio files of a corpus. Files that do not match its layout are failures.
 
     Args:
         path: folder of the corpus.
         layout_name: key of LAYOUTS.
-        label: for clips that the layout tells no label of.
+        label: for clips without a label by the layout.
 
     Raises:
-        ServiceError: FIELD_INVALID for an unknown layout or a list that can't be understood;
-            PATH_NOT_FOUND if the folder is none.
+        ServiceError: FIELD_INVALID for an unknown layout or a list that can't be parsed;
+            PATH_NOT_FOUND if there is no such folder.
     """
     layout = LAYOUTS.get(layout_name)
     if layout is None:
@@ -64,14 +64,14 @@ def corpus_source(path: Path, layout_name: str, label: str = "") -> Source:
 
 
 def manifest_source(path: Path, label: str = "") -> Source:
-    """The files that a manifest names, which lie below its folder.
+    """The files that a manifest lists, which lie below its folder.
 
     Args:
         path: the manifest, .csv or .jsonl.
-        label: for clips that the manifest tells no label of.
+        label: for clips without a label in the manifest.
 
     Raises:
-        ServiceError: FIELD_INVALID with the numbers of lines that are wrong; PATH_NOT_FOUND.
+        ServiceError: FIELD_INVALID with the numbers of wrong lines; PATH_NOT_FOUND.
     """
     manifest.check(path)
 

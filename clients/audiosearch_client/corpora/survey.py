@@ -1,4 +1,4 @@
-"""What an import would bring, counted without reading any audio."""
+"""Surveys: counts over the entries of an import, without reading any audio."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHOWN = 5
 
 @dataclass
 class Survey:
-    """Counts over a source; memory grows with speakers, labels and sessions, not with files."""
+    """Counts over a source. Memory grows with speakers, labels and sessions, not with files."""
 
     files: int = 0
     unfit: int = 0
@@ -22,10 +22,10 @@ class Survey:
     speakers: Counter[str] = field(default_factory=Counter)
     labels: Counter[str] = field(default_factory=Counter)
     sessions: set[tuple[str, str]] = field(default_factory=set)
-    """Speaker and session, which a corpus counts per speaker."""
+    """Pairs of speaker and session, because a corpus numbers sessions per speaker."""
 
     failures: list[tuple[str, str]] = field(default_factory=list)
-    """The first paths that do not fit or are missing, and why."""
+    """The first paths that do not match or are missing, each with its reason."""
 
     def fail(self, path: str, why: str) -> None:
         """Keeps the failure if it is one of the first."""
@@ -34,7 +34,7 @@ class Survey:
 
 
 def count(source: Source) -> int:
-    """How many entries a source has.
+    """The number of entries of a source.
 
     Raises:
         ServiceError: PATH_NOT_FOUND if there is none; FIELD_INVALID if all are failures.
@@ -59,7 +59,7 @@ def count(source: Source) -> int:
 
 
 def survey(source: Source) -> Survey:
-    """Goes through a source and counts."""
+    """Reads a source once and counts."""
     found = Survey()
     for entry in source.entries():
         found.files += 1
