@@ -1,4 +1,4 @@
-"""Audio to an embedding: decode, judge, then the model's turn; so many at a time, no more."""
+"""Turns audio into an embedding: decodes it, checks it and runs the model on it."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
     from embedding_service.settings import EmbeddingSettings
 
 PIECE_SECONDS = 60
-"""Longest audio that the model takes at once."""
+"""Longest audio that the model embeds in one piece."""
 
 log = structlog.get_logger()
 
 
 class Encoder:
-    """The one way to the model."""
+    """Embeds a limited number of pieces of audio at a time."""
 
     def __init__(
         self, batcher: Batcher, decoders: Decoders, spools: Spools, limits: EmbeddingSettings
     ) -> None:
-        """Takes the parts."""
+        """Takes the model's batches, the decoders, the spools and the limits of audio."""
         self._rate = batcher.sample_rate
         self._spools = spools
         self._decoders = decoders
@@ -49,14 +49,14 @@ class Encoder:
         self._batcher = batcher
 
     async def check(self) -> None:
-        """Makes sure that audio can be decoded."""
+        """Checks that the decoders run, and starts new ones if they do not."""
         self._decoders.check()
 
     async def embed(self, audio: Spool, pcm: Pcm | None) -> tuple[NDArray[np.float32], Heard]:
         """Embeds one piece of audio.
 
         Returns:
-            The embedding, shape (192,), L2 norm 1, and what was heard.
+            The embedding, shape (192,), L2 norm 1, and the properties of the audio.
 
         Raises:
             ServiceError: AUDIO_UNDECODABLE, AUDIO_TOO_SHORT, AUDIO_TOO_LONG, AUDIO_SILENT or
@@ -83,13 +83,13 @@ class Encoder:
             return await self._average(decoded, sink), decoded.heard
 
     async def embed_samples(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Embeds samples that were judged already, in turn with all other work.
+        """Embeds samples that were checked already. They wait their turn like all other audio.
 
         Args:
             samples: Mono, shape (n,), at the model's rate, at most 60 s.
 
         Returns:
-            Shape (192,), L2 norm 1.
+            The embedding, shape (192,), L2 norm 1.
         """
         return await asyncio.wrap_future(self._batcher.submit(len(samples), lambda: samples))
 
@@ -98,7 +98,7 @@ class Encoder:
         if self._in_work >= self._limits.encoder_queue:
             raise ServiceError(
                 Reason.ENCODER_BUSY,
-                f"{self._in_work} pieces of audio are in work already: try again in a moment",
+                f"{self._in_work} pieces of audio are embedded already: try again in a moment",
             )
         self._in_work += 1
         try:
@@ -123,11 +123,11 @@ class Encoder:
             )
 
     async def _average(self, decoded: Decoded, sink: Spool) -> NDArray[np.float32]:
-        """Embeds equal pieces of at most 60 s, so that none is short, and takes their mean.
+        """Embeds equal pieces of at most 60 s, so that none is short, and returns their mean.
 
-        Each piece waits for the model in turn, so that a long clip does not block short ones.
+        Each piece waits for its turn, so that a long clip does not block short ones.
         """
-        if decoded.samples is not None:  # never longer than a piece
+        if decoded.samples is not None:  # samples in memory are never longer than one piece
             return await self.embed_samples(decoded.samples)
         total = decoded.heard.samples
         count = math.ceil(total / (PIECE_SECONDS * self._rate))

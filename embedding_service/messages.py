@@ -1,4 +1,4 @@
-"""Between the contract's messages and the service's own types."""
+"""Converts between the messages of the contract and the service's own types."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _OMISSIONS = {
 
 
 def invalid(message: str) -> ServiceError:
-    """The error for a field that can't be used."""
+    """Returns the error for an invalid field."""
     return ServiceError(Reason.FIELD_INVALID, message)
 
 
 def to_pcm(layout: embedding_pb2.PcmFormat) -> Pcm:
-    """Reads a layout of raw samples.
+    """Reads the layout of raw samples.
 
     Raises:
         ServiceError: FIELD_INVALID.
@@ -52,7 +52,7 @@ def to_pcm(layout: embedding_pb2.PcmFormat) -> Pcm:
 
 
 def to_properties(heard: Heard) -> embedding_pb2.AudioProperties:
-    """Writes what was heard."""
+    """Writes the properties of audio."""
     return embedding_pb2.AudioProperties(
         duration=_duration(heard.seconds),
         active_duration=_duration(heard.active_seconds),
@@ -70,7 +70,7 @@ def _duration(seconds: float) -> Duration:
 
 
 def to_cut(config: embedding_service_pb2.StreamEmbeddingsConfig, min_seconds: float) -> Cut:
-    """Reads how a stream is to be cut; windows have at least so many seconds.
+    """Reads window and hop of a stream. A window has at least `min_seconds`.
 
     Raises:
         ServiceError: FIELD_INVALID.
@@ -104,7 +104,7 @@ def _length(
 def to_window(
     answer: Answer, model: model_pb2.Model
 ) -> embedding_service_pb2.StreamEmbeddingsResponse:
-    """Writes an answer of this model."""
+    """Writes the answer for one window."""
     window = embedding_service_pb2.EmbeddedWindow(
         start_offset=_duration(answer.start / model.sample_rate),
         end_offset=_duration(answer.end / model.sample_rate),
@@ -119,6 +119,6 @@ def to_window(
 
 
 def to_summary(heard: Heard, windows: int) -> embedding_service_pb2.StreamEmbeddingsResponse:
-    """Writes what a whole stream was."""
+    """Writes the properties of a whole stream and the number of its windows."""
     summary = embedding_service_pb2.StreamSummary(audio=to_properties(heard), window_count=windows)
     return embedding_service_pb2.StreamEmbeddingsResponse(summary=summary)

@@ -1,4 +1,4 @@
-"""The embedding service's wiring. It listens once the model is loaded: if it answers, it embeds."""
+"""Wires the embedding service. It listens only after the model is loaded."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from serving import server, settings
 
 
 async def main(config: EmbeddingSettings) -> None:
-    """Loads the model, then serves until told to stop."""
+    """Loads the model and serves until a signal ends the process."""
     try:
         model = load_model(config)
     except CheckpointError as error:
@@ -39,7 +39,7 @@ async def main(config: EmbeddingSettings) -> None:
 
 
 def start() -> None:
-    """Reads the settings and runs the service to its end."""
+    """Reads the settings and runs the service until it ends."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     loaded = settings.load(EmbeddingSettings, "embedding_service")
     server.run("embedding", loaded, lambda: main(loaded))

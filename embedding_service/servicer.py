@@ -1,4 +1,4 @@
-"""The gRPC face of the embedding service: check, delegate, translate."""
+"""The RPCs of the embedding service: checks a request, delegates it, translates the result."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _computed(measured: Measured) -> str:
 
 
 class EmbeddingServicer(embedding_service_pb2_grpc.EmbeddingServiceServicer):
-    """Answers for audiosearch.embedding.v1.EmbeddingService."""
+    """Serves audiosearch.embedding.v1.EmbeddingService."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class EmbeddingServicer(embedding_service_pb2_grpc.EmbeddingServiceServicer):
         spools: Spools,
         limits: EmbeddingSettings,
     ) -> None:
-        """Takes what embeds, what the model is, room for audio, and the limits of audio."""
+        """Takes the encoder, the streams, the model's description, the spools and the limits."""
         self._spools = spools
         self._streams = streams
         self._min_seconds = limits.min_audio_seconds
@@ -137,7 +137,7 @@ class EmbeddingServicer(embedding_service_pb2_grpc.EmbeddingServiceServicer):
         if name not in {self._model.name, DEFAULT_MODEL}:
             raise ServiceError(
                 Reason.MODEL_NOT_FOUND,
-                f"no model {name!r} here; this service runs {self._model.name}",
+                f"there is no model {name!r} here; this service runs {self._model.name}",
             )
 
     async def _receive(
@@ -148,7 +148,7 @@ class EmbeddingServicer(embedding_service_pb2_grpc.EmbeddingServiceServicer):
             if audio.size > self._max_bytes:
                 raise ServiceError(
                     Reason.AUDIO_TOO_LONG,
-                    f"at most {self._max_bytes} bytes of audio are taken: "
+                    f"at most {self._max_bytes} bytes of audio are accepted: "
                     "cut it into shorter clips, or send it compressed",
                     {"max_bytes": str(self._max_bytes)},
                 )
@@ -158,7 +158,7 @@ class EmbeddingServicer(embedding_service_pb2_grpc.EmbeddingServiceServicer):
 
 
 async def _chunks(requests: AsyncIterator[Any]) -> AsyncIterator[bytes]:
-    """The bytes of all messages after the first, of EmbedAudio or StreamEmbeddings."""
+    """Yields the bytes of all messages after the first, of EmbedAudio or StreamEmbeddings."""
     async for request in requests:
         if request.WhichOneof("request") != "audio_chunk":
             raise invalid("every message after the first must hold audio_chunk")

@@ -1,4 +1,4 @@
-"""What the embedding service can be told."""
+"""Settings of the embedding service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A stream of audio to an embedding for each of its windows, as it arrives."""
+"""Turns a stream of audio into an embedding for each of its windows, as it arrives."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Omission(Enum):
-    """Why a window has no embedding."""
+    """Reason for a window without an embedding."""
 
     SILENT = "SILENT"
     TOO_SHORT = "TOO_SHORT"
@@ -37,7 +37,7 @@ class Omission(Enum):
 
 @dataclass(frozen=True)
 class Cut:
-    """How a stream is read and cut: layout of raw samples (None: encoded), window and hop in ns."""
+    """Layout of a stream's raw samples (None if they are encoded), window and hop in ns."""
 
     pcm: Pcm | None
     window_ns: int
@@ -46,13 +46,13 @@ class Cut:
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of a window.
+    """The result of a window.
 
     Attributes:
-        start: Where it starts in the audio, in samples of the model's rate.
-        end: Where it ends.
-        heard: What was heard in it.
-        result: Its embedding, shape (192,), L2 norm 1, or why it has none.
+        start: Number of its first sample in the audio, at the model's rate.
+        end: Number of the sample after its last.
+        heard: Properties of its audio.
+        result: Its embedding, shape (192,), L2 norm 1, or the reason for having none.
     """
 
     start: int
@@ -62,7 +62,7 @@ class Answer:
 
 
 class Streams:
-    """Embeds streams; a few at a time, each in bounded memory."""
+    """Embeds a limited number of streams at a time, each in bounded memory."""
 
     def __init__(self, encoder: Encoder, sample_rate: int, limits: EmbeddingSettings) -> None:
         """Takes the encoder, its sample rate in Hz, and the limits of audio and of streams."""
@@ -74,10 +74,10 @@ class Streams:
     async def embed(
         self, chunks: AsyncIterator[bytes], cut: Cut
     ) -> AsyncGenerator[Answer | Heard, None]:
-        """Gives an answer for each window as soon as it is full, then what was heard in the whole.
+        """Yields an answer for each window as soon as it is full, then the whole's properties.
 
         Raises:
-            ServiceError: AUDIO_UNDECODABLE, ENCODER_BUSY, or what getting the chunks raised.
+            ServiceError: AUDIO_UNDECODABLE, ENCODER_BUSY, or the error of the chunks.
         """
         order = StreamOrder(self._rate, self._limits.silence_dbfs, cut.pcm)
         cutter = Cutter(self._rate, cut.window_ns, cut.hop_ns)
@@ -92,7 +92,7 @@ class Streams:
         if self._running >= self._limits.max_streams:
             raise ServiceError(
                 Reason.ENCODER_BUSY,
-                f"{self._running} streams are in work already: try again in a moment",
+                f"{self._running} streams are embedded already: try again in a moment",
             )
         self._running += 1
         try:
@@ -124,7 +124,7 @@ class Streams:
 
 
 async def _windows(decoder: StreamDecoder, cutter: Cutter) -> AsyncIterator[Window | Heard]:
-    """Gives the windows as they fill, what is left at the end, and what was heard in the whole."""
+    """Yields the windows as they fill, the last shorter one, and the whole's properties."""
     while True:
         news = await decoder.read()
         if isinstance(news, Heard):

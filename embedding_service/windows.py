@@ -34,14 +34,14 @@ class Window:
 
 
 class Cutter:
-    """Holds one window's samples, however long the stream is.
+    """Cuts a stream into windows. Holds the samples of one window, however long the stream is.
 
-    Window number n starts at n hops, each start rounded to the nearest sample by itself, so that
-    rounding does not add up.
+    Window number n starts at n hops. Each start is rounded to the nearest sample separately, so
+    that rounding errors do not add up.
     """
 
     def __init__(self, sample_rate: int, window_ns: int, hop_ns: int) -> None:
-        """Takes the stream's rate in Hz, and window and hop in ns, a sample long at least."""
+        """Takes the sample rate in Hz, and window and hop in ns, at least one sample long."""
         self._rate = sample_rate
         self._hop_ns = hop_ns
         self._buffer = np.empty(_samples(window_ns, sample_rate), np.float32)
@@ -53,7 +53,7 @@ class Cutter:
         self._seen = 0
 
     def add(self, samples: NDArray[np.float32]) -> Iterator[Window]:
-        """Takes the next samples, mono, shape (n,); gives the windows that they fill."""
+        """Takes the next samples, mono, shape (n,), and yields the windows that they fill."""
         while len(samples):
             used = self._skipped(samples) if self._skip else self._copied(samples)
             samples = samples[used:]
@@ -64,7 +64,7 @@ class Cutter:
                 yield window
 
     def finish(self) -> Window | None:
-        """Gives what is left, if it holds samples that were in no window."""
+        """Returns the last, shorter window, if it holds samples that were in no other."""
         if self._seen <= max(self._start, self._covered):
             return None
         return Window(self._start, self._buffer[: self._filled].copy())
@@ -92,5 +92,5 @@ class Cutter:
 
 
 def _samples(nanoseconds: int, sample_rate: int) -> int:
-    """The nearest whole number of samples; in integers, so exact at any length."""
+    """Returns the nearest number of samples, computed in integers to be exact at any length."""
     return (2 * nanoseconds * sample_rate + SECOND_NS) // (2 * SECOND_NS)

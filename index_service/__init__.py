@@ -1,1 +1,1 @@
-"""Wraps Milvus: vectors in, nearest vectors out."""
+"""The index service: stores vectors in Milvus and finds the nearest ones."""

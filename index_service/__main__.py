@@ -15,12 +15,12 @@ from serving.settings import load
 
 
 async def start(settings: IndexSettings) -> None:
-    """Serves until told to stop."""
+    """Serves until a signal ends the process."""
     store = MilvusStore(settings)
     workers = Workers(
         settings.store_threads, settings.store_seconds, settings.store_queue, store.lost
     )
-    watcher = Workers(1, 2.5)  # its own thread, so that busy workers don't look like a lost store
+    watcher = Workers(1, 2.5)  # a separate thread: busy workers must not look like a lost store
     servicer = IndexServicer(store, workers, settings.vector_dimension)
     try:
         await serve(

@@ -1,4 +1,4 @@
-"""Checks of what callers send; each failure is FIELD_INVALID and names the field."""
+"""Checks the fields of requests. Each failure is FIELD_INVALID and names the field."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _SHOWN = 80
 
 
 def invalid(field: str, problem: str, **metadata: str) -> ServiceError:
-    """The error for a field that can't be used."""
+    """Returns the error for an invalid field."""
     return ServiceError(Reason.FIELD_INVALID, f"{field}: {problem}", {"field": field, **metadata})
 
 
 def check_index_id(index_id: str) -> str:
-    """Returns an index id that is well formed."""
+    """Returns the index id if it is well formed."""
     if not _INDEX_ID.fullmatch(index_id):
         raise invalid(
             "index_id",
@@ -35,14 +35,14 @@ def check_index_id(index_id: str) -> str:
 
 
 def check_model(model: str) -> str:
-    """Returns a model's name that is well formed."""
+    """Returns the name of a model if it is well formed."""
     if not _MODEL.fullmatch(model):
         raise invalid("model", f"must be a name like models/NAME, not {model[:_SHOWN]!r}")
     return model
 
 
 def check_same_model(index_id: str, info: IndexInfo, model: str) -> None:
-    """Refuses vectors of a model that the index was not made for, with MODEL_MISMATCH."""
+    """Refuses vectors of another model than the index's, with MODEL_MISMATCH."""
     if info.model != model:
         raise mismatch(
             index_id,
@@ -53,7 +53,7 @@ def check_same_model(index_id: str, info: IndexInfo, model: str) -> None:
 
 
 def mismatch(index_id: str, info: IndexInfo, problem: str) -> ServiceError:
-    """The error for an index that was made for something else."""
+    """Returns the error for an index of another model or dimension."""
     return ServiceError(
         Reason.MODEL_MISMATCH,
         f"index '{index_id}' holds vectors of {info.model} with {info.dimension} values; {problem}",
@@ -62,7 +62,7 @@ def mismatch(index_id: str, info: IndexInfo, problem: str) -> ServiceError:
 
 
 def check_dimension(dimension: int, accepted: int) -> int:
-    """Returns a dimension that the service is set up for."""
+    """Returns the dimension if it is the one that the service is set up for."""
     if not 2 <= dimension <= 4096:
         raise invalid("dimension", f"must be from 2 to 4,096, not {dimension}")
     if dimension != accepted:
@@ -73,20 +73,20 @@ def check_dimension(dimension: int, accepted: int) -> int:
 
 
 def check_count(field: str, count: int, most: int, least: int = 1) -> None:
-    """Refuses lists that are too short or too long."""
+    """Refuses a list that is too short or too long."""
     if not least <= count <= most:
         raise invalid(field, f"takes {least:,} to {most:,} entries, not {count:,}")
 
 
 def check_ids(field: str, ids: Iterable[str], part: str = "") -> list[str]:
-    """Returns vector ids that are well formed, each once, in their order.
+    """Returns the ids of vectors if they are well formed, each once, in their order.
 
-    What passes holds no quote or bracket, so it can stand in a filter expression as it is.
+    An id that passes holds no quote and no bracket, so it is safe in a filter expression.
 
     Args:
-        field: name of the repeated field, for errors.
-        ids: the ids.
-        part: where in an entry its id is, such as `.id`, for errors.
+        field: Name of the repeated field, for errors.
+        ids: The ids.
+        part: Path of the id within an entry, such as `.id`, for errors.
     """
     for position, vector_id in enumerate(ids):
         if not _VECTOR_ID.fullmatch(vector_id):
@@ -100,36 +100,37 @@ def check_ids(field: str, ids: Iterable[str], part: str = "") -> list[str]:
 
 
 def check_after(after: str) -> str:
-    """Returns an id to list from, or nothing for the first."""
+    """Returns the id to list from if it is well formed; empty lists from the first."""
     if after:
         check_ids("after_id", [after])
     return after
 
 
 def check_page_size(size: int) -> int:
-    """Returns how many ids a page has; 0 means the default."""
+    """Returns the number of ids of a page if it is valid; the default instead of 0."""
     if not 0 <= size <= 10_000:
         raise invalid("page_size", f"must be from 1 to 10,000, or 0 for the default, not {size}")
     return size or 1000
 
 
 def check_k(k: int) -> int:
-    """Returns a number of neighbors that can be asked for."""
+    """Returns the number of neighbors if it is valid."""
     if not 1 <= k <= 1000:
         raise invalid("k", f"must be from 1 to 1,000, not {k}")
     return k
 
 
 def check_min_score(score: float) -> float:
-    """Returns a score that neighbors can reach."""
+    """Returns the lowest score of neighbors if it is valid."""
     if not -1 <= score <= 1:  # NaN fails here too
         raise invalid("min_score", f"must be from -1 to 1, not {score}")
     return score
 
 
 def check_recall_target(target: float) -> float:
-    """Returns a recall that a search can be asked for."""
-    if not LOWEST_TARGET <= round(target, 6) <= HIGHEST_TARGET:  # as 32 bits carry it; NaN fails
+    """Returns the recall target of a search if it is valid."""
+    # Rounded, because the field has 32 bits. NaN fails here too.
+    if not LOWEST_TARGET <= round(target, 6) <= HIGHEST_TARGET:
         raise invalid(
             "recall_target", f"must be from {LOWEST_TARGET} to {HIGHEST_TARGET}, not {target:.6g}"
         )
@@ -142,10 +143,10 @@ def check_vectors(
     """Turns unit vectors into an array of shape (n, dimension).
 
     Args:
-        field: name of the repeated field, for errors.
-        vectors: values of each vector.
-        dimension: values that each must have.
-        ids: ids of the vectors, for errors; None when they have none.
+        field: Name of the repeated field, for errors.
+        vectors: Values of each vector.
+        dimension: Number of values that each must have.
+        ids: Ids of the vectors, for errors; None when they have none.
     """
     for position, values in enumerate(vectors):
         if len(values) != dimension:
@@ -154,7 +155,7 @@ def check_vectors(
             )
     array = np.array([np.array(values, np.float32) for values in vectors], np.float32)
     lengths = np.linalg.norm(array.astype(np.float64), axis=1)
-    # The comparison is turned round so that NaN and infinity count as bad.
+    # Negated, because NaN fails every comparison and must count as bad.
     for position in np.flatnonzero(~(np.abs(lengths - 1) <= _UNIT_TOLERANCE))[:1].tolist():
         raise _bad_vector(field, position, ids, _length_problem(lengths[position]))
     return array
@@ -163,7 +164,7 @@ def check_vectors(
 def _length_problem(length: float) -> str:
     if not math.isfinite(length):
         return "has NaN or infinite values"
-    return f"has length {length:.6g}; divide it by that, the index takes unit vectors"
+    return f"has length {length:.6g}; divide it by its length, the index takes unit vectors"
 
 
 def _bad_vector(field: str, position: int, ids: Sequence[str] | None, problem: str) -> ServiceError:

@@ -1,4 +1,4 @@
-"""What is asked of Milvus, one method for each command."""
+"""The commands that the service sends to Milvus, one method each."""
 
 from __future__ import annotations
 
@@ -16,52 +16,55 @@ from index_service.store import Found, IndexInfo, Vectors
 T = TypeVar("T")
 _MODEL = "audiosearch.model"
 _ALIVE = "audiosearch.alive"
-_STRONG = {"consistency_level": "Strong"}  # waits until Milvus' clock has ticked: 50 ms or more
-_BOUNDED = {
-    "consistency_level": "Bounded"
-}  # shows what is there; at most 5 s old, whatever happens
+_STRONG = {"consistency_level": "Strong"}
+"""A read that sees every earlier write. It waits for the next tick of Milvus' clock, 50 ms or more.
+"""
+
+_BOUNDED = {"consistency_level": "Bounded"}
+"""A read of the present state, without a wait. The state is never older than 5 s."""
+
 _SLOW_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class Collection:
-    """What Milvus says of a collection."""
+    """Milvus' description of a collection."""
 
     name: str
     info: IndexInfo
     aliases: Sequence[str]
     alive: float
-    """When its maker was last at work on it, in seconds since 1970; 0 if nobody said so."""
+    """Time of the last sign of life of its maker, in seconds since 1970; 0 if there is none."""
 
 
 @dataclass(frozen=True)
 class Built:
-    """What Milvus says of a collection's index."""
+    """Milvus' description of the index of a collection."""
 
     plan: Plan
     pending: int
-    """Rows whose index is still to be built."""
+    """Number of rows that are not yet built into the index."""
 
 
 class Commands:
     """Milvus' commands on collections, by name or alias.
 
-    Who writes waits until everybody sees it, so that who searches never has to wait.
+    A write returns only after every reader sees it, so that no search has to wait.
 
-    All raise NoCollectionError, NotLoadedError or ServiceError (INDEX_UNAVAILABLE).
+    All commands raise NoCollectionError, NotLoadedError or ServiceError (INDEX_UNAVAILABLE).
     """
 
     def __init__(self, connection: Connection, *, lite: bool) -> None:
-        """Sends them through the connection."""
+        """Takes the connection. `lite` is True for Milvus Lite."""
         self._connection = connection
         self._lite = lite
 
     def names(self) -> list[str]:
-        """All collections there are."""
+        """Returns the names of all collections."""
         return self._call(lambda client, timeout: client.list_collections(timeout=timeout))
 
     def describe(self, name: str) -> Collection:
-        """What a collection holds; `name` may be an alias."""
+        """Describes a collection. `name` may be an alias."""
         facts = self._call(
             lambda client, timeout: client.describe_collection(name, timeout=timeout)
         )
@@ -75,7 +78,7 @@ class Commands:
         )
 
     def create(self, name: str, info: IndexInfo) -> None:
-        """Makes an empty collection without an index."""
+        """Creates an empty collection without an index."""
         schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
         schema.add_field("id", DataType.VARCHAR, is_primary=True, max_length=64)
         schema.add_field("vector", DataType.FLOAT_VECTOR, dim=info.dimension)
@@ -87,7 +90,7 @@ class Commands:
         )
 
     def sign(self, name: str) -> None:
-        """Says that somebody is at work on a collection."""
+        """Writes a sign of life of the collection's maker."""
         properties = {_ALIVE: str(time.time())}
         self._call(
             lambda client, timeout: client.alter_collection_properties(
@@ -96,17 +99,17 @@ class Commands:
         )
 
     def load(self, name: str, plan: Plan) -> None:
-        """Brings a collection into memory; makes its index if it has none."""
+        """Loads a collection into memory. Creates its index if it has none."""
         if not self._call(lambda client, timeout: client.list_indexes(name, timeout=timeout)):
             parameters = MilvusClient.prepare_index_params()
-            # Twice `params`: pymilvus unpacks the outer, and Milvus Lite reads only the inner one.
+            # `params` is nested: pymilvus unpacks the outer one, Milvus Lite reads only the inner.
             parameters.add_index(
                 "vector",
                 index_type=plan.index_type,
                 metric_type="COSINE",
                 params={"params": {key: int(value) for key, value in plan.parameters.items()}},
             )
-            # Not waiting for it: it is empty, and pymilvus would sleep half a second first.
+            # Without waiting: the collection is empty, and pymilvus would sleep half a second.
             self._call(
                 lambda client, timeout: client.create_index(
                     name, parameters, timeout=timeout, sync=False
@@ -115,23 +118,23 @@ class Commands:
         self._call(lambda client, timeout: client.load_collection(name, timeout=timeout))
 
     def drop(self, name: str) -> None:
-        """Removes a collection, if it is there."""
+        """Removes a collection if it exists."""
         self._call(lambda client, timeout: client.drop_collection(name, timeout=timeout))
 
     def add_alias(self, alias: str, name: str) -> None:
-        """Gives a collection a further name; TakenError when another one has it."""
+        """Gives an alias to a collection. Raises TakenError when another collection has it."""
         self._call(lambda client, timeout: client.create_alias(name, alias, timeout=timeout))
 
     def move_alias(self, alias: str, name: str) -> None:
-        """Gives an alias that is there to another collection, in one step."""
+        """Moves an existing alias to another collection, in one step."""
         self._call(lambda client, timeout: client.alter_alias(name, alias, timeout=timeout))
 
     def drop_alias(self, alias: str) -> None:
-        """Removes an alias, if it is there."""
+        """Removes an alias if it exists."""
         self._call(lambda client, timeout: client.drop_alias(alias, timeout=timeout))
 
     def flush(self, name: str) -> None:
-        """Has what was written turned into files, and their index built."""
+        """Makes Milvus write its rows to files and build their index."""
         self._call(lambda client, timeout: client.flush(name, timeout=timeout), _SLOW_SECONDS)
 
     def upsert(self, name: str, ids: Sequence[str], vectors: Any) -> None:
@@ -152,19 +155,19 @@ class Commands:
     def vectors(
         self, name: str, ids: Sequence[str], *, unsettled: bool = False
     ) -> dict[str, Sequence[float]]:
-        """Reads vectors by id; with `unsettled` as writes left them that still go on."""
+        """Reads vectors by id. With `unsettled`, also sees writes that have not returned yet."""
         level = _STRONG if unsettled else _BOUNDED
         rows = self._query(name, _among(ids), ["id", "vector"], **level)
         return {row["id"]: row["vector"] for row in rows}
 
     def list_ids(self, name: str, after: str, limit: int) -> list[str]:
         """Reads the `limit` smallest ids greater than `after`, ascending."""
-        if self._lite:  # takes any, so it is asked for all
+        if self._lite:  # its limit returns any ids, not the smallest, so all are read
             return sorted(row["id"] for row in self._query(name, _after(after), ["id"]))[:limit]
         ids: list[str] = []
         while len(ids) < limit:
-            # Ordered, as for iterators: a page ends where one of the collection's parts does, so
-            # only an empty one is the last.
+            # Ordered as for iterators. A page can end at the end of a segment, so only an empty
+            # page is the last.
             rows = self._query(
                 name,
                 _after(ids[-1] if ids else after),
@@ -179,7 +182,7 @@ class Commands:
         return ids
 
     def count(self, name: str) -> int:
-        """Counts vectors."""
+        """Returns the number of vectors."""
         return int(self._query(name, "", ["count(*)"], **_BOUNDED)[0]["count(*)"])
 
     def search(
@@ -190,7 +193,7 @@ class Commands:
         only_ids: Sequence[str],
         parameters: Mapping[str, int],
     ) -> list[Found]:
-        """Finds the `limit` nearest for each query."""
+        """Finds the `limit` nearest vectors for each row of `queries` (n, dimension)."""
         answers = self._call(
             lambda client, timeout: client.search(
                 name,
@@ -206,7 +209,7 @@ class Commands:
         return [[(row.id, row.score) for row in answer] for answer in answers]
 
     def index(self, name: str) -> Built:
-        """Describes a collection's index."""
+        """Describes the index of a collection."""
         facts = self._call(
             lambda client, timeout: client.describe_index(name, "vector", timeout=timeout)
         )
@@ -216,7 +219,7 @@ class Commands:
         return Built(Plan(kind, parameters), pending)
 
     def product(self) -> str:
-        """Name and version of the store."""
+        """Returns name and version of the store."""
         version = str(
             self._call(lambda client, timeout: client.get_server_version(timeout=timeout))
         )
@@ -225,7 +228,7 @@ class Commands:
         return "milvus " + version.removeprefix("v")
 
     def _settle(self, name: str) -> None:
-        """Waits until every reader sees what was written before; Milvus Lite shows it at once."""
+        """Waits until every reader sees the earlier writes. Milvus Lite shows them at once."""
         if not self._lite:
             self._query(name, 'id == ""', ["id"])
 
@@ -246,5 +249,5 @@ def _after(vector_id: str) -> str:
 
 
 def _among(ids: Sequence[str]) -> str:
-    """Filter for these ids, which were checked to hold nothing that could end a string."""
+    """Returns a filter for these ids. They were checked to hold no character that ends a string."""
     return "id in [" + ",".join(f'"{vector_id}"' for vector_id in ids) + "]" if ids else ""

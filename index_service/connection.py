@@ -1,4 +1,4 @@
-"""The connection to Milvus: made late, given up fast, found again by itself."""
+"""The connection to Milvus: opens at the first call, fails fast, and reconnects by itself."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _GONE = (grpc.StatusCode.UNAVAILABLE, Status.CONNECT_FAILED)
 
 
 class NoCollectionError(Exception):
-    """Milvus has no collection of the name."""
+    """Milvus has no collection of this name."""
 
 
 class TakenError(Exception):
@@ -40,13 +40,13 @@ class TakenError(Exception):
 
 
 class NotLoadedError(Exception):
-    """The collection is there, but not in memory."""
+    """The collection exists, but is not loaded into memory."""
 
 
 def quiet() -> None:
-    """Sends pymilvus' log lines where all others go, and only those that nothing else tells.
+    """Sends pymilvus' log lines to the service's log, and drops those that repeat an exception.
 
-    What it logs as errors it raises as well, missing collections among them.
+    Pymilvus also raises every error that it logs, for example a missing collection.
     """
     for name in ("pymilvus", "pymilvus.milvus_client", "pymilvus.bulk_writer"):
         logger = logging.getLogger(name)
@@ -57,20 +57,19 @@ def quiet() -> None:
 
 
 class Connection:
-    """Calls Milvus and turns its failures into few kinds.
+    """Calls Milvus and turns its failures into a few errors.
 
-    While the store is known to be gone, calls fail at once; a `probe` that succeeds lets them
-    through again.
+    Once the store is known to be gone, all calls fail at once. A `probe` that succeeds ends this.
     """
 
     def __init__(self, uri: str, token: str, seconds: float | None) -> None:
-        """Connects to nothing yet.
+        """Takes the address. The first call connects.
 
         Args:
-            uri: address of Milvus.
-            token: token, or user and password with a colon between; empty for none.
-            seconds: longest wait for one answer, shorter when the call's deadline is nearer. None
-                waits for the end, for a store in this process, where giving up stops nothing.
+            uri: Address of Milvus.
+            token: Token, or user and password with a colon between; empty for none.
+            seconds: Longest wait for one answer, shorter if the deadline of the call is nearer.
+                None waits 600 s, for a store in this process: giving up would not stop its work.
         """
         self._uri, self._token, self._seconds = uri, token, seconds
         self._client: Any = None
@@ -82,12 +81,12 @@ class Connection:
         """Returns `use(client, timeout)`.
 
         Args:
-            use: the command.
-            seconds: longest wait, where another one than for most commands is needed.
+            use: The command.
+            seconds: Longest wait of this command, instead of the connection's.
 
         Raises:
-            NoCollectionError, NotLoadedError, TakenError: Milvus says so.
-            ServiceError: INDEX_UNAVAILABLE, for all that waiting may mend.
+            NoCollectionError, NotLoadedError, TakenError: Milvus answers so.
+            ServiceError: INDEX_UNAVAILABLE, for all failures that may pass.
         """
         if error := self.lost():
             raise error
@@ -98,9 +97,12 @@ class Connection:
             raise
 
     def probe(self) -> None:
-        """Asks for a sign of life, also when the store is known to be gone.
+        """Checks that the store answers, also when it is known to be gone.
 
-        An answer to any call not long ago is one too: a store that is slow with work is not gone.
+        A recent answer to any other call counts too: a store that is slow under load is not gone.
+
+        Raises:
+            ServiceError: INDEX_UNAVAILABLE.
         """
         try:
             self._guarded(
@@ -116,7 +118,7 @@ class Connection:
         self._gone = ""
 
     def lost(self) -> ServiceError | None:
-        """The error of all calls while Milvus is known to be gone."""
+        """Returns the error of all calls while Milvus is known to be gone, else None."""
         gone = self._gone
         return unavailable(gone) if gone else None
 
@@ -147,7 +149,7 @@ class Connection:
     def _connected(self, *, probing: bool) -> Any:
         if self._client is None:
             with self._connecting:
-                if self._gone and not probing:  # found out while this one waited for the lock
+                if self._gone and not probing:  # another call noticed during the wait for the lock
                     raise unavailable(self._gone)
                 if self._client is None:
                     self._client = MilvusClient(
@@ -161,7 +163,7 @@ class Connection:
 
     def _translated(self, error: Exception) -> Exception:
         if isinstance(error, ParamError):
-            mistake: Exception = error  # of this code, not of the store
+            mistake: Exception = error  # a fault of this code, not of the store
             return mistake
         code = error.code() if isinstance(error, grpc.RpcError) else getattr(error, "code", None)
         if code in (ErrorCode.COLLECTION_NOT_FOUND, _ALIAS_NOT_FOUND):

@@ -1,4 +1,4 @@
-"""Milvus Lite: a Milvus inside this process, with its files in a folder."""
+"""Milvus Lite: runs Milvus inside this process, with its files in a folder."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _NAME = "milvus.db"
 
 
 class EmbeddedMilvus:
-    """Holds a folder for this process alone and runs Milvus Lite on it."""
+    """Locks a folder for this process and runs Milvus Lite on it."""
 
     def __init__(self, folder: Path) -> None:
-        """Starts it.
+        """Starts Milvus Lite.
 
         Raises:
-            SystemExit: the folder can't be used, or another process uses it.
+            SystemExit: The folder can't be used, or another process uses it.
         """
         self._lock = _claim(folder)
         self._path = str(folder / _NAME)
@@ -31,7 +31,7 @@ class EmbeddedMilvus:
         self.uri: str = uri
 
     def close(self) -> None:
-        """Writes what is in memory to its files and ends."""
+        """Writes all data to files and ends Milvus Lite."""
         server_manager_instance.release_server(self._path)
         self._lock.close()
 

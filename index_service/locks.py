@@ -1,4 +1,4 @@
-"""Locks that a call waits for no longer than its deadline."""
+"""Waits for a lock no longer than the deadline of the call."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from serving.telemetry import remaining
 
 
 class Held:
-    """Holds a lock, unless that takes longer than the call has."""
+    """Holds a lock for the time of a `with` block."""
 
     def __init__(self, lock: threading.Lock) -> None:
         """Takes the lock."""
         self._lock = lock
 
     def __enter__(self) -> None:
-        """Waits for the lock; INDEX_UNAVAILABLE when the call's time is over first."""
+        """Waits for the lock. Raises INDEX_UNAVAILABLE at the deadline of the call."""
         left = remaining()
         if not self._lock.acquire(timeout=-1 if left is None else max(left, 0)):
             raise unavailable("the index is busy")
 
     def __exit__(self, *_: object) -> None:
-        """Gives it back."""
+        """Releases the lock."""
         self._lock.release()

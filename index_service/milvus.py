@@ -1,4 +1,4 @@
-"""Indexes in Milvus: the same code for a server and for Milvus Lite in this process."""
+"""Keeps indexes in Milvus, with the same code for a server and for Milvus Lite."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ from serving.errors import ServiceError
 
 T = TypeVar("T")
 _LOCKS = 64
-_FLUSH_ROWS = 500  # Milvus Lite reads rows in its log one by one: 16 us each and search
-_COUNT_SECONDS = 30.0  # how old a count may be that only chooses search parameters
+_FLUSH_ROWS = 500  # each row that Milvus Lite has only in its log costs every search 16 us
+_COUNT_SECONDS = 30.0  # a count that only chooses search parameters may be this old
 _REMEMBERED = 10_000
 
 
 class MilvusStore:
-    """A VectorStore over pymilvus: a write returns once all see it, so no read has to wait.
+    """A VectorStore over pymilvus. A write returns once all readers see it, so no read has to wait.
 
-    Nothing that decides what is stored is remembered here: another process may have made an index
-    anew, or be about to give it another collection. What is read is: as long as a collection is
-    there, it gets every write, and no other collection ever has its name.
+    Writes look up the collections of an index each time, because another process may have made the
+    index anew or may be about to replace its collection. Reads may use a remembered collection:
+    while a collection exists it gets every write, and its name is never used again.
     """
 
     def __init__(self, settings: IndexSettings) -> None:
-        """Starts Milvus Lite or takes the address of the server, which need not answer yet."""
+        """Starts Milvus Lite, or takes the address of a server, which need not answer yet."""
         quiet()
         self._settings = settings
         self._lite: EmbeddedMilvus | None = None
@@ -58,8 +58,8 @@ class MilvusStore:
             )
         self._commands = Commands(self._connection, lite=self._lite is not None)
         self._retuner = None if self._lite else Retuner(self._commands, settings)
-        # Milvus Lite loses writes to one collection that overlap, and reads that overlap a flush
-        # miss rows. A fixed set of locks, so that ids that come and go leave nothing behind.
+        # In Milvus Lite, overlapping writes to a collection are lost and reads during a flush miss
+        # rows. The set of locks is fixed, so that dropped indexes leave no lock behind.
         self._locks = [threading.Lock() for _ in range(_LOCKS)]
         self._unflushed: Counter[str] = Counter()
         self._known: dict[str, Collection] = {}
@@ -124,7 +124,7 @@ class MilvusStore:
 
         def look(there: Collection) -> list[Found]:
             if there.info != info:
-                raise unavailable("the index was just made anew")
+                raise unavailable("the index was just created anew")
             ef = effort(self._recent_count(index_id, there.name), k, k + spare, recall)
             return self._commands.search(there.name, queries, k + spare, only_ids, {"ef": ef})
 
@@ -168,7 +168,7 @@ class MilvusStore:
             self._lite.close()
 
     def _create(self, index_id: str, info: IndexInfo) -> None:
-        """Makes a collection; on a server it is ready before it gets the name to read it by."""
+        """Creates a collection. On a server it gets the alias that readers use when it is ready."""
         alias = collection_names.alias(index_id)
         if self._lite:
             self._commands.create(alias, info)
@@ -195,16 +195,16 @@ class MilvusStore:
         return Held(self._locks[hash(index_id) % _LOCKS])
 
     def _write(self, index_id: str, rows: int, write: Callable[[str], None]) -> None:
-        """Writes to each collection of an index, the older first, until there is no further one.
+        """Writes to each collection of an index, the older first, until none is left.
 
-        While a collection is filled to take another's place, both get every write. One that was
-        made meanwhile is seen after the write, before that is answered.
+        While a collection is filled to replace another, both get every write. A collection that is
+        created during the write is found after it and gets the write too.
         """
         with self._alone(index_id):
             done: set[str] = set()
             while names := self._others(index_id, done):
                 for name in names:
-                    with suppress(NoCollectionError):  # replaced by one that gets this write too
+                    with suppress(NoCollectionError):  # its successor gets this write too
                         self._write_one(index_id, name, write)
                     self._flush(index_id, name, rows)
                     done.add(name)
@@ -214,7 +214,7 @@ class MilvusStore:
             self._retuner.touch(index_id)
 
     def _write_one(self, index_id: str, name: str, write: Callable[[str], None]) -> None:
-        """Writes and has all see it, for which a collection must be in memory."""
+        """Writes to one collection, and loads it first if it is not in memory."""
         try:
             try:
                 write(name)
@@ -229,10 +229,10 @@ class MilvusStore:
         return [name for name in names if name not in done]
 
     def _read(self, index_id: str, look: Callable[[Collection], T], *, fresh: bool = False) -> T:
-        """Reads an index that should be there, a second time if that may help."""
+        """Reads an index. Tries once more if its collection was replaced or not in memory."""
         with self._alone(index_id):
             try:
-                with suppress(NoCollectionError):  # goes on if another took its place meanwhile
+                with suppress(NoCollectionError):  # a replaced collection: the next read finds it
                     try:
                         return look(self._place(index_id, fresh=fresh))
                     except NotLoadedError:
@@ -244,7 +244,7 @@ class MilvusStore:
                 raise unavailable("the index is being loaded") from error
 
     def _place(self, index_id: str, *, fresh: bool) -> Collection:
-        """The collection to read an index from."""
+        """Returns the collection to read an index from."""
         known = None if fresh else self._known.get(index_id)
         if known is None:
             self._known.pop(index_id, None)
@@ -268,7 +268,7 @@ class MilvusStore:
         self._flush(index_id, name, 0)
 
     def _flush(self, index_id: str, name: str, rows: int) -> None:
-        """Has Milvus Lite turn its log into indexed files now and then; a server does so itself."""
+        """Makes Milvus Lite turn its log into files now and then. A server does so by itself."""
         if self._lite is None:
             return
         self._unflushed[index_id] += rows

@@ -1,4 +1,4 @@
-"""Which kind of index a number of vectors asks for, and what it takes in memory."""
+"""Chooses the type of an index by its number of vectors, and estimates its memory."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from index_service.settings import IndexSettings
 
 FLAT, HNSW = "FLAT", "HNSW"
 _LINKS = {"M": "16", "efConstruction": "200"}
-_ROW_BYTES = 100  # id, its place in the table of keys, time stamp; `make bench-index` compares
+_ROW_BYTES = 100  # id, its entry in the table of keys, time stamp; see `make bench-index`
 _LINK_BYTES = 4
-_UPPER_LAYERS = 1.07  # a vector has a further M links with chance 1/M at each layer
+_UPPER_LAYERS = 1.07  # at each layer, one of M vectors has M more links
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,16 @@ class Plan:
 
 
 def plan(rows: int, present: str, settings: IndexSettings) -> Plan:
-    """The index that `rows` vectors should have.
+    """Returns the type and parameters that an index of `rows` vectors should have.
 
-    Milvus builds an index for each segment of a collection, and segments are bounded (some 650,000
-    vectors of 192 values), so from HNSW on parameters need not change with the rows. Going back to
-    FLAT takes half the rows, so that an index at the limit is not rebuilt again and again.
+    Milvus builds an index for each segment of a collection. A segment holds at most some 650,000
+    vectors of 192 values, so the parameters of HNSW need not change with the rows. An HNSW index
+    becomes FLAT again at half the limit, so that one near the limit is not rebuilt repeatedly.
+
+    Args:
+        rows: Number of vectors.
+        present: Milvus' type of the index now; empty if there is none yet.
+        settings: Settings of the service.
     """
     limit = settings.flat_rows / 2 if present == HNSW else settings.flat_rows
     small = settings.milvus_host is None or rows <= limit
@@ -36,7 +41,7 @@ def plan(rows: int, present: str, settings: IndexSettings) -> Plan:
 
 
 def memory_bytes(index_type: str, parameters: Mapping[str, str], rows: int, dimension: int) -> int:
-    """An estimate of the memory that the vectors, their links and ids take in Milvus."""
+    """Estimates the memory of the vectors, their links and ids in Milvus, in bytes."""
     row = 4 * dimension + _ROW_BYTES
     if index_type == HNSW:
         row += round(2 * int(parameters.get("M", 16)) * _LINK_BYTES * _UPPER_LAYERS)

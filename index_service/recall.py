@@ -1,4 +1,4 @@
-"""From a recall target to search parameters, by what was measured."""
+"""Chooses search parameters for a recall target from a table of measurements."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 DEFAULT_TARGET = 0.95
 LOWEST_TARGET, HIGHEST_TARGET = 0.5, 0.99
 COMMON_ROWS = 20_000
-"""A measured index in which a speaker has some seven clips; smaller ones are FLAT by default."""
+"""Rows of a measured index with about seven clips a speaker. Smaller ones are FLAT by default."""
 
-_MISSES = 0.8  # of what the target lets be missed: 300 queries and one build leave something open
+_MISSES = 0.8  # share of the allowed misses that is used: 300 queries of one build are not exact
 _TABLE = Path(__file__).parent / "recall.json"
 
 Curve = dict[int, float]
@@ -20,7 +20,7 @@ Curve = dict[int, float]
 
 @cache
 def _table() -> list[tuple[int, int, Curve]]:
-    """Rows, k, and what was measured; `python -m tools.benchmarks.index_recall` wrote it."""
+    """Reads rows, k and curve of each measurement by `python -m tools.benchmarks.index_recall`."""
     entries = json.loads(_TABLE.read_text())
     return [
         (one["rows"], one["k"], {int(ef): share for ef, share in one["recall"].items()})
@@ -29,18 +29,19 @@ def _table() -> list[tuple[int, int, Curve]]:
 
 
 def effort(rows: int, k: int, limit: int, target: float) -> int:
-    """The smallest measured `ef` of HNSW that reached the target; exact kinds pass over it.
+    """Returns the smallest measured `ef` of HNSW that reached the target. FLAT ignores it.
 
-    Takes the next larger k that was measured, or the largest; and the worst of the sizes around,
-    and in a larger index of all from `COMMON_ROWS` on. For k neighbors are harder to find where
-    they are more than the clips of a speaker: in the larger of the measured indexes they are not,
-    in someone else's they may be. Where even the largest `ef` stayed below the target, takes that.
+    Uses the next larger k that was measured, or the largest. Uses the worst of the measured sizes
+    around `rows`; for a larger index, the worst of all from `COMMON_ROWS` on. The reason: neighbors
+    are harder to find if k exceeds the clips of a speaker. The large measured indexes have many
+    clips a speaker, but another library of their size may not. If no `ef` reached the target,
+    returns the largest.
 
     Args:
-        rows: vectors in the index.
-        k: neighbors asked for.
-        limit: neighbors Milvus is asked for; `ef` is never smaller.
-        target: share of the exact k nearest to find.
+        rows: Vectors in the index.
+        k: Neighbors that the caller asks for.
+        limit: Neighbors that Milvus is asked for; `ef` is never smaller.
+        target: Share of the exact k nearest to find.
     """
     sizes = {count for count, _, _ in _table()}
     below = max((size for size in sizes if size <= rows), default=min(sizes))

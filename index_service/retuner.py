@@ -1,17 +1,17 @@
-"""Gives an index another kind as it grows, while it is read and written.
+"""Changes the type of an index as it grows, while it is read and written.
 
-Milvus can't change the index of a collection in use, so a second collection is filled and takes the
-first one's place. Nothing is locked, and any number of replicas may try; what keeps it right:
+Milvus can't change the index of a collection in use, so a second collection is filled and replaces
+the first. No lock is held, and several replicas may try at the same time. These rules keep the data
+right:
 
-- Every write goes to all collections of an index, the older first (`MilvusStore`). So a new one
-  gets each write that was not answered before it was made.
-- Rows are copied from the older to the newer, then read again from the older; what changed or went
-  there meanwhile is copied or removed again, until the two reads agree.
-- The alias that readers use moves in one step, and only while it still is on the collection that
-  was copied. A collection is only dropped while it has no alias.
-- One that is left behind by a crash does no harm: it is dropped once its maker gave no sign for
-  some time, and the work starts anew. That is no matter of right or wrong: should its maker still
-  live, its last step fails.
+- Every write goes to all collections of an index, the older first (`MilvusStore`). So a new
+  collection gets each write that was not answered before its creation.
+- Rows are copied from the older collection to the newer, then read again from the older. Rows that
+  changed in between are copied or removed again, until both reads are equal.
+- The alias that readers use moves in one step, and only while it still names the collection that
+  was copied. A collection is dropped only while it has no alias.
+- A collection that a crash left behind does no harm. It is dropped when its maker gave no sign of
+  life for some time, and the work starts anew. If the maker still lives, its last step fails.
 """
 
 from __future__ import annotations
@@ -34,24 +34,24 @@ log = structlog.get_logger()
 
 _IDS = 8000  # compared at a time
 _VECTORS = 2000  # copied at a time
-# Both in looks, ten seconds each unless set otherwise.
+# The next two are multiples of `retune_seconds`.
 _LINGER = 0.5  # searches that began on the old collection end on it
-_DEAD = 12  # whoever fills a collection gives a sign every second or so
+_DEAD = 12  # the maker of a collection gives a sign of life about every second
 _SWEEP_SECONDS = 600.0
-_BUILD_SECONDS = 60.0  # under a long import it never ends; what is not built is searched row by row
-_STEADY = 3  # Milvus plans the building of an index a moment after the files are there
+_BUILD_SECONDS = 60.0  # bounded: during a long import building never ends
+_STEADY = 3  # Milvus plans the building of an index shortly after the files are written
 
 
 class _StoppedError(Exception):
-    """The service ends."""
+    """The service is ending."""
 
 
 class _OvertakenError(Exception):
-    """Another replica was first, or the index was dropped."""
+    """Another replica was faster, or the index was dropped."""
 
 
 class Retuner:
-    """Looks after the indexes of a server from a thread of its own."""
+    """Checks the indexes of a server from a separate thread and changes their types."""
 
     def __init__(self, commands: Commands, settings: IndexSettings) -> None:
         """Starts the thread."""
@@ -65,12 +65,12 @@ class Retuner:
         self._thread.start()
 
     def touch(self, index_id: str) -> None:
-        """Says that an index was written to."""
+        """Notes that an index was written to, to be checked next time."""
         with self._lock:
             self._touched.add(index_id)
 
     def close(self) -> None:
-        """Ends the thread; what it was filling stays for another to remove."""
+        """Ends the thread. A collection that is not complete stays for another replica to drop."""
         self._stop.set()
         self._thread.join(self._settings.store_seconds)
 
@@ -83,14 +83,14 @@ class Retuner:
                     self._look_after(index_id)
             except _StoppedError:
                 return
-            except ServiceError as error:  # Milvus is gone: again at the next look
+            except ServiceError as error:  # Milvus is gone: the next round tries again
                 log.info("retune.postponed", why=error.message)
                 self._sweep_at = 0.0
-            except Exception:  # the thread's boundary: what nobody expected must not end it
+            except Exception:  # the boundary of the thread: an unexpected error must not end it
                 log.exception("retune.crashed")
 
     def _due(self, touched: set[str]) -> Iterable[str]:
-        """Indexes that were written to or have a collection too many; now and then all."""
+        """Returns the indexes that were written to or have extra collections; now and then all."""
         owners = [collection_names.owner(name) for name in self._commands.names()]
         ids = [index_id for index_id in owners if index_id is not None]
         if time.monotonic() >= self._sweep_at:
@@ -120,7 +120,7 @@ class Retuner:
             return None
 
     def _clear(self, index_id: str, active: Collection | None) -> list[str]:
-        """Drops collections that nobody works on any more; returns those that somebody does."""
+        """Drops the collections whose makers are dead, and returns the other inactive ones."""
         alive = []
         for name in collection_names.collections_of(index_id, self._commands.names()):
             if active is not None and name == active.name:
@@ -149,11 +149,11 @@ class Retuner:
             self._build(target)
             self._copy(source, target)
             self._check_active(index_id, source)
-            self._commands.sign(source)  # so that nobody clears it away while searches end on it
-            # From here on it may be in use even if Milvus does not answer: only `_clear` drops it.
+            self._commands.sign(source)  # so that it is not dropped while searches end on it
+            # From here on `target` may be in use, even if Milvus fails. Only `_clear` may drop it.
             unfinished.pop_all()
         self._commands.move_alias(collection_names.alias(index_id), target)
-        self._copy(source, target)  # what a writer that died had written to the older one only
+        self._copy(source, target)  # rows that a writer wrote to `source` only before it died
         self._wait(_LINGER * self._settings.retune_seconds)
         self._drop_unused(source)
         seconds = round(time.monotonic() - start, 1)
@@ -168,17 +168,17 @@ class Retuner:
         try:
             if not self._commands.describe(name).aliases:
                 self._commands.drop(name)
-        except (NoCollectionError, ServiceError) as error:  # `_clear` comes back to it
+        except (NoCollectionError, ServiceError) as error:  # `_clear` tries again later
             log.info("retune.left", collection=name, why=str(error))
 
     def _copy(self, source: str, target: str) -> None:
-        """Makes the ids in `target` those in `source`, and the vectors of ids that were missing."""
+        """Makes the ids of `target` equal to those of `source`, and copies missing vectors."""
         after = ""
         while True:
             self._sign(target)
             wanted = self._commands.list_ids(source, after, _IDS)
             there = self._commands.list_ids(target, after, _IDS)
-            # Beyond the last id of a full page nothing is known of that side.
+            # The ids after the last one of a full page are unknown, so they are not compared yet.
             ends = [ids[-1] for ids in (wanted, there) if len(ids) == _IDS]
             end = min(ends, default=None)
             known = (set(ids) for ids in (wanted, there))
@@ -191,7 +191,7 @@ class Retuner:
             after = end
 
     def _agree(self, source: str, target: str, ids: list[str]) -> None:
-        """Copies or removes ids until nothing changed in `source` while that was done."""
+        """Copies or removes rows, and repeats this for those that changed in `source` meanwhile."""
         while ids:
             self._sign(target)
             before = self._commands.vectors(source, ids, unsettled=True)
@@ -204,7 +204,7 @@ class Retuner:
             ids = [one for one in ids if before.get(one) != now.get(one)]
 
     def _build(self, target: str) -> None:
-        """Waits, not too long, until what was copied is in the index."""
+        """Waits until the copied rows are in the index, at most `_BUILD_SECONDS`."""
         self._commands.flush(target)
         give_up, steady = time.monotonic() + _BUILD_SECONDS, 0
         while steady < _STEADY and time.monotonic() < give_up:

@@ -1,4 +1,4 @@
-"""The index service's RPCs: check, delegate, translate."""
+"""The RPCs of the index service: checks a request, delegates it, translates the result."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _DEFAULT_K = 10
 
 
 class IndexServicer(index_service_pb2_grpc.IndexServiceServicer):
-    """Answers each call in a worker's thread: its work is either Python at length, or waiting."""
+    """Serves audiosearch.index.v1.IndexService. Each call runs in a thread, because it blocks."""
 
     def __init__(self, store: VectorStore, workers: Workers, dimension: int) -> None:
-        """Takes the store, the threads to use it from, and the dimension of new indexes."""
+        """Takes the store, the threads to call it from, and the dimension of new indexes."""
         self._store = store
         self._workers = workers
         self._dimension = dimension
@@ -138,7 +138,7 @@ class IndexServicer(index_service_pb2_grpc.IndexServiceServicer):
         index_id = checks.check_index_id(request.index_id)
         after = checks.check_after(request.after_id)
         size = checks.check_page_size(request.page_size)
-        found = self._store.list_ids(index_id, after, size + 1)  # one more tells whether it ends
+        found = self._store.list_ids(index_id, after, size + 1)  # one more tells if a page follows
         ids = found[:size]
         return index_service_pb2.ListVectorsResponse(
             ids=ids, next_after_id=ids[-1] if len(found) > size else ""

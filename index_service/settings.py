@@ -1,4 +1,4 @@
-"""What the index service can be told."""
+"""Settings of the index service."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from serving.settings import ServerSettings
 
 
 class IndexSettings(ServerSettings):
-    """The index service: keeps vectors and finds the nearest ones, in Milvus."""
+    """The index service: stores vectors in Milvus and finds the nearest ones."""
 
     port: int = Field(
         50052,
@@ -25,7 +25,7 @@ class IndexSettings(ServerSettings):
         ge=2**16,
         le=64 * 2**20,
         alias="AUDIOSEARCH_MAX_MESSAGE_BYTES",
-        description="largest gRPC message taken; 5,000 vectors are 4 MB",
+        description="largest gRPC message that is accepted; 5,000 vectors are 4 MB",
     )
     data_dir: Path = Field(
         Path("data"),
@@ -75,28 +75,28 @@ class IndexSettings(ServerSettings):
         ge=0.1,
         le=3600,
         alias="AUDIOSEARCH_RETUNE_SECONDS",
-        description="time between two looks whether a written index needs another kind",
+        description="seconds between two checks of the type of the indexes that were written to",
     )
     store_seconds: float = Field(
         10,
         ge=0.1,
         le=600,
         alias="AUDIOSEARCH_STORE_TIMEOUT_SECONDS",
-        description="longest wait for Milvus",
+        description="longest wait for Milvus, in seconds",
     )
     store_threads: int = Field(
         16,
         ge=1,
         le=64,
         alias="AUDIOSEARCH_STORE_THREADS",
-        description="calls to Milvus at a time; more wait",
+        description="most calls to Milvus at a time; further ones wait",
     )
     store_queue: int = Field(
         64,
         ge=0,
         le=10_000,
         alias="AUDIOSEARCH_STORE_QUEUE",
-        description="calls that wait for Milvus; more are INDEX_BUSY",
+        description="most calls that wait for Milvus; further ones fail with INDEX_BUSY",
     )
 
     @field_validator("metric_type", "index_type", mode="before")
@@ -119,7 +119,7 @@ class IndexSettings(ServerSettings):
 
     @property
     def token(self) -> str:
-        """What Milvus takes as a token; empty when there is none."""
+        """Token for Milvus; empty when none is set."""
         if self.milvus_user is not None and self.milvus_password is not None:
             return f"{self.milvus_user}:{self.milvus_password.get_secret_value()}"
         return self.milvus_token.get_secret_value() if self.milvus_token else ""

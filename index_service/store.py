@@ -1,4 +1,4 @@
-"""What the service needs of a vector store, whichever it is."""
+"""The interface of a vector store."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from serving.errors import Reason, ServiceError
 
 Vectors = NDArray[np.float32]
-"""Unit vectors, one a row."""
+"""Unit vectors, shape (n, dimension)."""
 
 Found = list[tuple[str, float]]
-"""Ids with their cosine, in no promised order."""
+"""Ids with their cosines, in any order."""
 
 
 @dataclass(frozen=True)
 class IndexInfo:
-    """What an index was made for."""
+    """Model and dimension of the vectors of an index."""
 
     model: str
     dimension: int
@@ -28,10 +28,15 @@ class IndexInfo:
 
 @dataclass(frozen=True)
 class Stats:
-    """The present state of an index: rows counted now, its Milvus type, and the store behind it.
+    """The present state of an index.
 
-    `memory_bytes` is an estimate; `pending` are rows still to be built into the index, which are
-    searched by comparing with each.
+    Attributes:
+        count: Number of vectors.
+        index_type: Type of the index in Milvus' words.
+        store: Name and version of the store.
+        parameters: Build parameters of the index.
+        memory_bytes: Estimate of its memory.
+        pending: Vectors not yet built into the index; a search compares with each of them.
     """
 
     count: int
@@ -46,35 +51,35 @@ class VectorStore(Protocol):
     """Indexes of unit vectors under string ids, compared by cosine.
 
     All methods block, may be called from several threads at a time, and see every write that
-    returned before they were called. They raise ServiceError: INDEX_UNAVAILABLE when the store is
-    gone or too slow, INDEX_NOT_FOUND for an index that is not there.
+    returned before the call. They raise ServiceError: INDEX_UNAVAILABLE when the store is gone or
+    too slow, INDEX_NOT_FOUND for an index that does not exist.
     """
 
     def create(self, index_id: str, info: IndexInfo) -> IndexInfo:
-        """Makes an index if it is not there; returns what the one there was made for."""
+        """Creates an index if it does not exist. Returns its model and dimension."""
         ...
 
     def drop(self, index_id: str) -> None:
-        """Removes an index, if it is there."""
+        """Removes an index if it exists."""
         ...
 
     def describe(self, index_id: str, *, remembered: bool = False) -> IndexInfo:
-        """Says what an index was made for.
+        """Returns model and dimension of an index.
 
-        For a search that follows it may be `remembered`: that notices if it is no longer so.
+        With `remembered` the answer may be out of date: use it only for a search, which checks it.
         """
         ...
 
     def upsert(self, index_id: str, ids: Sequence[str], vectors: Vectors) -> None:
-        """Stores one vector, a row of `vectors` (n, dimension), under each of n different ids."""
+        """Stores the rows of `vectors` (n, dimension) under n different ids."""
         ...
 
     def delete(self, index_id: str, ids: Sequence[str]) -> None:
-        """Removes vectors; ids that are not there are passed over."""
+        """Removes vectors. Ignores ids that do not exist."""
         ...
 
     def get(self, index_id: str, ids: Sequence[str]) -> dict[str, Sequence[float]]:
-        """Reads vectors by id; ids that are not there are left out."""
+        """Reads vectors by id. Leaves out ids that do not exist."""
         ...
 
     def list_ids(self, index_id: str, after: str, limit: int) -> list[str]:
@@ -91,37 +96,46 @@ class VectorStore(Protocol):
         only_ids: Sequence[str],
         recall: float,
     ) -> list[Found]:
-        """Finds the `k + spare` nearest for each row of `queries` (n, dimension).
+        """Finds the nearest vectors of each row of `queries`.
 
-        Looks only among `only_ids`, unless that is empty. `recall` is the share of the exact k
-        nearest that should be among them. INDEX_UNAVAILABLE if the index is no longer what `info`
-        says, because it was made anew.
+        Args:
+            index_id: The index.
+            info: Model and dimension that the caller expects.
+            queries: Unit vectors, shape (n, dimension).
+            k: Neighbors to find with the recall asked for.
+            spare: Further neighbors to return.
+            only_ids: Ids to search among; empty searches all.
+            recall: Share of the exact k nearest that should be found.
+
+        Raises:
+            ServiceError: Also INDEX_UNAVAILABLE if the index was created anew and differs from
+                `info`.
         """
         ...
 
     def stats(self, index_id: str) -> Stats:
-        """Describes an index and counts its vectors."""
+        """Returns the state of an index and counts its vectors."""
         ...
 
     def product(self) -> str:
-        """Name and version of what keeps the vectors."""
+        """Returns name and version of the store."""
         ...
 
     def check(self) -> None:
-        """Asks the store for a sign of life."""
+        """Checks that the store answers."""
         ...
 
     def lost(self) -> ServiceError | None:
-        """The error of all calls while the store is known to be gone; asks nothing, never waits."""
+        """Returns the error of all calls while the store is known to be gone. Never waits."""
         ...
 
     def close(self) -> None:
-        """Lets go of the store. Nothing may be called after."""
+        """Closes the store. No method may be called after."""
         ...
 
 
 def not_found(index_id: str) -> ServiceError:
-    """The error for an index that is not there."""
+    """Returns the error for an index that does not exist."""
     return ServiceError(
         Reason.INDEX_NOT_FOUND,
         f"there is no index '{index_id}': create it first",
@@ -130,5 +144,5 @@ def not_found(index_id: str) -> ServiceError:
 
 
 def unavailable(why: str) -> ServiceError:
-    """The error for a store that is gone or too slow."""
+    """Returns the error for a store that is gone or too slow."""
     return ServiceError(Reason.INDEX_UNAVAILABLE, f"{why}; try again later")

@@ -1,1 +1,1 @@
-"""Weights: where they come from and how they are read."""
+"""Finds and reads the weights of the model."""

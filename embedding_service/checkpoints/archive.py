@@ -23,10 +23,10 @@ CONFIG_FILE = Path("conf/model.yaml")
 WEIGHTS_FILE = Path("model/model.pdparams")
 
 _MAX_UNPACKED_BYTES = 2**30
-"""An archive that unpacks to more than this is no checkpoint: the official one has 83 MB."""
+"""Largest size of an unpacked checkpoint; the official one has 83 MB."""
 
 _NAME_TABLE = "StructuredToParameterName@@"
-"""Paddle's own note in a weights' file; not a weight."""
+"""Key of a note that Paddle adds to a file of weights; it is not a weight."""
 
 _ALLOWED = {
     *(
@@ -41,11 +41,11 @@ _ALLOWED = {
     ("builtins", "tuple"),
     ("__builtin__", "tuple"),
 }
-"""All that weights saved by Paddle name; anything else in a pickle could run code."""
+"""Names that weights saved by Paddle need. Any other name in a pickle could run code."""
 
 
 class CheckpointError(Exception):
-    """A checkpoint can't be used; the message says which file and why."""
+    """A checkpoint can't be used. The message names the file and the reason."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Weights:
     """The contents of a checkpoint.
 
     Attributes:
-        config: What `conf/model.yaml` says.
+        config: Contents of `conf/model.yaml`.
         arrays: Values by parameter name, as PaddleSpeech's SpeakerIdetification names them.
         sha256: Hash of the file `model/model.pdparams`, hexadecimal.
     """
@@ -67,7 +67,7 @@ def read_checkpoint(path: Path) -> Weights:
     """Reads a checkpoint from a folder or a tar.gz.
 
     Raises:
-        CheckpointError: It is missing, incomplete or not what it should be.
+        CheckpointError: The checkpoint is missing, incomplete or damaged.
     """
     if path.is_dir():
         return _read_folder(find_root(path))
@@ -79,10 +79,10 @@ def read_checkpoint(path: Path) -> Weights:
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpacks a tar archive into an existing folder; nothing can land outside it.
+    """Unpacks a tar archive into an existing folder. No file is written outside the folder.
 
     Raises:
-        CheckpointError: It is no tar archive, is too big, or names files outside the folder.
+        CheckpointError: The file is no tar archive, is too big, or names files outside the folder.
     """
     if not hasattr(tarfile, "data_filter"):
         raise CheckpointError("unpacking a checkpoint safely takes Python 3.10.12, 3.11.4 or newer")
@@ -96,14 +96,14 @@ def unpack(archive: Path, folder: Path) -> None:
 
 
 def find_root(folder: Path, name: Path | None = None) -> Path:
-    """Returns the folder itself, or the only folder in it, whichever holds a checkpoint.
+    """Returns the folder that holds a checkpoint: the given one, or the only folder in it.
 
     Args:
-        folder: Where to look.
-        name: What to call it in the error; the folder's path by default.
+        folder: Folder to look in.
+        name: Name of the folder in the error; its path by default.
 
     Raises:
-        CheckpointError: Neither holds both files; the message names the missing ones.
+        CheckpointError: Neither folder holds both files. The message names the missing ones.
     """
     inner = [entry for entry in folder.iterdir() if entry.is_dir()]
     roots = [folder, *inner] if len(inner) == 1 else [folder]
@@ -142,10 +142,10 @@ def _read_folder(folder: Path) -> Weights:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Unpickles numbers only: `paddle.load` would run whatever code a file names."""
+    """Unpickles numbers only: `paddle.load` would run any code that a file names."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """Gives the few names that arrays need."""
+        """Returns a class or function that arrays need, and refuses every other."""
         if (module, name) not in _ALLOWED:
             msg = f"it names {module}.{name}, which weights don't need"
             raise pickle.UnpicklingError(msg)

@@ -1,4 +1,4 @@
-"""Where the weights come from: setting, PaddleSpeech's cache, its download, or the bundled ones."""
+"""Chooses the weights: those set, PaddleSpeech's cached or downloaded ones, or the bundled ones."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 
 class Source(Enum):
-    """Where weights came from."""
+    """Origin of the weights."""
 
     SETTING = "setting"
     CACHE = "cache"
@@ -34,7 +34,7 @@ class Source(Enum):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Weights, the name they go by, and where they came from."""
+    """Weights with their name and origin."""
 
     name: str
     source: Source
@@ -45,7 +45,7 @@ def choose(settings: EmbeddingSettings) -> Checkpoint:
     """Finds the checkpoint that these settings ask for, with PaddleSpeech's list and cache.
 
     Raises:
-        CheckpointError: The one that was asked for is broken, or PaddleSpeech is missing.
+        CheckpointError: The checkpoint that was set is broken, or PaddleSpeech is missing.
     """
     official, home = official_checkpoint.listed(), official_checkpoint.home()
     return find(settings.checkpoint, official, home, offline=settings.offline)
@@ -60,18 +60,18 @@ def find(
     bundled: Path = BUNDLED_FOLDER,
     reach_seconds: float = 10,
 ) -> Checkpoint:
-    """Finds a checkpoint: the one set, else the cached, the downloaded, the bundled one.
+    """Finds a checkpoint: the one set, else the cached, the downloaded or the bundled one.
 
     Args:
-        setting: Folder or archive that was set; used or refused, never passed over.
+        setting: Folder or archive that was set. A broken one is an error; no other is tried.
         official: The official checkpoint.
         home: PaddleSpeech's own folder.
-        offline: Whether to leave out the download.
+        offline: True to skip the download.
         bundled: Folder of the bundled checkpoint.
         reach_seconds: Longest wait for the official address to answer.
 
     Raises:
-        CheckpointError: What was set is broken, or there is nothing to fall back to.
+        CheckpointError: The checkpoint is broken, or none is left to try.
     """
     if setting is not None:
         return _from_setting(setting, official)
@@ -100,7 +100,7 @@ def _from_setting(path: Path, official: Official) -> Checkpoint:
 
 
 def _name(path: Path, official: Official) -> str:
-    """Names a checkpoint after its file; the official one by its own name, wherever it lies."""
+    """Returns the name of a checkpoint: its file's, or the official name for the official one."""
     if path.is_file() and official_checkpoint.md5_of(path) == official.md5:
         return official.tag
     stem = re.sub(r"\.(tar\.gz|tgz|tar)$", "", path.resolve().name.lower())
@@ -112,9 +112,9 @@ def _name(path: Path, official: Official) -> str:
 
 def _warn(why: str, official: Official) -> None:
     message = (
-        f"the small bundled model is used, because {why}. It is good for trying things out, less "
-        "accurate than the official one, and embeddings of the two can't be compared. To get the "
-        f"official one, make {official.url} reachable, or download it elsewhere and name the file "
-        "in AUDIOSEARCH_CHECKPOINT"
+        f"the small bundled model is used, because {why}. It is good for trying things out, but "
+        "less accurate than the official model, and embeddings of the two can't be compared. To "
+        f"get the official model, make {official.url} reachable, or download it elsewhere and name "
+        "the file in AUDIOSEARCH_CHECKPOINT"
     )
     log.warning(message)

@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 
 class DownloadError(Exception):
-    """The official checkpoint can't be had; the message says why."""
+    """The official checkpoint can't be downloaded. The message says why."""
 
 
 @dataclass(frozen=True)
@@ -46,18 +46,18 @@ class Official:
         return self.url.rsplit("/", 1)[-1].removesuffix(".tar.gz")
 
     def folder(self, home: Path) -> Path:
-        """Where PaddleSpeech keeps the archive and what it unpacks."""
+        """Returns the folder in which PaddleSpeech keeps the archive and its contents."""
         return home / "models" / self.tag / self.version
 
     def archive(self, home: Path) -> Path:
-        """Where PaddleSpeech keeps the archive."""
+        """Returns the path at which PaddleSpeech keeps the archive."""
         return self.folder(home) / self.url.rsplit("/", 1)[-1]
 
 
 def listed() -> Official:
     """Reads address and hash from the installed PaddleSpeech.
 
-    Only that one file is run: importing its package would need all of the command line's packages.
+    Runs that one file only: importing its package needs all packages of the command line.
 
     Raises:
         CheckpointError: PaddleSpeech is not installed.
@@ -72,12 +72,12 @@ def listed() -> Official:
 
 
 def home() -> Path:
-    """PaddleSpeech's own folder: PPSPEECH_HOME, or .paddlespeech in the user's."""
+    """Returns PaddleSpeech's own folder: PPSPEECH_HOME, or .paddlespeech in the user's home."""
     return Path(os.environ.get("PPSPEECH_HOME") or Path.home() / ".paddlespeech")
 
 
 def md5_of(file: Path) -> str:
-    """Hash of a file, hexadecimal."""
+    """Returns the MD5 hash of a file, hexadecimal."""
     import pooch  # noqa: PLC0415  heavy: only where there is an official checkpoint
 
     return str(pooch.file_hash(str(file), alg="md5"))
@@ -86,11 +86,11 @@ def md5_of(file: Path) -> str:
 def cached(official: Official, place: Path) -> Path | None:
     """Finds the checkpoint in PaddleSpeech's cache.
 
-    Like PaddleSpeech, it trusts only an archive of the right hash. What lies unpacked beside it
-    may be half of it, from an unpacking that was stopped, so the archive itself is what is read.
+    Trusts only an archive of the right hash, as PaddleSpeech does. The folder unpacked beside it
+    is not used: an unpacking that was stopped leaves it incomplete.
 
     Returns:
-        The archive, or None when it is not there or is another.
+        The archive, or None when it is missing or has another hash.
     """
     archive = official.archive(place)
     return archive if archive.is_file() and md5_of(archive) == official.md5 else None
@@ -102,17 +102,17 @@ def download(
     """Downloads the checkpoint into PaddleSpeech's cache, as PaddleSpeech lays it out.
 
     Args:
-        official: What to download.
+        official: The checkpoint to download.
         place: PaddleSpeech's own folder.
         reach_seconds: Longest wait for the address to answer.
         stall_seconds: Longest wait for the next bytes.
 
     Returns:
-        The archive. It appears only when it is whole and its hash is right.
+        The archive. It appears only when it is complete and its hash is right.
 
     Raises:
-        DownloadError: The address can't be reached, stops half way, or sends something else, or
-            the disk can't take it.
+        DownloadError: The address can't be reached, stops half way or sends other data, or the
+            disk is full.
     """
     import pooch  # noqa: PLC0415  heavy: only where something is downloaded
     import requests  # noqa: PLC0415  the same
@@ -131,13 +131,13 @@ def download(
         raise DownloadError(f"the download of {official.url} failed: {error}") from error
     except (ValueError, CheckpointError) as error:
         raise DownloadError(
-            f"{official.url} sent something else than the checkpoint: {error}"
+            f"{official.url} sent something other than the checkpoint: {error}"
         ) from error
     return archive
 
 
 def _unpack_beside(archive: Path) -> None:
-    """Unpacks to where PaddleSpeech looks, in one step, so that it finds the checkpoint too."""
+    """Unpacks, in one step, into the folder that PaddleSpeech looks in: it finds the files too."""
     with tempfile.TemporaryDirectory(dir=archive.parent) as folder:
         fresh = Path(folder) / "fresh"
         fresh.mkdir()
@@ -150,7 +150,7 @@ def _unpack_beside(archive: Path) -> None:
 
 
 def _reach(url: str, seconds: float) -> None:
-    """Checks that an address answers; in a thread, since looking up a name knows no time limit."""
+    """Checks that an address answers. Uses a thread, since a name look-up has no time limit."""
     import requests  # noqa: PLC0415  heavy: only where something is downloaded
 
     answer: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -175,7 +175,7 @@ def _reach(url: str, seconds: float) -> None:
 
 
 class _Progress:
-    """Says in the log how far a download is, every tenth of it."""
+    """Logs the progress of a download at every tenth of it."""
 
     def __init__(self) -> None:
         self.total = 0
@@ -193,4 +193,4 @@ class _Progress:
         self._done = 0
 
     def close(self) -> None:
-        """Nothing to close: a log line stays as it is."""
+        """Does nothing; pooch calls it at the end."""

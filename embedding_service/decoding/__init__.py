@@ -1,1 +1,1 @@
-"""Encoded audio to samples, in processes of its own."""
+"""Decodes audio to samples, in separate processes."""

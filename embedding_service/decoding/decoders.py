@@ -1,4 +1,4 @@
-"""Runs decoding in processes of its own, where a crash costs one request."""
+"""Runs decoding in separate processes, so that a crash costs one request only."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 _GOING_SECONDS = 1.0
-"""In which a parent whose pipe broke is known to be dead."""
+"""Longest wait for the end of a parent process whose pipe broke."""
 
 
 def prepare(folder: Path) -> None:
-    """Sets a decoder process up: bounded memory, no core dump, an end when the service ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # decoders write remarks among the logs
+    """Prepares a decoder process: limited memory, no core dump, an end when the service ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # decoders print remarks between log lines
     threading.Thread(target=_end_with_parent, args=[folder], daemon=True, name="parent").start()
-    # Without the service its pipe breaks too, by which the pool may end this process first.
+    # The service's end also breaks the pipe, and the pool may end this process first because of it.
     Finalize(None, _remove_behind_parent, args=[folder], exitpriority=1)
     bound_resources()
 
@@ -46,7 +46,7 @@ def _end_with_parent(folder: Path) -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
-        shutil.rmtree(folder, ignore_errors=True)  # the service was killed and could not
+        shutil.rmtree(folder, ignore_errors=True)  # a killed service can't do this itself
         os._exit(1)
 
 
@@ -59,14 +59,20 @@ def _remove_behind_parent(folder: Path) -> None:
 
 
 def ready() -> None:
-    """Does nothing: a process that has done it has started."""
+    """Does nothing. A process that has run this has started."""
 
 
 class Decoders:
-    """A few processes that decode; each request takes one of them."""
+    """A pool of decoder processes. Each request uses one of them."""
 
     def __init__(self, processes: int, seconds: float, folder: Path) -> None:
-        """Takes the number of processes, the longest time for a request, and the spools' folder."""
+        """Starts the pool.
+
+        Args:
+            processes: Number of processes.
+            seconds: Longest time for one request.
+            folder: The spools' folder, removed when the service is killed.
+        """
         self._processes = processes
         self._folder = folder
         self._free = asyncio.Semaphore(processes)
@@ -81,25 +87,25 @@ class Decoders:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Ends the processes, busy or not."""
+        """Ends the processes, also busy ones."""
         self._pool.stop()
         self._pool.join()
         self._threads.shutdown(cancel_futures=True)
 
     async def decode(self, order: Order) -> Decoded:
-        """Decodes in one of the processes; a cancelled call stops its process.
+        """Decodes in one of the processes. A cancelled call stops its process.
 
-        Samples that are as plain as can be and few are read in a thread of this process: no decoder
-        is asked that could crash, and sending them to and fro would take longer than reading them.
+        Short audio of raw samples is read in a thread of this process: that needs no decoder that
+        could crash, and takes less time than sending it to another process.
 
         Raises:
-            AudioError: As `decoding.decode`; AUDIO_UNDECODABLE also when the process died of it,
-                ran out of memory or took too long.
+            AudioError: As `decoding.decode`. Also AUDIO_UNDECODABLE when the process crashed, ran
+                out of memory or took too long.
         """
         try:
             if plain := _plain(order):
                 return await asyncio.wrap_future(self._threads.submit(decode, plain))
-            async with self._free:  # waiting here, a cancelled call costs no process
+            async with self._free:  # a call that is cancelled while it waits here stops no process
                 return await self._run(order)
         except ProcessExpired as error:
             log.warning("decoder.died", why=str(error))
@@ -119,7 +125,7 @@ class Decoders:
     async def _run(self, order: Order) -> Decoded:
         try:
             return await self._schedule(order)
-        except BrokenProcessPool:  # an idle process was killed: no fault of this audio
+        except BrokenProcessPool:  # an idle process was killed: this audio is not the cause
             return await self._schedule(order)
 
     async def _schedule(self, order: Order) -> Decoded:
@@ -129,7 +135,7 @@ class Decoders:
         return decoded
 
     def _start(self) -> ProcessPool:
-        # Spawned, so that they hold neither the model nor any connection of the service.
+        # Spawned, not forked: the processes hold neither the model nor the service's connections.
         return ProcessPool(
             max_workers=self._processes,
             initializer=prepare,
@@ -138,7 +144,7 @@ class Decoders:
         )
 
     def check(self) -> None:
-        """Replaces the pool if it broke, as it does when an idle process is killed."""
+        """Replaces the pool if it is broken: the end of an idle process breaks it."""
         if self._pool.active:
             return
         log.warning("decoders.renewed")
@@ -148,7 +154,7 @@ class Decoders:
 
 
 def _plain(order: Order) -> Order | None:
-    """The same order for raw samples in memory, if that is what its audio comes down to."""
+    """Returns the order as one for raw samples in memory, or None if its audio needs a decoder."""
     if not isinstance(order.source, bytes):
         return None
     if order.pcm:

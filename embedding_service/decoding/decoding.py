@@ -1,4 +1,4 @@
-"""Encoded bytes to mono samples at the model's rate. Runs in a decoder process."""
+"""Turns encoded bytes into mono samples at the model's rate. Runs in a decoder process."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
     Keep = Callable[[NDArray[np.float32]], object]
 
 INLINE_BYTES = 2**20
-"""Most bytes of one piece of audio, encoded or decoded, that are held in memory, not in a file."""
+"""Largest piece of audio, encoded or decoded, that is kept in memory; larger ones use a file."""
 
 _MAX_PEAK = 1e6
-"""Samples beyond this (full scale is 1) are no sound, and their power is too much for float32."""
+"""Largest valid sample (full scale is 1): the power of larger ones overflows float32."""
 
 
 @dataclass(frozen=True)
 class Order:
-    """What is to be decoded, and how.
+    """A piece of audio to decode, and the form of the result.
 
     Attributes:
         source: The encoded bytes, or the path of a file that holds them.
-        sink: Path of an existing file for samples that are too many to hold in memory: mono
-            float32, in the machine's byte order.
-        sample_rate: Samples a second that are wanted, Hz.
-        max_seconds: Longest audio that is taken.
+        sink: Path of an existing file for samples that are too many for memory: mono float32, in
+            the machine's byte order.
+        sample_rate: Sample rate of the result, Hz.
+        max_seconds: Longest audio that is accepted.
         silence_dbfs: Level below which a 25 ms frame counts as silent.
         pcm: Layout of raw samples; None for an encoded file.
     """
@@ -52,16 +52,16 @@ class Order:
 
 @dataclass(frozen=True)
 class Heard:
-    """What was found in the audio.
+    """Properties of the audio.
 
     Attributes:
         seconds: Its length.
-        active_seconds: Length of its frames louder than the silence level.
-        level_dbfs: Root mean square level of the whole.
-        samples: Number of samples that came of it.
-        sample_rate: Hz, as it came in.
-        channels: As it came in.
-        format: Container and codec.
+        active_seconds: Length of the frames louder than the silence level.
+        level_dbfs: Root mean square level of the whole audio.
+        samples: Number of samples after resampling.
+        sample_rate: Sample rate of the input, Hz.
+        channels: Channels of the input.
+        format: Container and codec of the input.
     """
 
     seconds: float
@@ -75,10 +75,10 @@ class Heard:
 
 @dataclass(frozen=True)
 class Decoded:
-    """What came of an order.
+    """The result of an order.
 
     Attributes:
-        heard: What was found in the audio.
+        heard: Properties of the audio.
         samples: Mono float32, shape (n,); None when they are in the sink.
     """
 
@@ -87,7 +87,7 @@ class Decoded:
 
 
 class _Kept:
-    """Samples as they come, in memory while they are few, else in a file."""
+    """Collects samples: in memory while they are few, else in a file."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -143,10 +143,10 @@ def convert(
 
     Args:
         stream: Audio being decoded.
-        sample_rate: Samples a second that are wanted, Hz.
+        sample_rate: Sample rate of the result, Hz.
         silence_dbfs: Level below which a 25 ms frame counts as silent.
-        keep: Takes the samples in order: mono float32, shape (n,).
-        max_seconds: Longest audio that is taken.
+        keep: Called with the samples in order: mono float32, shape (n,).
+        max_seconds: Longest audio that is accepted.
 
     Raises:
         AudioError: AUDIO_UNDECODABLE, or AUDIO_TOO_LONG.
@@ -196,5 +196,5 @@ def _too_long(seconds: float | None, limit: float) -> AudioError:
     found = "more" if seconds is None else f"{seconds:.6g} s"
     return AudioError(
         "AUDIO_TOO_LONG",
-        f"at most {limit:g} s of audio are taken, this is {found}: cut it into shorter clips",
+        f"at most {limit:g} s of audio are accepted, this is {found}: cut it into shorter clips",
     )

@@ -1,4 +1,4 @@
-"""Measures how loud audio is, as it streams by."""
+"""Measures the loudness of streamed audio."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 FRAME_SECONDS = 0.025
 _FLOOR_DBFS = -120.0
-"""Level given for digital silence."""
+"""Level that stands for digital silence."""
 
 
 class Loudness:
-    """Level of the whole, and length of the frames louder than a limit.
+    """Measures the level of the whole audio and the length of the frames louder than a limit.
 
-    A frame's level is that of its spread around its mean: a constant offset is no sound.
+    The level of a frame ignores its mean, because a constant offset is no sound.
     """
 
     def __init__(self, sample_rate: int, limit_dbfs: float) -> None:
@@ -40,7 +40,7 @@ class Loudness:
         self._rest = joined[whole:]
 
     def finish(self) -> None:
-        """Takes what is left, as one short frame."""
+        """Measures the remaining samples as one short frame."""
         if len(self._rest):
             self._measure(self._rest[np.newaxis])
         self._rest = self._rest[:0]

@@ -1,4 +1,4 @@
-"""Opens audio that comes through a pipe, and gives its samples as they come."""
+"""Opens audio that arrives through a pipe, and gives its samples as they arrive."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
 
 _READ_BYTES = 2**16
 _BLOCK_SAMPLES = 2**12
-"""Samples of all channels that are gathered before they go on: 85 ms of one channel at 48 kHz."""
+"""Samples of all channels in one block: 85 ms of one channel at 48 kHz."""
 
 _FORMATS = FFMPEG_FORMATS + ",wav,w64,aiff,au"
-"""All by FFmpeg: libsndfile has to seek in most formats."""
+"""Formats of a stream. FFmpeg reads them all, because libsndfile must seek in most."""
 
 _MP4_STARTS = {b"ftyp", b"wide", b"free", b"skip", b"moov", b"mdat"}
 _MP4_HEAD_BYTES = 2**16
-"""How far the order of an mp4 file's parts is looked at; beyond, FFmpeg finds out by itself."""
+"""Bytes in which the index of an mp4 file is looked for; beyond them FFmpeg looks itself."""
 
 
 class Pipe:
-    """Reads a file descriptor that can't seek; what was looked at is read again."""
+    """Reads a file descriptor that can't seek. Bytes that `look` returned are read again."""
 
     def __init__(self, descriptor: int) -> None:
         """Takes the descriptor."""
@@ -45,14 +45,14 @@ class Pipe:
         self._head = b""
 
     def read(self, size: int) -> bytes:
-        """Gives at most so many bytes, as soon as there are some; none at the end."""
+        """Returns at most `size` bytes as soon as there are some; none at the end."""
         if self._head:
             data, self._head = self._head[:size], self._head[size:]
             return data
         return os.read(self._descriptor, size)
 
     def look(self, start: int, end: int) -> bytes:
-        """Gives the bytes from start to end, without reading on; fewer where the pipe ends."""
+        """Returns the bytes from start to end and leaves them to be read; fewer at the end."""
         while len(self._head) < end and (more := os.read(self._descriptor, _READ_BYTES)):
             self._head += more
         return self._head[start:end]
@@ -60,7 +60,7 @@ class Pipe:
 
 @contextlib.contextmanager
 def open_pipe(pipe: Pipe, pcm: Pcm | None) -> Iterator[Stream]:
-    """Opens raw samples, or what FFmpeg reads without seeking.
+    """Opens raw samples, or a format that FFmpeg reads without seeking.
 
     Raises:
         AudioError: AUDIO_UNDECODABLE, here or while the blocks are read.
@@ -94,7 +94,7 @@ def _raw_blocks(pipe: Pipe, pcm: Pcm) -> Iterator[NDArray[np.float32]]:
 
 
 def _require_index_first(pipe: Pipe) -> None:
-    """Says at once what FFmpeg would find out at the end of an mp4 file."""
+    """Refuses at once an mp4 file with its index at the end, which FFmpeg would read whole."""
     place = 0
     while place < _MP4_HEAD_BYTES:
         head = pipe.look(place, place + 8)

@@ -1,4 +1,4 @@
-"""Opens audio of any format and gives its samples block by block. Runs in a decoder process."""
+"""Opens audio of any format and reads its samples block by block. Runs in a decoder process."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 MIN_RATE, MAX_RATE = 1_000, 384_000
 MAX_CHANNELS = 64
 _BLOCK_SAMPLES = 2**18
-"""Samples of all channels together that are read at once: 1 MiB."""
+"""Samples of all channels in one block: 1 MiB."""
 
 _INT16_SCALE = 2**15
 _LIBSNDFILE_FORMATS = {"WAV", "WAVEX", "RF64", "W64", "FLAC", "MP3", "OGG", "AIFF", "AU", "CAF"}
 _SHORT_FORMATS = {"WAVEX": "wav", "MP3": "mp3"}
 _UNKNOWN_FRAMES = 2**62
-"""libsndfile gives a number above this where the file does not say how long it is."""
+"""Least number of frames by which libsndfile means a file that does not tell its length."""
 
 FFMPEG_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac,ogg,mp3,flac"
-"""What libsndfile does not know, or can't open. Never play lists: they name other files."""
+"""Formats that FFmpeg may read. Play lists are left out: they name other files."""
 _FFMPEG_NAMES = {"mov,mp4,m4a,3gp,3g2,mj2": "m4a", "matroska,webm": "webm"}
 _LIBSNDFILE_NAMES = {
     **{f"pcm_s{bits}{end}": f"pcm_{bits}" for bits in (16, 24, 32) for end in ("le", "be")},
@@ -35,21 +35,21 @@ _LIBSNDFILE_NAMES = {
     **{f"pcm_f64{end}": "double" for end in ("le", "be")},
     **{f"pcm_{law}": law.replace("mu", "u") for law in ("mulaw", "alaw")},
 }
-"""FFmpeg's names of raw samples, as libsndfile says them: one format has one name."""
+"""FFmpeg's names of raw samples to libsndfile's names, so that one format has one name."""
 
 
 class AudioError(Exception):
-    """Audio that can't be used. Travels between processes, so its arguments are plain."""
+    """Audio that can't be used. Its arguments are plain, because it is sent between processes."""
 
     def __init__(self, reason: str, message: str) -> None:
-        """Takes the name of a serving.errors.Reason and a sentence."""
+        """Takes the name of a serving.errors.Reason and the message."""
         super().__init__(reason, message)
         self.reason = reason
         self.message = message
 
 
 def undecodable(message: str) -> AudioError:
-    """The error for bytes that are no usable audio."""
+    """Returns the error for bytes that are no usable audio."""
     return AudioError("AUDIO_UNDECODABLE", message)
 
 
@@ -61,7 +61,7 @@ class Pcm:
     channels: int
     dtype: str
     format: str = "pcm"
-    """What it is called."""
+    """Name of the format."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Stream:
         sample_rate: Hz.
         channels: At least 1.
         format: Container and codec.
-        seconds: Length that the container claims; None where it says nothing.
+        seconds: Length that the container claims; None if it names none.
         blocks: Samples, shape (frames, channels), float32 in about [-1, 1].
     """
 
@@ -85,9 +85,9 @@ class Stream:
 
 @contextlib.contextmanager
 def open_audio(file: BinaryIO, pcm: Pcm | None) -> Iterator[Stream]:
-    """Opens audio: raw samples, what libsndfile reads, else what only FFmpeg reads.
+    """Opens audio: raw samples, or a file that libsndfile or else FFmpeg reads.
 
-    FFmpeg comes second because it is easier to crash: its binding dies of a WAV with 8 channels.
+    FFmpeg comes second because it crashes more easily: its binding dies of a WAV with 8 channels.
 
     Raises:
         AudioError: AUDIO_UNDECODABLE, here or while the blocks are read.
@@ -103,7 +103,7 @@ def open_audio(file: BinaryIO, pcm: Pcm | None) -> Iterator[Stream]:
 
 
 def require_usable(stream: Stream) -> None:
-    """Makes sure that sample rate and channels are within bounds.
+    """Checks that sample rate and channels are within the limits.
 
     Raises:
         AudioError: AUDIO_UNDECODABLE.
@@ -138,7 +138,7 @@ def _raw(file: BinaryIO, pcm: Pcm) -> Stream:
 
 
 def raw_samples(data: bytes, pcm: Pcm) -> NDArray[np.float32]:
-    """Raw bytes, a whole number of frames, as samples of shape (frames, channels)."""
+    """Turns raw bytes, a whole number of frames, into samples of shape (frames, channels)."""
     samples = np.frombuffer(data, pcm.dtype).reshape(-1, pcm.channels)
     scale = np.float32(1 if samples.dtype.kind == "f" else _INT16_SCALE)
     return samples.astype(np.float32) / scale
@@ -193,13 +193,13 @@ def read_ffmpeg(
     formats: str = FFMPEG_FORMATS,
     block_samples: int = _BLOCK_SAMPLES,
 ) -> Stream:
-    """Opens what FFmpeg reads.
+    """Opens audio with FFmpeg.
 
     Args:
-        file: Has `read`, and `seek` where it can.
-        stack: Closes what is opened.
+        file: Has `read`, and `seek` if it can seek.
+        stack: Closes everything that is opened here.
         formats: FFmpeg's names of the formats that may be read.
-        block_samples: Samples of all channels together that are given at once, or a little more.
+        block_samples: Samples of all channels in one block; a block may hold a few more.
 
     Raises:
         AudioError: AUDIO_UNDECODABLE, here or while the blocks are read.
@@ -225,7 +225,7 @@ def read_ffmpeg(
     name = _FFMPEG_NAMES.get(container.format.name, container.format.name)
     codec = _LIBSNDFILE_NAMES.get(track.codec.name, track.codec.name)
     seconds = None if container.duration is None else container.duration / av.time_base
-    # Rate and channels of the first frame: some codecs (HE-AAC) say other ones in the header.
+    # Rate and channels come from the first frame: the header of some codecs (HE-AAC) differs.
     return Stream(
         first.sample_rate,
         first.layout.nb_channels,
@@ -238,7 +238,7 @@ def read_ffmpeg(
 def _frames(container: Any, track: Any) -> Iterator[Any]:
     """Decodes a track to interleaved float32.
 
-    By FFmpeg's own conversion: PyAV's reading of separate channels crashes from 8 channels on.
+    Uses FFmpeg's own conversion: PyAV crashes on 8 or more separate channels.
     """
     import av  # noqa: PLC0415  most decoder processes never need it
 
@@ -259,7 +259,7 @@ def _frames(container: Any, track: Any) -> Iterator[Any]:
 def _gathered(
     frames: Iterator[Any], channels: int, block_samples: int
 ) -> Iterator[NDArray[np.float32]]:
-    """Joins a codec's small frames to blocks."""
+    """Joins the small frames of a codec into blocks."""
     parts: list[NDArray[np.float32]] = []
     for frame in frames:
         parts.append(frame.to_ndarray().reshape(-1, channels))

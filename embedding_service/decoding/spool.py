@@ -1,4 +1,4 @@
-"""Audio on its way between the service and its decoders: a little in memory, much in a file."""
+"""Holds audio between the service and its decoders: in memory if it is small, else in a file."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class Spools:
-    """A private folder for spools; it is gone when the service ends.
+    """A private folder for spools, deleted when the service ends.
 
-    Names are never used twice: a decoder that comes late finds nothing, not another call's audio.
+    No name is used twice, so that a late decoder never finds the audio of another call.
     """
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class Spools:
         self.folder = Path(self._folder.name)
 
     def __enter__(self) -> Self:
-        """Gives itself."""
+        """Returns itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -46,15 +46,15 @@ class Spools:
         self._folder.cleanup()
 
     def open(self) -> Spool:
-        """Gives a new, empty spool, to be used in a `with`."""
+        """Returns a new, empty spool, to be used in a `with`."""
         return Spool(self.folder / str(next(self._numbers)))
 
 
 class Spool:
-    """Bytes that are gone when it is closed; beyond INLINE_BYTES they are in a file."""
+    """Bytes that are deleted when the spool is closed. More than INLINE_BYTES are in a file."""
 
     def __init__(self, path: Path) -> None:
-        """Takes the place of the file, which must not exist yet."""
+        """Takes the path of the file, which must not exist yet."""
         self.path = path
         self.size = 0
         self._buffer = bytearray()
@@ -62,14 +62,14 @@ class Spool:
         self._closed = False
 
     def __enter__(self) -> Self:
-        """Gives itself; there is no file yet."""
+        """Returns itself; there is no file yet."""
         return self
 
     def __exit__(self, _: object, error: BaseException | None, *__: object) -> None:
         """Deletes the file.
 
         Raises:
-            ServiceError: STORAGE_FULL, when what went wrong inside was that.
+            ServiceError: STORAGE_FULL, when the block failed because the disk is full.
         """
         with self._lock:
             self._closed = True
@@ -83,11 +83,11 @@ class Spool:
 
     @property
     def inline(self) -> bytes | None:
-        """All bytes, when they are in memory; None when they are in the file."""
+        """The bytes if all are in memory, or None if some are in the file."""
         return bytes(self._buffer) if len(self._buffer) == self.size else None
 
     def reserve(self) -> None:
-        """Creates the file, empty, for others to write to."""
+        """Creates the file, empty, for a decoder to write to."""
         self.path.touch(mode=0o600, exist_ok=False)
 
     async def write(self, data: bytes) -> None:
@@ -98,7 +98,7 @@ class Spool:
             await self._flush()
 
     async def finish(self) -> None:
-        """Makes sure that all bytes are in one place."""
+        """Makes sure that all bytes are either in memory or in the file."""
         if self.inline is None:
             await self._flush()
 
@@ -108,12 +108,12 @@ class Spool:
 
     def _append(self, data: bytearray) -> None:
         with self._lock:
-            if not self._closed:  # the call may be over, and its file deleted
+            if not self._closed:  # the call may have ended, which deletes the file
                 with open(self.path, "ab", opener=_private) as file:
                     file.write(data)
 
     def read_samples(self, start: int, end: int) -> NDArray[np.float32]:
-        """Reads float32 samples number start to end (exclusive), shape (end - start,)."""
+        """Reads the float32 samples from number start to end (exclusive), shape (end - start,)."""
         return np.fromfile(self.path, np.float32, end - start, offset=4 * start)
 
 

@@ -1,4 +1,4 @@
-"""The service's end of a decoder process that serves one stream."""
+"""Runs a decoder process for one stream and reads its samples."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ log = structlog.get_logger()
 async def decode_stream(
     chunks: AsyncIterator[bytes], order: StreamOrder
 ) -> AsyncIterator[StreamDecoder]:
-    """Runs a decoder process on chunks of bytes; it is killed when the block is left.
+    """Runs a decoder process on chunks of bytes, and kills it at the end of the block.
 
-    Both ways go through pipes: who does not read holds up the one who writes.
+    Pipes carry the bytes in both directions, so a slow reader slows the writer down.
     """
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", _MODULE, order.to_json()), stdin=PIPE, stdout=PIPE, stderr=DEVNULL
@@ -46,13 +46,13 @@ async def decode_stream(
     finally:
         _kill(process)
         feeding.cancel()
-        # Read to its end: a pipe that is full and not read keeps asyncio's transport open.
+        # The pipe is read to its end, because a full one keeps asyncio's transport open.
         await asyncio.gather(_out(process).read(), process.wait(), feeding, return_exceptions=True)
 
 
 async def _feed(process: Process, chunks: AsyncIterator[bytes]) -> None:
-    """Writes the chunks; when that fails, whoever reads the samples hears of it."""
-    assert process.stdin is not None  # noqa: S101  it was asked for
+    """Writes the chunks. If they fail, kills the process, so that the reader raises the error."""
+    assert process.stdin is not None  # noqa: S101  opened with stdin=PIPE
     try:
         async for chunk in chunks:
             process.stdin.write(chunk)
@@ -66,14 +66,14 @@ async def _feed(process: Process, chunks: AsyncIterator[bytes]) -> None:
 
 
 def _out(process: Process) -> asyncio.StreamReader:
-    assert process.stdout is not None  # noqa: S101  it was asked for
+    assert process.stdout is not None  # noqa: S101  opened with stdout=PIPE
     return process.stdout
 
 
 def _kill(process: Process) -> None:
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
-            # Not process.kill(): that also collects the exit code, which the loop waits for.
+            # process.kill() would also collect the exit code that the loop waits for.
             os.kill(process.pid, signal.SIGKILL)
 
 
@@ -86,15 +86,15 @@ class StreamDecoder:
         self._feeding = feeding
 
     async def source(self) -> Source:
-        """Gives what the audio is; comes before the samples.
+        """Returns rate, channels and format of the input; to be called first.
 
         Raises:
-            ServiceError: AUDIO_UNDECODABLE, also when the process died; or why the chunks failed.
+            ServiceError: AUDIO_UNDECODABLE, also when the process died; or the error of the chunks.
         """
         return Source(**json.loads((await self._frame())[1]))
 
     async def read(self) -> NDArray[np.float32] | Heard:
-        """Gives the next samples, shape (n,), or at the end what was heard.
+        """Returns the next samples, shape (n,), or at the end the properties of the audio.
 
         Raises:
             ServiceError: As `source`.

@@ -1,8 +1,8 @@
-"""Decodes one stream: encoded bytes at standard input, samples at standard output.
+"""Decodes one stream: encoded bytes from standard input, samples to standard output.
 
-Runs as a process of its own for each stream, where a crash costs that stream alone. It ends
-with its input, with its output or with the service, whichever is first. What it writes are frames:
-a kind, a length and so many bytes.
+Runs as a separate process for each stream, so that a crash costs that stream only. The process ends
+when its input, its output or the service ends. It writes frames: a kind, a length and that many
+bytes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FRAME = struct.Struct("<BI")
 
 
 class Kind(IntEnum):
-    """What a frame's bytes are; all but samples are JSON."""
+    """Kind of a frame. All but samples are JSON."""
 
     SOURCE = 1
     SAMPLES = 2
@@ -42,10 +42,10 @@ class Kind(IntEnum):
 
 @dataclasses.dataclass(frozen=True)
 class StreamOrder:
-    """How a stream is to be decoded.
+    """The form in which a stream is decoded.
 
     Attributes:
-        sample_rate: Samples a second that are wanted, Hz.
+        sample_rate: Sample rate of the result, Hz.
         silence_dbfs: Level below which a 25 ms frame counts as silent.
         pcm: Layout of raw samples; None for an encoded file.
     """
@@ -55,12 +55,12 @@ class StreamOrder:
     pcm: Pcm | None = None
 
     def to_json(self) -> str:
-        """For the command line of the process."""
+        """Writes the order for the command line of the process."""
         return json.dumps(dataclasses.asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> StreamOrder:
-        """Reads what `to_json` gave."""
+        """Reads the text that `to_json` wrote."""
         fields = json.loads(text)
         pcm = fields.pop("pcm")
         return cls(**fields, pcm=Pcm(**pcm) if pcm else None)
@@ -68,7 +68,7 @@ class StreamOrder:
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """Audio as it comes in: rate in Hz, channels, container and codec."""
+    """The input: sample rate in Hz, channels, container and codec."""
 
     sample_rate: int
     channels: int
@@ -76,13 +76,13 @@ class Source:
 
 
 def main() -> None:
-    """Decodes from standard input to standard output, as the first argument says."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the service drains, its streams go on
+    """Decodes from standard input to standard output. The first argument is the order as JSON."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # streams go on while the service drains
     threading.Thread(target=_end_with_parent, args=[os.getppid()], daemon=True).start()
     bound_resources()
     order = StreamOrder.from_json(sys.argv[1])
     with os.fdopen(os.dup(1), "wb") as sink:
-        os.dup2(2, 1)  # what a decoder prints is no frame
+        os.dup2(2, 1)  # remarks that a decoder prints must not mix with frames
         try:
             _decode(Pipe(0), sink, order)
         except AudioError as error:
@@ -91,7 +91,7 @@ def main() -> None:
             message = "decoding takes too much memory; convert it to wav or flac"
             _send(sink, Kind.ERROR, {"reason": "AUDIO_UNDECODABLE", "message": message})
         except BrokenPipeError:
-            os._exit(1)  # nobody wants the samples any more
+            os._exit(1)  # the service no longer reads the samples
 
 
 def _decode(pipe: Pipe, sink: BinaryIO, order: StreamOrder) -> None:
@@ -119,7 +119,7 @@ def _write(sink: BinaryIO, kind: Kind, data: bytes) -> None:
 
 
 def _end_with_parent(parent: int) -> None:
-    """Ends this process when the service was killed, even while a decoder does not return."""
+    """Ends this process when the service was killed, even if a decoder does not return."""
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(1)

@@ -1,4 +1,4 @@
-"""WAV files that hold nothing but plain samples, which take no decoder to read."""
+"""Reads WAV files of raw samples without a decoder."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ import struct
 from embedding_service.decoding.readers import Pcm
 
 _LAYOUTS = {(1, 16): ("<i2", "wav/pcm_16"), (3, 32): ("<f4", "wav/float")}
-"""By the format's number and the bits of a sample."""
+"""Type and name of samples, by the number of the format and the bits of a sample."""
 
 _FORMAT = struct.Struct("<HHIIHH")
 
 
 def plain_samples(data: bytes) -> tuple[Pcm, bytes] | None:
-    """The samples of a WAV file and their layout.
+    """Returns the layout and the samples of a WAV file.
 
-    None for whatever is not as plain as can be: other formats, and files that are cut off or odd in
-    any way, which a decoder has to judge.
+    Returns None for other formats and for files that are cut off or unusual: a decoder reads them.
     """
     if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
         return None

@@ -1,1 +1,1 @@
-"""Samples to vectors: the network and how it is run."""
+"""Turns samples into vectors: the network and the engine that runs it."""

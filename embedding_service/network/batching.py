@@ -1,4 +1,4 @@
-"""The model's one thread: pieces of audio in turn, those that wait together run together."""
+"""Runs the model in one thread, and pieces of audio that wait at the same time in one batch."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     Vector = NDArray[np.float32]
 
 MOST_SECONDS = 10
-"""Audio that is run together, unless one piece alone is longer."""
+"""Most audio in one batch; a longer piece runs alone."""
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
 class _Piece:
-    """Audio that waits; its samples are read when its turn comes."""
+    """Audio that waits for the model. Its samples are read when its turn comes."""
 
     count: int
     read: Callable[[], NDArray[np.float32]]
@@ -40,39 +40,39 @@ class _Piece:
 
 
 class Batcher:
-    """Takes pieces of audio from any thread and promises their vectors.
+    """Takes pieces of audio from any thread and returns futures of their vectors.
 
-    Nothing waits for company: what is there when the model is free is run, first come, first
-    served. Who puts pieces in bounds their number.
+    Runs whatever is waiting as soon as the model is free, oldest first, and never holds a piece
+    back to fill a batch. The caller limits how many pieces wait.
     """
 
     def __init__(self, model: Model) -> None:
-        """Takes the model, which must not be used elsewhere from now on."""
+        """Takes the model. The caller must not use it elsewhere from now on."""
         self.sample_rate = model.info.sample_rate
         self._model = model
         self._waiting: deque[_Piece] = deque()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="encoder")
 
     def __enter__(self) -> Self:
-        """Starts nothing: the thread starts with its first piece."""
+        """Returns itself; the thread starts with the first piece."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Lets the running batch end and cancels the pieces that wait."""
+        """Waits for the running batch and cancels the pieces that wait."""
         self._thread.shutdown(cancel_futures=True)
         while self._waiting:
             self._waiting.popleft().vector.cancel()
 
     def submit(self, count: int, read: Callable[[], NDArray[np.float32]]) -> Future[Vector]:
-        """Puts in a piece.
+        """Adds a piece of audio to those that wait.
 
         Args:
             count: Number of its samples.
-            read: Gives them: mono, shape (count,), at the model's rate, at most 60 s.
+            read: Returns the samples: mono, shape (count,), at the model's rate, at most 60 s.
 
         Returns:
-            The embedding to come, shape (192,), L2 norm 1. Cancelled while it waits, it costs
-            nothing.
+            A future of the embedding, shape (192,), L2 norm 1. A piece that is cancelled while it
+            waits is not run.
         """
         piece = _Piece(count, read)
         self._waiting.append(piece)
@@ -80,7 +80,7 @@ class Batcher:
         return piece.vector
 
     def _work(self) -> None:
-        """Runs what waits, as far as it goes together; there may be nothing left to do."""
+        """Runs the next batch; an earlier run may have left none."""
         start = time.monotonic()
         ready = [
             (piece, features)
@@ -92,7 +92,7 @@ class Batcher:
         prepared = time.monotonic()
         try:
             vectors = self._model.vectors([features for _, features in ready])
-        except Exception as error:  # noqa: BLE001  it is raised where the vector is waited for
+        except Exception as error:  # noqa: BLE001  the future raises it
             for piece, _ in ready:
                 piece.vector.set_exception(error)
             return
@@ -121,7 +121,7 @@ class Batcher:
             return None
         try:
             return self._model.features(piece.read())
-        except Exception as error:  # noqa: BLE001  it is raised where the vector is waited for
+        except Exception as error:  # noqa: BLE001  the future raises it
             piece.vector.set_exception(error)
             return None
 
@@ -131,4 +131,4 @@ def _deliver(piece: _Piece, vector: Vector) -> None:
     if np.isfinite(norm) and norm > 0:
         piece.vector.set_result((vector / norm).astype(np.float32))
     else:
-        piece.vector.set_exception(ArithmeticError(f"an embedding of norm {norm}"))
+        piece.vector.set_exception(ArithmeticError(f"the embedding has the norm {norm}"))

@@ -1,8 +1,8 @@
-"""The fastest way to run a network that still gives PaddleSpeech's vectors, chosen by measuring.
+"""Measures and chooses the fastest engine whose vectors equal PaddleSpeech's.
 
-Before it serves, an engine is run on a fixed set of signals, 0.5 to 60 s long, and its vectors are
-held against PaddleSpeech's own. What takes time once, the conversion, PaddleSpeech's vectors and
-the choice, is kept on disk under the hash of the weights; the comparison is made at every start.
+At every start the engine runs on a fixed set of signals, 0.1 to 60 s long, and its vectors are
+compared with PaddleSpeech's own. The slow steps run once: the converted network, PaddleSpeech's
+vectors and the choice are kept on disk under the hash of the weights.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from embedding_service.settings import EmbeddingSettings
 
 LOWEST_COSINE = 0.9999
-"""Least cosine similarity to PaddleSpeech's vector, for every signal."""
+"""Lowest cosine similarity to PaddleSpeech's vector that is accepted for a signal."""
 
 _KEY_DIGITS = 24
 _GRAPH = "graph.onnx"
@@ -43,12 +43,12 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Network:
-    """What is run.
+    """The network to run.
 
     Attributes:
         arrays: Weights by their names in EcapaTdnn's `state_dict`.
         shape: The keyword arguments of EcapaTdnn.
-        features: What its input is made of.
+        features: Settings of the features that it takes.
         sha256: Hash of the weights, hexadecimal.
         paddle: PaddleSpeech's own network.
     """
@@ -62,11 +62,12 @@ class Network:
 
 @dataclass(frozen=True)
 class Options:
-    """How it is run.
+    """Options of an engine.
 
     Attributes:
-        precision: The precision to use or refuse; None takes the fastest that holds.
-        cache: Folder for what is worth keeping; None keeps nothing.
+        precision: The precision to use, or to refuse if its vectors are not PaddleSpeech's; None
+            takes the fastest precision that gives them.
+        cache: Folder for the results of slow steps; None keeps nothing.
         threads: Processor threads of all streams together; 0 takes all cores.
         streams: Clips at a time, each with its share of the threads.
     """
@@ -78,7 +79,7 @@ class Options:
 
     @classmethod
     def of(cls, settings: EmbeddingSettings) -> Options:
-        """Takes them from the settings of the service."""
+        """Reads the options from the settings of the service."""
         named = settings.encoder_precision
         return cls(
             None if named == "auto" else Precision(named),
@@ -95,12 +96,12 @@ def _users_cache() -> Path:
 
 @dataclass(frozen=True)
 class Measured:
-    """What a precision showed.
+    """The measurements of a precision on this machine.
 
     Attributes:
-        precision: Which one.
+        precision: The precision.
         lowest_cosine: Lowest cosine similarity to PaddleSpeech's vectors over all signals.
-        speed_ratio: How many times faster than PaddleSpeech's network it ran one clip of 5 s.
+        speed_ratio: Time of PaddleSpeech's network for one clip of 5 s, divided by this one's.
     """
 
     precision: Precision
@@ -109,16 +110,16 @@ class Measured:
 
     @property
     def holds(self) -> bool:
-        """Whether its vectors are PaddleSpeech's."""
+        """True if the vectors are as near to PaddleSpeech's as they must be."""
         return self.lowest_cosine >= LOWEST_COSINE
 
     def to_bytes(self) -> bytes:
-        """Returns it as bytes."""
+        """Writes the measurements as bytes."""
         return json.dumps([self.precision.value, self.lowest_cosine, self.speed_ratio]).encode()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Measured:
-        """Reads what `to_bytes` wrote."""
+        """Reads the bytes that `to_bytes` wrote."""
         value, lowest_cosine, speed_ratio = json.loads(data)
         return cls(Precision(value), lowest_cosine, speed_ratio)
 
@@ -127,11 +128,11 @@ class Engine:
     """A network ready to run, safe for any number of threads at once.
 
     Attributes:
-        measured: What it showed on this machine.
+        measured: Its measurements on this machine.
     """
 
     def __init__(self, run: Run, measured: Measured) -> None:
-        """Takes a run that was checked, and what it showed."""
+        """Takes a network that was checked, and its measurements."""
         self._run = run
         self.measured = measured
 
@@ -142,7 +143,7 @@ class Engine:
             clips: Features, each of shape (bands, frames), float32.
 
         Returns:
-            Shape (clips, dimension), float32, of any length, as PaddleSpeech gives them.
+            Vectors of any norm as PaddleSpeech gives them, shape (clips, dimension), float32.
         """
         return self._run(clips)
 
@@ -155,13 +156,13 @@ def open_engine(
     """Converts a network, checks it against PaddleSpeech's and returns it ready to run.
 
     Args:
-        network: What to run.
-        options: How to run it.
+        network: The network to run.
+        options: Precision, cache folder and threads.
         build: Makes the graph from weights and shape.
 
     Raises:
-        EngineError: The conversion is wrong, or the precision that was named does not hold, or
-            this processor lacks it.
+        EngineError: The vectors of the converted network, or of the precision that was set, are
+            not PaddleSpeech's; or this processor lacks the precision.
     """
     if options.precision is Precision.PADDLE:
         return Engine(_one_at_a_time(network.paddle), Measured(Precision.PADDLE, 1.0, 1.0))
@@ -188,7 +189,7 @@ def _one_at_a_time(run: Run) -> Run:
 
 
 class _Opening:
-    """What is needed while an engine is chosen, and not after."""
+    """Opens one engine, and holds the data that only the opening needs."""
 
     def __init__(self, network: Network, options: Options, build: Callable[..., bytes]) -> None:
         self._options = options
@@ -208,7 +209,7 @@ class _Opening:
         else:
             engine = self._remembered() or _require(self._choose())
             self._files.write(self._choice, engine.measured.to_bytes())
-        if self._kept_graph is None:  # kept once it is known to be right
+        if self._kept_graph is None:  # written only after the check of its vectors
             self._files.write(_GRAPH, self._graph)
         return engine
 
@@ -221,7 +222,7 @@ class _Opening:
         return made
 
     def _remembered(self) -> Engine | None:
-        """Returns the engine that was chosen at an earlier start, when it holds once more."""
+        """Returns the engine that an earlier start chose, or None if it no longer holds."""
         kept = self._files.read(self._choice)
         if kept is None:
             return None
@@ -230,7 +231,7 @@ class _Opening:
         return engine if engine.measured.holds else None
 
     def _choose(self) -> Engine:
-        """Returns the fastest engine that holds, or else the nearest to holding."""
+        """Returns the fastest engine that holds, or else the one of the highest cosine."""
         engines = [self._measure(candidate) for candidate in precision.available()]
         holding = [engine for engine in engines if engine.measured.holds]
         if holding:
@@ -238,7 +239,7 @@ class _Opening:
         return max(engines, key=lambda engine: engine.measured.lowest_cosine)
 
     def _measure(self, candidate: Precision, speed_ratio: float | None = None) -> Engine:
-        """Compiles and checks one precision; its speed is measured unless it is known."""
+        """Compiles and checks one precision, and measures its speed unless it is given."""
         options = self._options
         run = precision.compile_graph(
             self._graph, self._margin, candidate, options.threads, options.streams
@@ -253,7 +254,7 @@ def _require_native(named: Precision) -> Precision:
     if named not in precision.available():
         raise EngineError(
             f"AUDIOSEARCH_ENCODER_PRECISION is {named.value}, which this processor does not "
-            "compute itself: set auto or fp32"
+            "support: set auto or fp32"
         )
     return named
 
@@ -271,7 +272,7 @@ def _require(engine: Engine) -> Engine:
 
 
 def _key(network: Network, signals: Sequence[NDArray[np.float32]]) -> str:
-    """Names all that PaddleSpeech's vectors and the graph depend on."""
+    """Returns a hash of all that PaddleSpeech's vectors and the graph depend on."""
     parts = [
         network.sha256,
         json.dumps(network.shape, sort_keys=True, default=str),

@@ -1,4 +1,4 @@
-"""Log-mel features, equal to those that PaddleSpeech feeds to its speaker encoders."""
+"""Log-mel features, equal to those that PaddleSpeech passes to its speaker encoders."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _LOWEST_HZ = 50.0
 """Lower edge of the first mel band; PaddleSpeech's melspectrogram fixes it."""
 
 _POWER_FLOOR = 1e-10
-"""Band power below this counts as this: -100 dB is the lowest value before the mean is taken."""
+"""Lowest band power: a band has at least -100 dB before its mean is removed."""
 
 _FRAMES_PER_BLOCK = 64
-"""Frames transformed at once: what is between the waveform and the bands stays in the cache."""
+"""Frames that are transformed at once: few enough to stay in the processor's cache."""
 
 _CONFIG_KEYS = {
     "sample_rate": "sr",
@@ -32,7 +32,7 @@ _CONFIG_KEYS = {
 
 @dataclass(frozen=True)
 class FeatureSettings:
-    """What a checkpoint's features are made of.
+    """The settings of a checkpoint's features.
 
     Attributes:
         sample_rate: Samples a second of the waveform, Hz.
@@ -47,10 +47,10 @@ class FeatureSettings:
     hop_size: int = 160
 
     def __post_init__(self) -> None:
-        """Check that every field is a whole number above zero.
+        """Checks that every field is a whole number above zero.
 
         Raises:
-            ValueError: One of them is not; the message names it as `conf/model.yaml` does.
+            ValueError: A field is not. The message names it as `conf/model.yaml` does.
         """
         for field, key in _CONFIG_KEYS.items():
             value = getattr(self, field)
@@ -60,7 +60,7 @@ class FeatureSettings:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> FeatureSettings:
-        """Read the settings from the contents of a checkpoint's `conf/model.yaml`.
+        """Reads the settings from the contents of a checkpoint's `conf/model.yaml`.
 
         Args:
             config: Holds the keys sr, n_mels, window_size and hop_size; others are ignored.
@@ -75,13 +75,13 @@ class FeatureSettings:
         return cls(**{field: config[key] for field, key in _CONFIG_KEYS.items()})
 
     def frame_count(self, samples: int) -> int:
-        """Return how many frames a waveform of so many samples gives."""
+        """Returns the number of frames of a waveform that has `samples` samples."""
         padded = samples + 2 * (self.window_size // 2)
         return 1 + (padded - self.window_size) // self.hop_size
 
 
 def log_mel(waveform: NDArray[Any], settings: FeatureSettings) -> NDArray[np.float32]:
-    """Compute the normalised log-mel features of one clip.
+    """Computes the normalised log-mel features of one clip.
 
     Equal to PaddleSpeech's `melspectrogram` (periodic Hann window, centred frames over
     reflected edges, Slaney mel bands from 50 Hz to half the sample rate, power in dB) followed by
@@ -104,7 +104,7 @@ def log_mel(waveform: NDArray[Any], settings: FeatureSettings) -> NDArray[np.flo
 
 
 def mel_db(waveform: NDArray[Any], settings: FeatureSettings) -> NDArray[np.float32]:
-    """Compute the log-mel bands in dB as `log_mel` does, without removing the mean.
+    """Computes the log-mel bands in dB as `log_mel` does, without removing the mean.
 
     Args:
         waveform: Mono samples, shape (samples,), floating point, at `settings.sample_rate`.
@@ -144,8 +144,8 @@ def _require_waveform(waveform: NDArray[Any]) -> None:
 
 
 def _band_power(frames: NDArray[Any], settings: FeatureSettings) -> NDArray[np.float32]:
-    """Return the mel band power of frames, shape (n_mels, frames)."""
-    # In double precision like the original: a pure tone's far bands are 150 dB below its peak.
+    """Returns the mel band power of frames, shape (n_mels, frames)."""
+    # Double precision like the original: a pure tone's far bands are 150 dB below its peak.
     spectrum = np.fft.rfft(frames * _hann_window(settings.window_size), axis=1)
     power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
     banded: NDArray[np.float32] = _mel_filters(settings) @ power.T
@@ -154,7 +154,7 @@ def _band_power(frames: NDArray[Any], settings: FeatureSettings) -> NDArray[np.f
 
 @lru_cache(maxsize=8)
 def _hann_window(size: int) -> NDArray[np.float64]:
-    """Return the periodic Hann window, shape (size,)."""
+    """Returns the periodic Hann window, shape (size,)."""
     window = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(size) / size)
     window.setflags(write=False)
     return window
@@ -162,7 +162,7 @@ def _hann_window(size: int) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=8)
 def _mel_filters(settings: FeatureSettings) -> NDArray[np.float32]:
-    """Return triangular filters of equal area per Hz, shape (n_mels, window_size // 2 + 1)."""
+    """Returns triangular filters of equal area per Hz, shape (n_mels, window_size // 2 + 1)."""
     highest = settings.sample_rate // 2
     mels = np.linspace(_hz_to_mel(_LOWEST_HZ), _hz_to_mel(highest), settings.n_mels + 2)
     edges = _mel_to_hz(mels)

@@ -1,12 +1,12 @@
-"""PaddleSpeech's ECAPA-TDNN as an ONNX graph, built from its weights and the shape of its network.
+"""Builds PaddleSpeech's ECAPA-TDNN as an ONNX graph from its weights and the network's shape.
 
-The graph computes what `paddlespeech.vector.models.ecapa_tdnn.EcapaTdnn` does for whole clips, of
-any number and of unlike lengths, standing one after the other on one time axis (see packing.py).
-Frames are rows, so every layer is a product of matrices, and a convolution first gathers the rows
-that it hears. Three more things are done differently, all exact: sums over a clip's frames are
-products with the matrix that says whose frame is whose; the attention's first layer multiplies
-mean and spread once a clip, not once a frame; and the normalisation before the last layer is part
-of that layer. Vectors leave as the network gives them: scaling them to length 1 is the caller's.
+The graph computes the same as `paddlespeech.vector.models.ecapa_tdnn.EcapaTdnn`, for any number of
+whole clips of different lengths, one after the other on one time axis (see packing.py). Frames are
+rows, so every layer is a product of matrices, and a convolution first gathers its input rows. Three
+more steps differ in form, all exact: a sum over the frames of a clip is a product with a matrix of
+which frame belongs to which clip; the first layer of the attention multiplies mean and spread once
+a clip, not once a frame; and the normalisation before the last layer is folded into that layer. The
+caller scales the vectors to length 1.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ if TYPE_CHECKING:
     from embedding_service.network.onnx_nodes import Nodes
 
 GRAPH_VERSION = 2
-"""Goes up with every change of what is built: a graph kept on disk is one of this version."""
+"""Version of the graph, to be raised with every change here, so that no older one is reused."""
 
 OUTPUT = "vectors"
 _FEATURES, _SOURCES, _OWNERS, _MEMBERS = Pack._fields
 _BATCHNORM_EPS = 1e-5
-"""Of PaddleSpeech's BatchNorm1d."""
+"""Epsilon of PaddleSpeech's BatchNorm1d."""
 
 _VARIANCE_FLOOR = 1e-12
-"""Of PaddleSpeech's AttentiveStatisticsPooling."""
+"""Epsilon of PaddleSpeech's AttentiveStatisticsPooling."""
 
 _WEIGHT_FLOOR = 1e-30
-"""Instead of nothing, where a row belongs to no clip."""
+"""Divisor for a row that belongs to no clip."""
 
 _DILATIONS = (1, 2, 3, 4, 1)
-"""Of PaddleSpeech's EcapaTdnn, when its settings name none."""
+"""Default dilations of PaddleSpeech's EcapaTdnn."""
 
 _TO_THE_END = 2**31 - 1
 
 
 def margin(arrays: Mapping[str, NDArray[Any]], shape: Mapping[str, Any]) -> int:
-    """Returns how many frames beyond either end of a clip the network's widest layer hears."""
+    """Returns the number of frames beyond either end of a clip that the widest layer reads."""
     kernels: list[int] = [array.shape[2] for array in arrays.values() if array.ndim == 3]
     return max(_dilations(shape)) * (max(kernels) - 1) // 2
 
@@ -56,11 +56,11 @@ def build(arrays: Mapping[str, NDArray[Any]], shape: Mapping[str, Any]) -> bytes
     Args:
         arrays: Weights by their names in EcapaTdnn's `state_dict`, all of them, checked.
         shape: The keyword arguments of EcapaTdnn; of these, `dilations` and `global_context`
-            can't be read off the weights.
+            can't be derived from the weights.
 
     Returns:
         A serialized ONNX model. Its inputs are those of `packing.Pack`, in that order; its output
-        `vectors`, float32, has shape (rows, dimension), of any length.
+        `vectors`, float32, has shape (rows, dimension) and rows of any norm.
         Nodes are named after the network's layers: `blocks.0.conv`, `asp.weights`, `fc.conv`.
     """
     from embedding_service.network.onnx_nodes import Nodes  # noqa: PLC0415  onnx: only to convert a model
@@ -108,7 +108,7 @@ def _dense(
 
 
 def _conv(graph: Nodes, layer: str, x: str, dilation: int = 1) -> str:
-    """Adds a convolution over time that hears each clip reflected at its ends."""
+    """Adds a convolution over time, with each clip reflected at its ends."""
     weight = graph.arrays[f"{layer}.conv.weight"]
     channels, kernel = weight.shape[1:]
     if kernel > 1:
@@ -120,7 +120,7 @@ def _conv(graph: Nodes, layer: str, x: str, dilation: int = 1) -> str:
 
 
 def _heard(graph: Nodes, kernel: int, dilation: int) -> str:
-    """Adds, once, the rows that a kernel hears at each place, shape (places, kernel)."""
+    """Adds, once, the input rows of a kernel at each place, shape (places, kernel)."""
     name = f"heard.{kernel}.{dilation}"
     edge = dilation * (kernel - 1) // 2
     pads = graph.integers(f"{name}.pads", [edge, edge])
@@ -137,7 +137,7 @@ def _heard(graph: Nodes, kernel: int, dilation: int) -> str:
 
 
 def _affine(graph: Nodes, norm: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Returns what a BatchNorm of fixed statistics multiplies by and adds, each of shape (n,)."""
+    """Returns scale and shift of a BatchNorm of fixed statistics, each of shape (n,)."""
     part = {
         key: graph.arrays[f"{norm}.norm.{key}"].astype(np.float64)
         for key in ("weight", "bias", "_mean", "_variance")
@@ -153,7 +153,7 @@ def _norm(graph: Nodes, norm: str, x: str) -> str:
 
 
 def _tdnn(graph: Nodes, block: str, x: str, dilation: int = 1) -> str:
-    """Adds convolution, ReLU and, behind it, normalisation."""
+    """Adds a convolution, a ReLU and a normalisation."""
     x = _conv(graph, f"{block}.conv", x, dilation)
     x = graph.add("Relu", f"{block}.relu", x)
     return _norm(graph, f"{block}.norm", x)
@@ -172,7 +172,7 @@ def _se_res2net(graph: Nodes, block: str, x: str, dilation: int) -> str:
 
 
 def _res2net(graph: Nodes, block: str, x: str, dilation: int) -> str:
-    """Adds the groups of channels, each of which also hears what the one before made."""
+    """Adds the groups of channels. Each also takes the output of the group before it."""
     scale = 2
     while f"{block}.blocks.{scale - 1}.conv.conv.weight" in graph.arrays:
         scale += 1
@@ -187,7 +187,7 @@ def _res2net(graph: Nodes, block: str, x: str, dilation: int) -> str:
 
 
 def _excitation(graph: Nodes, block: str, x: str) -> str:
-    """Adds a weight for each channel, drawn from the means over a clip, at each of its places."""
+    """Adds a weight for each channel, from its mean over a clip, at each place of the clip."""
     s = _mean(graph, f"{block}.mean", x)
     s = graph.add("Relu", f"{block}.relu", _conv(graph, f"{block}.conv1", s))
     s = graph.add("Sigmoid", f"{block}.sigmoid", _conv(graph, f"{block}.conv2", s))
@@ -195,7 +195,7 @@ def _excitation(graph: Nodes, block: str, x: str) -> str:
 
 
 def _count(graph: Nodes) -> None:
-    """Adds the number of frames of each row, shape (rows, 1); one where a row has none."""
+    """Adds the number of frames of each row, shape (rows, 1); 1 for a row without frames."""
     total = graph.add("ReduceSum", "frames", _MEMBERS, graph.integers("axis.1", [1]), keepdims=1)
     graph.add("Max", "lengths", total, graph.floats("one", 1))
 
@@ -215,7 +215,7 @@ def _spread_out(graph: Nodes, name: str, x: str) -> str:
 
 
 def _pool(graph: Nodes, x: str, *, wide: bool) -> str:
-    """Adds mean and spread over time, with weights of their own for each channel and frame."""
+    """Adds mean and spread over time, weighted for each channel and frame."""
     weight = graph.arrays["asp.tdnn.conv.conv.weight"][:, :, 0]
     bias = graph.arrays["asp.tdnn.conv.conv.bias"]
     if wide:
@@ -228,14 +228,14 @@ def _pool(graph: Nodes, x: str, *, wide: bool) -> str:
         a = _dense(graph, "asp.tdnn.conv", x, weight, bias)
     a = _norm(graph, "asp.tdnn.norm", graph.add("Relu", "asp.tdnn.relu", a))
     a = _conv(graph, "asp.conv", graph.add("Tanh", "asp.tanh", a))
-    # The softmax over a clip's frames, with the division left to the means.
+    # The softmax over the frames of a clip; `_weighted_mean` does its division.
     axis = graph.integers("axis.0", [0])
     low = graph.add("Sub", "asp.low", a, graph.add("ReduceMax", "asp.top", a, axis, keepdims=1))
     return _statistics(graph, "asp", x, graph.add("Exp", "asp.weights", low))
 
 
 def _statistics(graph: Nodes, part: str, x: str, weights: str | None = None) -> str:
-    """Adds mean and spread over time, one after the other in the channels; plain or weighted."""
+    """Adds mean and spread over time, joined along the channels; plain or weighted."""
     mean = _weighted_mean(graph, f"{part}.mean", x, weights)
     centred = graph.add("Sub", f"{part}.centred", x, _spread_out(graph, f"{part}.means", mean))
     squared = graph.add("Mul", f"{part}.squared", centred, centred)

@@ -1,4 +1,4 @@
-"""PaddleSpeech's ECAPA-TDNN with a checkpoint's weights: samples in, vectors out."""
+"""PaddleSpeech's ECAPA-TDNN with the weights of a checkpoint: turns samples into vectors."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ if TYPE_CHECKING:
 DIMENSION = 192
 _HASH_DIGITS = 12
 _PREFIX = "backbone."
-"""Before the backbone's names in PaddleSpeech's SpeakerIdetification; the rest classifies."""
+"""Prefix of the backbone's weights in PaddleSpeech's SpeakerIdetification; others classify."""
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What a model is.
+    """A description of a model.
 
     Attributes:
         name: `models/{checkpoint}-{first 12 digits of the hash}`.
-        display_name: The checkpoint's name.
-        sample_rate: Samples a second that it takes, Hz.
-        parameter_count: Trainable values in the backbone.
-        weights_sha256: Hash of the weights' file, hexadecimal.
-        source: Where the weights came from.
-        measured: What it is computed in, and how near its vectors are to PaddleSpeech's.
+        display_name: Name of the checkpoint.
+        sample_rate: Sample rate of its input, Hz.
+        parameter_count: Number of trainable values in the backbone.
+        weights_sha256: Hash of the file of weights, hexadecimal.
+        source: Origin of the weights.
+        measured: Its precision, and the lowest cosine of its vectors to PaddleSpeech's.
     """
 
     name: str
@@ -61,14 +61,14 @@ class Model:
     """An encoder ready to run. Safe for any number of threads at once."""
 
     def __init__(self, checkpoint: Checkpoint, options: Options | None = None) -> None:
-        """Builds PaddleSpeech's network, takes over the weights and converts it for the engine.
+        """Builds PaddleSpeech's network, loads the weights and converts it for the engine.
 
         Args:
             checkpoint: The weights and the settings of their features.
-            options: How the network is run; as fast as it can by default.
+            options: Options of the engine; the fastest engine by default.
 
         Raises:
-            CheckpointError: PaddleSpeech is missing, the weights are not the network's, or no
+            CheckpointError: PaddleSpeech is missing, the weights do not fit the network, or no
                 engine gives its vectors.
         """
         options = options or Options()
@@ -90,16 +90,16 @@ class Model:
         log.info("model.loaded", model=self.info.name, source=self.info.source.value)
 
     def features(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Computes what the network takes.
+        """Computes the network's input.
 
         Args:
-            samples: Mono, shape (n,), at the model's sample rate, n at least a frame or so.
+            samples: Mono, shape (n,), at the model's sample rate, with n at least one frame.
 
         Returns:
-            Shape (bands, frames).
+            Features, shape (bands, frames).
 
         Raises:
-            ArithmeticError: Samples are not finite; the network would hide that.
+            ArithmeticError: Samples are not finite, which the network would hide.
         """
         features = log_mel(samples, self._features)
         if not np.isfinite(features).all():
@@ -108,10 +108,11 @@ class Model:
         return features
 
     def vectors(self, features: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-        """Runs the network on clips of any number and length, as VectorExecutor does on each.
+        """Runs the network on clips of any number and length.
 
         Returns:
-            Shape (clips, 192), of any length; not finite where the network gave no numbers.
+            The vectors that VectorExecutor gives for each clip, of any norm, shape (clips, 192);
+            not finite where the network's values are not.
         """
         return self._engine.run(features)
 
@@ -120,9 +121,9 @@ def load_model(settings: EmbeddingSettings) -> Model:
     """Finds the checkpoint that these settings ask for, and makes it ready to run.
 
     Raises:
-        CheckpointError: It can't be used, or not as it was asked for.
+        CheckpointError: The checkpoint can't be used, or not with these settings.
     """
-    # The products that make features are small: a second thread costs ten times what it saves.
+    # The products of the features are small: a second thread costs ten times what it saves.
     threadpoolctl.threadpool_limits(1, "blas")
     return Model(checkpoints.choose(settings), Options.of(settings))
 
@@ -134,7 +135,7 @@ def _open(
 
     def run(clips: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         with paddle.no_grad():
-            # Without `lengths`: whole clips have no padding to mask, and the result is the same.
+            # `lengths` is left out: whole clips have no padding to mask, and the result is equal.
             vectors = [backbone(paddle.to_tensor(clip[np.newaxis])).numpy() for clip in clips]
         return np.concatenate(vectors)[:, :, 0]
 
@@ -169,9 +170,9 @@ def _build(config: Mapping[str, Any], threads: int) -> Any:
 
 
 def _network_class(threads: int) -> Any:
-    """Imports PaddleSpeech's class, with as many threads as asked for."""
+    """Imports PaddleSpeech's class and sets the number of Paddle's threads."""
     with warnings.catch_warnings(), _sigterm_later():
-        warnings.simplefilter("ignore")  # Paddle misses compilers that only its extensions need
+        warnings.simplefilter("ignore")  # about compilers that only Paddle's extensions need
         try:
             import paddle  # noqa: PLC0415  heavy: only where a model runs
             from paddlespeech.vector.models.ecapa_tdnn import EcapaTdnn  # noqa: PLC0415  the same
@@ -180,8 +181,8 @@ def _network_class(threads: int) -> Any:
                 f"PaddleSpeech can't be imported ({error}): "
                 "pip install --no-deps paddlespeech==1.5.0"
             ) from error
-        paddle.disable_signal_handler()  # it prints a trace of its own for a plain SIGTERM
-    # PaddleSpeech copies a mask in a way that Paddle warns about at every call.
+        paddle.disable_signal_handler()  # it prints a trace for a plain SIGTERM
+    # Paddle warns at every call about a mask that PaddleSpeech copies.
     warnings.filterwarnings("ignore", message="To copy construct from a tensor")
     paddle.set_device("cpu")
     paddle.base.core.set_num_threads(threads)
@@ -190,7 +191,7 @@ def _network_class(threads: int) -> Any:
 
 @contextmanager
 def _sigterm_later() -> Iterator[None]:
-    """A SIGTERM that comes meanwhile is obeyed at the end of the block."""
+    """Delays a SIGTERM to the end of the block."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     try:
         yield
@@ -199,7 +200,7 @@ def _sigterm_later() -> Iterator[None]:
 
 
 def _load(backbone: Any, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Takes over the backbone's weights, all of them and nothing else."""
+    """Loads the backbone's weights. Refuses missing, unknown and unfit ones."""
     given = {
         key.removeprefix(_PREFIX): array for key, array in arrays.items() if key.startswith(_PREFIX)
     }

@@ -1,4 +1,4 @@
-"""An ONNX graph as it is put together, node by node."""
+"""Builds an ONNX graph node by node."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Tensors = Mapping[str, tuple[type[np.generic], tuple[str | int, ...]]]
-    """Kind and shape by name; a size left open has a name."""
+    """Type and shape by name. A size that is open has a name instead of a number."""
 
 _OPSET = 18
 _IR_VERSION = 10
 
 
 class Nodes:
-    """Nodes and constants as they are added; every node has one output, named as the node."""
+    """Collects nodes and constants. Every node has one output, of the same name as the node."""
 
     def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Takes the weights that layers are made of, by name."""
+        """Takes the weights of the layers, by name."""
         self.arrays = arrays
         self._nodes: list[Any] = []
         self._constants: list[Any] = []
         self._named: set[str] = set()
 
     def add(self, kind: str, name: str, *inputs: str, **attributes: Any) -> str:
-        """Adds a node, unless it is there, and returns the name of its output."""
+        """Adds a node, unless one of this name exists, and returns the name of its output."""
         if name not in self._named:
             self._named.add(name)
             node = helper.make_node(kind, list(inputs), [name], name=name, **attributes)
@@ -39,16 +39,16 @@ class Nodes:
         return name
 
     def split(self, name: str, x: str, parts: Sequence[str], width: int) -> None:
-        """Cuts the channels into parts, each `width` wide."""
+        """Adds a node that cuts the channels into parts, each `width` wide."""
         sizes = self.integers(f"{name}.sizes", [width] * len(parts))
         self._nodes.append(helper.make_node("Split", [x, sizes], list(parts), name=name, axis=1))
 
     def floats(self, name: str, values: Any) -> str:
-        """Adds a constant of floats, unless it is there."""
+        """Adds a constant of floats, unless one of this name exists, and returns its name."""
         return self._constant(name, np.asarray(values, np.float32, order="C"))
 
     def integers(self, name: str, values: Sequence[int]) -> str:
-        """Adds a constant of whole numbers, unless it is there: axes, sizes."""
+        """Adds a constant of integers (axes, sizes), as `floats` does."""
         return self._constant(name, np.asarray(values, np.int64))
 
     def _constant(self, name: str, values: NDArray[Any]) -> str:
@@ -58,7 +58,7 @@ class Nodes:
         return name
 
     def serialize(self, name: str, inputs: Tensors, outputs: Tensors) -> bytes:
-        """Checks the graph's form and returns it as bytes."""
+        """Checks the graph with onnx's checker and returns it as bytes."""
         graph = helper.make_graph(
             self._nodes, name, _values(inputs), _values(outputs), self._constants
         )

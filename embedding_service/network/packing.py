@@ -1,9 +1,9 @@
-"""Clips of unlike length side by side on one time axis, so that one run embeds them all.
+"""Packs clips of different lengths on one time axis, so that one run embeds them all.
 
-Each clip stands between margins. A convolution that reaches beyond a clip's end must hear the clip
-reflected there: a margin's places say which of the clip's frames they stand for. The axis is a
-little longer than its clips, one of a few lengths, since engines prepare themselves for each length
-that they see: some 20 ms that a clip of a new length would cost.
+Each clip has a margin on both sides. A convolution that reaches beyond the end of a clip must read
+the clip reflected there, so each place of a margin names the frame that it stands for. The length
+of the axis is rounded up to one of a few lengths, because an engine needs some 20 ms to prepare for
+each new length.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST_PLACES = 1024
-"""Places that are filled with more than one clip; about 10 s of audio fill a processor's caches."""
+"""Most places of several clips together: about 10 s of audio, which fill a processor's caches."""
 
 MOST_CLIPS = 16
 _ROWS = (1, 4, MOST_CLIPS)
@@ -26,14 +26,14 @@ _STEP, _LONG_STEP = 64, 256
 
 
 class Pack(NamedTuple):
-    """What a graph takes.
+    """The inputs of a graph.
 
     Attributes:
-        features: Shape (places, bands), float32; zero where no frame stands.
-        sources: The place whose frame is heard at each place, shape (places,), int32.
-        owners: The number of the clip that each place belongs to, shape (places,), int32.
-        members: 1 where a place is a frame of a clip, shape (rows, places), float32; a row for
-            each clip and, without a frame, for none.
+        features: Shape (places, bands), float32; zero at places without a frame.
+        sources: The place whose frame is read at each place, shape (places,), int32.
+        owners: The number of the clip of each place, shape (places,), int32.
+        members: 1 if a place is a frame of the row's clip, shape (rows, places), float32; rows
+            beyond the clips are zero.
     """
 
     features: NDArray[np.float32]
@@ -72,7 +72,7 @@ def pack(clips: Sequence[NDArray[np.float32]], margin: int) -> Pack:
 def groups(
     clips: Sequence[NDArray[np.float32]], margin: int
 ) -> Iterator[Sequence[NDArray[np.float32]]]:
-    """Cuts a sequence of clips into such as are packed together, in order."""
+    """Cuts a sequence of clips into groups, each to be packed together; keeps the order."""
     start = taken = 0
     for index, clip in enumerate(clips):
         taken += places(clip.shape[1], margin)
@@ -84,7 +84,7 @@ def groups(
 
 
 def places(frames: int, margin: int) -> int:
-    """Returns the places that a clip takes with its margins."""
+    """Returns the number of places of a clip with its margins."""
     return frames + 2 * margin
 
 
@@ -94,7 +94,7 @@ def _rounded_up(count: int) -> int:
 
 
 def _reflected(frames: int, margin: int) -> NDArray[np.int32]:
-    """Returns the frame at each place of a clip and its margins, shape (frames + 2 margin,)."""
+    """Returns the frame for each place of a clip and its margins, shape (frames + 2 margin,)."""
     place = np.abs(np.arange(-margin, frames + margin, dtype=np.int32))
     place = np.where(place >= frames, 2 * (frames - 1) - place, place)
     return np.clip(place, 0, frames - 1)

@@ -1,4 +1,4 @@
-"""A graph compiled by OpenVINO in one precision, run by any number of threads."""
+"""Compiles a graph with OpenVINO in one precision, and runs it from any number of threads."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 
 class Precision(str, Enum):
-    """What the network is computed in.
+    """The precision of the network's arithmetic.
 
-    Eight-bit whole numbers are left out: calibrated on noise, on synthetic voices or on speech, a
-    trained network kept a cosine of 0.99 to 0.9996 to PaddleSpeech's vectors, and 0.9998 with one
-    layer in eight bits; and where a processor has both, bfloat16 was as fast.
+    8-bit integers are left out. A trained network, calibrated on noise, synthetic voices or speech,
+    kept a cosine of only 0.99 to 0.9996 to PaddleSpeech's vectors, and 0.9998 with one layer in 8
+    bits. On a processor that has both, bfloat16 was as fast.
     """
 
     FP32 = "fp32"
@@ -42,35 +42,34 @@ _KEPT = {
     Precision.MIXED: re.compile(rf"{_ONCE_A_CLIP}|blocks\.0\.|asp\."),
     Precision.BF16: re.compile(_ONCE_A_CLIP),
 }
-"""Layers that stay in fp32: what runs once a clip, not once a frame, costs nothing and brings most.
-MIXED adds the first layer and the pooling."""
-
+"""Layers that stay in fp32. Those that run once a clip, not once a frame, cost no time and improve
+the vectors most. MIXED adds the first layer and the pooling."""
 
 _KEPT_PARTS = 4096
 
 
 class EngineError(CheckpointError):
-    """The network can't be run as it must be; the message says what to do."""
+    """The network can't be run as asked for. The message says what to do."""
 
 
 class CompiledGraph:
     """The network, ready to run. Safe for any number of threads at once."""
 
     def __init__(self, compiled: Any, margin: int, requests: int) -> None:
-        """Takes what OpenVINO compiled, its margin, and how many runs there may be at a time."""
+        """Takes OpenVINO's compiled model, its margin in frames, and the most runs at a time."""
         self._margin = margin
         self._free: queue.SimpleQueue[Any] = queue.SimpleQueue()
         for _ in range(requests):
             self._free.put(compiled.create_infer_request())
 
     def run(self, clips: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-        """Runs on clips of any number and length, as few at once as fill the processor.
+        """Runs the network on clips of any number and length, in groups that fit the caches.
 
         Args:
             clips: Features, each of shape (bands, frames), float32.
 
         Returns:
-            Shape (clips, dimension), of any length.
+            Vectors of any norm, shape (clips, dimension).
         """
         parts = [self._infer(group) for group in packing.groups(clips, self._margin)]
         return np.concatenate(parts)
@@ -79,7 +78,7 @@ class CompiledGraph:
         packed = packing.pack(clips, self._margin)
         request = self._free.get()
         try:
-            # Shared always: OpenVINO writes where it must not when some runs share and some copy.
+            # Always shared: OpenVINO corrupts memory when some runs share inputs and some copy.
             result = request.infer(list(packed), share_inputs=True)[0]
             vectors: NDArray[np.float32] = result[: len(clips)].copy()
         finally:
@@ -88,13 +87,13 @@ class CompiledGraph:
 
 
 def available() -> tuple[Precision, ...]:
-    """Returns the precisions that this processor computes itself, without imitating them."""
+    """Returns the precisions that this processor computes without emulation."""
     native = "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return (Precision.FP32, *((Precision.MIXED, Precision.BF16) if native else ()))
 
 
 def machine(threads: int, streams: int) -> str:
-    """Names all that decides which precision is fastest, and how it rounds."""
+    """Returns a text of all that decides which precision is fastest and how it rounds."""
     core = _core()
     parts = (
         _openvino().get_version(),
@@ -107,7 +106,7 @@ def machine(threads: int, streams: int) -> str:
 
 
 def all_cores() -> int:
-    """Returns how many processor cores this process may use."""
+    """Returns the number of processor cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -119,22 +118,22 @@ def compile_graph(
     """Compiles a graph.
 
     Args:
-        graph: A serialized ONNX model, as `graph.build` makes it.
-        margin: As `graph.margin` gives it.
-        precision: Any but PADDLE.
+        graph: A serialized ONNX model from `graph.build`.
+        margin: The margin in frames, from `graph.margin`.
+        precision: Any precision but PADDLE.
         threads: Processor threads, shared by all streams.
-        streams: Runs at a time.
+        streams: Most runs at a time.
 
     Raises:
-        EngineError: OpenVINO does not take the graph.
+        EngineError: OpenVINO can't compile the graph.
     """
     settings = {
         "INFERENCE_PRECISION_HINT": "f32" if precision is Precision.FP32 else "bf16",
         "INFERENCE_NUM_THREADS": threads,
         "NUM_STREAMS": streams,
-        # Two processes that pin themselves to the same cores would wait for each other.
+        # Two processes that pin their threads to the same cores would wait for each other.
         "ENABLE_CPU_PINNING": False,
-        # OpenVINO keeps what it prepares for each size of pack; this holds all sizes, in 0.2 GB.
+        # OpenVINO caches its preparation for each size of pack. All sizes fit, in 0.2 GB.
         "CPU_RUNTIME_CACHE_CAPACITY": _KEPT_PARTS,
     }
     core = _core()
@@ -152,8 +151,8 @@ def _core() -> Any:
 
 
 def _openvino() -> Any:
-    """Imports OpenVINO without the package through which it reports its use over the network."""
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # means: absent
+    """Imports OpenVINO without the package that reports its use over the network."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None: absent
     try:
         import openvino  # noqa: PLC0415  heavy: only where a model runs
     except ImportError as error:
@@ -167,14 +166,13 @@ def _openvino() -> Any:
 def _keep(core: Any, model: Any, layers: re.Pattern[str]) -> Any:
     """Marks layers to stay in fp32.
 
-    OpenVINO's Python gives no way to set the mark, but its file format does: the model goes
-    through a file once.
+    Only OpenVINO's file format can set the mark, so the model is written to a file and read back.
     """
     openvino = _openvino()
     with tempfile.TemporaryDirectory(prefix="audiosearch-") as folder:
         text, data = Path(folder) / "graph.xml", Path(folder) / "graph.bin"
         openvino.serialize(model, text, data)
-        root = ET.fromstring(text.read_bytes())  # noqa: S314  written the line before
+        root = ET.fromstring(text.read_bytes())  # noqa: S314  written by this process
         weights = np.fromfile(data, np.uint8)
     for layer in root.iterfind("layers/layer"):
         if layers.match(layer.get("name", "")) and layer.get("type") != "Const":

@@ -1,4 +1,4 @@
-"""PaddleSpeech's own vectors for a fixed set of signals, and how near others come to them."""
+"""PaddleSpeech's own vectors of a fixed set of signals, to compare an engine's vectors with."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Run = Callable[[Sequence[NDArray[np.float32]]], NDArray[np.float32]]
-    """Clips' features, each of shape (bands, frames), to vectors, shape (clips, dimension)."""
+    """Turns the features of clips, each (bands, frames), into vectors, (clips, dimension)."""
 
 _TIMED = 0
-"""The signal that speed is measured with: a voice of 5 s."""
+"""Number of the signal that speed is measured with: a voice of 5 s."""
 
 _REPEATS = 5
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What PaddleSpeech's network makes of the signals.
+    """Results of PaddleSpeech's network for the signals.
 
     Attributes:
-        vectors: Shape (signals, dimension), of any length.
-        seconds: What it took for one clip of 5 s.
+        vectors: Vectors of any norm, shape (signals, dimension).
+        seconds: Time for one clip of 5 s.
     """
 
     vectors: NDArray[np.float32]
     seconds: float
 
     def to_bytes(self) -> bytes:
-        """Returns it as bytes."""
+        """Writes the results as bytes."""
         file = io.BytesIO()
         np.savez(file, vectors=self.vectors, seconds=self.seconds)
         return file.getvalue()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Reference:
-        """Reads what `to_bytes` wrote."""
+        """Reads the bytes that `to_bytes` wrote."""
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
             return cls(file["vectors"], float(file["seconds"]))
 
@@ -55,9 +55,9 @@ class Reference:
         return cls(run(signals), seconds(run, signals))
 
     def lowest_cosine(self, run: Run, signals: Sequence[NDArray[np.float32]]) -> float:
-        """Returns the lowest cosine similarity over the signals; -1 where there are no numbers.
+        """Returns the lowest cosine similarity over the signals; -1 if a vector is not finite.
 
-        Each signal runs alone, and all run once together.
+        Runs each signal alone, then all together.
         """
         alone = (run([signal])[0] for signal in signals)
         pairs = zip([*self.vectors, *self.vectors], [*alone, *run(signals)], strict=True)
@@ -65,7 +65,7 @@ class Reference:
 
 
 def seconds(run: Run, signals: Sequence[NDArray[np.float32]]) -> float:
-    """Returns how long one clip of 5 s takes: the quickest of a few runs, whatever else runs."""
+    """Returns the time for one clip of 5 s: the shortest of a few runs, as others may disturb."""
     timed = [signals[_TIMED]]
     run(timed)
     taken = []
@@ -79,8 +79,8 @@ def seconds(run: Run, signals: Sequence[NDArray[np.float32]]) -> float:
 def signals(settings: FeatureSettings) -> list[NDArray[np.float32]]:
     """Makes the signals, 0.1 to 60 s long, and returns their features.
 
-    Voices and noises; and what strains rounding: silence that is exactly zero, swelling levels, a
-    single frequency, little bandwidth.
+    The signals are voices and noises, and cases that are hard on rounding: digital silence,
+    changing levels, a single frequency, little bandwidth.
 
     Returns:
         One array of shape (bands, frames) for each signal.
@@ -96,7 +96,7 @@ def _times(rate: int, length: float) -> NDArray[np.float64]:
 
 
 def _voices(rate: int, bits: Any) -> Iterator[NDArray[np.float64]]:
-    """Makes buzz of a gliding pitch in syllables, over quiet breath."""
+    """Makes a buzz of gliding pitch in syllables, with quiet noise for the breath."""
     for length, pitch in ((5, 120), (0.5, 210), (1, 95), (60, 160)):
         t = _times(rate, length)
         phase = np.cumsum(pitch * (1 + 0.2 * np.sin(2 * np.pi * 0.7 * t))) / rate
@@ -105,7 +105,7 @@ def _voices(rate: int, bits: Any) -> Iterator[NDArray[np.float64]]:
 
 
 def _noises(rate: int, bits: Any) -> Iterator[NDArray[np.float64]]:
-    """Makes noise: even, swelling, dull, with silence between, with silence after."""
+    """Makes noise: white, swelling, low-passed, interrupted by silence, followed by silence."""
     for length, level in ((0.1, 0.1), (0.5, 0.003), (1, 0.3), (20, 0.1)):
         yield level * _noise(round(rate * length), bits)
     t = _times(rate, 2)
@@ -123,7 +123,7 @@ def _tones(rate: int) -> Iterator[NDArray[np.float64]]:
 
 
 def _noise(count: int, bits: Any) -> NDArray[np.float64]:
-    """Makes even noise in [-1, 1): from raw bits, which every version of NumPy draws alike."""
+    """Makes white noise in [-1, 1) from raw bits, which are equal in every version of NumPy."""
     noise: NDArray[np.float64] = bits.random_raw(count) / 2.0**63 - 1
     return noise
 

@@ -1,4 +1,4 @@
-"""Files that are kept for next time: whole or absent, and never trusted when damaged."""
+"""Cached files with a checksum: a file is either complete or not used."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ log = structlog.get_logger()
 
 
 class SealedFiles:
-    """A folder of files that start with the SHA-256 of what follows; or no folder at all."""
+    """A folder of files, each of which starts with the SHA-256 of its contents."""
 
     def __init__(self, folder: Path | None) -> None:
-        """Takes the folder; it is made with the first file. None keeps nothing."""
+        """Takes the folder, which the first `write` creates. None keeps nothing."""
         self._folder = folder
 
     def read(self, name: str) -> bytes | None:
-        """Returns a file's contents; None when it is absent, unreadable or damaged."""
+        """Returns the contents of a file, or None if it is absent, unreadable or damaged."""
         if self._folder is None:
             return None
         path = self._folder / name
@@ -35,12 +35,12 @@ class SealedFiles:
             return None
         digest, contents = sealed[:_DIGEST_BYTES], sealed[_DIGEST_BYTES:]
         if hashlib.sha256(contents).digest() != digest:
-            log.warning("cache.damaged: it is made again", path=str(path))
+            log.warning("cache.damaged: the file is made again", path=str(path))
             return None
         return contents
 
     def write(self, name: str, contents: bytes) -> None:
-        """Keeps a file, replacing it at once; a folder that can't be written only costs time."""
+        """Writes a file in one step. An error is only logged: the next start takes longer."""
         if self._folder is None:
             return
         try:

@@ -120,7 +120,7 @@ def test_a_download_that_stalls(server: Any, official: Official, home: Path, bun
 def test_a_wrong_hash(server: Any, official: Official, home: Path, bundled: Path) -> None:
     """An archive with a wrong hash is refused in plain words and not kept."""
     wrong = Official(TAG, "1.0", official.url, "0" * 32)
-    assert "something else" in fall_back(wrong, home, bundled)
+    assert "something other" in fall_back(wrong, home, bundled)
 
 
 def test_an_address_that_does_not_answer(

@@ -249,7 +249,7 @@ def test_a_precision_that_does_not_hold(delicate: Network) -> None:
     if Precision.BF16 in precision.available():
         words = r"in bf16, .* lowest cosine is 0\.\d+, and 0.9999"
     else:
-        words = "is bf16, which this processor does not compute"
+        words = "is bf16, which this processor does not support"
     with pytest.raises(EngineError, match=words):
         open_engine(delicate, Options(precision=Precision.BF16))
 
