@@ -1,4 +1,4 @@
-"""Run the training recipe from the command line."""
+"""Runs the training recipe from the command line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tools.training.recipe import ResumeError, Training
 
 
 def main() -> int:
-    """Train as the command line says; return the exit code."""
+    """Trains with the options of the command line and returns the exit code."""
     console = Console(highlight=False, soft_wrap=True)
     options = parse_options()
     try:

@@ -1,4 +1,4 @@
-"""What happens to sound on its way to a microphone and a file, made up at random."""
+"""Degrades clean sound at random, as rooms, microphones, telephones and files do."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _COMPRESSED = (("OGG", "VORBIS"), ("MP3", "MPEG_LAYER_III"))
 
 
 def telephone(wave: Wave) -> Wave:
-    """Keep the telephone band, 300 to 3400 Hz (fourth-order Butterworth)."""
+    """Keeps the telephone band, 300 to 3400 Hz (fourth-order Butterworth)."""
     return _filter(wave, 4, "bandpass", _TELEPHONE_HZ)
 
 
 def add_noise(wave: Wave, noise: Wave, snr_db: float) -> Wave:
-    """Add noise at a ratio of the two mean powers in dB; silence stays as it is."""
+    """Adds noise at a signal-to-noise ratio of mean powers in dB. Silence stays unchanged."""
     signal = float(np.mean(np.square(wave, dtype=np.float64)))
     power = float(np.mean(np.square(noise, dtype=np.float64)))
     if signal == 0.0 or power == 0.0:
@@ -45,12 +45,12 @@ def add_noise(wave: Wave, noise: Wave, snr_db: float) -> Wave:
 
 
 def white_noise(rng: Generator, samples: int) -> Wave:
-    """Return noise of equal power at all frequencies."""
+    """Returns noise of equal power at all frequencies."""
     return rng.standard_normal(samples, dtype=np.float32)
 
 
 def coloured_noise(rng: Generator, samples: int) -> Wave:
-    """Return noise whose spectrum falls by 0 to 8 dB an octave, with random broad bumps."""
+    """Returns noise whose spectrum falls by 0 to 8 dB an octave, with random broad bumps."""
     spectrum = np.fft.rfft(rng.standard_normal(samples))
     hertz = np.maximum(np.fft.rfftfreq(samples, 1.0 / RATE), 30.0)
     gains = hertz ** -rng.uniform(0.0, 1.3)
@@ -61,9 +61,9 @@ def coloured_noise(rng: Generator, samples: int) -> Wave:
 
 
 def reverberate(wave: Wave, rng: Generator) -> Wave:
-    """Convolve with a made-up room: a direct path, then noise that decays exponentially.
+    """Convolves with a random room: a direct path, then noise that decays exponentially.
 
-    The time to fall by 60 dB is 0.1 to 0.9 s and higher frequencies fade faster.
+    The time to fall by 60 dB is 0.1 to 0.9 s. Higher frequencies fade faster.
     """
     seconds = np.exp(rng.uniform(np.log(0.1), np.log(0.9)))
     samples = int(min(seconds, 0.6) * RATE)
@@ -78,7 +78,7 @@ def reverberate(wave: Wave, rng: Generator) -> Wave:
 
 
 def limit_band(wave: Wave, rng: Generator) -> Wave:
-    """Cut off low or high frequencies, or both as a telephone does, at random edges and slopes."""
+    """Cuts off low or high frequencies, or both like a telephone, at random edges and slopes."""
     order = int(rng.integers(2, 9))
     low = rng.uniform(200.0, 450.0)
     high = rng.uniform(2800.0, 4000.0)
@@ -91,9 +91,9 @@ def limit_band(wave: Wave, rng: Generator) -> Wave:
 
 
 def through_8_khz(wave: Wave, rng: Generator) -> Wave:
-    """Write as 16-bit samples at 8 kHz and read that at 16 kHz, by resamplers of any quality.
+    """Converts to 16-bit samples at 8 kHz and back to 16 kHz, with resamplers of random quality.
 
-    The upper half of the bands is then left to what the resampler lets through.
+    Above 4 kHz remains only the leakage of the resamplers.
     """
     down, up = (_QUALITIES[int(rng.integers(len(_QUALITIES)))] for _ in range(2))
     narrow = _as_16_bit(soxr.resample(wave, RATE, RATE // 2, down))
@@ -104,7 +104,7 @@ def through_8_khz(wave: Wave, rng: Generator) -> Wave:
 
 
 def mu_law(wave: Wave) -> Wave:
-    """Round to the 256 levels of G.711 mu-law (ITU-T, 1988, the continuous curve)."""
+    """Rounds to the 256 levels of G.711 mu-law (ITU-T, 1988, the continuous curve)."""
     level = max(float(np.abs(wave).max()), 1e-9)
     curve = np.sign(wave) * np.log1p(255.0 * np.abs(wave) / level) / np.log(256.0)
     rounded = np.rint(curve * 127.5) / 127.5
@@ -113,7 +113,7 @@ def mu_law(wave: Wave) -> Wave:
 
 
 def compress(wave: Wave, rng: Generator) -> Wave:
-    """Write as Ogg Vorbis or MP3 at a random quality and read it again."""
+    """Encodes as Ogg Vorbis or MP3 at a random quality and decodes again."""
     container, codec = _COMPRESSED[int(rng.integers(0, len(_COMPRESSED)))]
     file = io.BytesIO()
     level = max(1.0, float(np.abs(wave).max()))
@@ -133,7 +133,7 @@ def compress(wave: Wave, rng: Generator) -> Wave:
 
 
 def set_level(wave: Wave, rng: Generator) -> Wave:
-    """Scale to a random peak from -35 to 0 dB, rarely clipped."""
+    """Scales to a random peak from -35 to 0 dB, rarely clipped."""
     level = max(float(np.abs(wave).max()), 1e-9)
     peak = 10.0 ** (rng.uniform(-35.0, 0.0) / 20.0)
     scaled = wave * np.float32(peak / level)
@@ -149,12 +149,12 @@ def _as_16_bit(wave: Wave) -> Wave:
 
 
 def degrade(wave: Wave, rng: Generator, disturbance: NoiseSource) -> Wave:
-    """Send a clip through a random chain of room, noise, band and codec; some stay clean.
+    """Sends a clip through a random chain of room, noise, band and codec; some stay clean.
 
     Args:
         wave: Mono samples, shape (samples,).
         rng: Source of every choice.
-        disturbance: Gives other sound to mix in, such as people talking.
+        disturbance: Returns other sound to mix in, such as people talking.
 
     Returns:
         A clip of the same length.
@@ -196,7 +196,7 @@ def _encode(wave: Wave, rng: Generator) -> Wave:
 
 
 def _filter(wave: Wave, order: int, kind: str, edges: tuple[float, ...]) -> Wave:
-    # Whole tens of Hz, so that most designs are found in the cache.
+    # Rounded to tens of Hz, so that most designs are found in the cache.
     sections = _design(order, kind, tuple(round(edge, -1) for edge in edges))
     return np.asarray(sosfilt(sections, wave), dtype=np.float32)
 

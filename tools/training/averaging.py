@@ -1,4 +1,4 @@
-"""The weights that a run gives: a moving average of those it passes through."""
+"""The result of a run: a moving average of its weights."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from paddle.nn import Layer
 
 _EVERY = 8
-"""Steps between two additions; more often costs time and changes nothing."""
+"""Steps between two additions. More frequent ones cost time and change nothing."""
 
 _MEMORY = 400
-"""Steps that the average reaches back, once there have been enough."""
+"""Most steps that the average reaches back."""
 
 
 def blend_in(average: Layer, other: Layer, share: float) -> None:
-    """Move the first encoder's weights towards the other's by a share of the way."""
+    """Moves the weights of `average` towards those of `other` by a share of their distance."""
     with paddle.no_grad():
         weights = other.state_dict()
         for name, weight in average.state_dict().items():
@@ -25,12 +25,12 @@ def blend_in(average: Layer, other: Layer, share: float) -> None:
 
 
 def average_in(average: Layer, current: Layer, step: int) -> None:
-    """Move an encoder of averages towards the current one, running statistics included.
+    """Moves an encoder of averages towards the current one, running statistics included.
 
     Args:
         average: Changed in place; of the same shape as `current`.
         current: The encoder being trained.
-        step: Steps trained so far; the first ones are copied, later ones blended in.
+        step: Steps trained so far. The first ones are copied, later ones are blended in.
     """
     if step > _EVERY and step % _EVERY:
         return

@@ -1,4 +1,4 @@
-"""The plain baseline: whitened statistics of log-mel bands, to see what training is worth."""
+"""The baseline to compare training with: whitened statistics of log-mel bands."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _BANDS = FeatureSettings(n_mels=64)
 _RIDGE = 1e-3
-"""Share of the mean variance added to every direction, so that none is blown up."""
+"""Share of the mean variance that is added to every direction, so that none is scaled too much."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Baseline:
 
     Attributes:
         mean: Mean of the statistics, shape (192,).
-        whitening: Matrix applied to what is left, shape (192, 192).
+        whitening: Matrix for the statistics without their mean, shape (192, 192).
     """
 
     mean: NDArray[np.float64]
@@ -35,7 +35,7 @@ class Baseline:
 
     @classmethod
     def fit(cls, clips: Sequence[Wave]) -> Baseline:
-        """Learn the mean and the whitening from clips."""
+        """Learns the mean and the whitening from clips."""
         rows = np.stack([_statistics(clip) for clip in clips])
         mean = rows.mean(axis=0)
         values, vectors = np.linalg.eigh(np.cov((rows - mean).T))
@@ -43,7 +43,7 @@ class Baseline:
         return cls(mean, vectors / np.sqrt(values))
 
     def embed(self, clips: Sequence[Wave]) -> NDArray[np.float64]:
-        """Return unit vectors, shape (clips, 192)."""
+        """Returns unit vectors, shape (clips, 192)."""
         rows = (np.stack([_statistics(clip) for clip in clips]) - self.mean) @ self.whitening
         return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))
 

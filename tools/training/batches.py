@@ -1,4 +1,4 @@
-"""Batches of training examples, each made from its number alone, by processes in the background."""
+"""Makes batches of training examples in background processes, each from its number alone."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ if TYPE_CHECKING:
     Wave = NDArray[np.float32]
 
 FEATURES = FeatureSettings()
-"""What the checkpoint is trained on and will be served with."""
+"""Settings of the features, equal in training and in the service."""
 
 _AHEAD = 3
-"""Batches each process may be ahead of the training."""
+"""Batches that each process may be ahead of the training."""
 
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """Everything a batch depends on beside its number.
+    """All that a batch depends on, except its number.
 
     Attributes:
         seed: Start of every random choice.
@@ -78,15 +78,15 @@ class Batch:
 
 
 class BatchMaker:
-    """Makes any batch of a plan; the classes are speakers in each voice, then sounds."""
+    """Makes any batch of a plan. The classes are the speakers in each voice, then the sounds."""
 
     def __init__(self, plan: BatchPlan) -> None:
-        """Open the prepared speech and draw the classes of sound."""
+        """Opens the prepared speech and draws the classes of sound."""
         self._plan = plan
         self._corpus: Corpus = open_corpus(plan.work)
         self._voices = self._corpus.by_class(plan.speakers, ALTERATIONS[: plan.voices])
         self._levels = {one: self._level(one) for voice in self._voices for one in voice}
-        # A voice as recorded is drawn twice as often as one that was made of it.
+        # A recorded voice is drawn twice as often as an altered one.
         weights = np.ones(len(self._voices))
         weights[: len(plan.speakers)] = 2.0
         self._odds = weights / weights.sum()
@@ -94,13 +94,13 @@ class BatchMaker:
 
     @property
     def class_count(self) -> int:
-        """Number of classes that labels count through."""
+        """Number of classes."""
         return len(self._voices) + len(self._sounds)
 
     def make(self, number: int) -> Batch:
-        """Make the batch of this number, always the same one."""
-        # Products of matrices are rounded by the number of threads, which differs from process to
-        # process.
+        """Makes the batch of this number. The same number gives the same batch."""
+        # The rounding of matrix products depends on the number of threads, which differs between
+        # processes.
         with threadpool_limits(1, "blas"):
             return self._make(number)
 
@@ -115,7 +115,7 @@ class BatchMaker:
         return Batch(np.stack(features), labels)
 
     def typical(self, clips: int) -> Iterator[Batch]:
-        """Give one clear clip of every class, in order, in batches of so many clips."""
+        """Yields one clean clip of every class, in order, in batches of `clips` clips."""
         rng = np.random.default_rng(self._plan.seed)
         samples = (self._plan.longest - 1) * FEATURES.hop_size
         for first in range(0, self.class_count, clips):
@@ -141,7 +141,7 @@ class BatchMaker:
         return render(self._sounds[label - len(self._voices)], rng, samples)
 
     def _speech(self, utterances: tuple[Utterance, ...], samples: int, rng: Generator) -> Wave:
-        """Cut a random part, if possible none that is mostly a pause."""
+        """Cuts a random part. Tries to avoid a part that is mostly a pause."""
         utterance = utterances[int(rng.integers(len(utterances)))]
         room = max(1, utterance.length - samples)
         for _ in range(4):
@@ -154,7 +154,7 @@ class BatchMaker:
         return _root_mean_square(self._corpus.read(utterance))
 
     def _babble(self, rng: Generator, samples: int) -> Wave:
-        """Return other speakers talking at once, or a synthetic sound."""
+        """Returns several speakers talking at once, or a synthetic sound."""
         if rng.random() < 0.3:
             return render(self._sounds[int(rng.integers(len(self._sounds)))], rng, samples)
         crowd = rng.choice(len(self._voices), rng.integers(2, 7))
@@ -168,7 +168,7 @@ def _root_mean_square(wave: Wave) -> float:
 
 
 def _mask(bands: Wave, rng: Generator) -> Wave:
-    """Blank a few bands and a few frames of half of the clips (SpecAugment, Park et al. 2019)."""
+    """Blanks a few bands and frames of half of the clips (SpecAugment, Park et al. 2019)."""
     if rng.random() < 0.5:
         width = int(rng.integers(0, 11))
         start = int(rng.integers(0, bands.shape[0] - width))
@@ -191,7 +191,7 @@ def _start_process(plan: BatchPlan) -> None:
 
 
 def _end_with_parent() -> None:
-    """End this process when the training was killed: the pool's queue would wait for ever."""
+    """Ends this process when the training was killed; the pool's queue would wait for ever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
@@ -207,12 +207,12 @@ def _make_in_process(number: int) -> Batch:
 
 @contextmanager
 def batches_from(plan: BatchPlan, first: int, processes: int) -> Iterator[Iterator[Batch]]:
-    """Give batch `first`, `first + 1`, ... without end, a bounded number made ahead.
+    """Gives the batches `first`, `first + 1`, ... without end. Makes a limited number ahead.
 
     Args:
-        plan: What batches are made of.
+        plan: The plan of the batches.
         first: Number of the first batch.
-        processes: Background processes; the batches do not depend on it.
+        processes: Number of background processes; the batches do not depend on it.
     """
     pool = ProcessPoolExecutor(
         processes, multiprocessing.get_context("spawn"), _start_process, (plan,)

@@ -1,4 +1,4 @@
-"""What training writes: a state to go on from, and a checkpoint in PaddleSpeech's layout."""
+"""Writes and reads the files of training: its state, and a checkpoint in PaddleSpeech's layout."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ if TYPE_CHECKING:
     from tools.training.network import EncoderShape
 
 _PREFIX = "backbone."
-"""Of the encoder's weights among those of PaddleSpeech's SpeakerIdetification."""
+"""Prefix of the encoder's weights in PaddleSpeech's SpeakerIdetification."""
 
 
 def save_state(state: dict[str, Any], path: Path) -> None:
-    """Write a training state so that a crash leaves the one before it."""
+    """Writes a training state. A crash leaves the earlier state intact."""
     path.parent.mkdir(parents=True, exist_ok=True)
     _save(state, path)
 
 
 def load_state(path: Path) -> dict[str, Any]:
-    """Read what `save_state` wrote."""
+    """Reads a state that `save_state` wrote."""
     state: dict[str, Any] = paddle.load(str(path))
     return state
 
 
 def export_checkpoint(encoder: Layer, shape: EncoderShape, class_count: int, folder: Path) -> None:
-    """Write `conf/model.yaml` and `model/model.pdparams` as PaddleSpeech's VectorExecutor reads it.
+    """Writes `conf/model.yaml` and `model/model.pdparams` for PaddleSpeech's VectorExecutor.
 
-    The weights are those of its SpeakerIdetification (the spelling is PaddleSpeech's) without the
+    The weights are those of PaddleSpeech's SpeakerIdetification (its own spelling) without the
     classifier, which no embedding needs.
 
     Args:
         encoder: The trained EcapaTdnn.
         shape: Its shape.
-        class_count: Classes it was trained to tell apart.
-        folder: Gets the two files.
+        class_count: Number of classes that it was trained on.
+        folder: Folder for the two files.
     """
     weights = {_PREFIX + name: value for name, value in encoder.state_dict().items()}
     parameters = folder / "model" / "model.pdparams"
@@ -54,14 +54,14 @@ def export_checkpoint(encoder: Layer, shape: EncoderShape, class_count: int, fol
 
 
 class StartError(Exception):
-    """The run cannot begin with this checkpoint; the message says why."""
+    """The run cannot begin with this checkpoint. The message says why."""
 
 
 def load_weights(encoder: Layer, folder: Path) -> None:
-    """Give an encoder the weights of a checkpoint that `export_checkpoint` wrote.
+    """Loads the weights of a checkpoint that `export_checkpoint` wrote into an encoder.
 
     Raises:
-        StartError: There is none, or its shape is another.
+        StartError: The checkpoint is missing or has another shape.
     """
     path = folder / "model" / "model.pdparams"
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""Recorded speech prepared once: mono, 16 kHz, in several voices, in one file on disk."""
+"""Prepares recorded speech once: mono, 16 kHz, in several voices, in one file on disk."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _SUFFIXES = {".flac", ".wav"}
 
 
 class SpeechError(Exception):
-    """The folder of speech cannot be trained on; the message says what to change."""
+    """The folder of speech cannot be used for training. The message says what to change."""
 
 
 @dataclass(frozen=True)
 class Utterance:
-    """Where one recording lies among the prepared samples."""
+    """A recording, and its place in the prepared samples."""
 
     speaker: str
     alteration: Alteration
@@ -46,7 +46,7 @@ class Corpus:
 
     Attributes:
         utterances: Every recording in every voice.
-        samples: All of them end to end, 16-bit, mapped from disk.
+        samples: Samples of all utterances, one after the other, 16-bit, mapped from disk.
     """
 
     utterances: tuple[Utterance, ...]
@@ -54,11 +54,11 @@ class Corpus:
 
     @property
     def speakers(self) -> tuple[str, ...]:
-        """The speakers' names, sorted."""
+        """Names of the speakers, sorted."""
         return tuple(sorted({utterance.speaker for utterance in self.utterances}))
 
     def read(self, utterance: Utterance, start: int = 0, length: int | None = None) -> Wave:
-        """Return a part of an utterance in [-1, 1), shape (samples,)."""
+        """Returns a part of an utterance in [-1, 1), shape (samples,)."""
         first = utterance.start + start
         last = utterance.start + (utterance.length if length is None else start + length)
         part = self.samples[first : min(last, utterance.start + utterance.length)]
@@ -67,7 +67,7 @@ class Corpus:
     def by_class(
         self, speakers: Sequence[str], alterations: Sequence[Alteration]
     ) -> list[tuple[Utterance, ...]]:
-        """Return the utterances of each speaker in each voice, in the order asked for."""
+        """Returns the utterances of each speaker in each voice, in the order asked for."""
         grouped: dict[tuple[str, Alteration], list[Utterance]] = {}
         for utterance in self.utterances:
             grouped.setdefault((utterance.speaker, utterance.alteration), []).append(utterance)
@@ -79,11 +79,11 @@ if TYPE_CHECKING:
 
 
 def prepare_corpus(speech: Path, work: Path) -> Corpus:
-    """Read a folder of speech into the work folder, or reuse what is there from the same files.
+    """Reads a folder of speech into the work folder, or reuses what was read from the same files.
 
     Args:
-        speech: Holds FLAC or WAV files named `{speaker}-...`.
-        work: Gets about 160 kB for each second of speech.
+        speech: Folder of FLAC or WAV files named `{speaker}-...`.
+        work: Folder for the result: about 160 kB for each second of speech.
 
     Raises:
         SpeechError: The folder is missing, holds no speech, or a file cannot be read.
@@ -100,7 +100,7 @@ def prepare_corpus(speech: Path, work: Path) -> Corpus:
 
 
 def open_corpus(work: Path) -> Corpus:
-    """Map the corpus that `prepare_corpus` wrote into this folder."""
+    """Maps the corpus that `prepare_corpus` wrote into this folder."""
     table = json.loads((work / _TABLE_FILE).read_text("utf-8"))
     utterances = tuple(
         Utterance(speaker, Alteration(*alteration), start, length)
@@ -112,10 +112,10 @@ def open_corpus(work: Path) -> Corpus:
 def split_speakers(
     speakers: Sequence[str], held_out: int
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the speakers to train on and those held out, always the same ones.
+    """Returns the speakers to train on and those held out. Equal names give equal results.
 
     Raises:
-        SpeechError: There are too few speakers to hold out so many.
+        SpeechError: There are too few speakers to hold out `held_out` of them.
     """
     if len(speakers) < held_out + 2:
         message = f"{len(speakers)} speakers are too few to hold out {held_out}"

@@ -1,4 +1,4 @@
-"""How well vectors tell apart speakers and sounds that were never trained on."""
+"""Measures how well vectors separate speakers and sounds that were not trained on."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _TELEPHONE_SNR_DB = 15.0
 
 @dataclass(frozen=True)
 class LabelledClips:
-    """Clips and who or what they are.
+    """Clips with labels.
 
     Attributes:
         clips: Mono samples at 16 kHz.
@@ -45,7 +45,7 @@ class LabelledClips:
 
 @dataclass(frozen=True)
 class Examination:
-    """The clips of every question asked of an embedding.
+    """The clips to measure an embedding with.
 
     Attributes:
         speech: Cuts of held-out speakers as recorded.
@@ -62,13 +62,14 @@ class Examination:
 
 @dataclass(frozen=True)
 class Figures:
-    """What was measured; rates from 0 to 1.
+    """Measured rates, 0 to 1.
 
     Attributes:
         clean_eer: Equal error rate, clean against clean.
         telephone_eer: Equal error rate, clean against telephone band with noise.
-        heard_nearest: How often a sound's nearest other clip is of its class, classes trained on.
-        unheard_nearest: The same for classes never trained on.
+        heard_nearest: Share of sounds whose nearest other clip is of their class, for the classes
+            trained on.
+        unheard_nearest: The same share for classes that were not trained on.
     """
 
     clean_eer: float
@@ -77,7 +78,7 @@ class Figures:
     unheard_nearest: float
 
     def __str__(self) -> str:
-        """Return one line in percent."""
+        """Returns one line in percent."""
         return (
             f"EER clean {self.clean_eer:.1%}, telephone + 15 dB noise {self.telephone_eer:.1%}; "
             f"nearest sound right: {self.heard_nearest:.1%} of known classes, "
@@ -88,11 +89,11 @@ class Figures:
 def draw_examination(
     corpus: Corpus, speakers: Sequence[str], seconds: float, sounds_per_family: int
 ) -> Examination:
-    """Put together the clips of the examination, always the same ones.
+    """Chooses the clips of the examination. Equal arguments give equal clips.
 
     Args:
         corpus: Prepared speech.
-        speakers: Those held out of the training.
+        speakers: Speakers that are held out of the training.
         seconds: Length of the cuts of speech.
         sounds_per_family: Classes of synthetic sound trained on, for each family.
     """
@@ -108,7 +109,7 @@ def draw_examination(
 
 
 def cut(corpus: Corpus, speakers: Sequence[str], seconds: float) -> LabelledClips:
-    """Cut the speakers' recordings into pieces of equal length that do not overlap."""
+    """Cuts the speakers' recordings into pieces of equal length that do not overlap."""
     length = round(seconds * RATE)
     clips, labels = [], []
     for label, utterances in enumerate(corpus.by_class(speakers, (AS_RECORDED,))):
@@ -120,7 +121,7 @@ def cut(corpus: Corpus, speakers: Sequence[str], seconds: float) -> LabelledClip
 
 
 def examine(embed: Embed, examination: Examination) -> Figures:
-    """Embed every clip and measure."""
+    """Embeds every clip and measures the rates."""
     speech = embed(examination.speech.clips)
     labels = examination.speech.labels
     telephone_vectors = embed(examination.telephone.clips)
@@ -133,7 +134,7 @@ def examine(embed: Embed, examination: Examination) -> Figures:
 
 
 def _trial_eer(left: Vectors, right: Vectors, labels: NDArray[np.int64]) -> float:
-    """Return the EER over all pairs of two different cuts."""
+    """Returns the EER over all pairs of two different cuts."""
     different_cuts = ~np.eye(len(labels), dtype=bool)
     same = labels[:, None] == labels[None, :]
     scores = left @ right.T

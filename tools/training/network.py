@@ -1,4 +1,4 @@
-"""The encoder being trained, and a forward pass of it that is quick on a processor."""
+"""The encoder that is trained, with a forward pass that is fast on a processor."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from paddle.nn import Layer
 
 _VARIANCE_FLOOR = 1e-8
-"""Keeps the square root's gradient finite where a channel is constant over time."""
+"""Lowest variance: it keeps the gradient of the square root finite for a constant channel."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class EncoderShape:
     lin_neurons: int = 192
 
     def as_config(self) -> dict[str, Any]:
-        """Return the shape as plain lists and numbers, ready for YAML."""
+        """Returns the shape as plain lists and numbers, ready for YAML."""
         return {
             key: list(value) if isinstance(value, tuple) else value
             for key, value in asdict(self).items()
@@ -46,18 +46,17 @@ class EncoderShape:
 
 
 def build_encoder(shape: EncoderShape) -> Layer:
-    """Return PaddleSpeech's EcapaTdnn of this shape with fresh weights."""
+    """Returns PaddleSpeech's EcapaTdnn of this shape with fresh weights."""
     return EcapaTdnn(**shape.as_config())
 
 
 def embed_batch(encoder: Layer, features: Tensor) -> Tensor:
-    """Run the encoder on clips of one length.
+    """Runs the encoder on clips of one length.
 
-    The same function of the same weights as `encoder(features)`. Written out here because the
-    class pads where nothing is to be padded, adds biases and squares in ways that are slow on a
-    processor, and masks paddings that equally long clips do not have. Here the clips of a
-    batch lie side by side as the rows of one image, shape (1, channels, clips, frames), so that
-    each layer is a single matrix product: about four times faster.
+    Computes the same as `encoder(features)`, about four times faster. PaddleSpeech's class pads
+    layers that need no padding, adds biases and squares in slow ways, and masks the padding of
+    clips, which clips of equal length do not have. Here the clips of a batch are the rows of one
+    image, shape (1, channels, clips, frames), so that each layer is one matrix product.
 
     Args:
         encoder: An EcapaTdnn, in training or evaluation mode.
@@ -75,7 +74,7 @@ def embed_batch(encoder: Layer, features: Tensor) -> Tensor:
 
 
 def _convolve(layer: Layer, frames: Tensor) -> Tensor:
-    """Convolve along time with reflected edges; the length stays."""
+    """Convolves along time with reflected edges. The number of frames stays the same."""
     conv = layer.conv
     edge = layer.dilation * (layer.kernel_size - 1) // 2
     if edge:
@@ -92,7 +91,7 @@ def _as_image(bias: Tensor) -> Tensor:
 
 
 def _normalise(layer: Layer, frames: Tensor) -> Tensor:
-    """Apply a batch normalisation over clips and frames and keep its running statistics."""
+    """Applies a batch normalisation over clips and frames and updates its running statistics."""
     norm = layer.norm
     return functional.batch_norm(
         frames,
@@ -132,7 +131,7 @@ def _squeeze_excite(block: Layer, frames: Tensor) -> Tensor:
 
 
 def _attentive_statistics(pooling: Layer, frames: Tensor) -> Tensor:
-    """Return weighted mean and spread over time, shape (1, 2 * channels, clips, 1)."""
+    """Returns weighted mean and spread over time, shape (1, 2 * channels, clips, 1)."""
     squares = paddle.square(frames)
     context = _mean_and_spread(
         frames.mean(axis=3, keepdim=True), squares.mean(axis=3, keepdim=True)
@@ -151,9 +150,9 @@ def _mean_and_spread(mean: Tensor, mean_square: Tensor) -> Tensor:
 
 
 def _attention_input(block: Layer, frames: Tensor, context: Tensor) -> Tensor:
-    """Apply the attention's first layer to every frame joined with the clip's statistics.
+    """Applies the attention's first layer to every frame joined with the clip's statistics.
 
-    The statistics are the same for all frames, so their share is computed once for the clip.
+    The statistics are equal for all frames, so their part is computed once for each clip.
     """
     channels = frames.shape[1]
     conv = block.conv.conv

@@ -1,4 +1,4 @@
-"""The additive angular margin softmax: classes must be apart by an angle, not only apart."""
+"""The additive angular margin softmax: separates the classes by at least an angle."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ SCALE = 30.0
 """Sharpness of the softmax over cosines."""
 
 _EDGE = 1e-6
-"""Keeps the sine's gradient finite where a cosine is 1."""
+"""Distance of cosines from 1 and -1, which keeps the gradient of the sine finite."""
 
 
 class AngularMarginClassifier(nn.Layer):  # type: ignore[misc]  # paddle has no types
     """Class centres on the unit sphere (ArcFace: Deng et al. 2019)."""
 
     def __init__(self, dimensions: int, classes: int) -> None:
-        """Draw a centre for each class.
+        """Draws a centre for each class.
 
         Args:
             dimensions: Dimensions of the embeddings.
@@ -31,17 +31,17 @@ class AngularMarginClassifier(nn.Layer):  # type: ignore[misc]  # paddle has no 
         )
 
     def begin_at(self, embeddings: paddle.Tensor) -> None:
-        """Place each class's centre at its embedding, shape (classes, dimensions)."""
+        """Places each class's centre at its embedding, shape (classes, dimensions)."""
         self.centres.set_value(functional.normalize(embeddings, axis=1).transpose([1, 0]))
 
     def forward(self, embeddings: paddle.Tensor) -> paddle.Tensor:
-        """Return the cosine of each embedding to each centre, shape (clips, classes)."""
+        """Returns the cosine of each embedding to each centre, shape (clips, classes)."""
         unit = functional.normalize(embeddings, axis=1)
         return paddle.matmul(unit, functional.normalize(self.centres, axis=0))
 
 
 def margin_loss(cosines: paddle.Tensor, labels: paddle.Tensor, margin: float) -> paddle.Tensor:
-    """Return the mean cross entropy after moving each clip's own class away by `margin`.
+    """Returns the mean cross entropy, with the class of each clip moved away by `margin`.
 
     Args:
         cosines: Shape (clips, classes).
@@ -52,7 +52,7 @@ def margin_loss(cosines: paddle.Tensor, labels: paddle.Tensor, margin: float) ->
     cosine = (cosines * own).sum(axis=1, keepdim=True).clip(-1.0 + _EDGE, 1.0 - _EDGE)
     sine = paddle.sqrt(1.0 - paddle.square(cosine))
     moved = cosine * math.cos(margin) - sine * math.sin(margin)
-    # Past 180 degrees the cosine would rise again; there a straight line keeps it falling.
+    # Beyond 180 degrees the cosine would rise again, so a straight line continues its fall.
     fallback = cosine - margin * math.sin(margin)
     moved = paddle.where(cosine > math.cos(math.pi - margin), moved, fallback)
     logits = SCALE * (cosines + own * (moved - cosine))
@@ -60,5 +60,5 @@ def margin_loss(cosines: paddle.Tensor, labels: paddle.Tensor, margin: float) ->
 
 
 def accuracy(cosines: paddle.Tensor, labels: paddle.Tensor) -> float:
-    """Return the share of clips whose nearest centre is their own."""
+    """Returns the share of clips whose nearest centre is that of their class."""
     return float((cosines.argmax(axis=1) == labels).astype("float32").mean())

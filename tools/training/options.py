@@ -9,7 +9,7 @@ from pathlib import Path
 from tools.training.voices import ALTERATIONS
 
 _PARTS = 8
-"""The encoder treats its channels in so many parts (Res2Net)."""
+"""Number of parts into which the encoder divides its channels (Res2Net)."""
 
 _POSITIVE = (
     "minutes",
@@ -27,24 +27,24 @@ _POSITIVE = (
 
 
 class OptionsError(ValueError):
-    """The options cannot be used together or at all."""
+    """An option is invalid, or does not go with another."""
 
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """What a run is told.
+    """The options of a run.
 
     Attributes:
         speech: Folder of FLAC or WAV files named `{speaker}-...`.
         work: Folder for prepared speech and the state to resume from.
         export: Folder that gets the checkpoint; None writes none.
         start: Folder of a checkpoint whose weights the run begins with; None draws fresh ones.
-        keep: Share of that checkpoint's weights in those exported; the rest are the trained ones.
-        minutes: Ends the run after so much time by the clock; None sets no limit.
-        steps: Ends the run after so many batches; None sets no limit.
-        seed: Start of every random choice; with `steps`, same seed, same checkpoint.
-        resume: Go on from the state in `work`.
-        pause_after: Leave off after this many batches with the state written; `resume` goes on.
+        keep: Share of that checkpoint's weights in the exported ones; the rest is trained.
+        minutes: Longest time of the run by the clock; None sets no limit.
+        steps: Number of batches of the run; None sets no limit.
+        seed: Seed of every random choice. With `steps`, equal seeds give equal checkpoints.
+        resume: True to continue from the state in `work`.
+        pause_after: Batches after which the run stops and writes its state; `resume` continues.
         width: Channels of each layer; the last layers have three times as many.
         frames: Frames in a batch, all clips together.
         rate: Highest learning rate.
@@ -77,10 +77,10 @@ class TrainingOptions:
     save_minutes: float = 3.0
 
     def __post_init__(self) -> None:
-        """Check the options.
+        """Checks the options.
 
         Raises:
-            OptionsError: One cannot be; the message names it.
+            OptionsError: An option is invalid. The message names it.
         """
         if self.minutes is None and self.steps is None:
             raise OptionsError("give --minutes or --steps")
@@ -98,7 +98,7 @@ class TrainingOptions:
 
 
 def parse_options(arguments: list[str] | None = None) -> TrainingOptions:
-    """Read the command line; wrong usage ends the process with exit code 2."""
+    """Reads the command line. Wrong usage ends the process with exit code 2."""
     parser = argparse.ArgumentParser(
         prog="python -m tools.training",
         description="Train the bundled ECAPA-TDNN checkpoint on speech and synthetic sounds.",

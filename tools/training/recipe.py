@@ -1,4 +1,4 @@
-"""The training run: batches in, a checkpoint and its figures out."""
+"""The training run: trains on batches, exports a checkpoint and measures it."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ _EXAMINATIONS = 8
 
 
 class ResumeError(Exception):
-    """The state in the work folder does not belong to this run; the message says why."""
+    """The state in the work folder does not belong to this run. The message says why."""
 
 
 @dataclass
 class _Progress:
-    """How far the run is."""
+    """The progress of the run."""
 
     step: int = 0
     seconds: float = 0.0
@@ -59,13 +59,13 @@ class _Progress:
     right: float = 0.0
 
     def share(self, options: TrainingOptions) -> float:
-        """Return the share of the run that is done, 0 to 1."""
+        """Returns the share of the run that is done, 0 to 1."""
         by_steps = self.step / options.steps if options.steps else 0.0
         by_time = self.seconds / (60.0 * options.minutes) if options.minutes else 0.0
         return min(1.0, max(by_steps, by_time))
 
     def count(self, seconds: float, loss: float, right: float) -> None:
-        """Add a step; loss and accuracy are running means."""
+        """Adds a step, and updates the running means of loss and accuracy."""
         weight = max(0.02, 1.0 / (self.step + 1))
         self.loss += weight * (loss - self.loss)
         self.right += weight * (right - self.right)
@@ -78,8 +78,8 @@ class Training:
     """One run from its options to its checkpoint.
 
     Attributes:
-        options: What the run is told.
-        report: Gets each line of progress.
+        options: The options of the run.
+        report: Called with each line of progress.
     """
 
     options: TrainingOptions
@@ -87,7 +87,7 @@ class Training:
     _progress: _Progress = field(default_factory=_Progress)
 
     def run(self) -> Figures:
-        """Train, export, and return the figures of the examination.
+        """Trains, exports, and returns the figures of the examination.
 
         Raises:
             SpeechError: The folder of speech cannot be used.
@@ -95,7 +95,7 @@ class Training:
             ResumeError: The state to resume from belongs to another run.
         """
         corpus = prepare_corpus(self.options.speech, self.options.work)
-        # Paddle numbers its weights; from one again, or an optimizer's state would not fit them.
+        # Paddle numbers its weights. They start again, so that a saved optimizer state fits them.
         with paddle.utils.unique_name.guard():
             return self._run(corpus)
 
@@ -154,7 +154,7 @@ class Training:
         self._average.eval()
 
     def _start_from(self, maker: BatchMaker, folder: Path) -> None:
-        """Take over the weights of a checkpoint, and its embeddings as the classes' centres."""
+        """Loads the weights of a checkpoint, and takes its embeddings as centres of the classes."""
         load_weights(self._average, folder)
         self._encoder.set_state_dict(self._average.state_dict())
         with paddle.no_grad():
@@ -165,7 +165,7 @@ class Training:
         self._classifier.begin_at(paddle.concat(vectors))
 
     def _keep_of_start(self) -> None:
-        """Blend the checkpoint that the run began with into its result (Wortsman et al. 2022)."""
+        """Blends the first checkpoint of the run into its result (Wortsman et al. 2022)."""
         if self.options.start is not None and self.options.keep:
             first = build_encoder(self._shape)
             load_weights(first, self.options.start)
@@ -206,7 +206,7 @@ class Training:
         self._optimizer.step()
         self._optimizer.clear_grad()
         right = accuracy(cosines.detach(), labels)
-        # From step to step, so that a run ends by the clock whatever it does in between.
+        # Counted from step to step, so that a run by the clock includes all other work.
         now = time.monotonic()
         self._progress.count(now - self._counted, float(loss), right)
         self._counted = now
@@ -230,7 +230,7 @@ class Training:
         self.report(f"baseline: {examine(baseline.embed, self._examination)}")
 
     def _embed(self, clips: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-        """Embed clips of one length, shape (clips, dimensions)."""
+        """Embeds clips of one length, shape (clips, dimensions)."""
         rows = []
         with paddle.no_grad():
             for start in range(0, len(clips), _EXAMINED_AT_ONCE):
@@ -241,7 +241,7 @@ class Training:
         return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
 
     def _identity(self) -> dict[str, Any]:
-        """Return what a state must have in common with the run that resumes it."""
+        """Returns the values that a state and the run that resumes it must share."""
         options = self.options
         return {
             "seed": options.seed,

@@ -1,4 +1,4 @@
-"""Further speakers made of each recorded one: another pitch, another vocal tract."""
+"""Makes further speakers from each recorded one, with another pitch and vocal tract."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     Wave = NDArray[np.float64]
 
 RATE = 16000
-"""Samples a second of what `alter` returns."""
+"""Sample rate of the result of `alter`, Hz."""
 
 _WINDOW = 512
 _HOP = 128
 _LONGEST_QUEFRENCY = 30
-"""Cepstral coefficients, 1.9 ms, that make the envelope: shorter than a period of any voice."""
+"""Cepstral coefficients of the envelope, 1.9 ms: less than a period of any voice."""
 
 _STRONGEST_GAIN = 3.5
 """Largest change of a bin, in nepers (30 dB)."""
 
 
 class Alteration(NamedTuple):
-    """How a voice differs from the recorded one.
+    """The difference of a voice from the recorded one.
 
     Attributes:
         pitch: Factor of pitch and tempo.
@@ -46,27 +46,27 @@ ALTERATIONS = (
     Alteration(0.92, 1.08),
     Alteration(1.08, 0.92),
 )
-"""The voices of each recorded speaker. The resonances differ in all of them: by pitch
-alone a voice changes in a day, which makes no other speaker of it."""
+"""The voices of each recorded speaker. All differ in their resonances: the pitch of one speaker
+varies within a day, so a change of pitch alone makes no other speaker."""
 
 
 def alter(wave: Wave, rate: int, alteration: Alteration) -> Wave:
-    """Return a recording as another speaker's, at 16 kHz.
+    """Returns a recording changed into another speaker's, at 16 kHz.
 
     Args:
         wave: Mono samples, shape (samples,).
-        rate: Their samples a second.
-        alteration: What changes.
+        rate: Sample rate of the recording, Hz.
+        alteration: The changes of pitch and resonances.
     """
     up, down = RATE, round(rate * alteration.pitch)
     common = math.gcd(up, down)
     resampled = resample_poly(wave, up // common, down // common)
-    # Resampling has moved the resonances along with the pitch.
+    # Resampling moved the resonances together with the pitch.
     return _move_formants(resampled, alteration.formants / alteration.pitch)
 
 
 def _move_formants(wave: Wave, factor: float) -> Wave:
-    """Stretch the spectrum's envelope by a factor; leave its fine structure, the pitch."""
+    """Stretches the envelope of the spectrum by a factor. Leaves its fine structure, the pitch."""
     if factor == 1.0:
         return wave
     _, _, spectrum = stft(wave, nperseg=_WINDOW, noverlap=_WINDOW - _HOP)
@@ -77,7 +77,7 @@ def _move_formants(wave: Wave, factor: float) -> Wave:
 
 
 def _log_envelope(magnitudes: Wave) -> Wave:
-    """Smooth the logarithm of each column by its cepstrum, shape (bins, frames)."""
+    """Smooths the logarithm of each column by its cepstrum, shape (bins, frames)."""
     floor = 1e-6 * magnitudes.max() + 1e-12
     cepstrum = np.fft.irfft(np.log(magnitudes + floor), axis=0)
     cepstrum[_LONGEST_QUEFRENCY + 1 : -_LONGEST_QUEFRENCY] = 0.0
@@ -85,7 +85,7 @@ def _log_envelope(magnitudes: Wave) -> Wave:
 
 
 def _stretched(envelope: Wave, factor: float) -> Wave:
-    """Read each column at frequencies divided by the factor; past the last bin, at the last."""
+    """Reads each column at frequencies divided by the factor, at most at the last bin."""
     last = len(envelope) - 1
     where = np.minimum(np.arange(last + 1) / factor, last)
     below = np.minimum(where.astype(int), last - 1)

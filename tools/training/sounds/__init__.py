@@ -1,1 +1,1 @@
-"""Sounds made by synthesis: classes to tell apart that are no speech."""
+"""Synthetic sounds, for classes other than speech."""

@@ -1,4 +1,4 @@
-"""The classes of synthetic sound: fixed draws of each family, rendered in endless variants."""
+"""The classes of synthetic sound: fixed draws of each family, each rendered in many variants."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 
 class SoundClass(Protocol):
-    """One class: its parameters are fixed, each rendering differs."""
+    """A class of sound. Its parameters are fixed; each rendering differs."""
 
     @classmethod
     def draw(cls, rng: Generator) -> SoundClass:
-        """Draw a class of the family."""
+        """Draws a class of the family."""
         ...
 
     def render(self, rng: Generator, samples: int) -> NDArray[np.floating[Any]]:
-        """Return a variant, shape (samples,), of any level."""
+        """Returns a variant, shape (samples,), of any level."""
         ...
 
 
@@ -45,21 +45,21 @@ FAMILIES: tuple[type[SoundClass], ...] = (
     Siren,
     Voice,
 )
-"""Every family; a class is one draw of one of them."""
+"""All families. A class is one draw of a family."""
 
 _SEED = 20211104
-"""Draws the classes; not an option, so that class 5 is the same sound in every run."""
+"""Seed of the classes. It is no option, so that class 5 is the same sound in every run."""
 
 _UNSEEN_FROM = 1000
-"""Draws numbered from here on are never trained on."""
+"""Number of the first draw that is never trained on."""
 
 
 def draw_classes(per_family: int, *, unseen: bool = False) -> list[SoundClass]:
-    """Return the first classes of every family, always the same ones.
+    """Returns the first classes of every family. Equal arguments give equal classes.
 
     Args:
-        per_family: Classes drawn from each family.
-        unseen: Draw classes that training never draws, to test with.
+        per_family: Number of classes of each family.
+        unseen: True for classes that training never draws, to test with.
     """
     first = _UNSEEN_FROM if unseen else 0
     return [
@@ -70,11 +70,11 @@ def draw_classes(per_family: int, *, unseen: bool = False) -> list[SoundClass]:
 
 
 def render(sound: SoundClass, rng: Generator, samples: int) -> NDArray[np.float32]:
-    """Render a variant at peak level 0.5 over a faint noise floor.
+    """Renders a variant at peak level 0.5 with a faint noise floor.
 
     Args:
         sound: The class.
-        rng: Source of the variant.
+        rng: Source of the random choices.
         samples: Length at 16 kHz.
 
     Returns:

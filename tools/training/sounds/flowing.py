@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Whoosh:
-    """Something that flies past: a band of noise that rises, sweeps and falls."""
+    """An object that flies past: a band of noise that rises, sweeps and falls."""
 
     centre: float
     sweep: float
@@ -42,7 +42,7 @@ class Whoosh:
 
     @classmethod
     def draw(cls, rng: Generator) -> Whoosh:
-        """Draw a thing that flies."""
+        """Draws an object that flies past."""
         return cls(
             centre=log_uniform(rng, 250, 4000),
             sweep=rng.uniform(-2.0, 2.0),
@@ -52,7 +52,7 @@ class Whoosh:
         )
 
     def render(self, rng: Generator, samples: int) -> Wave:
-        """Let it pass once, somewhere in the clip."""
+        """Renders one pass at a random place in the clip."""
         length = min(samples, seconds_to_samples(vary(rng, self.seconds, 0.15)))
         position = np.linspace(-0.5, 0.5, noise_frames(length))[:, None]
         centre = vary(rng, self.centre, 0.06) * 2.0 ** (vary(rng, self.sweep, 0.1) * position)
@@ -66,7 +66,7 @@ class Whoosh:
 
 @dataclass(frozen=True)
 class Scrape:
-    """One surface drawn over another: rough noise through resonances, with a ring at its end."""
+    """One surface scraped over another: rough noise with resonances, ringing at the end."""
 
     resonances: tuple[float, ...]
     octaves: float
@@ -78,7 +78,7 @@ class Scrape:
 
     @classmethod
     def draw(cls, rng: Generator) -> Scrape:
-        """Draw a pair of surfaces."""
+        """Draws a pair of surfaces."""
         return cls(
             resonances=tuple(log_uniform(rng, 300, 7000) for _ in range(rng.integers(2, 6))),
             octaves=log_uniform(rng, 0.03, 0.4),
@@ -90,7 +90,7 @@ class Scrape:
         )
 
     def render(self, rng: Generator, samples: int) -> Wave:
-        """Draw it once."""
+        """Renders one scrape."""
         length = min(samples, seconds_to_samples(vary(rng, self.seconds, 0.15)))
         pitches = np.array(self.resonances) * vary(rng, 1.0, 0.03)
         gains = sum(bump(noise_bins(), pitch, self.octaves) for pitch in pitches) + 0.03
@@ -123,7 +123,7 @@ class Bursts:
 
     @classmethod
     def draw(cls, rng: Generator) -> Bursts:
-        """Draw a kind of burst and its rhythm."""
+        """Draws a kind of burst and its rhythm."""
         return cls(
             rate=log_uniform(rng, 2, 30),
             regularity=rng.uniform(0.0, 0.4),
@@ -134,7 +134,7 @@ class Bursts:
         )
 
     def render(self, rng: Generator, samples: int) -> Wave:
-        """Play the rhythm anew."""
+        """Renders a train of bursts."""
         rate = vary(rng, self.rate, 0.06)
         gains = bump(noise_bins(), vary(rng, self.centre, 0.05), self.octaves)
         envelope = np.zeros(samples)
@@ -160,7 +160,7 @@ class Texture:
 
     @classmethod
     def draw(cls, rng: Generator) -> Texture:
-        """Draw a place."""
+        """Draws a kind of background."""
         return cls(
             tilt=rng.uniform(-0.3, 1.5),
             peaks=tuple(log_uniform(rng, 120, 6500) for _ in range(rng.integers(1, 5))),
@@ -171,7 +171,7 @@ class Texture:
         )
 
     def render(self, rng: Generator, samples: int) -> Wave:
-        """Record the place for a while."""
+        """Renders the background for the length of the clip."""
         hertz = noise_bins()
         shift = vary(rng, 1.0, 0.04)
         peaks = sum(bump(hertz, peak * shift, self.octaves) for peak in self.peaks)

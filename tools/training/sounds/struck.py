@@ -43,7 +43,7 @@ class Impact:
 
     @classmethod
     def draw(cls, rng: Generator) -> Impact:
-        """Draw a body."""
+        """Draws a body."""
         steps = rng.uniform(0.15, 0.9, rng.integers(5, 18))
         return cls(
             pitch=log_uniform(rng, 90, 1800),
@@ -56,7 +56,7 @@ class Impact:
         )
 
     def render(self, rng: Generator, samples: int) -> Wave:
-        """Strike it anew: other spots, other force, other pauses."""
+        """Renders the blows, each at another spot, with other force and pauses."""
         wave = np.zeros(samples)
         start = int(rng.uniform(0, 0.1) * samples)
         for _ in range(self.blows):
@@ -86,7 +86,7 @@ class Bell:
 
     @classmethod
     def draw(cls, rng: Generator) -> Bell:
-        """Draw a bell."""
+        """Draws a bell."""
         ratios = np.sort(rng.uniform(1.1, 7.5, rng.integers(3, 8)))
         return cls(
             pitch=log_uniform(rng, 200, 2200),
@@ -97,7 +97,7 @@ class Bell:
         )
 
     def render(self, rng: Generator, samples: int) -> Wave:
-        """Ring it once."""
+        """Renders one stroke."""
         ratios = np.array(self.ratios)
         frequencies = vary(rng, self.pitch, 0.01) * ratios
         decays = vary(rng, self.decay, 0.15) / ratios**0.7
@@ -120,7 +120,7 @@ class Clatter:
 
     @classmethod
     def draw(cls, rng: Generator) -> Clatter:
-        """Draw a kind of clatter."""
+        """Draws a kind of clatter."""
         low = log_uniform(rng, 300, 4000)
         return cls(
             rate=log_uniform(rng, 6, 60),
@@ -131,7 +131,7 @@ class Clatter:
         )
 
     def render(self, rng: Generator, samples: int) -> Wave:
-        """Let it fall anew."""
+        """Renders impacts at random moments."""
         wave = np.zeros(samples)
         seconds = samples / RATE
         for moment in rng.uniform(0, seconds, 1 + rng.poisson(self.rate * seconds)):
@@ -155,7 +155,7 @@ class Bubbles:
 
     @classmethod
     def draw(cls, rng: Generator) -> Bubbles:
-        """Draw a kind of water."""
+        """Draws a kind of water."""
         return cls(
             rate=log_uniform(rng, 5, 50),
             pitch=log_uniform(rng, 250, 2500),
@@ -165,7 +165,7 @@ class Bubbles:
         )
 
     def render(self, rng: Generator, samples: int) -> Wave:
-        """Let it bubble anew."""
+        """Renders bubbles at random moments."""
         wave = np.zeros(samples)
         seconds = samples / RATE
         for moment in rng.uniform(0, seconds, 1 + rng.poisson(self.rate * seconds)):
@@ -191,7 +191,7 @@ class Pluck:
 
     @classmethod
     def draw(cls, rng: Generator) -> Pluck:
-        """Draw an instrument and its register."""
+        """Draws an instrument and its register."""
         return cls(
             pitch=log_uniform(rng, 80, 900),
             brightness=rng.uniform(0.4, 2.0),
@@ -202,7 +202,7 @@ class Pluck:
         )
 
     def render(self, rng: Generator, samples: int) -> Wave:
-        """Play notes near its register."""
+        """Renders notes near its register."""
         wave = np.zeros(samples)
         start = int(rng.uniform(0, 0.05) * samples)
         for _ in range(self.notes):
@@ -231,7 +231,7 @@ class Horn:
 
     @classmethod
     def draw(cls, rng: Generator) -> Horn:
-        """Draw an instrument and its register."""
+        """Draws an instrument and its register."""
         return cls(
             pitch=log_uniform(rng, 90, 900),
             tilt=rng.uniform(0.3, 1.5),
@@ -242,7 +242,7 @@ class Horn:
         )
 
     def render(self, rng: Generator, samples: int) -> Wave:
-        """Blow one tone."""
+        """Renders one tone."""
         time = times(samples)
         pitch = self.pitch * 2.0 ** (rng.integers(-3, 4) / 12)
         swing = np.sin(2 * np.pi * vary(rng, 5.5, 0.1) * time + rng.uniform(0, 6))

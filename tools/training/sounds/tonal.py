@@ -44,7 +44,7 @@ class FmTone:
 
     @classmethod
     def draw(cls, rng: Generator) -> FmTone:
-        """Draw a patch."""
+        """Draws a kind of tone."""
         return cls(
             carrier=log_uniform(rng, 150, 3000),
             ratio=float(rng.choice([0.5, 1.0, 1.41, 2.0, 2.76, 3.5, 5.0])),
@@ -55,7 +55,7 @@ class FmTone:
         )
 
     def render(self, rng: Generator, samples: int) -> Wave:
-        """Play it."""
+        """Renders the tone, repeated."""
         wave = np.zeros(samples)
         length = samples // self.repeats
         for repeat in range(self.repeats):
@@ -84,7 +84,7 @@ class Engine:
 
     @classmethod
     def draw(cls, rng: Generator) -> Engine:
-        """Draw a motor."""
+        """Draws a motor."""
         return cls(
             fundamental=log_uniform(rng, 25, 220),
             box=tuple(log_uniform(rng, 100, 4000) for _ in range(3)),
@@ -95,7 +95,7 @@ class Engine:
         )
 
     def render(self, rng: Generator, samples: int) -> Wave:
-        """Run it for a while."""
+        """Renders the motor running."""
         course = self.acceleration * times(samples) + self.unsteady * wander(rng, samples, 6.0)
         pitch = vary(rng, self.fundamental, 0.05) * np.exp(course)
         number = np.arange(1, 61)
@@ -109,7 +109,7 @@ class Engine:
 
 @dataclass(frozen=True)
 class Chirps:
-    """A bird or an insect: the same syllable again and again."""
+    """A bird or an insect: repeats the same syllable."""
 
     pitch: float
     contour: tuple[float, ...]
@@ -120,7 +120,7 @@ class Chirps:
 
     @classmethod
     def draw(cls, rng: Generator) -> Chirps:
-        """Draw a singer."""
+        """Draws a bird or an insect."""
         return cls(
             pitch=log_uniform(rng, 900, 5000),
             contour=tuple(rng.uniform(-0.5, 0.5, 4).tolist()),
@@ -131,7 +131,7 @@ class Chirps:
         )
 
     def render(self, rng: Generator, samples: int) -> Wave:
-        """Sing for the length of the clip."""
+        """Renders syllables for the length of the clip."""
         wave = np.zeros(samples)
         start = min(seconds_to_samples(rng.uniform(0, self.pause)), samples // 4)
         pitch = vary(rng, self.pitch, 0.03)
@@ -151,7 +151,7 @@ class Chirps:
 
 @dataclass(frozen=True)
 class Siren:
-    """A tone that goes up and down without end: sirens, alarms, lasers."""
+    """A tone that rises and falls repeatedly: sirens, alarms, lasers."""
 
     low: float
     high: float
@@ -161,7 +161,7 @@ class Siren:
 
     @classmethod
     def draw(cls, rng: Generator) -> Siren:
-        """Draw an alarm."""
+        """Draws an alarm."""
         low = log_uniform(rng, 200, 2500)
         return cls(
             low=low,
@@ -172,7 +172,7 @@ class Siren:
         )
 
     def render(self, rng: Generator, samples: int) -> Wave:
-        """Sound it from any point of its cycle."""
+        """Renders the tone from a random point of its cycle."""
         turns = vary(rng, self.rate, 0.05) * times(samples) + rng.uniform()
         cycle = turns % 1.0
         position = np.where(cycle < self.shape, cycle / self.shape, (1 - cycle) / (1 - self.shape))
@@ -199,7 +199,7 @@ class Voice:
 
     @classmethod
     def draw(cls, rng: Generator) -> Voice:
-        """Draw a speaker."""
+        """Draws a speaker."""
         return cls(
             pitch=log_uniform(rng, 80, 300),
             tract=rng.uniform(0.8, 1.3),
@@ -210,7 +210,7 @@ class Voice:
         )
 
     def render(self, rng: Generator, samples: int) -> Wave:
-        """Speak random vowels."""
+        """Renders random vowels."""
         pitch = self.pitch * np.exp(self.melody * wander(rng, samples, 1.5))
         buzz = harmonics(pitch, np.arange(1, 61) ** -self.tilt)
         rough = buzz + self.breath * noise(rng, samples, np.ones(len(noise_bins())))
@@ -218,7 +218,7 @@ class Voice:
         return np.asarray(self._mouth(rng, rough) * loudness)
 
     def _mouth(self, rng: Generator, source: Wave) -> Wave:
-        """Filter the source frame by frame with gliding formants."""
+        """Filters the source frame by frame with gliding formants."""
         frames = noise_frames(len(source))
         count = max(3, int(len(source) / RATE * self.pace) + 2)
         targets = _VOWELS[rng.integers(0, len(_VOWELS), count)] * self.tract
@@ -232,7 +232,7 @@ class Voice:
 
 
 def _filtered(source: Wave, gains: Wave) -> Wave:
-    """Apply a gain over time and frequency by overlap and add; gains as for `noise`."""
+    """Applies gains over time and frequency, shaped as for `noise`, by overlap and add."""
     size = 2 * (gains.shape[1] - 1)
     hop = size // 2
     padded = np.pad(source, (hop, (gains.shape[0] + 1) * hop - hop - len(source) + hop))

@@ -1,4 +1,4 @@
-"""What the families of sound are built from: envelopes, ringing modes, noise of any colour."""
+"""The building blocks of the sounds: envelopes, decaying modes, noise of any spectrum."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ _HOP = _FRAME // 2
 
 
 def seconds_to_samples(seconds: float) -> int:
-    """Return the number of samples of a duration in seconds."""
+    """Returns the number of samples of a duration in seconds."""
     return round(seconds * RATE)
 
 
 def times(samples: int) -> Wave:
-    """Return each sample's time in seconds, shape (samples,)."""
+    """Returns the time of each sample in seconds, shape (samples,)."""
     return np.arange(samples) / RATE
 
 
 def vary(rng: Generator, value: float, spread: float) -> float:
-    """Return the value times a random factor near one; `spread` is its relative deviation."""
+    """Returns the value times a random factor near one; `spread` is its relative deviation."""
     return float(value * np.exp(spread * rng.standard_normal()))
 
 
 def log_uniform(rng: Generator, low: float, high: float) -> float:
-    """Draw from [low, high] so that each octave is equally likely."""
+    """Draws from [low, high] so that each octave is equally likely."""
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
 def strike(samples: int, attack: float, decay: float) -> Wave:
-    """Return an envelope that rises in `attack` seconds and falls by 1/e in `decay` seconds."""
+    """Returns an envelope that rises in `attack` seconds and falls by 1/e in `decay` seconds."""
     time = times(samples)
     return np.asarray(np.minimum(time / max(attack, 1e-4), 1.0) * np.exp(-time / decay))
 
 
 def swell(samples: int, peak: float) -> Wave:
-    """Return a smooth rise and fall with its top at the share `peak` (0 to 1) of the length."""
+    """Returns a smooth rise and fall with its top at the share `peak` (0 to 1) of the length."""
     position = np.arange(samples) / samples
     rise = np.clip(position / peak, 0.0, 1.0)
     fall = np.clip((1.0 - position) / (1.0 - peak), 0.0, 1.0)
@@ -54,12 +54,12 @@ def swell(samples: int, peak: float) -> Wave:
 
 
 def oscillate(frequency: Wave, phase: float = 0.0) -> Wave:
-    """Return a sine that follows a frequency given for each sample, Hz."""
+    """Returns a sine that follows a frequency given for each sample, Hz."""
     return np.asarray(np.sin(phase + 2.0 * np.pi * np.cumsum(frequency) / RATE))
 
 
 def ring(samples: int, frequencies: Wave, decays: Wave, gains: Wave) -> Wave:
-    """Return decaying sines added up: what a struck body does.
+    """Returns a sum of decaying sines, the sound of a struck body.
 
     Args:
         samples: Length of the result.
@@ -71,7 +71,7 @@ def ring(samples: int, frequencies: Wave, decays: Wave, gains: Wave) -> Wave:
     time = times(samples)
     for frequency, decay, gain in zip(frequencies, decays, gains, strict=True):
         if frequency < RATE / 2:
-            # Below -60 dB nothing is heard: 7 decay times are enough.
+            # 7 decay times are enough: the rest is below -60 dB.
             length = min(samples, seconds_to_samples(7.0 * decay) + 1)
             part = time[:length]
             wave[:length] += gain * np.exp(-part / decay) * np.sin(2 * np.pi * frequency * part)
@@ -79,7 +79,7 @@ def ring(samples: int, frequencies: Wave, decays: Wave, gains: Wave) -> Wave:
 
 
 def harmonics(fundamental: Wave, gains: Wave) -> Wave:
-    """Return harmonics of a fundamental that is given for each sample, Hz.
+    """Returns harmonics of a fundamental that is given for each sample, Hz.
 
     Args:
         fundamental: Hz, shape (samples,).
@@ -94,23 +94,23 @@ def harmonics(fundamental: Wave, gains: Wave) -> Wave:
 
 
 def bump(hertz: Wave, centre: Wave | float, octaves: float) -> Wave:
-    """Return a bell-shaped gain over frequency, its width given in octaves."""
+    """Returns a bell-shaped gain over frequency, its width given in octaves."""
     octaves_off = np.log2(np.maximum(hertz, 20.0) / centre)
     return np.asarray(np.exp(-0.5 * (octaves_off / octaves) ** 2))
 
 
 def noise_bins() -> Wave:
-    """Return the frequencies that a row of `noise` gains stands for, Hz, shape (bins,)."""
+    """Returns the frequencies of a row of gains for `noise`, Hz, shape (bins,)."""
     return np.linspace(0.0, RATE / 2, _HOP + 1)
 
 
 def noise_frames(samples: int) -> int:
-    """Return how many rows of gains `noise` needs for a length."""
+    """Returns the number of rows of gains that `noise` needs for `samples` samples."""
     return samples // _HOP + 2
 
 
 def noise(rng: Generator, samples: int, gains: Wave) -> Wave:
-    """Return noise whose spectrum follows the gains over time, root mean square near one.
+    """Returns noise whose spectrum follows the gains over time, root mean square near one.
 
     Args:
         rng: Source of the randomness.
@@ -129,20 +129,20 @@ def noise(rng: Generator, samples: int, gains: Wave) -> Wave:
 
 
 def normalised(wave: Wave) -> Wave:
-    """Return the wave with a root mean square of one, or silence as it is."""
+    """Returns the wave scaled to a root mean square of one. Silence stays unchanged."""
     level = np.sqrt(np.mean(np.square(wave)))
     return wave / level if level > 0 else wave
 
 
 def wander(rng: Generator, samples: int, hertz: float) -> Wave:
-    """Return a smooth random curve of mean 0 and deviation near 1 that turns `hertz` times/s."""
+    """Returns a smooth random curve of mean 0 and deviation near 1 that turns `hertz` times/s."""
     knots = max(4, int(np.ceil(samples / RATE * hertz * 2)) + 2)
     values = rng.standard_normal(knots)
     return np.interp(np.linspace(0, knots - 1, samples), np.arange(knots), values)
 
 
 def place(wave: Wave, part: Wave, start: int) -> None:
-    """Add a part into a wave from a sample on; what reaches over the end is cut."""
+    """Adds a part to a wave from sample `start` on. Cuts it at the end of the wave."""
     end = min(len(wave), start + len(part))
     if start < end:
         wave[start:end] += part[: end - start]
