@@ -1,1 +1,1 @@
-"""Benchmarks beside peers in the same run."""
+"""Benchmarks, each with comparable programs measured in the same run."""

@@ -1,9 +1,9 @@
-"""How fast the catalog is with many clips, on SQLite and on MariaDB: one table, one run.
+"""Measures the catalog with many clips, on SQLite and on MariaDB: one table, one run.
 
-Run it as `python -m tools.benchmarks.catalog --clips 650000 --plans`. The service is a process of
-its own, its client another one on the same machine. Rows come in through BatchCreateClips; then
-they are turned ACTIVE by statements past the service, as no audio of theirs is there. "Server" is
-what the service logs of a call: its own time, without the wire and the client.
+Run it as `python -m tools.benchmarks.catalog --clips 650000 --plans`. The service is one process
+and its client another, on the same machine. BatchCreateClips creates the rows. Statements past the
+service then turn them ACTIVE, because they have no audio. "service" is the time that the service
+logs for a call, without the network and the client.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ Figures = dict[str, str]
 
 
 def main() -> None:
-    """Measures, prints the table, and the plans if asked for."""
+    """Measures, and prints the table and, if asked for, the plans."""
     arguments = _arguments()
     configure("benchmark", "warning")
     console = Console(width=100)
@@ -82,7 +82,7 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--clips", type=int, default=650_000, help="how many")
+    parser.add_argument("--clips", type=int, default=650_000, help="number of clips")
     parser.add_argument("--plans", action="store_true", help="show the plans of all statements")
     parser.add_argument(
         "--backends", nargs="+", default=["sqlite", "mariadb"], choices=["sqlite", "mariadb"]
@@ -129,7 +129,7 @@ def _new(number: int) -> pb.CreateClipRequest:
 
 
 async def _create(catalog: Catalog, request: pb.BatchCreateClipsRequest) -> None:
-    """Sends a batch until it is taken: one that was cut off shows as CLIP_EXISTS the next time."""
+    """Sends a batch until it is stored. Clips of a batch that was cut off answer CLIP_EXISTS."""
     for attempt in range(ATTEMPTS):
         try:
             answer = await catalog.stub.BatchCreateClips(request)
@@ -144,7 +144,7 @@ async def _create(catalog: Catalog, request: pb.BatchCreateClipsRequest) -> None
 async def _fill(
     catalog: Catalog, library: Library, count: int, program: Program, advance: Callable[[], None]
 ) -> Figures:
-    """Rows a second over all, and over the last tenth, when the indexes are large."""
+    """Inserts rows. Gives rows a second over all, and over the last tenth with large indexes."""
     ends: list[float] = []
     starts = iter(range(0, count, BATCH))
 
@@ -193,7 +193,7 @@ async def _look_up(
 
 
 async def _lists(catalog: Catalog, library: Library) -> Figures:
-    """Pages of 100, one after the other."""
+    """Reads pages of 100 clips, one after the other."""
     figures = Figures()
     for name, which in plans.FILTERS.items():
         request = pb.ListClipsRequest(parent=library.name, page_size=100, filter=which)

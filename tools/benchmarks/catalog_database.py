@@ -1,4 +1,4 @@
-"""What the benchmark of the catalog needs of a database, past the service that it measures."""
+"""Database helpers for benchmarks of the catalog, which bypass the service."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MARIADB = ("--innodb-buffer-pool-size=1G", "--innodb-log-file-size=512M")
 
 @contextlib.contextmanager
 def settings_of(name: str, folder: Path) -> Iterator[CatalogSettings]:
-    """Settings of a service on its own database for the block; MissingError without a server."""
+    """Gives settings of a service on a new database. Raises pytest's skip if there is no server."""
     values: dict[str, Any] = {"port": 0, "data_dir": folder, "drain_seconds": 0, "mysql_host": None}
     if name == "sqlite":
         yield CatalogSettings(**values)
@@ -40,9 +40,13 @@ def settings_of(name: str, folder: Path) -> Iterator[CatalogSettings]:
 def make_active(
     settings: CatalogSettings, library_uid: str, first: str = "", *, failed: bool = True
 ) -> None:
-    """All from the id `first` on ACTIVE with what was heard; some thousands at a time.
+    """Makes the clips of a library ACTIVE, with properties of audio, some thousands at a time.
 
-    Some FAILED, those whose id ends in 0, unless told otherwise.
+    Args:
+        settings: Settings of the catalog service.
+        library_uid: The library.
+        first: Id of the first clip.
+        failed: True to make those whose id ends in 0 FAILED instead.
     """
     engine = backend(settings).migrating_engine()
     some = case((clips.c.id.like("%0"), ClipState.FAILED), else_=ClipState.ACTIVE)
@@ -72,7 +76,7 @@ def make_active(
 
 
 def some_ids(settings: CatalogSettings) -> list[str]:
-    """Ids of the clips that are ACTIVE."""
+    """Returns the ids of all ACTIVE clips."""
     engine = backend(settings).migrating_engine()
     with engine.connect() as connection:
         ids = connection.scalars(select(clips.c.id).where(clips.c.state == ClipState.ACTIVE)).all()
@@ -81,7 +85,7 @@ def some_ids(settings: CatalogSettings) -> list[str]:
 
 
 def size_of(settings: CatalogSettings) -> float:
-    """Bytes of the database, indexes and log included."""
+    """Returns the size of the database in bytes, with indexes and log."""
     where = backend(settings)
     if where.is_sqlite:
         return float(sum(file.stat().st_size for file in settings.database_folder.iterdir()))
@@ -101,7 +105,7 @@ def _tables_bytes(connection: Connection, database: str) -> int:
 
 
 async def plans_of(settings: CatalogSettings) -> str:
-    """Each statement that the service runs, and what the database makes of it."""
+    """Returns each statement that the service runs, with the plan of the database."""
     async with serving(settings) as catalog:
         engine = backend(settings).migrating_engine()
         with engine.connect() as connection:
@@ -122,20 +126,20 @@ async def plans_of(settings: CatalogSettings) -> str:
 
 
 def _short(statement: str) -> str:
-    """A statement in one line, without the names of its columns."""
+    """Returns a statement in one line, without the names of its columns."""
     line = " ".join(statement.split())
     head, found, tail = line.partition(" FROM ")
     return f"{head.partition(' ')[0]} ... FROM {tail}" if found and len(head) > 60 else line
 
 
 def cpu_seconds(program: Program) -> float:
-    """What a process has used of the processor."""
+    """Returns the processor time that a process has used, in seconds."""
     fields = Path(f"/proc/{program.process.pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def server_times(program: Program) -> dict[str, list[float]]:
-    """Milliseconds of the service's own by method, as its log tells them while it runs."""
+    """Returns the times of calls by method, in ms, filled from the service's log while it runs."""
     times: dict[str, list[float]] = defaultdict(list)
 
     def read() -> None:

@@ -1,4 +1,4 @@
-"""Example vectors the way speakers' embeddings lie: unit vectors around centres."""
+"""Makes example vectors that resemble embeddings of speakers: unit vectors around centres."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ SAME_SPEAKER = 0.65  # mean cosine of two vectors around one centre
 
 
 def clustered(rows: int, seed: int, dimension: int = DIMENSION) -> np.ndarray:
-    """Unit vectors around 3,000 centres, shape (rows, dimension).
+    """Returns unit vectors around 3,000 centres, shape (rows, dimension).
 
-    The centres are the same for every seed, so that vectors of another seed are new recordings of
-    the same speakers. A part `sqrt(SAME_SPEAKER)` of each vector is its centre, the rest is noise.
+    The centres are equal for all seeds, so vectors of another seed stand for new recordings of the
+    same speakers. The part `sqrt(SAME_SPEAKER)` of each vector is its centre, the rest is noise.
     """
     centres = _unit(np.random.default_rng(7).standard_normal((SPEAKERS, dimension), np.float32))
     generator = np.random.default_rng(1000 + seed)
@@ -23,12 +23,12 @@ def clustered(rows: int, seed: int, dimension: int = DIMENSION) -> np.ndarray:
 
 
 def speakers_of(rows: int, seed: int) -> np.ndarray:
-    """The number of the centre of each row of `clustered`, shape (rows,)."""
+    """Returns the number of the centre of each row of `clustered`, shape (rows,)."""
     return _drawn(np.random.default_rng(1000 + seed), rows)
 
 
 def nearest(stored: np.ndarray, queries: np.ndarray, k: int) -> np.ndarray:
-    """Rows of the k most similar stored vectors for each query, by exact search, best first."""
+    """Returns the rows of the k most similar vectors of each query, best first, by exact search."""
     parts = [queries[start : start + 500] for start in range(0, len(queries), 500)]
     return np.vstack([_nearest(stored, part, k) for part in parts])
 
@@ -46,7 +46,7 @@ def _nearest(stored: np.ndarray, queries: np.ndarray, k: int) -> np.ndarray:
 
 
 def recall(found: list[list[int]], exact: np.ndarray, k: int) -> float:
-    """Share of the exact k nearest that were found, over all queries."""
+    """Returns the share of the exact k nearest that were found, over all queries."""
     there = [
         len(set(row[:k]) & set(truth[:k].tolist())) for row, truth in zip(found, exact, strict=True)
     ]

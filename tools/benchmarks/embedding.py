@@ -1,9 +1,9 @@
-"""How fast audio becomes a vector, beside PaddleSpeech's VectorExecutor: one table, one run.
+"""Measures the way from audio to vector beside PaddleSpeech's VectorExecutor: one table, one run.
 
 Run it as `python -m tools.benchmarks.embedding --chart chart.png`. The network has the official
-shape (20.8 million parameters) and random weights. Every row goes from a WAV file's bytes to the
-vector, on the same clips and machine, in turn: trust the ratios. What one request to the service
-consists of, and the memory that many at once take, follow.
+shape (20.8 million parameters) and random weights. Every row measures from the bytes of a WAV file
+to its vector, with the same clips on the same machine, in turn, so the ratios are reliable. Two
+more tables give the stages of one request to the service, and its memory with many requests.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ FEATURES = FeatureSettings()
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table; `seconds` is what one of `clips` clips took."""
+    """A row of the table. `seconds` is the time for one of the `clips` clips of a run."""
 
     route: str
     clips: int
@@ -53,7 +53,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Clips:
-    """Clips of one length as files: their bytes, and where they lie."""
+    """Clips of one length as files, with their paths and contents."""
 
     length: int
     paths: Sequence[Path]
@@ -61,7 +61,7 @@ class Clips:
 
     @classmethod
     def make(cls, folder: Path, length: int, count: int, seed: int = 0) -> Clips:
-        """Writes noise of a level that swells, each of another colour."""
+        """Writes noise of changing level, each clip with another spectrum."""
         random = np.random.default_rng((length, seed))
         level = 0.1 * np.exp(np.sin(np.arange(length * FEATURES.sample_rate) / 4000))
         paths = [folder / f"{length}-{index}.wav" for index in range(count)]
@@ -74,7 +74,7 @@ class Clips:
 
 
 def main() -> None:
-    """Measures, prints the tables, saves the chart."""
+    """Measures, prints the tables and saves the chart."""
     arguments = _arguments()
     warnings.simplefilter("ignore")
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
@@ -98,21 +98,21 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--chart", type=Path, help="PNG file to save a chart in")
     parser.add_argument("--repeats", type=int, default=5, help="runs of which the median is taken")
-    parser.add_argument("--clips", type=int, default=16, help="how many clips are many")
+    parser.add_argument("--clips", type=int, default=16, help="clips in a run with many")
     parser.add_argument("--lengths", type=int, nargs="+", default=LENGTHS, help="seconds of a clip")
     return parser.parse_args()
 
 
 def make_checkpoint(folder: Path) -> dict[str, Any]:
-    """Draws PaddleSpeech's network and writes it as the official checkpoint is laid out.
+    """Writes a checkpoint of PaddleSpeech's network with random weights, in the official layout.
 
-    Its normalisations learn what comes through them. Returns the weights by name.
+    Sets the statistics of the normalisations by running signals. Returns the weights by name.
     """
     import paddle  # noqa: PLC0415  heavy
     from paddlespeech.vector.models.ecapa_tdnn import EcapaTdnn  # noqa: PLC0415  the same
 
-    paddle.disable_signal_handler()  # it prints a trace of its own for a plain SIGTERM
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))  # that dropped Python's, too
+    paddle.disable_signal_handler()  # it prints a trace for a plain SIGTERM
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))  # that removed Python's too
     paddle.seed(0)
     backbone = EcapaTdnn(**OFFICIAL_SHAPE)
     for layer in backbone.sublayers():
@@ -128,7 +128,7 @@ def make_checkpoint(folder: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured: clips of these lengths, so many at once, medians of so many runs."""
+    """Lengths of the clips in seconds, clips of a run with many, and runs for a median."""
 
     lengths: Sequence[int] = LENGTHS
     clips: int = 16
@@ -138,13 +138,13 @@ class Plan:
 def compare(
     peers: Mapping[str, VectorExecutor], folder: Path, arrays: dict[str, Any], plan: Plan
 ) -> tuple[list[Row], float]:
-    """Returns the rows, and the matrix products' operations a second.
+    """Returns the rows, and the peak rate of matrix products in operations a second.
 
     Args:
-        peers: Whom to measure beside, PEER first; without it cosines are to fp32.
-        folder: Takes the clips.
+        peers: Processes to compare with, PEER first; without it cosines are to fp32.
+        folder: Folder for the clips.
         arrays: The weights.
-        plan: How much.
+        plan: Lengths, numbers of clips and repeats.
     """
     made, margin = graph.build(arrays, OFFICIAL_SHAPE), graph.margin(arrays, OFFICIAL_SHAPE)
     threads = precision.all_cores()
@@ -205,14 +205,14 @@ def _lowest_cosine(ours: Any, theirs: Any) -> float:
 
 
 def _peak(threads: int) -> float:
-    """Returns the most operations a second in fp32 that NumPy's matrix product reaches."""
+    """Returns the peak rate of NumPy's matrix product in fp32, in operations a second."""
     one = np.random.default_rng(0).standard_normal((2048, 2048)).astype(np.float32)
     with threadpool_limits(threads, "blas"):
         return 2 * 2048**3 / min(seconds(lambda: one @ one) for _ in range(20))
 
 
 def _work(arrays: dict[str, Any]) -> int:
-    """Returns the operations a frame: a product and a sum for each weight that meets each frame."""
+    """Returns the operations a frame: one product and one sum for each weight used each frame."""
     once = ("se_block", "fc.", "asp.tdnn")
     each = sum(
         value.size
@@ -241,11 +241,11 @@ def _table(rows: list[Row], work: int, peak: float) -> Table:
 
 
 def draw(rows: list[Row], path: Path) -> None:
-    """Draws what one clip takes, by route and length, as a PNG file."""
+    """Draws the time of one clip, by route and length, as a PNG file."""
     import matplotlib as mpl  # noqa: PLC0415  heavy
 
     mpl.use("Agg")
-    from matplotlib import pyplot as plt  # noqa: PLC0415  after the choice of what draws
+    from matplotlib import pyplot as plt  # noqa: PLC0415  after the choice of the backend
 
     groups: dict[str, list[Row]] = {}
     for row in rows:

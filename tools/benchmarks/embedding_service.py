@@ -1,4 +1,4 @@
-"""What one request to the embedding service consists of, and what many at once take of memory."""
+"""Measures the stages of a request to the embedding service, and its memory with many requests."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ class Service:
 
 
 def print_stages(console: Console, official: Path) -> None:
-    """Prints where the time of one request goes: 5 s of 44.1 kHz stereo FLAC, one call at a time.
+    """Prints the time of each stage of a request: 5 s of 44.1 kHz stereo FLAC, one call at a time.
 
     Args:
-        console: Gets the table.
+        console: Prints the table.
         official: Folder of a checkpoint of the official shape.
     """
     table = Table("stage of one request", "official shape, ms", "bundled model, ms")
@@ -69,14 +69,14 @@ def print_stages(console: Console, official: Path) -> None:
 
 
 def print_memory(console: Console, official: Path) -> None:
-    """Prints the most memory that the service held while so many calls ran at once."""
+    """Prints the peak memory of the service for several numbers of calls at once."""
     table = Table("calls at once", "service, MB", "decoders, MB", "clips a second")
     sound = _flac()
     with _running(official) as service:
         for count in AT_ONCE:
             decoders = children(service.process, b"spawn_main")
             for pid in (service.process, *decoders):
-                Path(f"/proc/{pid}/clear_refs").write_text("5")  # the most is counted from here
+                Path(f"/proc/{pid}/clear_refs").write_text("5")  # resets the peak
             start = time.perf_counter()
             with concurrent.futures.ThreadPoolExecutor(count) as pool:
                 list(pool.map(service.embed, [sound] * 64))
@@ -91,7 +91,7 @@ def print_memory(console: Console, official: Path) -> None:
 
 
 def stages(folder: Path) -> dict[str, float]:
-    """Returns the seconds of each stage of one request, and of the whole."""
+    """Returns the time of each stage of one request and of the whole, in seconds."""
     checkpoint = Checkpoint("measured", Source.SETTING, read_checkpoint(folder))
     sound = _flac()
     with tempfile.TemporaryDirectory() as cache:
@@ -139,7 +139,7 @@ def _flac() -> bytes:
 
 
 def _most_memory(pid: int) -> float:
-    """Returns the most resident memory that a process had, MB."""
+    """Returns the peak resident memory of a process, MB."""
     lines = read(f"/proc/{pid}/status").decode().splitlines()
     return next((int(line.split()[1]) / 1000 for line in lines if line.startswith("VmHWM")), 0.0)
 

@@ -1,8 +1,8 @@
 """Measures the table from recall to search parameters: `python -m tools.benchmarks.index_recall`.
 
 Fills a collection of a real Milvus server for each size, and compares searches of growing effort
-with exact search. Each is filled at once, so that few segments hold it: of many, each searched by
-itself, more is found. Writes index_service/recall.json.
+with exact search. Each collection is filled at once, so that it has few segments: a search in many
+segments would find more. Writes index_service/recall.json.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TABLE = Path(__file__).parents[2] / "index_service" / "recall.json"
 SIZES = (6_000, 12_000, 20_000, 100_000, 650_000)
 KS = (1, 10, 20, 100, 1000)
 EFS = (44, 56, 72, 96, 128, 144, 192, 256, 384, 512, 768, 1056, 1280, 1536, 2048, 3072, 4096)
-STEADY_SECONDS = 20  # the written rows are searched beside the loaded index for a while
+STEADY_SECONDS = 20  # for a while, Milvus searches the written rows beside the loaded index
 SAY_SECONDS = 60.0
 SPARE = 32  # neighbors the service asks for beyond k
 QUERIES = 300
@@ -33,12 +33,12 @@ HNSW = {"M": 16, "efConstruction": 200}
 
 
 def say(words: str) -> None:
-    """Progress, on standard error."""
+    """Prints progress to standard error."""
     sys.stderr.write(f"{time.strftime('%H:%M:%S')} {words}\n")
 
 
 def make(client: MilvusClient, name: str, dimension: int, kind: str = "HNSW") -> None:
-    """An empty, loaded collection."""
+    """Creates an empty, loaded collection."""
     schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
     schema.add_field("id", DataType.VARCHAR, is_primary=True, max_length=64)
     schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dimension)
@@ -51,7 +51,7 @@ def make(client: MilvusClient, name: str, dimension: int, kind: str = "HNSW") ->
 
 
 def fill(client: MilvusClient, name: str, stored: np.ndarray) -> None:
-    """Upserts all rows, 5,000 at a time, under their number as id."""
+    """Upserts all rows, 5,000 at a time, with their numbers as ids."""
     for first in range(0, len(stored), 5000):
         part = stored[first : first + 5000]
         rows = [{"id": f"{first + row:08d}", "vector": part[row]} for row in range(len(part))]
@@ -65,13 +65,13 @@ def settle(
     steady_seconds: float = STEADY_SECONDS,
     longest_seconds: float = math.inf,
 ) -> float:
-    """Waits until searches use the built index for (nearly) all rows; returns the seconds.
+    """Waits until searches use the built index for nearly all rows. Returns the seconds.
 
-    Milvus builds an index after the files are written and loads it after that; until then it
-    compares with every vector, which would look like perfect recall.
+    Milvus builds an index after the files are written, and then loads it. Until then it compares
+    with every vector, which would look like perfect recall.
 
     Raises:
-        TimeoutError: that took longer than `longest_seconds`.
+        TimeoutError: The index was not ready after `longest_seconds`.
     """
     start = said = time.monotonic()
     client.flush(name)
@@ -93,7 +93,7 @@ def settle(
 def measured(
     client: MilvusClient, name: str, queries: np.ndarray, exact: np.ndarray, k: int, ef: int
 ) -> float:
-    """Recall at k of a search with `ef`, asked the way the service asks."""
+    """Returns the recall at k of a search with `ef` that is sent like the service's."""
     found: list[list[int]] = []
     for start in range(0, len(queries), 100):
         answers = client.search(
@@ -108,7 +108,7 @@ def measured(
 
 
 def curve(client: MilvusClient, name: str, stored: np.ndarray, state: str) -> list[dict]:
-    """The table's entries for one size: for each k, recall by ef."""
+    """Returns the entries of the table for one size: for each k, recall by ef."""
     queries = clustered(QUERIES, seed=99, dimension=stored.shape[1])
     exact = nearest(stored, queries, max(KS))
     entries = []
@@ -124,7 +124,7 @@ def curve(client: MilvusClient, name: str, stored: np.ndarray, state: str) -> li
 
 
 def main() -> None:
-    """Measures and writes."""
+    """Measures and writes the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, default=TABLE)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)

@@ -1,7 +1,8 @@
-"""How long a map takes, and what it keeps: `python -m tools.benchmarks.map --clips 20000`.
+"""Measures time and quality of a map: `python -m tools.benchmarks.map --clips 20000`.
 
-"Kept" is the share of a clip's ten nearest neighbours among 192 dimensions that are among its ten
-nearest on the map; "label" and "speaker" the share of the ten nearest on the map that share these.
+"kept" is the share of a clip's ten nearest neighbours in 192 dimensions that are also among its ten
+nearest on the map. "label" and "speaker" are the shares of the ten nearest on the map that have the
+clip's label and speaker.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def main() -> None:
 
 
 def nearest_places(places: Places) -> np.ndarray:
-    """Rows of the nearest places for the first points, without themselves."""
+    """Returns the rows of the nearest places of the first points, without the points themselves."""
     rows = []
     for row, place in enumerate(places[:LOOKED_AT]):
         far = ((places - place) ** 2).sum(1)

@@ -1,4 +1,4 @@
-"""A library with many clips and no sounds, put into a running stack past the encoder, for maps.
+"""Fills a library of a running stack with many clips without audio, past the encoder, for maps.
 
 Run it beside `audiosearch serve --data-dir DIR` as
 `python -m tools.benchmarks.map_filled --data-dir DIR --clips 20000`.
@@ -33,9 +33,9 @@ BATCH = 1000
 
 
 def grouped(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Unit vectors, shape (count, 192), that lie by label, and within a label by speaker.
+    """Returns unit vectors in groups by label and speaker, with the label and speaker of each.
 
-    Gives also the label and the speaker of each. Within a speaker they vary in a few directions.
+    The vectors have the shape (count, 192). Those of one speaker vary in a few directions.
     """
     generator = np.random.default_rng(seed)
 
@@ -57,14 +57,14 @@ def grouped(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarr
 
 
 def fill(stack: str, data_dir: Path, name: str, count: int, ports: tuple[int, int]) -> Library:
-    """Makes a library with `count` clips that are ACTIVE and have vectors but no audio.
+    """Creates a library with `count` clips that are ACTIVE and have vectors but no audio.
 
     Args:
-        stack: address of the gateway.
-        data_dir: folder of the stack's data, which holds its SQLite.
-        name: short name of the library.
-        count: how many.
-        ports: of the index and the catalog, on this machine.
+        stack: Address of the gateway.
+        data_dir: Folder of the stack's data, with its SQLite database.
+        name: Short name of the library.
+        count: Number of clips.
+        ports: Ports of the index and the catalog on this machine.
     """
     with grpc.insecure_channel(stack) as channel:
         library = GatewayServiceStub(channel).CreateLibrary(
@@ -112,7 +112,7 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--clips", type=int, default=20_000)
     parser.add_argument("--library", default="many")
-    parser.add_argument("--port", type=int, default=50050, help="of the gateway")
+    parser.add_argument("--port", type=int, default=50050, help="port of the gateway")
     given = parser.parse_args()
     start, port = time.monotonic(), given.port
     target = f"127.0.0.1:{port}"

@@ -1,4 +1,4 @@
-"""Times of several routes, taken so that what else the machine does meets all alike."""
+"""Times several routes in turn, so that other load on the machine affects all alike."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ Key = TypeVar("Key")
 
 
 def seconds(run: Callable[[], Any]) -> float:
-    """Returns what one run takes."""
+    """Returns the time of one run, in seconds."""
     start = time.perf_counter()
     run()
     return time.perf_counter() - start
 
 
 def medians(work: Mapping[Key, Callable[[], float]], repeats: int) -> dict[Key, float]:
-    """Runs all in turn, again and again, and returns the median of what each said it took.
+    """Runs all routes in turn, `repeats` times, and returns the median of each.
 
-    Each runs once more before it is timed: threads of the one before still spin then.
+    Each run follows an untimed one, because threads of the route before still spin.
     """
     taken: dict[Key, list[float]] = {key: [] for key in work}
     for run in work.values():

@@ -1,7 +1,7 @@
-"""PaddleSpeech's own VectorExecutor, which needs some 200 packages: in an environment of its own.
+"""Runs PaddleSpeech's own VectorExecutor in a separate environment of some 200 packages.
 
-`VectorExecutor.start` runs this file there, as a process that reads paths of WAV files and answers
-with what each took and its vector.
+`VectorExecutor.start` runs this file there as a process. The process reads paths of WAV files, and
+answers with the time and the vector of each.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PEER = "VectorExecutor"
 
 
 def installed() -> bool:
-    """Whether the environment is there."""
+    """Returns True if the environment is installed."""
     return _PYTHON.exists()
 
 
@@ -36,14 +36,14 @@ class VectorExecutor:
     @classmethod
     @contextmanager
     def start(cls, checkpoint: Path, threads: int | None = None) -> Iterator[VectorExecutor]:
-        """Runs it while the block lasts.
+        """Runs the process for the time of the block.
 
         Args:
-            checkpoint: its weights.
-            threads: of Paddle's operators; as it comes, which is one, if none are given.
+            checkpoint: Folder of the checkpoint.
+            threads: Threads of Paddle's operators; PaddleSpeech's default of one if None.
         """
         if not installed():
-            message = f"{ENVIRONMENT} is missing: make bench-embedding makes it"
+            message = f"{ENVIRONMENT} is missing: run `make bench-embedding`, which creates it"
             raise SystemExit(message)
         command = [str(_PYTHON), __file__, str(checkpoint)]
         pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
@@ -59,7 +59,7 @@ class VectorExecutor:
                 process.kill()
 
     def embed(self, wav: Path) -> tuple[float, list[float]]:
-        """Returns what one file took in seconds, and its vector, of any length."""
+        """Returns the time for one file in seconds, and its vector, of any norm."""
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.write(f"{wav}\n")
@@ -74,7 +74,7 @@ class VectorExecutor:
 
 @contextmanager
 def with_threads(checkpoint: Path) -> Iterator[dict[str, VectorExecutor]]:
-    """As it comes, and with a thread for each core, by what to call them."""
+    """Starts VectorExecutor with its default threads and with all cores. Gives them by name."""
     cores = os.cpu_count() or 1
     with ExitStack() as stack:
         found = {PEER: stack.enter_context(VectorExecutor.start(checkpoint))}

@@ -1,10 +1,10 @@
-"""How well voices are told apart, and whether a calibration keeps what it promises.
+"""Measures speaker identification, and compares its error rates with those a calibration expects.
 
 `python -m tools.benchmarks.voices --recordings fsdd/recordings --output build/voices`: six people
-who say single digits. In turn each of them is a stranger: the other five are enrolled with 10
-clips each, 30 more of each are imported with their speaker, `calibrate` is fitted from these, and
-then 50 other clips of each of the six are identified. Nothing of the stranger and none of the test
-clips is seen before. A last run enrolls all six.
+say single digits. Each of them is the stranger once. The other five are enrolled with 10 clips
+each, 30 more clips of each are imported with their speaker, and `calibrate` is fitted to these.
+Then 50 other clips of each of the six are identified. The stranger and the test clips are not used
+before. A last run enrolls all six.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ Found = Mapping[str, object]
 
 
 def main() -> None:
-    """Runs all, prints tables, and writes voices.json and two charts."""
+    """Makes all runs, prints tables, and writes voices.json and two charts."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--recordings", type=Path, required=True, help="FSDD's folder of that name")
-    parser.add_argument("--output", type=Path, required=True, help="made if it is missing")
-    parser.add_argument("--seed", type=int, default=0, help="of who says what for which purpose")
+    parser.add_argument("--recordings", type=Path, required=True, help="folder of FSDD's WAV files")
+    parser.add_argument("--output", type=Path, required=True, help="folder of the results")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the choice of clips")
     options = parser.parse_args()
     people = cast(options.recordings, options.seed)
     if len(people) < 6:
@@ -65,7 +65,11 @@ def main() -> None:
 
 
 def run_all(people: Mapping[str, Person]) -> tuple[list[Run], str]:
-    """The runs with each as the stranger, then the one with all enrolled; the model."""
+    """Makes a run with each person as the stranger, then one with all enrolled.
+
+    Returns:
+        The runs in this order, and the name of the model.
+    """
 
     def report(line: str) -> None:
         sys.stderr.write(line + "\n")
@@ -80,7 +84,7 @@ def run_all(people: Mapping[str, Person]) -> tuple[list[Run], str]:
 
 
 def count(runs: Sequence[Run], people: Sequence[str]) -> dict[str, object]:
-    """All figures."""
+    """Returns all figures, for voices.json."""
     *with_stranger, everybody = runs
     return {
         "strangers": _by_point(with_stranger, people),
@@ -105,18 +109,18 @@ def _decided_on(run: Run) -> str:
 
 
 def draw(runs: Sequence[Run], people: Sequence[str], folder: Path) -> None:
-    """Both charts."""
+    """Draws both charts."""
     draw_det(equal_error_rates(runs[-1]), folder / "det.png")
     draw_rates(_by_point(runs[:-1], people), folder / "rates.png")
 
 
 def show(runs: Sequence[Run], people: Sequence[str], model: str) -> None:
-    """Everything for people."""
+    """Prints all figures."""
     console = Console(width=110)
     *with_stranger, everybody = runs
-    console.print(f"{model}; {len(people)} people, intervals: 95 % over people drawn anew")
+    console.print(f"{model}; {len(people)} people; intervals of 95 % by resampling people")
     first = rank_one(runs, people)
-    console.print(f"best score is the right speaker's, whatever the threshold: {_told(first)}")
+    console.print(f"best score is the right speaker's, at any threshold: {_told(first)}")
     for kind, each in equal_error_rates(everybody).items():
         eer, dcf = each.equal_error_rate, each.min_dcf
         console.print(f"{kind}: equal error rate {_told(eer)}, minDCF {dcf.value:.3f}")

@@ -1,4 +1,4 @@
-"""Speakers enrolled, a calibration fitted, and test clips asked about, on a running stack."""
+"""Enrolls speakers, fits a calibration and identifies test clips, on a running stack."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from audiosearch.gateway.v1.speakers_pb2 import IdentifySpeakerResponse
 from audiosearch_client.client import AudiosearchClient
 
 ENROLLED, FITTED, TESTED = 10, 30, 50
-"""Clips of each speaker to enroll with, to fit from, and to ask about."""
+"""Clips of each speaker for enrollment, for the calibration and for the test."""
 THREADS = 4
 EVERYBODY = OperatingPoint(costs=DetectionCosts(p_target=0.5, cost_miss=1e30))
-"""Accepts whoever it is compared with, so that all scores are told."""
+"""An operating point that accepts every speaker, so that the answer holds all scores."""
 
 
 @dataclass(frozen=True)
 class Person:
-    """Recordings of one speaker, none of them for two purposes."""
+    """Recordings of one speaker, each for one purpose only."""
 
     enrolled: Sequence[Path]
     fitted: Sequence[Path]
@@ -38,7 +38,7 @@ class Person:
 
 
 def cast(folder: Path, seed: int) -> dict[str, Person]:
-    """The speakers of FSDD (`{digit}_{speaker}_{index}.wav`), their recordings shuffled."""
+    """Returns the speakers of FSDD (`{digit}_{speaker}_{index}.wav`) with shuffled recordings."""
     random = np.random.default_rng(seed)
     by_speaker: dict[str, list[Path]] = {}
     for path in sorted(folder.glob("*_*_*.wav")):
@@ -53,29 +53,29 @@ def cast(folder: Path, seed: int) -> dict[str, Person]:
 
 @dataclass(frozen=True)
 class Asked:
-    """What the gateway decided about every test clip at one operating point."""
+    """The gateway's decisions about every test clip at one operating point."""
 
     point: str
     calibration: Calibration
     truth: Sequence[str]
-    """Whose voice each clip is, strangers included."""
+    """The speaker of each clip, strangers included."""
     named: Sequence[str]
-    """Whom each was taken for; empty for nobody."""
+    """The speaker that the gateway named for each clip; empty for none."""
     accepted: np.ndarray
-    """Whether each clip was accepted as each enrolled speaker, shape (clips, speakers)."""
+    """True if a clip was accepted as a speaker, shape (clips, speakers)."""
     stranger_rate: float
-    """How often a stranger is named, at most, as the gateway expects."""
+    """Highest share of strangers that are named, as the gateway expects."""
 
     @property
     def expected(self) -> ScoreCalibration:
-        """The calibration of the scores that were decided on."""
+        """The calibration of the scores that the decisions use."""
         normalized = self.calibration.normalization == NORMALIZATION_AS_NORM
         return self.calibration.normalized if normalized else self.calibration.cosine
 
 
 @dataclass(frozen=True)
 class Run:
-    """One library, with or without a stranger among who is asked about."""
+    """The results of one library, with or without a stranger."""
 
     stranger: str
     enrolled: Sequence[str]
@@ -84,11 +84,11 @@ class Run:
     cosines: np.ndarray
     """Shape (clips, speakers)."""
     normalized: np.ndarray | None
-    """By AS-norm, of the same shape; None where there are too few speakers for that."""
+    """Scores after AS-norm, of the same shape; None if there are too few speakers for it."""
 
     @property
     def ranked_first(self) -> Sequence[str]:
-        """Whose voiceprint has the best cosine, whatever the threshold."""
+        """The speaker of the highest cosine for each clip, without any threshold."""
         return [self.enrolled[place] for place in self.cosines.argmax(1)]
 
 
@@ -99,7 +99,7 @@ def perform(
     points: Mapping[str, OperatingPoint],
     report: Callable[[str], None],
 ) -> Run:
-    """Enrolls all but the stranger, calibrates, and asks about the clips of everybody."""
+    """Enrolls all but the stranger, calibrates, and identifies the clips of all."""
     enrolled = sorted(set(people) - {stranger})
     library = f"without-{stranger}" if stranger else "everybody"
     client.call(client.stub.CreateLibrary, CreateLibraryRequest(library_id=library))
@@ -151,7 +151,7 @@ def _first(answer: IdentifySpeakerResponse) -> str:
 def _scores(
     answers: Sequence[IdentifySpeakerResponse], enrolled: Sequence[str], kind: str
 ) -> np.ndarray:
-    """Scores of a kind, shape (clips, speakers); not a number where nobody was accepted."""
+    """Returns scores of a kind, shape (clips, speakers); NaN for speakers that the answer lacks."""
     scores = np.full((len(answers), len(enrolled)), np.nan)
     for row, answer in enumerate(answers):
         for match in answer.matches:

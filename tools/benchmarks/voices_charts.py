@@ -1,4 +1,4 @@
-"""Charts of how well voices are told apart."""
+"""Charts of the error rates of speaker identification."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tools.benchmarks.voices_counted import Rate
 
 
 def draw_det(found: Mapping[str, Verification], path: Path) -> None:
-    """Draws miss rate over false-alarm rate of both kinds of scores."""
+    """Draws miss rate over false-alarm rate for both kinds of scores."""
     figure = Figure(figsize=(6, 6), layout="constrained")
     axes = det_axes(figure, "50 clips of each of 6 speakers, all of them enrolled")
     for (kind, each), color in zip(found.items(), (BLUE, ORANGE), strict=False):
@@ -25,7 +25,7 @@ def draw_det(found: Mapping[str, Verification], path: Path) -> None:
 
 
 def draw_rates(by_point: Mapping[str, Mapping[str, Rate]], path: Path) -> None:
-    """Draws measured rates with their intervals beside those that were expected."""
+    """Draws measured rates with their intervals, and the expected rates."""
     figure = Figure(figsize=(9, 4.5), layout="constrained")
     all_axes = figure.subplots(1, len(by_point), sharey=True)
     for axes, (point, rates) in zip(all_axes, by_point.items(), strict=True):

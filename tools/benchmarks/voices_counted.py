@@ -1,4 +1,4 @@
-"""What was decided, held against whose voice it was: rates with their intervals."""
+"""Compares the decisions with the true speakers: error rates with their intervals."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SEED = 0
 
 @dataclass(frozen=True)
 class Rate:
-    """A share of so many, its 95 % interval over people drawn anew, and what was expected of it."""
+    """A share of `count`, its 95 % interval by resampling people, and its expected value."""
 
     value: float
     count: int
@@ -26,7 +26,7 @@ class Rate:
 
 
 def rates(runs: Sequence[Run], place: int, people: Sequence[str]) -> dict[str, Rate]:
-    """What happened at the operating point of a place, over all runs."""
+    """Returns the rates at the operating point of number `place`, over all runs."""
     asked = [(run, run.asked[place]) for run in runs]
     expected = [one.expected.threshold for _, one in asked]
     misses = [each.miss_rate for each in expected]
@@ -52,7 +52,10 @@ def rates(runs: Sequence[Run], place: int, people: Sequence[str]) -> dict[str, R
 def _names(
     asked: Sequence[tuple[Run, Asked]], people: Sequence[str], *, known: bool
 ) -> list[tuple[int, bool, bool]]:
-    """Of clips of who is enrolled, or of strangers: whose, whether named at all, and right."""
+    """Returns speaker, named or not, and named right or not for each clip.
+
+    The clips are those of enrolled speakers if `known`, else those of strangers.
+    """
     return [
         (people.index(voice), bool(name), name == voice)
         for run, one in asked
@@ -62,7 +65,7 @@ def _names(
 
 
 def rank_one(runs: Sequence[Run], people: Sequence[str]) -> Rate:
-    """How often the best score is the right speaker's, whatever the threshold."""
+    """Returns the share of clips whose highest score is the right speaker's, at any threshold."""
     told = [
         (people.index(voice), first == voice)
         for run in runs
@@ -73,7 +76,7 @@ def rank_one(runs: Sequence[Run], people: Sequence[str]) -> Rate:
 
 
 def equal_error_rates(run: Run) -> dict[str, Verification]:
-    """Of the trials of all test clips with all enrolled speakers, by kind of score."""
+    """Returns the figures of the trials of all clips with all speakers, by kind of score."""
     whose = np.array([run.enrolled.index(voice) for voice in run.truth])
     first = np.repeat(whose, len(run.enrolled))
     second = np.tile(np.arange(len(run.enrolled)), len(whose))
@@ -90,7 +93,7 @@ def equal_error_rates(run: Run) -> dict[str, Verification]:
 def _trials(
     asked: Sequence[tuple[Run, Asked]], people: Sequence[str], *, known: bool, own: bool
 ) -> list[tuple[int, bool]]:
-    """Errors of trials with the own voiceprint or with others': whose voice, whether wrong."""
+    """Returns speaker and error or not for each trial, with the own voiceprint or with others'."""
     return [
         (people.index(voice), accepted != own)
         for run, one in asked

@@ -24,7 +24,7 @@ GROWN = (
 
 
 def draw(content: Mapping[str, Any], folder: Path) -> list[str]:
-    """Draws what there is; gives the files' names."""
+    """Draws a chart for each result that exists. Returns the names of the files."""
     drawn = {}
     if found := curves(content):
         drawn["search.png"] = lambda path: _search(found, path)
@@ -41,7 +41,7 @@ def draw(content: Mapping[str, Any], folder: Path) -> list[str]:
 
 
 def _named(embedding: Mapping[str, Any]) -> dict[str, Any]:
-    """The rows of the encoder, under the names that the table gives them."""
+    """Returns the results of the encoder with the names of routes that the table uses."""
     rows = [row | {"route": route_name(row["route"], str)} for row in embedding["rows"]]
     return {**embedding, "rows": rows}
 
@@ -50,13 +50,13 @@ def _plots(columns: int) -> tuple[Any, Any]:
     import matplotlib as mpl  # noqa: PLC0415  heavy
 
     mpl.use("Agg")
-    from matplotlib import pyplot as plt  # noqa: PLC0415  after the choice of what draws
+    from matplotlib import pyplot as plt  # noqa: PLC0415  after the choice of the backend
 
     return plt.subplots(1, columns, figsize=(5.5 * columns, 4.5), layout="constrained")
 
 
 def _search(routes: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Recall across, as the demo's chart has it: searches a second, and what one takes."""
+    """Draws searches a second and the time of one over recall, as in the demo's chart."""
     figure, (rates, times) = _plots(2)
     for route in routes:
         recalls, points = [point["recall"] for point in route["points"]], route["points"]
@@ -87,7 +87,7 @@ def _search(routes: Sequence[Mapping[str, Any]], path: Path) -> None:
 
 
 def _end_to_end(ours: Mapping[str, Any], beside: Mapping[str, Any] | None, path: Path) -> None:
-    """One search of one client, step upon step."""
+    """Draws the steps of one search of one client."""
     bars = {"Audiosearch": (ours["one"]["steps_p50_ms"], end_to_end.STEPS)}
     if beside:
         bars["the earlier demo"] = (beside["demo"]["steps_p50_ms"], end_to_end.DEMO_STEPS)
@@ -106,7 +106,7 @@ def _end_to_end(ours: Mapping[str, Any], beside: Mapping[str, Any] | None, path:
 
 
 def _growth(sizes: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Costs by the size of the library."""
+    """Draws costs over the size of the library."""
     figure, axes = _plots(1)
     rows, fits = [each["rows"] for each in sizes], fitted(sizes)
     for name in GROWN:

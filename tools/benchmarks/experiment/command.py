@@ -1,4 +1,4 @@
-"""What `audiosearch benchmark` does, in a checkout."""
+"""Runs `audiosearch benchmark` in a checkout."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ TABLE = "benchmark.md"
 
 
 def _end(_number: int, _frame: object) -> None:
-    sys.exit("stopped; the same command goes on from here")
+    sys.exit("stopped; run the same command again to continue")
 
 
 def main(options: Options) -> None:
-    """Measures, then writes table and charts beside the results."""
+    """Measures, then writes the table and the charts beside the results."""
     signal.signal(signal.SIGTERM, _end)
     logging.getLogger("faiss").setLevel(logging.WARNING)
     with tempfile.TemporaryDirectory(prefix="audiosearch-bench-") as work:
@@ -34,7 +34,7 @@ def main(options: Options) -> None:
 
 
 def write(results: Results, folder: Path) -> None:
-    """Writes what there is as table and charts."""
+    """Writes the results so far as a table and charts."""
     (folder / TABLE).write_text(report.report(results.content), encoding="utf-8")
     drawn = charts.draw(results.content, folder)
     say(f"{folder}: {', '.join(['benchmark.json', TABLE, *drawn])}")

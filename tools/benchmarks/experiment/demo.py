@@ -1,7 +1,7 @@
 """The earlier demo, PaddleSpeech's audio_searching, rebuilt from its document.
 
-VectorExecutor, then Milvus with IVF_SQ8 and L2, then MySQL, one after the other. Its document says:
-CN-Celeb, 650,000 clips in, 10,000 queries, an Intel Xeon E5-2620 v4, Milvus 2.0.
+It runs VectorExecutor, Milvus with IVF_SQ8 and L2, and MySQL, one after the other. Its document
+names CN-Celeb with 650,000 clips, 10,000 queries, an Intel Xeon E5-2620 v4 and Milvus 2.0.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tools.benchmarks.index_recall import say, settle
 from tools.benchmarks.vector_executor import VectorExecutor
 
 PUBLISHED = ((0.90, 345.0), (0.95, 165.0), (0.99, 65.0))
-"""Its chart: recall, and queries a second."""
+"""Recall and queries a second of the demo's chart."""
 
 PUBLISHED_SEARCH_MS, PUBLISHED_EMBEDDING_MS = 2.9, 500.0
 
@@ -35,10 +35,10 @@ BUILD_SECONDS = 5400.0
 
 
 def fill_milvus(client: MilvusClient, stored: np.ndarray, settings: Settings) -> None:
-    """The collection: filled, then built, then loaded.
+    """Fills the demo's collection, builds its index and loads it.
 
     Raises:
-        LeftOutError: Milvus had not built it after `BUILD_SECONDS`.
+        LeftOutError: The index was not built after `BUILD_SECONDS`.
     """
     schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
     schema.add_field("id", DataType.INT64, is_primary=True)
@@ -66,7 +66,7 @@ def fill_milvus(client: MilvusClient, stored: np.ndarray, settings: Settings) ->
 
 
 def _merge_segments(client: MilvusClient) -> None:
-    """Has Milvus merge what it wrote in parts: done later, it would build each index twice."""
+    """Makes Milvus merge its segments first. A later merge would build each index twice."""
     job = client.compact(COLLECTION)
     until = time.monotonic() + MERGE_SECONDS
     while client.get_compaction_state(job) != "Completed" and time.monotonic() < until:
@@ -75,7 +75,7 @@ def _merge_segments(client: MilvusClient) -> None:
 
 
 def route(client: MilvusClient, settings: Settings) -> Route:
-    """Searches in its collection; `nprobe 16` is its own choice."""
+    """Returns the route to the demo's collection. The demo itself uses `nprobe 16`."""
 
     def at(probes: int) -> Ask:
         return asking(client, COLLECTION, "L2", {"nprobe": probes})
@@ -84,10 +84,10 @@ def route(client: MilvusClient, settings: Settings) -> Route:
 
 
 class Table:
-    """Its table in MySQL: ids of Milvus as text, which it does not index."""
+    """The demo's table in MySQL: Milvus' ids as text, without an index."""
 
     def __init__(self, servers: Servers, rows: int) -> None:
-        """Makes and fills it."""
+        """Creates and fills the table."""
         self._connection = servers.mysql.connect()
         with self._connection.cursor() as cursor:
             cursor.execute("CREATE DATABASE IF NOT EXISTS demo")
@@ -100,7 +100,7 @@ class Table:
                 cursor.executemany(f"INSERT INTO {COLLECTION} VALUES (%s, %s)", named)  # noqa: S608  its own name
 
     def add_index(self) -> None:
-        """What it lacks, so that nothing is laid at its door that one line would mend."""
+        """Adds the index on ids that the demo lacks, for a fair comparison."""
         with self._connection.cursor() as cursor:
             cursor.execute(f"CREATE INDEX by_id ON {COLLECTION} (milvus_id(20))")
 
@@ -116,21 +116,21 @@ class Table:
             return [path for (path,) in cursor.fetchall()]
 
     def close(self) -> None:
-        """Ends the connection."""
+        """Closes the connection."""
         self._connection.close()
 
 
 class Pipeline:
-    """Its search: three steps, one after the other."""
+    """The demo's search: three steps, one after the other."""
 
     def __init__(self, executor: VectorExecutor, client: MilvusClient, table: Table) -> None:
-        """Takes the three that it asks."""
+        """Takes the parts of the three steps."""
         self._executor = executor
         self._ask = asking(client, COLLECTION, "L2", {"nprobe": DEMO_PROBES})
         self._table = table
 
     def search(self, wav: Path) -> dict[str, float]:
-        """Milliseconds of each step of one search."""
+        """Searches once. Returns the milliseconds of each step."""
         found: dict[str, Any] = {}
 
         def taken(name: str, step: Callable[[], Any]) -> float:

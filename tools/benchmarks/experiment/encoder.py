@@ -1,4 +1,4 @@
-"""From files to vectors: our encoder beside VectorExecutor."""
+"""Measures our encoder beside VectorExecutor, from files to vectors."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from tools.benchmarks.experiment.settings import Settings
 from tools.benchmarks.index_recall import say
 from tools.benchmarks.vector_executor import installed, with_threads
 
-MISSING = "VectorExecutor is not installed: `make .venv-paddlespeech/.installed` brings it, 2.7 GB"
+MISSING = "VectorExecutor is not installed: run `make .venv-paddlespeech/.installed` (2.7 GB)"
 
 
 class Official:
-    """A checkpoint of the official shape with random weights, made when it is first asked for."""
+    """A checkpoint of the official shape with random weights, made at its first use."""
 
     def __init__(self, folder: Path) -> None:
-        """Takes a folder that nobody else uses."""
+        """Takes a folder for the checkpoint, without other files."""
         self.folder = folder / "checkpoint"
         self._arrays: dict[str, Any] = {}
 
     def made(self) -> Path:
-        """The folder, with the checkpoint in it."""
+        """Returns the folder, with the checkpoint in it."""
         self.arrays()
         return self.folder
 
     def arrays(self) -> dict[str, Any]:
-        """The weights by name; the checkpoint lies in `folder` from now on."""
+        """Returns the weights by name, and writes the checkpoint to `folder`."""
         if not self._arrays:
             say("drawing a network of the official shape")
-            # Paddle sets OMP_NUM_THREADS to 1, for every program that is begun later, too.
+            # Paddle sets OMP_NUM_THREADS to 1, also for every program that is started later.
             environment = dict(os.environ)
             with warnings.catch_warnings(), threadpool_limits(1, "blas"):
                 warnings.simplefilter("ignore")
@@ -49,7 +49,7 @@ class Official:
 
 
 def measure(official: Official, folder: Path, settings: Settings) -> dict[str, Any]:
-    """The rows of `make bench-embedding`; without VectorExecutor where it is not installed."""
+    """Returns the rows of `make bench-embedding`, without VectorExecutor if it is missing."""
     plan = Plan(settings.lengths, 4 if settings.quick else 16, settings.repeats)
     arrays = official.arrays()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
@@ -59,7 +59,7 @@ def measure(official: Official, folder: Path, settings: Settings) -> dict[str, A
         stack.enter_context(threadpool_limits(1, "blas"))
         peers = stack.enter_context(with_threads(official.folder)) if installed() else {}
         if not peers:
-            say(f"measuring the encoder alone: {MISSING}")
+            say(f"the encoder is measured alone: {MISSING}")
         rows, peak = compare(peers, folder, arrays, plan)
     return {
         "rows": [asdict(row) for row in rows],
@@ -69,5 +69,5 @@ def measure(official: Official, folder: Path, settings: Settings) -> dict[str, A
 
 
 def chart(result: dict[str, Any], path: Path) -> None:
-    """Draws what one clip takes."""
+    """Draws the time of one clip."""
     draw([Row(**row) for row in result["rows"]], path)

@@ -1,4 +1,4 @@
-"""From the bytes of a clip to named matches, step by step, beside the earlier demo's pipeline."""
+"""Measures a search from the bytes of a clip to named matches, beside the earlier demo's."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from tools.benchmarks.vector_executor import VectorExecutor
 STEPS = ("wire", "decode", "features", "backbone", "index", "catalog")
 DEMO_STEPS = ("embedding", "milvus", "mysql")
 REMEMBERED = 50
-"""Searches whose times the gateway tells."""
+"""Number of last searches whose times the gateway keeps."""
 
 
 class Searches:
     """Searches of one library through the gateway."""
 
     def __init__(self, stack: Stack, library: str, wavs: Sequence[Path]) -> None:
-        """Takes clips to search with, in turn."""
+        """Takes the clips to search with, used in turn."""
         self._stack = stack
         self._config = SearchConfig(parent=f"libraries/{library}", k=K)
         self._contents = [wav.read_bytes() for wav in wavs]
 
     def search(self, number: int) -> float:
-        """Milliseconds from the bytes to matches with names."""
+        """Searches once. Returns the milliseconds from the bytes to matches with names."""
         content = self._contents[number % len(self._contents)]
         request = SearchClipsRequest(config=self._config, audio=content)
         answers: list[Any] = []
@@ -48,7 +48,7 @@ class Searches:
         return spent
 
     def one_by_one(self, count: int) -> list[dict[str, float]]:
-        """The steps of so many searches of one client, and each as a whole."""
+        """Searches `count` times from one client. Returns the steps and the whole of each, ms."""
         found: list[dict[str, float]] = []
         while len(found) < count:
             part = min(REMEMBERED, count - len(found))
@@ -58,7 +58,7 @@ class Searches:
         return found
 
     def _split(self, wholes: Sequence[float]) -> list[dict[str, float]]:
-        """The steps of the last searches, by the gateway's log and the embedding service's."""
+        """Returns the steps of the last searches, from the gateway and the embedding log."""
         events = self._events(len(wholes))
         decoded = [each["ms"] for each in events if each["event"] == "decoded"]
         encoded = [each for each in events if each["event"] == "encoded"]
@@ -79,7 +79,7 @@ class Searches:
         ]
 
     def _events(self, count: int) -> list[dict[str, Any]]:
-        """What the embedding service wrote of so many searches, which may take a moment."""
+        """Returns the embedding service's log lines of `count` searches. May wait for them."""
         events: list[dict[str, Any]] = []
         until = time.monotonic() + 10
         while sum(each["event"] == "encoded" for each in events) < count:
@@ -89,13 +89,13 @@ class Searches:
         return events
 
     def records(self, count: int) -> list[SearchRecord]:
-        """What the gateway remembers of the last searches, the oldest first."""
+        """Returns the gateway's records of the last searches, the oldest first."""
         client = self._stack.client
         records = client.call(client.stub.GetStatus, GetStatusRequest()).searches
         return list(reversed(records[:count]))
 
     def at_once(self, count: int, callers: int) -> dict[str, Any]:
-        """Many clients: times, searches a second, and the steps of the last ones."""
+        """Searches from many clients. Returns times, searches a second, and the last steps."""
         times, rate = at_once(self.search, range(count), callers)
         records = self.records(min(count, REMEMBERED))
         steps = {
@@ -108,17 +108,17 @@ class Searches:
 
 
 def medians(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """The median of each step."""
+    """Returns the median of each step."""
     return {name: statistics.median(each[name] for each in found) for name in found[0]}
 
 
 def all_but_backbone(found: Sequence[Mapping[str, float]]) -> float:
-    """The median of what the other steps of a search take together."""
+    """Returns the median time of a search without its backbone step."""
     return statistics.median(each["whole"] - each["backbone"] for each in found)
 
 
 def measure(searches: Searches, count: int) -> dict[str, Any]:
-    """One client, then many."""
+    """Measures one client, then many."""
     searches.one_by_one(5)
     alone = searches.one_by_one(count)
     say(f"end to end, one client: {_shown(medians(alone))}")
@@ -137,7 +137,7 @@ def measure(searches: Searches, count: int) -> dict[str, Any]:
 
 
 def beside(searches: Searches, pipeline: Pipeline, wavs: Sequence[Path], count: int) -> dict:
-    """Ours and the demo's in turn, search by search, so that both meet the same load."""
+    """Measures ours and the demo in turn, search by search, so that both meet the same load."""
     ours: list[float] = []
     theirs: list[dict[str, float]] = []
     for number in range(count):
@@ -153,7 +153,7 @@ def beside(searches: Searches, pipeline: Pipeline, wavs: Sequence[Path], count: 
 
 
 def embedding(executors: Iterable[VectorExecutor], wavs: Sequence[Path]) -> list[float]:
-    """Milliseconds that each takes for a clip, in turn, the median."""
+    """Returns the median milliseconds of each executor for a clip, run in turn."""
     several = list(executors)
     taken = [[1000 * each.embed(wav)[0] for each in several] for wav in wavs]
     return [statistics.median(times) for times in zip(*taken, strict=True)]

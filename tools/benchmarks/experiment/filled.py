@@ -1,4 +1,4 @@
-"""One library of the stack with many rows and vectors, put in past the encoder."""
+"""Fills a library of the stack with many rows and vectors, past the encoder."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ from tools.benchmarks.index_recall import say, settle
 
 NAME = "benchmark"
 ROWS, VECTORS = 1000, 5000
-"""Of one call."""
+"""Rows and vectors of one call."""
 
 WRITERS = 2
 INDEX_SECONDS = 3600.0
-"""Longest that an index may take to be ready."""
+"""Longest wait for an index."""
 
 AGAIN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
 AnswerT = TypeVar("AnswerT")
 
 
 class Filled:
-    """A library that grows; its vectors lie as speakers' embeddings do (see clustered.py)."""
+    """A growing library, with vectors that resemble embeddings of speakers (see clustered.py)."""
 
     def __init__(self, stack: Stack, rows: int) -> None:
-        """Makes it empty, and has the vectors at hand that it will hold."""
+        """Creates the empty library, and makes the `rows` vectors that it will hold."""
         self.stack = stack
         self.stored = clustered(rows, seed=0)
         self.ids: list[str] = []
-        """Of the clips, in the order of `stored`."""
+        """Ids of the clips, in the order of `stored`."""
         self._speakers = speakers_of(rows, seed=0)
         self.library = stack.client.call(
             stack.client.stub.CreateLibrary, catalog_pb2.CreateLibraryRequest(library_id=NAME)
@@ -49,15 +49,15 @@ class Filled:
 
     @property
     def collection(self) -> str:
-        """Milvus' name of what holds the vectors."""
+        """Milvus' name of the collection with the vectors."""
         return alias(self.library.uid)
 
     def row_of(self) -> dict[str, int]:
-        """The row of `stored` for each id."""
+        """Returns the row of `stored` of each id."""
         return {clip_id: row for row, clip_id in enumerate(self.ids)}
 
     def grow(self, rows: int) -> dict[str, float]:
-        """Makes it so large, waits until all is searchable by its index; gives what it took."""
+        """Grows the library to `rows` and waits for its index. Returns the rates."""
         start, first = time.monotonic(), len(self.ids)
         made = _in_parts(range(first, rows), ROWS, self._create)
         self.ids += [clip_id for part in made for clip_id in part]
@@ -74,7 +74,7 @@ class Filled:
         }
 
     def sizes(self) -> dict[str, float]:
-        """What stores hold: MiB on disk and in memory."""
+        """Returns the size of the database on disk and of the index in memory, MiB."""
         stats = self._stats()
         return {
             "database_mib": size_of(self.stack.catalog_settings()) / 2**20,
@@ -82,7 +82,7 @@ class Filled:
         }
 
     def index_type(self) -> str:
-        """Milvus' name of the present kind of index, and its parameters."""
+        """Returns Milvus' name of the present type of index, with its parameters."""
         stats = self._stats()
         return " ".join([stats.index_type, *(f"{k}={v}" for k, v in stats.parameters.items())])
 
@@ -91,7 +91,7 @@ class Filled:
         return self.stack.index.GetIndexStats(request, timeout=300)
 
     def _create(self, numbers: Sequence[int]) -> list[str]:
-        """Rows of clips; a batch that was cut off tells the next time which are there."""
+        """Creates rows of clips. A repeated batch returns the ids of rows that exist already."""
         requests = [self._new(number) for number in numbers]
         request = catalog_pb2.BatchCreateClipsRequest(parent=self.library.name, requests=requests)
         answer = _patiently(lambda: self.stack.catalog.BatchCreateClips(request, timeout=300))
@@ -117,7 +117,7 @@ class Filled:
         _patiently(lambda: self.stack.index.UpsertVectors(request, timeout=300))
 
     def _wait_for_index(self) -> None:
-        """Until the index has its last kind, and searches use it for (nearly) all vectors."""
+        """Waits until the index has its final type and searches use it for nearly all vectors."""
         if not self.stack.servers or len(self.ids) <= 20_000:
             return
         until = time.monotonic() + INDEX_SECONDS
@@ -139,7 +139,7 @@ class Filled:
 
 
 def _in_parts(numbers: range, size: int, send: Callable[[Sequence[int]], AnswerT]) -> list[AnswerT]:
-    """Sends numbers in parts of a size, a few parts at a time, and shows how far it is."""
+    """Sends numbers in parts of `size`, a few parts at a time, and prints the progress."""
     starts = range(numbers.start, numbers.stop, size)
     parts = [range(start, min(start + size, numbers.stop)) for start in starts]
     begun, answers = time.monotonic(), []

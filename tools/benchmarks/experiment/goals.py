@@ -1,4 +1,4 @@
-"""What the benchmark is to show, and whether it does."""
+"""The goals of the benchmark, with their results."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ SHARE_OF_DEMO = 0.2
 REST_MS = 8.0
 SHARE_OF_ENCODER = 0.9
 FLAT = 1.1
-"""Times that memory may grow by from the smallest library to the largest and still be called so."""
+"""Largest factor from the memory with the smallest library to that with the largest."""
 
 Outcome = tuple[str, bool] | None
-"""What was measured, and whether it is enough; nothing where a step is missing."""
+"""The measurement as text, and True if it meets the goal; None if a step is missing."""
 
 
 def goals(content: Content, w: Words) -> str:
-    """Each goal, what was measured, and whether it holds."""
+    """Returns a table of each goal, its measurement, and yes or no."""
     found = {goal: outcome(content, w) for goal, outcome in GOALS.items()}
     if not any(found.values()):
         return ""
@@ -37,7 +37,7 @@ def _cells(outcome: Outcome, w: Words) -> list[str]:
 
 
 def _share(of_demo: Callable[[Mapping[str, Any]], float]) -> Callable[[Content, Words], Outcome]:
-    """Ours beside the demo's milliseconds, taken from what was measured of both."""
+    """Returns a goal of our time as a share of the demo's, which `of_demo` reads, in ms."""
 
     def outcome(content: Content, _w: Words) -> Outcome:
         beside = result(content, "end-to-end/demo")

@@ -1,4 +1,4 @@
-"""What things cost at one size of the library, and how costs grow with it."""
+"""Measures costs at one size of the library, and fits their growth."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ OF_ONE_KIND = (
     "a search end to end without the backbone, ms",
     "memory of Milvus, MiB",
 )
-"""Costs that sizes have in common only if their indexes are of one kind."""
+"""Costs that can be compared only between sizes with the same type of index."""
 
 
 def measure(
     filled: Filled, searches: Searches, grown: Mapping[str, float], settings: Settings
 ) -> dict:
-    """All costs at the present size."""
+    """Measures all costs at the present size."""
     alone = searches.one_by_one(max(10, settings.searches // 2))
     steps = medians(alone)
     return {
@@ -82,7 +82,7 @@ def _lookups(filled: Filled, count: int) -> list[float]:
 
 
 def _pages(filled: Filled, count: int) -> list[float]:
-    """One after the other from the newest clip on, and again from there after the last one."""
+    """Reads pages from the newest clip on, one after the other. Starts again after the last."""
     request = catalog_pb2.ListClipsRequest(parent=filled.library.name, page_size=100)
 
     def turn(_number: int) -> None:
@@ -93,14 +93,14 @@ def _pages(filled: Filled, count: int) -> list[float]:
 
 
 def kind(size: Mapping[str, Any]) -> str:
-    """Milvus' name of the kind of index at a size: FLAT, HNSW."""
+    """Returns Milvus' name of the type of index at a size: FLAT or HNSW."""
     return str(size["index_type"].partition(" ")[0])
 
 
 def fitted(sizes: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """For each cost its values, and the e of cost = c * rows^e by least squares of logarithms.
+    """Returns the values of each cost, and e of cost = c * rows^e by least squares of logarithms.
 
-    What depends on the kind of index is fitted over the sizes that have the largest one's.
+    A cost that depends on the type of index is fitted over the sizes with the largest one's type.
     """
     alike = [each for each in sizes if kind(each) == kind(sizes[-1])]
     found = {}
@@ -116,7 +116,7 @@ def fitted(sizes: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def sizes_of(content: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What was measured at each size, ascending."""
+    """Returns the results of each size, ascending."""
     steps = content["steps"]
     found = [step["result"] for name, step in steps.items() if name.startswith("growth/")]
     return sorted(found, key=lambda each: each["rows"])

@@ -1,4 +1,4 @@
-"""From files to searchable clips: how many a second, beside the encoder's own rate."""
+"""Measures imports and uploads, from files to searchable clips, beside the encoder's own rate."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _seeds = itertools.count(1000)
 
 
 def import_rate(stack: Stack, library: str, count: int) -> dict[str, Any]:
-    """Imports a folder of new clips; before and after it the encoder alone embeds some of them."""
+    """Imports a folder of new clips. The encoder alone embeds some of them before and after."""
     folder = stack.imports / f"folder-{next(_folders)}"
     folder.mkdir()
     clips = Clips.make(folder, CLIP_SECONDS, count, next(_seeds))
@@ -64,7 +64,7 @@ def _embed(stack: Stack, audio: bytes) -> None:
 
 
 def time_to_searchable(stack: Stack, library: str, count: int) -> dict[str, Any]:
-    """Uploads clips one by one; after each, searches with it until it is found."""
+    """Uploads clips one by one. Searches with each until it is found."""
     folder = stack.imports / f"folder-{next(_folders)}"
     folder.mkdir()
     paths = Clips.make(folder, CLIP_SECONDS, count, next(_seeds)).paths
@@ -96,6 +96,6 @@ def _searches_until_found(stack: Stack, library: str, path: Path, name: str) -> 
 
 
 def queries(folder: Path, count: int) -> Sequence[Path]:
-    """Clips to search with."""
+    """Makes clips to search with."""
     folder.mkdir(exist_ok=True)
     return Clips.make(folder, CLIP_SECONDS, count, next(_seeds)).paths

@@ -1,4 +1,4 @@
-"""The machine that figures were measured on."""
+"""Describes the machine of a measurement."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PACKAGES = ("pymilvus", "grpcio", "paddlepaddle", "openvino", "faiss-cpu", "hnsw
 
 
 def describe() -> dict[str, Any]:
-    """What has to be the same for two figures to be comparable."""
+    """Returns the properties that must be equal for two figures to be comparable."""
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return {
         "processor": _processor(),
@@ -27,7 +27,7 @@ def describe() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Of the packages that decide the figures; what is missing is not there to compare with."""
+    """Returns the versions of the installed packages that affect the figures."""
     found = {"Milvus server": VERSION}
     for name in PACKAGES:
         with contextlib.suppress(metadata.PackageNotFoundError):
@@ -43,6 +43,6 @@ def _processor() -> str:
 
 
 def memory_mib(*pids: int) -> float:
-    """Resident memory of processes together, now."""
+    """Returns the present resident memory of all these processes together, MiB."""
     files = [Path(f"/proc/{pid}/statm").read_text(encoding="ascii") for pid in pids]
     return sum(int(text.split()[1]) for text in files) * os.sysconf("SC_PAGE_SIZE") / 2**20

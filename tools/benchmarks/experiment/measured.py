@@ -1,4 +1,4 @@
-"""The sections of the report about what was measured."""
+"""The sections of the report with measurements."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from tools.benchmarks.vector_executor import PEER
 
 TARGETS = (0.90, 0.95, 0.99, 0.999)
 PUBLISHED_AT = 0.90
-"""The recall for which the demo's document gives what a search takes."""
+"""The recall for which the demo's document gives the time of a search."""
 
 
 def search(content: Content, w: Words) -> str:
-    """For each way to search the cheapest settings that reach a recall."""
+    """Writes, for each route, the cheapest settings that reach a recall."""
     found = curves(content)
     if not found:
         return ""
@@ -42,7 +42,7 @@ def search(content: Content, w: Words) -> str:
 
 
 def _points(route: Mapping[str, Any]) -> Iterable[list[str]]:
-    """The cheapest settings that reach each target, or as much as any does; each once."""
+    """Yields the cheapest setting that reaches each target or else the best recall, each once."""
     chosen: dict[str, Mapping[str, Any]] = {}
     most = max(round(point["recall"], 3) for point in route["points"])
     for target in (min(target, most) for target in TARGETS):
@@ -99,7 +99,7 @@ def _wrapping(wrapped: Mapping[str, Any], w: Words) -> str:
 
 
 def embedding(content: Content, w: Words) -> str:
-    """What each route takes from a file to its vector, and how many times faster than the peer."""
+    """Writes the time of each route from a file to its vector, and its speed beside the peer's."""
     measured = result(content, "embedding")
     if not measured:
         return ""
@@ -123,7 +123,7 @@ def embedding(content: Content, w: Words) -> str:
 
 
 def whole(content: Content, w: Words) -> str:
-    """A search end to end, step by step, beside the demo's."""
+    """Writes the steps of a search end to end, beside the demo's."""
     ours, beside = result(content, "end-to-end"), result(content, "end-to-end/demo")
     if not ours:
         return ""
@@ -142,7 +142,7 @@ def whole(content: Content, w: Words) -> str:
 
 
 def _many(many: Mapping[str, Any], searches: int, w: Words) -> list[list[str]]:
-    """Many clients; the counts are those of end_to_end.measure."""
+    """Returns the rows of many clients. The counts are those of end_to_end.measure."""
     callers, steps = many["callers"], many["steps_p50_ms"]
     count = max(searches, 2 * callers)
     names = {
@@ -160,14 +160,14 @@ def _both(times: Mapping[str, float]) -> str:
 
 
 def as_it_is(beside: Mapping[str, Any]) -> float:
-    """Milliseconds of the demo's search without the index on its ids, which it lacks: computed."""
+    """Returns the computed milliseconds of the demo's search without an index on its ids."""
     theirs = beside["demo"]
     spared = beside["mysql_without_an_index_ms"] - theirs["steps_p50_ms"]["mysql"]
     return float(theirs["p50_ms"] + spared)
 
 
 def with_all_cores(beside: Mapping[str, Any]) -> float:
-    """Milliseconds of the demo's search, had its VectorExecutor all cores: computed, not timed."""
+    """Returns the computed milliseconds of the demo's search with VectorExecutor on all cores."""
     theirs = beside["demo"]
     spared = theirs["steps_p50_ms"]["embedding"] - beside["embedding_all_cores_ms"]
     return float(theirs["p50_ms"] - spared)
@@ -195,7 +195,7 @@ def _beside(beside: Mapping[str, Any], count: int, w: Words) -> str:
 
 
 def ingest(content: Content, w: Words) -> str:
-    """Uploads and imports."""
+    """Writes the figures of uploads and imports."""
     measured = result(content, "ingest")
     if not measured:
         return ""
@@ -215,7 +215,7 @@ def ingest(content: Content, w: Words) -> str:
 
 
 def growth(content: Content, w: Words) -> str:
-    """Costs by size, and the exponents of their growth."""
+    """Writes costs by size, and the exponents of their growth."""
     sizes = sizes_of(content)
     if not sizes:
         return ""

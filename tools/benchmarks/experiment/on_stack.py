@@ -27,10 +27,10 @@ QUERIES = 16
 
 
 class Measuring:
-    """Works on one stack, which is empty at first."""
+    """Measures on one stack, which is empty at first."""
 
     def __init__(self, run: Run, stack: Stack) -> None:
-        """Takes the run that it belongs to."""
+        """Takes the run and its stack."""
         self._run = run
         self._stack = stack
         self._wavs = ingest.queries(run.work / "queries", QUERIES)
@@ -38,7 +38,7 @@ class Measuring:
         self._searches = end_to_end.Searches(stack, NAME, self._wavs)
 
     def run(self) -> None:
-        """Does all steps that are asked for."""
+        """Measures all steps that are asked for."""
         step, settings = self._run.step, self._run.settings
         for size in settings.sizes:
             if size == settings.rows or self._run.wanted(f"growth/{size}"):
@@ -54,7 +54,7 @@ class Measuring:
         step("search/wrapping", self._wrapping)
         step("end-to-end", self._end_to_end)
         step("ingest", self._ingest)
-        # Last: its index takes Milvus half an hour, and memory beside ours.
+        # Last: the demo's index takes Milvus half an hour, and memory that ours would lack.
         step("search/demo", lambda: self._run.curve(demo.route(self._demo, settings)))
         step("end-to-end/demo", self._beside_demo)
 
@@ -70,14 +70,14 @@ class Measuring:
 
     @property
     def _demo(self) -> MilvusClient:
-        """Milvus, once it has the demo's collection."""
+        """Milvus, after the demo's collection is made."""
         if why := self._demo_lacks:
             raise LeftOutError(why)
         return self._milvus
 
     @cached_property
     def _demo_lacks(self) -> str | None:
-        """Makes the demo's collection; why there is none, if so."""
+        """Makes the demo's collection. The reason if that failed, else None."""
         try:
             demo.fill_milvus(self._milvus, self._filled.stored, self._run.settings)
         except LeftOutError as error:

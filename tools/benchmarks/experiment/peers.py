@@ -1,4 +1,4 @@
-"""Indexes in this process: what a search costs without a server, the limit."""
+"""Indexes in this process, without a server: the lower limit of the time of a search."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ CORES = os.cpu_count() or 1
 
 
 def package(name: str) -> Any:
-    """The package of that name; LeftOutError where it is missing."""
+    """Imports a package. Raises LeftOutError if it is not installed."""
     try:
         return importlib.import_module(name)
     except ImportError:
-        raise LeftOutError(f"{name} is not installed: pip install '.[bench]' brings it") from None
+        raise LeftOutError(f"{name} is not installed: run pip install '.[bench]'") from None
 
 
 def _threads(queries: np.ndarray) -> int:
-    """A thread for one query; all for many."""
+    """Returns one thread for one query, all cores for many."""
     return 1 if len(queries) == 1 else CORES
 
 
 def _hnswlib(hnswlib: Any, stored: np.ndarray) -> Route:
-    """The same kind of index as on the server."""
+    """Builds the same type of index as the server's."""
     index = hnswlib.Index(space="ip", dim=stored.shape[1])
     index.init_index(len(stored), M=HNSW["M"], ef_construction=HNSW["efConstruction"])
     start = time.monotonic()
@@ -56,7 +56,7 @@ def _hnswlib(hnswlib: Any, stored: np.ndarray) -> Route:
 
 
 def _faiss(faiss: Any, stored: np.ndarray) -> Route:
-    """Inverted lists."""
+    """Builds an index of inverted lists."""
     lists = min(LISTS, max(1, len(stored) // 40))
     index = faiss.index_factory(stored.shape[1], f"IVF{lists},Flat", faiss.METRIC_INNER_PRODUCT)
     start = time.monotonic()
@@ -78,4 +78,4 @@ def _faiss(faiss: Any, stored: np.ndarray) -> Route:
 
 
 ROUTES = {"hnswlib": _hnswlib, "faiss": _faiss}
-"""What builds each, from its package and the vectors; the keys name the packages."""
+"""Functions that build an index from a package and the vectors, by the name of the package."""

@@ -1,4 +1,4 @@
-"""What larger libraries would take, computed from what was measured at the sizes at hand."""
+"""Computes the needs of larger libraries from the measurements of smaller ones."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tools.benchmarks.experiment.wording import Content, Words, gib, hours, ms, 
 
 SIZES = (10_000_000, 1_000_000_000)
 HOURS = {10_000_000: 24, 1_000_000_000: 720}
-"""In which all clips are to be embedded: a day, a month."""
+"""Hours in which all clips are embedded: a day, a month."""
 
 NODE_GIB, NODE_SHARE = 64, 0.7
-"""Memory of a machine that holds vectors, and how much of it they may fill."""
+"""Memory of a machine for vectors, and the share of it that they may fill."""
 
 COPIES = 2
-"""Of each vector in memory, so that a machine may fail."""
+"""Copies of each vector in memory, so that a machine may fail."""
 
 CLIP_BYTES = CLIP_SECONDS * 16_000 * 2 + 44
 VECTOR_BYTES = 4 * DIMENSION
@@ -33,7 +33,7 @@ SEARCH, LOOKUP = "a search in the index, ms", "a look-up of ten clips in the cat
 
 
 def plan(sizes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """A plan for each of SIZES, from the costs at the sizes that were measured, ascending."""
+    """Returns a plan for each of SIZES, from the costs of the measured sizes, ascending."""
     return [_plan(clips, sizes) for clips in SIZES]
 
 
@@ -74,9 +74,9 @@ def _hours(clips: int, a_second: float) -> float:
 
 
 def _bytes_of_a_vector(sizes: Sequence[Mapping[str, Any]]) -> tuple[float, bool]:
-    """The service's estimate for HNSW, or what Milvus' memory grew by for each if that is more.
+    """Returns the larger of the service's estimate for HNSW and the measured growth of Milvus.
 
-    It counts only between sizes that are HNSW. True if it is what was measured.
+    Growth counts only between sizes with HNSW. The second value is True if the growth is larger.
     """
     rows = sizes[-1]["rows"]
     estimate = memory_bytes(HNSW, {"M": "16"}, rows, DIMENSION) / rows
@@ -89,9 +89,9 @@ def _bytes_of_a_vector(sizes: Sequence[Mapping[str, Any]]) -> tuple[float, bool]
 
 
 def _at(rows: int, cost: str, sizes: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """A cost carried on along its exponent from the largest size; None without an exponent.
+    """Extrapolates a cost by its exponent from the largest size; None without an exponent.
 
-    An exponent below zero is noise: nothing gets cheaper with rows.
+    An exponent below zero is noise, since no cost falls with rows: it counts as zero.
     """
     fit = fitted(sizes)[cost]
     if fit["exponent"] is None:
@@ -101,7 +101,7 @@ def _at(rows: int, cost: str, sizes: Sequence[Mapping[str, Any]]) -> dict[str, A
 
 
 def planning(content: Content, w: Words) -> str:
-    """What larger libraries would take."""
+    """Writes the needs of larger libraries."""
     sizes = sizes_of(content)
     if len(sizes) < 2:
         return ""
@@ -115,7 +115,7 @@ def planning(content: Content, w: Words) -> str:
 
 
 def _assumed(w: Words) -> str:
-    """What the rows take for granted."""
+    """Returns the assumptions of the rows."""
     return w(
         "Hours are those of one machine as this, at the rates of the largest size. A search is one "
         "of a segment, as if the measured library were one: what the index service takes goes on "

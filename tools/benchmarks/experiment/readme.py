@@ -1,7 +1,7 @@
 """Writes results into the READMEs: `python -m tools.benchmarks.experiment.readme FOLDER`.
 
-FOLDER holds a benchmark.json; it and the charts are kept beside this package, so that what the
-READMEs say can be checked against it.
+FOLDER holds a benchmark.json. It is kept beside this package with the charts, so that a test can
+compare the READMEs with it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ CHARTS = {
 
 
 def section(content: dict[str, Any], language: str) -> str:
-    """What stands between the two marks."""
+    """Returns the text between the two marks."""
     w = words(language)
     parts = [report.where(content, w)]
     for title, write in report.SECTIONS.items():
@@ -43,7 +43,7 @@ def section(content: dict[str, Any], language: str) -> str:
 
 
 def with_section(text: str, content: dict[str, Any], language: str) -> str:
-    """A README with its section written anew; SystemExit if it lacks the marks."""
+    """Returns a README with its section replaced. Raises SystemExit if it lacks the marks."""
     if not (text.count(BEGIN) == text.count(END) == 1):
         sys.exit(f"the README must hold these two lines once: {BEGIN} and {END}")
     before, _, rest = text.partition(BEGIN)
@@ -52,7 +52,7 @@ def with_section(text: str, content: dict[str, Any], language: str) -> str:
 
 
 def main() -> None:
-    """Keeps the results, draws the charts, writes the sections."""
+    """Keeps the results, draws the charts and writes the sections."""
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     source = Path(sys.argv[1]) / NAME

@@ -1,4 +1,4 @@
-"""The results as Markdown, in English or Chinese."""
+"""Writes the results as Markdown, in English or Chinese."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ SECTIONS: dict[str, Callable[[Content, Words], str]] = {
     "Growth": measured.growth,
     "Planning": planning.planning,
 }
-"""Title and what writes it; nothing where nothing was measured."""
+"""Title and writer of each section. A writer returns an empty text without measurements."""
 
 
 def report(content: Content) -> str:
-    """All tables under their titles."""
+    """Returns all tables under their titles."""
     w = words("en")
     parts = ["# Audiosearch, measured", where(content, w)]
     for title, section in SECTIONS.items():
@@ -35,7 +35,7 @@ def report(content: Content) -> str:
 
 
 def where(content: Content, w: Words) -> str:
-    """Machine and settings in a paragraph."""
+    """Returns machine and settings as a paragraph."""
     machine, settings = content["machine"], content["settings"]
     loads = [step["load_before"] for step in content["steps"].values()] or [0.0]
     text = w(
@@ -57,7 +57,7 @@ def where(content: Content, w: Words) -> str:
 
 
 def not_measured(content: Content, w: Words) -> str:
-    """A line for each step that is missing, with the reason; nothing where all are there."""
+    """Returns a line with the reason for each missing step; empty if none is missing."""
     steps = steps_of([part.value for part in Part], Settings(**content["settings"]))
     missing = [name for name in steps if name not in content["steps"]]
     return "\n".join(

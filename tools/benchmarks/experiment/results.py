@@ -1,4 +1,4 @@
-"""Results on disk, step by step: a run that was stopped goes on where it was."""
+"""Keeps results on disk, step by step, so that a stopped run can continue."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from tools.benchmarks.index_recall import say
 NAME = "benchmark.json"
 FORMAT = 2
 SAME = ("format", "machine", "settings", "versions")
-"""What has to be the same for a run to go on."""
+"""Keys that must be equal for a run to continue."""
 
 
 class LeftOutError(Exception):
-    """A step can't be measured here; the message says why."""
+    """A step can't be measured here. The message says why."""
 
 
 class Results:
     """The results of one machine and one choice of settings, in a folder's benchmark.json."""
 
     def __init__(self, folder: Path, settings: Settings) -> None:
-        """Takes on the results that are there, if machine and settings are the same."""
+        """Loads the earlier results of the folder, if machine and settings are equal."""
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / NAME
         self.content: dict[str, Any] = {
@@ -54,11 +54,11 @@ class Results:
         say(f"{self._path} was of other {', '.join(SAME[1:])}; it is now {aside.name}")
 
     def missing(self, names: Iterable[str]) -> list[str]:
-        """Those steps that are not done."""
+        """Returns the steps that are not done."""
         return [name for name in names if name not in self.content["steps"]]
 
     def step(self, name: str, measure: Callable[[], Any]) -> None:
-        """Measures, unless it is done, and writes what came of it."""
+        """Measures a step, unless it is done, and writes its result."""
         if not self.missing([name]):
             say(f"{name}: done before")
             return
@@ -76,7 +76,7 @@ class Results:
         self._write()
 
     def leave_out(self, name: str, why: str) -> None:
-        """Remembers why there is no such result."""
+        """Notes the reason for a missing result."""
         say(f"{name}: left out, {why}")
         self.content["left_out"][name] = why
         self._write()
@@ -88,7 +88,7 @@ class Results:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Reads a benchmark.json; says what to do if it is none."""
+    """Reads a benchmark.json. Raises SystemExit with advice if the file is damaged."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         return dict(content) | {"steps": dict(content["steps"])}
@@ -97,6 +97,6 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def result(content: dict[str, Any], name: str) -> Any:
-    """What came of a step; None if it is not there."""
+    """Returns the result of a step, or None if it is missing."""
     step = content["steps"].get(name)
     return step["result"] if step else None

@@ -1,4 +1,4 @@
-"""One run of the benchmark: its steps in their order, each written as soon as it is there."""
+"""Runs the steps of the benchmark in order, and writes each result at once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ IN_PROCESS = tuple(f"search/{name}" for name in peers.ROUTES)
 
 
 def steps_of(parts: Sequence[str], settings: Settings) -> list[str]:
-    """All steps of these parts, in their order."""
+    """Returns all steps of these parts, in order."""
     by_part = {
         "growth": [f"growth/{size}" for size in settings.sizes],
         "search": ["search/index service", *ON_SERVERS, *IN_PROCESS],
@@ -32,10 +32,10 @@ def steps_of(parts: Sequence[str], settings: Settings) -> list[str]:
 
 
 class Run:
-    """One run, whose results go to a folder."""
+    """One run of the benchmark, with its results in a folder."""
 
     def __init__(self, options: Options, work: Path) -> None:
-        """Keeps what is needed on the way below `work`."""
+        """Takes the options, and a folder for temporary files."""
         self.results = Results(options.output, options.settings)
         self.settings = options.settings
         self.work = work
@@ -44,14 +44,14 @@ class Run:
 
     @cached_property
     def data(self) -> search.Data:
-        """Vectors, queries and the truth."""
+        """Vectors, queries and exact neighbors."""
         return search.Data.make(self.settings)
 
     def run(self) -> None:
-        """Measures what is not there yet."""
+        """Measures all steps that are not done."""
         begun, missing = time.monotonic(), self.results.missing(self._steps)
         say(f"{len(missing)} of {len(self._steps)} steps are to be measured")
-        # The longest first: a run that is cut off while the stack is up has to fill it again.
+        # First the steps on the stack: a run that is stopped among them must fill it again.
         self._with_stack([step for step in missing if step not in ("embedding", *IN_PROCESS)])
         self.step("embedding", partial(encoder.measure, self.official, self.work, self.settings))
         for name in peers.ROUTES:
@@ -59,16 +59,16 @@ class Run:
         say(f"{len(missing)} steps in {(time.monotonic() - begun) / 60:.0f} minutes")
 
     def wanted(self, step: str) -> bool:
-        """Whether a step is asked for and not done."""
+        """Returns True if a step is asked for and not done."""
         return step in self._steps and bool(self.results.missing([step]))
 
     def step(self, name: str, measure: Callable[[], Any]) -> None:
-        """Does a step, if it is asked for and not done."""
+        """Measures a step if it is asked for and not done."""
         if name in self._steps:
             self.results.step(name, measure)
 
     def curve(self, route: search.Route) -> dict[str, Any]:
-        """Recall against time and rate of a way to search."""
+        """Measures recall, time and rate of a route."""
         return search.curve(route, self.data, self.settings)
 
     def _in_process(self, name: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Recall against time and rate: our index service, Milvus without it, and indexes in process."""
+"""Measures recall, time and rate of our index service, bare Milvus and indexes in process."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from tools.benchmarks.experiment.timed import one_by_one, percentiles, rate_at_o
 from tools.benchmarks.index_recall import say
 
 MOST = 100
-"""Queries of one call, where many are sent at once."""
+"""Queries in one call of many."""
 
 SINGLES_SECONDS = 15.0
-"""Longest that one setting's queries are sent one a call; slow settings get through fewer."""
+"""Longest time for the calls of one query at one setting; slow settings make fewer calls."""
 
 AT_ONCE_SECONDS = 5.0
-"""That many callers search at once."""
+"""Time for which many callers search at once."""
 
 ENOUGH = 0.9995
 TARGETS = (0.5, 0.9, 0.95, 0.98, 0.99)
 EFS = (10, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 
 Ask = Callable[[np.ndarray], list[list[int]]]
-"""Takes queries, shape (n, dimension); gives the rows of the K nearest of each."""
+"""Takes queries, shape (n, dimension), and returns the rows of the K nearest of each."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Data:
 
     @classmethod
     def make(cls, settings: Settings) -> Data:
-        """New recordings of the same speakers as queries; exact search tells the truth."""
+        """Makes vectors, queries that stand for new recordings, and their exact neighbors."""
         stored, queries = clustered(settings.rows, seed=0), clustered(settings.queries, seed=99)
         say(f"exact search: {settings.queries:,} queries in {settings.rows:,} vectors")
         return cls(stored, queries, nearest(stored, queries, K))
@@ -54,7 +54,7 @@ class Data:
 
 @dataclass(frozen=True)
 class Route:
-    """A way to search, and the efforts that it can be told to make, ascending."""
+    """A way to search, and the values of its setting for effort, ascending."""
 
     name: str
     word: str
@@ -63,7 +63,7 @@ class Route:
 
 
 def curve(route: Route, data: Data, settings: Settings) -> dict[str, Any]:
-    """What each effort finds and takes, until nearly everything is found."""
+    """Measures each effort until nearly all neighbors are found."""
     points = []
     for each in route.efforts:
         point = {"setting": f"{route.word} {each}"} | _point(route.at(each), data, settings)
@@ -103,7 +103,7 @@ def _point(ask: Ask, data: Data, settings: Settings) -> dict[str, float]:
 
 
 def ours(filled: Filled) -> Route:
-    """The index service, asked for a recall."""
+    """Returns the route through the index service, with a recall target."""
     row_of, library = filled.row_of(), filled.library
 
     def at(target: float) -> Ask:
@@ -116,7 +116,7 @@ def ours(filled: Filled) -> Route:
                 queries=[SearchVectorsRequest.Query(values=query.tolist()) for query in queries],
             )
             answer = filled.stack.index.SearchVectors(request, timeout=300)
-            # What was imported besides is no row of `stored`.
+            # Clips that other steps imported are no rows of `stored`.
             return [[row_of.get(one.id, -1) for one in each.neighbors] for each in answer.results]
 
         return ask
@@ -125,7 +125,7 @@ def ours(filled: Filled) -> Route:
 
 
 def bare(filled: Filled, client: MilvusClient) -> Route:
-    """The same collection, without our service."""
+    """Returns the route to the same collection without our service."""
     row_of = filled.row_of()
 
     def at(ef: int) -> Ask:
@@ -142,15 +142,15 @@ def asking(
     row_of: Mapping[str, int] | None = None,
     limit: int = K,
 ) -> Ask:
-    """Asks Milvus itself, for answers that may be a moment old.
+    """Returns a function that searches in Milvus itself, with Bounded consistency.
 
     Args:
-        client: of the server.
-        name: of the collection.
-        metric: of its index.
-        parameters: of the search.
-        row_of: the row of each id; without it ids are rows.
-        limit: neighbors asked for.
+        client: A client of the server.
+        name: Name of the collection.
+        metric: Metric of its index.
+        parameters: Parameters of the search.
+        row_of: The row of each id; without it ids are rows.
+        limit: Neighbors to ask for.
     """
     known = row_of.get if row_of else lambda number, _none: number
 
@@ -168,9 +168,9 @@ def asking(
 
 
 def wrapping(filled: Filled, client: MilvusClient, data: Data, settings: Settings) -> dict:
-    """What our service adds to the call to Milvus that it makes.
+    """Measures the time that our service adds to its call to Milvus.
 
-    Both in turn, query by query, and each as often first: the second finds the graph in the caches.
+    Sends each query both ways, in alternating order, because the first way fills the caches.
     """
     ef = effort(len(filled.ids), K, K + SPARE, DEFAULT_TARGET)
     row_of = filled.row_of()
@@ -187,7 +187,7 @@ def wrapping(filled: Filled, client: MilvusClient, data: Data, settings: Setting
 
 
 def curves(content: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """All curves that were measured."""
+    """Returns all measured curves."""
     found = [
         step["result"] for name, step in content["steps"].items() if name.startswith("search/")
     ]

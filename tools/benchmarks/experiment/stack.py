@@ -1,4 +1,4 @@
-"""The four services over real servers or embedded stores, as the benchmark runs them."""
+"""Runs the four services on real servers or embedded stores, for the benchmark."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ LARGE = [("grpc.max_receive_message_length", 64 * 2**20)]
 
 @dataclass(frozen=True)
 class Servers:
-    """A real Milvus and a real MariaDB, and what points our services at them."""
+    """A real Milvus and a real MariaDB, and the settings of our services for them."""
 
     milvus: MilvusServer
     mysql: MysqlServer
     settings: Mapping[str, str]
 
     def client(self) -> MilvusClient:
-        """A client of Milvus, past our services."""
+        """Returns a client of Milvus that bypasses our services."""
         return MilvusClient(f"http://127.0.0.1:{self.milvus.port}", timeout=600)
 
 
 @dataclass(frozen=True)
 class Stack:
-    """What runs."""
+    """The running services, with clients of each."""
 
     services: Services
     client: AudiosearchClient
@@ -63,7 +63,7 @@ class Stack:
     _read: dict[str, int] = field(default_factory=dict)
 
     def catalog_settings(self) -> CatalogSettings:
-        """What the catalog service was told, for statements past it."""
+        """Returns the settings of the catalog service, for statements that bypass it."""
         place = {
             name.lower(): value
             for name, value in (self.servers.settings if self.servers else {}).items()
@@ -72,7 +72,7 @@ class Stack:
         return CatalogSettings(data_dir=self.services.data_dir, **{"mysql_host": None} | place)
 
     def memory(self) -> dict[str, float]:
-        """Resident MiB of each process; the decoders count with their service."""
+        """Returns the resident MiB of each service and server, with the decoders in theirs."""
         pids = {name: [self.services.pid(name)] for name in SERVICES}
         pids["embedding"] += children(self.services.pid("embedding"), b"spawn_main")
         if self.servers:
@@ -84,7 +84,7 @@ class Stack:
         return found
 
     def events(self, service: str) -> list[dict[str, Any]]:
-        """Lines of a service's log that were not read yet."""
+        """Returns the lines of a service's log since the last call."""
         with (self.services.data_dir / f"{service}.log").open("rb") as log:
             log.seek(self._read.get(service, 0))
             data = log.read()
@@ -107,11 +107,14 @@ def _servers(folder: Path) -> Iterator[Servers]:
 
 @contextmanager
 def running(stores: str, checkpoint: Path | None) -> Iterator[Stack]:
-    """The stack for the block, with nothing in it; LeftOutError where its servers can't be had.
+    """Runs an empty stack for the time of the block.
 
     Args:
         stores: `servers` or `embedded`.
-        checkpoint: of the encoder; the one that comes with Audiosearch if there is none.
+        checkpoint: Checkpoint of the encoder; None for the bundled one.
+
+    Raises:
+        LeftOutError: The servers can't be started.
     """
     with ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="audiosearch-bench-")))
@@ -123,7 +126,7 @@ def running(stores: str, checkpoint: Path | None) -> Iterator[Stack]:
             "AUDIOSEARCH_OFFLINE": "1",
             "PPSPEECH_HOME": str(work / "none"),
             "AUDIOSEARCH_ENCODER_CACHE": str(REPOSITORY / ".cache" / "encoder"),
-            "AUDIOSEARCH_SWEEP_SECONDS": "86400",  # rows and vectors have no audio to go with them
+            "AUDIOSEARCH_SWEEP_SECONDS": "86400",  # a sweep would remove rows without audio
             "AUDIOSEARCH_LOG_LEVEL": "info",
             "AUDIOSEARCH_LOG_FORMAT": "json",
             "AUDIOSEARCH_STORE_TIMEOUT_SECONDS": "120",

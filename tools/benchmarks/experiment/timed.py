@@ -1,4 +1,4 @@
-"""Times of calls, in milliseconds."""
+"""Times calls, in milliseconds."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ T = TypeVar("T")
 
 
 def milliseconds(call: Callable[[], Any]) -> float:
-    """What one call takes."""
+    """Returns the time of one call, in milliseconds."""
     return 1000 * seconds(call)
 
 
 def percentiles(times: Sequence[float]) -> dict[str, float]:
-    """The median and the 99th percentile."""
+    """Returns the median and the 99th percentile."""
     p50, p99 = np.percentile(times, [50, 99])
     return {"p50_ms": float(p50), "p99_ms": float(p99)}
 
 
 def one_by_one(call: Callable[[T], Any], items: Sequence[T], most_seconds: float) -> list[float]:
-    """What each call took, one after the other, for all items or as long as the time lasts."""
+    """Calls with one item after the other, at most for `most_seconds`. Returns the times, ms."""
     until = time.monotonic() + most_seconds
     times: list[float] = []
     for item in items:
@@ -40,7 +40,7 @@ def one_by_one(call: Callable[[T], Any], items: Sequence[T], most_seconds: float
 def rate_at_once(
     call: Callable[[T], Any], items: Sequence[T], callers: int, for_seconds: float
 ) -> float:
-    """Calls a second of so many callers, who go through the items until the time is over."""
+    """Calls from `callers` threads for `for_seconds`. Returns the calls a second."""
     start = time.perf_counter()
 
     def work(caller: int) -> int:
@@ -58,7 +58,7 @@ def rate_at_once(
 def at_once(
     call: Callable[[T], Any], items: Sequence[T], callers: int
 ) -> tuple[list[float], float]:
-    """What each call took with so many callers at once, and the calls a second."""
+    """Calls with each item from `callers` threads. Returns the times in ms and calls a second."""
     start = time.perf_counter()
     with ThreadPoolExecutor(callers) as pool:
         times = list(pool.map(lambda item: milliseconds(lambda: call(item)), items))

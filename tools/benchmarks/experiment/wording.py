@@ -1,4 +1,4 @@
-"""What the report's tables have in common: Markdown, units, and its phrases in two languages."""
+"""Helpers of the report: Markdown tables, units, and phrases in two languages."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any
 from tools.benchmarks.vector_executor import PEER
 
 CHINESE = Path(__file__).with_name("chinese.json")
-"""Each phrase of the report, and what README_cn.md says in its place."""
+"""Each phrase of the report with its Chinese translation."""
 
 SHOWN = {"wire": "wire, gateway and waiting"}
-"""What to call a step of a search, where benchmark.json is too brief: this one is what is left."""
+"""Longer names of steps of a search. "wire" is the time that no other step accounts for."""
 
 Content = Mapping[str, Any]
 Words = Callable[[str], str]
 
 
 def words(language: str) -> Words:
-    """What translates a phrase: nothing for `en`; KeyError where the Chinese one is missing."""
+    """Returns a function that translates a phrase. It raises KeyError for an unknown phrase."""
     if language == "en":
         return lambda phrase: phrase
     known: dict[str, str] = json.loads(CHINESE.read_text(encoding="utf-8"))
@@ -28,13 +28,13 @@ def words(language: str) -> Words:
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table in Markdown."""
+    """Returns a table in Markdown."""
     lines = [titles, ["---"] * len(titles), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def route_name(route: str, w: Words) -> str:
-    """Whose a way to embed is, and its threads; `route` as benchmark.json has it."""
+    """Returns the name of a route of benchmark.json for the table, with product and threads."""
     if route == PEER:
         return w("VectorExecutor, as it comes (one thread)")
     if route.startswith(PEER):
@@ -44,22 +44,22 @@ def route_name(route: str, w: Words) -> str:
 
 
 def ms(value: float) -> str:
-    """Milliseconds."""
+    """Formats milliseconds."""
     return f"{_short(value)} ms"
 
 
 def gib(value: float) -> str:
-    """GiB, or TiB from one on."""
+    """Formats GiB, as TiB from 1 TiB on."""
     return f"{value:,.1f} GiB" if value < 1024 else f"{value / 1024:,.1f} TiB"
 
 
 def hours(value: float) -> str:
-    """A number of hours."""
+    """Formats a number of hours."""
     return _short(value)
 
 
 def percent(share: float) -> str:
-    """A share of 1."""
+    """Formats a share of 1 as percent."""
     return f"{100 * share:.0f} %"
 
 
