@@ -1,4 +1,4 @@
-# Everything runs in .venv; a change of pyproject.toml, constraints.txt or a .proto is noticed.
+# All targets run in .venv. They update it after a change of pyproject.toml, constraints.txt or a .proto file.
 
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.10 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PADDLESPEECH := paddlespeech==1.5.0
 WAVESURFER := wavesurfer==0.3.9
-# Left out: what setuptools says at every editable install, and that PaddleSpeech lacks its list.
+# Hidden: a warning of setuptools at every editable install, and the dependencies that PaddleSpeech lacks.
 PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --no-warn-conflicts
 PROTOS := $(shell find protos -name '*.proto')
 CODE := serving scoring embedding_service index_service catalog_service gateway clients tools deploy \
@@ -23,9 +23,9 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --upgrade pip
 
-# PaddleSpeech names some 200 packages, most of them for text to speech: the extra `embedding` lists
-# those that its ECAPA-TDNN code imports, so it comes without its own list. Of wavesurfer, which names
-# Jupyter's, only a file of JavaScript is used.
+# PaddleSpeech and wavesurfer are installed without their dependencies. PaddleSpeech has some 200, most of
+# them for text to speech; the extra `embedding` lists those that its ECAPA-TDNN code imports. Only one
+# JavaScript file of wavesurfer is used.
 $(VENV)/.installed: pyproject.toml constraints.txt setup.py | $(BIN)/python
 	@echo "installing; this takes a few minutes the first time"
 	$(PIP) --constraint constraints.txt --editable '.[embedding,index,catalog,gateway,evaluation]'
@@ -66,9 +66,9 @@ lint: install $(VENV)/.installed-dev ## Check style, types, contracts and import
 	$(BIN)/buf lint build/image.binpb --config protos/buf.yaml
 	$(BIN)/lint-imports
 
-# VectorExecutor needs PaddleSpeech with all its packages: 2.7 GB, in an environment of their own.
+# VectorExecutor needs PaddleSpeech with all its dependencies (2.7 GB), in a separate environment.
 .venv-paddlespeech/.installed: tools/benchmarks/vector_executor.txt | $(BIN)/python
-	@echo "installing PaddleSpeech with all its packages, to measure beside it"
+	@echo "installing PaddleSpeech with all its dependencies, to compare with"
 	$(BIN)/python -m venv .venv-paddlespeech
 	.venv-paddlespeech/bin/python -m pip install --quiet --requirement $<
 	@touch $@
@@ -81,10 +81,10 @@ $(VENV)/.installed-bench: $(VENV)/.installed-dev
 	$(PIP) --constraint constraints.txt --editable '.[bench]'
 	@touch $@
 
-benchmark: install $(VENV)/.installed-bench .venv-paddlespeech/.installed ## Measure all of it at 650,000 clips beside others (ARGS="--rows 50000")
+benchmark: install $(VENV)/.installed-bench .venv-paddlespeech/.installed ## Measure all parts at 650,000 clips beside others (ARGS="--rows 50000")
 	$(BIN)/audiosearch benchmark $(ARGS)
 
-benchmark-readme: install $(VENV)/.installed-dev ## Write what `make benchmark` measured into the READMEs
+benchmark-readme: install $(VENV)/.installed-dev ## Write the results of `make benchmark` into the READMEs
 	$(BIN)/python -m tools.benchmarks.experiment.readme build/benchmark
 
 bench-index: install $(VENV)/.installed-bench ## Time the index beside faiss and hnswlib; ROWS=100000 for less
@@ -93,7 +93,7 @@ bench-index: install $(VENV)/.installed-bench ## Time the index beside faiss and
 bench-catalog: install $(VENV)/.installed-dev ## Time the catalog with 650,000 clips (ARGS="--clips N --plans")
 	$(BIN)/python -m tools.benchmarks.catalog $(ARGS)
 
-voices: install $(VENV)/.installed-dev ## Tell voices apart as a calibration promises (ARGS="--recordings FSDD --output DIR")
+voices: install $(VENV)/.installed-dev ## Compare identification with its calibration (ARGS="--recordings FSDD --output DIR")
 	$(BIN)/python -m tools.benchmarks.voices $(ARGS)
 
 chaos: install $(VENV)/.installed-dev ## Kill every process 200 times in all; check that nothing is lost (ARGS="--kills N")
@@ -102,11 +102,11 @@ chaos: install $(VENV)/.installed-dev ## Kill every process 200 times in all; ch
 screenshots: install $(VENV)/.installed-dev ## Take 26 screenshots of the web client into build/screenshots
 	$(BIN)/python -m tests.browser.screenshots build/screenshots
 
-format: $(VENV)/.installed-dev ## Lay out the code
+format: $(VENV)/.installed-dev ## Format the code
 	$(BIN)/ruff check --fix $(CODE) tests
 	$(BIN)/ruff format $(CODE) tests
 	$(BIN)/deno fmt
 
-clean: ## Remove what was built and installed, but no data
+clean: ## Remove all built and installed files, but no data
 	rm -rf $(VENV) build dist *.egg-info
 	find protos -name '*_pb2*.py*' -delete

@@ -1,4 +1,4 @@
-"""Builds the gRPC stubs before the packages are collected; all else is in pyproject.toml."""
+"""Builds the gRPC stubs before the packages are collected. All else is in pyproject.toml."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from generate import generate
 
 
 class BuildWithStubs(build_py):
-    """`build_py`, with the stubs made first."""
+    """Extends `build_py` by the generation of the stubs."""
 
     def run(self) -> None:
-        """Generates, then builds."""
-        generate(typed=False)  # the plugin for types is not there while building
+        """Generates the stubs, then builds."""
+        generate(typed=False)  # the plugin for types is not installed during a build
         super().run()
 
 

@@ -1,1 +1,1 @@
-"""Starts the services: the local stack and the demo."""
+"""Starts the services: in containers, as a local stack, and for the demo."""

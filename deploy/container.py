@@ -1,6 +1,6 @@
-"""What the containers run: `python -m deploy.container start` and `... health`.
+"""The program of the containers: `python -m deploy.container start` and `... health`.
 
-The service is named by the environment variable SERVICE.
+The environment variable SERVICE names the service.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ HEALTH_SECONDS = 4.0
 
 
 def adopt_secrets(folder: Path, environment: MutableMapping[str, str]) -> None:
-    """Makes each file named like a variable, such as MYSQL_PWD, that variable's value.
+    """Sets a variable from each file that is named like one, such as MYSQL_PWD.
 
-    A variable that is set already stays as it is. Other files are left alone.
+    Keeps variables that are set already, and ignores other files.
     """
     for path in sorted(folder.glob("*")):
         if path.name.isidentifier() and path.name.isupper():
@@ -34,18 +34,18 @@ def adopt_secrets(folder: Path, environment: MutableMapping[str, str]) -> None:
 
 
 def module(service: str) -> str:
-    """The Python module of a service."""
+    """Returns the Python module of a service."""
     return service if service == "gateway" else f"{service}_service"
 
 
 def target(service: str) -> str:
-    """Where the service of this container listens."""
+    """Returns the address on which the service of this container listens."""
     port = os.environ.get(f"AUDIOSEARCH_{service.upper()}_PORT") or PORTS[service]
     return f"127.0.0.1:{port}"
 
 
 def serving(address: str) -> bool:
-    """Whether the gRPC health of an address is SERVING."""
+    """Returns True if the gRPC health of an address is SERVING."""
     with Tls.of(os.environ).connect_to_own(address) as channel:
         try:
             answer = health_pb2_grpc.HealthStub(channel).Check(
@@ -58,7 +58,7 @@ def serving(address: str) -> bool:
 
 
 def rest_serving(port: str, tls: Tls) -> bool:
-    """Whether REST says at a port of this machine that it serves."""
+    """Returns True if REST on a port of this machine answers that it is healthy."""
     context = tls.context_of_own()
     place = ("127.0.0.1", int(port))
     try:
@@ -75,7 +75,7 @@ def rest_serving(port: str, tls: Tls) -> bool:
 
 
 def healthy(service: str) -> bool:
-    """Whether all that the service offers in this container is there."""
+    """Returns True if gRPC, and for the gateway also REST, is healthy."""
     rest = os.environ.get("AUDIOSEARCH_REST_PORT") or REST_PORT
     if service == "gateway" and rest != "none" and not rest_serving(rest, Tls.of(os.environ)):
         return False
@@ -83,13 +83,13 @@ def healthy(service: str) -> bool:
 
 
 def start(service: str) -> NoReturn:
-    """Turns this process into the service, which so gets the container's signals."""
+    """Replaces this process by the service, so that the service gets the container's signals."""
     adopt_secrets(SECRETS, os.environ)
     os.execv(sys.executable, [sys.executable, "-m", module(service)])  # noqa: S606  no shell
 
 
 def main(arguments: list[str]) -> int:
-    """Starts the service in the place of this process, or tells its health by the exit code."""
+    """Starts the service, or returns its health as the exit code: 0 if healthy, else 1."""
     service = os.environ.get("SERVICE", "")
     if service not in PORTS or arguments not in (["start"], ["health"]):
         sys.stderr.write(f"{__doc__}SERVICE is one of {', '.join(PORTS)}.\n")

@@ -1,4 +1,4 @@
-"""`make demo`: the main job from nothing, with nothing left behind."""
+"""`make demo`: starts the services, imports example clips, searches them, and removes all."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from serving.errors import ServiceError
 
 LIBRARY = "example"
 QUERIES = ("sword_clash", "knife_on_wood", "voice_middle")
-"""Kinds to search with; the query is a variant that is not in the library."""
+"""Kinds of sound to search with. Each query is a new variant, not in the library."""
 
 NEW_VARIANT = 100
 console = Console(highlight=False)
 
 
 def kind_of(display_name: str) -> str:
-    """The kind of an example clip, told by its file name."""
+    """Returns the kind of an example clip from its file name."""
     return display_name.rsplit("_", 1)[0]
 
 
@@ -65,7 +65,7 @@ def _ranking(answer: SearchClipsResponse, query: str) -> Table:
 
 
 def _search(client: AudiosearchClient, folder: Path, query: str) -> bool:
-    """Searches with a clip that the library does not have; tells whether its kind came first."""
+    """Searches with a clip that is not in the library. Returns True if its kind came first."""
     path = example_sounds.write(folder / f"{query}.wav", example_sounds.make(query, NEW_VARIANT))
     start = time.perf_counter()
     answer = client.search(LIBRARY, path, k=5)
@@ -80,7 +80,7 @@ def _search(client: AudiosearchClient, folder: Path, query: str) -> bool:
 
 
 def demo(work: Path) -> bool:
-    """Runs the whole demo in the folder `work`; tells whether every query was answered right."""
+    """Runs the demo in the folder `work`. Returns True if import and searches were all right."""
     clips, queries = work / "clips", work / "queries"
     clips.mkdir()
     queries.mkdir()
@@ -105,7 +105,7 @@ def demo(work: Path) -> bool:
 
 
 def main() -> int:
-    """Runs the demo in a folder that is removed; 0 if all went right, 1 if not."""
+    """Runs the demo in a temporary folder. Returns 0 if all went right, 1 if not."""
     start = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="audiosearch-demo-") as work:
         try:

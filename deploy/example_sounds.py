@@ -1,4 +1,4 @@
-"""Twenty example clips, made by synthesis: six kinds of sound and three voices, always the same.
+"""Makes twenty synthetic example clips, always the same: six kinds of sound and three voices.
 
 `python -m deploy.example_sounds FOLDER` writes them.
 """
@@ -25,12 +25,12 @@ def _time(seconds: float) -> Signal:
 
 
 def _decay(count: int, seconds: float) -> Signal:
-    """Envelope that falls to 1/e in `seconds`."""
+    """Returns an envelope that falls to 1/e in `seconds`."""
     return np.exp(-np.arange(count) / (seconds * RATE))
 
 
 def _band(random: np.random.Generator, count: int, low: float, high: float) -> Signal:
-    """Noise between two frequencies in hertz."""
+    """Returns noise between two frequencies in hertz."""
     sections = signal.butter(4, (low, high), "bandpass", fs=RATE, output="sos")
     return np.asarray(signal.sosfilt(sections, random.standard_normal(count)))
 
@@ -38,7 +38,7 @@ def _band(random: np.random.Generator, count: int, low: float, high: float) -> S
 def _modes(
     random: np.random.Generator, seconds: float, partials: list[float], ring: float
 ) -> Signal:
-    """A struck body: inharmonic partials in hertz, the higher the sooner gone."""
+    """Returns a struck body: inharmonic partials in hertz, the higher the shorter."""
     t = _time(seconds)
     detune = random.uniform(0.97, 1.03)
     parts = [
@@ -51,14 +51,14 @@ def _modes(
 
 
 def sword_clash(random: np.random.Generator) -> Signal:
-    """Steel on steel: a hard click and long high ringing."""
+    """Returns steel on steel: a hard click and long high ringing."""
     ring = _modes(random, 1.6, [1890, 2710, 3540, 4620, 5830, 6970], 0.5)
     ring[:160] += 3 * _band(random, 160, 2000, 7500)
     return ring
 
 
 def knife_on_wood(random: np.random.Generator) -> Signal:
-    """A few chops on a board: short, dull, low."""
+    """Returns a few chops on a board: short, dull, low."""
     chops = []
     for _ in range(5):
         chop = _modes(random, 0.24, [190, 320, 540], 0.03)
@@ -68,7 +68,7 @@ def knife_on_wood(random: np.random.Generator) -> Signal:
 
 
 def sword_swing(random: np.random.Generator) -> Signal:
-    """A blade through air: noise whose band rises and falls."""
+    """Returns a blade through air: noise whose band rises and falls."""
     count = int(random.uniform(0.8, 1.0) * RATE)
     rise = np.sin(np.pi * np.arange(count) / count) ** 2
     low, high = _band(random, count, 300, 900), _band(random, count, 1500, 4000)
@@ -76,7 +76,7 @@ def sword_swing(random: np.random.Generator) -> Signal:
 
 
 def knife_sharpening(random: np.random.Generator) -> Signal:
-    """Strokes on a whetstone: bursts of rough, high noise."""
+    """Returns strokes on a whetstone: bursts of rough, high noise."""
     strokes = []
     for _ in range(4):
         count = int(random.uniform(0.28, 0.34) * RATE)
@@ -88,12 +88,12 @@ def knife_sharpening(random: np.random.Generator) -> Signal:
 
 
 def bronze_bell(random: np.random.Generator) -> Signal:
-    """A bell: low partials that beat and last."""
+    """Returns a bell: long, low partials that beat."""
     return _modes(random, 2.2, [220, 262, 440, 523, 660, 880], 1.2)
 
 
 def crackling_fire(random: np.random.Generator) -> Signal:
-    """Fire: a low rumble and sparse clicks."""
+    """Returns fire: a low rumble and sparse clicks."""
     count = int(2.0 * RATE)
     sound = 0.4 * _band(random, count, 60, 300)
     for start in random.integers(0, count - 200, 45):
@@ -104,7 +104,12 @@ def crackling_fire(random: np.random.Generator) -> Signal:
 
 
 def _voice(pitch: float, tract: float) -> Maker:
-    """A speaker: pulses of `pitch` hertz through vowels of a tract of relative length `tract`."""
+    """Returns the maker of a speaker.
+
+    Args:
+        pitch: Pitch of the voice, Hz.
+        tract: Length of the vocal tract as a factor, 1 for the vowels' source.
+    """
     vowels = [
         (730, 1090, 2440),
         (270, 2290, 3010),
@@ -148,7 +153,7 @@ KINDS: dict[str, tuple[Maker, int]] = {
 
 
 def make(kind: str, variant: int) -> Signal:
-    """One clip of a kind; the same kind and variant always give the same samples, peak 0.7."""
+    """Returns a clip of a kind with peak 0.7. Equal kind and variant give equal samples."""
     random = np.random.default_rng([zlib.crc32(kind.encode()), variant])
     sound = KINDS[kind][0](random)
     sound = sound + 0.002 * random.standard_normal(len(sound)) * np.abs(sound).max()
@@ -156,7 +161,7 @@ def make(kind: str, variant: int) -> Signal:
 
 
 def clips() -> Iterator[tuple[str, Signal]]:
-    """Name and samples of the 20 clips."""
+    """Yields name and samples of the 20 clips."""
     for kind, (_, count) in KINDS.items():
         for variant in range(1, count + 1):
             yield f"{kind}_{variant}", make(kind, variant)

@@ -1,4 +1,4 @@
-"""The whole embedded stack on this machine: four services, each a process of its own."""
+"""Runs the whole embedded stack on this machine: four services, each in a separate process."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from serving import tls
 
 SERVICES = ("catalog", "index", "embedding", "gateway")
-"""In the order in which they start; the last one stops first, then the others."""
+"""Services in the order of their start. The last one stops first, then the others together."""
 
 FILES = (tls.CERT, tls.KEY, tls.CA, "AUDIOSEARCH_KEYRING", "AUDIOSEARCH_CHECKPOINT")
-"""Variables that name files: the services run in another folder than who set them."""
+"""Variables that name files. Their paths are made absolute, as services run in another folder."""
 
 START_SECONDS = 1800.0
-"""Longest wait for a service; the first start may download a model."""
+"""Longest wait for a service. The first start may download a model."""
 
 STOP_SECONDS = 30.0
 MAX_RESTARTS = 5
@@ -37,11 +37,11 @@ _PR_SET_PDEATHSIG = 1
 
 
 class StackError(Exception):
-    """The stack can't start or go on; the message says which service and what to do."""
+    """The stack can't start or continue. The message names the service and says what to do."""
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of the loopback address that are free now."""
+    """Returns ports of the loopback address that are free now."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for each in sockets:
@@ -57,20 +57,20 @@ def _is_taken(host: str, port: int) -> bool:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError as error:  # of other troubles the service itself says more
+        except OSError as error:  # other errors are reported better by the service itself
             return error.errno == errno.EADDRINUSE
     return False
 
 
 def _end_with_parent() -> None:
-    """Has the kernel end this process when its parent dies, however that dies (Linux)."""
+    """Makes the kernel end this process when its parent dies for any reason (Linux)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where each service listens."""
+    """The address on which each service listens."""
 
     host: str
     ports: Mapping[str, int]
@@ -79,20 +79,20 @@ class Addresses:
 
     @classmethod
     def free(cls, host: str = "127.0.0.1") -> Addresses:
-        """Ports that are free now."""
+        """Returns addresses with ports that are free now."""
         rest, *ports = free_ports(1 + len(SERVICES))
         return cls(host, dict(zip(SERVICES, ports, strict=True)), rest)
 
     @classmethod
     def from_port(cls, port: int, rest: int, host: str = "127.0.0.1") -> Addresses:
-        """`port` for the gateway, the next three for the others; free ones for 0."""
+        """Returns addresses from `port` of the gateway and the next three; free ports for 0."""
         free = cls.free(host)
         names = ("gateway", "embedding", "index", "catalog")
         ports = {name: port + offset for offset, name in enumerate(names)}
         return cls(host, ports if port else free.ports, rest or free.rest)
 
     def target(self, service: str) -> str:
-        """Address for clients on this machine."""
+        """Returns the address of a service for clients on this machine."""
         return f"{self._name}:{self.ports[service]}"
 
     @property
@@ -106,7 +106,7 @@ class Addresses:
 
 
 class LocalStack:
-    """Starts the services, restarts one that dies, and stops them in order."""
+    """Starts the services, restarts those that die, and stops them in order."""
 
     def __init__(
         self,
@@ -115,13 +115,13 @@ class LocalStack:
         settings: Mapping[str, str] | None = None,
         report: Callable[[str], None] = lambda _line: None,
     ) -> None:
-        """Keeps all data below `data_dir`.
+        """Takes folder, addresses and settings.
 
         Args:
-            data_dir: folder for database, vectors and audio; made if it is missing.
-            addresses: where each service listens. Only the gateway leaves loopback.
-            settings: environment variables on top of this process's own.
-            report: is told in a line what goes on.
+            data_dir: Folder for database, vectors and audio, created if it is missing.
+            addresses: Address of each service. Only the gateway may listen beyond loopback.
+            settings: Environment variables in addition to this process's own.
+            report: Called with a line about each event.
         """
         self.data_dir = data_dir.resolve()
         self.addresses = addresses
@@ -138,16 +138,16 @@ class LocalStack:
 
     @property
     def web(self) -> str:
-        """Where the web client is, for browsers on this machine."""
+        """Address of the web client for browsers on this machine."""
         scheme = "https" if self._environment("gateway").get(tls.CERT) else "http"
         return f"{scheme}://{self.addresses.rest_target}/"
 
     def pid(self, service: str) -> int:
-        """Process id of a running service."""
+        """Returns the process id of a running service."""
         return self._processes[service].pid
 
     def start(self) -> None:
-        """Starts all services and waits until each is SERVING; StackError if one can't."""
+        """Starts all services and waits until each is SERVING. Raises StackError if one can't."""
         self._require_free_ports()
         self.data_dir.mkdir(parents=True, exist_ok=True)
         for service in SERVICES:
@@ -157,16 +157,16 @@ class LocalStack:
             self._report(f"{service} ready on {self.addresses.target(service)}")
 
     def _require_free_ports(self) -> None:
-        """Who has a port already would be asked for its health in the place of our service."""
+        """Refuses taken ports: another program would answer health checks for our service."""
         ports = (*self.addresses.ports.items(), ("gateway", self.addresses.rest))
         for service, port in ports:
             host = self.addresses.host if service == "gateway" else "127.0.0.1"
             if _is_taken(host, port):
-                raise StackError(f"{service}: port {port} is taken; choose another one")
+                raise StackError(f"{service}: port {port} is in use; choose another one")
 
     def launch(self, service: str) -> None:
         """Starts the process of one service without waiting for it."""
-        # The data folder is the working folder, so that nothing a library writes lands elsewhere.
+        # In the data folder, so that files that libraries write stay there.
         self._processes[service] = subprocess.Popen(  # noqa: S603  our own interpreter and module
             [sys.executable, "-m", _module(service)],
             env=self._environment(service),
@@ -177,7 +177,7 @@ class LocalStack:
         )
 
     def wait(self, service: str) -> None:
-        """Waits until a service is SERVING; StackError if its process ends before."""
+        """Waits until a service is SERVING. Raises StackError if its process ends before."""
         until = time.monotonic() + START_SECONDS
         files = tls.Tls.of(self._environment(service))
         try:
@@ -199,7 +199,7 @@ class LocalStack:
                 time.sleep(0.1)
 
     def supervise(self) -> None:
-        """Restarts services that die, until `interrupt`; StackError if they die again and again."""
+        """Restarts services that die, until `interrupt`. Raises StackError after too many."""
         while not self._stopping.wait(0.5):
             for service in SERVICES:
                 code = self._processes[service].poll()
@@ -211,7 +211,7 @@ class LocalStack:
         self._stopping.set()
 
     def stop(self) -> None:
-        """Ends the gateway first, then the others together, and waits for each."""
+        """Stops the gateway first, then the others together, and waits for each."""
         self._stopping.set()
         self._end("gateway")
         self._end(*(service for service in SERVICES if service != "gateway"))
@@ -238,14 +238,14 @@ class LocalStack:
                 f"the {service} service ended with code {code}; {MAX_RESTARTS} restarts within "
                 f"{RESTART_WINDOW_SECONDS:.0f} s did not help"
             )
-        self._report(f"{service} ended with code {code}; it is started again")
+        self._report(f"{service} ended with code {code} and is started again")
         self.launch(service)
 
     def _environment(self, service: str) -> dict[str, str]:
         targets = {
             f"AUDIOSEARCH_{name.upper()}_TARGET": self.addresses.target(name) for name in SERVICES
         }
-        # Only the gateway leaves loopback: the others need no TLS among themselves.
+        # Only the gateway may listen beyond loopback, so the others need no TLS.
         unused = (tls.CA,) if service == "gateway" else (tls.CERT, tls.KEY, tls.CA)
         inherited = {name: value for name, value in os.environ.items() if name not in unused}
         named = {name: inherited[name] for name in FILES if inherited.get(name)}
@@ -281,7 +281,7 @@ def _serving(stub: health_pb2_grpc.HealthStub) -> bool:
 
 @contextmanager
 def running(data_dir: Path, settings: Mapping[str, str] | None = None) -> Iterator[LocalStack]:
-    """A stack on free ports for as long as the block lasts."""
+    """Runs a stack on free ports for the time of the block."""
     stack = LocalStack(data_dir, Addresses.free(), settings)
     try:
         stack.start()

@@ -1,7 +1,7 @@
-"""Makes the secrets that compose.yaml asks for: `python -m deploy.new_secrets FOLDER [HOST...]`.
+"""Makes the secrets that compose.yaml needs: `python -m deploy.new_secrets FOLDER [HOST...]`.
 
-Random passwords, and a certificate signed by itself for the hosts (localhost without any); a real
-one takes its place under the same names. What is there already is kept.
+The secrets are random passwords and a self-signed certificate for the hosts (localhost if there are
+none). A real certificate can replace it under the same names. Existing files are kept.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def _name(host: str) -> x509.GeneralName:
 
 
 def certificate(hosts: Sequence[str]) -> tuple[bytes, bytes]:
-    """A certificate for `hosts`, names or addresses, and its private key, both as PEM."""
+    """Returns a certificate for `hosts` (names or addresses) and its private key, both as PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hosts[0])])
     now = dt.datetime.now(dt.timezone.utc)
@@ -57,14 +57,14 @@ def certificate(hosts: Sequence[str]) -> tuple[bytes, bytes]:
 
 
 def _keep(path: Path, content: bytes) -> None:
-    """Writes a file that is not there; the containers' users may read it, the folder is closed."""
+    """Writes a file if it is missing. Containers may read it; the folder is closed to others."""
     if not path.exists():
         path.write_bytes(content)
         path.chmod(0o444)
 
 
 def write(folder: Path, hosts: Sequence[str] = LOCAL) -> None:
-    """Fills `folder`, which only its owner may enter, with whatever it lacks."""
+    """Writes all missing secrets into `folder`, which only its owner may enter."""
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
     for name in PASSWORDS:

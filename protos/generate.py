@@ -1,8 +1,7 @@
 """Builds the Python stubs from the contracts: `python protos/generate.py`.
 
-The stubs land beside their .proto files and are never committed or edited. With `--image FILE` it
-writes the descriptor set that buf lints instead, because buf itself can't fetch Google's files
-without a network.
+The stubs are written beside their .proto files and are never committed or edited. `--image FILE`
+writes the descriptor set for buf instead, because buf can't fetch Google's files without a network.
 """
 
 from __future__ import annotations
@@ -22,9 +21,9 @@ STAGING = PROTOS.parent / "build" / "googleapis"
 
 
 def google_files() -> Path:
-    """Stages Google's .proto files under the names that imports use.
+    """Copies Google's .proto files into a folder, under the names that imports use.
 
-    googleapis-common-protos ships `operations.proto` as `operations_proto.proto` only.
+    The package googleapis-common-protos has `operations.proto` only as `operations_proto.proto`.
     """
     longrunning = STAGING / "google" / "longrunning"
     longrunning.mkdir(parents=True, exist_ok=True)
@@ -44,14 +43,14 @@ def google_files() -> Path:
 
 
 def command(outputs: list[str]) -> list[str]:
-    """The arguments of protoc for all contracts."""
+    """Returns the arguments of protoc for all contracts."""
     bundled = importlib.resources.files(grpc_tools) / "_proto"
     contracts = sorted(str(path) for path in (PROTOS / "audiosearch").rglob("*.proto"))
     return [f"-I{PROTOS}", f"-I{google_files()}", f"-I{bundled}", *outputs, *contracts]
 
 
 def stubs(*, typed: bool) -> list[str]:
-    """Where the stubs go; with their types where the plugins for them are wanted and installed."""
+    """Returns the output arguments of protoc: stubs, and types if `typed` and plugins are there."""
     outputs = [f"--python_out={PROTOS}", f"--grpc_python_out={PROTOS}"]
     scripts = Path(sys.executable).parent
     if typed and (scripts / "protoc-gen-mypy").exists():
@@ -62,11 +61,11 @@ def stubs(*, typed: bool) -> list[str]:
 
 
 def generate(image: Path | None = None, *, typed: bool = True) -> None:
-    """Builds the stubs, or the descriptor set `image`; raises RuntimeError where protoc fails."""
+    """Builds the stubs, or the descriptor set `image`. Raises RuntimeError if protoc fails."""
     outputs = stubs(typed=typed)
     if image:
         outputs = [f"--descriptor_set_out={image}", "--include_imports", "--include_source_info"]
-    # A process of its own: in one process with Paddle, protoc's library ends both.
+    # In a separate process, because protoc's library and Paddle abort in one process.
     program = [sys.executable, "-m", "grpc_tools.protoc"]
     if subprocess.run([*program, *command(outputs)], check=False).returncode != 0:  # noqa: S603  ours
         msg = "protoc failed; its messages are above"

@@ -211,7 +211,7 @@ def test_serve_says_that_a_port_is_taken(tmp_path: Path, shared: Running) -> Non
         check=False,
     )
     assert done.returncode == 1
-    assert f"port {port} is taken" in done.stderr
+    assert f"port {port} is in use" in done.stderr
     assert "Traceback" not in done.stderr
 
 
