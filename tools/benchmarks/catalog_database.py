@@ -27,7 +27,7 @@ MARIADB = ("--innodb-buffer-pool-size=1G", "--innodb-log-file-size=512M")
 
 @contextlib.contextmanager
 def settings_of(name: str, folder: Path) -> Iterator[CatalogSettings]:
-    """Gives settings of a service on a new database. Raises pytest's skip if there is no server."""
+    """Gives settings of a service on a new database. Raises MissingError if there is no server."""
     values: dict[str, Any] = {"port": 0, "data_dir": folder, "drain_seconds": 0, "mysql_host": None}
     if name == "sqlite":
         yield CatalogSettings(**values)

@@ -47,7 +47,7 @@ MODEL = "models/example-0123456789ab"
 
 
 class Catalog:
-    """A client of one catalog service, with the few steps that most tests take."""
+    """A client of one catalog service, with the steps that most tests take."""
 
     def __init__(self, channel: grpc.aio.Channel, settings: CatalogSettings) -> None:
         """Takes a channel to the service, and its settings."""
@@ -56,7 +56,7 @@ class Catalog:
         self.settings = settings
 
     async def library(self, **fields: Any) -> Library:
-        """A new ACTIVE library."""
+        """Creates an ACTIVE library."""
         made = await self.stub.CreateLibrary(
             pb.CreateLibraryRequest(
                 library_id=f"L-{uuid.uuid4().hex}", library=Library(model=MODEL, **fields)
@@ -65,7 +65,7 @@ class Catalog:
         return await self.stub.ActivateLibrary(pb.ActivateLibraryRequest(name=made.name))
 
     async def creating(self, library: Library, **fields: Any) -> Clip:
-        """A new clip, CREATING."""
+        """Creates a clip, CREATING."""
         return await self.stub.CreateClip(
             pb.CreateClipRequest(parent=library.name, clip=Clip(**fields))
         )
@@ -79,13 +79,13 @@ class Catalog:
         return await self.stub.ActivateClip(pb.ActivateClipRequest(name=name, audio=HEARD))
 
     async def clip(self, library: Library, audio: bytes | None = None, **fields: Any) -> Clip:
-        """A new ACTIVE clip with audio."""
+        """Creates an ACTIVE clip with audio."""
         made = await self.creating(library, **fields)
         await self.put(made.name, audio or uuid.uuid4().bytes)
         return await self.activate(made.name)
 
     async def clips(self, library: Library, count: int) -> list[Clip]:
-        """So many new ACTIVE clips, at most 1,000, in few calls but for their audio."""
+        """Creates `count` ACTIVE clips, at most 1,000, in batches except for their audio."""
         requests = [pb.CreateClipRequest() for _ in range(count)]
         made = await self.stub.BatchCreateClips(
             pb.BatchCreateClipsRequest(parent=library.name, requests=requests)
@@ -130,7 +130,7 @@ class Catalog:
         return parts[0].audio_object, b"".join(part.chunk for part in parts[1:])
 
     async def speaker(self, library: Library, *clips: Clip, **fields: Any) -> Speaker:
-        """A new speaker with these enrollments, UPDATING; CREATING without any."""
+        """Creates a speaker with these enrollments, UPDATING; CREATING without any."""
         made = await self.stub.CreateSpeaker(
             CreateSpeakerRequest(
                 parent=library.name, speaker_id=f"S-{uuid.uuid4().hex}", speaker=Speaker(**fields)
@@ -145,13 +145,13 @@ class Catalog:
         )
 
     async def remove(self, name: str, *clips: Clip) -> Speaker:
-        """Makes clips no enrollments of a speaker."""
+        """Removes clips from the enrollments of a speaker."""
         return await self.stub.RemoveEnrollments(
             RemoveEnrollmentsRequest(name=name, clips=[clip.name for clip in clips])
         )
 
     async def record(self, speaker: Speaker) -> Speaker:
-        """Says that the voiceprint of the speaker's enrollments is in the index."""
+        """Records that the index has the voiceprint of the speaker's enrollments."""
         return await self.stub.RecordVoiceprint(
             RecordVoiceprintRequest(name=speaker.name, uid=speaker.uid, revision=speaker.revision)
         )
@@ -161,7 +161,7 @@ class Catalog:
         return await self.stub.GetSpeaker(GetSpeakerRequest(name=name))
 
     async def job(self, library: Library, **fields: Any) -> ImportJob:
-        """A new import job."""
+        """Creates an import job."""
         return await self.stub.CreateImportJob(
             pb.CreateImportJobRequest(
                 import_job=ImportJob(library=library.name, folder="/sounds", **fields)
@@ -169,7 +169,7 @@ class Catalog:
         )
 
     def files(self) -> list[Path]:
-        """All files of audio, whole or not."""
+        """Returns all files of audio, also incomplete ones."""
         return sorted(
             path
             for path in self.settings.audio_folder.rglob("*")
@@ -178,21 +178,21 @@ class Catalog:
 
 
 def messages(name: str, *chunks: bytes) -> Iterator[pb.PutAudioRequest]:
-    """The messages of a PutAudio stream."""
+    """Yields the messages of a PutAudio stream."""
     yield pb.PutAudioRequest(name=name)
     for chunk in chunks:
         yield pb.PutAudioRequest(chunk=chunk)
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Waits for something that happens outside this loop."""
+    """Waits for a condition that changes outside this event loop."""
     while not condition():
         await asyncio.sleep(0.01)
 
 
 @contextlib.asynccontextmanager
 async def refused(reason: Reason, **metadata: str) -> AsyncIterator[list[ServiceError]]:
-    """The block must fail for this reason, with a sentence and with this metadata."""
+    """Checks that the block fails for this reason, with a message and with this metadata."""
     caught: list[ServiceError] = []
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         yield caught
@@ -207,7 +207,7 @@ async def refused(reason: Reason, **metadata: str) -> AsyncIterator[list[Service
 
 @contextlib.asynccontextmanager
 async def serving(settings: CatalogSettings) -> AsyncIterator[Catalog]:
-    """A catalog service in this process."""
+    """Runs a catalog service in this process."""
     stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
     task = asyncio.create_task(start(settings, stop, port.set_result))
     await asyncio.wait([task, port], return_when=asyncio.FIRST_COMPLETED)
@@ -220,10 +220,10 @@ async def serving(settings: CatalogSettings) -> AsyncIterator[Catalog]:
 
 
 class Program:
-    """The service as a process of its own."""
+    """The service as a separate process."""
 
     def __init__(self, settings: CatalogSettings, **variables: str) -> None:
-        """Starts it and waits until it listens."""
+        """Starts the service and waits until it listens."""
         self.settings = settings
         self.log: list[str] = []
         self.process = subprocess.Popen(
@@ -245,18 +245,18 @@ class Program:
 
     @contextlib.asynccontextmanager
     async def client(self) -> AsyncIterator[Catalog]:
-        """A client of it."""
+        """Opens a client of the service."""
         async with grpc.aio.insecure_channel(f"127.0.0.1:{self.port}") as channel:
             yield Catalog(channel, self.settings)
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """Kills the service by SIGKILL."""
         self.process.kill()
         self.process.wait(30)
 
 
 def environment(settings: CatalogSettings) -> dict[str, str]:
-    """The variables that give a process these settings."""
+    """Returns the environment variables that give a process these settings."""
     values = {
         "AUDIOSEARCH_CATALOG_PORT": "0",
         "AUDIOSEARCH_DATA_DIR": str(settings.data_dir),

@@ -1,4 +1,4 @@
-"""The statements that a catalog service runs, and the plans that its database has for them."""
+"""Records the statements of a catalog service, and reads the plans of its database for them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ FILTERS = {
     "changed before, label": ClipFilter(update_time_before=LATER, label="l1"),
     "CREATING, changed before": ClipFilter(state=Clip.STATE_CREATING, update_time_before=LATER),
 }
-"""All kinds of lists of clips, by what they are filtered by."""
+"""Filters for all kinds of lists of clips, by name."""
 
 SPEAKER_LISTS = (
     {},
@@ -53,14 +53,14 @@ SPEAKER_LISTS = (
         for before in ({}, {"update_time_before": LATER})
     ),
 )
-"""All kinds of lists of speakers."""
+"""Fields of requests for all kinds of lists of speakers."""
 
 _TABLES = "clips|libraries|import_jobs|speakers|calibrations"
 _KIND = re.compile(rf"\s*(SELECT|UPDATE|DELETE)\b.*\b({_TABLES})\b", re.DOTALL)
 
 
 class Statement(NamedTuple):
-    """A statement as it went to the driver, with its parameters the first time."""
+    """A statement as the driver got it, with the parameters of its first run."""
 
     text: str
     parameters: Any
@@ -68,7 +68,7 @@ class Statement(NamedTuple):
 
 @contextlib.contextmanager
 def recorded() -> Iterator[list[Statement]]:
-    """The different statements on our tables that run in this process during the block."""
+    """Collects the different statements on our tables that run in this process in the block."""
     found: dict[str, Statement] = {}
 
     def note(_c: Any, _cursor: Any, text: str, parameters: Any, _context: Any, many: bool) -> None:
@@ -85,7 +85,7 @@ def recorded() -> Iterator[list[Statement]]:
 
 
 def plan(connection: Connection, statement: Statement) -> list[str]:
-    """The lines of the database's plan."""
+    """Returns the lines of the database's plan."""
     if connection.dialect.name == "sqlite":
         rows = connection.exec_driver_sql(
             f"EXPLAIN QUERY PLAN {statement.text}", statement.parameters
@@ -96,7 +96,7 @@ def plan(connection: Connection, statement: Statement) -> list[str]:
 
 
 def flaw(line: str) -> bool:
-    """Whether a line of a plan reads a table or a whole index, or sorts what it read."""
+    """Returns True if a line of a plan reads a whole table or index, or sorts rows."""
     return bool(
         re.search(
             r"SCAN (?!CONSTANT ROW)|TEMP B-TREE|: (ALL|index) on|on None; (?!.*const|No tables"
@@ -107,7 +107,7 @@ def flaw(line: str) -> bool:
 
 
 async def exercise(catalog: Catalog, library: Library) -> None:
-    """Calls all there is to call on a library that has clips with labels `l1`, speakers `s1`."""
+    """Calls all RPCs on a library that has clips with label `l1` and speaker `s1`."""
     stub, parent = catalog.stub, library.name
     await read_all(catalog, parent)
     made = await stub.BatchCreateClips(
@@ -141,7 +141,7 @@ async def exercise(catalog: Catalog, library: Library) -> None:
 
 
 async def read_all(catalog: Catalog, parent: str) -> None:
-    """Lists two pages for every filter, gets and looks up."""
+    """Reads two pages for every filter, and gets and looks up clips and libraries."""
     stub, clips = catalog.stub, []
     for which in FILTERS.values():
         request = pb.ListClipsRequest(parent=parent, page_size=2, filter=which)
@@ -159,7 +159,7 @@ async def read_all(catalog: Catalog, parent: str) -> None:
 
 
 async def jobs(catalog: Catalog, library: Library) -> None:
-    """The life of an import job, and all lists of jobs."""
+    """Makes, runs and deletes an import job, and reads all lists of jobs."""
     stub, name = catalog.stub, library.name
     job = await stub.CreateImportJob(
         pb.CreateImportJobRequest(import_job=ImportJob(library=name, folder="/x"), request_id="r")
@@ -181,7 +181,7 @@ async def jobs(catalog: Catalog, library: Library) -> None:
 
 
 async def speakers(catalog: Catalog, library: Library) -> None:
-    """The life of speakers, and all lists of a library that has some of any state."""
+    """Makes, changes and deletes speakers, and reads all lists of them."""
     stub, parent = catalog.stub, library.name
     for fields in SPEAKER_LISTS:
         request = spk.ListSpeakersRequest(parent=parent, page_size=2, **fields)
@@ -209,7 +209,7 @@ async def speakers(catalog: Catalog, library: Library) -> None:
 
 
 async def calibrations(catalog: Catalog, library: Library) -> None:
-    """The life of a calibration."""
+    """Makes, replaces, reads and deletes a calibration."""
     stub, name = catalog.stub, f"{library.name}/calibration"
     for _ in range(2):
         await stub.PutCalibration(

@@ -1,4 +1,4 @@
-"""Programs that come as Debian packages: installed where that is allowed and they are missing."""
+"""Finds programs of Debian packages, and installs missing ones if that is allowed."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ INSTALL_SECONDS = 600
 
 
 class MissingError(RuntimeError):
-    """A program can't be had on this machine; the message says why."""
+    """A program is missing and can't be installed. The message says why."""
 
 
 def program(name: str) -> str:
-    """Where a program is: beside this Python, on the PATH, or where Debian keeps servers."""
+    """Returns the path of a program: beside this Python, on the PATH, or in Debian's sbin."""
     beside = Path(sys.executable).with_name(name)
     return str(beside) if beside.exists() else _found(name) or name
 
@@ -30,14 +30,14 @@ def _found(name: str) -> str | None:
 
 
 def require(programs: Mapping[str, str], *libraries: str) -> None:
-    """Installs the packages of programs that are missing, and then `libraries` with them.
+    """Installs the packages of missing programs, and then `libraries` with them.
 
     Args:
-        programs: what to look for on the PATH, and the package that brings it.
-        libraries: packages that are wanted with the programs.
+        programs: Names of programs, each with its package.
+        libraries: Packages to install together with the programs.
 
     Raises:
-        MissingError: when they can't be installed here.
+        MissingError: The packages can't be installed here.
     """
     missing = [package for program, package in programs.items() if not _found(program)]
     if missing:
@@ -61,7 +61,7 @@ def _install(packages: tuple[str, ...]) -> None:
 
 @functools.cache
 def _update_lists() -> None:
-    """Once for all packages of a run."""
+    """Updates the lists of packages, once for each run."""
     _apt_get("update", "-qq")
 
 

@@ -1,6 +1,6 @@
-"""Becomes the Milvus server, run by the Python of the server's own environment.
+"""Starts the Milvus server, with the Python of the server's own environment.
 
-The process that was started is the one that serves, so no orphan can stay behind.
+This process becomes the server, so no orphan can stay behind.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import signal
 import sys
 from pathlib import Path
 
-# A read with strong consistency waits for a tick of the first (milliseconds). The second is a rough
-# index over vectors that have no real one yet: no search parameter makes it find more than 76 %.
+# A read with strong consistency waits for a tick, in ms. The second setting is an interim index of
+# vectors that are not built into the real one yet: no search parameter gives it a recall over 0.76.
 CHANGED = {
     "timeTickInterval: 200": "timeTickInterval: 50",
     "      enableIndex: true": "      enableIndex: false",
@@ -22,15 +22,15 @@ CHANGED = {
 
 
 def _die_with(parent: int) -> None:
-    """Asks the kernel to kill this process when its parent ends; survives exec."""
+    """Asks the kernel to kill this process when its parent ends. The request survives exec."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1 is PR_SET_PDEATHSIG
     if os.getppid() != parent:
         sys.exit("the parent ended before the server started")
 
 
 def _unpack(folder: Path) -> Path:
-    """Unpacks the server's binaries once for all runs; returns their folder."""
-    import milvus  # noqa: PLC0415  only there in the server's own environment
+    """Unpacks the server's binaries once for all runs. Returns their folder."""
+    import milvus  # noqa: PLC0415  installed in the server's own environment only
 
     folder.mkdir(exist_ok=True)
     with (folder / ".lock").open("w") as lock:
@@ -40,8 +40,8 @@ def _unpack(folder: Path) -> Path:
 
 
 def _configure(folder: Path, ports: dict[str, int], lease_seconds: int) -> None:
-    """Writes milvus.yaml and the settings of the etcd inside the server, at its first start."""
-    import milvus  # noqa: PLC0415  only there in the server's own environment
+    """Writes milvus.yaml and the settings of the server's etcd, at the first start."""
+    import milvus  # noqa: PLC0415  installed in the server's own environment only
 
     settings = folder / "configs" / "milvus.yaml"
     if settings.exists():

@@ -1,4 +1,4 @@
-"""Starts a real Milvus server (2.3.5, from PyPI's `milvus`); it dies with its parent."""
+"""Runs a real Milvus server (2.3.5, from PyPI's `milvus`), which ends with this process."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ PORT_NAMES = (
 
 
 class MilvusMissingError(MissingError):
-    """The server can't be installed or does not run here; says why."""
+    """The server can't be installed or does not run here. The message says why."""
 
 
 def install() -> Path:
-    """Makes the server's environment if it is missing; returns its Python."""
+    """Creates the server's environment if it is missing. Returns its Python."""
     python = ENVIRONMENT / "bin" / "python"
     ENVIRONMENT.mkdir(exist_ok=True)
     with (ENVIRONMENT / ".lock").open("w") as lock:
@@ -63,7 +63,7 @@ def _run(command: list[str]) -> None:
 
 
 def free_ports(names: Iterable[str]) -> dict[str, int]:
-    """One free port for each name."""
+    """Returns a free port for each name."""
     sockets = {name: socket.socket() for name in names}
     for opened in sockets.values():
         opened.bind(("127.0.0.1", 0))
@@ -77,9 +77,9 @@ class MilvusServer:
     """A Milvus standalone server on free ports, which can be stopped and started again."""
 
     def __init__(self, folder: Path, lease_seconds: int = 5) -> None:
-        """Takes the folder for its data; starts nothing.
+        """Takes the folder for the data, and the lease. Does not start the server.
 
-        A server that hangs for longer than its lease ends itself, and one that starts again after a
+        A server that hangs for longer than its lease ends itself. A server that starts after a
         crash waits for the end of the old lease.
         """
         self._folder = folder
@@ -141,14 +141,14 @@ class MilvusServer:
             self._process.send_signal(number)
 
     def memory_bytes(self) -> int:
-        """Memory that the server has of the machine now; 0 when it does not run."""
+        """Returns the resident memory of the server now; 0 when it does not run."""
         if self._process is None:
             return 0
         pages = Path(f"/proc/{self._process.pid}/statm").read_text().split()[1]
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
     def stop(self) -> None:
-        """Kills the server, as a crash would; its data stay."""
+        """Kills the server like a crash. Its data stay."""
         if self._process:
             self._process.kill()
             self._process.wait(10)

@@ -1,6 +1,6 @@
 """Starts a real MariaDB (or MySQL-compatible) server in a temporary folder.
 
-Where none is installed it is installed through apt-get, if that is allowed.
+Installs the server by apt-get if it is missing and that is allowed.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ START_SECONDS = 60
 
 
 class MysqlServer:
-    """A server on 127.0.0.1 that can be stopped, started again, frozen and killed."""
+    """A server on 127.0.0.1 that can be stopped, restarted, frozen and killed."""
 
     def __init__(self, folder: Path, *options: str) -> None:
-        """Makes the server's files; `start` runs it, with more options of its command line."""
+        """Creates the server's files. `options` are added to its command line."""
         self.folder = folder
         self._options = options
         self.port = _free_port()
@@ -75,14 +75,14 @@ class MysqlServer:
             time.sleep(0.1)
 
     def answers(self) -> bool:
-        """Whether it takes connections."""
+        """Returns True if the server accepts connections."""
         with contextlib.suppress(pymysql.MySQLError):
             self.connect().close()
             return True
         return False
 
     def connect(self, database: str | None = None) -> pymysql.Connection:
-        """A connection as root."""
+        """Opens a connection as root."""
         return pymysql.connect(
             host="127.0.0.1",
             port=self.port,
@@ -93,11 +93,11 @@ class MysqlServer:
         )
 
     def new_database_name(self) -> str:
-        """A name that no other test has."""
+        """Returns a name that no other test uses."""
         return f"t_{uuid.uuid4().hex[:12]}"
 
     def send(self, number: signal.Signals) -> None:
-        """Sends a signal to the server: SIGSTOP freezes it, SIGCONT lets it go on."""
+        """Sends a signal to the server: SIGSTOP freezes it, SIGCONT continues it."""
         assert self._process
         self._process.send_signal(number)
 
@@ -111,9 +111,9 @@ class MysqlServer:
 
 @contextlib.contextmanager
 def running(*options: str) -> Iterator[MysqlServer]:
-    """A server for the block; MissingError where there can be none."""
+    """Runs a server for the time of the block. Raises MissingError if it can't be installed."""
     require({"mariadbd": "mariadb-server"})
-    folder = Path(tempfile.mkdtemp(prefix="mysql"))  # a short path: that of a socket is limited
+    folder = Path(tempfile.mkdtemp(prefix="mysql"))  # short, as paths of sockets are limited
     server = MysqlServer(folder, *options)
     try:
         server.start()

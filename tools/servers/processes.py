@@ -1,4 +1,4 @@
-"""Services that were started, and processes as Linux' /proc shows them."""
+"""Helpers for started services, and for processes in Linux' /proc."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def read(path: str | Path) -> bytes:
-    """A file of /proc; empty when its process or thread is gone."""
+    """Reads a file of /proc. Returns nothing when its process or thread is gone."""
     try:
         return Path(path).read_bytes()
     except (FileNotFoundError, ProcessLookupError):
@@ -19,7 +19,7 @@ def read(path: str | Path) -> bytes:
 
 
 def until(condition: Callable[[], object], seconds: float = 120) -> None:
-    """Waits until a condition holds; fails if it does not within the time."""
+    """Waits until a condition holds. Fails if it does not within `seconds`."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it never happened"
@@ -27,14 +27,17 @@ def until(condition: Callable[[], object], seconds: float = 120) -> None:
 
 
 def children(pid: int | str, word: bytes) -> list[int]:
-    """Ids of the children of a process (`self` for this one) whose command line holds a word."""
+    """Returns the ids of the children of a process whose command line holds a word.
+
+    The process may be `self`, which is this one.
+    """
     files = [thread / "children" for thread in Path(f"/proc/{pid}/task").iterdir()]
     found = [int(child) for file in files for child in read(file).split()]
     return [child for child in found if word in read(f"/proc/{child}/cmdline")]
 
 
 def wait_for_port(process: subprocess.Popen[Any], log: Path) -> int:
-    """Reads the log until the service says where it listens."""
+    """Reads the log until it names the port that the service listens on. Returns the port."""
     with log.open(encoding="utf-8") as lines:
         while process.poll() is None:
             line = lines.readline()

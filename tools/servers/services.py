@@ -1,4 +1,7 @@
-"""The four services as local processes, each with a log of its own and tied to who started it."""
+"""Runs the four services as local processes, each with its own log file.
+
+The kernel kills them when the process that started them ends.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +15,15 @@ import ctypes, os, sys
 ctypes.CDLL(None).prctl(1, 9)
 os.execv(sys.executable, [sys.executable, "-m", sys.argv[1]])
 """
-"""Becomes a module that the kernel kills when the harness ends. Not by a function between fork and
-exec: the threads of the clients make forks here unsafe, and without one there is no fork."""
+"""Program that runs a module and is killed when its parent ends. A `preexec_fn` would need a fork,
+which the threads of clients make unsafe here."""
 
 
 class Services(LocalStack):
-    """The four services, whose output goes to files."""
+    """The four services, with their output in files."""
 
     def launch(self, service: str) -> None:
-        """Starts a service; must run in a thread that outlives it."""
+        """Starts a service. The calling thread must live longer than the service."""
         with (self.data_dir / f"{service}.log").open("ab") as output:
             self._processes[service] = subprocess.Popen(
                 [sys.executable, "-c", BOUND, _module(service)],

@@ -1,4 +1,4 @@
-"""Real servers for the length of a block, and what points the services at them."""
+"""Runs real servers for the time of a block, and makes the services' settings for them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tools.servers.mysql_server import MysqlServer
 
 @contextmanager
 def running_milvus(folder: Path, lease_seconds: int = 5) -> Iterator[MilvusServer]:
-    """A Milvus server for the block; MissingError where there can be none."""
+    """Runs a Milvus server for the time of the block. Raises MissingError if it can't run."""
     server = MilvusServer(folder, lease_seconds)
     server.start()
     try:
@@ -22,7 +22,7 @@ def running_milvus(folder: Path, lease_seconds: int = 5) -> Iterator[MilvusServe
 
 
 def settings_for(milvus: MilvusServer, mysql: MysqlServer) -> dict[str, str]:
-    """Settings of index and catalog for these servers, with a database of its own."""
+    """Returns settings of index and catalog for these servers, with a new database."""
     return {
         "MILVUS_HOST": "127.0.0.1",
         "MILVUS_PORT": str(milvus.port),
