@@ -13,7 +13,7 @@ CODE := serving scoring embedding_service index_service catalog_service gateway 
 	protos/generate.py setup.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install protos demo serve test lint chaos screenshots voices benchmark benchmark-readme bench-embedding bench-index bench-catalog format clean
+.PHONY: help install protos demo serve test lint chaos screenshots voices benchmark benchmark-page docs bench-embedding bench-index bench-catalog format clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,7 +74,7 @@ lint: install $(VENV)/.installed-dev ## Check style, types, contracts and import
 	@touch $@
 
 bench-embedding: install $(VENV)/.installed-dev .venv-paddlespeech/.installed ## Time the encoder beside PaddleSpeech's
-	$(BIN)/python -m tools.benchmarks.embedding --chart tools/benchmarks/embedding.png
+	$(BIN)/python -m tools.benchmarks.embedding --chart docs/images/benchmark/embedding.png
 
 ROWS ?= 650000
 $(VENV)/.installed-bench: $(VENV)/.installed-dev
@@ -84,8 +84,12 @@ $(VENV)/.installed-bench: $(VENV)/.installed-dev
 benchmark: install $(VENV)/.installed-bench .venv-paddlespeech/.installed ## Measure all parts at 650,000 clips beside others (ARGS="--rows 50000")
 	$(BIN)/audiosearch benchmark $(ARGS)
 
-benchmark-readme: install $(VENV)/.installed-dev ## Write the results of `make benchmark` into the READMEs
-	$(BIN)/python -m tools.benchmarks.experiment.readme build/benchmark
+benchmark-page: install $(VENV)/.installed-dev ## Write the results of `make benchmark` into docs/benchmark.md
+	$(BIN)/python -m tools.benchmarks.experiment.page build/benchmark
+
+docs: install $(VENV)/.installed-dev ## Write the generated parts of docs/: settings and benchmark
+	$(BIN)/python -m tools.settings_page
+	$(BIN)/python -m tools.benchmarks.experiment.page
 
 bench-index: install $(VENV)/.installed-bench ## Time the index beside faiss and hnswlib; ROWS=100000 for less
 	$(BIN)/audiosearch benchmark --parts search --rows $(ROWS) --output build/bench-index

@@ -1,4 +1,4 @@
-"""What the benchmark's report says of results, and its charts draw, in both languages."""
+"""What the benchmark's report says of results, and its charts draw."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 
 from index_service.plan import memory_bytes
-from tools.benchmarks.experiment import charts, readme, report
+from tools.benchmarks.experiment import charts, page, report
 from tools.benchmarks.experiment.planning import SEGMENT_ROWS, plan
 from tools.benchmarks.experiment.run import steps_of
 from tools.benchmarks.experiment.settings import Settings
-from tools.benchmarks.experiment.wording import words
 
 HNSW = "HNSW M=16 efConstruction=200"
 SETTINGS = Settings(rows=650_000)
@@ -128,18 +127,15 @@ def row(text: str, name: str) -> list[str]:
 
 def english(content: dict[str, Any], title: str) -> str:
     """One section."""
-    return report.SECTIONS[title](content, words("en"))
+    return report.SECTIONS[title](content)
 
 
-@pytest.mark.parametrize(("language", "word"), [("en", "Not measured"), ("zh", "未测量")])
 @pytest.mark.parametrize(
     "content", [all_of_it(), results(growing()[:1]), results([])], ids=["all", "little", "nothing"]
 )
-def test_every_phrase_is_there_in_both_languages(
-    content: dict[str, Any], language: str, word: str
-) -> None:
-    """Whatever was measured, and whatever is missing."""
-    assert readme.section(content, language).count(f"- {word}") == len(missing(content))
+def test_it_is_written_whatever_is_missing(content: dict[str, Any]) -> None:
+    """With a line for each step that was not measured."""
+    assert page.section(content).count("- Not measured") == len(missing(content))
 
 
 def missing(content: dict[str, Any]) -> set[str]:
@@ -149,25 +145,25 @@ def missing(content: dict[str, Any]) -> set[str]:
 
 
 def test_what_is_missing_is_named_with_the_reason() -> None:
-    """By the README and by the table beside the results."""
+    """By the page and by the table beside the results."""
     content = all_of_it()
     del content["steps"]["search/faiss"], content["steps"]["ingest"]
     content["left_out"]["search/faiss"] = "faiss is not installed"
-    for text in (readme.section(content, "en"), report.report(content)):
+    for text in (page.section(content), report.report(content)):
         assert "- Not measured: `search/faiss` (faiss is not installed)" in text
         assert "- Not measured: `ingest` (not run yet)" in text
         assert text.count("Not measured") == 2
-    assert "Not measured" not in readme.section(all_of_it(), "en")
+    assert "Not measured" not in page.section(all_of_it())
 
 
-def test_results_of_another_version_do_not_get_into_the_readmes(
+def test_results_of_another_version_do_not_get_into_the_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They lack what it says now."""
     (tmp_path / "benchmark.json").write_text('{"format": 1, "steps": {}}')
-    monkeypatch.setattr("sys.argv", ["readme", str(tmp_path)])
+    monkeypatch.setattr("sys.argv", ["page", str(tmp_path)])
     with pytest.raises(SystemExit, match="another version of the benchmark: run `make benchmark`"):
-        readme.main()
+        page.main()
 
 
 def test_a_chart_of_one_size_has_no_exponents(tmp_path: Path) -> None:
@@ -242,7 +238,7 @@ def test_machines_hold_the_vectors_and_embed_the_clips() -> None:
 def test_goals_hold_or_not_by_what_was_measured() -> None:
     """With all cores the demo takes 600 ms here, of which 150 are more than a fifth."""
     content = all_of_it()
-    goals = report.SECTIONS["Goals"](content, words("en")).splitlines()[2:]
+    goals = report.SECTIONS["Goals"](content).splitlines()[2:]
     held = [line.rsplit("|", 2)[1].strip() for line in goals]
     assert held == ["yes", "yes", "no", "yes", "no", "yes"]
     assert "150 ms / 600 ms: 25 %" in goals[2]
@@ -250,7 +246,7 @@ def test_goals_hold_or_not_by_what_was_measured() -> None:
     content["steps"]["ingest"]["result"]["import"]["share_of_encoder"] = 0.9
     content["steps"]["growth/650000"]["result"]["memory_mib"]["index"] = 144.0
     del content["steps"]["end-to-end/demo"]
-    goals = report.SECTIONS["Goals"](content, words("en")).splitlines()[2:]
+    goals = report.SECTIONS["Goals"](content).splitlines()[2:]
     held = [line.rsplit("|", 2)[1].strip() for line in goals]
     assert held == ["", "", "", "no", "yes", "no"]
     assert all("| not measured |" in line for line in goals[:3])
@@ -274,7 +270,7 @@ def test_published_times_are_those_of_the_document() -> None:
 
 def test_it_says_how_many_calls_percentiles_rest_on() -> None:
     """Of searches in the index, end to end, and of uploads."""
-    text = readme.section(all_of_it(), "en")
+    text = page.section(all_of_it())
     assert (
         row(text, "index service, ef 10") == ["0.950", "2.00 ms", "4.00 ms", "1,000"] + ["400"] * 3
     )
@@ -286,7 +282,7 @@ def test_it_says_how_many_calls_percentiles_rest_on() -> None:
 
 def test_routes_and_steps_have_names_that_say_whose_they_are() -> None:
     """What is left over is more than the wire."""
-    text = readme.section(all_of_it(), "en")
+    text = page.section(all_of_it())
     assert row(text, "VectorExecutor, as it comes (one thread)") == ["900.0 ms"]
     assert row(text, "VectorExecutor, 2 threads") == ["500.0 ms, 1.8 x"]
     assert row(text, "Audiosearch, fp32, 16 at once") == ["100.0 ms, 9.0 x"]

@@ -1,7 +1,7 @@
 """Takes 26 screenshots of the web client, at desktop and phone size.
 
 `python -m tests.browser.screenshots FOLDER` fills the folder; three of them, made smaller, go to
-tests/browser/images, which the README shows.
+docs/images, for the README and docs/web.md.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ from deploy import example_sounds
 from tests.browser.chromium import DESKTOP, PATIENCE_MS, PHONE, chromium, drop, slow_down
 from tests.browser.scenes import LIBRARY, PEOPLE, Scene, fill
 from tests.browser.site import site
+from tests.conftest import REPOSITORY
 
-README = {"search": "search", "map-dark": "map", "phone-search": "phone"}
-"""Names of the screenshots for the README, and of the images there."""
+SHOWN = {"search": "search", "map-dark": "map", "phone-search": "phone"}
+"""Names of the screenshots that the docs show, and of the images there."""
 
-IMAGES = Path(__file__).parent / "images"
+IMAGES = REPOSITORY / "docs" / "images"
 COLOURS = 96
 
 
@@ -224,7 +225,7 @@ def take(browser: Browser, scene: Scene, shot: Shot, folder: Path) -> None:
         page.screenshot(path=folder / f"{shot.name}.png")
 
 
-def for_readme(source: Path, target: Path) -> None:
+def made_smaller(source: Path, target: Path) -> None:
     """The same picture with few colours."""
     with Image.open(source) as image:
         few = image.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
@@ -236,7 +237,6 @@ def main(target: Path) -> None:
     if not shutil.which("chromium"):
         raise SystemExit("install your system's packages chromium and, for Chinese, fonts-noto-cjk")
     target.mkdir(parents=True, exist_ok=True)
-    IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         microphone = folder / "microphone.wav"
@@ -247,8 +247,8 @@ def main(target: Path) -> None:
             for shot in SHOTS:
                 take(browser, scene, shot, target)
                 sys.stdout.write(f"{target / shot.name}.png\n")
-    for shot_name, image in README.items():
-        for_readme(target / f"{shot_name}.png", IMAGES / f"{image}.png")
+    for shot_name, image in SHOWN.items():
+        made_smaller(target / f"{shot_name}.png", IMAGES / f"{image}.png")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the README shows with grpcurl, by other clients of its reflection, and through Envoy."""
+"""Calls without a contract at hand, by clients of its reflection, and through Envoy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 )
 
 from tests.clients.conftest import run
-from tests.conftest import REPOSITORY
 from tests.deploy.deployment import Deployment
 from tools.servers.debian import program
 
@@ -77,11 +76,3 @@ def test_calls(curl: tuple[list[str], str], deployment: Deployment, sounds: Path
     search = {"config": {"parent": f"libraries/{library}", "k": 3}, "audio": sound}
     matches = call("SearchClips", search)["matches"]
     assert [match["clip"]["displayName"] for match in matches] == ["bell"]  # type: ignore[attr-defined]
-
-
-@pytest.mark.parametrize("name", ["README.md", "README_cn.md"])
-def test_the_readme_shows_these_calls(name: str) -> None:
-    """List, describe and search."""
-    shown = (REPOSITORY / name).read_text()
-    for words in ("list", f"describe {GATEWAY}.SearchClips", f"{GATEWAY}/SearchClips"):
-        assert f"localhost:50050 {words}\n" in shown

@@ -42,7 +42,7 @@ def draw(content: Mapping[str, Any], folder: Path) -> list[str]:
 
 def _named(embedding: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the results of the encoder with the names of routes that the table uses."""
-    rows = [row | {"route": route_name(row["route"], str)} for row in embedding["rows"]]
+    rows = [row | {"route": route_name(row["route"])} for row in embedding["rows"]]
     return {**embedding, "rows": rows}
 
 

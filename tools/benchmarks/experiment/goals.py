@@ -8,7 +8,7 @@ from typing import Any
 from tools.benchmarks.experiment.growth import OURS, sizes_of
 from tools.benchmarks.experiment.measured import as_it_is, with_all_cores
 from tools.benchmarks.experiment.results import result
-from tools.benchmarks.experiment.wording import Content, Words, ms, percent, table
+from tools.benchmarks.experiment.wording import Content, ms, percent, table
 
 SHARE_OF_DEMO = 0.2
 REST_MS = 8.0
@@ -20,26 +20,26 @@ Outcome = tuple[str, bool] | None
 """The measurement as text, and True if it meets the goal; None if a step is missing."""
 
 
-def goals(content: Content, w: Words) -> str:
+def goals(content: Content) -> str:
     """Returns a table of each goal, its measurement, and yes or no."""
-    found = {goal: outcome(content, w) for goal, outcome in GOALS.items()}
+    found = {goal: outcome(content) for goal, outcome in GOALS.items()}
     if not any(found.values()):
         return ""
-    rows = [[w(goal), *_cells(outcome, w)] for goal, outcome in found.items()]
-    return table([w("goal"), w("measured"), w("holds")], rows)
+    rows = [[goal, *_cells(outcome)] for goal, outcome in found.items()]
+    return table(["goal", "measured", "holds"], rows)
 
 
-def _cells(outcome: Outcome, w: Words) -> list[str]:
+def _cells(outcome: Outcome) -> list[str]:
     if outcome is None:
-        return [w("not measured"), ""]
+        return ["not measured", ""]
     text, holds = outcome
-    return [text, w("yes" if holds else "no")]
+    return [text, "yes" if holds else "no"]
 
 
-def _share(of_demo: Callable[[Mapping[str, Any]], float]) -> Callable[[Content, Words], Outcome]:
+def _share(of_demo: Callable[[Mapping[str, Any]], float]) -> Callable[[Content], Outcome]:
     """Returns a goal of our time as a share of the demo's, which `of_demo` reads, in ms."""
 
-    def outcome(content: Content, _w: Words) -> Outcome:
+    def outcome(content: Content) -> Outcome:
         beside = result(content, "end-to-end/demo")
         if not beside:
             return None
@@ -50,7 +50,7 @@ def _share(of_demo: Callable[[Mapping[str, Any]], float]) -> Callable[[Content, 
     return outcome
 
 
-def _rest(content: Content, _w: Words) -> Outcome:
+def _rest(content: Content) -> Outcome:
     measured = result(content, "end-to-end")
     if not measured:
         return None
@@ -58,21 +58,18 @@ def _rest(content: Content, _w: Words) -> Outcome:
     return ms(rest), rest < REST_MS
 
 
-def _import(content: Content, w: Words) -> Outcome:
+def _import(content: Content) -> Outcome:
     measured = result(content, "ingest")
     if not measured:
         return None
     imported = measured["import"]
     share = imported["share_of_encoder"]
-    text = w("{rate} / {alone} clips a second: {share}").format(
-        rate=f"{imported['clips_a_second']:.1f}",
-        alone=f"{imported['encoder_clips_a_second']:.1f}",
-        share=f"{share:.2f}",
-    )
+    rate, alone = imported["clips_a_second"], imported["encoder_clips_a_second"]
+    text = f"{rate:.1f} / {alone:.1f} clips a second: {share:.2f}"
     return text, share >= SHARE_OF_ENCODER
 
 
-def _memory(content: Content, w: Words) -> Outcome:
+def _memory(content: Content) -> Outcome:
     sizes = sizes_of(content)
     if len(sizes) < 2:
         return None
@@ -80,21 +77,14 @@ def _memory(content: Content, w: Words) -> Outcome:
     totals = [sum(each["memory_mib"][name] for name in OURS) for each in (first, last)]
     grown = {name: last["memory_mib"][name] / first["memory_mib"][name] for name in OURS}
     most = max(OURS, key=lambda name: grown[name])
-    text = w(
-        "{before} MiB with {few} clips, {after} with {many}: {times} times (most: {most}, {its})"
-    ).format(
-        before=f"{totals[0]:,.0f}",
-        few=f"{first['rows']:,}",
-        after=f"{totals[1]:,.0f}",
-        many=f"{last['rows']:,}",
-        times=f"{totals[1] / totals[0]:.2f}",
-        most=most,
-        its=f"{grown[most]:.2f}",
+    text = (
+        f"{totals[0]:,.0f} MiB with {first['rows']:,} clips, {totals[1]:,.0f} with "
+        f"{last['rows']:,}: {totals[1] / totals[0]:.2f} times (most: {most}, {grown[most]:.2f})"
     )
     return text, totals[1] <= FLAT * totals[0]
 
 
-GOALS: dict[str, Callable[[Content, Words], Outcome]] = {
+GOALS: dict[str, Callable[[Content], Outcome]] = {
     "a search end to end takes at most a fifth of the time of the demo as it is": _share(as_it_is),
     "the same, with an index on its ids in MySQL that it lacks": _share(
         lambda beside: beside["demo"]["p50_ms"]

@@ -13,7 +13,6 @@ from tools.benchmarks.experiment.settings import CALLERS, CLIP_SECONDS, Settings
 from tools.benchmarks.experiment.wording import (
     SHOWN,
     Content,
-    Words,
     ms,
     percent,
     route_name,
@@ -26,18 +25,18 @@ PUBLISHED_AT = 0.90
 """The recall for which the demo's document gives the time of a search."""
 
 
-def search(content: Content, w: Words) -> str:
+def search(content: Content) -> str:
     """Writes, for each route, the cheapest settings that reach a recall."""
     found = curves(content)
     if not found:
         return ""
     titles = ["recall@10", "p50", "p99", "calls timed", "one caller, a second"]
     titles += ["{callers} callers, a second", "100 queries a call, a second"]
-    rows = [row for route in found for row in _points(route)] + _published(w)
-    parts = [table(["", *(w(title).format(callers=CALLERS) for title in titles)], rows)]
-    parts += [_callers(w), _taken_as(w)]
+    rows = [row for route in found for row in _points(route)] + _published()
+    parts = [table(["", *(title.format(callers=CALLERS) for title in titles)], rows)]
+    parts += [_callers(), _taken_as()]
     if wrapped := result(content, "search/wrapping"):
-        parts.append(_wrapping(wrapped, w))
+        parts.append(_wrapping(wrapped))
     return "\n\n".join(parts)
 
 
@@ -61,8 +60,8 @@ def _points(route: Mapping[str, Any]) -> Iterable[list[str]]:
         ]
 
 
-def _published(w: Words) -> list[list[str]]:
-    name, spent = w("the earlier demo, as published"), ms(demo.PUBLISHED_SEARCH_MS)
+def _published() -> list[list[str]]:
+    name, spent = "the earlier demo, as published", ms(demo.PUBLISHED_SEARCH_MS)
     rows = []
     for recall, rate in demo.PUBLISHED:
         p50 = spent if recall == PUBLISHED_AT else ""
@@ -70,16 +69,16 @@ def _published(w: Words) -> list[list[str]]:
     return rows
 
 
-def _callers(w: Words) -> str:
-    return w(
-        "p50 and p99 are of one query a call from one caller. The {callers} callers are threads of "
-        "one Python process; indexes in process use one thread for one query and all cores for a "
-        "call of {most}."
-    ).format(callers=CALLERS, most=MOST)
+def _callers() -> str:
+    return (
+        f"p50 and p99 are of one query a call from one caller. The {CALLERS} callers are threads "
+        "of one Python process; indexes in process use one thread for one query and all cores "
+        f"for a call of {MOST}."
+    )
 
 
-def _taken_as(w: Words) -> str:
-    return w(
+def _taken_as() -> str:
+    return (
         "The demo's document gives what a search takes at recall {recall} alone, and does not say "
         "how many callers its rates are of. They are taken as one caller's: {rate} a second are "
         "{spent} each."
@@ -90,15 +89,15 @@ def _taken_as(w: Words) -> str:
     )
 
 
-def _wrapping(wrapped: Mapping[str, Any], w: Words) -> str:
+def _wrapping(wrapped: Mapping[str, Any]) -> str:
     ours, bare = wrapped["ours"]["p50_ms"], wrapped["bare"]["p50_ms"]
-    return w(
+    return (
         "The index service adds {added} ms to the call to Milvus that it makes "
         "({ours} against {bare} ms, in turn)."
     ).format(added=f"{ours - bare:.1f}", ours=f"{ours:.1f}", bare=f"{bare:.1f}")
 
 
-def embedding(content: Content, w: Words) -> str:
+def embedding(content: Content) -> str:
     """Writes the time of each route from a file to its vector, and its speed beside the peer's."""
     measured = result(content, "embedding")
     if not measured:
@@ -108,40 +107,38 @@ def embedding(content: Content, w: Words) -> str:
     theirs = {row["length"]: row["seconds"] for row in rows if row["route"] == PEER}
     lines: dict[str, list[str]] = {}
     for row in rows:
-        name = route_name(row["route"], w) + (
-            w(", {clips} at once").format(clips=row["clips"]) if row["clips"] > 1 else ""
-        )
+        name = route_name(row["route"]) + (f", {row['clips']} at once" if row["clips"] > 1 else "")
         cell = f"{1000 * row['seconds']:.1f} ms"
         if theirs and row["route"] != PEER:
             cell += f", {theirs[row['length']] / row['seconds']:.1f} x"
         lines.setdefault(name, []).append(cell)
-    titles = [w("from a WAV file to its vector"), *(f"{length} s" for length in lengths)]
+    titles = ["from a WAV file to its vector", *(f"{length} s" for length in lengths)]
     text = table(titles, [[name, *cells] for name, cells in lines.items()])
     if theirs:
-        text += "\n\n" + w("x: how many times faster than VectorExecutor as it comes.")
+        text += "\n\nx: how many times faster than VectorExecutor as it comes."
     return text
 
 
-def whole(content: Content, w: Words) -> str:
+def whole(content: Content) -> str:
     """Writes the steps of a search end to end, beside the demo's."""
     ours, beside = result(content, "end-to-end"), result(content, "end-to-end/demo")
     if not ours:
         return ""
     searches, one = Settings(**content["settings"]).searches, ours["one"]
-    rows = [[w(SHOWN.get(name, name)), ms(one["steps_p50_ms"][name])] for name in end_to_end.STEPS]
+    rows = [[SHOWN.get(name, name), ms(one["steps_p50_ms"][name])] for name in end_to_end.STEPS]
     rows += [
-        [w("all but the backbone"), ms(one["all_but_backbone_p50_ms"])],
-        [w("one client, p50 / p99 of {count} searches").format(count=searches), _both(one)],
-        *_many(ours["many"], searches, w),
+        ["all but the backbone", ms(one["all_but_backbone_p50_ms"])],
+        [f"one client, p50 / p99 of {searches} searches", _both(one)],
+        *_many(ours["many"], searches),
     ]
-    title = w("a clip of {seconds} s, p50").format(seconds=CLIP_SECONDS)
+    title = f"a clip of {CLIP_SECONDS} s, p50"
     text = table([title, "Audiosearch"], rows)
     if beside:
-        text += "\n\n" + _beside(beside, searches // 2, w)
+        text += "\n\n" + _beside(beside, searches // 2)
     return text
 
 
-def _many(many: Mapping[str, Any], searches: int, w: Words) -> list[list[str]]:
+def _many(many: Mapping[str, Any], searches: int) -> list[list[str]]:
     """Returns the rows of many clients. The counts are those of end_to_end.measure."""
     callers, steps = many["callers"], many["steps_p50_ms"]
     count = max(searches, 2 * callers)
@@ -152,7 +149,7 @@ def _many(many: Mapping[str, Any], searches: int, w: Words) -> list[list[str]]:
         ),
         "{callers} clients, searches a second": f"{many['a_second']:.1f}",
     }
-    return [[w(name).format(callers=callers, count=count), cell] for name, cell in names.items()]
+    return [[name.format(callers=callers, count=count), cell] for name, cell in names.items()]
 
 
 def _both(times: Mapping[str, float]) -> str:
@@ -173,9 +170,9 @@ def with_all_cores(beside: Mapping[str, Any]) -> float:
     return float(theirs["p50_ms"] - spared)
 
 
-def _beside(beside: Mapping[str, Any], count: int, w: Words) -> str:
+def _beside(beside: Mapping[str, Any], count: int) -> str:
     theirs, ours = beside["demo"], beside["ours"]["p50_ms"]
-    return w(
+    return (
         "The earlier demo, rebuilt, in turn with ours, {count} searches each: {whole} "
         "(VectorExecutor {embedding}, Milvus {milvus}, MySQL {mysql}, or {slow} without an index "
         "on its ids as it has it) against {ours}: {share} of its time. Its VectorExecutor has one "
@@ -194,47 +191,46 @@ def _beside(beside: Mapping[str, Any], count: int, w: Words) -> str:
     )
 
 
-def ingest(content: Content, w: Words) -> str:
+def ingest(content: Content) -> str:
     """Writes the figures of uploads and imports."""
     measured = result(content, "ingest")
     if not measured:
         return ""
     imported, upload = measured["import"], measured["upload"]
     rows = [
-        [w("searchable when the upload returns"), percent(upload["found_by_the_first_search"])],
+        ["searchable when the upload returns", percent(upload["found_by_the_first_search"])],
         [
-            w("an upload, p50 of {count}").format(count=upload["clips"]),
+            f"an upload, p50 of {upload['clips']}",
             ms(upload["upload"]["p50_ms"]),
         ],
-        [w("then a search by that very clip, whole, p50"), ms(upload["upload_to_found"]["p50_ms"])],
-        [w("clips a second, from files to searchable"), f"{imported['clips_a_second']:.1f}"],
-        [w("the encoder alone, on the same files"), f"{imported['encoder_clips_a_second']:.1f}"],
-        [w("share of the encoder's rate"), f"{imported['share_of_encoder']:.2f}"],
+        ["then a search by that very clip, whole, p50", ms(upload["upload_to_found"]["p50_ms"])],
+        ["clips a second, from files to searchable", f"{imported['clips_a_second']:.1f}"],
+        ["the encoder alone, on the same files", f"{imported['encoder_clips_a_second']:.1f}"],
+        ["share of the encoder's rate", f"{imported['share_of_encoder']:.2f}"],
     ]
-    return table(["", w("clips of {seconds} s").format(seconds=CLIP_SECONDS)], rows)
+    return table(["", f"clips of {CLIP_SECONDS} s"], rows)
 
 
-def growth(content: Content, w: Words) -> str:
+def growth(content: Content) -> str:
     """Writes costs by size, and the exponents of their growth."""
     sizes = sizes_of(content)
     if not sizes:
         return ""
-    titles = [w("clips in the library"), *(f"{each['rows']:,}" for each in sizes)]
-    titles.append(w("grows with rows to the"))
-    rows = [[w("kind of index"), *map(kind, sizes), ""]]
+    titles = ["clips in the library", *(f"{each['rows']:,}" for each in sizes)]
+    titles.append("grows with rows to the")
+    rows = [["kind of index", *map(kind, sizes), ""]]
     rows += [
         [
-            w(name),
+            name,
             *("" if value is None else f"{value:,.1f}" for value in fit["values"]),
             "" if fit["exponent"] is None else f"{fit['exponent']:.2f}",
         ]
         for name, fit in fitted(sizes).items()
     ]
     text = table(titles, rows)
-    return f"{text}\n\n{_of_one_kind(sizes, w)}" if len(set(map(kind, sizes))) > 1 else text
+    return f"{text}\n\n{_of_one_kind(sizes)}" if len(set(map(kind, sizes))) > 1 else text
 
 
-def _of_one_kind(sizes: Sequence[Mapping[str, Any]], w: Words) -> str:
-    names = w("; ").join(w(name) for name in OF_ONE_KIND)
-    sentence = w("Exponents over the sizes with {kind} alone, if there are two: {names}.")
-    return sentence.format(kind=kind(sizes[-1]), names=names)
+def _of_one_kind(sizes: Sequence[Mapping[str, Any]]) -> str:
+    names = "; ".join(OF_ONE_KIND)
+    return f"Exponents over the sizes with {kind(sizes[-1])} alone, if there are two: {names}."

@@ -10,7 +10,7 @@ from index_service.plan import HNSW, memory_bytes
 from tools.benchmarks.clustered import DIMENSION
 from tools.benchmarks.experiment.growth import fitted, kind, sizes_of
 from tools.benchmarks.experiment.settings import CLIP_SECONDS
-from tools.benchmarks.experiment.wording import Content, Words, gib, hours, ms, percent, table
+from tools.benchmarks.experiment.wording import Content, gib, hours, ms, percent, table
 
 SIZES = (10_000_000, 1_000_000_000)
 HOURS = {10_000_000: 24, 1_000_000_000: 720}
@@ -100,23 +100,20 @@ def _at(rows: int, cost: str, sizes: Sequence[Mapping[str, Any]]) -> dict[str, A
     return {"ms": fit["values"][-1] * grown, "constant": fit["exponent"] < 0}
 
 
-def planning(content: Content, w: Words) -> str:
+def planning(content: Content) -> str:
     """Writes the needs of larger libraries."""
     sizes = sizes_of(content)
     if len(sizes) < 2:
         return ""
     plans = plan(sizes)
-    titles = [w("{clips} clips").format(clips=f"{each['clips']:,}") for each in plans]
-    rows = [
-        [w(name).format(**GIVEN), *(fact(each, w) for each in plans)]
-        for name, fact in FACTS.items()
-    ]
-    return f"{table([w('computed, not measured'), *titles], rows)}\n\n{_assumed(w)}"
+    titles = [f"{each['clips']:,} clips" for each in plans]
+    rows = [[name.format(**GIVEN), *(fact(each) for each in plans)] for name, fact in FACTS.items()]
+    return f"{table(['computed, not measured', *titles], rows)}\n\n{_assumed()}"
 
 
-def _assumed(w: Words) -> str:
+def _assumed() -> str:
     """Returns the assumptions of the rows."""
-    return w(
+    return (
         "Hours are those of one machine as this, at the rates of the largest size. A search is one "
         "of a segment, as if the measured library were one: what the index service takes goes on "
         "along the exponent between the sizes with HNSW, up to {rows} rows. A query node needs a "
@@ -126,15 +123,15 @@ def _assumed(w: Words) -> str:
     ).format(rows=f"{SEGMENT_ROWS:,}")
 
 
-def _bytes(it: Mapping[str, Any], w: Words) -> str:
-    origin = "{bytes} bytes, measured" if it["bytes_measured"] else "{bytes} bytes, estimated"
-    return w(origin).format(bytes=f"{it['bytes_a_vector']:,.0f}")
+def _bytes(it: Mapping[str, Any]) -> str:
+    origin = "measured" if it["bytes_measured"] else "estimated"
+    return f"{it['bytes_a_vector']:,.0f} bytes, {origin}"
 
 
-def _carried_on(cost: Mapping[str, Any] | None, w: Words) -> str:
+def _carried_on(cost: Mapping[str, Any] | None) -> str:
     if cost is None:
         return ""
-    return ms(cost["ms"]) + (w(", taken as constant") if cost["constant"] else "")
+    return ms(cost["ms"]) + (", taken as constant" if cost["constant"] else "")
 
 
 GIVEN = {
@@ -145,30 +142,30 @@ GIVEN = {
     "segment": SEGMENT_MIB // 1024,
     "seconds": CLIP_SECONDS,
 }
-FACTS: dict[str, Callable[[Mapping[str, Any], Words], str]] = {
-    "vectors as floats": lambda it, _: gib(it["vectors_gib"]),
+FACTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "vectors as floats": lambda it: gib(it["vectors_gib"]),
     "a vector in HNSW in Milvus' memory": _bytes,
-    "HNSW in Milvus' memory, one copy": lambda it, _: gib(it["index_gib"]),
-    "query nodes of {node} GiB, {fill} of it filled, {copies} copies": lambda it, _: (
+    "HNSW in Milvus' memory, one copy": lambda it: gib(it["index_gib"]),
+    "query nodes of {node} GiB, {fill} of it filled, {copies} copies": lambda it: (
         f"{it['query_nodes']}"
     ),
-    "Milvus: shards, one for {shard} clips": lambda it, _: f"{it['shards']}",
-    "Milvus: segments of {segment} GiB, and of a query node": lambda it, _: (
+    "Milvus: shards, one for {shard} clips": lambda it: f"{it['shards']}",
+    "Milvus: segments of {segment} GiB, and of a query node": lambda it: (
         f"{it['segments']:,}, {it['segments_a_node']}"
     ),
-    "database": lambda it, _: gib(it["database_gib"]),
-    "audio, WAV of {seconds} s": lambda it, _: f"{it['audio_tib']:,.1f} TiB",
-    "hours to embed": lambda it, _: hours(it["hours_to_embed"]),
-    "hours to import, all steps": lambda it, _: hours(it["hours_to_import"]),
-    "hours to put vectors into the index, before it is built": lambda it, _: hours(
+    "database": lambda it: gib(it["database_gib"]),
+    "audio, WAV of {seconds} s": lambda it: f"{it['audio_tib']:,.1f} TiB",
+    "hours to embed": lambda it: hours(it["hours_to_embed"]),
+    "hours to import, all steps": lambda it: hours(it["hours_to_import"]),
+    "hours to put vectors into the index, before it is built": lambda it: hours(
         it["hours_of_vectors"]
     ),
-    "hours to put rows into the catalog": lambda it, _: hours(it["hours_of_rows"]),
-    "embedding replicas, and the hours they take": lambda it, _: (
+    "hours to put rows into the catalog": lambda it: hours(it["hours_of_rows"]),
+    "embedding replicas, and the hours they take": lambda it: (
         f"{it['embedding_replicas']}, {it['hours']}"
     ),
-    "machines: query nodes and embedding replicas": lambda it, _: f"{it['machines']}",
-    "a search in a segment, p50": lambda it, w: _carried_on(it["search"], w),
-    "a look-up of ten clips in the catalog, p50": lambda it, w: _carried_on(it["lookup"], w),
+    "machines: query nodes and embedding replicas": lambda it: f"{it['machines']}",
+    "a search in a segment, p50": lambda it: _carried_on(it["search"]),
+    "a look-up of ten clips in the catalog, p50": lambda it: _carried_on(it["lookup"]),
 }
 """The rows of the table."""

@@ -1,4 +1,4 @@
-"""Writes the results as Markdown, in English or Chinese."""
+"""Writes the results as Markdown."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from audiosearch_cli.benchmarking import Part
 from tools.benchmarks.experiment import goals, measured, planning
 from tools.benchmarks.experiment.run import steps_of
 from tools.benchmarks.experiment.settings import Settings
-from tools.benchmarks.experiment.wording import Content, Words, words
+from tools.benchmarks.experiment.wording import Content
 
-SECTIONS: dict[str, Callable[[Content, Words], str]] = {
+SECTIONS: dict[str, Callable[[Content], str]] = {
     "Goals": goals.goals,
     "Search": measured.search,
     "Embedding": measured.embedding,
@@ -25,45 +25,33 @@ SECTIONS: dict[str, Callable[[Content, Words], str]] = {
 
 def report(content: Content) -> str:
     """Returns all tables under their titles."""
-    w = words("en")
-    parts = ["# Audiosearch, measured", where(content, w)]
+    parts = ["# Audiosearch, measured", where(content)]
     for title, section in SECTIONS.items():
-        if text := section(content, w):
+        if text := section(content):
             parts += [f"## {title}", text]
-    parts += filter(None, [not_measured(content, w)])
+    parts += filter(None, [not_measured(content)])
     return "\n\n".join(parts) + "\n"
 
 
-def where(content: Content, w: Words) -> str:
+def where(content: Content) -> str:
     """Returns machine and settings as a paragraph."""
     machine, settings = content["machine"], content["settings"]
     loads = [step["load_before"] for step in content["steps"].values()] or [0.0]
-    text = w(
-        "{cores} cores of {processor}, {memory} GiB, {system}; "
-        "{rows} vectors and clips on {stores}. Load average when a step began: {least} to {most}."
-    ).format(
-        cores=machine["cores"],
-        processor=machine["processor"],
-        memory=machine["memory_gib"],
-        system=machine["system"],
-        rows=f"{settings['rows']:,}",
-        stores=w(settings["stores"]),
-        least=f"{min(loads):.1f}",
-        most=f"{max(loads):.1f}",
+    text = (
+        f"{machine['cores']} cores of {machine['processor']}, {machine['memory_gib']} GiB, "
+        f"{machine['system']}; {settings['rows']:,} vectors and clips on {settings['stores']}. "
+        f"Load average when a step began: {min(loads):.1f} to {max(loads):.1f}."
     )
     if settings["quick"]:
-        text += " " + w("A quick run: it shows that all works, not how fast.")
+        text += " A quick run: it shows that all works, not how fast."
     return text
 
 
-def not_measured(content: Content, w: Words) -> str:
+def not_measured(content: Content) -> str:
     """Returns a line with the reason for each missing step; empty if none is missing."""
     steps = steps_of([part.value for part in Part], Settings(**content["settings"]))
     missing = [name for name in steps if name not in content["steps"]]
     return "\n".join(
-        "- "
-        + w("Not measured: {name} ({why})").format(
-            name=f"`{name}`", why=content["left_out"].get(name) or w("not run yet")
-        )
+        f"- Not measured: `{name}` ({content['left_out'].get(name) or 'not run yet'})"
         for name in missing
     )

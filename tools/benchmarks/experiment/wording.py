@@ -1,30 +1,16 @@
-"""Helpers of the report: Markdown tables, units, and phrases in two languages."""
+"""Helpers of the report: Markdown tables, units, and names of ways to embed."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tools.benchmarks.vector_executor import PEER
-
-CHINESE = Path(__file__).with_name("chinese.json")
-"""Each phrase of the report with its Chinese translation."""
 
 SHOWN = {"wire": "wire, gateway and waiting"}
 """Longer names of steps of a search. "wire" is the time that no other step accounts for."""
 
 Content = Mapping[str, Any]
-Words = Callable[[str], str]
-
-
-def words(language: str) -> Words:
-    """Returns a function that translates a phrase. It raises KeyError for an unknown phrase."""
-    if language == "en":
-        return lambda phrase: phrase
-    known: dict[str, str] = json.loads(CHINESE.read_text(encoding="utf-8"))
-    return known.__getitem__
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -33,13 +19,13 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def route_name(route: str, w: Words) -> str:
+def route_name(route: str) -> str:
     """Returns the name of a route of benchmark.json for the table, with product and threads."""
     if route == PEER:
-        return w("VectorExecutor, as it comes (one thread)")
+        return "VectorExecutor, as it comes (one thread)"
     if route.startswith(PEER):
         threads = "".join(filter(str.isdigit, route))
-        return w("VectorExecutor, {threads} threads").format(threads=threads)
+        return f"VectorExecutor, {threads} threads"
     return f"Audiosearch, {route}"
 
 
