@@ -1,1 +1,1 @@
-"""Wraps the database and the audio store: what is known about each clip."""
+"""The catalog service: keeps libraries, clips, speakers and import jobs, and stores audio."""

@@ -28,7 +28,7 @@ async def start(
     stop: asyncio.Event | None = None,
     ready: Callable[[int], None] | None = None,
 ) -> None:
-    """Serves until told to stop."""
+    """Serves until a signal or `stop` ends the service. Calls `ready` with the port."""
     database = Database(backend(settings), settings.statement_seconds, settings.queue)
     store = FolderStore(settings.audio_folder)
     audio = Audio(database, store, settings.max_audio_bytes)

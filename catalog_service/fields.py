@@ -1,4 +1,4 @@
-"""Checks of the fields of requests. Each raises FIELD_INVALID that names the field."""
+"""Checks the fields of requests. Each check raises FIELD_INVALID, which names the field."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _MAX_COUNT = 2**63 - 1
 
 
 def invalid(field: str, value: object, rule: str) -> ServiceError:
-    """FIELD_INVALID with the field, the value (shortened) and what is allowed."""
+    """Returns FIELD_INVALID with the field, the value (shortened) and the rule."""
     shown = str(value) if len(str(value)) <= _SHOWN else f"{str(value)[:_SHOWN]}..."
     return ServiceError(
         Reason.FIELD_INVALID,
@@ -44,7 +44,7 @@ def invalid(field: str, value: object, rule: str) -> ServiceError:
 
 
 def text(field: str, value: str, limit: int = MAX_TEXT, *, required: bool = False) -> str:
-    """The text as it came, when it is not too long and has no control characters."""
+    """Returns the text if it is not too long and has no control characters."""
     if required and not value:
         raise invalid(field, value, f"must be 1 to {limit} characters")
     if len(value) > limit:
@@ -55,7 +55,7 @@ def text(field: str, value: str, limit: int = MAX_TEXT, *, required: bool = Fals
 
 
 def path(field: str, value: str, *, required: bool = False) -> str:
-    """The path as it came: names of files may have any character but the one of code 0."""
+    """Returns the path if it is valid: it may have any character except the one of code 0."""
     if required and not value:
         raise invalid(field, value, f"must be a path of 1 to {MAX_PATH} characters")
     if len(value) > MAX_PATH or "\0" in value:
@@ -64,36 +64,36 @@ def path(field: str, value: str, *, required: bool = False) -> str:
 
 
 def shortened(value: str, limit: int) -> str:
-    """The beginning of a text that describes a failure: it must never fail itself."""
+    """Returns the start of a text that describes a failure. It never raises an error itself."""
     return _CONTROL.sub(" ", value[:limit])
 
 
 def request_id(value: str) -> str | None:
-    """The request id without blanks at its end, which MySQL overlooks; None when it is empty."""
+    """Returns the request id without blanks at its end, which MySQL ignores; None if empty."""
     return text("request_id", value, MAX_REQUEST_ID).rstrip(" ") or None
 
 
 def sha256(field: str, value: str) -> str:
-    """A hash as it came."""
+    """Returns the hash if it is valid."""
     if not _SHA256.fullmatch(value):
         raise invalid(field, value, "must be 64 of the characters 0-9 a-f")
     return value
 
 
 def batch(field: str, length: int) -> None:
-    """Checks how many a batch has."""
+    """Checks the number of entries of a batch."""
     if not 1 <= length <= MAX_BATCH:
         raise invalid(field, f"{length} entries", f"must be 1 to {MAX_BATCH} entries")
 
 
 def lookup(field: str, length: int) -> None:
-    """Checks how many are looked up."""
+    """Checks the number of ids to look up."""
     if not 1 <= length <= MAX_LOOKUP:
         raise invalid(field, f"{length} ids", f"must be 1 to {MAX_LOOKUP} ids")
 
 
 def metadata(field: str, value: Mapping[str, str]) -> dict[str, str]:
-    """The entries as they came, when there are not too many and none is too long."""
+    """Returns the entries if there are not too many and none is too long."""
     if len(value) > MAX_METADATA:
         raise invalid(field, f"{len(value)} entries", f"must have at most {MAX_METADATA} entries")
     for key, entry in value.items():
@@ -108,21 +108,21 @@ def metadata(field: str, value: Mapping[str, str]) -> dict[str, str]:
 
 
 def page_size(value: int) -> int:
-    """Entries of a page: the default for 0, never more than the maximum."""
+    """Returns the number of entries of a page: the default for 0, at most the maximum."""
     if value < 0:
         raise invalid("page_size", value, f"must be 0 to {MAX_PAGE}")
     return min(value or DEFAULT_PAGE, MAX_PAGE)
 
 
 def count(field: str, value: int, largest: int = _MAX_COUNT) -> int:
-    """A number that can't be negative."""
+    """Returns the number if it is from 0 to `largest`."""
     if not 0 <= value <= largest:
         raise invalid(field, value, f"must be from 0 to {largest}")
     return value
 
 
 def choice(field: str, value: int, allowed: Iterable[int]) -> int:
-    """A number of an enum that is allowed here."""
+    """Returns the number of an enum value if it is allowed."""
     numbers = sorted(int(number) for number in allowed)
     if value not in numbers:
         raise invalid(field, value, f"must be one of the values numbered {numbers}")
@@ -130,7 +130,7 @@ def choice(field: str, value: int, allowed: Iterable[int]) -> int:
 
 
 def mask(field: str, value: FieldMask, allowed: Sequence[str]) -> frozenset[str]:
-    """The fields to change; all that can be for an empty mask or `*`."""
+    """Returns the fields to change: those of the mask, or all allowed for an empty one or `*`."""
     paths = frozenset(value.paths)
     if not paths or paths == {"*"}:
         return frozenset(allowed)
@@ -140,7 +140,7 @@ def mask(field: str, value: FieldMask, allowed: Sequence[str]) -> frozenset[str]
 
 
 def time(field: str, value: Timestamp) -> datetime:
-    """A point in time, to the microsecond."""
+    """Returns a time as a datetime in UTC, to the microsecond."""
     try:
         return value.ToDatetime(tzinfo=timezone.utc)
     except (ValueError, OverflowError) as error:
@@ -148,13 +148,13 @@ def time(field: str, value: Timestamp) -> datetime:
 
 
 def nanoseconds(field: str, value: Duration) -> int:
-    """A length of time that is not negative, in nanoseconds; at most 100 years."""
+    """Returns a duration in nanoseconds if it is from 0 to 100 years."""
     total = value.seconds * 10**9 + value.nanos
     return count(field, total, 100 * 366 * 86400 * 10**9)
 
 
 def lease(value: Duration | None) -> timedelta:
-    """For how long a worker has a job; the default for None."""
+    """Returns the length of a worker's lease of a job; the default for None."""
     if value is None:
         return DEFAULT_LEASE
     length = value.seconds + value.nanos / 1e9

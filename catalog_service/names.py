@@ -1,4 +1,4 @@
-"""Names of resources, `libraries/{library}/clips/{clip}` and their kin, and the ids in them."""
+"""Names of resources, such as `libraries/{library}/clips/{clip}`, and the ids in them."""
 
 from __future__ import annotations
 
@@ -25,76 +25,76 @@ _ULID = re.compile(r"[0-7][0-9a-hjkmnp-tv-z]{25}")
 
 
 class ClipName(NamedTuple):
-    """The two ids in a clip's name."""
+    """The two ids in the name of a clip."""
 
     library: str
     clip: str
 
     def __str__(self) -> str:
-        """The name itself."""
+        """Returns the name."""
         return clip_name(self.library, self.clip)
 
 
 class SpeakerName(NamedTuple):
-    """The two ids in a speaker's name."""
+    """The two ids in the name of a speaker."""
 
     library: str
     speaker: str
 
     def __str__(self) -> str:
-        """The name itself."""
+        """Returns the name."""
         return speaker_name(self.library, self.speaker)
 
 
 def new_id(now: datetime) -> str:
-    """A ULID of that time in lower case: 26 characters that sort by time of creation."""
+    """Returns a ULID of this time in lower case: 26 characters that sort by time of creation."""
     return str(ULID.from_datetime(now)).lower()
 
 
 def new_ids(now: datetime, count: int) -> list[str]:
-    """At most 1,024 ids at once: one ULID, the last two characters counting."""
+    """Returns at most 1,024 ids: one ULID with its last two characters counted up."""
     stem = new_id(now)[:-2]
     return [stem + end for end in _ENDS[:count]]
 
 
 def first_id(time: datetime) -> str:
-    """The lowest id of the millisecond that holds this time; times before 1970 count as 1970."""
+    """Returns the lowest id of the millisecond of this time. Times before 1970 count as 1970."""
     milliseconds = max(0, (time - _EPOCH) // timedelta(milliseconds=1))
     return str(ULID.from_bytes(milliseconds.to_bytes(6, "big") + bytes(10))).lower()
 
 
 def is_ulid(text: str) -> bool:
-    """Whether the text has the form of an id that the catalog gives."""
+    """Returns True if the text has the form of the catalog's ids."""
     return bool(_ULID.fullmatch(text))
 
 
 def library_name(library: str) -> str:
-    """The name of a library."""
+    """Returns the name of a library."""
     return f"libraries/{library}"
 
 
 def clip_name(library: str, clip: str) -> str:
-    """The name of a clip."""
+    """Returns the name of a clip."""
     return f"libraries/{library}/clips/{clip}"
 
 
 def speaker_name(library: str, speaker: str) -> str:
-    """The name of a speaker."""
+    """Returns the name of a speaker."""
     return f"libraries/{library}/speakers/{speaker}"
 
 
 def calibration_name(library: str) -> str:
-    """The name of a library's calibration."""
+    """Returns the name of a library's calibration."""
     return f"libraries/{library}/calibration"
 
 
 def import_job_name(job: str) -> str:
-    """The name of an import job."""
+    """Returns the name of an import job."""
     return f"importJobs/{job}"
 
 
 def check_id(field: str, text: str) -> str:
-    """The id as it came; FIELD_INVALID when a library or a speaker can't have it."""
+    """Returns the id if a library or a speaker can have it. Raises FIELD_INVALID if not."""
     if not _CHOSEN_ID.fullmatch(text):
         raise invalid(
             field,
@@ -105,21 +105,21 @@ def check_id(field: str, text: str) -> str:
 
 
 def check_uid(field: str, text: str) -> str:
-    """The id as it came; FIELD_INVALID when the catalog gives no such ids."""
+    """Returns the id if it has the form of the catalog's ids. Raises FIELD_INVALID if not."""
     if not is_ulid(text):
         raise invalid(field, text, "must be a uid that this catalog gave")
     return text
 
 
 def check_model(field: str, text: str) -> str:
-    """The model's name as it came; FIELD_INVALID when it is none."""
+    """Returns the name if it is one of a model. Raises FIELD_INVALID if not."""
     if not _MODEL.fullmatch(text):
         raise invalid(field, text, "must be a model's name, models/{model}")
     return text
 
 
 def parse_library(field: str, text: str) -> str:
-    """The {library} part of a library's name; FIELD_INVALID when it is none."""
+    """Returns the {library} part of a library's name. Raises FIELD_INVALID for other text."""
     found = _LIBRARY.fullmatch(text)
     if not found:
         raise invalid(field, text, "must be a library's name, libraries/{library}")
@@ -127,7 +127,7 @@ def parse_library(field: str, text: str) -> str:
 
 
 def parse_clip(field: str, text: str) -> ClipName:
-    """The ids in a clip's name; FIELD_INVALID when it is none."""
+    """Returns the ids in a clip's name. Raises FIELD_INVALID for other text."""
     found = _CLIP.fullmatch(text)
     if not found:
         raise invalid(field, text, "must be a clip's name, libraries/{library}/clips/{clip}")
@@ -135,7 +135,7 @@ def parse_clip(field: str, text: str) -> ClipName:
 
 
 def parse_speaker(field: str, text: str) -> SpeakerName:
-    """The ids in a speaker's name; FIELD_INVALID when it is none."""
+    """Returns the ids in a speaker's name. Raises FIELD_INVALID for other text."""
     found = _SPEAKER.fullmatch(text)
     if not found:
         raise invalid(
@@ -145,7 +145,7 @@ def parse_speaker(field: str, text: str) -> SpeakerName:
 
 
 def parse_calibration(field: str, text: str) -> str:
-    """The {library} part of a calibration's name; FIELD_INVALID when it is none."""
+    """Returns the {library} part of a calibration's name. Raises FIELD_INVALID for other text."""
     found = _CALIBRATION.fullmatch(text)
     if not found:
         raise invalid(field, text, "must be a calibration's name, libraries/{library}/calibration")
@@ -153,7 +153,7 @@ def parse_calibration(field: str, text: str) -> str:
 
 
 def parse_import_job(field: str, text: str) -> str:
-    """The {import_job} part of an import job's name; FIELD_INVALID when it is none."""
+    """Returns the {import_job} part of a job's name. Raises FIELD_INVALID for other text."""
     found = _IMPORT_JOB.fullmatch(text)
     if not found:
         raise invalid(field, text, "must be an import job's name, importJobs/{import_job}")
@@ -161,7 +161,7 @@ def parse_import_job(field: str, text: str) -> str:
 
 
 def check_import_job(field: str, text: str) -> str:
-    """The id in the name of a job that a clip may belong to; FIELD_INVALID when it can't be one."""
+    """Returns the id in the name of a job of this catalog. Raises FIELD_INVALID for other text."""
     job = parse_import_job(field, text)
     if not is_ulid(job):
         raise invalid(field, text, "must be the name of an import job that this catalog made")

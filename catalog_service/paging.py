@@ -1,4 +1,4 @@
-"""Page tokens: the last key of a page, bound to what was asked. Opaque to callers."""
+"""Page tokens, opaque to callers: the last key of a page, bound to parent and filter."""
 
 from __future__ import annotations
 
@@ -18,14 +18,19 @@ _MARK_BYTES = 9
 
 
 class Page(NamedTuple):
-    """What to read: at most `size` entries behind `after` (None: from the start)."""
+    """A page to read: at most `size` entries after the key `after` (None: from the start)."""
 
     size: int
     after: str | None
     asked: bytes
 
     def cut(self, rows: Sequence[RowT], key: Callable[[RowT], str]) -> tuple[Sequence[RowT], str]:
-        """The rows of this page and the next page's token; `rows` may have one more than `size`."""
+        """Returns the rows of this page and the token of the next.
+
+        Args:
+            rows: At most `size + 1` rows; one more than `size` shows that a page follows.
+            key: Returns the key of a row.
+        """
         if len(rows) <= self.size:
             return rows, ""
         kept = rows[: self.size]
@@ -38,12 +43,12 @@ def page(size: int, token: str, *asked: Message | str | int) -> Page:
     """Reads a token back.
 
     Args:
-        size: entries of the page.
-        token: as `Page.cut` made it, or empty.
-        asked: parent and filter; a token made for others is refused.
+        size: Entries of the page.
+        token: A token of `Page.cut`, or empty.
+        asked: Parent and filter. A token of other ones is refused.
 
     Raises:
-        ServiceError: FIELD_INVALID when the token is not one made for this question.
+        ServiceError: FIELD_INVALID, for a token of another parent or filter.
     """
     digest = _digest(asked)
     if not token:
@@ -71,12 +76,12 @@ def _digest(asked: tuple[Any, ...]) -> bytes:
 
 
 def _mark(digest: bytes, last: bytes) -> bytes:
-    """What binds a key to its question, and shows a token that was cut."""
+    """Returns a checksum of a key with parent and filter, by which wrong tokens are found."""
     return hashlib.sha256(digest + last).digest()[:_MARK_BYTES]
 
 
 def refuse(token: str | None) -> ServiceError:
-    """FIELD_INVALID for a token that is none of this question."""
+    """Returns FIELD_INVALID for a token of another parent or filter."""
     return invalid(
         "page_token",
         token,

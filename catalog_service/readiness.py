@@ -1,4 +1,4 @@
-"""Opens and closes what the service stands on, and tells whether it is there."""
+"""Opens and closes database and audio store, and checks their health."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from catalog_service.database.database import Database
 async def opened(
     database: Database, store: AudioStore
 ) -> AsyncIterator[Callable[[], Awaitable[None]]]:
-    """Opens both for the block, which gets the health check: it raises while one is gone."""
+    """Opens both for the time of the block. Gives a health check that raises if one is gone."""
 
     async def check() -> None:
         await database.check()

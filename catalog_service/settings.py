@@ -1,4 +1,4 @@
-"""What the catalog service can be told."""
+"""Settings of the catalog service."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class CatalogSettings(ServerSettings):
     data_dir: Path = Field(
         Path("data"),
         alias="AUDIOSEARCH_DATA_DIR",
-        description="folder of all data; made when it is not there",
+        description="folder of all data; created if it is missing",
     )
     upload_path: Path | None = Field(
         None, alias="UPLOAD_PATH", description="folder of the audio; none means one in data"
@@ -37,13 +37,13 @@ class CatalogSettings(ServerSettings):
         "audiosearch",
         alias="MYSQL_DB",
         pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$",
-        description="its database; made when it is not there and the user may",
+        description="its database; created if it is missing and the user may",
     )
     max_audio_bytes: int = Field(
         256 * 2**20,
         ge=1,
         alias="AUDIOSEARCH_MAX_AUDIO_BYTES",
-        description="largest recording taken, in bytes",
+        description="largest recording that is accepted, in bytes",
     )
     pool_size: int = Field(
         8,
@@ -65,7 +65,7 @@ class CatalogSettings(ServerSettings):
         ge=0.1,
         le=600,
         alias="AUDIOSEARCH_CATALOG_STATEMENT_SECONDS",
-        description="longest wait for the database",
+        description="longest wait for the database, in seconds",
     )
 
     @property

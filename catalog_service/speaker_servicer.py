@@ -1,4 +1,4 @@
-"""The calls about speakers and calibrations: check, delegate, translate."""
+"""The RPCs about speakers and calibrations: checks, delegates and translates each request."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from catalog_service.speakers.speakers import CHANGEABLE, Speakers
 
 
 class SpeakerServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
-    """Answers the part of the catalog's calls that is about voices."""
+    """Serves the RPCs of the catalog about speakers and calibrations."""
 
     def __init__(self, speakers: Speakers, calibrations: Calibrations) -> None:
-        """Takes the two parts of the catalog that they are about."""
+        """Takes the speakers and the calibrations."""
         self._speakers = speakers
         self._calibrations = calibrations
 

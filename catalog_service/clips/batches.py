@@ -1,4 +1,4 @@
-"""Many clips in one transaction: making them, and turning them ACTIVE. Each has its own outcome."""
+"""Creates and activates many clips in one transaction, each with its own outcome."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _INSERT = insert(clips)
 
 @dataclass(frozen=True)
 class NewClip:
-    """What a caller tells of a clip to be."""
+    """The caller's fields of a new clip."""
 
     display_name: str
     label: str
@@ -40,13 +40,13 @@ class NewClip:
     import_job: str
     request_id: str | None
     content_sha256: str | None
-    """Hash of the audio that will come, if it is known; then its size is as well."""
+    """Hash of the audio to come, if it is known. If so, the size is known too."""
     size_bytes: int | None
 
 
 @dataclass(frozen=True)
 class Heard:
-    """What was heard in a clip: durations in nanoseconds, rate in hertz, level in dBFS."""
+    """Properties of a clip's audio: durations in ns, sample rate in Hz, level in dBFS."""
 
     duration_ns: int
     active_duration_ns: int
@@ -57,20 +57,20 @@ class Heard:
 
 
 class Outcome(NamedTuple):
-    """What became of one clip of many. With CLIP_EXISTS, the row is that of the other clip."""
+    """The result for one clip of many. With CLIP_EXISTS, the row is that of the other clip."""
 
     row: ClipRow | None
     error: ServiceError | None = None
 
 
 def create(connection: Connection, library: str, new: Sequence[NewClip]) -> list[Outcome]:
-    """Makes clips, but for those that their request ids or hashes show to be there.
+    """Creates clips, except for those that exist by their request ids or hashes.
 
     Raises:
         ServiceError: LIBRARY_NOT_FOUND, STATE_CONFLICT (the library is not ACTIVE).
-        IntegrityError: one of them was made meanwhile; the same again will find it.
+        IntegrityError: Another call created one of them meanwhile. A repeat will find it.
     """
-    # Locked against deletion until the clips are in: a library that is going takes none.
+    # Locked until the clips are written, because a DELETING library must get no clips.
     parent = library_rows.get(connection, library, share=True)
     by_request, by_content = _made_before(connection, library, new)
     made: list[ClipRow] = []
@@ -98,7 +98,7 @@ def create(connection: Connection, library: str, new: Sequence[NewClip]) -> list
 def activate(
     connection: Connection, store: AudioStore, wanted: Sequence[tuple[ClipName, Heard]]
 ) -> list[Outcome]:
-    """CREATING -> ACTIVE for clips of one library whose audio is there; ACTIVE ones stay."""
+    """CREATING -> ACTIVE for clips of one library that have their audio. ACTIVE ones stay."""
     ids = {name.clip for name, _ in wanted}
     rows = clip_rows.lock_all(connection, wanted[0][0].library, ids)
     errors: dict[str, ServiceError] = {}
@@ -118,7 +118,7 @@ def activate(
 
 
 def exists(other: ClipName) -> ServiceError:
-    """CLIP_EXISTS that names the clip that has the bytes."""
+    """Returns CLIP_EXISTS, which names the clip with the same bytes."""
     return ServiceError(
         Reason.CLIP_EXISTS, f"{other} has the same bytes; use that clip", {"clip": str(other)}
     )
@@ -127,7 +127,7 @@ def exists(other: ClipName) -> ServiceError:
 def _made_before(
     connection: Connection, library: str, new: Sequence[NewClip]
 ) -> tuple[dict[str | None, ClipRow], dict[str | None, ClipRow]]:
-    """Clips that are there, by request id and by hash of their bytes."""
+    """Returns the clips that exist already, by request id and by hash of their bytes."""
     request_ids = [clip.request_id for clip in new if clip.request_id is not None]
     hashes = [clip.content_sha256 for clip in new if clip.content_sha256 is not None]
     by_request = by_content = list[ClipRow]()
@@ -159,7 +159,7 @@ def _rows(library_uid: str, new: Sequence[NewClip]) -> Iterator[ClipRow]:
 
 
 def _unfit(row: ClipRow | None, name: ClipName, store: AudioStore) -> ServiceError | None:
-    """Why a clip can't become ACTIVE; None if it can, or is."""
+    """Returns the error of a clip that can't become ACTIVE; None if it can, or is ACTIVE."""
     if row is None:
         return clip_rows.not_found(name)
     if row.state == ClipState.ACTIVE:

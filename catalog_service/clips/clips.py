@@ -1,4 +1,4 @@
-"""Clips: making, listing, changing, and the steps of their life."""
+"""Creates, lists, changes and deletes clips, and moves them from state to state."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ class Clips:
     """The clips of all libraries."""
 
     def __init__(self, database: Database, store: AudioStore) -> None:
-        """Takes where rows and audio are kept."""
+        """Takes the database and the audio store."""
         self._database = database
         self._store = store
 
     async def create(self, library: str, clip: NewClip) -> ClipRow:
-        """Makes a clip; with a known request id, answers the clip that it made.
+        """Creates a clip. A repeated request id returns the clip of the first call.
 
         Raises:
             ServiceError: LIBRARY_NOT_FOUND, STATE_CONFLICT (the library is not ACTIVE),
@@ -52,7 +52,7 @@ class Clips:
         return _only(await self.create_all(library, [clip]))
 
     async def create_all(self, library: str, new: Sequence[NewClip]) -> list[Outcome]:
-        """Makes clips in one transaction, each with its own outcome.
+        """Creates clips in one transaction, each with its own outcome.
 
         Raises:
             ServiceError: LIBRARY_NOT_FOUND, STATE_CONFLICT (the library is not ACTIVE).
@@ -66,7 +66,7 @@ class Clips:
     async def list(
         self, library: str, query: ClipQuery, page: Page
     ) -> tuple[Sequence[ClipRow], str]:
-        """One page of clips in the order of the query, and the next page's token."""
+        """Returns a page of clips in the order of the query, and the token of the next page."""
         try:
             statement = query.statement(library, page.after, page.size + 1)
         except ValueError:
@@ -81,7 +81,7 @@ class Clips:
         return page.cut(await self._database.read(read), query.key)
 
     async def look_up(self, library: str, ids: Collection[str]) -> Sequence[ClipRow]:
-        """The ACTIVE ones among these clips."""
+        """Returns those of these clips that are ACTIVE."""
         wanted = {clip for clip in ids if is_ulid(clip)}
 
         def read(connection: Connection) -> Sequence[ClipRow]:
@@ -93,7 +93,7 @@ class Clips:
         return await self._database.read(read)
 
     async def update(self, name: ClipName, values: Mapping[str, Any]) -> ClipRow:
-        """Changes some of the columns CHANGEABLE."""
+        """Changes columns of a clip, any of CHANGEABLE."""
 
         def change(connection: Connection) -> ClipRow:
             row = clip_rows.get(connection, name, lock=True)
@@ -103,15 +103,15 @@ class Clips:
         return await self._database.write(change)
 
     async def activate(self, name: ClipName, heard: Heard) -> ClipRow:
-        """CREATING -> ACTIVE, if its audio is there."""
+        """CREATING -> ACTIVE, if the clip has its audio."""
         return _only(await self.activate_all([(name, heard)]))
 
     async def activate_all(self, wanted: Sequence[tuple[ClipName, Heard]]) -> Sequence[Outcome]:
-        """The same for clips of one library in one transaction, each with its own outcome."""
+        """Activates clips of one library in one transaction, each with its own outcome."""
         return await self._database.write(lambda c: clip_batches.activate(c, self._store, wanted))
 
     async def fail(self, name: ClipName, reason: str, message: str) -> ClipRow:
-        """CREATING -> FAILED; its audio is removed, and its bytes may come as another clip."""
+        """CREATING -> FAILED. Removes the audio, so the same bytes may become another clip."""
         values = {
             "state": ClipState.FAILED,
             "failure_reason": reason,
@@ -124,8 +124,8 @@ class Clips:
             if row.state == ClipState.FAILED:
                 return row
             clip_rows.require_state(row, name, ClipState.CREATING, ClipState.FAILED)
-            # Before the commit: cut off here, the row is CREATING without audio, which can be
-            # failed again; the other way round, audio would stay that no row knows.
+            # Before the commit: after a crash here the row is CREATING without audio, and a repeat
+            # can fail it. A removal after the commit could leave audio without a row.
             self._store.remove_clip(row.library_uid, row.id)
             return clip_rows.change(connection, row, values)
 
@@ -134,9 +134,12 @@ class Clips:
     async def begin_deletion(
         self, name: ClipName, only: ClipState | None = None, speaker: str | None = None
     ) -> ClipRow:
-        """Any state, or the one given -> DELETING. The speaker that it is enrolled as loses it.
+        """Any state -> DELETING, and removes the clip from its speaker's enrollments.
 
-        With a speaker it must be no enrollment of another one.
+        Args:
+            name: The clip.
+            only: The state that the clip must have; None for any.
+            speaker: A speaker; the clip must be no enrollment of another one.
         """
         allowed = (only,) if only else tuple(ClipState)
 
@@ -156,7 +159,7 @@ class Clips:
         return await self._database.write(change)
 
     async def delete(self, name: ClipName) -> None:
-        """Removes a DELETING clip's audio, then its row. One that is not there is fine."""
+        """Removes the audio of a DELETING clip, then its row. A missing clip is no error."""
         row = await self._database.read(lambda c: clip_rows.find(c, name))
         if row is None:
             return

@@ -1,10 +1,10 @@
-"""Which clips a list holds, in which order, and by which index.
+"""Builds the statements of lists of clips: filter, order and index.
 
-Each list runs along one index that has its order, so that a page costs what a page holds. The
-index is named in the statement: planners guess, and guess wrong for tables they have no figures of.
+Each list is read along one index of the same order, so that the cost of a page depends on its size
+alone. Statements name the index, because planners choose wrong ones for tables without statistics.
 
-MySQL takes `a` and `a ` for equal, SQLite's LIKE takes `a` and `A` for equal. A comparison, which
-an index can serve, together with LIKE is exact on both.
+To MySQL `a` and `a ` are equal; to SQLite's LIKE `a` and `A` are equal. A comparison, which uses an
+index, together with LIKE is exact on both.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _ID_LENGTH = 26
 
 @dataclass(frozen=True)
 class ClipQuery:
-    """What a clip must be to be listed; None means anything."""
+    """A filter of clips. None means any value."""
 
     state: ClipState
     label: str | None = None
@@ -41,7 +41,7 @@ class ClipQuery:
     enrolled_as: str | None = None
 
     def statement(self, library: str, after: str | None, limit: int) -> Select[Any]:
-        """At most `limit` clips behind the one with the key `after`, in the list's order.
+        """Returns the statement of at most `limit` clips after the key `after`, in order.
 
         Raises:
             ValueError: `after` is no key of this list.
@@ -55,7 +55,7 @@ class ClipQuery:
         return along(page.with_hint(clips, f"INDEXED BY {index}", "sqlite"), index)
 
     def key(self, row: ClipRow) -> str:
-        """Where a clip stands in the list."""
+        """Returns the key of a clip in the list."""
         _, order = self._path()
         if order is clips.c.display_name:
             return row.id + row.display_name
@@ -64,7 +64,7 @@ class ClipQuery:
         return row.id
 
     def _path(self) -> tuple[str, Column[Any]]:
-        """The index to go along, and the column it orders by."""
+        """Returns the index to read along, and the column of its order."""
         if self.display_name_prefix:
             return "ix_clips_display_name", clips.c.display_name
         if self.update_time_before is not None:
@@ -94,7 +94,7 @@ class ClipQuery:
         yield from self._times()
 
     def _times(self) -> Iterator[ColumnElement[bool]]:
-        # Ids begin with the time, so the index that orders the list serves these two as well.
+        # Ids begin with the time of creation, so the index of the order serves these two as well.
         if self.create_time_from is not None:
             yield clips.c.create_time >= self.create_time_from
             yield clips.c.id >= first_id(self.create_time_from)
@@ -113,7 +113,7 @@ def _behind(order: Column[Any], after: str) -> Iterator[ColumnElement[bool]]:
     last: Any = text
     if order is clips.c.update_time:
         last = datetime.fromisoformat(text)
-    # The first condition is where the index is entered; the second leaves out what was shown.
+    # The first condition finds the place in the index. The second skips rows of earlier pages.
     yield order >= last
     yield or_(order > last, clips.c.id > clip)
 
@@ -130,7 +130,7 @@ def _begins(column: Column[str], prefix: str) -> Iterator[ColumnElement[bool]]:
 
 
 def _literal(text: str) -> str:
-    """The text as a pattern that matches itself."""
+    """Returns a pattern of LIKE that matches the text itself."""
     for special in (_ESCAPE, "%", "_"):
         text = text.replace(special, _ESCAPE + special)
     return text

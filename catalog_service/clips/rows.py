@@ -1,4 +1,4 @@
-"""What all that works on rows of clips shares: their form, finding one, its states, its errors."""
+"""Reads, locks and changes rows of clips, and makes their errors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from serving.errors import Reason, ServiceError
 
 
 class ClipRow(NamedTuple):
-    """A row of `clips`, its columns in the order of the table."""
+    """A row of `clips`, with the columns in the order of the table."""
 
     id: str
     library_uid: str
@@ -53,21 +53,21 @@ class ClipRow(NamedTuple):
 
 
 def uid_of(library: str | BindParameter[str]) -> ScalarSelect[Any]:
-    """The uid of the library of that id, as a part of a statement."""
+    """Returns a subquery for the uid of a library."""
     return select(libraries.c.uid).where(libraries.c.name == library).scalar_subquery()
 
 
 def along(statement: Select[Any], index: str, table: Table = clips) -> Select[Any]:
-    """The statement, read along an index of the table on MySQL and MariaDB.
+    """Returns the statement with an index hint for MySQL and MariaDB.
 
-    Their planners guess: with figures from a time when few clips were ACTIVE, a look-up of 100 ids
-    reads all ACTIVE clips of the library instead, and locks them where it locks.
+    Their planners guess. With statistics from a time when few clips were ACTIVE, a look-up of 100
+    ids would read, and perhaps lock, all ACTIVE clips of the library.
     """
     hint = f"FORCE INDEX ({index})"
     return statement.with_hint(table, hint, "mysql").with_hint(table, hint, "mariadb")
 
 
-# Built once: making a statement costs more than running it.
+# Built once, because building a statement costs more than running it.
 ALL: Select[Any] = select(*(clips.c[column] for column in ClipRow._fields))
 IN_LIBRARY = clips.c.library_uid == uid_of(bindparam("library"))
 _BY_NAME = ALL.where(clips.c.id == bindparam("clip"), IN_LIBRARY)
@@ -81,24 +81,24 @@ _SET = update(clips).where(
 
 
 def now() -> datetime:
-    """This moment, in UTC."""
+    """Returns the present time in UTC."""
     return datetime.now(timezone.utc)
 
 
 def fetch(connection: Connection, statement: Select[Any], **values: Any) -> list[ClipRow]:
-    """The rows of a statement made from ALL."""
+    """Runs a statement made from ALL and returns its rows."""
     return list(map(ClipRow._make, connection.execute(statement, values).all()))
 
 
 def find(connection: Connection, name: ClipName, *, lock: bool = False) -> ClipRow | None:
-    """The clip's row, None if there is none. `lock` keeps others from changing it."""
+    """Returns the clip's row, or None. `lock` keeps other transactions from changing it."""
     statement = _BY_NAME_LOCKED if lock else _BY_NAME
     rows = fetch(connection, statement, clip=name.clip, library=name.library)
     return rows[0] if rows else None
 
 
 def get(connection: Connection, name: ClipName, *, lock: bool = False) -> ClipRow:
-    """The clip's row.
+    """Returns the clip's row. `lock` keeps other transactions from changing it.
 
     Raises:
         ServiceError: CLIP_NOT_FOUND.
@@ -110,13 +110,13 @@ def get(connection: Connection, name: ClipName, *, lock: bool = False) -> ClipRo
 
 
 def lock_all(connection: Connection, library: str, ids: Iterable[str]) -> dict[str, ClipRow]:
-    """The rows of those clips of the library that are there, by id; nobody else changes them."""
+    """Locks the clips that exist of these ids of a library. Returns their rows by id."""
     found = fetch(connection, _LOCKED, clips=sorted(set(ids)), library=library)
     return {row.id: row for row in found}
 
 
 def change(connection: Connection, row: ClipRow, values: Mapping[str, Any]) -> ClipRow:
-    """Changes a row that is locked; the row as it is then."""
+    """Changes a locked row. Returns the changed row."""
     (changed,) = change_all(connection, [(row, values)])
     return changed
 
@@ -124,7 +124,7 @@ def change(connection: Connection, row: ClipRow, values: Mapping[str, Any]) -> C
 def change_all(
     connection: Connection, changes: Iterable[tuple[ClipRow, Mapping[str, Any]]]
 ) -> list[ClipRow]:
-    """Changes rows that are locked, each the same columns; the rows as they are then."""
+    """Changes the same columns of locked rows. Returns the changed rows."""
     time = now()
     pairs = [(row, {**values, "update_time": time}) for row, values in changes]
     if pairs:
@@ -142,7 +142,7 @@ def require_state(row: ClipRow, name: ClipName, *allowed: ClipState) -> None:
 
 
 def not_found(name: ClipName) -> ServiceError:
-    """CLIP_NOT_FOUND."""
+    """Returns CLIP_NOT_FOUND."""
     return ServiceError(
         Reason.CLIP_NOT_FOUND,
         f"{name} is not there; list the library's clips to see those that are",
@@ -151,7 +151,7 @@ def not_found(name: ClipName) -> ServiceError:
 
 
 def conflict(row: ClipRow, name: ClipName, needed: str) -> ServiceError:
-    """STATE_CONFLICT that names the state and the one needed."""
+    """Returns STATE_CONFLICT, which names the state and the one needed."""
     state = ClipState(row.state).name
     return ServiceError(
         Reason.STATE_CONFLICT,

@@ -1,4 +1,4 @@
-"""Import jobs: what was asked, how far it is, and who works on it."""
+"""Keeps import jobs: their order, their progress, and the worker that has each."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from serving.errors import Reason, ServiceError
 
 MAX_FAILURES = 20
 _NEVER = datetime(1970, 1, 2, tzinfo=timezone.utc)
-"""Lease of a job that nobody works on: it ran out long ago."""
+"""End of the lease of a job without a worker, long ago."""
 _AFTER_ALL = "~"
-"""Behind every id."""
+"""A text that sorts after every id."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a job is, and its first failures as `{path, reason, message}`."""
+    """The progress of a job, and its first failures as `{path, reason, message}`."""
 
     total: int
     imported: int
@@ -41,13 +41,13 @@ class ImportJobs:
     """All import jobs."""
 
     def __init__(self, database: Database) -> None:
-        """Takes where rows are kept."""
+        """Takes the database."""
         self._database = database
 
     async def create(
         self, library: str, folder: str, label: str, request_id: str | None
     ) -> Row[Any]:
-        """Makes a RUNNING job; with a known request id, answers the job that it made.
+        """Creates a RUNNING job. A repeated request id returns the job of the first call.
 
         Raises:
             ServiceError: LIBRARY_NOT_FOUND, STATE_CONFLICT (the library is not ACTIVE).
@@ -59,7 +59,7 @@ class ImportJobs:
 
         try:
             return await self._database.write(make)
-        except exc.IntegrityError:  # the same request at the same time was faster
+        except exc.IntegrityError:  # the same request was faster at the same time
             made = await self._database.read(lambda c: _made_by(c, request_id))
             if made is None:
                 raise
@@ -72,7 +72,7 @@ class ImportJobs:
     async def list(
         self, library: str | None, state: JobState | None, page: Page
     ) -> tuple[Sequence[Row[Any]], str]:
-        """One page of jobs, the newest first, and the next page's token."""
+        """Returns a page of jobs, the newest first, and the token of the next page."""
 
         def read(connection: Connection) -> Sequence[Row[Any]]:
             statement = _joined().where(import_jobs.c.id < (page.after or _AFTER_ALL))
@@ -90,12 +90,12 @@ class ImportJobs:
         return page.cut(await self._database.read(read), lambda row: str(row.id))
 
     async def claim(self, worker: str, lease: timedelta) -> Row[Any] | None:
-        """Gives the oldest job that waits to a worker; None when none waits."""
+        """Gives the oldest waiting job to a worker. Returns None if none waits."""
 
         def take(connection: Connection) -> Row[Any] | None:
             time = now()
             waits = (import_jobs.c.state == JobState.RUNNING) & (import_jobs.c.lease_until < time)
-            # Somebody asked to cancel it, and the worker that was to heed that is gone.
+            # These were asked to be cancelled, but the workers that should do so are gone.
             connection.execute(
                 update(import_jobs)
                 .where(waits, import_jobs.c.cancel_requested)
@@ -145,13 +145,13 @@ class ImportJobs:
     async def finish(
         self, job: str, state: JobState, reason: str | None, message: str | None
     ) -> Row[Any]:
-        """RUNNING -> SUCCEEDED, FAILED or CANCELLED; a job that is over stays as it is."""
+        """RUNNING -> SUCCEEDED, FAILED or CANCELLED. A job that is over stays unchanged."""
         return await self._end(
             job, {"state": state, "failure_reason": reason, "failure_message": message}
         )
 
     async def cancel(self, job: str) -> Row[Any]:
-        """Asks for a job to be cancelled; one that nobody works on is CANCELLED at once."""
+        """Asks for a job to be cancelled. A job without a worker is CANCELLED at once."""
 
         def change(connection: Connection) -> Row[Any]:
             time = now()
@@ -171,7 +171,7 @@ class ImportJobs:
         return await self._database.write(change)
 
     async def delete(self, job: str) -> None:
-        """Removes a job that is over; one that is not there is fine."""
+        """Removes a job that is over. A missing job is no error."""
 
         def remove(connection: Connection) -> None:
             connection.execute(
@@ -198,7 +198,7 @@ class ImportJobs:
 
 
 def _joined() -> Select[Any]:
-    # Not a join: a planner may begin one at the libraries, and then has to sort.
+    # A subquery, because a planner may begin a join at the libraries and then has to sort.
     library = select(libraries.c.name).where(libraries.c.uid == import_jobs.c.library_uid)
     return select(import_jobs, library.scalar_subquery().label("library"))
 

@@ -1,4 +1,4 @@
-"""Libraries: making, listing, changing, and removing them with all that is in them."""
+"""Creates, lists and changes libraries, and removes them with all their contents."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BATCH = 1000
 
 
 class Library(NamedTuple):
-    """A library's row with its counts: ACTIVE clips, and bytes of their audio."""
+    """A library's row with the number of its ACTIVE clips and the bytes of their audio."""
 
     row: Row[Any]
     clip_count: int
@@ -32,14 +32,14 @@ class Libraries:
     """All libraries."""
 
     def __init__(self, database: Database, store: AudioStore) -> None:
-        """Takes where rows and audio are kept."""
+        """Takes the database and the audio store."""
         self._database = database
         self._store = store
 
     async def create(
         self, library: str, display_name: str, model: str, request_id: str | None
     ) -> Library:
-        """Makes a library; with the request id that made it, answers it again.
+        """Creates a library. A repeated request id returns the library again.
 
         Raises:
             ServiceError: LIBRARY_EXISTS.
@@ -75,7 +75,7 @@ class Libraries:
             ) from None
 
     async def get(self, library: str, *, counted: bool = True) -> Library:
-        """Reads a library in any state; its counts are 0 unless `counted`."""
+        """Reads a library in any state. Its counts are 0 unless `counted`."""
 
         def read(connection: Connection) -> Library:
             row = library_rows.get(connection, library)
@@ -86,7 +86,7 @@ class Libraries:
     async def list(
         self, state: LibraryState, page: Page, *, counted: bool = True
     ) -> tuple[Sequence[Library], str]:
-        """One page of libraries by name, and the next page's token; counts as in `get`."""
+        """Returns a page of libraries by name, and the token of the next. Counts as in `get`."""
 
         def read(connection: Connection) -> tuple[Sequence[Library], str]:
             statement = select(libraries).where(libraries.c.state == state)
@@ -101,7 +101,7 @@ class Libraries:
         return await self._database.read(read)
 
     async def activate(self, library: str) -> Library:
-        """CREATING -> ACTIVE; an ACTIVE one stays as it is."""
+        """CREATING -> ACTIVE. An ACTIVE library stays unchanged."""
 
         def change(connection: Connection) -> Library:
             _set(connection, library, [LibraryState.CREATING], state=LibraryState.ACTIVE)
@@ -112,7 +112,7 @@ class Libraries:
         return await self._database.write(change)
 
     async def rename(self, library: str, display_name: str) -> Library:
-        """Changes the display name; an empty one means the library's id."""
+        """Changes the display name. An empty one becomes the library's id."""
 
         def change(connection: Connection) -> Library:
             _set(connection, library, tuple(LibraryState), display_name=display_name or library)
@@ -121,7 +121,7 @@ class Libraries:
         return await self._database.write(change)
 
     async def begin_deletion(self, library: str, *, force: bool) -> Library:
-        """Any state -> DELETING; its import jobs are cancelled.
+        """Any state -> DELETING. Cancels the library's import jobs.
 
         Raises:
             ServiceError: LIBRARY_NOT_FOUND, LIBRARY_NOT_EMPTY.
@@ -149,10 +149,10 @@ class Libraries:
         return await self._database.write(change)
 
     async def delete(self, library: str) -> None:
-        """Removes a DELETING library: rows of clips and speakers, then audio, then what is left.
+        """Removes a DELETING library: rows of clips and speakers, then audio, then the rest.
 
-        Without its row a clip takes no audio, so nothing comes into the folder once it is removed;
-        cut off anywhere, a repeat goes on.
+        A clip without a row gets no audio, so no file is added after the removal of the folder.
+        After a crash at any point, a repeat finishes the work.
         """
         row = await self._database.read(lambda c: library_rows.find(c, library))
         if row is None:
@@ -177,7 +177,7 @@ class Libraries:
 def _set(
     connection: Connection, library: str, states: Sequence[LibraryState], **values: object
 ) -> bool:
-    """Changes the library if it is in one of these states; whether it was."""
+    """Changes the library if it is in one of these states. Returns True if it was."""
     changed = connection.execute(
         update(libraries)
         .where(libraries.c.name == library, libraries.c.state.in_(states))
@@ -211,9 +211,9 @@ def _require_empty(connection: Connection, row: Row[Any]) -> None:
 
 
 def _delete_batch(connection: Connection, key: Column[str], uid: str) -> int:
-    """Removes some of a library's rows by their key; how many.
+    """Removes some of a library's rows by their key. Returns their number.
 
-    Small transactions, so that others get their turn.
+    Transactions are small, so that others do not wait long.
     """
     table = key.table
     ids = (connection.scalars(select(key).where(table.c.library_uid == uid).limit(_BATCH))).all()

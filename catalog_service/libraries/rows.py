@@ -1,4 +1,4 @@
-"""What all that works on rows of libraries shares: finding one, its states, its errors."""
+"""Reads and locks rows of libraries, and makes their errors."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from serving.errors import Reason, ServiceError
 def find(
     connection: Connection, library: str, *, share: bool = False, lock: bool = False
 ) -> Row[Any] | None:
-    """The library's row, None if there is none.
+    """Returns the library's row, or None.
 
-    `share` keeps others from changing it, `lock` keeps others from sharing it as well.
+    `share` keeps other transactions from changing it, `lock` also from sharing it.
     """
     statement: Select[Any] = select(libraries).where(libraries.c.name == library)
     if share or lock:
@@ -29,7 +29,7 @@ def find(
 def get(
     connection: Connection, library: str, *, share: bool = False, lock: bool = False
 ) -> Row[Any]:
-    """The library's row.
+    """Returns the library's row, shared or locked as by `find`.
 
     Raises:
         ServiceError: LIBRARY_NOT_FOUND.

@@ -1,4 +1,4 @@
-"""Calibrations: what the scores of a library's voices mean. A library has one or none."""
+"""Stores calibrations, which give the scores of voices a meaning. A library has at most one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ALL = select(calibrations.c.content, calibrations.c.create_time, calibrations.c
 
 
 class StoredCalibration(NamedTuple):
-    """A serialized Calibration without its name and times, and these times."""
+    """A serialized Calibration without name and times, and its times."""
 
     content: bytes
     create_time: datetime
@@ -30,7 +30,7 @@ class Calibrations:
     """The calibrations of all libraries."""
 
     def __init__(self, database: Database) -> None:
-        """Takes where rows are kept."""
+        """Takes the database."""
         self._database = database
 
     async def get(self, library: str) -> StoredCalibration:
@@ -57,17 +57,24 @@ class Calibrations:
         create_time: datetime | None,
         replaces: datetime | None,
     ) -> StoredCalibration:
-        """Stores a calibration in the place of the one before; it was made now unless said.
+        """Stores a calibration in the place of the earlier one.
+
+        Args:
+            library: Id of the library.
+            model: Name of the model whose scores are calibrated.
+            content: The serialized Calibration.
+            create_time: Time of creation; None for now.
+            replaces: Update time of the calibration to replace; None for any or none.
 
         Raises:
             ServiceError: LIBRARY_NOT_FOUND, STATE_CONFLICT (the library is not ACTIVE, or its
-                calibration is not of the time that `replaces` says), MODEL_MISMATCH.
+                calibration has another time than `replaces`), MODEL_MISMATCH.
         """
         time = now()
         new = StoredCalibration(content, create_time or time, time)
 
         def store(connection: Connection) -> StoredCalibration:
-            # Locked, so that two who come together do not both find none to replace.
+            # Locked, so that two calls at the same time can't both find none to replace.
             parent = library_rows.get(connection, library, lock=True)
             library_rows.require_state(parent, LibraryState.ACTIVE)
             _require_model(library, parent.model, model)
@@ -85,7 +92,7 @@ class Calibrations:
         return await self._database.write(store)
 
     async def delete(self, library: str) -> None:
-        """Removes the calibration of a library; one that is not there is fine.
+        """Removes the calibration of a library. A missing calibration is no error.
 
         Raises:
             ServiceError: LIBRARY_NOT_FOUND.

@@ -1,7 +1,7 @@
-"""Enrollments: which clips are whose, and what a speaker's row says of them.
+"""Enrollments: links clips to their speaker, and keeps the counts in the speaker's row.
 
-A speaker's row is locked before its clips, by all who change enrollments: whoever has locked the
-one gets the others. What the row says is counted anew at each change, so it never drifts.
+All changes of enrollments lock the speaker's row before its clips, so a change that holds the row
+gets the clips too. Each change counts all enrollments anew, so the counts never drift.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from serving.errors import Reason, ServiceError
 
 ALIVE = (SpeakerState.CREATING, SpeakerState.ACTIVE, SpeakerState.UPDATING)
 MOST = 1000
-"""Enrollments of one speaker: each change of them reads all."""
+"""Most enrollments of one speaker, limited because each change reads all."""
 _BATCH = 400
 _NOBODY = ""
 
 
 def _enrolled(*columns: Any) -> Select[Any]:
-    """Of the clips in one state that are one speaker's."""
+    """Returns a statement that selects columns of the clips of one speaker in one state."""
     return along(
         select(*columns).where(
             clips.c.library_uid == bindparam("library_uid"),
@@ -42,7 +42,7 @@ def _enrolled(*columns: Any) -> Select[Any]:
 _COUNTED = _enrolled(func.count(), func.coalesce(func.sum(clips.c.active_duration_ns), 0))
 _SOME = _enrolled(clips.c.id).limit(_BATCH)
 _SET = update(clips).where(clips.c.id.in_(bindparam("clips", expanding=True)))
-for _server in ("mysql", "mariadb"):  # whose planners would read a small table whole, and lock it
+for _server in ("mysql", "mariadb"):  # their planners would read and lock a small table whole
     _SET = _SET.with_hint("FORCE INDEX (PRIMARY)", dialect_name=_server)
 
 
@@ -53,9 +53,9 @@ def add(
     revision: int | None,
     uid: str | None,
 ) -> SpeakerRow:
-    """Makes clips enrollments of a speaker, all or none; the speaker as it is then.
+    """Makes clips enrollments of a speaker, all or none. Returns the changed speaker.
 
-    Those that are already change nothing; nor does the revision matter then.
+    If all clips are enrollments already, changes nothing and does not check the revision.
 
     Raises:
         ServiceError: SPEAKER_NOT_FOUND (also if its uid is another), CLIP_NOT_FOUND,
@@ -87,7 +87,7 @@ def add(
 
 
 def remove(connection: Connection, name: SpeakerName, unwanted: Iterable[str]) -> SpeakerRow:
-    """Makes clips no enrollments of a speaker; the speaker as it is then.
+    """Removes clips from the enrollments of a speaker. Returns the changed speaker.
 
     Raises:
         ServiceError: SPEAKER_NOT_FOUND, STATE_CONFLICT.
@@ -107,10 +107,10 @@ def remove(connection: Connection, name: SpeakerName, unwanted: Iterable[str]) -
 
 
 def lock_speaker(connection: Connection, name: ClipName) -> None:
-    """Locks the speaker that a clip is an enrollment of, if any, before the clip is locked.
+    """Locks the speaker of a clip, if it has one, before the clip is locked.
 
-    Should the clip become another one's before it is locked, then that one is locked behind it:
-    this can meet with somebody who waits for the clip, and is done again then.
+    If the clip gets another speaker before it is locked, that speaker is locked after the clip.
+    This can cause a deadlock, and then the transaction is repeated.
     """
     seen = clip_rows.get(connection, name)
     if seen.enrolled_as:
@@ -118,14 +118,14 @@ def lock_speaker(connection: Connection, name: ClipName) -> None:
 
 
 def lost(connection: Connection, name: SpeakerName) -> None:
-    """A clip of the speaker is not ACTIVE any more."""
+    """Updates the counts of a speaker that has lost an ACTIVE clip."""
     row = speaker_rows.find(connection, name, lock=True)
     if row is not None:
         _recount(connection, row)
 
 
 def delete_clips(connection: Connection, row: SpeakerRow) -> SpeakerRow:
-    """The enrollments of a locked speaker -> DELETING; the speaker as it is then."""
+    """Moves the enrollments of a locked speaker to DELETING. Returns the changed speaker."""
     changed = False
     while ids := _some(connection, row, ClipState.ACTIVE):
         _set(connection, ids, state=ClipState.DELETING)
@@ -134,7 +134,7 @@ def delete_clips(connection: Connection, row: SpeakerRow) -> SpeakerRow:
 
 
 def let_go(connection: Connection, row: SpeakerRow) -> int:
-    """Makes some clips of a locked speaker nobody's, also DELETING ones; how many."""
+    """Unlinks some clips, also DELETING ones, from a locked speaker. Returns their number."""
     enrolled = _some(connection, row, ClipState.ACTIVE)
     ids = enrolled or _some(connection, row, ClipState.DELETING)
     if ids:
@@ -145,7 +145,7 @@ def let_go(connection: Connection, row: SpeakerRow) -> int:
 
 
 def _some(connection: Connection, row: SpeakerRow, state: ClipState) -> Sequence[str]:
-    """Ids of at most _BATCH clips of a speaker in that state."""
+    """Returns the ids of at most _BATCH clips of a speaker in this state."""
     return connection.scalars(_SOME, _whose(row, state)).all()
 
 
@@ -158,7 +158,7 @@ def _set(connection: Connection, ids: Collection[str], **values: Any) -> None:
 
 
 def _recount(connection: Connection, row: SpeakerRow) -> SpeakerRow:
-    """The next revision of a locked speaker, whose enrollments have changed."""
+    """Counts the enrollments of a locked speaker anew and raises its revision."""
     counts = connection.execute(_COUNTED, _whose(row, ClipState.ACTIVE)).one()
     deleting = row.state == SpeakerState.DELETING
     return speaker_rows.change(
@@ -174,7 +174,7 @@ def _recount(connection: Connection, row: SpeakerRow) -> SpeakerRow:
 
 
 def _require_fit(row: ClipRow | None, name: ClipName, speaker: SpeakerName) -> None:
-    """Raises unless the clip can become that speaker's, or is."""
+    """Raises an error unless the clip can become an enrollment of the speaker, or is one."""
     if row is None:
         raise clip_rows.not_found(name)
     clip_rows.require_state(row, name, ClipState.ACTIVE)
@@ -182,7 +182,7 @@ def _require_fit(row: ClipRow | None, name: ClipName, speaker: SpeakerName) -> N
 
 
 def require_free(row: ClipRow, name: ClipName, speaker: SpeakerName) -> None:
-    """CLIP_ENROLLED if the clip is an enrollment of another speaker than that one."""
+    """Raises CLIP_ENROLLED if the clip is an enrollment of another speaker."""
     if row.enrolled_as not in {_NOBODY, speaker.speaker}:
         other = SpeakerName(name.library, row.enrolled_as)
         raise ServiceError(

@@ -1,4 +1,4 @@
-"""Messages about speakers and calibrations as what the domain takes, every field checked."""
+"""Checks requests about speakers and calibrations, and translates them for the domain."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAX_CALIBRATION_BYTES = 2**20
 
 
 class NewCalibration(NamedTuple):
-    """A calibration to store: `content` is the message without its name and times."""
+    """A calibration to store. `content` is the message without name and times."""
 
     library: str
     model: str
@@ -33,7 +33,7 @@ class NewCalibration(NamedTuple):
 
 
 def new_speaker(request: CreateSpeakerRequest) -> tuple[SpeakerName, NewSpeaker]:
-    """What CreateSpeaker reads."""
+    """Reads CreateSpeaker."""
     speaker = request.speaker
     name = SpeakerName(
         names.parse_library("parent", request.parent),
@@ -47,7 +47,7 @@ def new_speaker(request: CreateSpeakerRequest) -> tuple[SpeakerName, NewSpeaker]
 
 
 def speaker_changes(speaker: Speaker, changed: Iterable[str]) -> dict[str, Any]:
-    """The new values of the fields that a mask names."""
+    """Returns the new values of the fields that a mask names."""
     values: dict[str, Any] = {}
     if "display_name" in changed:
         values["display_name"] = fields.text("speaker.display_name", speaker.display_name)
@@ -57,7 +57,7 @@ def speaker_changes(speaker: Speaker, changed: Iterable[str]) -> dict[str, Any]:
 
 
 def speaker_query(request: ListSpeakersRequest) -> SpeakerQuery:
-    """Which speakers to list."""
+    """Reads the filter of ListSpeakers."""
     before = request.update_time_before
     return SpeakerQuery(
         state=speaker_state("state", request.state),
@@ -68,18 +68,18 @@ def speaker_query(request: ListSpeakersRequest) -> SpeakerQuery:
 
 
 def speaker_state(field: str, value: int) -> SpeakerState | None:
-    """A state of speakers; None when it is not set."""
+    """Returns a state of speakers; None if it is not set."""
     return SpeakerState(fields.choice(field, value, SpeakerState)) if value else None
 
 
 def wanted(request: LookupSpeakersRequest) -> tuple[list[str], list[str]]:
-    """Uids and {speaker} parts of the speakers to look up."""
+    """Returns the uids and {speaker} parts of the speakers to look up."""
     fields.lookup("uids", len(request.uids) + len(request.speaker_ids))
     return list(request.uids), list(request.speaker_ids)
 
 
 def clips(name: SpeakerName, texts: Sequence[str]) -> list[str]:
-    """The {clip} parts of 1 to 1,000 clips of a speaker's library."""
+    """Returns the {clip} parts of 1 to 1,000 clips of a speaker's library."""
     fields.batch("clips", len(texts))
     found = [names.parse_clip("clips", text) for text in texts]
     for clip in found:
@@ -90,7 +90,7 @@ def clips(name: SpeakerName, texts: Sequence[str]) -> list[str]:
 
 
 def new_calibration(request: PutCalibrationRequest) -> NewCalibration:
-    """What PutCalibration reads."""
+    """Reads PutCalibration."""
     value = request.calibration
     size = value.ByteSize()
     if size > MAX_CALIBRATION_BYTES:

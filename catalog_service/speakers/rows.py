@@ -1,4 +1,4 @@
-"""What all that works on rows of speakers shares: their form, finding one, states, errors."""
+"""Reads, locks and changes rows of speakers, and makes their errors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from serving.errors import Reason, ServiceError
 
 
 class SpeakerRow(NamedTuple):
-    """A row of `speakers`, its columns in the order of the table."""
+    """A row of `speakers`, with the columns in the order of the table."""
 
     uid: str
     library_uid: str
@@ -33,7 +33,7 @@ class SpeakerRow(NamedTuple):
     update_time: datetime
 
 
-# Built once: making a statement costs more than running it.
+# Built once, because building a statement costs more than running it.
 ALL: Select[Any] = select(*(speakers.c[column] for column in SpeakerRow._fields))
 IN_LIBRARY = speakers.c.library_uid == uid_of(bindparam("library"))
 _BY_NAME = ALL.where(speakers.c.name == bindparam("speaker"), IN_LIBRARY)
@@ -41,19 +41,19 @@ _BY_NAME_LOCKED = _BY_NAME.with_for_update()
 
 
 def fetch(connection: Connection, statement: Select[Any], **values: Any) -> list[SpeakerRow]:
-    """The rows of a statement made from ALL."""
+    """Runs a statement made from ALL and returns its rows."""
     return list(map(SpeakerRow._make, connection.execute(statement, values).all()))
 
 
 def find(connection: Connection, name: SpeakerName, *, lock: bool = False) -> SpeakerRow | None:
-    """The speaker's row, None if there is none. `lock` keeps others from changing it."""
+    """Returns the speaker's row, or None. `lock` keeps other transactions from changing it."""
     statement = _BY_NAME_LOCKED if lock else _BY_NAME
     rows = fetch(connection, statement, speaker=name.speaker, library=name.library)
     return rows[0] if rows else None
 
 
 def get(connection: Connection, name: SpeakerName, *, lock: bool = False) -> SpeakerRow:
-    """The speaker's row.
+    """Returns the speaker's row. `lock` keeps other transactions from changing it.
 
     Raises:
         ServiceError: SPEAKER_NOT_FOUND.
@@ -65,7 +65,7 @@ def get(connection: Connection, name: SpeakerName, *, lock: bool = False) -> Spe
 
 
 def change(connection: Connection, row: SpeakerRow, values: Mapping[str, Any]) -> SpeakerRow:
-    """Changes a row that is locked; the row as it is then."""
+    """Changes a locked row. Returns the changed row."""
     values = {**values, "update_time": now()}
     connection.execute(update(speakers).where(speakers.c.uid == row.uid).values(**values))
     return row._replace(**values)
@@ -78,7 +78,7 @@ def require_state(row: SpeakerRow, name: SpeakerName, *allowed: SpeakerState) ->
 
 
 def not_found(name: SpeakerName) -> ServiceError:
-    """SPEAKER_NOT_FOUND."""
+    """Returns SPEAKER_NOT_FOUND."""
     return ServiceError(
         Reason.SPEAKER_NOT_FOUND,
         f"{name} is not there; enroll it, or list the library's speakers to see those that are",
@@ -87,7 +87,7 @@ def not_found(name: SpeakerName) -> ServiceError:
 
 
 def conflict(row: SpeakerRow, name: SpeakerName, needed: str) -> ServiceError:
-    """STATE_CONFLICT that names the state and the revision, and what is needed."""
+    """Returns STATE_CONFLICT, which names state, revision and need."""
     state = SpeakerState(row.state).name
     return ServiceError(
         Reason.STATE_CONFLICT,

@@ -1,4 +1,4 @@
-"""Speakers: making, listing, changing, and the steps of their life."""
+"""Creates, lists, changes and deletes speakers, and moves them from state to state."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _BY_NAMES = along(
 
 @dataclass(frozen=True)
 class NewSpeaker:
-    """What a caller tells of a speaker to be."""
+    """The caller's fields of a new speaker."""
 
     display_name: str
     metadata: dict[str, str]
@@ -48,14 +48,14 @@ class NewSpeaker:
 
 @dataclass(frozen=True)
 class SpeakerQuery:
-    """Which speakers to list."""
+    """A filter of speakers."""
 
     state: SpeakerState | None
-    """None means those that are SHOWN."""
+    """None means any state of SHOWN."""
     update_time_before: datetime | None
 
     def statement(self, library: str, after: str | None, limit: int) -> Select[Any]:
-        """At most `limit` speakers behind the one of that name, by name, along an index."""
+        """Returns the statement of at most `limit` speakers after the name `after`, by name."""
         index = "uq_speakers_name" if self.state is None else "ix_speakers_state"
         states = SHOWN if self.state is None else (self.state,)
         found = ALL.where(speakers.c.library_uid == uid_of(library), speakers.c.state.in_(states))
@@ -71,11 +71,11 @@ class Speakers:
     """The speakers of all libraries."""
 
     def __init__(self, database: Database) -> None:
-        """Takes where rows are kept."""
+        """Takes the database."""
         self._database = database
 
     async def create(self, name: SpeakerName, new: NewSpeaker) -> SpeakerRow:
-        """Makes a speaker in state CREATING; with the request id that made it, answers it again.
+        """Creates a speaker, CREATING. A repeated request id returns the speaker again.
 
         Raises:
             ServiceError: LIBRARY_NOT_FOUND, STATE_CONFLICT (the library is not ACTIVE),
@@ -83,7 +83,7 @@ class Speakers:
         """
 
         def make(connection: Connection) -> SpeakerRow:
-            # Locked against deletion until the speaker is in: a library that is going takes none.
+            # Locked until the speaker is written, as a DELETING library must get no speakers.
             parent = library_rows.get(connection, name.library, share=True)
             return _made_before(connection, name, new.request_id) or _insert(
                 connection, parent, name, new
@@ -98,7 +98,7 @@ class Speakers:
     async def list(
         self, library: str, query: SpeakerQuery, page: Page
     ) -> tuple[Sequence[SpeakerRow], str]:
-        """One page of speakers by name, and the next page's token."""
+        """Returns a page of speakers by name, and the token of the next page."""
         statement = query.statement(library, page.after, page.size + 1)
         found = await self._found(library, lambda c: speaker_rows.fetch(c, statement))
         return page.cut(found, lambda row: row.name)
@@ -106,7 +106,7 @@ class Speakers:
     async def look_up(
         self, library: str, uids: Collection[str], names: Collection[str]
     ) -> Sequence[SpeakerRow]:
-        """The ACTIVE and UPDATING ones among these speakers."""
+        """Returns those of these speakers that are ACTIVE or UPDATING."""
 
         def read(connection: Connection) -> Sequence[SpeakerRow]:
             return [
@@ -121,7 +121,7 @@ class Speakers:
         return await self._found(library, read)
 
     async def update(self, name: SpeakerName, values: Mapping[str, Any]) -> SpeakerRow:
-        """Changes some of the columns CHANGEABLE; an empty display name means the speaker's id."""
+        """Changes columns of CHANGEABLE. An empty display name becomes the speaker's id."""
         if values.get("display_name") == "":
             values = {**values, "display_name": name.speaker}
 
@@ -139,11 +139,11 @@ class Speakers:
         return await self._database.write(lambda c: enrollments.add(c, name, clips, revision, uid))
 
     async def remove_enrollments(self, name: SpeakerName, clips: Iterable[str]) -> SpeakerRow:
-        """Makes clips no enrollments of a speaker any more."""
+        """Removes clips from the enrollments of a speaker."""
         return await self._database.write(lambda c: enrollments.remove(c, name, clips))
 
     async def record_voiceprint(self, name: SpeakerName, uid: str, revision: int) -> SpeakerRow:
-        """UPDATING -> ACTIVE, if its enrollments are still those of that revision.
+        """UPDATING -> ACTIVE, if the speaker still has this revision.
 
         Raises:
             ServiceError: SPEAKER_NOT_FOUND (also if another one has the name), STATE_CONFLICT.
@@ -169,7 +169,7 @@ class Speakers:
     async def begin_deletion(
         self, name: SpeakerName, only: SpeakerState | None, *, delete_clips: bool
     ) -> SpeakerRow:
-        """Any state, or the one given -> DELETING; so are its enrollments, if asked."""
+        """Any state, or `only` that one -> DELETING, with its enrollments if `delete_clips`."""
         allowed = (only, SpeakerState.DELETING) if only else tuple(SpeakerState)
 
         def change(connection: Connection) -> SpeakerRow:
@@ -182,9 +182,9 @@ class Speakers:
         return await self._database.write(change)
 
     async def delete(self, name: SpeakerName) -> None:
-        """Lets go of the clips of a DELETING speaker, then removes its row.
+        """Unlinks the clips of a DELETING speaker, then removes its row.
 
-        One that is not there is fine. Cut off anywhere, a repeat goes on.
+        A missing speaker is no error. After a crash at any point, a repeat finishes the work.
         """
         while await self._database.write(lambda c: _delete_some(c, name)):
             pass
@@ -192,7 +192,7 @@ class Speakers:
     async def _found(
         self, library: str, read: Callable[[Connection], Sequence[SpeakerRow]]
     ) -> Sequence[SpeakerRow]:
-        """What is read, if anything; else the library has to be there at least."""
+        """Returns the rows of `read`. Without any, checks that the library exists."""
 
         def read_or_refuse(connection: Connection) -> Sequence[SpeakerRow]:
             found = read(connection)
@@ -206,7 +206,7 @@ class Speakers:
 def _made_before(
     connection: Connection, name: SpeakerName, request_id: str | None
 ) -> SpeakerRow | None:
-    """The speaker that this request made; None if there is none, nor another of its name."""
+    """Returns the speaker that this request id created, or None if the name is free."""
     there = speaker_rows.find(connection, name)
     if there is not None:
         if request_id is not None and there.request_id == request_id:
@@ -244,7 +244,7 @@ def _insert(connection: Connection, parent: Any, name: SpeakerName, new: NewSpea
 
 
 def _delete_some(connection: Connection, name: SpeakerName) -> bool:
-    """Removes a DELETING speaker once it has no clips; until then, whether there is more to do."""
+    """Unlinks some clips of a DELETING speaker, or removes it. Returns True if more is to do."""
     row = speaker_rows.find(connection, name, lock=True)
     if row is None:
         return False
@@ -256,7 +256,7 @@ def _delete_some(connection: Connection, name: SpeakerName) -> bool:
 
 
 def _exists(row: SpeakerRow, name: SpeakerName) -> ServiceError:
-    """SPEAKER_EXISTS."""
+    """Returns SPEAKER_EXISTS."""
     advice = (
         "is being deleted; try again in a moment"
         if row.state == SpeakerState.DELETING
