@@ -104,7 +104,7 @@ def refused(call: Callable[[], None], *reasons: Reason) -> None:
 
 
 def works(call: Callable[[], None]) -> bool:
-    """Whether a call succeeds."""
+    """Returns True if a call succeeds."""
     try:
         call()
     except ServiceError:
@@ -157,7 +157,7 @@ def test_milvus_hangs(stack: Stack) -> None:
 
 
 def works_again(milvus: MilvusServer) -> bool:
-    """Whether a server that was frozen lives on: on a slow machine its lease may have run out."""
+    """Returns True if a frozen server lives on. On a slow machine its lease may have run out."""
     time.sleep(1)
     return milvus._process is not None and milvus._process.poll() is None
 
@@ -193,7 +193,7 @@ def test_overload_is_shed(stack: Stack) -> None:
 
 
 def reads(milvus: MilvusServer) -> bool:
-    """Whether Milvus itself is back: once it is up it first reads what it had in memory."""
+    """Returns True if Milvus itself is back: once up, it first reads its former memory."""
     try:
         client = MilvusClient(f"http://127.0.0.1:{milvus.port}", timeout=3)
         for name in client.list_collections(timeout=3):

@@ -19,7 +19,7 @@ from tests.end_to_end.conftest import Running
 from tests.vowels import RATE, record
 
 NAMES = ("ann", "bob", "cid")
-"""Who is enrolled; each has the voice of that place."""
+"""The enrolled speakers, each with the voice of the same place."""
 STRANGER = 7
 DEFAULT_THRESHOLD = 0.5
 Take = Callable[..., Path]
