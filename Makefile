@@ -13,7 +13,7 @@ CODE := serving scoring embedding_service index_service catalog_service gateway 
 	protos/generate.py setup.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install protos demo serve test lint chaos screenshots voices benchmark benchmark-page docs bench-embedding bench-index bench-catalog format clean
+.PHONY: help install protos demo serve test test-fast lint chaos screenshots voices benchmark benchmark-page docs bench-embedding bench-index bench-catalog format clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,9 +51,16 @@ demo: install ## Do the main job: import example clips, search them, show the ra
 serve: install ## Run the whole embedded stack; data in ./data
 	$(BIN)/audiosearch serve
 
+# Several tests run beside each other; those that share a running stack stay together.
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder
+
 test: install $(VENV)/.installed-dev ## Run all tests
 	$(BIN)/python protos/generate.py
-	$(BIN)/python -m pytest
+	$(PYTEST)
+
+test-fast: install $(VENV)/.installed-dev ## Run unit and conformance tests, on embedded stores
+	$(BIN)/python protos/generate.py
+	$(PYTEST) -m 'not server' tests/unit tests/conformance
 
 lint: install $(VENV)/.installed-dev ## Check style, types, contracts and imports, of Python and JavaScript
 	$(BIN)/python protos/generate.py

@@ -1,4 +1,4 @@
-"""Fixtures and helpers of all tests."""
+"""What all tests share."""
 
 from __future__ import annotations
 
@@ -11,13 +11,40 @@ from typing import Any
 
 import pytest
 
-from deploy import example_sounds
+from deploy import example_sounds, local_stack
+from tests import parallel
 from tools.servers.debian import MissingError
+from tools.servers.ports import free_ports
 
 REPOSITORY = Path(__file__).parents[1]
+WORKER = "PYTEST_XDIST_WORKER" in os.environ
+"""True in each of several processes that run tests for another one."""
 
 # One conversion of the bundled model for all tests, and none in the user's own cache.
 os.environ.setdefault("AUDIOSEARCH_ENCODER_CACHE", str(REPOSITORY / ".cache" / "encoder"))
+
+# A stack's ports are kept for it until its services listen, also when other tests run beside.
+local_stack.free_ports = free_ports
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """The number of processes that `-n auto` starts."""
+    return parallel.processes()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Shares the tests out, in each of several processes that run them."""
+    if WORKER:
+        parallel.plan(items)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Tells of tests by the names that they can be run again with."""
+    if not WORKER:
+        report.nodeid = parallel.without_group(report.nodeid)
 
 
 @pytest.fixture(scope="session")
@@ -74,7 +101,7 @@ STORES = {
     "clients in other languages": "tests/clients/*",
     "the web client in Chromium": "tests/browser/*",
 }
-"""Programs that tests skip if they can't be installed, with the tests that need them."""
+"""What can be left out where it can't be installed, by the tests that need it."""
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

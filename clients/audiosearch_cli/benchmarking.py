@@ -1,4 +1,4 @@
-"""`audiosearch benchmark`: the speed of every part on this machine, beside other tools."""
+"""`audiosearch benchmark`: how fast all of it is on this machine, beside others."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EXPERIMENT = "tools.benchmarks.experiment"
 
 
 class Part(str, Enum):
-    """A part of the benchmark that can run alone."""
+    """What can be measured by itself."""
 
     search = "search"
     embedding = "embedding"
@@ -25,7 +25,7 @@ class Part(str, Enum):
 
 
 class Stores(str, Enum):
-    """The stores of vectors and rows."""
+    """What keeps vectors and rows."""
 
     servers = "servers"
     embedded = "embedded"
@@ -58,10 +58,7 @@ def benchmark(
         ),
     ] = Path("build/benchmark"),
     quick: Annotated[
-        bool,
-        typer.Option(
-            "--quick", help="Take only a few minutes: this shows that it works, not its speed."
-        ),
+        bool, typer.Option("--quick", help="Only a few minutes: shows that it works, not how fast.")
     ] = False,
 ) -> None:
     """Measure search, encoder, whole searches, imports and growth; needs a checkout."""
@@ -72,7 +69,7 @@ def benchmark(
 
 
 def _load(name: str) -> Any:
-    """A module of the benchmark, which is not installed."""
+    """A module of the benchmark, which is no part of what is installed."""
     if not CHECKOUT.joinpath(*EXPERIMENT.split(".")).is_dir():
         raise FileNotFoundError(
             "the benchmark needs a checkout of Audiosearch, because its peers, servers and "

@@ -1,4 +1,4 @@
-"""The output of `import --dry-run`."""
+"""What `import --dry-run` prints."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROWS = 20
 
 
 def show(found: Survey, library: str, *, as_json: bool) -> None:
-    """Prints the counts: all of them as JSON, or the largest for people."""
+    """Prints the counts; as JSON all of them, for people the largest."""
     fit = found.files - found.unfit - found.missing
     if as_json:
         counts = {

@@ -1,1 +1,1 @@
-"""Evaluation of a library: trials, figures and their intervals."""
+"""How well a library tells voices and sounds apart: figures, their intervals, and trials."""

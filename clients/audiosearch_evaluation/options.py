@@ -1,4 +1,4 @@
-"""Options of every evaluation."""
+"""What all evaluations take."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Options:
-    """Options of an evaluation."""
+    """How to evaluate."""
 
     most_clips: int = 5000
-    """Clips at most in trials made from labels; of more, a random part is used."""
+    """Clips that take part in trials made from labels; of more a random part."""
 
     resamples: int = 200
     """Draws for the intervals; 0 for none."""

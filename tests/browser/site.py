@@ -26,7 +26,8 @@ from audiosearch.gateway.v1.speakers_pb2 import (
 )
 from audiosearch_client.client import AudiosearchClient
 
-from deploy.local_stack import LocalStack, free_ports, running
+from deploy.local_stack import LocalStack, running
+from tools.servers.ports import free_ports
 
 _numbers = count(1)
 

@@ -1,4 +1,4 @@
-"""Conditions that must hold once everything runs again, checked with the ledger."""
+"""What must be true once everything runs again, held against the ledger."""
 
 from __future__ import annotations
 

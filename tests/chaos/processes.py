@@ -23,16 +23,16 @@ UP_SECONDS = 150.0
 
 
 class Process(Protocol):
-    """A process that can be started and killed."""
+    """What can be started and killed."""
 
     def start(self) -> None:
         """Starts it; needs not wait until it is ready."""
 
     def ready(self) -> bool:
-        """Returns True if the process does its work. Never raises."""
+        """Whether it does its work; fails never."""
 
     def dead(self) -> bool:
-        """Returns True if the process has ended."""
+        """Whether it ended."""
 
     def kill(self) -> None:
         """Ends it with SIGKILL and waits for its end."""
@@ -89,7 +89,7 @@ class MilvusProcess:
 
     def dead(self) -> bool:
         """See Process."""
-        return self._server._process is None or self._server._process.poll() is not None
+        return self._server.ended()
 
     def kill(self) -> None:
         """See Process."""
@@ -185,7 +185,7 @@ class Keeper(threading.Thread):
 
 
 def listens(target: str) -> bool:
-    """Returns True if a service answers at all."""
+    """Whether a service answers at all."""
     return health(target) is not None
 
 

@@ -15,11 +15,12 @@ from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
 from audiosearch_client.client import AudiosearchClient
 
 from deploy.container import module
-from deploy.local_stack import Addresses, LocalStack, free_ports
+from deploy.local_stack import Addresses, LocalStack
 from deploy.new_secrets import write as write_secrets
 from gateway.access import api_key, key_file
 from gateway.access.rights import Right
 from tests.deploy.envoy import Envoy
+from tools.servers.ports import free_ports
 from tools.servers.processes import until
 
 

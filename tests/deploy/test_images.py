@@ -1,4 +1,4 @@
-"""The contents of the images: the Dockerfile, each service's packages, the programs inside."""
+"""What the images are made of: the Dockerfile, each service's packages, what runs inside."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import pytest
 from packaging.requirements import Requirement
 
 from deploy.container import PORTS, adopt_secrets, module
-from deploy.local_stack import free_ports
 from tests.conftest import REPOSITORY
 from tests.deploy.deployment import Deployment
+from tools.servers.ports import free_ports
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -24,7 +24,7 @@ else:
 
 DOCKERFILE = REPOSITORY / "deploy" / "Dockerfile"
 HEAVY = {"paddlepaddle", "paddlespeech", "openvino", "onnx", "av"}
-"""Packages that only the embedding service needs."""
+"""What only the embedding service needs."""
 
 
 def run(*command: str | Path, **settings: str) -> subprocess.CompletedProcess[str]:

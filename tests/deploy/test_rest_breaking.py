@@ -1,4 +1,4 @@
-"""Envoy's behaviour when a REST upstream breaks off, with one that does so on request."""
+"""What Envoy does when a REST upstream breaks off: one that does so whenever it is told to."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local_stack import free_ports
 from deploy.new_secrets import write as write_secrets
 from tests.deploy.envoy import LISTENERS, Envoy
+from tools.servers.ports import free_ports
 from tools.servers.processes import until
 
 

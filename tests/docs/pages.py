@@ -36,7 +36,7 @@ class Block:
 
 
 def tokens(page: Path) -> list[Token]:
-    """Parses a page of Markdown."""
+    """What Markdown makes of a page."""
     return _PARSER.parse(page.read_text(encoding="utf-8"))
 
 

@@ -44,7 +44,7 @@ class Shell:
         self._process.communicate()
 
     def run(self, text: str) -> tuple[bool, str]:
-        """Runs a block. Returns True if all its commands succeeded, and their output."""
+        """Whether all commands of a block succeeded, and what they printed."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         # A group, so that bash has read all of it before a command could read the rest.

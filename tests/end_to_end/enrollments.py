@@ -1,4 +1,4 @@
-"""Helpers of the tests of speakers."""
+"""What tests of speakers ask for again and again."""
 
 from __future__ import annotations
 

@@ -16,7 +16,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deploy.local_stack import free_ports
 from tests.conftest import REPOSITORY
 from tests.end_to_end.command_line import AUDIOSEARCH, Run
 from tests.end_to_end.command_line import run as run_command
@@ -217,7 +216,6 @@ def test_serve_says_that_a_port_is_taken(tmp_path: Path, shared: Running) -> Non
 
 def test_the_demo_does_the_main_job_and_leaves_nothing(tmp_path: Path) -> None:
     """It prints the table and says that the right kind comes first."""
-    assert free_ports(1)
     done = subprocess.run(
         [sys.executable, "-m", "deploy.demo"],
         env={

@@ -19,6 +19,8 @@ from google.longrunning import operations_pb2
 from deploy import example_sounds
 from serving.errors import Reason, ServiceError
 from tests.end_to_end.conftest import Running
+from tests.end_to_end.test_services import health
+from tools.servers.processes import until
 
 
 def make_files(folder: Path, count: int, first: int = 0) -> None:
@@ -28,7 +30,7 @@ def make_files(folder: Path, count: int, first: int = 0) -> None:
         example_sounds.write(folder / f"{number:04}.wav", sound)
 
 
-def finish(running: Running, operation: str, limit: float = 120) -> ImportJob:
+def finish(running: Running, operation: str, limit: float = 240) -> ImportJob:
     """Waits for the end of an import."""
     end = time.monotonic() + limit
     while True:
@@ -41,7 +43,7 @@ def finish(running: Running, operation: str, limit: float = 120) -> ImportJob:
 
 def wait_for(running: Running, operation: str, condition: Callable[[ImportJob], bool]) -> ImportJob:
     """Waits for a state of an import on the way."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + 120
     while True:
         job, done = running.client.import_job(operation)
         if condition(job):
@@ -92,7 +94,7 @@ def test_a_folder_with_bad_files_is_imported_but_for_them(shared: Running, libra
 
 
 def test_importing_twice_adds_nothing(shared: Running, library: str) -> None:
-    """Imported clips are counted as existing."""
+    """What is in is counted as existing."""
     folder = shared.folder()
     make_files(folder, 6)
     assert counts(run_import(shared, library, folder)) == (6, 6, 0, 0)
@@ -258,7 +260,7 @@ def test_an_import_waits_for_a_service_that_is_gone(fragile: Running) -> None:
     wait_for(fragile, operation.name, lambda job: job.progress.imported >= 5)
     os.kill(fragile.stack.pid("embedding"), signal.SIGKILL)
     os.waitpid(fragile.stack.pid("embedding"), 0)
-    time.sleep(3)
+    until(lambda: health(fragile.stack.target) == "NOT_SERVING")
     fragile.stack.launch("embedding")
     fragile.stack.wait("embedding")
     job = finish(fragile, operation.name)

@@ -41,7 +41,7 @@ def wait(
 
 
 def ready(found: LibraryMap) -> bool:
-    """Returns True if no work is left."""
+    """Whether there is nothing left to do."""
     return found.state == LibraryMap.STATE_READY
 
 

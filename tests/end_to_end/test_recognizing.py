@@ -17,9 +17,10 @@ from audiosearch.gateway.v1.speakers_pb2 import Threshold, VerifySpeakerResponse
 from serving.errors import Reason, ServiceError
 from tests.end_to_end.conftest import Running
 from tests.vowels import RATE, record
+from tools.servers.processes import until
 
 NAMES = ("ann", "bob", "cid")
-"""The enrolled speakers, each with the voice of the same place."""
+"""Who is enrolled; each has the voice of that place."""
 STRANGER = 7
 DEFAULT_THRESHOLD = 0.5
 Take = Callable[..., Path]
@@ -260,16 +261,20 @@ def test_a_deleted_speaker_is_never_named(shared: Running, take: Take, tmp_path:
                 names = [match.speaker.name.rpartition("/")[2] for match in answer.matches]
                 answers.append((begun, time.monotonic(), names))
 
+    def since(moment: float) -> list[list[str]]:
+        return [names for begun, _, names in answers if begun > moment]
+
     threads = [threading.Thread(target=ask) for _ in range(2)]
     for thread in threads:
         thread.start()
     try:
         absent = []
         for number in range(5):
-            time.sleep(0.3)
+            begun = time.monotonic()
+            until(lambda begun=begun: bool(since(begun)) or errors)  # type: ignore[misc]
             shared.client.speakers.delete(library, "ann", with_clips=bool(number % 2))
             gone = time.monotonic()
-            time.sleep(0.3)
+            until(lambda gone=gone: bool(since(gone)) or errors)  # type: ignore[misc]
             absent.append((gone, time.monotonic()))
             fresh = [record(tmp_path, 0, 10 * number + n, 2.0) for n in range(3)]
             shared.client.speakers.enroll(library, "ann", fresh)

@@ -1,4 +1,4 @@
-"""The duties of every service to its operator: health, reflection, shutdown, settings, recovery."""
+"""What every service owes its operator: health, reflection, shutdown, settings, recovery."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def health(target: str) -> str:
     """The overall health at an address."""
     with grpc.insecure_channel(target) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
-        answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=5)
+        answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=60)
     return str(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))
 
 

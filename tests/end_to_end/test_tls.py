@@ -19,7 +19,7 @@ from audiosearch.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
 from audiosearch.embedding.v1.embedding_service_pb2 import ListModelsRequest
 from audiosearch_client.client import AudiosearchClient
 
-from deploy.local_stack import SERVICES, free_ports
+from deploy.local_stack import SERVICES
 from gateway.settings import GatewaySettings
 from gateway.upstream import Upstream
 from serving.errors import Reason, ServiceError
@@ -28,6 +28,7 @@ from tests.certificates import Authority, variables
 from tests.end_to_end.command_line import AUDIOSEARCH, run
 from tests.end_to_end.guarded import Guarded
 from tests.end_to_end.test_services import module
+from tools.servers.ports import free_ports
 
 
 def test_a_search_over_keys_and_tls(guarded: Guarded, sounds: Path) -> None:

@@ -27,7 +27,7 @@ def two_voices(shared: Running, library: str, take: Take) -> list[str]:
 
 
 def cosine(shared: Running, library: str, recording: Path) -> float:
-    """Returns the cosine of a recording to the voiceprint of `ann`."""
+    """How much a recording sounds like `ann`."""
     return float(shared.client.speakers.verify(library, "ann", recording).score.cosine)
 
 

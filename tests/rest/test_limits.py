@@ -18,6 +18,7 @@ from serving.errors import Reason
 from tests.rest.answers import refused
 from tests.rest.conftest import Rest
 from tests.rest.sounds import silence, wav
+from tools.servers.processes import until
 
 MEGABYTE = 2**20
 
@@ -48,7 +49,7 @@ def memory(pid: int, field: str) -> int:
 
 
 def growth(pid: int, work: Callable[[], None]) -> int:
-    """Returns the growth of a process's peak memory during some work."""
+    """How much more memory a process needed at most while something was done."""
     Path(f"/proc/{pid}/clear_refs").write_text("5")
     before = memory(pid, "VmRSS")
     work()
@@ -120,7 +121,7 @@ def test_a_recording_above_the_limit_is_refused(rest: Rest, library: str) -> Non
 def raw(rest: Rest, *pieces: bytes, until: bytes = b"") -> bytes:
     """Sends bytes by TCP, closes or waits for an answer, and gives what came."""
     address = urllib.parse.urlsplit(rest.stack.web)
-    with socket.create_connection((address.hostname or "", address.port or 0), 20) as connection:
+    with socket.create_connection((address.hostname or "", address.port or 0), 60) as connection:
         for piece in pieces:
             connection.sendall(piece)
         if not until:
@@ -142,14 +143,14 @@ def head(rest: Rest, line: str, *headers: str) -> bytes:
 
 def eventually_empty(rest: Rest, library: str) -> None:
     """Waits until no clip is there or on its way."""
-    path, end = f"/v1/libraries/{library}/clips", time.monotonic() + 30
-    while time.monotonic() < end:
+    path = f"/v1/libraries/{library}/clips"
+
+    def empty() -> bool:
         states = ("STATE_ACTIVE", "STATE_CREATING", "STATE_DELETING")
         pages = [rest.http.get(path, params={"filter.state": state}).json() for state in states]
-        if not any(page["clips"] for page in pages):
-            return
-        time.sleep(0.1)
-    raise AssertionError(pages)
+        return not any(page["clips"] for page in pages)
+
+    until(empty)
 
 
 @pytest.mark.parametrize("kind", ["length", "chunked", "form"])

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -15,6 +14,7 @@ from tests.end_to_end.conftest import start
 from tests.rest.answers import refused
 from tests.rest.conftest import Rest, client
 from tests.rest.sounds import wav
+from tools.servers.processes import until
 
 
 @pytest.fixture(scope="module")
@@ -32,14 +32,6 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rest]:
 
 
 CALL_SECONDS = 4
-
-
-def until(found: Callable[[], bool]) -> None:
-    """Waits until something is so."""
-    end = time.monotonic() + 60
-    while not found():
-        assert time.monotonic() < end
-        time.sleep(0.1)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Verification and identification over REST."""
+"""Whose voice it is, over REST: verification and identification."""
 
 from __future__ import annotations
 

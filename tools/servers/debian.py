@@ -39,22 +39,21 @@ def require(programs: Mapping[str, str], *libraries: str) -> None:
     Raises:
         MissingError: The packages can't be installed here.
     """
-    missing = [package for program, package in programs.items() if not _found(program)]
-    if missing:
-        _install((*missing, *libraries))
+    # Looked for under the lock: a program can be there before its package is set up.
+    with (Path(tempfile.gettempdir()) / "audiosearch-apt.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        missing = [package for program, package in programs.items() if not _found(program)]
+        if missing:
+            _install(*missing, *libraries)
 
 
-@functools.cache
-def _install(packages: tuple[str, ...]) -> None:
+def _install(*packages: str) -> None:
     wanted = " ".join(packages)
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         raise MissingError(f"these packages are missing and can't be installed here: {wanted}")
-    lock = Path(tempfile.gettempdir()) / "audiosearch-apt.lock"
     try:
-        with lock.open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            _update_lists()
-            _apt_get("install", "-y", "-qq", "--no-install-recommends", *packages)
+        _update_lists()
+        _apt_get("install", "-y", "-qq", "--no-install-recommends", *packages)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
         raise MissingError(f"apt-get can't install {wanted}: {error}") from error
 

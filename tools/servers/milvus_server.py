@@ -5,16 +5,15 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterable
 from pathlib import Path
 
 from tools.servers.debian import MissingError
+from tools.servers.ports import free_ports
 
 VERSION = "2.3.5"
 ENVIRONMENT = Path(__file__).resolve().parents[2] / ".venv-milvus"
@@ -62,17 +61,6 @@ def _run(command: list[str]) -> None:
         )
 
 
-def free_ports(names: Iterable[str]) -> dict[str, int]:
-    """Returns a free port for each name."""
-    sockets = {name: socket.socket() for name in names}
-    for opened in sockets.values():
-        opened.bind(("127.0.0.1", 0))
-    ports = {name: opened.getsockname()[1] for name, opened in sockets.items()}
-    for opened in sockets.values():
-        opened.close()
-    return ports
-
-
 class MilvusServer:
     """A Milvus standalone server on free ports, which can be stopped and started again."""
 
@@ -84,7 +72,7 @@ class MilvusServer:
         """
         self._folder = folder
         self._lease = lease_seconds
-        self._ports = free_ports(PORT_NAMES)
+        self._ports = dict(zip(PORT_NAMES, free_ports(len(PORT_NAMES)), strict=True))
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -115,7 +103,7 @@ class MilvusServer:
     def _wait(self) -> None:
         give_up = time.monotonic() + START_SECONDS
         while not self._healthy():
-            if self._process is None or self._process.poll() is not None:
+            if self.ended():
                 raise MilvusMissingError(f"the Milvus server ended at start: {self._last_words()}")
             if time.monotonic() > give_up:
                 self.stop()
@@ -139,6 +127,10 @@ class MilvusServer:
         """Sends the server a signal, such as SIGSTOP to freeze it."""
         if self._process:
             self._process.send_signal(number)
+
+    def ended(self) -> bool:
+        """Returns True when it is not running."""
+        return self._process is None or self._process.poll() is not None
 
     def memory_bytes(self) -> int:
         """Returns the resident memory of the server now; 0 when it does not run."""

@@ -9,7 +9,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -20,6 +19,7 @@ from pathlib import Path
 import pymysql
 
 from tools.servers.debian import program, require
+from tools.servers.ports import free_ports
 
 START_SECONDS = 60
 
@@ -31,7 +31,7 @@ class MysqlServer:
         """Creates the server's files. `options` are added to its command line."""
         self.folder = folder
         self._options = options
-        self.port = _free_port()
+        (self.port,) = free_ports(1)
         self._process: subprocess.Popen[bytes] | None = None
         self._user = ["--user=root"] if os.geteuid() == 0 else []
         subprocess.run(
@@ -121,9 +121,3 @@ def running(*options: str) -> Iterator[MysqlServer]:
     finally:
         server.stop(signal.SIGKILL)
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

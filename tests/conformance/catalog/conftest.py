@@ -42,7 +42,7 @@ def settings_for(
     return CatalogSettings(**{**values, **changes})
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def mysql() -> Iterator[MysqlServer]:
     """A real server, started once, gone with the tests."""
     with running() as server:

@@ -14,6 +14,8 @@ from serving.errors import Reason
 from tools.servers.catalog import Catalog, refused
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+LEASE = 3
+"""Seconds of a lease that is to run out: a busy machine makes a few calls within them."""
 
 
 async def claim(catalog: Catalog, worker: str, seconds: float = 30) -> ImportJob | None:
@@ -122,16 +124,16 @@ async def test_a_lease_that_ran_out_lets_another_worker_in(catalog: Catalog) -> 
     """The new one goes on where the old one was; the old one is told to stop."""
     await clear(catalog)
     job = await catalog.job(await catalog.library())
-    await claim(catalog, "old", 1)
+    await claim(catalog, "old", LEASE)
     await report(
         catalog,
         job.name,
         "old",
-        lease=Duration(seconds=1),
+        lease=Duration(seconds=LEASE),
         progress=ImportProgress(total=3, imported=1, cursor="1.wav"),
     )
     assert await claim(catalog, "new") is None
-    await asyncio.sleep(1.1)
+    await asyncio.sleep(LEASE + 0.1)
     again = await claim(catalog, "new")
     assert again is not None
     assert again.progress.cursor == "1.wav"
@@ -149,17 +151,17 @@ async def test_cancelling(catalog: Catalog) -> None:
     assert cancelled.state == ImportJob.STATE_CANCELLED
     assert await cancel(catalog, idle.name) == cancelled
     busy = await catalog.job(library)
-    await claim(catalog, "w", 1)
+    await claim(catalog, "w", LEASE)
     for _ in range(2):
         asked = await cancel(catalog, busy.name)
         assert (asked.state, asked.cancel_requested) == (ImportJob.STATE_RUNNING, True)
     told = await report(
-        catalog, busy.name, "w", progress=ImportProgress(), lease=Duration(seconds=1)
+        catalog, busy.name, "w", progress=ImportProgress(), lease=Duration(seconds=LEASE)
     )
     assert told.cancel_requested
     async with refused(Reason.STATE_CONFLICT, state="RUNNING"):
         await catalog.stub.DeleteImportJob(pb.DeleteImportJobRequest(name=busy.name))
-    await asyncio.sleep(1.1)
+    await asyncio.sleep(LEASE + 0.1)
     assert await claim(catalog, "x") is None
     over = await catalog.stub.GetImportJob(pb.GetImportJobRequest(name=busy.name))
     assert over.state == ImportJob.STATE_CANCELLED

@@ -1,4 +1,4 @@
-"""The promises of the contract, over each store."""
+"""What the contract promises, over each store."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ async def until(check: Callable[[], Awaitable[bool]], seconds: float = 240) -> N
 
 
 async def is_kind(client: Client, kind: str) -> bool:
-    """Returns True if an index has a type."""
+    """Whether an index has a kind."""
     return (await client.stats()).index_type == kind
 
 
@@ -108,7 +108,7 @@ async def test_grows_while_used(tmp_path: Path, milvus: MilvusServer) -> None:
 
 
 async def one_left(milvus: MilvusServer, index: str) -> bool:
-    """Returns True if only one collection of an index is left."""
+    """Whether only one collection of an index is left."""
     return len(await asyncio.to_thread(collections, milvus, index)) == 1
 
 
@@ -176,7 +176,7 @@ async def test_killed_while_it_grows(tmp_path: Path, milvus: MilvusServer) -> No
 
 
 async def none_left(milvus: MilvusServer, index: str) -> bool:
-    """Returns True if no collection of an index is left."""
+    """Whether no collection of an index is left."""
     return not await asyncio.to_thread(collections, milvus, index)
 
 

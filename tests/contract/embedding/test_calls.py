@@ -112,7 +112,7 @@ def test_a_stream_that_stops_half_way(service: Any, encode: Any, voice: Any) -> 
         time.sleep(30)
 
     call = service.stub.EmbedAudio.future(half())
-    assert sent.wait(10)
+    assert sent.wait(60)
     call.cancel()
     with pytest.raises(grpc.FutureCancelledError):
         call.result()

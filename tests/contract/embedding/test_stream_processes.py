@@ -1,4 +1,4 @@
-"""The cost of streams, and their traces: memory, processes, places."""
+"""What streams cost, and what is left of them: memory, processes, places."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_a_long_stream(
 
 
 def test_a_slow_reader(service: Any, first: Any) -> None:
-    """A caller that reads no answers is sent no more, and can send no more."""
+    """Who does not read the answers is not sent more, and can't send more."""
     sent = 0
     chunks = 4000
 
@@ -198,7 +198,7 @@ def test_many_at_once(service: Any, voice: Any) -> None:
 
 
 def offset(answers: list[Any]) -> list[Any]:
-    """The ends of the windows."""
+    """Where the windows end."""
     return [a.window.end_offset.ToNanoseconds() for a in answers]
 
 

@@ -1,4 +1,4 @@
-"""The sources of the weights, and the ones that are refused."""
+"""Where the weights come from, and what is refused."""
 
 from __future__ import annotations
 

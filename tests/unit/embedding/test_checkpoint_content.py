@@ -1,4 +1,4 @@
-"""The required contents of a checkpoint: each flaw is one clear error."""
+"""What a checkpoint must hold: each flaw is one clear error."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def add(path: Path, name: str = "phone") -> tuple[str, str]:
 
 
 def add_many(path: Path, count: int) -> None:
-    """The work of each process of a test."""
+    """What each process of a test does."""
     for _ in range(count):
         add(path)
 
@@ -42,7 +42,7 @@ async def following(path: Path) -> AsyncIterator[Keyring]:
 
 async def becomes(ring: Keyring, token: str, reason: Reason | None) -> None:
     """Waits until a token is taken, or refused for a reason."""
-    for _ in range(200):
+    for _ in range(1200):
         try:
             ring.authenticate(token)
         except ServiceError as error:

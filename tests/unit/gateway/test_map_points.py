@@ -12,7 +12,7 @@ from gateway.maps.sample import MOST
 from serving.errors import Reason, ServiceError
 
 MESSAGE_BYTES = 4 * 2**20
-"""Default size limit of messages of gRPC clients."""
+"""What gRPC clients take without being told otherwise."""
 
 
 def points(count: int, width: int) -> list[MapPoint]:

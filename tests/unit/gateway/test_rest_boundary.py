@@ -1,4 +1,4 @@
-"""The frame of every REST call: errors, ids, limits, cancellation, the end."""
+"""What surrounds every REST call: errors, ids, limits, cancellation, the end."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from tests.unit.gateway.rest_server import AUDIO, Served, serving
 
 LIBRARIES = "/v1/libraries/"
 CLIP = "/v1/libraries/a/clips/"
+PATIENCE = 60
 
 
 async def raw(served: Served, head: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -89,7 +90,7 @@ async def test_a_call_that_takes_too_long_is_ended() -> None:
     async with serving(max_call_seconds=0.3) as served:
         answer = await served.http.get(LIBRARIES + "wait")
         assert (answer.status_code, reason(answer)) == (504, "DEADLINE_EXCEEDED")
-        await asyncio.wait_for(served.behaviour.cancelled.wait(), 10)
+        await asyncio.wait_for(served.behaviour.cancelled.wait(), PATIENCE)
 
 
 async def test_who_goes_away_cancels_the_call() -> None:
@@ -97,16 +98,16 @@ async def test_who_goes_away_cancels_the_call() -> None:
     async with serving() as served:
         seen = served.behaviour
         _, writer = await raw(served, "GET /v1/libraries/wait HTTP/1.1\nhost: localhost\n\n")
-        await asyncio.wait_for(seen.began.wait(), 10)
+        await asyncio.wait_for(seen.began.wait(), PATIENCE)
         writer.close()
-        await asyncio.wait_for(seen.cancelled.wait(), 10)
+        await asyncio.wait_for(seen.cancelled.wait(), PATIENCE)
         seen.began.clear()
         seen.cancelled.clear()
         upload = "POST /v1/libraries/a/clips HTTP/1.1\nhost: localhost\ncontent-length: 99\n\nsome"
         _, writer = await raw(served, upload)
-        await asyncio.wait_for(seen.began.wait(), 10)
+        await asyncio.wait_for(seen.began.wait(), PATIENCE)
         writer.close()
-        await asyncio.wait_for(seen.cancelled.wait(), 10)
+        await asyncio.wait_for(seen.cancelled.wait(), PATIENCE)
         async with served.http.stream("GET", CLIP + "endless/audio") as answer:
             await anext(answer.aiter_raw())
         while not seen.closed:
@@ -116,7 +117,7 @@ async def test_who_goes_away_cancels_the_call() -> None:
 async def test_a_reader_that_stalls_holds_no_memory_and_is_left(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Unsent data are bounded. In the end the connection is broken off."""
+    """What waits to be sent is bounded; in the end the connection is broken off."""
     monkeypatch.setattr(exchange, "STALL_SECONDS", 0.5)
     async with serving() as served:
         asked = f"GET {CLIP}endless/audio HTTP/1.1\nhost: localhost\n\n"
@@ -139,11 +140,11 @@ async def test_a_sender_that_stalls_is_told_so(monkeypatch: pytest.MonkeyPatch) 
     async with serving() as served:
         upload = "POST /v1/libraries/a/clips HTTP/1.1\nhost: localhost\ncontent-length: 99\n\nsome"
         reader, writer = await raw(served, upload)
-        assert b" 504 " in await asyncio.wait_for(reader.readline(), 10)
+        assert b" 504 " in await asyncio.wait_for(reader.readline(), PATIENCE)
         writer.close()
         for head in ("", "GET / HTTP/1.1\nx: "):
             reader, writer = await raw(served, head)
-            assert not await asyncio.wait_for(reader.read(), 10)
+            assert not await asyncio.wait_for(reader.read(), PATIENCE)
             writer.close()
 
 
@@ -165,7 +166,7 @@ async def test_calls_beyond_the_limit_are_refused() -> None:
     """With 429 and when to come back; probes are answered."""
     async with serving(max_concurrent_calls=1) as served:
         waiting = asyncio.create_task(served.http.get(LIBRARIES + "wait"))
-        await asyncio.wait_for(served.behaviour.began.wait(), 10)
+        await asyncio.wait_for(served.behaviour.began.wait(), PATIENCE)
         answer = await served.http.get(LIBRARIES + "a")
         assert (answer.status_code, reason(answer)) == (429, "GATEWAY_BUSY")
         assert answer.headers["retry-after"] == "1"
@@ -191,7 +192,7 @@ async def test_uploads_are_counted_as_they_come() -> None:
 
 
 async def test_a_change_without_a_mask_changes_what_the_body_names() -> None:
-    """Fields sent back unchanged, or left out, are not emptied."""
+    """What was read and sent back unchanged, or not at all, empties nothing."""
     async with serving() as served:
         path = CLIP + "a"
         for body, changed in [
@@ -226,7 +227,7 @@ async def test_what_is_no_http_is_answered_too(caplog: pytest.LogCaptureFixture)
         heads = ["no http\n\n", "GET / HTTP/1.1\n" + "x: y\n" * 20_000, upload + "nonsense\n"]
         for head in heads:
             reader, writer = await raw(served, head)
-            said = await asyncio.wait_for(reader.read(), 10)
+            said = await asyncio.wait_for(reader.read(), PATIENCE)
             assert said.startswith(b"HTTP/1.1 400 ")
             assert json.loads(said.partition(b"\r\n\r\n")[2])["error"]["code"] == 400
             writer.close()
@@ -252,7 +253,7 @@ async def test_head_is_get_without_the_body() -> None:
 
 async def test_the_end_is_told_before_it_comes() -> None:
     """Probes say so, events end, calls under way are answered, new ones are not taken."""
-    async with serving(drain_seconds=0.5) as served:
+    async with serving(drain_seconds=3) as served:
         watching = asyncio.create_task(served.http.get("/v1/operations/a:watch"))
         await asyncio.sleep(0.2)
         served.stop.set()

@@ -42,7 +42,7 @@ def test_operating_points_by_hand() -> None:
     ],
 )
 def test_equal_error_rate_by_hand(scores: list[float], expected: float) -> None:
-    """The rate is taken at the crossing of both rates."""
+    """Where both rates are the same."""
     assert equal_error_rate(error_rates(np.array(scores), TARGETS)) == pytest.approx(expected)
 
 

@@ -85,9 +85,19 @@ class Served:
 
 @pytest.fixture
 def logs(capfd: pytest.CaptureFixture[str]) -> Iterator[pytest.CaptureFixture[str]]:
-    """The text on standard error. A test that reads it calls `configure` first."""
+    """What is written to standard error; a test that looks calls `configure` first."""
     yield capfd
     logging.getLogger().handlers.clear()
+
+
+async def happens(condition: Callable[[], bool]) -> None:
+    """Waits until something is so."""
+
+    async def wait() -> None:
+        while not condition():
+            await asyncio.sleep(0.01)
+
+    await asyncio.wait_for(wait(), 60)
 
 
 async def fine() -> None:
@@ -195,8 +205,7 @@ async def test_a_stream_whose_reader_stops_reading_ends_at_the_limit(
     call = served.stub.GetAudio(catalog_pb2.GetAudioRequest(name="endless"))
     responses = aiter(call)
     assert (await anext(responses)).chunk
-    await asyncio.sleep(1.5)
-    assert served.behaviour.seen["closed"]
+    await happens(lambda: "closed" in served.behaviour.seen)
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         [_ async for _ in responses]
     assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
@@ -216,18 +225,23 @@ async def test_a_stream_that_is_cancelled_makes_no_noise(
     served = await start()
     if name == "wait":
         call = served.stub.GetClip(catalog_pb2.GetClipRequest(name=name))
-        await asyncio.sleep(0.3)
+        await happens(lambda: bool(served.behaviour.seen))
     else:
         call = served.stub.GetAudio(catalog_pb2.GetAudioRequest(name=name))
         assert (await call.read()).chunk
-        await asyncio.sleep(0.3)
     call.cancel()
-    await asyncio.sleep(0.5)
-    said = logs.readouterr().err
-    assert '"outcome": "CANCELLED"' in said
+    said = ""
+
+    def logged() -> bool:
+        nonlocal said
+        said += logs.readouterr().err
+        return '"outcome": "CANCELLED"' in said
+
+    await happens(logged)
+    await happens(lambda: name == "wait" or "closed" in served.behaviour.seen)
+    said += logs.readouterr().err
     assert "Traceback" not in said
     assert "ExecuteBatchError" not in said
-    assert name == "wait" or served.behaviour.seen["closed"]
 
 
 async def test_a_message_over_the_limit_is_refused(start: Start) -> None:
@@ -278,7 +292,7 @@ async def eventually(served: Served, status: int) -> None:
         while await served.health() != status:
             await asyncio.sleep(0.1)
 
-    await asyncio.wait_for(wait(), 10)
+    await asyncio.wait_for(wait(), 60)
 
 
 async def test_running_calls_end_before_the_server_does(start: Start) -> None:

@@ -1,4 +1,4 @@
-"""The parts of a voiceprint, and the time from which it counts."""
+"""What a voiceprint is made of, and when it counts."""
 
 from __future__ import annotations
 
