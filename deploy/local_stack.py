@@ -19,6 +19,7 @@ from pathlib import Path
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from deploy.container import module
 from serving import tls
 
 SERVICES = ("catalog", "index", "embedding", "gateway")
@@ -168,7 +169,7 @@ class LocalStack:
         """Starts the process of one service without waiting for it."""
         # In the data folder, so that files that libraries write stay there.
         self._processes[service] = subprocess.Popen(  # noqa: S603  our own interpreter and module
-            [sys.executable, "-m", _module(service)],
+            [sys.executable, "-m", module(service)],
             env=self._environment(service),
             cwd=self.data_dir,
             stdin=subprocess.DEVNULL,
@@ -265,10 +266,6 @@ class LocalStack:
             "AUDIOSEARCH_REST_PORT": str(self.addresses.rest),
             **self._settings,
         }
-
-
-def _module(service: str) -> str:
-    return "gateway" if service == "gateway" else f"{service}_service"
 
 
 def _serving(stub: health_pb2_grpc.HealthStub) -> bool:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from deploy.local_stack import LocalStack, _module
+from deploy.container import module
+from deploy.local_stack import LocalStack
 
 BOUND = """
 import ctypes, os, sys
@@ -26,7 +27,7 @@ class Services(LocalStack):
         """Starts a service. The calling thread must live longer than the service."""
         with (self.data_dir / f"{service}.log").open("ab") as output:
             self._processes[service] = subprocess.Popen(
-                [sys.executable, "-c", BOUND, _module(service)],
+                [sys.executable, "-c", BOUND, module(service)],
                 env=self._environment(service),
                 cwd=self.data_dir,
                 stdin=subprocess.DEVNULL,
