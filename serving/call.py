@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import structlog
 
+from serving.compat import timeout
 from serving.errors import Reason, ServiceError
 from serving.telemetry import adopt_request_id, deadline
-
-if sys.version_info >= (3, 11):
-    from asyncio import timeout
-else:
-    from async_timeout import timeout
 
 log = structlog.get_logger()
 

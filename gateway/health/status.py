@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib.metadata
-import sys
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import TypeVar
 
@@ -19,12 +18,8 @@ from gateway.access.rights import Caller
 from gateway.health.health import Health
 from gateway.search.record import SearchLog, latency
 from gateway.upstream import Upstream
+from serving.compat import timeout
 from serving.errors import ServiceError
-
-if sys.version_info >= (3, 11):
-    from asyncio import timeout
-else:
-    from async_timeout import timeout
 
 ASK_SECONDS = 2.0
 """Longest wait for what a service says of itself."""

@@ -10,12 +10,8 @@ import structlog
 
 from gateway.maps.process import DONE, LENGTH_BYTES, pack, unpack
 from gateway.maps.projection import Places, Vectors
+from serving.compat import timeout
 from serving.errors import Reason, ServiceError
-
-if sys.version_info >= (3, 11):
-    from asyncio import timeout
-else:
-    from async_timeout import timeout
 
 LIMIT_SECONDS = 600.0
 _LAST_BYTES = 2000

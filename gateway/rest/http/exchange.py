@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 from collections.abc import AsyncIterator, Awaitable
 from typing import TypeVar
 
@@ -13,12 +12,8 @@ from starlette.types import Message, Receive, Scope, Send
 
 from gateway.rest.http.errors import error_headers, error_json, http_status
 from gateway.rest.http.streaming import event
+from serving.compat import timeout
 from serving.errors import Reason, ServiceError
-
-if sys.version_info >= (3, 11):
-    from asyncio import timeout
-else:
-    from async_timeout import timeout
 
 STALL_SECONDS = 60.0
 """Longest wait for the client's next piece, and for it to take the next one."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -15,15 +14,11 @@ from pymilvus import MilvusClient
 
 from index_service.milvus import MilvusStore
 from index_service.recall import COMMON_ROWS, effort
+from serving.compat import timeout
 from tests.conformance.index.index_harness import Client, serving_store, settings_for
 from tests.conformance.index.index_process import service
 from tools.benchmarks.clustered import clustered, nearest, recall
 from tools.servers.milvus_server import MilvusServer
-
-if sys.version_info >= (3, 11):
-    from asyncio import timeout
-else:
-    from async_timeout import timeout
 
 ROWS = 12_000
 QUICK = {

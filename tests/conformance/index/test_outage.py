@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -18,14 +17,10 @@ from pymilvus import MilvusClient
 
 from index_service.collection_names import collections_of
 from index_service.milvus import MilvusStore
+from serving.compat import timeout
 from serving.errors import Reason, ServiceError, from_rpc_error
 from tests.conformance.index.index_harness import Client, refused, serving_store, settings_for, unit
 from tools.servers.milvus_server import MilvusServer
-
-if sys.version_info >= (3, 11):
-    from asyncio import timeout
-else:
-    from async_timeout import timeout
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
