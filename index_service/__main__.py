@@ -9,7 +9,7 @@ from audiosearch.index.v1.index_service_pb2_grpc import add_IndexServiceServicer
 from index_service.milvus import MilvusStore
 from index_service.servicer import NAME, IndexServicer
 from index_service.settings import IndexSettings
-from index_service.workers import Workers
+from index_service.threads import for_calls, for_checks
 from serving.server import run, serve
 from serving.settings import load
 
@@ -17,21 +17,18 @@ from serving.settings import load
 async def start(settings: IndexSettings) -> None:
     """Serves until a signal ends the process."""
     store = MilvusStore(settings)
-    workers = Workers(
-        settings.store_threads, settings.store_seconds, settings.store_queue, store.lost
-    )
-    watcher = Workers(1, 2.5)  # a separate thread: busy workers must not look like a lost store
-    servicer = IndexServicer(store, workers, settings.vector_dimension)
+    calls, checks = for_calls(settings, store), for_checks()
+    servicer = IndexServicer(store, calls, settings.vector_dimension)
     try:
         await serve(
             settings,
             [NAME],
             partial(add_IndexServiceServicer_to_server, servicer),
-            partial(watcher.run, store.check),
+            partial(checks.run, store.check),
         )
     finally:
-        await watcher.close()
-        await workers.close()
+        await checks.close()
+        await calls.close()
         store.close()
 
 

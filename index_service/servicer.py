@@ -14,7 +14,7 @@ from index_service.recall import DEFAULT_TARGET
 from index_service.store import Found, IndexInfo, VectorStore
 
 if TYPE_CHECKING:
-    from index_service.workers import Workers
+    from serving.threads import Threads
 
 NAME = index_service_pb2.DESCRIPTOR.services_by_name["IndexService"].full_name
 _MOST_WRITTEN = 5000
@@ -26,56 +26,56 @@ _DEFAULT_K = 10
 class IndexServicer(index_service_pb2_grpc.IndexServiceServicer):
     """Serves audiosearch.index.v1.IndexService. Each call runs in a thread, because it blocks."""
 
-    def __init__(self, store: VectorStore, workers: Workers, dimension: int) -> None:
+    def __init__(self, store: VectorStore, threads: Threads, dimension: int) -> None:
         """Takes the store, the threads to call it from, and the dimension of new indexes."""
         self._store = store
-        self._workers = workers
+        self._threads = threads
         self._dimension = dimension
 
     async def CreateIndex(
         self, request: index_service_pb2.CreateIndexRequest, context: Any
     ) -> index_pb2.IndexStats:
-        return await self._workers.run(self._create_index, request)
+        return await self._threads.run(self._create_index, request)
 
     async def DropIndex(
         self, request: index_service_pb2.DropIndexRequest, context: Any
     ) -> empty_pb2.Empty:
-        return await self._workers.run(self._drop_index, request)
+        return await self._threads.run(self._drop_index, request)
 
     async def UpsertVectors(
         self, request: index_service_pb2.UpsertVectorsRequest, context: Any
     ) -> index_service_pb2.UpsertVectorsResponse:
-        return await self._workers.run(self._upsert_vectors, request)
+        return await self._threads.run(self._upsert_vectors, request)
 
     async def DeleteVectors(
         self, request: index_service_pb2.DeleteVectorsRequest, context: Any
     ) -> empty_pb2.Empty:
-        return await self._workers.run(self._delete_vectors, request)
+        return await self._threads.run(self._delete_vectors, request)
 
     async def GetVectors(
         self, request: index_service_pb2.GetVectorsRequest, context: Any
     ) -> index_service_pb2.GetVectorsResponse:
-        return await self._workers.run(self._get_vectors, request)
+        return await self._threads.run(self._get_vectors, request)
 
     async def ListVectors(
         self, request: index_service_pb2.ListVectorsRequest, context: Any
     ) -> index_service_pb2.ListVectorsResponse:
-        return await self._workers.run(self._list_vectors, request)
+        return await self._threads.run(self._list_vectors, request)
 
     async def SearchVectors(
         self, request: index_service_pb2.SearchVectorsRequest, context: Any
     ) -> index_service_pb2.SearchVectorsResponse:
-        return await self._workers.run(self._search_vectors, request)
+        return await self._threads.run(self._search_vectors, request)
 
     async def GetIndexStats(
         self, request: index_service_pb2.GetIndexStatsRequest, context: Any
     ) -> index_pb2.IndexStats:
-        return await self._workers.run(self._get_index_stats, request)
+        return await self._threads.run(self._get_index_stats, request)
 
     async def GetStore(
         self, request: index_service_pb2.GetStoreRequest, context: Any
     ) -> index_pb2.Store:
-        return index_pb2.Store(product=await self._workers.run(self._store.product))
+        return index_pb2.Store(product=await self._threads.run(self._store.product))
 
     def _create_index(self, request: index_service_pb2.CreateIndexRequest) -> index_pb2.IndexStats:
         index_id = checks.check_index_id(request.index_id)

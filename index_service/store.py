@@ -143,6 +143,13 @@ def not_found(index_id: str) -> ServiceError:
     )
 
 
+def busy() -> ServiceError:
+    """The error for a call that finds the queue in front of the store full."""
+    return ServiceError(
+        Reason.INDEX_BUSY, "too many calls wait for the store already; try again later"
+    )
+
+
 def unavailable(why: str) -> ServiceError:
     """Returns the error for a store that is gone or too slow."""
     return ServiceError(Reason.INDEX_UNAVAILABLE, f"{why}; try again later")

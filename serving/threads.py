@@ -3,44 +3,93 @@
 from __future__ import annotations
 
 import asyncio
-import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from contextvars import Context, copy_context
+from dataclasses import dataclass
+from typing import TypeVar
 
-from serving.errors import Reason, ServiceError
+from serving.errors import ServiceError
+from serving.places import Places
+from serving.telemetry import deadline
 
 T = TypeVar("T")
+_GRACE = 1.0
+_LOOK = 0.25
 
 
-class Lane:
-    """Runs so many pieces of work at a time; a few more wait, and the rest is turned away."""
+@dataclass(frozen=True)
+class Patience:
+    """The limit of waiting for a job."""
 
-    def __init__(self, name: str, threads: int, waiting: int) -> None:
-        """Takes how many run and how many may wait."""
-        self._threads = ThreadPoolExecutor(threads, name)
-        self._places = threading.BoundedSemaphore(threads + waiting)
+    seconds: float
+    """The longest wait, queueing included. A job sees it through `serving.telemetry.remaining`."""
+    late: Callable[[], ServiceError]
+    """Makes the error for a caller that waited so long."""
+    lost: Callable[[], ServiceError | None] = lambda: None
+    """Gives the error that ends all waiting at once; None while there is hope."""
 
-    async def run(self, work: Callable[[], T]) -> T:
-        """Awaits work done in a thread.
 
-        Work that a cancelled caller has left is dropped while it waits; once begun it goes on, and
-        has its place, to its end.
+class Threads:
+    """Runs blocking jobs in a few threads. A few more jobs wait; the rest is refused at once.
 
-        Raises:
-            ServiceError: CATALOG_BUSY when no place is free.
+    A job that has begun always runs to its end and keeps its thread until then, even when its
+    caller has stopped waiting. A job that still waits is dropped with its caller.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        threads: int,
+        waiting: int,
+        busy: Callable[[], ServiceError],
+        patience: Patience | None = None,
+    ) -> None:
+        """Takes the bounds.
+
+        Args:
+            name: what the threads are called.
+            threads: jobs at a time.
+            waiting: jobs that may wait for a thread.
+            busy: makes the error for all others.
+            patience: how long callers wait; None leaves that to them.
         """
-        if not self._places.acquire(blocking=False):
-            raise ServiceError(
-                Reason.CATALOG_BUSY, "too many calls wait for the catalog's database; try again"
-            )
-        future = self._threads.submit(work)
-        future.add_done_callback(self._leave)
+        self._executor = ThreadPoolExecutor(threads, name)
+        self._places = Places(threads, waiting, busy)
+        self._patience = patience
+
+    async def run(self, job: Callable[..., T], *arguments: object) -> T:
+        """Runs a job in a thread; raises what it raises, or what `busy` and `patience` say."""
+        context = copy_context()
+        if self._patience is None:
+            return await self._submit(context, job, *arguments)
+        call, due = deadline.get(), time.monotonic() + self._patience.seconds
+        context.run(deadline.set, due if call is None else min(due, call))
+        task = asyncio.ensure_future(self._submit(context, job, *arguments))
+        try:
+            while not task.done():
+                if time.monotonic() > due + _GRACE:
+                    raise self._patience.late()
+                await asyncio.wait({task}, timeout=_LOOK)
+                if not task.done() and (error := self._patience.lost()):
+                    raise error
+            return task.result()
+        finally:
+            task.cancel()
+
+    async def close(self) -> None:
+        """Waits for the jobs that run."""
+        await asyncio.to_thread(self._executor.shutdown)
+
+    async def _submit(self, context: Context, job: Callable[..., T], *arguments: object) -> T:
+        await self._places.take()
+        loop = asyncio.get_running_loop()
+
+        def leave(_: Future[T]) -> None:
+            loop.call_soon_threadsafe(self._places.give_back)
+
+        future = self._executor.submit(context.run, job, *arguments)
+        # The place is free when the thread is, which can be later than this coroutine's end.
+        future.add_done_callback(leave)
         return await asyncio.wrap_future(future)
-
-    def close(self) -> None:
-        """Drops what waits. Blocks until what was begun is over."""
-        self._threads.shutdown(cancel_futures=True)
-
-    def _leave(self, _future: Future[Any]) -> None:
-        self._places.release()

@@ -1,21 +1,23 @@
-"""Where audio is kept: the interface, whatever keeps it.
+"""The interface of a store of audio.
 
 An object is known by its library's uid, its clip's id and the hash of its bytes. All three are
-made here, so no name that a user gave is ever part of a path. Objects never change: other bytes
-are another object.
+made by the catalog, so no name that a user gave is ever part of a path. Objects never change: other
+bytes are another object.
+
+All methods that touch the store are coroutines. A transaction's work is a plain function and can't
+await them, so no file is ever touched on the event loop while a transaction is open; what belongs
+between the statements of a transaction goes through `Database.write_around`.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import NamedTuple, Protocol, TypeVar
-
-T = TypeVar("T")
+from typing import NamedTuple, Protocol
 
 
 class AudioKey(NamedTuple):
-    """What one stored object is known by."""
+    """The name of one stored object."""
 
     library_uid: str
     clip_id: str
@@ -23,7 +25,7 @@ class AudioKey(NamedTuple):
 
 
 class Upload(Protocol):
-    """Bytes on their way into the store. They become an object by `publish`, or nothing."""
+    """Bytes on their way into the store. They become an object by `publish`, or are removed."""
 
     size: int
     head: bytes
@@ -38,16 +40,12 @@ class Upload(Protocol):
     async def finish(self) -> None:
         """Makes sure that all bytes are on the disk."""
 
-    def publish(self, key: AudioKey) -> None:
-        """Makes the bytes an object, at once and whole. Blocks."""
+    async def publish(self, key: AudioKey) -> None:
+        """Makes the bytes an object, at once and whole; again, with the same key, is fine."""
 
 
 class AudioStore(Protocol):
-    """Keeps objects. Failures are ServiceErrors: STORAGE_FULL, CATALOG_UNAVAILABLE.
-
-    What must happen inside a transaction blocks, as transactions run in threads; elsewhere it is
-    called through `run`.
-    """
+    """Keeps objects. Failures are ServiceErrors: STORAGE_FULL, CATALOG_UNAVAILABLE."""
 
     async def open(self) -> None:
         """Makes ready and removes what uploads of dead processes left."""
@@ -61,11 +59,8 @@ class AudioStore(Protocol):
     def upload(self) -> AbstractAsyncContextManager[Upload]:
         """An upload; what it wrote and did not publish is gone when the block is left."""
 
-    async def run(self, work: Callable[[], T]) -> T:
-        """Runs work that blocks in a thread of the store."""
-
-    def has(self, key: AudioKey, size: int) -> bool:
-        """Whether the object is there with all its bytes. Blocks."""
+    async def present(self, sizes: Mapping[AudioKey, int]) -> set[AudioKey]:
+        """Those of the objects that are there with all their bytes, given their sizes."""
 
     def read(
         self, key: AudioKey, offset: int, limit: int, chunk_bytes: int
@@ -75,8 +70,8 @@ class AudioStore(Protocol):
     async def remove(self, key: AudioKey) -> None:
         """Removes one object; none is fine."""
 
-    def remove_clip(self, library_uid: str, clip_id: str) -> None:
-        """Removes all objects of a clip; none is fine. Blocks."""
+    async def remove_clip(self, library_uid: str, clip_id: str) -> None:
+        """Removes all objects of a clip; none is fine."""
 
     async def remove_library(self, library_uid: str) -> None:
         """Removes all objects of a library; none is fine."""

@@ -8,11 +8,11 @@ from typing import NamedTuple
 from sqlalchemy import Connection, bindparam, exc, select
 
 from catalog_service.audio.audio_store import AudioKey, AudioStore, Upload
-from catalog_service.audio.completion import to_the_end
 from catalog_service.audio.content_type import UNKNOWN, judge
 from catalog_service.clips import rows as clip_rows
 from catalog_service.clips.batches import exists
 from catalog_service.clips.rows import IN_LIBRARY, ClipRow
+from catalog_service.completion import to_the_end
 from catalog_service.database.database import Database
 from catalog_service.database.schema import clips
 from catalog_service.database.states import ClipState
@@ -28,7 +28,7 @@ _OTHER = select(clips.c.id).where(
 
 
 class Stored(NamedTuple):
-    """What is stored of a clip, by the names of its columns."""
+    """The columns of a clip that tell of its stored audio."""
 
     content_sha256: str
     size_bytes: int
@@ -39,7 +39,7 @@ class Audio:
     """Puts and gets the audio of clips."""
 
     def __init__(self, database: Database, store: AudioStore, max_bytes: int) -> None:
-        """Takes where rows and bytes are kept, and the largest recording in bytes."""
+        """Takes the database, the store, and the largest recording in bytes."""
         self._database = database
         self._store = store
         self._max_bytes = max_bytes
@@ -76,8 +76,10 @@ class Audio:
         stored = Stored(upload.sha256, upload.size, judge(upload.head))
         for _ in range(_ATTEMPTS):
             try:
-                before = await self._database.write(
-                    lambda c: self._publish(c, name, upload, stored)
+                before = await self._database.write_around(
+                    lambda c: _set(c, name, stored),
+                    lambda before: _publish(upload, before),
+                    lambda _, before: before,
                 )
             except exc.IntegrityError:
                 await self._refuse_duplicate(name, upload.sha256)
@@ -91,16 +93,6 @@ class Audio:
             Reason.CATALOG_UNAVAILABLE, "another clip with these bytes comes and goes; try again"
         )
 
-    def _publish(
-        self, connection: Connection, name: ClipName, upload: Upload, stored: Stored
-    ) -> ClipRow:
-        """Makes the change; answers the row as it was before."""
-        before = clip_rows.get(connection, name, lock=True)
-        clip_rows.require_state(before, name, ClipState.CREATING)
-        clip_rows.change(connection, before, stored._asdict())
-        upload.publish(AudioKey(before.library_uid, before.id, upload.sha256))
-        return before
-
     async def _refuse_duplicate(self, name: ClipName, sha256: str) -> None:
         values = {"library": name.library, "sha256": sha256, "clip": name.clip}
         other = await self._database.read(lambda c: c.scalar(_OTHER, values))
@@ -110,7 +102,7 @@ class Audio:
     async def get(
         self, name: ClipName, offset: int, limit: int
     ) -> tuple[Stored, AsyncIterator[bytes]]:
-        """What is stored and the bytes from `offset` on, at most `limit` of them (0: all).
+        """Reads the bytes from `offset` on, at most `limit` of them (0: all), and what is stored.
 
         Raises:
             ServiceError: CLIP_NOT_FOUND, AUDIO_NOT_FOUND, FIELD_INVALID.
@@ -122,7 +114,7 @@ class Audio:
         if offset > stored.size_bytes:
             raise invalid("offset", offset, f"must be at most the audio's {row.size_bytes} bytes")
         key = AudioKey(row.library_uid, row.id, stored.content_sha256)
-        if not await self._store.run(lambda: self._store.has(key, stored.size_bytes)):
+        if not await self._store.present({key: stored.size_bytes}):
             raise _not_there(name)
         left = stored.size_bytes - offset
         return stored, self._read(name, key, offset, min(limit or left, left))
@@ -135,6 +127,19 @@ class Audio:
                 yield chunk
         except FileNotFoundError as error:
             raise _not_there(name) from error
+
+
+def _set(connection: Connection, name: ClipName, stored: Stored) -> ClipRow:
+    """Writes into a locked row what is stored of its clip; the row as it was before."""
+    before = clip_rows.get(connection, name, lock=True)
+    clip_rows.require_state(before, name, ClipState.CREATING)
+    clip_rows.change(connection, before, stored._asdict())
+    return before
+
+
+async def _publish(upload: Upload, before: ClipRow) -> ClipRow:
+    await upload.publish(AudioKey(before.library_uid, before.id, upload.sha256))
+    return before
 
 
 def _not_there(name: ClipName) -> ServiceError:

@@ -12,7 +12,7 @@ import errno
 import fcntl
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -21,8 +21,8 @@ from typing import TypeVar
 from ulid import ULID
 
 from catalog_service.audio.audio_store import AudioKey
-from catalog_service.audio.completion import to_the_end
 from catalog_service.audio.folder_upload import FolderUpload
+from catalog_service.completion import to_the_end
 from catalog_service.database.failures import typed_os
 from serving.errors import Reason, ServiceError
 
@@ -40,51 +40,43 @@ class FolderStore:
         self._lock: int | None = None
         self._threads = ThreadPoolExecutor(_THREADS, "audio")
 
-    async def run(self, work: Callable[[], T]) -> T:
-        """Runs work that touches the disk in a thread; its OSError becomes a typed error."""
-        with typed_os():
-            return await self._run(work)
-
-    async def _run(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-
     async def open(self) -> None:
         """Makes the folders and removes what uploads of dead processes left.
 
         When that can't be done now, each `check` tries it again.
         """
         with contextlib.suppress(ServiceError):  # the log has it, and `check` will say it
-            await self.run(self._open)
+            await self._typed(self._open)
 
     async def close(self) -> None:
         """Removes what unfinished uploads left."""
         if self._incoming is not None and self._lock is not None:
-            await self.run(lambda: shutil.rmtree(str(self._incoming), ignore_errors=True))
+            await self._typed(lambda: shutil.rmtree(str(self._incoming), ignore_errors=True))
             os.close(self._lock)
             self._lock = None
         self._threads.shutdown(wait=False)
 
     async def check(self) -> None:
         """Raises CATALOG_UNAVAILABLE while nothing can be written; opens again what went away."""
-        await self.run(self._touch)
+        await self._typed(self._touch)
 
     @contextlib.asynccontextmanager
     async def upload(self) -> AsyncIterator[FolderUpload]:
         """An upload; what it wrote and did not publish is gone when the block is left."""
-        upload = FolderUpload(self._own_folder() / str(ULID()), self.path, self.run)
+        upload = FolderUpload(self._own_folder() / str(ULID()), self.path, self._typed)
         try:
             yield upload
         finally:
             # A call can be cancelled twice, by its caller and by its deadline.
-            await to_the_end(self.run(upload.discard))
+            await to_the_end(self._typed(upload.discard))
 
-    def has(self, key: AudioKey, size: int) -> bool:
-        """Whether the object is there with all its bytes. Blocks."""
-        with typed_os():
-            try:
-                return self.path(key).stat().st_size == size
-            except FileNotFoundError:
-                return False
+    async def present(self, sizes: Mapping[AudioKey, int]) -> set[AudioKey]:
+        """Those of the objects that are there with all their bytes, given their sizes."""
+        if not sizes:
+            return set()
+        return await self._typed(
+            lambda: {key for key, size in sizes.items() if self._size(key) == size}
+        )
 
     async def read(
         self, key: AudioKey, offset: int, limit: int, chunk_bytes: int
@@ -93,7 +85,7 @@ class FolderStore:
         file = await self._run(lambda: self.path(key).open("rb", buffering=0))
         try:
             while limit > 0:
-                chunk = await self.run(
+                chunk = await self._typed(
                     partial(os.pread, file.fileno(), min(limit, chunk_bytes), offset)
                 )
                 if not chunk:
@@ -105,25 +97,42 @@ class FolderStore:
 
     async def remove(self, key: AudioKey) -> None:
         """Removes one object; none is fine."""
-        await self.run(lambda: self.path(key).unlink(missing_ok=True))
+        await self._typed(lambda: self.path(key).unlink(missing_ok=True))
 
-    def remove_clip(self, library_uid: str, clip_id: str) -> None:
-        """Removes all objects of a clip; none is fine. Blocks."""
-        with typed_os(), contextlib.suppress(FileNotFoundError):
-            for entry in list(_entries(self._clip_folder(library_uid, clip_id))):
-                if entry.name.startswith(f"{clip_id}."):
-                    Path(entry.path).unlink(missing_ok=True)
+    async def remove_clip(self, library_uid: str, clip_id: str) -> None:
+        """Removes all objects of a clip; none is fine."""
+        await self._typed(lambda: self._remove_clip(library_uid, clip_id))
 
     async def remove_library(self, library_uid: str) -> None:
         """Removes all objects of a library; none is fine."""
-        await self.run(lambda: self._remove_library(library_uid))
+        await self._typed(lambda: self._remove_library(library_uid))
 
     def path(self, key: AudioKey) -> Path:
-        """Where an object is."""
+        """The file of an object."""
         return self._clip_folder(key.library_uid, key.clip_id) / f"{key.clip_id}.{key.sha256}"
 
     def _clip_folder(self, library_uid: str, clip_id: str) -> Path:
         return self._folder / library_uid / clip_id[-2:]
+
+    async def _typed(self, work: Callable[[], T]) -> T:
+        """Runs work that touches the disk in a thread; its OSError becomes a typed error."""
+        with typed_os():
+            return await self._run(work)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    def _size(self, key: AudioKey) -> int | None:
+        try:
+            return self.path(key).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    def _remove_clip(self, library_uid: str, clip_id: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            for entry in list(_entries(self._clip_folder(library_uid, clip_id))):
+                if entry.name.startswith(f"{clip_id}."):
+                    Path(entry.path).unlink(missing_ok=True)
 
     def _remove_library(self, library_uid: str) -> None:
         with contextlib.suppress(FileNotFoundError):

@@ -11,7 +11,6 @@ from typing import Any, BinaryIO
 
 from catalog_service.audio.audio_store import AudioKey
 from catalog_service.audio.content_type import HEAD_BYTES
-from catalog_service.database.failures import typed_os
 
 _BUFFER_BYTES = 256 * 1024
 
@@ -25,7 +24,7 @@ class FolderUpload:
         place: Callable[[AudioKey], Path],
         run: Callable[[Callable[[], Any]], Awaitable[Any]],
     ) -> None:
-        """Takes the temporary file to be, where objects go, and what runs work in a thread."""
+        """Takes the temporary file to be, the place of each object, and a way into a thread."""
         self.size = 0
         self.head = b""
         self._temporary = temporary
@@ -58,10 +57,9 @@ class FolderUpload:
         await self._flush()
         await self._run(self._sync)
 
-    def publish(self, key: AudioKey) -> None:
-        """Makes the bytes an object, at once and whole; needs `finish` before. Blocks."""
-        with typed_os():
-            self._move(self._place(key))
+    async def publish(self, key: AudioKey) -> None:
+        """Makes the bytes an object, at once and whole; needs `finish` before."""
+        await self._run(lambda: self._move(self._place(key)))
 
     def discard(self) -> None:
         """Removes what was not published. Blocks."""

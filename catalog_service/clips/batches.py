@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, insert
 
-from catalog_service.audio.audio_store import AudioKey, AudioStore
 from catalog_service.clips import rows as clip_rows
 from catalog_service.clips.rows import ALL, IN_LIBRARY, ClipRow, along
 from catalog_service.database.schema import clips
@@ -56,6 +55,13 @@ class Heard:
     level_dbfs: float
 
 
+class Locked(NamedTuple):
+    """Locked rows of clips by id, and the ids of those CREATING ones whose audio is in place."""
+
+    rows: Mapping[str, ClipRow]
+    with_audio: Collection[str]
+
+
 class Outcome(NamedTuple):
     """The result for one clip of many. With CLIP_EXISTS, the row is that of the other clip."""
 
@@ -96,15 +102,14 @@ def create(connection: Connection, library: str, new: Sequence[NewClip]) -> list
 
 
 def activate(
-    connection: Connection, store: AudioStore, wanted: Sequence[tuple[ClipName, Heard]]
+    connection: Connection, locked: Locked, wanted: Sequence[tuple[ClipName, Heard]]
 ) -> list[Outcome]:
     """CREATING -> ACTIVE for clips of one library that have their audio. ACTIVE ones stay."""
-    ids = {name.clip for name, _ in wanted}
-    rows = clip_rows.lock_all(connection, wanted[0][0].library, ids)
+    rows = dict(locked.rows)
     errors: dict[str, ServiceError] = {}
     ready: dict[str, Heard] = {}
     for name, heard in wanted:
-        error = _unfit(rows.get(name.clip), name, store)
+        error = _unfit(rows.get(name.clip), name, locked)
         if error:
             errors[name.clip] = error
         elif rows[name.clip].state == ClipState.CREATING:
@@ -158,7 +163,7 @@ def _rows(library_uid: str, new: Sequence[NewClip]) -> Iterator[ClipRow]:
         )
 
 
-def _unfit(row: ClipRow | None, name: ClipName, store: AudioStore) -> ServiceError | None:
+def _unfit(row: ClipRow | None, name: ClipName, locked: Locked) -> ServiceError | None:
     """Returns the error of a clip that can't become ACTIVE; None if it can, or is ACTIVE."""
     if row is None:
         return clip_rows.not_found(name)
@@ -166,8 +171,6 @@ def _unfit(row: ClipRow | None, name: ClipName, store: AudioStore) -> ServiceErr
         return None
     if row.state != ClipState.CREATING:
         return clip_rows.conflict(row, name, "CREATING or ACTIVE")
-    if row.content_sha256 is not None and row.size_bytes is not None:
-        key = AudioKey(row.library_uid, row.id, row.content_sha256)
-        if store.has(key, row.size_bytes):
-            return None
+    if row.id in locked.with_audio:
+        return None
     return clip_rows.conflict(row, name, "with its audio in place: call PutAudio first")

@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete
 
-from catalog_service.audio.audio_store import AudioStore
+from catalog_service.audio.audio_store import AudioKey, AudioStore
 from catalog_service.clips import batches as clip_batches
 from catalog_service.clips import rows as clip_rows
-from catalog_service.clips.batches import Heard, NewClip, Outcome
+from catalog_service.clips.batches import Heard, Locked, NewClip, Outcome
 from catalog_service.clips.filter import ClipQuery
 from catalog_service.clips.rows import ALL, IN_LIBRARY, ClipRow, along
 from catalog_service.database.database import Database
@@ -108,7 +108,12 @@ class Clips:
 
     async def activate_all(self, wanted: Sequence[tuple[ClipName, Heard]]) -> Sequence[Outcome]:
         """Activates clips of one library in one transaction, each with its own outcome."""
-        return await self._database.write(lambda c: clip_batches.activate(c, self._store, wanted))
+        library = wanted[0][0].library
+        return await self._database.write_around(
+            lambda c: clip_rows.lock_all(c, library, (name.clip for name, _ in wanted)),
+            self._with_audio,
+            lambda c, locked: clip_batches.activate(c, locked, wanted),
+        )
 
     async def fail(self, name: ClipName, reason: str, message: str) -> ClipRow:
         """CREATING -> FAILED. Removes the audio, so the same bytes may become another clip."""
@@ -119,17 +124,24 @@ class Clips:
             **_NO_AUDIO,
         }
 
-        def change(connection: Connection) -> ClipRow:
+        def lock(connection: Connection) -> ClipRow:
             row = clip_rows.get(connection, name, lock=True)
-            if row.state == ClipState.FAILED:
-                return row
             clip_rows.require_state(row, name, ClipState.CREATING, ClipState.FAILED)
+            return row
+
+        async def remove_audio(row: ClipRow) -> ClipRow:
             # Before the commit: after a crash here the row is CREATING without audio, and a repeat
             # can fail it. A removal after the commit could leave audio without a row.
-            self._store.remove_clip(row.library_uid, row.id)
+            if row.state != ClipState.FAILED:
+                await self._store.remove_clip(row.library_uid, row.id)
+            return row
+
+        def change(connection: Connection, row: ClipRow) -> ClipRow:
+            if row.state == ClipState.FAILED:
+                return row
             return clip_rows.change(connection, row, values)
 
-        return await self._database.write(change)
+        return await self._database.write_around(lock, remove_audio, change)
 
     async def begin_deletion(
         self, name: ClipName, only: ClipState | None = None, speaker: str | None = None
@@ -164,12 +176,24 @@ class Clips:
         if row is None:
             return
         clip_rows.require_state(row, name, ClipState.DELETING)
-        await self._store.run(lambda: self._store.remove_clip(row.library_uid, row.id))
+        await self._store.remove_clip(row.library_uid, row.id)
         await self._database.write(
             lambda c: c.execute(
                 delete(clips).where(clips.c.id == row.id, clips.c.state == ClipState.DELETING)
             )
         )
+
+    async def _with_audio(self, rows: Mapping[str, ClipRow]) -> Locked:
+        """Looks for the audio of those locked rows that wait for it."""
+        keys = {
+            AudioKey(row.library_uid, row.id, row.content_sha256): row.size_bytes
+            for row in rows.values()
+            if row.state == ClipState.CREATING
+            and row.content_sha256 is not None
+            and row.size_bytes is not None
+        }
+        there = await self._store.present(keys)
+        return Locked(rows, {key.clip_id for key in there})
 
 
 def _only(outcomes: Sequence[Outcome]) -> ClipRow:

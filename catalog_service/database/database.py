@@ -1,31 +1,27 @@
-"""The database: transactions in threads, and its failures as typed errors."""
+"""The database: transactions that are limited and repeated, and failures as typed errors."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import random
-import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
 import structlog
-from sqlalchemy import Connection, exc, text
+from sqlalchemy import exc, text
 
-from catalog_service.database.circuit import Pulse
+from catalog_service.database.circuit import Circuit
 from catalog_service.database.engines import Backend
 from catalog_service.database.failures import is_conflict, translate
 from catalog_service.database.migrate import migrate
+from catalog_service.database.transactions import Between, Last, Transactions, Work
+from serving.compat import timeout
 from serving.errors import Reason, ServiceError
-from serving.threads import Lane
-
-if sys.version_info >= (3, 11):
-    from asyncio import timeout
-else:
-    from async_timeout import timeout
 
 T = TypeVar("T")
-Work = Callable[[Connection], T]
+SeenT = TypeVar("SeenT")
+DoneT = TypeVar("DoneT")
 log = structlog.get_logger()
 _ATTEMPTS = 5
 _RETRY_SECONDS = 1.0
@@ -34,21 +30,18 @@ _RETRY_SECONDS = 1.0
 class Database:
     """Runs work in transactions. It opens when the database answers, and recovers by itself.
 
-    Work is a plain function: one hop into a thread for a transaction, however many statements.
-    Readers, writers and the health check have threads and connections of their own, so that none
-    of them keeps the others waiting.
+    Work is a plain function of a connection. Reads, writes and the health check have connections
+    and short queues of their own, so that none of them keeps the others waiting.
     """
 
     def __init__(self, backend: Backend, seconds: float, waiting: int) -> None:
-        """Takes where the database is, the longest a transaction may take, and who may wait."""
+        """Takes the backend, the longest time of a transaction, and how many calls may wait."""
         self._backend = backend
         self._seconds = seconds
-        self._reading = backend.reading_engine()
-        self._writing = backend.writing_engine()
-        self._readers = Lane("reader", backend.readers, waiting)
-        self._writers = Lane("writer", backend.writers, waiting)
-        self._checker = Lane("checker", 1, 0)
-        self._pulse = Pulse()
+        self._reads = backend.reads(waiting)
+        self._writes = backend.writes(waiting)
+        self._checks = backend.checks()
+        self._circuit = Circuit()
         self._migrated = False
         self._opening: asyncio.Task[None] | None = None
 
@@ -58,22 +51,23 @@ class Database:
             self._opening = asyncio.create_task(self._keep_trying())
 
     async def close(self) -> None:
-        """Ends what runs and closes all connections."""
+        """Waits for what runs and closes all connections."""
         if self._opening:
             self._opening.cancel()
-        await asyncio.to_thread(self._close)
+        for transactions in (self._reads, self._writes, self._checks):
+            await transactions.close()
 
     async def check(self) -> None:
         """Raises CATALOG_UNAVAILABLE while the database doesn't answer."""
         answered = False
         try:
             async with self._guarded():
-                await self._checker.run(lambda: self._read(lambda c: c.scalar(text("SELECT 1"))))
+                await self._checks.run(lambda connection: connection.scalar(text("SELECT 1")))
             answered = True
-        finally:  # also when cancelled: who checks waits only so long
+        finally:  # also when cancelled: the health check waits only so long
             if not answered:
-                self._pulse.missed()
-        self._pulse.answered()
+                self._circuit.missed()
+        self._circuit.answered()
 
     async def read(self, work: Work[T]) -> T:
         """Runs work that changes nothing. Each statement sees what is committed when it begins.
@@ -81,10 +75,10 @@ class Database:
         Raises:
             ServiceError: CATALOG_UNAVAILABLE, CATALOG_BUSY.
         """
-        self._pulse.require()
+        self._circuit.require()
         async with self._guarded():
-            done = await self._readers.run(lambda: self._read(work))
-        self._pulse.answered()
+            done = await self._reads.run(work)
+        self._circuit.answered()
         return done
 
     async def write(self, work: Work[T]) -> T:
@@ -94,28 +88,28 @@ class Database:
             ServiceError: CATALOG_UNAVAILABLE, CATALOG_BUSY, STORAGE_FULL.
             IntegrityError: a row breaks a unique key; it is the caller's to say which.
         """
-        for attempt in range(1, _ATTEMPTS + 1):
-            self._pulse.require()
-            try:
-                async with self._guarded():
-                    done = await self._writers.run(lambda: self._write(work))
-            except exc.OperationalError:
-                if attempt == _ATTEMPTS:
-                    raise ServiceError(
-                        Reason.CATALOG_UNAVAILABLE,
-                        "others change the same rows all the time; try again",
-                    ) from None
-                await asyncio.sleep(random.uniform(0, 0.02 * attempt))  # noqa: S311
-            else:
-                self._pulse.answered()
-                return done
-        raise AssertionError
+        return await self._repeat(lambda writes: writes.run(work))
+
+    async def write_around(
+        self, first: Work[SeenT], between: Between[SeenT, DoneT], last: Last[DoneT, T]
+    ) -> T:
+        """Runs work in two parts of one transaction, with something awaited between them.
+
+        Rows that the first part locked stay locked for it: the audio of a clip is put in place and
+        removed there. All three may be run more than once. The transaction waits for the middle,
+        however long that takes.
+
+        Raises:
+            ServiceError: as `write`.
+            IntegrityError: as `write`.
+        """
+        return await self._repeat(lambda writes: writes.run_around(first, between, last))
 
     async def write_new(self, work: Work[T]) -> T:
-        """As `write`, for work that makes what it does not find.
+        """Runs work as `write` does, but from the start again when a row breaks a unique key.
 
-        From the start again when a row breaks a unique key: somebody was faster, and what they made
-        is found now.
+        It is for work that makes a row unless it finds one: another call was faster, and its row is
+        found now.
         """
         for attempt in range(1, _ATTEMPTS + 1):
             try:
@@ -125,19 +119,23 @@ class Database:
                     raise
         raise AssertionError
 
-    def _read(self, work: Work[T]) -> T:
-        with self._reading.connect() as connection:
-            return work(connection)
-
-    def _write(self, work: Work[T]) -> T:
-        with self._writing.begin() as connection:
-            return work(connection)
-
-    def _close(self) -> None:
-        for lane in (self._readers, self._writers, self._checker):
-            lane.close()
-        self._reading.dispose()
-        self._writing.dispose()
+    async def _repeat(self, run: Callable[[Transactions], Awaitable[T]]) -> T:
+        for attempt in range(1, _ATTEMPTS + 1):
+            self._circuit.require()
+            try:
+                async with self._guarded():
+                    done = await run(self._writes)
+            except exc.OperationalError:
+                if attempt == _ATTEMPTS:
+                    raise ServiceError(
+                        Reason.CATALOG_UNAVAILABLE,
+                        "others change the same rows all the time; try again",
+                    ) from None
+                await asyncio.sleep(random.uniform(0, 0.02 * attempt))  # noqa: S311
+            else:
+                self._circuit.answered()
+                return done
+        raise AssertionError
 
     @contextlib.asynccontextmanager
     async def _guarded(self) -> AsyncIterator[None]:

@@ -2,91 +2,143 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import ssl
+import time
+from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from pymysql.constants import FIELD_TYPE
+import aiomysql
+from pymysql.constants import CLIENT, FIELD_TYPE
 from pymysql.converters import conversions
-from sqlalchemy import URL, Connection, Engine, FromClause, create_engine, event
+from sqlalchemy import URL, Connection, Engine, FromClause, create_engine, event, exc
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from catalog_service.database.transactions import InThreads, OnLoop, Transactions
 from catalog_service.settings import CatalogSettings
+from serving.compat import timeout
 
 CONNECT_SECONDS = 3
 MIGRATION_SECONDS = 900
 """Longest that one step of a migration may take before the server counts as gone."""
 LOCK_SECONDS = 60
-"""How long a starting replica waits for another one that migrates."""
+"""Longest that a starting replica waits for another one that migrates."""
 
 _CACHE_KIB = 64 * 1024
 _WAL_PAGES = 4 * 1024
+_IDLE_SECONDS = 10.0
+"""A connection that was idle for so long is asked whether it still stands."""
 
 
-class _Compiler(SQLiteCompiler):
-    """Writes the hints of statements, which name an index, as they are."""
+class Backend(Protocol):
+    """A database: its address, and ways to run transactions on it.
 
-    def get_from_hint_text(self, table: FromClause, text: str | None) -> str | None:  # noqa: ARG002  its base has it
-        """What follows a table's name."""
-        return text
+    Reads, writes and the health check have connections of their own, so that none of them keeps
+    the others waiting.
+    """
+
+    @property
+    def url(self) -> URL:
+        """The address, with the password."""
+        ...
+
+    @property
+    def where(self) -> str:
+        """The address for logs, without the password."""
+        ...
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Says that the database is a file of this machine."""
+        ...
+
+    def reads(self, waiting: int) -> Transactions:
+        """Transactions that change nothing; each statement stands for itself."""
+        ...
+
+    def writes(self, waiting: int) -> Transactions:
+        """Transactions that change something."""
+        ...
+
+    def checks(self) -> Transactions:
+        """Transactions of the health check, one at a time."""
+        ...
+
+    def migrating_engine(self, url: URL | None = None) -> Engine:
+        """Connections for migrations, which block and may take longer."""
+        ...
+
+
+def backend(settings: CatalogSettings) -> Backend:
+    """The server if the settings name one, else a file in the data folder."""
+    size, seconds = settings.pool_size, settings.statement_seconds
+    if settings.mysql_host is None:
+        url = URL.create("sqlite", database=str(settings.database_folder / "catalog.sqlite3"))
+        return Sqlite(url, size, seconds)
+    password = settings.mysql_pwd.get_secret_value() if settings.mysql_pwd else None
+    return Mysql(
+        URL.create(
+            "mysql+aiomysql",
+            settings.mysql_user,
+            password,
+            settings.mysql_host,
+            settings.mysql_port,
+            settings.mysql_db,
+            {"charset": "utf8mb4"},
+        ),
+        readers=(size + 1) // 2,
+        writers=max(1, size // 2),
+        seconds=seconds,
+    )
 
 
 @dataclass(frozen=True)
-class Backend:
-    """Where the database is and how its engines are made."""
+class Sqlite:
+    """A file. Its driver blocks, so its transactions run in threads."""
 
     url: URL
     readers: int
     """Reads at a time in this process, each on a connection of its own."""
-    writers: int
-    """Write transactions at a time in this process."""
     seconds: float
-    options: Mapping[str, Any] = field(default_factory=dict)
-    connect_args: Mapping[str, Any] = field(default_factory=dict)
+    """Longest wait for another process that writes."""
+
+    is_sqlite = True
 
     @property
     def where(self) -> str:
-        """For logs: the address, without the password."""
-        return self.url.render_as_string(hide_password=True)
+        """See Backend."""
+        return str(self.url)
 
-    @property
-    def is_sqlite(self) -> bool:
-        """Whether the database is a file of this machine."""
-        return self.url.get_backend_name() == "sqlite"
+    def reads(self, waiting: int) -> Transactions:
+        """See Backend."""
+        engine = self._reading_engine(self.readers)
+        return InThreads("reader", engine, self.readers, waiting, commits=False)
 
-    def reading_engine(self) -> Engine:
-        """Connections for reads and the health check; each statement stands for itself."""
-        engine = self._engine(self.readers + 1, "AUTOCOMMIT", skip_autocommit_rollback=True)
-        if self.is_sqlite:
-            _prepare_sqlite(engine)
-        return engine
+    def checks(self) -> Transactions:
+        """See Backend."""
+        return InThreads("checker", self._reading_engine(1), 1, 0, commits=False)
 
-    def writing_engine(self) -> Engine:
-        """Connections for transactions."""
-        engine = self._engine(self.writers, None if self.is_sqlite else "READ COMMITTED")
-        if self.is_sqlite:
-            _prepare_sqlite(
-                engine, f"cache_size = -{_CACHE_KIB}", f"wal_autocheckpoint = {_WAL_PAGES}"
-            )
-            _lock_at_once(engine)
-        return engine
+    def writes(self, waiting: int) -> Transactions:
+        """See Backend. SQLite has one writer anyway: waiting here is fair and costs nothing."""
+        engine = self._engine(1)
+        _prepare_sqlite(engine, f"cache_size = -{_CACHE_KIB}", f"wal_autocheckpoint = {_WAL_PAGES}")
+        _lock_at_once(engine)
+        return InThreads("writer", engine, 1, waiting, commits=True)
 
     def migrating_engine(self, url: URL | None = None) -> Engine:
-        """Connections for migrations, which may take longer."""
-        limits = (
-            {"timeout": LOCK_SECONDS}
-            if self.is_sqlite
-            else {"connect_timeout": CONNECT_SECONDS, "read_timeout": MIGRATION_SECONDS}
-        )
-        engine = create_engine(url or self.url, connect_args=limits)
-        if self.is_sqlite:
-            _prepare_sqlite(engine)
-            _lock_at_once(engine)
+        """See Backend."""
+        engine = create_engine(url or self.url, connect_args={"timeout": LOCK_SECONDS})
+        _prepare_sqlite(engine)
+        _lock_at_once(engine)
         return engine
 
-    def _engine(self, size: int, isolation_level: str | None, **more: Any) -> Engine:
+    def _reading_engine(self, size: int) -> Engine:
+        engine = self._engine(size, isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True)
+        _prepare_sqlite(engine)
+        return engine
+
+    def _engine(self, size: int, **more: Any) -> Engine:
         # Each transaction is ended before its connection goes back: the pool need not do it again.
         return create_engine(
             self.url,
@@ -94,66 +146,149 @@ class Backend:
             max_overflow=0,
             pool_timeout=self.seconds,
             pool_reset_on_return=None,
-            connect_args=dict(self.connect_args),
-            **({"isolation_level": isolation_level} if isolation_level else {}),
-            **self.options,
+            connect_args={"timeout": self.seconds},
             **more,
         )
 
 
-def backend(settings: CatalogSettings) -> Backend:
-    """The server if the settings name one, else a file in the data folder."""
-    size, seconds = settings.pool_size, settings.statement_seconds
-    if settings.mysql_host is None:
-        return sqlite(settings.database_folder, size, seconds)
-    password = settings.mysql_pwd.get_secret_value() if settings.mysql_pwd else None
-    return mysql(
-        settings.mysql_host,
-        settings.mysql_port,
-        settings.mysql_user,
-        password,
-        settings.mysql_db,
-        size,
-        seconds,
-    )
+@dataclass(frozen=True)
+class Mysql:
+    """A MySQL or MariaDB server. Its driver is one of asyncio: transactions run on the loop."""
+
+    url: URL
+    readers: int
+    """Reads at a time in this process, each on a connection of its own."""
+    writers: int
+    """Write transactions at a time in this process."""
+    seconds: float
+    """Longest time of a transaction. The server's own limits end what this side has given up on."""
+
+    is_sqlite = False
+
+    @property
+    def where(self) -> str:
+        """See Backend."""
+        return self.url.render_as_string(hide_password=True)
+
+    def reads(self, waiting: int) -> Transactions:
+        """See Backend."""
+        engine = self._reading_engine(self.readers)
+        return OnLoop(engine, self.readers, waiting, self.seconds, commits=False)
+
+    def checks(self) -> Transactions:
+        """See Backend."""
+        return OnLoop(self._reading_engine(1), 1, 0, self.seconds, commits=False)
+
+    def writes(self, waiting: int) -> Transactions:
+        """See Backend."""
+        engine = self._engine(self.writers, isolation_level="READ COMMITTED")
+        return OnLoop(engine, self.writers, waiting, self.seconds, commits=True)
+
+    def migrating_engine(self, url: URL | None = None) -> Engine:
+        """See Backend. PyMySQL blocks, as Alembic does; aiomysql brings it."""
+        return create_engine(
+            (url or self.url).set(drivername="mysql+pymysql"),
+            connect_args={"connect_timeout": CONNECT_SECONDS, "read_timeout": MIGRATION_SECONDS},
+        )
+
+    def _reading_engine(self, size: int) -> AsyncEngine:
+        return self._engine(size, isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True)
+
+    def _engine(self, size: int, **more: Any) -> AsyncEngine:
+        # /*M! is read by MariaDB alone, /*!80000 by MySQL alone: the same limit has two names.
+        setup = (
+            f"SET SESSION innodb_lock_wait_timeout = {max(1, int(self.seconds))}"
+            f" /*M!100100 , max_statement_time = {self.seconds} */"
+            f" /*!80000 , max_execution_time = {int(self.seconds * 1000)} */"
+        )
+        engine = create_async_engine(
+            self.url,
+            pool_size=size,
+            max_overflow=0,
+            pool_timeout=self.seconds,
+            # Each transaction is ended before its connection goes back.
+            pool_reset_on_return=None,
+            connect_args={
+                "async_creator_fn": _connect_mysql,
+                "init_command": setup,
+                # PyMySQL's own way takes ten times as long, and every row has two times.
+                "conv": {**conversions, FIELD_TYPE.DATETIME: datetime.fromisoformat},
+                "ssl": _any_certificate(),
+            },
+            **more,
+        )
+        _replace_dead_connections(engine)
+        return engine
 
 
-def sqlite(folder: Path, pool_size: int, seconds: float) -> Backend:
-    """A file in a folder."""
-    return Backend(
-        URL.create("sqlite", database=str(folder / "catalog.sqlite3")),
-        readers=pool_size,
-        writers=1,  # SQLite has one anyway; waiting here is fair and costs nothing
-        seconds=seconds,
-        connect_args={"timeout": seconds},
-    )
+# It has no types.
+class _MysqlConnection(aiomysql.Connection):  # type: ignore[misc]
+    """A connection that is encrypted where the server can do it, as PyMySQL's are."""
+
+    async def _get_server_information(self) -> None:
+        """Asks for TLS only if the server offers it: others end a connection that asks."""
+        await super()._get_server_information()
+        if not self.server_capabilities & CLIENT.SSL:
+            self.client_flag &= ~CLIENT.SSL
+
+    @property
+    def hung_up(self) -> bool:
+        """Says that the other side has ended the connection, as far as is known without asking."""
+        reader = self._reader
+        return reader is None or reader.at_eof() or reader.exception() is not None
+
+    async def log_in(self) -> None:
+        """Connects within the limit; the driver's own limit ends before the login."""
+        async with timeout(CONNECT_SECONDS):
+            await self._connect()
 
 
-def mysql(
-    host: str, port: int, user: str, password: str | None, name: str, pool_size: int, seconds: float
-) -> Backend:
-    """A server. Its own limits end what this side has given up on."""
-    # /*M! is read by MariaDB alone, /*!80000 by MySQL alone: the same limit has two names.
-    setup = (
-        f"SET SESSION innodb_lock_wait_timeout = {max(1, int(seconds))}"
-        f" /*M!100100 , max_statement_time = {seconds} */"
-        f" /*!80000 , max_execution_time = {int(seconds * 1000)} */"
-    )
-    return Backend(
-        URL.create("mysql+pymysql", user, password, host, port, name, {"charset": "utf8mb4"}),
-        readers=(pool_size + 1) // 2,
-        writers=max(1, pool_size // 2),
-        seconds=seconds,
-        options={"pool_pre_ping": True},
-        connect_args={
-            "connect_timeout": CONNECT_SECONDS,
-            "read_timeout": seconds,
-            "write_timeout": seconds,
-            "init_command": setup,
-            # PyMySQL's own way takes ten times as long, and every row has two times.
-            "conv": {**conversions, FIELD_TYPE.DATETIME: datetime.fromisoformat},
-        },
-    )
+async def _connect_mysql(**arguments: Any) -> _MysqlConnection:
+    connection = _MysqlConnection(**arguments)
+    await connection.log_in()
+    return connection
+
+
+def _any_certificate() -> ssl.SSLContext:
+    """TLS without a look at the certificate: servers make their own, and no setting names one."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _replace_dead_connections(engine: AsyncEngine) -> None:
+    """Replaces connections of the pool that the server has ended, before they are used.
+
+    The event loop notices the end of a connection by itself, so a server that restarted needs no
+    asking. Only where nothing was heard for a while, the server is asked: something between the two
+    may have forgotten the connection. To ask each time, as the pool's own `pre_ping` does, costs
+    each transaction one message more.
+    """
+    pool = engine.sync_engine.pool
+
+    @event.listens_for(pool, "checkin")
+    def _note(_connection: Any, record: Any) -> None:
+        record.info["used"] = time.monotonic()
+
+    @event.listens_for(pool, "checkout")
+    def _check(connection: Any, record: Any, _proxy: Any) -> None:
+        if connection.driver_connection.hung_up:
+            raise exc.DisconnectionError
+        if time.monotonic() - record.info.get("used", time.monotonic()) < _IDLE_SECONDS:
+            return
+        try:
+            engine.sync_engine.dialect.do_ping(connection)
+        except engine.sync_engine.dialect.loaded_dbapi.Error as error:
+            raise exc.DisconnectionError from error
+
+
+class _Compiler(SQLiteCompiler):
+    """Writes the hints of statements, which name an index, as they are."""
+
+    def get_from_hint_text(self, table: FromClause, text: str | None) -> str | None:  # noqa: ARG002  its base has it
+        """The text that follows a table's name."""
+        return text
 
 
 def _prepare_sqlite(engine: Engine, *more: str) -> None:

@@ -1,4 +1,4 @@
-"""What the drivers' errors mean: who must wait, who must make room, and what is a defect."""
+"""The drivers' errors as typed errors; defects of ours stay as they are."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ _SQLITE_FULL = "disk is full"
 
 
 def is_conflict(error: BaseException) -> bool:
-    """Whether another transaction was in the way, so that the same work may pass now."""
+    """Says that another transaction was in the way, so that the same work may pass now."""
     return isinstance(error, exc.OperationalError) and _number(error) in _CONFLICTS
 
 

@@ -44,7 +44,7 @@ class JobState(IntEnum):
 
 
 class LibraryView(IntEnum):
-    """How much of a library to read; not a state, but an enum of the contract all the same."""
+    """The part of a library to read; not a state, but an enum of the contract all the same."""
 
     BASIC = 1
     FULL = 2

@@ -20,7 +20,7 @@ from audiosearch.index.v1.index_service_pb2_grpc import (
 from index_service.servicer import NAME, IndexServicer
 from index_service.settings import IndexSettings
 from index_service.store import VectorStore
-from index_service.workers import Workers
+from index_service.threads import for_calls, for_checks
 from serving.errors import Reason, from_rpc_error
 from serving.server import serve
 
@@ -150,16 +150,15 @@ async def serving_store(
     store: VectorStore, settings: IndexSettings
 ) -> AsyncIterator[grpc.aio.Channel]:
     """Serves a store the way the service's own main does; gives a channel to it."""
-    workers = Workers(4, settings.store_seconds, settings.store_queue, store.lost)
-    watcher = Workers(1, 2.5)
-    servicer = IndexServicer(store, workers, settings.vector_dimension)
+    calls, checks = for_calls(settings, store), for_checks()
+    servicer = IndexServicer(store, calls, settings.vector_dimension)
     stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
     task = asyncio.create_task(
         serve(
             settings,
             [NAME],
             partial(add_IndexServiceServicer_to_server, servicer),
-            partial(watcher.run, store.check),
+            partial(checks.run, store.check),
             stop,
             port.set_result,
         )
@@ -170,8 +169,8 @@ async def serving_store(
     finally:
         stop.set()
         await task
-        await watcher.close()
-        await workers.close()
+        await checks.close()
+        await calls.close()
         store.close()
 
 
@@ -182,6 +181,7 @@ def settings_for(folder: Path, port: int | None = None, **more: object) -> Index
         "drain_seconds": 0,
         "data_dir": folder,
         "vector_dimension": DIMENSION,
+        "store_threads": 4,
         "milvus_host": None if port is None else "127.0.0.1",
         "milvus_port": port or 19530,
         **more,
