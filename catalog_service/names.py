@@ -20,6 +20,7 @@ _CLIP = re.compile(rf"{_LIBRARY.pattern}/clips/({_ID})")
 _IMPORT_JOB = re.compile(rf"importJobs/({_ID})")
 _MODEL = re.compile(r"models/[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
+_TIME_LENGTH = 10
 _ENDS = [high + low for high in _DIGITS for low in _DIGITS]
 _ULID = re.compile(r"[0-7][0-9a-hjkmnp-tv-z]{25}")
 
@@ -52,8 +53,13 @@ def new_id(now: datetime) -> str:
 
 
 def new_ids(now: datetime, count: int) -> list[str]:
-    """Returns at most 1,024 ids: one ULID with its last two characters counted up."""
-    stem = new_id(now)[:-2]
+    """Returns at most 1,024 ids: one ULID with two counting characters at its end.
+
+    Two of the random characters make room, the first two: ULIDs of one millisecond count up at
+    their end, so without their last two they would be the same.
+    """
+    made = new_id(now)
+    stem = made[:_TIME_LENGTH] + made[_TIME_LENGTH + 2 :]
     return [stem + end for end in _ENDS[:count]]
 
 
