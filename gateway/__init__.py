@@ -1,1 +1,1 @@
-"""Orchestrates search and ingest across the services; command line and Python client."""
+"""The gateway: orchestrates search, ingest and speakers over the other services."""

@@ -1,4 +1,4 @@
-"""Paged lists of the catalog, read to their end."""
+"""Paged lists of the catalog, read completely."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ResponseT = TypeVar("ResponseT", bound=Any)
 async def pages(
     method: Callable[[Any], Awaitable[ResponseT]], request: Any
 ) -> AsyncIterator[ResponseT]:
-    """Asks for page after page; changes the `page_token` of `request` on the way."""
+    """All pages of a list. The `page_token` of `request` is changed for each."""
     while True:
         page = await method(request)
         yield page

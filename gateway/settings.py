@@ -1,4 +1,4 @@
-"""What the gateway can be told."""
+"""The settings of the gateway."""
 
 from __future__ import annotations
 
@@ -196,12 +196,12 @@ class GatewaySettings(ServerSettings):
 
     @property
     def server_tls(self) -> Tls:
-        """As `tls`, but takes calls of everyone: keys, not certificates, say who calls."""
+        """The TLS files without an authority: callers have keys, not certificates."""
         return replace(self.tls, ca=None)
 
     @property
     def exposure(self) -> str:
-        """What the operator should know about who can reach the gateway; empty if nothing."""
+        """A warning for the operator if others can reach the gateway; empty if there is none."""
         if self.on_loopback or (self.tls_cert and self.keyring):
             return ""
         if self.allow_anonymous:
@@ -213,12 +213,12 @@ class GatewaySettings(ServerSettings):
 
     @property
     def trusts_this_machine(self) -> bool:
-        """Whether everybody on this machine, and nobody else, may do everything."""
+        """True if callers on this machine may do everything, and no others reach the gateway."""
         return self.on_loopback and not (self.keyring or self.allow_anonymous)
 
     @property
     def deletion_seconds(self) -> float:
-        """Age from which on nobody is taken to work on a deletion any more."""
+        """Age from which on a deletion counts as abandoned."""
         return min(DELETION_SECONDS, self.stale_seconds)
 
     def roots(self) -> tuple[Path, ...]:

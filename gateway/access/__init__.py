@@ -1,1 +1,1 @@
-"""API keys, what they may do, and the guard in front of every call."""
+"""API keys, their rights, and the guard in front of every call."""

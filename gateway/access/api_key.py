@@ -1,7 +1,7 @@
-"""One API key: the token that its owner holds, and what the gateway keeps of it.
+"""API keys: the token that the owner holds, and the hash that the gateway keeps.
 
-A token is 256 random bits. Nobody guesses those from their hash, so a fast one serves: the slow
-hashes protect passwords that people choose, and would cost time at every call.
+A token has 256 random bits, so it can't be guessed from its hash, and a fast hash is enough. Slow
+hashes are for passwords that people choose. They would cost time at every call.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _TOKEN = re.compile(r"audiosearch_([0-9a-f]{12})_[A-Za-z0-9_-]{43}")
 
 
 class ApiKey(Caller):
-    """What is kept of a key: no token, only its hash."""
+    """A key as the gateway keeps it, with the hash of its token."""
 
     id: str = Field(pattern=r"^[0-9a-f]{12}$")
     name: str = Field(min_length=1, max_length=63)
@@ -28,12 +28,12 @@ class ApiKey(Caller):
     created: datetime
 
     def fits(self, token: str) -> bool:
-        """Whether `token` is this key's; takes the same time whatever the token is."""
+        """True if `token` is this key's. The check takes the same time for every token."""
         return hmac.compare_digest(self.sha256, _digest(token))
 
 
 def make(name: str, grants: dict[str, Right]) -> tuple[ApiKey, str]:
-    """A new key and its token, which is kept nowhere; ValueError for a bad name or library."""
+    """A new key and its token, which is not stored; ValueError for a bad name or library."""
     identity = secrets.token_hex(6)
     token = f"audiosearch_{identity}_{secrets.token_urlsafe(32)}"
     created = datetime.now(timezone.utc).replace(microsecond=0)
@@ -44,7 +44,7 @@ def make(name: str, grants: dict[str, Right]) -> tuple[ApiKey, str]:
 
 
 def id_of(token: str) -> str | None:
-    """The id in a token; None if it is no token."""
+    """The id in a token; None if the text is no token."""
     match = _TOKEN.fullmatch(token)
     return match[1] if match else None
 

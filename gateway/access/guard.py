@@ -1,4 +1,4 @@
-"""Checks every call of a client: who it is, and whether it has the right that the RPC needs."""
+"""Checks every call of a client: its key, and the right that the RPC needs."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from serving.telemetry import key_id
 
 
 class Guard:
-    """Lets a call through to the servicer once its key has the right that the RPC needs.
+    """Lets a call through to the servicer only if its key has the right that the RPC needs.
 
-    Health and reflection don't come here: probes have no key, and the contract is no secret.
+    Health and reflection are not checked: probes have no key, and the contract is public.
     """
 
     def __init__(self, keyring: Keyring) -> None:
-        """Takes the keys."""
+        """Checks against the keys of `keyring`."""
         self._keyring = keyring
 
     def admit(self, details: grpc.HandlerCallDetails, request: Any) -> Any:
-        """As `check`, for a gRPC call."""
+        """Checks a gRPC call like `check`."""
         header = dict(details.invocation_metadata or ()).get("authorization")
         return self.check(details.method, header, request)
 
     def identify(self, header: str | bytes | None) -> Caller:
-        """Who calls, by the value of `authorization`, noted for the rights and for the log.
+        """The caller by the value of `authorization`. It is kept for the rights and the log.
 
         Raises:
             ServiceError: KEY_MISSING, KEY_INVALID.
@@ -43,7 +43,7 @@ class Guard:
         """Checks a request, or a stream of requests, on any transport.
 
         Args:
-            method: `/package.Service/Method`; without a rule it is never run.
+            method: `/package.Service/Method`; a method without a rule is never run.
             header: value of `authorization`, if it was sent.
             request: a message, or an iterator of messages.
 
@@ -63,7 +63,7 @@ class Guard:
 
 
 async def _stream(who: Caller, rule: Rule, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
-    """The messages of a stream, checked where they name a library: in their config."""
+    """The messages of a stream. Each config is checked, because it names a library."""
     async for request in requests:
         if request.WhichOneof("request") == "config" and rule.library and rule.right:
             authorize(who, rule.library(request), rule.right)

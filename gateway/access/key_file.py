@@ -1,4 +1,4 @@
-"""The file of API keys: one in a line, as JSON, hashes only; changed as a whole or not at all."""
+"""The file of API keys: a line of JSON for each, with its hash. It is replaced as a whole."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Keys = Mapping[str, ApiKey]
 
 
 class KeyFileError(ValueError):
-    """The file can't be used; the message says which and why."""
+    """An unusable file; the message names it and the reason."""
 
 
 def read(path: Path) -> Keys:
@@ -48,9 +48,9 @@ def _parse(line: bytes, where: str) -> ApiKey:
 
 
 def change(path: Path, edit: Callable[[dict[str, ApiKey]], None]) -> None:
-    """Has `edit` change the keys of a file, which is made if it is missing, mode 0600.
+    """Lets `edit` change the keys of a file. A missing file is created with mode 0600.
 
-    Two changes at a time wait for each other, and who reads sees the file before or after.
+    Concurrent changes wait for each other, and a reader sees the file before or after a change.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _locked(path.parent):
@@ -74,7 +74,7 @@ def _write(path: Path, keys: Iterable[ApiKey]) -> None:
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.writelines(key.model_dump_json() + "\n" for key in keys)
-            if os.geteuid() == 0 and path.exists():  # root adds a key; the gateway still reads it
+            if os.geteuid() == 0 and path.exists():  # the gateway must still read root's change
                 os.fchown(descriptor, path.stat().st_uid, path.stat().st_gid)
             file.flush()
             os.fsync(descriptor)

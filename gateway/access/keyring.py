@@ -1,4 +1,4 @@
-"""The keys that the gateway knows, as its file has them now."""
+"""The keys that the gateway knows, as currently in its file."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from gateway.access.rights import OPERATOR, Caller
 from serving.errors import Reason, ServiceError
 
 LOOK_SECONDS = 1.0
-"""Time between two looks at the file: a revoked key works that much longer."""
+"""Time between two looks at the file. A revoked key works for so long at most."""
 
 log = structlog.get_logger()
 
 
 class Keyring:
-    """Tells who calls by the token that came along; without a file, everybody is the operator."""
+    """Finds the caller of a token. Without a file of keys, every caller is the operator."""
 
     def __init__(self, path: Path | None) -> None:
-        """Reads the file; KeyFileError if it can't be used."""
+        """Reads the file; KeyFileError if it is unusable."""
         self._path = path
         self._seen = _version(path)
         self._problem = ""
         self._keys: key_file.Keys = key_file.read(path) if path else {}
 
     def authenticate(self, token: str | None) -> Caller:
-        """Who holds `token`.
+        """The caller that `token` belongs to.
 
         Raises:
             ServiceError: KEY_MISSING, KEY_INVALID, or GATEWAY_UNAVAILABLE while the file can't be
-                read: nobody knows then which keys were revoked.
+                read, because keys may have been revoked since.
         """
         if self._path is None:
             return OPERATOR
@@ -53,7 +53,7 @@ class Keyring:
         return key
 
     def check(self) -> None:
-        """GATEWAY_UNAVAILABLE while the file can't be read."""
+        """Raises GATEWAY_UNAVAILABLE while the file can't be read."""
         if self._problem:
             raise ServiceError(
                 Reason.GATEWAY_UNAVAILABLE,
@@ -88,7 +88,7 @@ def bearer(header: str | bytes | None) -> str | None:
 
 
 def _version(path: Path | None) -> tuple[int, int, int] | None:
-    """What changes with the file; None while there is none."""
+    """A value that differs after each change of the file; None while there is no file."""
     try:
         found = path.stat() if path else None
     except OSError:

@@ -1,4 +1,4 @@
-"""Who may do what: the rights of a caller to libraries, checked the same way on every transport."""
+"""The rights of a caller to libraries, checked in the same way on every transport."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from serving.errors import Reason, ServiceError
 
 EVERY = "*"
-"""In a grant: every library, also those that are made later."""
+"""The name, in a grant, for every library, also for those created later."""
 
 MAX_GRANTS = 100
 Library = Annotated[str, StringConstraints(pattern=r"^(\*|[A-Za-z0-9][A-Za-z0-9_-]{0,62})$")]
 
 
 class Right(str, Enum):
-    """What may be done with a library; each right includes those before it."""
+    """A right to a library. Each right includes those before it."""
 
     read = "read"
     """Search, list, show and download."""
@@ -28,13 +28,13 @@ class Right(str, Enum):
     """Create, change and delete the library itself."""
 
     def includes(self, other: Right) -> bool:
-        """Whether who has this right has the other one too."""
+        """True if this right includes the other one."""
         order = list(Right)
         return order.index(self) >= order.index(other)
 
 
 class Caller(BaseModel):
-    """Somebody who calls: the key's id and name, and its right to each library named."""
+    """A caller: the id and name of its key, and the key's right to each library."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -43,7 +43,7 @@ class Caller(BaseModel):
     grants: dict[Library, Right] = Field(min_length=1, max_length=MAX_GRANTS)
 
     def may(self, library: str, right: Right) -> bool:
-        """Whether the caller has a right to `libraries/{library}`, or to EVERY one."""
+        """True if the caller has the right to `libraries/{library}`, or to EVERY library."""
         names = (library.removeprefix("libraries/"), EVERY)
         granted = (self.grants.get(name) for name in names)
         return any(each is not None and each.includes(right) for each in granted)
@@ -54,16 +54,16 @@ class Caller(BaseModel):
 
 
 OPERATOR = Caller(id="", name="operator", grants={EVERY: Right.manage})
-"""Every caller of a gateway that checks no keys."""
+"""The caller of every call to a gateway without keys."""
 
 caller: ContextVar[Caller] = ContextVar("caller")
-"""Who made the call that this task works for."""
+"""The caller that this task works for."""
 
 
 def authorize(key: Caller, library: str, right: Right) -> None:
-    """RIGHT_MISSING unless the key has a right to a library, `libraries/{library}`.
+    """Raises RIGHT_MISSING unless the key has a right to a library, `libraries/{library}`.
 
-    It looks at nothing but the key, so the answer is the same whether there is such a library.
+    The answer depends on the key alone, so it does not reveal if there is such a library.
     """
     if not key.may(library, right):
         raise ServiceError(

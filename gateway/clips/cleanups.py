@@ -1,4 +1,4 @@
-"""Work that a call leaves behind when it fails or is cancelled."""
+"""Clean-ups after calls that failed or were cancelled."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ log = structlog.get_logger()
 
 
 class Cleanups:
-    """Clean-ups under way; one that fails is left to the reconciler."""
+    """Running clean-ups. A failed one is left to the reconciler."""
 
     def __init__(self) -> None:
-        """Has none."""
+        """Starts without any."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, cleanup: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        """Cleans up behind the caller's back, within CLEANUP_SECONDS."""
+        """Cleans up in the background, within CLEANUP_SECONDS."""
 
         async def bounded() -> None:
-            deadline.set(None)  # the call's own may be over; cleaning up has time of its own
+            deadline.set(None)  # the call's deadline may be over; CLEANUP_SECONDS is the limit
             try:
                 await asyncio.wait_for(cleanup, CLEANUP_SECONDS)
             except (ServiceError, asyncio.TimeoutError, grpc.aio.AioRpcError) as error:
@@ -38,9 +38,9 @@ class Cleanups:
         return task
 
     async def finish(self, cleanup: Coroutine[None, None, None]) -> None:
-        """Cleans up to the end, even if the caller goes away meanwhile."""
+        """Cleans up completely, even if the caller goes away in the meantime."""
         await asyncio.shield(self.start(cleanup))
 
     async def settle(self) -> None:
-        """Waits for those under way."""
+        """Waits for all running clean-ups."""
         await asyncio.gather(*self._tasks, return_exceptions=True)

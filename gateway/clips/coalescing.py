@@ -1,4 +1,4 @@
-"""One call for what many ask for at the same time."""
+"""Coalescing: one call to a service for many requests at the same time."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from serving.errors import ServiceError
 from serving.telemetry import deadline
 
 MOST = 256
-"""Parts of one call."""
+"""Requests in one call at most."""
 MOST_BYTES = 2**20
-"""Of one call; a part that has more goes alone."""
+"""Bytes in one call at most. A larger request has a call of its own."""
 ENOUGH = 4
-"""Parts that end a pause: with so many, the call's own cost is small beside theirs."""
+"""Waiting requests that end a pause. With so many, the cost of the call itself is small."""
 
 KeyT = TypeVar("KeyT")
 PartT = TypeVar("PartT", bound=Message)
@@ -27,7 +27,7 @@ AnswerT = TypeVar("AnswerT")
 
 @dataclass
 class _Queue(Generic[PartT, AnswerT]):
-    """Parts that the next call takes, and whether they are enough to end a pause."""
+    """Requests that wait for the next call, and an event for enough of them to end a pause."""
 
     waiting: list[tuple[PartT, asyncio.Future[AnswerT]]] = field(default_factory=list)
     enough: asyncio.Event = field(default_factory=asyncio.Event)
@@ -38,7 +38,7 @@ class _Queue(Generic[PartT, AnswerT]):
             self.enough.set()
 
     def take(self) -> list[tuple[PartT, asyncio.Future[AnswerT]]]:
-        """As many as fit into one call."""
+        """Takes as many requests as fit into one call."""
         size = _fitting([part for part, _ in self.waiting])
         batch, self.waiting = self.waiting[:size], self.waiting[size:]
         if len(self.waiting) < ENOUGH:
@@ -47,9 +47,10 @@ class _Queue(Generic[PartT, AnswerT]):
 
 
 class Coalescer(Generic[KeyT, PartT, AnswerT]):
-    """Sends parts at once, and those that come while a call is under way together in the next.
+    """Coalesces requests.
 
-    Without a pause nobody waits for others to come: alone, a part is a call of its own.
+    The first is sent immediately. Those that arrive while it is in flight share the next call. With
+    `pause=0` no request waits for others.
     """
 
     def __init__(
@@ -57,11 +58,11 @@ class Coalescer(Generic[KeyT, PartT, AnswerT]):
         send: Callable[[KeyT, list[PartT]], Awaitable[Sequence[AnswerT | ServiceError]]],
         pause: float = 0.0,
     ) -> None:
-        """Takes what to call and how to pace it.
+        """Sends by `send`.
 
         Args:
-            send: the call: what its parts have in common and the parts, an answer for each.
-            pause: seconds after a call in which fewer than ENOUGH parts wait for more.
+            send: makes the call for a key and its requests, and returns an answer for each.
+            pause: seconds after a call in which fewer than ENOUGH requests wait for more.
         """
         self._send = send
         self._pause = pause
@@ -69,10 +70,10 @@ class Coalescer(Generic[KeyT, PartT, AnswerT]):
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def add(self, key: KeyT, part: PartT) -> AnswerT:
-        """The answer to a part, which goes with others of the same key.
+        """The answer to a request, which shares a call with others of the same key.
 
         Raises:
-            ServiceError: of the call, or of this part of it.
+            ServiceError: of the call, or of this request.
         """
         future: asyncio.Future[AnswerT] = asyncio.get_running_loop().create_future()
         if key not in self._queues:
@@ -84,7 +85,7 @@ class Coalescer(Generic[KeyT, PartT, AnswerT]):
         return await future
 
     async def _work(self, key: KeyT) -> None:
-        deadline.set(None)  # it works for others than the one who began it
+        deadline.set(None)  # the task also works for other calls than the one that started it
         queue = self._queues[key]
         while queue.waiting:
             await self._answer(key, [each for each in queue.take() if not each[1].done()])
@@ -116,7 +117,7 @@ class Coalescer(Generic[KeyT, PartT, AnswerT]):
 
 
 def _fitting(parts: Sequence[Message]) -> int:
-    """How many of these, from the first on, fit into one call."""
+    """The number of requests, from the first on, that fit into one call."""
     size = 0
     for number, part in enumerate(parts[:MOST]):
         size += part.ByteSize()

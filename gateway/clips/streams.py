@@ -1,4 +1,4 @@
-"""Streams of requests: the config first, then audio."""
+"""Streams of requests: first the config, then audio."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def first_config(requests: AsyncIterator[RequestT]) -> RequestT:
 
 
 async def audio_chunks(requests: AsyncIterator[Any]) -> AsyncIterator[bytes]:
-    """The chunks of the other messages; FIELD_INVALID if one of them holds a config."""
+    """The audio chunks of the other messages; FIELD_INVALID if one of them holds a config."""
     async for request in requests:
         if request.WhichOneof("request") == "config":
             raise ServiceError(

@@ -1,4 +1,4 @@
-"""How the gateway and the services behind it are, and since when."""
+"""The state of the gateway and of the services behind it, each with its time."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ GATEWAY = "gateway"
 
 
 class Health:
-    """Looks at all that the gateway needs, and remembers what it saw for who can not wait."""
+    """Checks everything that the gateway needs, and keeps the last result for quick answers."""
 
     def __init__(self, upstream: Upstream, keyring: Keyring) -> None:
-        """Watches the services of `upstream`, and whether the gateway can read its keys."""
+        """Checks the services of `upstream` and the file of keys."""
         self._upstream = upstream
         self._keyring = keyring
         self._seen: dict[str, ServiceStatus] = {}
 
     @property
     def why_not(self) -> str | None:
-        """Why the gateway does not serve; None while it does."""
+        """The reason why the gateway does not serve; None while it does."""
         if GATEWAY not in self._seen:
             return "starting"
         return self._seen[GATEWAY].message or None
 
     def services(self) -> Sequence[ServiceStatus]:
-        """As they were at the last look, the gateway first; unknown before the first one."""
+        """The states at the last check, the gateway's first; unknown before the first check."""
         return [
             self._seen.get(name, ServiceStatus(service=name))
             for name in (GATEWAY, *self._upstream.peers)
         ]
 
     async def check(self) -> None:
-        """Looks at all of them.
+        """Checks all of them.
 
         Raises:
-            ServiceError: of the first that is missing: then the gateway does not serve.
+            ServiceError: of the first that is missing. The gateway does not serve then.
         """
         found = await asyncio.gather(*map(_problem, self._upstream.peers.values()))
         for name, problem in zip(self._upstream.peers, found, strict=True):
@@ -52,7 +52,7 @@ class Health:
             raise missing
 
     def _unreadable(self) -> ServiceError | None:
-        """What is wrong with the file of keys."""
+        """The problem with the file of keys, if any."""
         try:
             self._keyring.check()
         except ServiceError as error:

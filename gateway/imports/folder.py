@@ -1,4 +1,4 @@
-"""Folders of the server: what of them may be read, and how."""
+"""Folders of the server: the check that they may be read, and the reading of files."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ CHUNK_BYTES = 256 * 1024
 
 
 def resolve_path(path: str, roots: Sequence[Path], field: str) -> Path:
-    """The real path of something below one of `roots`, links resolved; it need not be there.
+    """The real path of a file or folder below one of `roots`, with links resolved.
 
     Raises:
-        ServiceError: PATH_NOT_ALLOWED outside the roots, whether it is there or not;
-            FIELD_INVALID of `field` if it is not absolute.
+        ServiceError: PATH_NOT_ALLOWED outside the roots, even if nothing is there; FIELD_INVALID of
+            `field` if the path is not absolute.
     """
     if "\0" in path or not Path(path).is_absolute():
         raise ServiceError(
@@ -38,7 +38,7 @@ def resolve_path(path: str, roots: Sequence[Path], field: str) -> Path:
 
 
 def resolve_folder(folder: str, roots: Sequence[Path]) -> Path:
-    """As `resolve_path`, of a folder that is there; PATH_NOT_FOUND if it is none."""
+    """The real path of an existing folder, as `resolve_path`; PATH_NOT_FOUND if there is none."""
     real = resolve_path(folder, roots, "folder")
     if not os.path.isdir(real):  # noqa: PTH112  pathlib's raises for names that are too long
         raise ServiceError(Reason.PATH_NOT_FOUND, f"{folder} is not a folder on the server")
@@ -46,7 +46,7 @@ def resolve_folder(folder: str, roots: Sequence[Path]) -> Path:
 
 
 def _open(path: Path, roots: Sequence[Path]) -> BufferedReader:
-    """Opens a regular file below `roots` and nothing else; links are resolved beforehand."""
+    """Opens a regular file below `roots` and nothing else, with links resolved before."""
     try:
         real = Path(os.path.realpath(path, strict=True))
         if not any(real.is_relative_to(root) for root in roots):
@@ -68,7 +68,7 @@ def _open(path: Path, roots: Sequence[Path]) -> BufferedReader:
 
 async def read_file(path: Path, roots: Sequence[Path]) -> AsyncIterator[bytes]:
     """The bytes of a file below `roots` in chunks; ServiceError if it can't be read."""
-    # A buffered reader, because its lock keeps a cancelled read apart from the closing.
+    # A buffered reader has a lock, so a cancelled read and the closing can't overlap.
     file = await asyncio.to_thread(_open, path, roots)
     try:
         while chunk := await asyncio.to_thread(_read, file):
@@ -78,7 +78,7 @@ async def read_file(path: Path, roots: Sequence[Path]) -> AsyncIterator[bytes]:
 
 
 async def hash_file(path: Path, roots: Sequence[Path]) -> tuple[str, int]:
-    """SHA-256, hexadecimal, and size in bytes of a file below `roots`; errors as in `read_file`."""
+    """Hexadecimal SHA-256 and size in bytes of a file below `roots`; errors as in `read_file`."""
     return await asyncio.to_thread(_hash, path, roots)
 
 

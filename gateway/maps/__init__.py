@@ -1,1 +1,1 @@
-"""The map of a library: its clips in two dimensions, the more alike the nearer."""
+"""The map of a library: its clips in two dimensions, with similar clips close together."""

@@ -1,4 +1,4 @@
-"""Maps of libraries: made when somebody asks, kept while there is room."""
+"""Maps of libraries, made on demand and kept while there is room."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from serving.names import library_of_map
 from serving.telemetry import deadline
 
 KEPT = 4
-"""Libraries whose maps are kept: some 60 MB each at most."""
+"""Libraries whose maps are kept. A map takes some 60 MB at most."""
 FIRST_SECONDS = 2.0
 """Longest wait for the first points."""
 IDLE_SECONDS = 60.0
-"""How long work goes on for nobody."""
+"""Time without requests after which work on a map ends."""
 _TIDY_SECONDS = 5.0
 log = structlog.get_logger()
 
 
 class Maps:
-    """Answers for the maps of all libraries. What is lost with it is made again."""
+    """The maps of all libraries. They are only in memory and are made again when needed."""
 
     def __init__(self, upstream: Upstream, libraries: Libraries) -> None:
         """Works on the services of `upstream`."""
@@ -38,11 +38,11 @@ class Maps:
         self._work: dict[str, asyncio.Task[None]] = {}
 
     async def get(self, request: GetLibraryMapRequest) -> LibraryMap:
-        """The map as it is now; what is to be done to it goes on behind this call.
+        """The map in its current state. Pending work on it continues after this call.
 
         Raises:
-            ServiceError: LIBRARY_NOT_FOUND, STATE_CONFLICT, FIELD_INVALID; without any points also
-                what kept them from being made.
+            ServiceError: LIBRARY_NOT_FOUND, STATE_CONFLICT, FIELD_INVALID. If there are no points
+                yet, also the error that prevented them.
         """
         library = await self._libraries.open(library_of_map(request.name))
         map_ = self._find(library)
@@ -53,7 +53,7 @@ class Maps:
         return map_.answer(request)
 
     async def run(self) -> None:
-        """Ends work that nobody waits for, until cancelled; then all of it."""
+        """Ends the work on maps that are not requested any more. A cancellation ends all work."""
         try:
             while True:
                 await asyncio.sleep(_TIDY_SECONDS)
@@ -67,7 +67,7 @@ class Maps:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     def _find(self, library: Library) -> Map:
-        """The map of a library, kept longer than those asked for before."""
+        """The map of a library. It becomes the last to be dropped."""
         map_ = self._maps.setdefault(library.uid, Map(library.name))
         self._maps.move_to_end(library.uid)
         if len(self._maps) > KEPT:
@@ -78,7 +78,7 @@ class Maps:
 
     def _begin(self, library: Library, map_: Map) -> None:
         async def work() -> None:
-            deadline.set(None)  # it goes on when the call that began it has its answer
+            deadline.set(None)  # the work continues after the call that started it
             await self._maker.work(library, map_)
 
         task = asyncio.create_task(work())

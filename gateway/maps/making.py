@@ -1,4 +1,4 @@
-"""One map's way from nothing over rough to ready, and what it takes to keep it true."""
+"""The making of one map: none, rough, then ready, and its updates after that."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ from gateway.maps.sample import Sample, Samples
 from serving.errors import Reason, ServiceError
 
 LOOK_SECONDS = 15.0
-"""Time between two looks whether a map still is true, while somebody asks for it."""
+"""Time between two checks of a map against the rows, while it is requested."""
 AGAIN_SECONDS = 60.0
-"""Time until what failed is tried again."""
+"""Time between a failure and the next try."""
 _READ_SHARE = 0.1
-"""Of the work: reading vectors and laying them out roughly."""
+"""Share of the work that is reading vectors and making the rough layout."""
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where clips are: ids, places of the same order, and vectors there were at the beginning."""
+    """Ids of clips, their places in the same order, and the number of vectors at the start."""
 
     ids: Sequence[str]
     places: Places
     count: int
     state: LibraryMap.State.ValueType
     missing: frozenset[str] = frozenset()
-    """Clips that were not ACTIVE when they were shown first."""
+    """Clips that were not ACTIVE when they were first shown."""
     begun: Timestamp = field(default_factory=Timestamp)
 
 
 class Map:
-    """One library's map as it stands."""
+    """One library's map in its current state."""
 
     def __init__(self, library: str) -> None:
-        """Knows nothing yet of `libraries/{library}`."""
+        """Starts the map of `libraries/{library}` without points."""
         self.name = f"{library}/map"
         self.asked = time.monotonic()
         self.progress = 0.0
@@ -59,7 +59,7 @@ class Map:
         self._shown = asyncio.Event()
 
     def due(self) -> bool:
-        """Whether there is something to do."""
+        """True if there is work to do."""
         if not self.layout:
             return True
         pause = AGAIN_SECONDS if self._error else LOOK_SECONDS
@@ -67,29 +67,29 @@ class Map:
         return unfinished or time.monotonic() >= self.looked + pause
 
     def begin(self) -> None:
-        """Forgets what went wrong before."""
+        """Forgets the last failure."""
         self._error = None
         self.looked = time.monotonic()
         if not self._points:
             self._shown.clear()
 
     def show(self, layout: Layout, points: Points) -> None:
-        """Answers with these from now on."""
+        """Sets the points of the answers from now on."""
         self.layout, self._points = layout, points
         self._shown.set()
 
     def fail(self, error: ServiceError) -> None:
-        """Says from now on why there is no better map."""
+        """Keeps the reason why there is no better map."""
         self._error, self.progress = error, 0.0
         self._shown.set()
 
     async def shown(self, seconds: float) -> None:
-        """Waits until there is something to say."""
+        """Waits for points or a failure, up to so many seconds."""
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._shown.wait(), seconds)
 
     def answer(self, request: GetLibraryMapRequest) -> LibraryMap:
-        """What there is to say; raises what kept the first points from being made."""
+        """The answer to a request. Without points it raises the error that prevented them."""
         if not (self.layout and self._points):
             if self._error:
                 raise self._error
@@ -115,7 +115,7 @@ class Map:
 
 
 class Maker:
-    """Works on maps: one is read at a time, and one is refined at a time."""
+    """Works on maps. It reads one at a time and refines one at a time."""
 
     def __init__(self, samples: Samples) -> None:
         """Reads from `samples`."""
@@ -124,7 +124,7 @@ class Maker:
         self._refining = asyncio.Semaphore(1)
 
     async def work(self, library: Library, map_: Map) -> None:
-        """Does what is to be done to a map now; what fails is noted there."""
+        """Does the pending work on a map. A failure is kept in the map."""
         map_.begin()
         try:
             if map_.layout and map_.layout.state == LibraryMap.STATE_READY:
@@ -134,12 +134,12 @@ class Maker:
             await self._make(library, map_)
         except ServiceError as error:
             map_.fail(error)
-        except Exception:  # the boundary: nobody waits for this task
+        except Exception:  # the boundary: no caller waits for this task
             log.exception("map.crashed", map=map_.name)
             map_.fail(ServiceError(Reason.INTERNAL, "the map could not be made; see the log"))
 
     async def _look(self, library: Library, map_: Map, layout: Layout) -> None:
-        """Reads the rows again, and notices whether clips have come or gone."""
+        """Reads the rows again, and marks the map as stale if clips were added or removed."""
         count = await self._samples.count(library)
         gone = await self._show(library, map_, layout) - layout.missing
         map_.stale = map_.stale or bool(gone) or count != layout.count
@@ -166,7 +166,8 @@ class Maker:
         map_.stale, map_.progress = False, 1.0
         took = time.monotonic() - start
         map_.looked = time.monotonic()
-        map_.rest_until = map_.looked + took  # a library that changes all the time leaves half free
+        # Half of the time stays free, even for a library that changes all the time.
+        map_.rest_until = map_.looked + took
         log.info("map.made", map=map_.name, clips=len(sample.ids), seconds=round(took, 2))
 
     async def _read(self, library: Library, map_: Map) -> Sample:
@@ -185,7 +186,7 @@ class Maker:
         return await asyncio.to_thread(turned, refined, slice(None), places)
 
     async def _show(self, library: Library, map_: Map, layout: Layout) -> frozenset[str]:
-        """Shows a layout with the rows of now; those that are not ACTIVE."""
+        """Shows a layout with the current rows. Returns the clips that are not ACTIVE."""
         clips = await self._samples.clips(library, layout.ids)
         missing = frozenset(set(layout.ids) - clips.keys())
         points = await asyncio.to_thread(join, layout.ids, layout.places, clips)
@@ -196,7 +197,7 @@ class Maker:
 
 
 def _turned_like(before: Layout, ids: Sequence[str], places: Places) -> Places:
-    """Turned so that what was on the map before is where it was, as far as may be."""
+    """The places, turned so that clips of the map before stay in place as far as possible."""
     rows = {id_: row for row, id_ in enumerate(ids)}
     both = [(rows[id_], old) for old, id_ in enumerate(before.ids) if id_ in rows]
     if len(both) < FEW:

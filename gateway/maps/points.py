@@ -1,4 +1,4 @@
-"""A map as it is answered: points, in pages that fit into a message."""
+"""The points of a map, in pages that fit into a message."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from gateway.maps.projection import Places
 from serving.errors import Reason, ServiceError
 
 PAGE_BYTES = 3 * 2**20
-"""Of points in one answer: below the 4 MiB that gRPC clients take by default."""
+"""Bytes of points in one answer, less than the 4 MiB that gRPC clients accept by default."""
 
 
 class Points:
-    """The points of a map, under a tag that is another one as soon as any of them is."""
+    """The points of a map, and a tag that changes with any of them."""
 
     def __init__(self, points: Sequence[MapPoint]) -> None:
-        """Takes at most as many as a map has."""
+        """Cuts the points into pages."""
         packed = [point.SerializeToString(deterministic=True) for point in points]
         self.etag = hashlib.sha256(b"".join(packed)).hexdigest()[:24]
         self._pages = [range(0)]
@@ -36,7 +36,7 @@ class Points:
         """Puts the page that a token names into an answer.
 
         Raises:
-            ServiceError: FIELD_INVALID if the token is of another map than this.
+            ServiceError: FIELD_INVALID if the token is of another map.
         """
         tag, _, number = token.rpartition(":")
         page = int(number) if number.isdecimal() and number.isascii() and len(number) < 5 else 0
@@ -54,7 +54,7 @@ class Points:
 
 
 def join(ids: Sequence[str], places: Places, clips: Mapping[str, Clip]) -> Points:
-    """The points of those clips that are ACTIVE: joined by id, never by position. Takes a while."""
+    """The points of the ACTIVE clips, joined by id, never by position. This takes a while."""
     points = []
     for id_, (x, y) in zip(ids, places.tolist(), strict=True):
         if clip := clips.get(id_):

@@ -1,8 +1,8 @@
 """Makes one map in a process of its own: `python -m gateway.maps.process`.
 
-It reads vectors and first places from its input, a length in 8 bytes and so many bytes that
-`pack` made. It writes lines with the share of the work that is done, a line `done`, and the places.
-It ends with its parent, whose end closes the input.
+Its input is a length in 8 bytes, then so many bytes from `pack`: vectors and first places. Its
+output is lines with the share of the work that is done, a line `done`, and the places. It ends with
+its parent, because that closes the input.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from gateway.maps.projection import refine
 
 NICENESS = 15
-"""The lower priority of a process that nobody waits for; searches go first."""
+"""The lower priority of the process, so that searches go first."""
 DONE = b"done\n"
 LENGTH_BYTES = 8
 
@@ -28,7 +28,7 @@ def main() -> None:
     """Makes the map."""
     os.nice(NICENESS)
     asked, answer = sys.stdin.buffer, sys.stdout.buffer
-    sys.stdout = sys.stderr  # whatever a library prints, it is no answer
+    sys.stdout = sys.stderr  # the prints of libraries must not mix with the answer
     vectors, start = unpack(asked.read(int.from_bytes(asked.read(LENGTH_BYTES), "big")))
     threading.Thread(target=_end_with, args=(asked,), daemon=True).start()
 
@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def pack(*arrays: NDArray[np.float32]) -> bytes:
-    """Arrays in numpy's format for files, one after the other."""
+    """The bytes of arrays in numpy's file format, one after the other."""
     packed = io.BytesIO()
     for array in arrays:
         np.lib.format.write_array(packed, array, allow_pickle=False)
@@ -50,7 +50,7 @@ def pack(*arrays: NDArray[np.float32]) -> bytes:
 
 
 def unpack(packed: bytes) -> list[NDArray[np.float32]]:
-    """The arrays that `pack` took."""
+    """The arrays that `pack` made the bytes of."""
     left, arrays = io.BytesIO(packed), []
     while left.tell() < len(packed):
         arrays.append(np.lib.format.read_array(left, allow_pickle=False))

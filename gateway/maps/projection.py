@@ -1,8 +1,8 @@
-"""From vectors to places in two dimensions.
+"""The projection of vectors to places in two dimensions.
 
-`rough` is a principal component analysis: quick, and blind to all but the two widest directions.
-`refine` is t-SNE (van der Maaten and Hinton, 2008), which keeps neighbours together, as openTSNE
-computes it.
+`rough` is a principal component analysis. It is quick but sees only the two widest directions.
+`refine` is t-SNE (van der Maaten and Hinton, 2008) as computed by openTSNE. It keeps neighbours
+together.
 """
 
 from __future__ import annotations
@@ -15,27 +15,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 FEW = 10
-"""Clips up to which the rough places are the last: t-SNE needs neighbours to keep together."""
+"""Clips up to which the rough places are final, because t-SNE needs more neighbours."""
 
 PERPLEXITY = 30.0
-"""Neighbours that each clip looks at, roughly; fewer in a small library."""
+"""Effective number of neighbours of each clip; fewer in a small library."""
 
 EARLY_STEPS, STEPS = 250, 500
 INTERVAL = 2
-"""Width of the cells in which forces are interpolated. With openTSNE's 1 the last steps for 20,000
-clips took 57 s in place of 10 s, and 0.59 in place of 0.56 of the ten nearest stayed neighbours.
+"""Width of the cells in which forces are interpolated. With openTSNE's default of 1, the last steps
+for 20,000 clips take 57 s instead of 10 s, and 0.59 instead of 0.56 of the ten nearest neighbours
+are kept.
 """
 _EXAGGERATION, _RATE = 12.0, 200.0
-"""How much neighbours attract each other at first, and the least rate of learning: without that few
-points fall into one.
+"""Attraction of neighbours at first, and the least learning rate. Without a least rate, a few
+points would collapse into one.
 """
 _REPORT_EVERY = 10
 _MANY = 2000
-"""Clips from which on more than one thread is worth it."""
+"""Clips from which on more than one thread is faster."""
 _NOTHING = 1e-6
-"""Half the width of a picture of points that are all the same, but for rounding."""
+"""Half the width below which all points count as the same, because only rounding differs."""
 _SPREAD = 1e-4
-"""Of the first places, so small that t-SNE moves the points at once: its authors' choice."""
+"""Spread of the first places. It is small, so that t-SNE can move the points at once."""
 
 Vectors = NDArray[np.float32]
 """Unit vectors, one a row."""
@@ -44,9 +45,9 @@ Places = NDArray[np.float32]
 
 
 def rough(vectors: Vectors) -> Places:
-    """Places along the two directions in which the vectors differ most; fine for any number.
+    """Places along the two directions in which the vectors differ most, for any number of vectors.
 
-    The same vectors give the same places: of both signs of a direction it is the one in which the
+    The same vectors always give the same places: the sign of a direction is chosen so that its
     largest component is positive.
     """
     if len(vectors) < 2:
@@ -63,15 +64,15 @@ def refine(vectors: Vectors, start: Places, report: Callable[[float], None]) -> 
 
     Args:
         vectors: more than FEW of them.
-        start: where the points are now; the map keeps its large shape.
-        report: is told the share of the work that is done.
+        start: current places; the map keeps its overall shape.
+        report: called with the share of the work that is done.
     """
     import openTSNE  # noqa: PLC0415  heavy: only where a map is made
 
     near = openTSNE.affinity.PerplexityBasedNN(
         vectors,
         perplexity=min(PERPLEXITY, (len(vectors) - 1) / 3),
-        metric="euclidean",  # of unit vectors: the order is that of the cosine
+        metric="euclidean",  # for unit vectors this gives the same order as the cosine
         n_jobs=_threads(len(vectors)),
         random_state=0,
     )
@@ -101,7 +102,7 @@ def refine(vectors: Vectors, start: Places, report: Callable[[float], None]) -> 
 
 
 def fitted(positions: NDArray[Any]) -> Places:
-    """The same picture, in the middle of [-1, 1] and as large as fits."""
+    """The same picture, centred in [-1, 1] and as large as fits."""
     low, high = positions.min(0), positions.max(0)
     half = max(float((high - low).max()) / 2, _NOTHING)
     inside: Places = np.clip((positions - (low + high) / 2) / half, -1, 1).astype(np.float32)
@@ -109,7 +110,7 @@ def fitted(positions: NDArray[Any]) -> Places:
 
 
 def turned(places: Places, rows: NDArray[np.int64] | slice, like: Places) -> Places:
-    """The same picture, turned or mirrored so that these rows of it are most like other places.
+    """The same picture, turned or mirrored so that these rows are closest to other places.
 
     Orthogonal Procrustes (Schönemann, 1966).
     """
@@ -119,11 +120,11 @@ def turned(places: Places, rows: NDArray[np.int64] | slice, like: Places) -> Pla
 
 
 def _threads(count: int) -> int:
-    """They wait for each other at every step: two made 7 s of 0.4 for 20 clips, beside others."""
+    """The number of threads. They wait for each other at every step, so few clips get only one."""
     return min(4, os.cpu_count() or 1) if count >= _MANY else 1
 
 
 def _scattered(start: Places) -> NDArray[np.float64]:
-    """First places for t-SNE: small, and no two the same."""
+    """The first places for t-SNE: small, with no two the same."""
     noise = np.random.default_rng(0).standard_normal(start.shape)
     return _SPREAD * (start / max(float(start[:, 0].std()), _NOTHING) + 1e-3 * noise)

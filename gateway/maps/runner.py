@@ -1,4 +1,4 @@
-"""Runs `gateway.maps.process` and hears how it goes."""
+"""Runs `gateway.maps.process` and reads its progress."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ async def run(
     report: Callable[[float], None],
     seconds: float = LIMIT_SECONDS,
 ) -> Places:
-    """Places of these vectors by t-SNE, from a process that is gone when this ends or is cancelled.
+    """Places of vectors by t-SNE in a process, which has ended when this returns or is cancelled.
 
     Raises:
-        ServiceError: DEADLINE_EXCEEDED after `seconds`; INTERNAL if the process broke down, with
-            its last words in the log.
+        ServiceError: DEADLINE_EXCEEDED after `seconds`; INTERNAL if the process crashed, with the
+            end of its errors in the log.
     """
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -62,7 +62,7 @@ async def _converse(
     start: Places,
     report: Callable[[float], None],
 ) -> Places | None:
-    """What the process answers; None if it ends before that."""
+    """The places that the process answers; None if it ends without an answer."""
     assert process.stdin  # noqa: S101  both are pipes
     assert process.stdout  # noqa: S101
     try:
@@ -81,7 +81,7 @@ async def _converse(
 
 
 async def _tail(stream: asyncio.StreamReader | None) -> str:
-    """The end of what is said, for the log."""
+    """The end of a stream's text, for the log."""
     said = b""
     while stream and (more := await stream.read(_LAST_BYTES)):
         said = (said + more)[-_LAST_BYTES:]

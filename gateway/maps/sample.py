@@ -1,4 +1,4 @@
-"""Reads what a map is made of: which clips, their vectors, their rows."""
+"""Reads the data of a map: a sample of clips, with their vectors and rows."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from gateway.upstream import Upstream, passing_over
 from serving.errors import Reason
 
 MOST = 20_000
-"""Clips on a map."""
+"""Clips on a map at most."""
 _IDS, _ROWS = 10_000, 1000
-"""Ids, and vectors or rows, that one call brings."""
+"""Ids in one call, and vectors or rows in one call."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """The clips of a map: how many vectors there were to choose from, ids, and their vectors."""
+    """The clips of a map: the number of vectors in the library, the chosen ids, their vectors."""
 
     count: int
     ids: Sequence[str]
@@ -37,21 +37,21 @@ class Sample:
 
 
 class Samples:
-    """Reads samples of libraries, a page at a time."""
+    """Reads samples of libraries page by page."""
 
     def __init__(self, upstream: Upstream) -> None:
         """Reads from the services of `upstream`."""
         self._upstream = upstream
 
     async def count(self, library: Library) -> int:
-        """Vectors in a library's index now; 0 while it has lost its index."""
+        """The current number of vectors in a library's index; 0 while the index is lost."""
         with passing_over(Reason.INDEX_NOT_FOUND):
             request = GetIndexStatsRequest(index_id=library.uid)
             return (await self._upstream.index.GetIndexStats(request)).vector_count
         return 0
 
     async def read(self, library: Library, report: Callable[[float], None]) -> Sample:
-        """All vectors up to MOST; of more, MOST at even steps in the order of their ids."""
+        """All vectors, or MOST of them at even steps in the order of their ids."""
         count = await self.count(library)
         ids = [id_ async for id_ in self._chosen(library, count)] if count else []
         there, rows = list[str](), list[Vectors]()
@@ -65,7 +65,7 @@ class Samples:
         return Sample(count, there, vectors)
 
     async def clips(self, library: Library, ids: Sequence[str]) -> dict[str, Clip]:
-        """The rows of those that are ACTIVE, by id."""
+        """The rows of the ACTIVE clips among these, by id."""
         found = dict[str, Clip]()
         for some in _parts(ids):
             request = LookupClipsRequest(parent=library.name, clip_ids=some)
@@ -73,7 +73,7 @@ class Samples:
         return found
 
     async def _chosen(self, library: Library, count: int) -> AsyncIterator[str]:
-        """Ids at even steps, so that MOST or fewer come of `count`."""
+        """Ids at even steps, so that at most MOST of `count` are chosen."""
         rank = taken = 0
         async for ids in self._pages(library):
             for id_ in ids:

@@ -1,1 +1,1 @@
-"""Searches, and what is remembered of them."""
+"""Searches, and a record of the last ones."""

@@ -1,4 +1,4 @@
-"""The last searches that were answered, and where their time went."""
+"""A record of the last searches, with the time of each step."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from google.protobuf.duration_pb2 import Duration
 from gateway.access.rights import Caller, Right
 
 MOST = 50
-"""Searches that are remembered."""
+"""Searches that are kept."""
 
 Step = Literal["embedding", "index", "catalog"]
 
 
 class Stopwatch:
-    """Takes the time of one search, step by step."""
+    """Measures the time of one search, step by step."""
 
     def __init__(self) -> None:
-        """Starts."""
+        """Starts the clock."""
         self.start = time.monotonic()
         self.spent: Counter[Step] = Counter()
         self.match_count = 0
@@ -40,15 +40,15 @@ class Stopwatch:
 
 
 class SearchLog:
-    """Remembers the last searches, of no sound more than how long it took."""
+    """Keeps the times of the last searches, and nothing of their sounds."""
 
     def __init__(self) -> None:
-        """Is empty."""
+        """Starts empty."""
         self._records: deque[SearchRecord] = deque(maxlen=MOST)
 
     @contextlib.contextmanager
     def search(self, library: str, *, by_clip: bool) -> Iterator[Stopwatch]:
-        """Takes the time of the block, and remembers it unless the block fails."""
+        """Measures the time of the block, and keeps it unless the block fails."""
         watch = Stopwatch()
         yield watch
         record = SearchRecord(
@@ -64,12 +64,12 @@ class SearchLog:
         self._records.append(record)
 
     def seen_by(self, caller: Caller) -> list[SearchRecord]:
-        """Those in libraries that the caller may read, the newest first."""
+        """The searches in libraries that the caller may read, the newest first."""
         return [each for each in reversed(self._records) if caller.may(each.library, Right.read)]
 
 
 def latency(records: Sequence[SearchRecord]) -> SearchLatency:
-    """How long these searches took as a whole."""
+    """The times that these searches took as a whole."""
     took = sorted(record.total_duration.ToNanoseconds() for record in records)
     if not took:
         return SearchLatency()
@@ -81,7 +81,7 @@ def latency(records: Sequence[SearchRecord]) -> SearchLatency:
 
 
 def _percentile(ordered: Sequence[int], percent: int) -> int:
-    """The smallest value that `percent` of all are not above: the nearest rank."""
+    """The percentile by the nearest rank: `percent` of the values are not above it."""
     return ordered[math.ceil(len(ordered) * percent / 100) - 1]
 
 
