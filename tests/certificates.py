@@ -1,4 +1,4 @@
-"""Certificates for tests: authorities, and what they sign."""
+"""Certificates for tests: authorities, and certificates that they sign."""
 
 from __future__ import annotations
 

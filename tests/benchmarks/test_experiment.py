@@ -1,4 +1,4 @@
-"""The benchmark as a user runs it, in its quick mode: what it writes, never how fast."""
+"""The benchmark as a user runs it, in its quick mode: the files that it writes, never its speed."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def benchmark(folder: Path, *arguments: str) -> str:
-    """Runs it; gives what it said."""
+    """Runs the benchmark and returns its output."""
     return run("benchmark", "--quick", "--output", folder, *arguments, seconds=800).stderr
 
 
@@ -131,7 +131,7 @@ def test_charts_are_drawn(folder: Path, steps: dict[str, Any]) -> None:
 
 
 def test_the_page_can_be_written_from_it(folder: Path, steps: dict[str, Any]) -> None:
-    """With what was measured, and on what machine."""
+    """The table has the measurements and the machine."""
     content = read(folder / "benchmark.json")
     written = page.section(content)
     assert f"{QUICK.rows:,}" in written

@@ -159,7 +159,7 @@ def test_what_is_missing_is_named_with_the_reason() -> None:
 def test_results_of_another_version_do_not_get_into_the_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They lack what it says now."""
+    """The pages lack its present text."""
     (tmp_path / "benchmark.json").write_text('{"format": 1, "steps": {}}')
     monkeypatch.setattr("sys.argv", ["page", str(tmp_path)])
     with pytest.raises(SystemExit, match="another version of the benchmark: run `make benchmark`"):
@@ -205,7 +205,7 @@ def test_without_two_sizes_of_hnsw_no_search_is_planned(kinds: tuple[str, ...]) 
 
 
 def test_memory_is_what_milvus_grew_by_if_that_is_more() -> None:
-    """Between the sizes with HNSW; what FLAT took does not count."""
+    """Only sizes with HNSW count, not those with FLAT."""
     sizes = growing()
     sizes[-1]["memory_mib"]["milvus"] = 400 + 2000 * 550_000 / 2**20
     text = english(results(sizes), "Planning")

@@ -30,7 +30,7 @@ THREADS = 2
 
 @dataclass
 class Checks:
-    """The checks of one library; each counts what it looked at and notes what was wrong."""
+    """The checks of one library. Each counts the items it checked and notes faults."""
 
     client: AudiosearchClient
     index_target: str
@@ -42,7 +42,7 @@ class Checks:
     wrong: Counter[str] = field(default_factory=Counter)
 
     def run(self, seconds: float) -> None:
-        """Runs all; the first two wait at most `seconds` each for what is still under way."""
+        """Runs all checks. The first two wait at most `seconds` each for work that goes on."""
         self._imports_end(seconds)
         self._nothing_is_left_half(seconds)
         rows = self._rows(Clip.STATE_ACTIVE)

@@ -190,7 +190,7 @@ def listens(target: str) -> bool:
 
 
 def health(target: str) -> int | None:
-    """Health of a service as health_pb2 numbers it; None when nobody answers."""
+    """Health of a service as health_pb2 numbers it; None without an answer."""
     options = [("grpc.use_local_subchannel_pool", 1)]
     with grpc.insecure_channel(target, options) as channel:
         try:

@@ -19,7 +19,7 @@ def run(work: Path, options: Options) -> tuple[Run, bool]:
 
 
 def test_nothing_is_lost_when_services_are_killed(tmp_path: Path) -> None:
-    """On the embedded stores: what was acknowledged is there, and what was deleted is not."""
+    """On the embedded stores, acknowledged clips are there, and deleted ones are not."""
     made, right = run(tmp_path, Options(kills=12, seed=3, seconds=120, real=False))
     assert right, made.ledger.violations
     assert all(keeper.kills for keeper in made.keepers.values())

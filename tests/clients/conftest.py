@@ -56,7 +56,7 @@ def run(
 
 
 def build(*command: str | Path, folder: Path) -> None:
-    """Runs a step of a build; what it said is shown when it fails."""
+    """Runs a step of a build. Shows its output if it fails."""
     done = run(*command, folder=folder, seconds=BUILD_SECONDS)
     assert done.returncode == 0, f"{command}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
 

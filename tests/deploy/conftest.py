@@ -1,4 +1,4 @@
-"""A deployment that the tests of this folder share, and what they send through it."""
+"""A deployment that the tests of this folder share, and the audio that they send."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def ask(
 
 
 def test_pages_and_rest_share_the_port_with_grpc(deployment: Deployment, library: str) -> None:
-    """Plain and by TLS: the page, its documentation, and what gRPC wrote."""
+    """Plain and by TLS: the page, its documentation, and clips stored by gRPC."""
     assert b"<html" in ask(deployment, "GET", "/")[1]
     assert b"swagger" in ask(deployment, "GET", "/docs")[1]
     trusted = ssl.create_default_context(cafile=str(deployment.secrets / "tls.crt"))
@@ -114,7 +114,7 @@ def test_the_gateway_says_which_pages_may_call(deployment: Deployment) -> None:
 
 @pytest.mark.parametrize("path", ["/v1/a%2F..%2Fb", "/v1/a%5Cb"])
 def test_slashes_in_disguise_are_refused(deployment: Deployment, path: str) -> None:
-    """They would mean different things to Envoy and to what is behind it."""
+    """Envoy and the server behind it would read them differently."""
     assert ask(deployment, "GET", path)[0] == 400
 
 

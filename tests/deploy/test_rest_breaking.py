@@ -42,7 +42,7 @@ class Breaking(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def asked() -> Iterator[tuple[int, list[str]]]:
-    """The port of such a server, and what it was asked."""
+    """The port of such a server, and the requests that it got."""
     seen: list[str] = []
     handler = type("Handler", (Breaking,), {"asked": seen})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)

@@ -38,7 +38,7 @@ def test_one_message_there_and_one_back(deployment: Deployment, library: str) ->
 
 
 def test_a_stream_there(deployment: Deployment, library: str, sounds: Path) -> None:
-    """Client-streaming: UploadClip made the library, and what it brought is found."""
+    """Client-streaming: UploadClip filled the library, and its clips are found."""
     with deployment.client() as client:
         matches = client.search(library, sounds / QUERY, k=3).matches
     assert matches[0].clip.display_name == QUERY
@@ -97,7 +97,7 @@ def test_a_streamed_search(deployment: Deployment, library: str, sounds: Path) -
 
 
 def test_tls(deployment: Deployment, library: str) -> None:
-    """The same calls on the TLS port; who does not trust the certificate gets no answer."""
+    """The same calls work on the TLS port, but not for a client that distrusts the certificate."""
     with deployment.secure_channel() as channel:
         answer = GatewayServiceStub(channel).ListLibraries(
             catalog_pb2.ListLibrariesRequest(), timeout=30

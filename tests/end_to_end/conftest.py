@@ -75,7 +75,7 @@ def breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @pytest.fixture
 def fragile(breakable: Running) -> Iterator[Running]:
-    """The stack whose services tests end, freeze and replace; what a test left dead is started."""
+    """The stack whose services tests end, freeze and replace. Dead services are started again."""
     yield breakable
     stack = breakable.stack
     for service in SERVICES:

@@ -65,7 +65,7 @@ class Guarded:
 
 @contextmanager
 def standard_error(path: Path) -> Iterator[None]:
-    """Sends what this process and its children say to a file."""
+    """Sends the output of this process and its children to a file."""
     saved = os.dup(2)
     with path.open("ab") as file:
         os.dup2(file.fileno(), 2)

@@ -1,4 +1,4 @@
-"""Calibration: what scores mean, fitted from a library's own clips, and where to decide."""
+"""Calibration: the meaning of scores, fitted from a library's own clips, and the threshold."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_a_calibrations_life(shared: Running, labelled: str, take: Take) -> None
 
 
 def test_the_operating_point_is_chosen_without_fitting_again(shared: Running, voices: str) -> None:
-    """By a rate or by costs; what can't be measured is refused, and what was there stays."""
+    """By a rate or by costs. Values that can't be measured are refused, and the old ones stay."""
     speakers = shared.client.speakers
     fitted = speakers.calibrate(voices, OperatingPoint(max_false_alarm_rate=0.05))
     assert fitted.cosine.threshold.false_alarm_rate <= 0.05

@@ -96,7 +96,7 @@ def test_a_folder_of_the_client_is_uploaded_where_the_server_may_not_read_it(
     sounds: Path,
     tmp_path: Path,
 ) -> None:
-    """Failures are told by name; what is in is not sent twice into the library."""
+    """Failures are told by name. Imported files are not sent again."""
     folder = tmp_path / "mine"
     folder.mkdir()
     for path in sorted(sounds.iterdir())[:3]:

@@ -1,4 +1,4 @@
-"""Enrollment: what enrolls, what does not, and a voiceprint that follows."""
+"""Enrollment: accepted and refused recordings, and the voiceprint made of them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_one_recording_enrolls_somebody(shared: Running, library: str, take: Tak
 
 
 def test_many_at_once_and_more_later(shared: Running, library: str, take: Take) -> None:
-    """Files and clips that are there; what is noted of a speaker is read when it is made."""
+    """Files and existing clips enroll. Notes about a speaker are read when it is made."""
     speakers = shared.client.speakers
     known = Speaker(display_name="Ann", metadata={"room": "hall"})
     first = speakers.enroll(
@@ -77,7 +77,7 @@ def test_enough_is_enough(shared: Running, library: str, take: Take) -> None:
 
 
 def unusable(folder: Path) -> list[tuple[Path, str]]:
-    """Recordings that nobody can be enrolled with, and why not."""
+    """Recordings that can't enroll a speaker, with the reasons."""
     made = [
         (folder / "silent.wav", np.zeros(2 * RATE), "AUDIO_SILENT"),
         (folder / "short.wav", np.random.default_rng(1).normal(0, 0.1, 2400), "AUDIO_TOO_SHORT"),
@@ -105,7 +105,7 @@ def test_what_fails_keeps_back_no_other(
 def test_who_could_not_be_enrolled_is_not_there(
     shared: Running, library: str, take: Take, tmp_path: Path
 ) -> None:
-    """The reason is that of the first recording; who was there before stays."""
+    """The reason is that of the first recording. An earlier speaker stays."""
     speakers, bad = shared.client.speakers, [path for path, _ in unusable(tmp_path)]
     assert refused(lambda: speakers.enroll(library, "ann", bad)) is Reason.AUDIO_SILENT
     assert refused(lambda: speakers.get(library, "ann")) is Reason.SPEAKER_NOT_FOUND
@@ -175,7 +175,7 @@ def test_of_two_voices_at_once_one_wins(shared: Running, library: str, take: Tak
 def test_many_who_enroll_the_same_voice_at_once_all_do(
     shared: Running, library: str, take: Take
 ) -> None:
-    """Nobody is turned away because others are about it, and the voiceprint is that of all."""
+    """No call is refused because of others at the same time. The voiceprint is that of all."""
     paths = [take(ANN, number) for number in range(12)]
     speakers = shared.client.speakers
     with ThreadPoolExecutor(len(paths)) as pool:

@@ -174,7 +174,7 @@ def test_a_repeated_request_id_is_one_import(shared: Running, library: str) -> N
 
 
 def test_an_import_can_be_cancelled(shared: Running, library: str) -> None:
-    """It stops soon; what was imported stays and is searchable."""
+    """The import stops soon. Imported clips stay searchable."""
     folder = shared.folder()
     make_files(folder, 400)
     operation = shared.client.import_folder(library, str(folder))

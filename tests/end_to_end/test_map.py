@@ -91,7 +91,7 @@ def test_a_library_that_is_not_there_has_no_map(shared: Running) -> None:
 
 
 def test_a_map_follows_its_library(shared: Running, library: str, sounds: Path) -> None:
-    """Labels, deletions and new clips show while somebody asks; who is gone is gone at once."""
+    """Labels, deletions and new clips show while the map is in use. Deleted clips go at once."""
     client, name = shared.client, f"libraries/{library}"
     first, second, third = sorted(sounds.iterdir())[:3]
     clips = [client.upload(library, path).clip for path in (first, second)]

@@ -1,4 +1,4 @@
-"""Verification and identification: whose voice it is, and that it is nobody's."""
+"""Verification and identification, of enrolled voices and of strangers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ VerifyRequest = speakers_pb2.VerifySpeakerRequest
 
 @pytest.fixture
 def take(tmp_path: Path) -> Take:
-    """Records a take of a voice that nobody is enrolled with: `take(voice)`."""
+    """Records a take of a voice that is not enrolled: `take(voice)`."""
     return partial(record, tmp_path, take=99, seconds=2.0)
 
 
@@ -91,7 +91,7 @@ def test_a_stranger_is_nobody(shared: Running, people: str, take: Take) -> None:
 
 
 def test_only_candidates_are_compared_with(shared: Running, people: str, take: Take) -> None:
-    """Those that are not there are passed over; without any of them it is nobody."""
+    """Missing speakers are ignored. If all are missing, the answer names no speaker."""
     identify = partial(shared.client.speakers.identify, people)
     right = identify(take(0), candidates=["bob", "ann", "ann", "gone"])
     assert [match.speaker.name.rpartition("/")[2] for match in right.matches] == ["ann"]
@@ -119,7 +119,7 @@ def test_k_is_a_limit(shared: Running, take: Take, library: str) -> None:
 
 
 def test_a_library_where_nobody_is_enrolled(shared: Running, library: str, take: Take) -> None:
-    """It is nobody, and that is no error; one speaker is enough to be told from others."""
+    """The answer names no speaker, without an error. One speaker is enough to compare with."""
     speakers = shared.client.speakers
     answer = speakers.identify(library, take(0))
     assert (len(answer.matches), answer.candidate_count) == (0, 0)

@@ -1,4 +1,4 @@
-"""API keys: who may call what, over the wire, and what a refusal tells."""
+"""API keys: the rights of a key over the wire, and the text of refusals."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def operations(client: AudiosearchClient) -> list[str]:
 
 
 def test_imports_belong_to_their_library(guarded: Guarded, sounds: Path) -> None:
-    """To who may not read it an import is not there, and none can be taken over by its id."""
+    """An import is NOT_FOUND without the right to read it, and its id gives no access."""
     request = gateway_service_pb2.ImportClipsRequest(folder=str(sounds), request_id="one")
     with guarded.client("operator") as client:
         made = {}

@@ -73,7 +73,7 @@ def test_the_whole_story(run: Run, library: str, ann: Path, tmp_path: Path) -> N
 
 
 def test_plain_output(run: Run, library: str, ann: Path, tmp_path: Path) -> None:
-    """For people: what became of each recording, how sure an answer is and why."""
+    """For people: the result of each recording, and the certainty of an answer with its reason."""
     speaker = partial(run, "speaker", DEFAULT_TABLE=library)
     other, probe = record(tmp_path, 1, 0, 2.0), record(tmp_path, 0, 9, 2.0)
     assert "nobody to compare with" in speaker("identify", probe).stdout
@@ -148,7 +148,7 @@ def test_calibrate_with_charts(run: Run, labelled: str, tmp_path: Path) -> None:
 
 
 def test_the_operating_point_is_chosen_by_options(run: Run, labelled: str, tmp_path: Path) -> None:
-    """When it is fitted and later; decisions name the threshold and what to expect of it."""
+    """At the fit and later. Decisions name the threshold and its expected errors."""
     options = ("--false-alarm", 0.05, "--normalization", "none", "--enrollment-clips", 2)
     made = json.loads(run("calibrate", labelled, *options, "--json").stdout)
     assert made["normalization"] == "NORMALIZATION_NONE"

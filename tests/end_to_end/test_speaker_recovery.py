@@ -71,7 +71,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Open]:
 
 
 def test_an_enrollment_without_its_voiceprint_gets_it(stack: Open, tmp_path: Path) -> None:
-    """The gateway died after AddEnrollments; nobody asks again, and the speaker is identified."""
+    """The gateway died after AddEnrollments. Without a new request the speaker is identified."""
     client, library = stack.running.client, stack.running.library()
     clip = client.upload(library, record(tmp_path, 0, 0, 2.0)).clip
     made = stack.create(library)
@@ -151,7 +151,7 @@ def test_a_deletion_that_broke_off_is_finished(stack: Open, tmp_path: Path) -> N
 
 
 def test_voiceprints_and_rows_are_brought_together(stack: Open, tmp_path: Path) -> None:
-    """A lost voiceprint is made again, and one that counts for nobody is removed."""
+    """A lost voiceprint is made again, and one without a speaker is removed."""
     client, library = stack.running.client, stack.running.library()
     client.speakers.enroll(library, "ann", [record(tmp_path, 0, 0, 2.0)])
     index, (kept,) = stack.index_of(library), stack.voiceprints(library)

@@ -28,7 +28,7 @@ def services(client: AudiosearchClient) -> dict[str, ServiceStatus]:
 
 
 def test_all_services_are_there(shared: Running) -> None:
-    """With what they keep their data in, and since when they serve."""
+    """The status tells the stores of the services and the times of their start."""
     status = read(shared.client)
     found = {service.service: service for service in status.services}
     assert list(found) == ["gateway", "embedding", "index", "catalog"]
@@ -84,7 +84,7 @@ def test_no_more_than_fifty_are_remembered(shared: Running, filled: Library, sou
 
 
 def test_each_key_sees_the_searches_of_its_libraries(guarded: Guarded, sounds: Path) -> None:
-    """Services and models everybody with a key, searches who may read the library."""
+    """Every key sees services and models. Searches show with the right to read the library."""
     with guarded.client("operator") as client:
         for library in ("open", "closed"):
             client.search(library, sounds / "bronze_bell_1.wav", k=1)
@@ -101,7 +101,7 @@ def test_each_key_sees_the_searches_of_its_libraries(guarded: Guarded, sounds: P
 
 
 def test_a_service_that_is_gone_is_named(fragile: Running) -> None:
-    """With the reason; the answer still comes, and without what can't be asked."""
+    """The answer still comes, with the reason and without the missing parts."""
     stack, client = fragile.stack, fragile.client
     before = services(client)["index"].since_time.ToNanoseconds()
     os.kill(stack.pid("index"), signal.SIGSTOP)

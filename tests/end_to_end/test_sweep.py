@@ -63,7 +63,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Open]:
             grpc.insecure_channel(target("index")) as index,
         ):
             opened = Open(running, CatalogServiceStub(catalog), IndexServiceStub(index))
-            # Nobody can finish this library; the others must not wait for that.
+            # This library can't be finished. The others must not wait for it.
             stuck = Library(model="models/of-another-time-0123456789ab")
             opened.catalog.CreateLibrary(
                 catalog_pb2.CreateLibraryRequest(library_id="a-stuck-one", library=stuck)
@@ -122,7 +122,7 @@ def test_an_index_that_is_lost_is_made_again(stack: Open, sounds: Path) -> None:
 
 
 def test_bytes_of_a_half_deleted_clip_can_come_again(stack: Open, sounds: Path) -> None:
-    """An upload or import does not have to wait until whoever deletes it comes back."""
+    """An upload or import does not wait for the caller that deletes it."""
     library = stack.library()
     short = library.name.removeprefix("libraries/")
     path = sounds / "bronze_bell_1.wav"

@@ -43,7 +43,7 @@ def test_a_search_over_keys_and_tls(guarded: Guarded, sounds: Path) -> None:
 def test_the_services_behind_take_calls_of_their_own_kind_only(
     guarded: Guarded, service: str, tmp_path: Path
 ) -> None:
-    """Without a certificate of their authority nobody gets around the keys."""
+    """Without a certificate of their authority no client gets around the keys."""
     target = guarded.stack.addresses.target(service)
     strangers = [
         Tls(),
@@ -130,7 +130,7 @@ def test_the_command_line_takes_key_and_authority(guarded: Guarded, tmp_path: Pa
 
 
 def test_keys_are_made_listed_and_revoked(tmp_path: Path) -> None:
-    """The key is printed once, alone; what is listed can't be used."""
+    """The key is printed once, alone. The list shows no usable key."""
     file = {"AUDIOSEARCH_KEYRING": str(tmp_path / "made" / "keys")}
     made = run("key", "create", "phone", "--read", "a", "--write", "b", "--write", "c", **file)
     token = made.stdout.strip()

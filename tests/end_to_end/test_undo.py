@@ -31,7 +31,7 @@ def half(
 def test_a_repeat_is_not_undone_with_the_first_try(
     shared: Running, library: str, sounds: Path
 ) -> None:
-    """A caller tries again while its first call hangs: what the second stored stays."""
+    """A caller tries again while its first call hangs. The second call's clip stays."""
     path, go_on, client = sounds / "bronze_bell_1.wav", threading.Event(), shared.client
     first = client.stub.UploadClip.future(
         half(f"libraries/{library}", path.read_bytes(), go_on), timeout=60

@@ -1,4 +1,4 @@
-"""Uploading: what becomes a clip, what does not, and what is left behind."""
+"""Uploading: accepted and refused audio, and the traces of both."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def cosine(shared: Running, library: str, recording: Path) -> float:
 def test_the_voiceprint_follows_the_enrollments(
     shared: Running, library: str, take: Take, two_voices: Sequence[str], way: str
 ) -> None:
-    """When one is removed, and when its clip is deleted; without any the speaker is nobody."""
+    """It follows a removed enrollment and a deleted clip. Without any the speaker is not named."""
     speakers, probe = shared.client.speakers, take(ANN, 7)
 
     def lose(names: Sequence[str]) -> Speaker:
@@ -67,7 +67,7 @@ def test_the_voiceprint_follows_the_enrollments(
 def test_a_deleted_speaker_is_gone(
     shared: Running, library: str, take: Take, two_voices: Sequence[str], *, with_clips: bool
 ) -> None:
-    """With the clips if asked for; the name can be taken again, by somebody else."""
+    """The clips go too if asked for. Another speaker can have the name then."""
     speakers = shared.client.speakers
     old = speakers.get(library, "ann")
     speakers.delete(library, "ann", with_clips=with_clips)

@@ -41,7 +41,7 @@ def test_a_form_is_taken(rest: Rest, library: str) -> None:
 
 
 def test_a_raw_body_is_taken(rest: Rest, library: str) -> None:
-    """With the rest in the query, whatever its media type says."""
+    """The other fields are in the query, and any media type is accepted."""
     answer = rest.http.post(
         clips(library),
         params={"displayName": "a&b=c", "label": "bell"},

@@ -30,7 +30,7 @@ def document(rest: Rest) -> Any:
 
 
 def explore(rest: Rest, config: Path, folder: Path, *options: str) -> str:
-    """Lets schemathesis try the server by its document; gives what it says."""
+    """Lets schemathesis test the server by its document. Returns its output."""
     program = Path(sys.executable).with_name("schemathesis")
     asked = subprocess.run(
         [

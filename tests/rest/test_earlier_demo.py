@@ -1,4 +1,4 @@
-"""The earlier demo's routes: its clients' calls work, and what was lost there stays here."""
+"""The earlier demo's routes: its clients' calls work, and data that it lost stay here."""
 
 from __future__ import annotations
 

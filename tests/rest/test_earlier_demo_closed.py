@@ -1,4 +1,4 @@
-"""The earlier demo's routes: what was open there is closed here, and failures have their status."""
+"""The earlier demo's routes: its security holes are closed, and failures have their status."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The earlier demo's voiceprint routes: its clients' calls work, and what was wrong is right."""
+"""The earlier demo's voiceprint routes: its clients' calls work, and its faults are mended."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_enrolling_makes_a_table(rest: Rest) -> None:
 
 @pytest.mark.parametrize("speaker", SPEAKERS)
 def test_a_voice_is_recognised(rest: Rest, table: str, speaker: str) -> None:
-    """Best first, with cosine * 100; the link leads to what it was enrolled with."""
+    """Best first, with cosine * 100. The link leads to the enrolled audio."""
     rows = recognize(rest, table, voice(speaker, 4)).json()
     assert rows[0][0] == speaker
     scores = [score for _, (_, score) in rows]

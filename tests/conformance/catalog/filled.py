@@ -14,7 +14,7 @@ OLD = (libraries, clips, import_jobs)
 
 
 def fill(connection: Connection) -> None:
-    """Enough rows for a planner to choose by what is in the tables."""
+    """Enough rows for a planner to choose by the contents of the tables."""
     now = datetime.now(timezone.utc)
     times = {"create_time": now, "update_time": now}
     connection.execute(

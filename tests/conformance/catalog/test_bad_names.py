@@ -43,7 +43,7 @@ ATTACKS = [
 
 @pytest.mark.parametrize("attack", ATTACKS)
 async def test_ids_and_names_of_no_library(catalog: Catalog, attack: str) -> None:
-    """Ids are letters, digits, _ and -; whatever else is refused, wherever a name is taken."""
+    """Ids are letters, digits, _ and -. Every call refuses other characters in a name."""
     async with refused(Reason.FIELD_INVALID, field="library_id"):
         await catalog.stub.CreateLibrary(
             pb.CreateLibraryRequest(library_id=attack, library=Library(model=MODEL))

@@ -95,7 +95,7 @@ async def test_a_repeated_batch_makes_nothing(catalog: Catalog) -> None:
 
 
 async def test_bytes_told_beforehand_are_the_clips_own(catalog: Catalog) -> None:
-    """Nobody else can have them, by any call, until it has failed; then they are free."""
+    """No other clip can have the bytes until this one has failed. Then they are free."""
     library = await catalog.library()
     (first,) = await create(catalog, library, {"audio_object": known(b"bytes")})
     strange = await catalog.creating(library)

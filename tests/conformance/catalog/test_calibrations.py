@@ -68,7 +68,7 @@ async def test_a_calibration_is_kept_as_it_is(catalog: Catalog) -> None:
 
 
 async def test_one_takes_the_place_of_the_one_before(catalog: Catalog) -> None:
-    """Whole, nothing of the old is left; who changes one part keeps when it was fitted."""
+    """The new one replaces the old as a whole. A change of one part keeps the time of the fit."""
     library = await catalog.library()
     first = await put(catalog, fitted(library))
     changed = await put(
@@ -124,7 +124,7 @@ async def test_the_last_of_many_stays(catalog: Catalog) -> None:
 
 
 async def test_it_is_for_the_librarys_model(catalog: Catalog) -> None:
-    """Scores of another model mean something else; what is there stays."""
+    """Scores of another model differ in meaning. The stored calibration stays."""
     library = await catalog.library()
     before = await put(catalog, fitted(library))
     async with refused(Reason.MODEL_MISMATCH, library=library.name, model=MODEL) as errors:

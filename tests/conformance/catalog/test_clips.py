@@ -26,7 +26,7 @@ FIELDS = {
 
 
 async def test_a_clip_keeps_what_was_told(catalog: Catalog) -> None:
-    """From CREATING to ACTIVE with every field as it came in, and what was heard."""
+    """From CREATING to ACTIVE, a clip keeps every field and gets the properties of its audio."""
     library = await catalog.library()
     made = await catalog.creating(library, **FIELDS)
     for field, value in FIELDS.items():

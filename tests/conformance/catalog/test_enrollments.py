@@ -1,4 +1,4 @@
-"""Enrollments: which clips are whose, what the speaker says of them, and who may change them."""
+"""Enrollments: the clips of speakers, the counts of a speaker, and the changes of both."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ async def test_clips_become_enrollments(catalog: Catalog) -> None:
 
 
 async def test_what_is_so_already_changes_nothing(catalog: Catalog) -> None:
-    """A repeat answers the speaker as it is, ACTIVE as it may be, also with the old revision."""
+    """A repeat returns the present speaker, even an ACTIVE one, also with the old revision."""
     library = await catalog.library()
     clips = await catalog.clips(library, 3)
     speaker = await catalog.speaker(library)
@@ -74,7 +74,7 @@ async def test_what_is_so_already_changes_nothing(catalog: Catalog) -> None:
 
 
 async def test_removing_passes_over_what_is_no_enrollment(catalog: Catalog) -> None:
-    """Clips of others, of nobody, or not there; what is one is removed all the same."""
+    """Clips of others, free and missing ones are ignored. Enrollments among them are removed."""
     library = await catalog.library()
     mine, theirs, free = await catalog.clips(library, 3)
     speaker, other = await catalog.speaker(library, mine), await catalog.speaker(library, theirs)
@@ -133,7 +133,7 @@ async def test_all_clips_or_none(catalog: Catalog) -> None:
 
 
 async def test_a_speaker_that_goes_has_no_new_enrollments(catalog: Catalog) -> None:
-    """Neither more nor fewer: what is left of it is removed with it."""
+    """None is added or removed: those that it has go with the speaker."""
     library = await catalog.library()
     mine, free = await catalog.clips(library, 2)
     speaker = await catalog.speaker(library, mine)

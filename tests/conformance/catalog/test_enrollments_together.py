@@ -1,4 +1,4 @@
-"""Enrollments that many change together: what is said of them is what is so."""
+"""Enrollments that several callers change at the same time: their counts stay true."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ async def test_deleting_clips_while_they_are_enrolled(catalog: Catalog) -> None:
 
 
 async def test_a_speaker_that_goes_while_clips_come_and_go(catalog: Catalog) -> None:
-    """Once it is gone no clip names it, whatever came together with its end."""
+    """After its removal no clip names it, with any other call at the same time."""
     library = await catalog.library()
     for _ in range(4):
         clips = await catalog.clips(library, 6)

@@ -57,7 +57,7 @@ async def clear(catalog: Catalog) -> None:
 
 
 async def test_a_job_from_asking_to_its_end(catalog: Catalog) -> None:
-    """Made, claimed, reported, finished; an end stays as it is, and a job that is over can go."""
+    """A job is made, claimed, reported and finished. Its end is final, and then it can go."""
     await clear(catalog)
     library = await catalog.library()
     job = await catalog.job(library, label="knife")
@@ -143,7 +143,7 @@ async def test_a_lease_that_ran_out_lets_another_worker_in(catalog: Catalog) -> 
 
 
 async def test_cancelling(catalog: Catalog) -> None:
-    """At once when nobody works on it; else its worker is told; if that dies, nobody goes on."""
+    """A job without a worker ends at once, else its worker is told. No other continues it."""
     await clear(catalog)
     library = await catalog.library()
     idle = await catalog.job(library)

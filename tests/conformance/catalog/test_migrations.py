@@ -1,4 +1,4 @@
-"""Migrations: they build what the code expects, from any revision and after any cut."""
+"""Migrations: they build the code's schema, from any revision and after any interruption."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ async def test_a_database_of_an_earlier_revision_is_taken_on(
 async def test_a_migration_that_was_cut_off_is_done_again(
     settings: CatalogSettings, left: int
 ) -> None:
-    """Wherever a server that keeps each step was left: what is there stays, the rest is made."""
+    """A server that commits each step may stop after any: done steps stay, the rest is made."""
     where = backend(settings)
     migrate(where)
     engine = where.migrating_engine()

@@ -94,7 +94,7 @@ async def test_a_connection_that_was_cut_off_is_never_used_again(
 async def test_a_caller_that_leaves_costs_no_connection(
     tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    """What it had begun goes on, and its connection answers the next one."""
+    """Its statement goes on, and its connection answers the next one."""
     settings = settings_for("mysql", tmp_path, request, pool_size=1)
     async with opened(settings) as database:
         first, begun = await database.read(own_id), asyncio.Event()

@@ -65,7 +65,7 @@ async def known(call: Callable[[], Awaitable[object]]) -> None:
 
 
 async def test_a_service_killed_after_the_audio_came(settings: CatalogSettings) -> None:
-    """The row is CREATING, the audio is there, what was half sent is gone, and it can go on."""
+    """The row is CREATING with its audio, half-sent audio is gone, and work can continue."""
     before = Program(settings)
     async with before.client() as catalog:
         library = await catalog.library()
@@ -119,7 +119,7 @@ async def test_a_service_killed_while_a_speaker_goes(settings: CatalogSettings) 
 async def test_the_database_is_killed_while_clips_are_enrolled(
     mysql: MysqlServer, tmp_path: object, request: pytest.FixtureRequest
 ) -> None:
-    """Each call has been done or not; what was cut off can be repeated, and the counts are true."""
+    """Each call took effect or not. Cut-off calls can be repeated, and the counts are true."""
     settings = settings_for("mysql", tmp_path, request, statement_seconds=2)
     async with serving(settings) as catalog:
         library = await catalog.library()

@@ -1,4 +1,4 @@
-"""A database that is slow or locked: who waits is few, the others are told at once."""
+"""A database that is slow or locked: few calls wait, the others are refused at once."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ METADATA = {"mic": "a\nb", "take": ""}
 
 
 async def test_deletion_lets_the_clips_stay(catalog: Catalog) -> None:
-    """They are nobody's then; the name is taken until the speaker is gone, and free after that."""
+    """The clips become free. The name is free only after the speaker is gone."""
     library = await catalog.library()
     clips = [await catalog.clip(library) for _ in range(3)]
     speaker = await catalog.record(await catalog.speaker(library, *clips))

@@ -50,7 +50,7 @@ async def test_speakers_are_listed_by_name_and_state(catalog: Catalog) -> None:
 
 
 async def test_speakers_last_changed_before_a_time(catalog: Catalog) -> None:
-    """By name all the same; whoever was changed since is not in it."""
+    """The order is still by name. Speakers changed since are left out."""
     library = await catalog.library()
     made = [await catalog.stub.CreateSpeaker(creation(library, name)) for name in ("c", "a", "b")]
     state = Speaker.STATE_CREATING
@@ -92,7 +92,7 @@ async def test_page_tokens_are_for_the_same_library_and_state(catalog: Catalog) 
 
 
 async def test_lookup_finds_speakers_that_can_be_found_alone(catalog: Catalog) -> None:
-    """By uid and by name; what is CREATING, DELETING, missing or elsewhere is passed over."""
+    """By uid and by name. CREATING, DELETING and missing ones and those elsewhere are left out."""
     library, other = await catalog.library(), await catalog.library()
     clips = [await catalog.clip(library) for _ in range(3)]
     updating, gone, active = [await catalog.speaker(library, clip) for clip in clips]

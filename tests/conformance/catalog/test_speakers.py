@@ -56,7 +56,7 @@ async def test_a_speaker_becomes_active_with_its_voiceprint(catalog: Catalog) ->
 
 
 async def test_a_voiceprint_is_of_one_revision_of_one_speaker(catalog: Catalog) -> None:
-    """Late, early, of a speaker without any, or of one who had the name before: refused."""
+    """A late or early one is refused, also of an empty speaker or an earlier one of the name."""
     library = await catalog.library()
     creating = await catalog.speaker(library)
     async with refused(Reason.STATE_CONFLICT, speaker=creating.name, state="CREATING"):
@@ -98,7 +98,7 @@ async def test_the_same_request_answers_the_same_speaker(catalog: Catalog) -> No
 
 
 async def test_one_of_many_gets_a_name(catalog: Catalog) -> None:
-    """Eight who come together for it, each with a request of its own: one has it, none fails."""
+    """Of eight different requests at the same time one creates it, and no call fails."""
     library = await catalog.library()
 
     async def make(number: int) -> str:

@@ -139,7 +139,7 @@ async def test_a_caller_that_leaves_does_not_cut_what_it_began(database: Databas
 
 
 async def test_a_caller_that_leaves_while_waiting_begins_nothing(database: Database) -> None:
-    """What waits for its turn is dropped with its caller."""
+    """A transaction that waits for its turn is dropped with its caller."""
     inside, go_on = asyncio.Event(), asyncio.Event()
 
     async def between(_: object) -> None:

@@ -33,7 +33,7 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
 
 
 async def run(folder: Path, *arguments: str, **more: str) -> tuple[int, str, str]:
-    """Runs the program to its end; returns its exit code and what it wrote."""
+    """Runs the program to its end. Returns its exit code and output."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",

@@ -130,7 +130,7 @@ async def test_list_pages(filled: Client) -> None:
 
 
 async def test_list_sees_writes(client: Client) -> None:
-    """A list has each id once, in byte order, without the deleted, whatever was replaced."""
+    """A list has each id once, in byte order, without deleted ones, also after replacements."""
     assert await client.list_ids() == []
     names = ["b", "B", "_", "-", "0", "a-1", "a_1", "a1", "A"]
     await client.upsert(dict(zip(names, unit(9), strict=True)))

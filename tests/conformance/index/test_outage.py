@@ -181,7 +181,7 @@ async def test_server_stops_and_starts_again(
 
 @pytest.mark.server
 async def test_an_index_out_of_memory_is_brought_back(tmp_path: Path, milvus: MilvusServer) -> None:
-    """After a restart of Milvus its memory is empty; whoever comes first has the index loaded."""
+    """After a restart of Milvus its memory is empty. The first call loads the index."""
     settings = settings_for(tmp_path, milvus.port)
     server = MilvusClient(f"http://127.0.0.1:{milvus.port}")
     async with serving_store(MilvusStore(settings), settings) as channel:

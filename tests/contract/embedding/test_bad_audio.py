@@ -77,14 +77,14 @@ def test_play_lists(service: Any, text: bytes) -> None:
 def test_cut_files_that_can_be_read(
     service: Any, encode: Any, voice: Any, kind: str, subtype: str
 ) -> None:
-    """Of a file cut in half, what is there is embedded, where the format allows it."""
+    """The first half of a cut file is embedded if the format allows it."""
     data = encode(voice(6.0), kind=kind, subtype=subtype)
     audio = service.embed(data[: len(data) // 2]).audio
     assert 1.5 < audio.duration.ToTimedelta().total_seconds() < 3.5
 
 
 def test_cut_webm(service: Any, ffmpeg: Any, voice: Any) -> None:
-    """Of a webm file cut in half, what is there is embedded."""
+    """The first half of a cut webm file is embedded."""
     data = ffmpeg(voice(6.0), "webm", "libopus")
     audio = service.embed(data[: len(data) // 2]).audio
     assert 2 < audio.duration.ToTimedelta().total_seconds() < 4

@@ -52,7 +52,7 @@ def test_models(service: Any) -> None:
     ],
 )
 def test_models_that_are_not_here(service: Any, name: str, reason: Reason) -> None:
-    """Other models are MODEL_NOT_FOUND; what is no model's name is FIELD_INVALID."""
+    """Other models are MODEL_NOT_FOUND. Texts that are no model's name are FIELD_INVALID."""
     with pytest.raises(ServiceError) as failure:
         get_model(service, name)
     assert failure.value.reason is reason

@@ -65,7 +65,7 @@ def test_files_of_libsndfile(
     heard: str,
     least: float,
 ) -> None:
-    """A file in any format that libsndfile knows is embedded, and what was heard is told."""
+    """A file in any format that libsndfile knows is embedded, with the properties of its audio."""
     response = service.embed(encode(sound, kind=kind, subtype=subtype))
     assert vector(response) @ reference > least
     assert response.audio.format == heard

@@ -213,14 +213,14 @@ def test_silence(service: Any, voice: Any) -> None:
 @pytest.mark.parametrize("kind", ["WAV", "MP3", "OGG"])
 @pytest.mark.parametrize("share", [0.4, 0.5, 0.77])
 def test_cut_audio(service: Any, encode: Any, sound: Any, kind: str, share: float) -> None:
-    """Of audio that stops half way, what came is answered, where the format allows it."""
+    """Audio that stops half way is answered as far as it goes, if the format allows it."""
     audio = encode(sound, kind=kind)
     answers = list(service.stream(audio[: int(share * len(audio))]))
     assert share * 10 - 2 < offsets(answers)[-1][1] < share * 10 + 0.5
 
 
 def test_cut_flac(service: Any, encode: Any, sound: Any) -> None:
-    """Cut flac ends with AUDIO_UNDECODABLE, after the answers to what came before."""
+    """Cut flac ends with AUDIO_UNDECODABLE, after the answers to the windows before."""
     audio = encode(sound, kind="FLAC")
     error, answers = refuse(service, audio[: len(audio) // 2])
     assert error.reason is Reason.AUDIO_UNDECODABLE
@@ -248,7 +248,7 @@ def test_bad_audio(service: Any, audio: bytes, config: dict[str, Any], message: 
 
 
 def test_no_numbers_half_way(service: Any, sound: Any) -> None:
-    """NaN half way ends the stream; what was answered before holds."""
+    """NaN half way ends the stream. The answers before are valid."""
     bad = sound.copy()
     bad[5 * RATE :] = np.nan
     error, answers = refuse(service, bad.tobytes(), pcm=PCM)

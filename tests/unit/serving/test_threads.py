@@ -74,7 +74,7 @@ async def test_jobs_run_in_the_order_in_which_they_came() -> None:
 
 
 async def test_a_caller_that_leaves_while_waiting_takes_its_job_along() -> None:
-    """What waits is dropped with its caller, and its place to wait is free at once."""
+    """A waiting job is dropped with its caller, and its place to wait is free at once."""
     threads, done = Threads("t", 1, 1, BUSY), list[int]()
     with held() as job:
         running = asyncio.create_task(threads.run(job))
@@ -109,7 +109,7 @@ async def test_a_job_that_was_left_keeps_its_thread_to_its_end() -> None:
 
 
 async def test_a_failure_is_the_callers_and_frees_the_thread() -> None:
-    """What a job raises comes out of `run`."""
+    """An error of a job comes out of `run`."""
     threads = Threads("t", 1, 0, BUSY)
     for _ in range(3):
         with pytest.raises(ZeroDivisionError):
@@ -143,7 +143,7 @@ async def test_all_waiting_ends_when_there_is_no_hope() -> None:
 
 
 async def test_a_job_sees_the_earlier_of_the_calls_deadline_and_the_limit() -> None:
-    """What a job has left is never more than either."""
+    """The time left of a job is never more than either."""
     loose = Threads("t", 1, 0, BUSY, Patience(600, LATE))
     tight = Threads("t", 1, 0, BUSY, Patience(5, LATE))
     assert 5 < (await loose.run(remaining) or 0) <= 600
