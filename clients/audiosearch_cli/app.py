@@ -1,4 +1,4 @@
-"""Puts the commands together; exit code 0 on success, 1 on a failed request, 2 on wrong usage."""
+"""All commands together. Exit codes: 0 on success, 1 on a failed request, 2 on wrong usage."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
-    help="Audio similarity search: ask with a sound, get the sounds most like it.",
+    help="Audio similarity search: find the sounds most like a sound.",
 )
 app.add_typer(libraries.app, name="library")
 app.add_typer(clips.app, name="clip")

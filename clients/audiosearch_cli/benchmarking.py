@@ -1,4 +1,4 @@
-"""`audiosearch benchmark`: how fast all of it is on this machine, beside others."""
+"""`audiosearch benchmark`: the speed of every part on this machine, beside other tools."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EXPERIMENT = "tools.benchmarks.experiment"
 
 
 class Part(str, Enum):
-    """What can be measured by itself."""
+    """A part of the benchmark that can run alone."""
 
     search = "search"
     embedding = "embedding"
@@ -25,7 +25,7 @@ class Part(str, Enum):
 
 
 class Stores(str, Enum):
-    """What keeps vectors and rows."""
+    """The stores of vectors and rows."""
 
     servers = "servers"
     embedded = "embedded"
@@ -58,7 +58,10 @@ def benchmark(
         ),
     ] = Path("build/benchmark"),
     quick: Annotated[
-        bool, typer.Option("--quick", help="Only a few minutes: shows that it works, not how fast.")
+        bool,
+        typer.Option(
+            "--quick", help="Take only a few minutes: this shows that it works, not its speed."
+        ),
     ] = False,
 ) -> None:
     """Measure search, encoder, whole searches, imports and growth; needs a checkout."""
@@ -69,7 +72,7 @@ def benchmark(
 
 
 def _load(name: str) -> Any:
-    """A module of the benchmark, which is no part of what is installed."""
+    """A module of the benchmark, which is not installed."""
     if not CHECKOUT.joinpath(*EXPERIMENT.split(".")).is_dir():
         raise FileNotFoundError(
             "the benchmark needs a checkout of Audiosearch, because its peers, servers and "

@@ -1,4 +1,4 @@
-"""`audiosearch calibrate` and `audiosearch calibration ...`: what scores mean for voices."""
+"""`audiosearch calibrate` and `audiosearch calibration ...`: the meaning of voice scores."""
 
 from __future__ import annotations
 
@@ -37,20 +37,18 @@ app = typer.Typer(
 LibraryArgument = Annotated[str, typer.Argument(metavar="LIBRARY", help="Name of the library.")]
 FalseAlarm = Annotated[
     float | None,
-    typer.Option(help="Operate where at most this share of other voices is accepted, as 0.01."),
+    typer.Option(help="Accept at most this share of other voices, such as 0.01."),
 ]
 PTarget = Annotated[
     float | None,
-    typer.Option(
-        show_default="0.01", help="Operate by costs: chance beforehand that it is the speaker."
-    ),
+    typer.Option(show_default="0.01", help="Decide by costs: prior probability of the speaker."),
 ]
 CostMiss = Annotated[
-    float | None, typer.Option(show_default="1", help="Cost of turning the speaker away.")
+    float | None, typer.Option(show_default="1", help="Cost of rejecting the speaker.")
 ]
 CostFalseAlarm = Annotated[
     float | None,
-    typer.Option(show_default="1", help="Cost of taking somebody else for the speaker."),
+    typer.Option(show_default="1", help="Cost of accepting another voice."),
 ]
 Output = Annotated[
     Path | None,
@@ -63,7 +61,7 @@ Output = Annotated[
 
 
 class Scores(str, Enum):
-    """Which scores are decided on."""
+    """The scores that decide."""
 
     auto = "auto"
     none = "none"
@@ -71,7 +69,7 @@ class Scores(str, Enum):
 
     @property
     def message(self) -> Normalization.ValueType:
-        """As the contract has it."""
+        """The value in the contract."""
         known = {Scores.none: NORMALIZATION_NONE, Scores.as_norm: NORMALIZATION_AS_NORM}
         return known.get(self, NORMALIZATION_UNSPECIFIED)
 
@@ -84,7 +82,7 @@ def calibrate(
     cost_false_alarm: CostFalseAlarm = None,
     normalization: Annotated[
         Scores,
-        typer.Option(help="Scores to decide on; auto takes those with the lower equal error rate."),
+        typer.Option(help="Scores that decide; auto takes those with the lower equal error rate."),
     ] = Scores.auto,
     enrollment_clips: Annotated[
         int | None,
@@ -96,15 +94,15 @@ def calibrate(
         ),
     ] = None,
     max_clips: Annotated[
-        int, typer.Option(min=10, max=20_000, help="Of more clips a random part is used.")
+        int, typer.Option(min=10, max=20_000, help="Clips to use at most, chosen at random.")
     ] = 5000,
-    seed: Annotated[int, typer.Option(min=0, help="Of every random choice.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Start of every random choice.")] = 0,
     output: Output = None,
     target: Target = DEFAULT_TARGET,
     ca: Ca = None,
     json: Json = False,
 ) -> None:
-    """Fit what scores mean, from the clips of a library whose speakers are known."""
+    """Fit the meaning of scores to the clips of a library whose speakers are known."""
     point = _operating_point(false_alarm, p_target, cost_miss, cost_false_alarm)
     if output:
         _prepare(output)
@@ -143,7 +141,7 @@ def change(
     p_target: PTarget = None,
     cost_miss: CostMiss = None,
     cost_false_alarm: CostFalseAlarm = None,
-    normalization: Annotated[Scores | None, typer.Option(help="Scores to decide on.")] = None,
+    normalization: Annotated[Scores | None, typer.Option(help="Scores that decide.")] = None,
     target: Target = DEFAULT_TARGET,
     ca: Ca = None,
     json: Json = False,
@@ -176,7 +174,7 @@ def _operating_point(
     cost_miss: float | None,
     cost_false_alarm: float | None,
 ) -> OperatingPoint | None:
-    """What the options choose; None if they choose nothing."""
+    """The operating point that the options choose; None if they choose none."""
     costs = DetectionCosts(
         p_target=p_target, cost_miss=cost_miss, cost_false_alarm=cost_false_alarm
     )
@@ -208,7 +206,7 @@ def _tell(calibration: Calibration, output: Path | None, *, as_json: bool) -> No
 
 
 def _prepare(folder: Path) -> None:
-    # Here, because numpy would slow down the start of every other command.
+    # Imported here, because numpy would slow down the start of every other command.
     from audiosearch_evaluation import charts  # noqa: PLC0415
 
     charts.check()

@@ -15,7 +15,7 @@ Rows = list[tuple[str, ...]]
 
 
 def describe(calibration: Calibration) -> tuple[list[str], list[str]]:
-    """What is said before the figures, and after them."""
+    """The lines before the figures, and the lines after them."""
     library = calibration.name.split("/")[1]
     cohort = len(calibration.cohort.clips)
     trials = calibration.cosine

@@ -72,7 +72,7 @@ def list_clips(
         str, typer.Option(metavar="NAME", help="Only clips that this speaker is enrolled with.")
     ] = "",
     state: Annotated[str, typer.Option(help="creating, active, failed or deleting.")] = "active",
-    limit: Annotated[int, typer.Option(min=1, help="Show at most so many.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, help="Number to show at most.")] = 100,
     target: Target = DEFAULT_TARGET,
     ca: Ca = None,
     json: Json = False,
@@ -170,9 +170,7 @@ def download(
         ),
     ] = Path(),
     library: InLibrary = "",
-    force: Annotated[
-        bool, typer.Option("--force", help="Write over a file that is there.")
-    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
     target: Target = DEFAULT_TARGET,
     ca: Ca = None,
     json: Json = False,
@@ -181,7 +179,7 @@ def download(
     full = _full(name, library)
     with connect(target, ca) as client:
         clip = client.call(client.stub.GetClip, catalog_pb2.GetClipRequest(name=full))
-        # Of a name that came from elsewhere only the last part is used.
+        # The name may come from anywhere, so only its last part is used.
         path = output if output.name else Path(Path(clip.display_name).name or clip_id(clip))
         if path.exists() and not force:
             raise typer.BadParameter(

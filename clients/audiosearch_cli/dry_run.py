@@ -1,4 +1,4 @@
-"""What `import --dry-run` prints."""
+"""The output of `import --dry-run`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROWS = 20
 
 
 def show(found: Survey, library: str, *, as_json: bool) -> None:
-    """Prints the counts; as JSON all of them, for people the largest."""
+    """Prints the counts: all of them as JSON, or the largest for people."""
     fit = found.files - found.unfit - found.missing
     if as_json:
         counts = {

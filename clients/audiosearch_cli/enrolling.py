@@ -1,4 +1,4 @@
-"""`audiosearch speaker enroll`: from files, folders, and clips that are there."""
+"""`audiosearch speaker enroll`: with files, folders, and clips of the library."""
 
 from __future__ import annotations
 
@@ -59,13 +59,12 @@ def enroll(
     count: Annotated[
         int, typer.Option(min=1, max=MOST, help="With --from-label: at most so many clips.")
     ] = MOST,
-    display_name: Annotated[
-        str, typer.Option(help="Name for people, of a speaker that is made now.")
-    ] = "",
+    display_name: Annotated[str, typer.Option(help="Display name, if the speaker is new.")] = "",
     allow_other_voice: Annotated[
         bool,
         typer.Option(
-            "--allow-other-voice", help="Also what does not sound like the enrollments before."
+            "--allow-other-voice",
+            help="Accept recordings that do not sound like the earlier enrollments.",
         ),
     ] = False,
     new: Annotated[
@@ -75,7 +74,7 @@ def enroll(
     ca: Ca = None,
     json: Json = False,
 ) -> None:
-    """Enroll somebody with recordings of the voice, or add some to those that are there."""
+    """Enroll a speaker with recordings of the voice, or add recordings to a speaker."""
     recordings: list[Recording] = [*_files(paths or ())]
     recordings += [clip_name(library, each) for each in clip or ()]
     with connect(target, ca) as client:
@@ -94,7 +93,7 @@ def enroll(
 
 
 def _files(paths: Sequence[Path]) -> Iterator[Path]:
-    """The files, and the audio files of folders; what a folder has that can't be read is told."""
+    """The files, and the audio files of folders. An unreadable file in a folder is reported."""
     for path in paths:
         if not path.is_dir():
             yield path
@@ -107,7 +106,7 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
 
 
 def _labelled(client: AudiosearchClient, library: str, label: str, count: int) -> list[Recording]:
-    """Clips that are said to be of a speaker and are nobody's enrollments yet."""
+    """Clips with a speaker's name or label that are not enrollments yet."""
     request = catalog_pb2.ListClipsRequest(page_size=1000, filter=ClipFilter(speaker=label))
     clips = (each for each in client.clips(library, request) if not each.enrolled_speaker)
     found: list[Recording] = [each.name for each in itertools.islice(clips, count)]
@@ -120,7 +119,7 @@ def _labelled(client: AudiosearchClient, library: str, label: str, count: int) -
 
 
 def _check(recordings: Sequence[Recording]) -> None:
-    """Whether one call takes so many."""
+    """Ends the command with an error if there are none, or too many for one call."""
     if not recordings:
         raise typer.BadParameter(
             "name audio files or folders that hold some, --clip or --from-label", param_hint="PATH"
@@ -140,7 +139,7 @@ def _tell(name: str, recordings: Sequence[Recording], answer: EnrollSpeakerRespo
 
 
 def _row(recording: Recording, outcome: RecordingOutcome) -> tuple[str, ...]:
-    """What became of a recording, for people."""
+    """The outcome of a recording, for people."""
     clip, failure = outcome.clip, outcome.failure
     known = clip.display_name or clip_id(clip) if clip.name else str(recording).rpartition("/")[2]
     return (

@@ -1,4 +1,4 @@
-"""`audiosearch evaluate`: how well a library tells voices and sounds apart."""
+"""`audiosearch evaluate`: figures of how well a library tells voices and sounds apart."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DEFAULTS = Options()
 
 
 class Field(str, Enum):
-    """What tells which clips belong together."""
+    """The field whose values tell which clips belong together."""
 
     speaker = "speaker"
     label = "label"
@@ -48,7 +48,8 @@ def evaluate(
         ),
     ] = None,
     by: Annotated[
-        Field | None, typer.Option(help="Make a trial of every two clips instead, by this.")
+        Field | None,
+        typer.Option(help="Instead of a list: make a trial of every two clips, by this field."),
     ] = None,
     output: Annotated[
         Path | None,
@@ -58,18 +59,19 @@ def evaluate(
         ),
     ] = None,
     max_clips: Annotated[
-        int, typer.Option(min=4, max=50_000, help="With --by: of more clips a random part.")
+        int,
+        typer.Option(min=4, max=50_000, help="With --by: clips to use at most, chosen at random."),
     ] = DEFAULTS.most_clips,
     resamples: Annotated[
         int, typer.Option(min=0, max=10_000, help="Draws for the intervals; 0 for none.")
     ] = DEFAULTS.resamples,
-    seed: Annotated[int, typer.Option(min=0, help="Of every random choice.")] = DEFAULTS.seed,
+    seed: Annotated[int, typer.Option(min=0, help="Start of every random choice.")] = DEFAULTS.seed,
     target: Target = DEFAULT_TARGET,
     ca: Ca = None,
     json: Json = False,
 ) -> None:
-    """Measure error rates and retrieval on the clips of a library; nothing in it is changed."""
-    # Here, because numpy would slow down the start of every other command.
+    """Measure error rates and retrieval on the clips of a library. Nothing in it changes."""
+    # Imported here, because numpy would slow down the start of every other command.
     from audiosearch_evaluation import charts, report  # noqa: PLC0415
     from audiosearch_evaluation.evaluating import Evaluator  # noqa: PLC0415
 

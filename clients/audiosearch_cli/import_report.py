@@ -1,4 +1,4 @@
-"""What `audiosearch import` prints at its end."""
+"""The report of `audiosearch import` at its end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from serving.errors import Reason, ServiceError
 
 
 def print_json(job: ImportJob, labelled: int) -> None:
-    """Prints the job as JSON, with a count that only the command line has beside its own."""
+    """Prints the job as JSON, with one more count that only the command line knows."""
     told = MessageToDict(job, always_print_fields_with_no_presence=True)
     told.setdefault("progress", {})["labelled"] = str(labelled)
     sys.stdout.write(json.dumps(told, indent=2, ensure_ascii=False) + "\n")
@@ -27,10 +27,10 @@ def summarise(
     """Prints the counts and the first failures for people.
 
     Args:
-        job: at its end.
-        labelled: how many of those that were there lacked what the import told of them.
-        library: that took them.
-        seconds: that it took.
+        job: of the import, at its end.
+        labelled: number of existing clips that got metadata from the import.
+        library: the library that the clips are in.
+        seconds: duration of the import.
         whole: file with all failures, if there is one.
 
     Raises:

@@ -39,7 +39,7 @@ _LOOPBACK = ("localhost:", "127.0.0.1:", "[::1]:")
 
 
 class Where(str, Enum):
-    """On which machine the path is."""
+    """The machine that the path is on."""
 
     auto = "auto"
     server = "server"
@@ -51,9 +51,7 @@ def import_path(
     path: Annotated[
         Path | None, typer.Argument(help="A folder, or one file; left out with --manifest.")
     ] = None,
-    label: Annotated[
-        str, typer.Option(help="Label for every clip that no other label is known of.")
-    ] = "",
+    label: Annotated[str, typer.Option(help="Label for every clip without another label.")] = "",
     layout: Annotated[
         str,
         typer.Option(
@@ -66,7 +64,7 @@ def import_path(
         typer.Option(
             exists=True,
             dir_okay=False,
-            help="A .csv or .jsonl that names the files and what is known of them: path, label, "
+            help="A .csv or .jsonl with the files and their metadata: path, label, "
             "speaker, display_name, metadata.NAME. Paths start from its folder.",
         ),
     ] = None,
@@ -90,7 +88,7 @@ def import_path(
     ca: Ca = None,
     json: Json = False,
 ) -> None:
-    """Import every audio file below a folder; the library is made if it is missing."""
+    """Import every audio file below a folder. A missing library is created."""
     source = _source(path, layout, manifest, label, where, dry=dry)
     if source and dry:
         return dry_run.show(survey(source), library, as_json=json)
@@ -123,7 +121,7 @@ def import_path(
 def _source(
     path: Path | None, layout: str, manifest: Path | None, label: str, where: Where, *, dry: bool
 ) -> Source | None:
-    """What to upload; None if the server may be able to read the folder itself."""
+    """The source of the upload; None if the server may be able to read the folder itself."""
     if (path is None) == (manifest is None) or (manifest and layout):
         raise typer.BadParameter(
             "name a folder, with or without --layout, or a --manifest", param_hint="PATH"
@@ -156,7 +154,7 @@ def _new_job(library: str, source: Source) -> ImportJob:
 
 
 def _upload(uploader: Uploader, job: ImportJob, shown: Shown, fail: Fail) -> int:
-    """Uploads to the end; an error tells how far it came. Gives how many were labelled."""
+    """Uploads everything and returns the number of labelled clips. An error says how far it got."""
     try:
         uploader.work(job, shown.update, fail)
     except ServiceError as error:
@@ -173,7 +171,7 @@ def _upload(uploader: Uploader, job: ImportJob, shown: Shown, fail: Fail) -> int
 
 @contextlib.contextmanager
 def _sink(path: Path | None) -> Iterator[Fail]:
-    """Takes failures and writes them as JSON lines, if there is a file for them."""
+    """A function that writes failures as JSON lines to the file, if there is one."""
     if path is None:
         yield lambda _: None
         return
@@ -221,7 +219,7 @@ def _start(
 def _follow(
     client: AudiosearchClient, operation: operations_pb2.Operation, shown: Shown
 ) -> ImportJob:
-    """Shows a running import to its end; Ctrl-C leaves it running on the server."""
+    """Shows a running import until its end. Ctrl-C leaves it running on the server."""
     try:
         while True:
             job, done = client.import_job(operation.name)

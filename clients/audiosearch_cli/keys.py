@@ -1,4 +1,4 @@
-"""`audiosearch key ...`: the file of API keys, on the gateway's machine."""
+"""`audiosearch key ...`: the file of API keys on the gateway's machine."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ Libraries = Annotated[list[str] | None, typer.Option(help="Library, or * for eve
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Argument(help="What the key is for, or whose it is.")],
+    name: Annotated[str, typer.Argument(help="Purpose or owner of the key.")],
     file: File,
     read: Libraries = None,
     write: Libraries = None,
     manage: Libraries = None,
     json: Json = False,
 ) -> None:
-    """Make a key and print it; it is shown this once.
+    """Create a key and print it. It can't be shown again.
 
     --read lets it search, list, download, identify and verify voices; --write also upload, import,
     change and delete clips, enroll and delete speakers; --manage also create, calibrate and delete
@@ -65,7 +65,7 @@ def create(
 
 @app.command("list")
 def list_keys(file: File, json: Json = False) -> None:
-    """List the keys: names and rights; the keys themselves are kept nowhere."""
+    """List the names and rights of the keys. The keys themselves are not stored."""
     keys = sorted(key_file.read(file).values(), key=lambda key: key.created)
     if json:
         return _print_json([_shown(key) for key in keys])
@@ -79,7 +79,7 @@ def revoke(
     file: File,
     json: Json = False,
 ) -> None:
-    """Make a key useless."""
+    """Revoke a key."""
     gone: list[ApiKey] = []
 
     def remove(keys: dict[str, ApiKey]) -> None:

@@ -38,7 +38,7 @@ def create(
     ca: Ca = None,
     json: Json = False,
 ) -> None:
-    """Make an empty library."""
+    """Create an empty library."""
     with connect(target, ca) as client:
         library = client.call(
             client.stub.CreateLibrary,
@@ -103,7 +103,7 @@ def show(name: Name, target: Target = DEFAULT_TARGET, ca: Ca = None, json: Json 
 @app.command()
 def delete(
     name: Name,
-    force: Annotated[bool, typer.Option("--force", help="Also if it has clips.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Delete it even if it has clips.")] = False,
     target: Target = DEFAULT_TARGET,
     ca: Ca = None,
     json: Json = False,

@@ -1,4 +1,4 @@
-"""What commands share: options, and how answers and errors are printed."""
+"""The options that commands share, and the printing of answers and errors."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Ca = Annotated[
     typer.Option(
         "--ca",
         envvar="AUDIOSEARCH_TLS_CA",
-        help="Certificates, in PEM, of who vouches for the gateway; without them no TLS.",
+        help="CA certificates for the gateway, in PEM; without them no TLS.",
     ),
 ]
 LibraryName = Annotated[
@@ -55,28 +55,28 @@ def connect(target: str, ca: Path | None) -> AudiosearchClient:
 
 
 def print_json(message: Message) -> None:
-    """Prints a message in protobuf's JSON mapping, fields that are empty included."""
+    """Prints a message in protobuf's JSON mapping, including empty fields."""
     sys.stdout.write(
         MessageToJson(message, always_print_fields_with_no_presence=True, ensure_ascii=False) + "\n"
     )
 
 
 def say(line: str) -> None:
-    """Prints a line unbroken; what could steer a terminal is replaced."""
+    """Prints a line without wrapping. Characters that control a terminal are replaced."""
     sys.stdout.write(
         "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line) + "\n"
     )
 
 
 def say_fields(rows: Iterable[tuple[str, str]]) -> None:
-    """Prints names and values, one a line, those that are empty left out."""
+    """Prints names and values, one a line, without empty values."""
     for name, value in rows:
         if value:
             say(f"{name:14}{value}")
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Prints a table without the columns that are empty; ids and names are never cut."""
+    """Prints a table without empty columns. Ids and names are never cut."""
     filled = [n for n, _ in enumerate(columns) if not rows or any(row[n] for row in rows)]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for n in filled:
@@ -112,7 +112,7 @@ def draw_bar(score: float) -> str:
 
 
 def clip_name(library: str, clip: str) -> str:
-    """The full name of a clip that may be given by its id alone."""
+    """The full name of a clip, given its name or its id alone."""
     return clip if "/" in clip else f"libraries/{library}/clips/{clip}"
 
 
@@ -122,7 +122,7 @@ def clip_id(clip: Clip) -> str:
 
 
 def size(count: int) -> str:
-    """Bytes for people."""
+    """A number of bytes for people."""
     amount = float(count)
     for unit in ("B", "KiB", "MiB", "GiB"):
         if amount < 1024:

@@ -1,4 +1,4 @@
-"""Progress of a long run on the terminal, or line by line where there is none."""
+"""Progress of a long run: a bar on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ LINE_SECONDS = 60.0
 
 
 class Shown:
-    """Shows how far it is, on standard error; use it as a context manager."""
+    """Shows progress on standard error. Use it as a context manager."""
 
     def __init__(
         self, word: str = "importing", noun: str = "clips", *, quiet: bool = False
     ) -> None:
-        """Shows nothing when `quiet`."""
+        """Shows nothing if `quiet`."""
         console = Console(stderr=True)
         self._bar = Progress(
             TextColumn(word),
@@ -39,7 +39,7 @@ class Shown:
         self._next_line = time.monotonic() + LINE_SECONDS
 
     def __enter__(self) -> Self:
-        """Gives itself."""
+        """Returns itself."""
         self._bar.start()
         return self
 
@@ -58,7 +58,7 @@ class Shown:
         self.show(state.imported + state.existing + state.failed, state.total)
 
     def show(self, done: int, total: int) -> None:
-        """Shows how many are done; `total` is 0 while it is not known."""
+        """Shows the number done. `total` is 0 while it is not known."""
         self._pace.update(done)
         pace = self._pace.describe(total, self._noun)
         self._bar.update(self._task, total=total or None, completed=done, pace=pace)

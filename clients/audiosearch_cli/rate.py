@@ -1,4 +1,4 @@
-"""How fast something goes, and how long the rest will take."""
+"""The rate of a long run, and the time that the rest will take."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ SAMPLE_SECONDS = 1.0
 class Pace:
     """The rate of the last minute.
 
-    Not the one since the start: what is in is skipped much faster than the rest is imported, and
-    a mean over both would promise an end that never comes.
+    A mean since the start would promise too early an end, because files that the library already
+    has are skipped much faster than the others are imported.
     """
 
     def __init__(self, now: float | None = None) -> None:
-        """Starts at none done; times are in seconds of the monotonic clock."""
+        """Starts at zero. Times are in seconds of the monotonic clock."""
         self._samples = deque([(time.monotonic() if now is None else now, 0)])
         self._latest = self._samples[0]
 
     def update(self, done: int, now: float | None = None) -> None:
-        """Notes how many are done; memory stays at one sample a second."""
+        """Records the number done. At most one sample a second is kept."""
         self._latest = (time.monotonic() if now is None else now, done)
         if self._latest[0] - self._samples[-1][0] >= SAMPLE_SECONDS:
             self._samples.append(self._latest)
@@ -31,16 +31,16 @@ class Pace:
 
     @property
     def rate(self) -> float:
-        """Done a second, over the last minute or since the start, whichever is shorter."""
+        """The number done in a second, over the last minute or since the start if that is less."""
         (start, before), (end, done) = self._samples[0], self._latest
         return (done - before) / (end - start) if end > start else 0.0
 
     def left(self, remaining: int) -> float | None:
-        """Seconds that the rest takes at this rate; None while nothing moves."""
+        """Seconds that the rest takes at this rate; None while the rate is 0."""
         return remaining / self.rate if self.rate else None
 
     def describe(self, total: int, noun: str = "clips") -> str:
-        """Rate and time left for people; `total` is 0 while it is not known."""
+        """Rate and time left, for people. `total` is 0 while it is not known."""
         seconds = self.left(max(total - self._latest[1], 0)) if total else None
         left = (
             "" if not total else f", {span(seconds)} left" if seconds is not None else ", stalled"
@@ -49,7 +49,7 @@ class Pace:
 
 
 def span(seconds: float) -> str:
-    """A time for people: `41 s`, `12 min 05 s`, `7 h 30 min`."""
+    """A duration for people: `41 s`, `12 min 05 s`, `7 h 30 min`."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

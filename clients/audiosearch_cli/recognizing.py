@@ -75,7 +75,7 @@ def identify(
     library: LibraryName,
     file: File = None,
     clip: ClipId = "",
-    k: Annotated[int, typer.Option("-k", help="How many speakers at most.")] = 5,
+    k: Annotated[int, typer.Option("-k", help="Number of speakers at most.")] = 5,
     candidate: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="Compare with this speaker only; can be repeated."),
@@ -84,7 +84,7 @@ def identify(
     ca: Ca = None,
     json: Json = False,
 ) -> None:
-    """Say whose voice a recording is, or that it is nobody's who is enrolled."""
+    """Say which enrolled speaker's voice a recording is, if any."""
     recording = _recording(library, file, clip)
     with connect(target, ca) as client:
         answer = client.speakers.identify(library, recording, k, candidate or ())
@@ -122,7 +122,7 @@ def _score(score: VoiceScore) -> tuple[str, str, str, str]:
 
 
 def _describe(answer: IdentifySpeakerResponse) -> Iterator[str]:
-    """Who was compared with, and what the threshold means."""
+    """The voices that were compared, and the meaning of the threshold."""
     if not answer.candidate_count:
         yield "nobody who is enrolled: there was nobody to compare with"
         return
@@ -139,7 +139,7 @@ def _describe(answer: IdentifySpeakerResponse) -> Iterator[str]:
 
 
 def describe_threshold(threshold: Threshold) -> Iterator[str]:
-    """What had to be reached, and how often decisions by it are wrong."""
+    """The threshold, and the error rates of decisions by it."""
     yield f"threshold: {threshold.value:.3f} of the {_BASES.get(threshold.basis, 'score')}"
     if threshold.HasField("expected_miss_rate"):
         miss = share(threshold.expected_miss_rate)

@@ -26,7 +26,7 @@ from audiosearch_cli.output import (
     seconds,
 )
 
-model_app = typer.Typer(no_args_is_help=True, help="What turns audio into vectors.")
+model_app = typer.Typer(no_args_is_help=True, help="Models that turn audio into vectors.")
 AudioFile = Annotated[
     Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="An audio file.")
 ]
@@ -57,7 +57,7 @@ def search(
     clip: Annotated[
         str, typer.Option(help="Search with this clip of the library instead of a file.")
     ] = "",
-    k: Annotated[int, typer.Option("-k", envvar="TOP_K", help="How many clips to find.")] = 10,
+    k: Annotated[int, typer.Option("-k", envvar="TOP_K", help="Number of clips to find.")] = 10,
     min_score: Annotated[
         float | None, typer.Option(help="Leave out clips with a lower score.")
     ] = None,
@@ -79,7 +79,7 @@ def search(
 
 
 def _row(rank: int, match: Match) -> tuple[str, ...]:
-    """A match for people, the score drawn as a bar."""
+    """A match for people, with its score drawn as a bar."""
     clip = match.clip
     return (
         str(rank),
@@ -96,7 +96,7 @@ def _row(rank: int, match: Match) -> tuple[str, ...]:
 def embed(
     file: AudioFile, target: Target = DEFAULT_TARGET, ca: Ca = None, json: Json = False
 ) -> None:
-    """Show the embedding of a sound and what was heard in it; nothing is stored."""
+    """Show the embedding of a sound and facts about its audio. Nothing is stored."""
     with connect(target, ca) as client:
         answer = client.embed(file)
     if json:

@@ -1,4 +1,4 @@
-"""`audiosearch serve`: the whole embedded stack in the foreground."""
+"""`audiosearch serve`: the complete embedded stack in the foreground."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def serve(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Run all four services on this machine until Ctrl-C; no server has to be installed."""
+    """Run all four services on this machine until Ctrl-C. No other server is needed."""
 
     def report(line: str) -> None:
         if not json:

@@ -29,7 +29,7 @@ from audiosearch_cli.output import (
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Whose voice it is: enroll speakers, recognise them, look after them.",
+    help="Enroll, recognise, list, change and delete speakers.",
 )
 Name = Annotated[
     str,
@@ -43,12 +43,12 @@ def short(speaker: Speaker) -> str:
 
 
 def known_as(speaker: Speaker) -> str:
-    """Its name for people; empty if that is the {speaker} part of its name."""
+    """Its display name; empty if that is the same as the {speaker} part of its name."""
     return "" if speaker.display_name == short(speaker) else speaker.display_name
 
 
 def describe_speech(speaker: Speaker) -> str:
-    """How much speech there is, and how much more would help."""
+    """The amount of speech, and the amount that would still help."""
     wanted = speaker.wanted_speech_duration
     more = f"{in_seconds(wanted)} more would help" if wanted.ToNanoseconds() else "that is enough"
     return f"{in_seconds(speaker.speech_duration)} of speech; {more}"
@@ -57,7 +57,7 @@ def describe_speech(speaker: Speaker) -> str:
 @app.command("list")
 def list_speakers(
     library: LibraryName,
-    limit: Annotated[int, typer.Option(min=1, help="Show at most so many.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, help="Number to show at most.")] = 100,
     target: Target = DEFAULT_TARGET,
     ca: Ca = None,
     json: Json = False,
@@ -94,7 +94,7 @@ def show(
     ca: Ca = None,
     json: Json = False,
 ) -> None:
-    """Show one speaker and the clips it is enrolled with (these not with --json)."""
+    """Show one speaker, and without --json also its enrollments."""
     clips: list[Clip] = []
     with connect(target, ca) as client:
         speaker = client.speakers.get(library, name)
@@ -125,13 +125,15 @@ def update(
     display_name: Annotated[str | None, typer.Option(help="Name for people.")] = None,
     metadata: Annotated[
         list[str] | None,
-        typer.Option(metavar="KEY=VALUE", help="All there is to note; can be repeated."),
+        typer.Option(
+            metavar="KEY=VALUE", help="Metadata, replacing all there is; can be repeated."
+        ),
     ] = None,
     target: Target = DEFAULT_TARGET,
     ca: Ca = None,
     json: Json = False,
 ) -> None:
-    """Change a speaker's name for people, or what is noted of it."""
+    """Change a speaker's display name or metadata."""
     if display_name is None and not metadata:
         raise typer.BadParameter("name what to change", param_hint="--display-name")
     noted = dict(map(_pair, metadata)) if metadata else None
@@ -154,13 +156,13 @@ def delete(
     name: Name,
     library: LibraryName,
     with_clips: Annotated[
-        bool, typer.Option("--with-clips", help="The clips of its enrollments, too.")
+        bool, typer.Option("--with-clips", help="Also delete the clips of its enrollments.")
     ] = False,
     target: Target = DEFAULT_TARGET,
     ca: Ca = None,
     json: Json = False,
 ) -> None:
-    """Delete a speaker; nobody is taken for it any more."""
+    """Delete a speaker. It is not recognised any more."""
     with connect(target, ca) as client:
         client.speakers.delete(library, name, with_clips=with_clips)
     if json:
@@ -180,7 +182,7 @@ def remove_enrollment(
     ca: Ca = None,
     json: Json = False,
 ) -> None:
-    """Take enrollments away from a speaker; their clips stay in the library."""
+    """Remove enrollments from a speaker. Their clips stay in the library."""
     names = [clip_name(library, each) for each in clips]
     with connect(target, ca) as client:
         speaker = client.speakers.remove_enrollments(library, name, names)

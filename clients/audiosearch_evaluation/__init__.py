@@ -1,1 +1,1 @@
-"""How well a library tells voices and sounds apart: figures, their intervals, and trials."""
+"""Evaluation of a library: trials, figures and their intervals."""

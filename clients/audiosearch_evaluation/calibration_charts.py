@@ -1,4 +1,4 @@
-"""What a calibration measured, as PNG: which errors come with which threshold."""
+"""Charts of a calibration as PNG: the error rates at each threshold."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ENDS = ("", "_low", "_high")
 
 
 def draw_det(calibration: Calibration, path: Path) -> None:
-    """Draws miss rate over false-alarm rate of both kinds of scores, the chosen points marked."""
+    """Draws miss rate over false-alarm rate for both kinds of scores, with the chosen points."""
     from matplotlib.figure import Figure  # noqa: PLC0415  an extra
 
     figure = Figure(figsize=(6, 6), layout="constrained")
@@ -35,7 +35,7 @@ def draw_det(calibration: Calibration, path: Path) -> None:
 
 
 def draw_thresholds(calibration: Calibration, path: Path) -> None:
-    """Draws both rates over the threshold of the scores decided on, the chosen one marked."""
+    """Draws both rates over the threshold of the scores that decide, with the chosen one."""
     from matplotlib.figure import Figure  # noqa: PLC0415  an extra
 
     normalized = calibration.normalization == NORMALIZATION_AS_NORM
@@ -77,7 +77,7 @@ def _rates(scores: ScoreCalibration) -> ErrorRates:
 
 
 def _over_thresholds(scores: ScoreCalibration, field: str) -> Floats:
-    """Thresholds, a rate at each in per cent, and the ends of its interval, shape (4, points)."""
+    """Thresholds, the rate at each in per cent, and the ends of its interval; (4, points)."""
     told = [
         (each.log_likelihood_ratio, *(100 * getattr(each, field + end) for end in ENDS))
         for each in scores.rates

@@ -21,7 +21,7 @@ BLUE, ORANGE = "#0072b2", "#d55e00"
 
 
 def check() -> None:
-    """Says how to install what draws, if it is missing; before hours of work and not after."""
+    """Fails before hours of work if the drawing library is missing, and says how to install it."""
     if importlib.util.find_spec("matplotlib") is None:
         raise ServiceError(
             Reason.FIELD_INVALID,
@@ -68,7 +68,7 @@ def det_axes(figure: Figure, title: str) -> Axes:
 
 
 def draw_scores(evaluation: Evaluation, path: Path) -> None:
-    """Draws how the scores of target trials and of the others are spread."""
+    """Draws the distributions of the scores of target trials and of the others."""
     from matplotlib.figure import Figure  # noqa: PLC0415  an extra
 
     figure = Figure(figsize=(8, 4.5), layout="constrained")

@@ -1,4 +1,4 @@
-"""Vectors of clips, as a client can have them."""
+"""Vectors of clips, computed by a client."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ BATCH = 256
 class ClipEmbedder:
     """Embeds stored clips through the gateway."""
 
-    # Clients see no vectors of the index. A search by clip would show only scores, and only the
-    # 1,000 best of a library, while a trial may be any pair; so the audio comes back and is
-    # embedded again: the same model gives the same vectors, for one pass of the encoder.
+    # Clients can't read vectors from the index. A search by clip returns only the 1,000 best scores
+    # of a library, but a trial may be any pair. So the audio is downloaded and embedded again, and
+    # the same model gives the same vectors.
 
     def __init__(self, client: AudiosearchClient, model: str) -> None:
-        """Embeds with `model`, that of the library."""
+        """Embeds with `model`, which must be the library's."""
         self._client = client
         self._model = model
         self._stop = threading.Event()
@@ -39,14 +39,14 @@ class ClipEmbedder:
         """Unit vectors of clips.
 
         Args:
-            clips: ACTIVE ones.
-            report: called with how many are done, and of how many.
+            clips: in the state ACTIVE.
+            report: called with the number done and the number in all.
 
         Returns:
             Shape (clips, dimension).
 
         Raises:
-            ServiceError: of the gateway; CLIP_NOT_FOUND if one is deleted meanwhile,
+            ServiceError: from the gateway; CLIP_NOT_FOUND if a clip has been deleted,
                 MODEL_NOT_FOUND if the model no longer runs.
         """
         rows = []
@@ -91,6 +91,6 @@ def _in_order(
     work: Callable[[Clip], NDArray[np.float32]],
     clips: Sequence[Clip],
 ) -> Iterator[NDArray[np.float32]]:
-    """What `work` gives for each clip; what waits is bounded."""
+    """The result of `work` for each clip, in order, with a bounded queue."""
     for start in range(0, len(clips), BATCH):
         yield from pool.map(work, clips[start : start + BATCH])

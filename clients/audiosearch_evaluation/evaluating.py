@@ -1,4 +1,4 @@
-"""A whole evaluation of a library: of a trial list, or of what its clips are known by."""
+"""A complete evaluation of a library, by a trial list or by the speakers or labels of its clips."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ Vectors = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was found, and of what."""
+    """The results of an evaluation, and the data behind them."""
 
     library: str
     model: str
     trials_from: str
-    """For people: the list, or the field of the clips."""
+    """The list or the field of the clips, for people."""
 
     clips: int
     clips_met: int
-    """More than `clips` where only a part took part."""
+    """Number of usable clips; more than `clips` if only a part was used."""
 
     drawn: str
-    """For people: what the intervals are resampled over."""
+    """The units that the intervals are resampled over, for people."""
 
     options: Options
     scored: Scored
@@ -65,8 +65,8 @@ class Evaluator:
         Args:
             client: of the gateway.
             library: its name without `libraries/`.
-            options: how.
-            report: called with how many clips are embedded, and of how many.
+            options: of the evaluation.
+            report: called with the number of embedded clips and the number in all.
         """
         request = catalog_pb2.GetLibraryRequest(
             name=f"libraries/{library}", view=catalog_pb2.LIBRARY_VIEW_BASIC
@@ -76,10 +76,10 @@ class Evaluator:
         self._report = report
 
     def by_field(self, field: str) -> Evaluation:
-        """Trials of each two clips, by `speaker` or `label`, and retrieval.
+        """Evaluates all pairs of clips by `speaker` or `label`, and retrieval.
 
         Raises:
-            ServiceError: STATE_CONFLICT when fewer than two speakers or labels are there.
+            ServiceError: STATE_CONFLICT if there are fewer than two speakers or labels.
         """
 
         def key(clip: Clip) -> str:
@@ -109,11 +109,11 @@ class Evaluator:
         )
 
     def by_list(self, trials_path: Path, enrollments_path: Path | None = None) -> Evaluation:
-        """The trials of a list, whose enrollments may be told by another one.
+        """Evaluates the trials of a list. A second list may give the files of each enrollment.
 
         Raises:
-            ServiceError: FIELD_INVALID for lists that can't be understood or names that fit
-                several clips, CLIP_NOT_FOUND for names that are no clips of the library.
+            ServiceError: FIELD_INVALID for lists that can't be parsed or names that match several
+                clips; CLIP_NOT_FOUND for names that match no clip of the library.
         """
         trials = read_trials(trials_path)
         enrolled = _enrollments(trials, enrollments_path)
@@ -152,7 +152,7 @@ class Evaluator:
 
 
 def _enrollments(trials: TrialList, path: Path | None) -> list[tuple[str, ...]]:
-    """The files of each enrollment, in its number's order; without a list the one of its name."""
+    """The files of each enrollment, by its number. Without a list it is the file of its name."""
     if path is None:
         return [(name,) for name in trials.enrollments]
     known = read_enrollments(path)
@@ -168,12 +168,12 @@ def _enrollments(trials: TrialList, path: Path | None) -> list[tuple[str, ...]]:
 def _models(
     vectors: Vectors, enrolled: Sequence[tuple[str, ...]], rows: Mapping[str, int]
 ) -> Vectors:
-    """One unit vector for each enrollment: the mean of those of its files."""
+    """One unit vector for each enrollment: the mean of the vectors of its files."""
     return np.stack([mean_voice(vectors[[rows[name] for name in files]]) for files in enrolled])
 
 
 def _score(models: Vectors, tests: Vectors, trials: TrialList) -> NDArray[np.float32]:
-    """Cosine of each trial, in blocks: lists have millions."""
+    """The cosine of each trial, computed in blocks, because lists have millions of trials."""
     scores = np.empty(len(trials.targets), np.float32)
     for start in range(0, len(scores), BLOCK):
         part = slice(start, start + BLOCK)
@@ -187,7 +187,7 @@ def _number(values: Iterable[str]) -> tuple[NDArray[np.int64], int]:
 
 
 def _units(clips: Sequence[Clip]) -> tuple[NDArray[np.int64], int, str]:
-    """What is resampled: speakers, or clips where not all speakers are known or there is one."""
+    """The units to resample: speakers, or clips unless all speakers are known and several."""
     speakers, count = _number(clip.speaker for clip in clips)
     if count > 1 and all(clip.speaker for clip in clips):
         return speakers, count, f"{count:,} speakers"

@@ -1,4 +1,4 @@
-"""Which clip of a library a trial list means by a name."""
+"""Matches the names in a trial list with clips of a library."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ SHOWN = 5
 
 
 def match_clips(names: Iterable[str], clips: Iterable[Clip], library: str) -> dict[str, Clip]:
-    """Finds a clip for every name, by a path it was imported from, or the end of one.
+    """Finds a clip for every name, by a path that it was imported from, or the end of such a path.
 
-    The ending counts for nothing: lists say .wav where the files are .flac. CN-Celeb's lists say
-    `test/SPEAKER-NAME` for what is also `data/SPEAKER/NAME`, and either is found.
+    The suffix is ignored, because lists say .wav where the files are .flac. CN-Celeb's lists say
+    `test/SPEAKER-NAME` for a file that may also be `data/SPEAKER/NAME`; both match.
 
     Args:
-        names: of files, as a list says them.
-        clips: of the library; gone through once, only those that are meant are kept.
-        library: for people.
+        names: of files, as in a list.
+        clips: of the library; read once, and only matches are kept.
+        library: its name, for messages.
 
     Raises:
-        ServiceError: CLIP_NOT_FOUND with the first names that are missing, FIELD_INVALID with the
-            first that several clips have.
+        ServiceError: CLIP_NOT_FOUND with the first names that match no clip, FIELD_INVALID with the
+            first names that match several.
     """
     wanted: dict[str, list[str]] = {}
     for name in names:
@@ -75,14 +75,14 @@ def _refuse(names: list[str], reason: Reason, library: str, full: int = 0) -> No
 
 
 def _bare(name: str) -> str:
-    """A path without `./` and without the ending of an audio file."""
+    """A path without `./` and without the suffix of an audio file."""
     path = str(PurePosixPath(name))
     ending = path.lower().endswith(SUFFIXES)
     return path[: path.rindex(".")] if ending else path
 
 
 def _keys(clip: Clip) -> Iterator[tuple[int, str]]:
-    """What a clip may be called, the lowest rank first."""
+    """The names that a clip may have in a list, the lowest rank first."""
     of_corpus = clip.metadata.get("corpus", "").startswith("cn-celeb")
     known = list(filter(None, (*paths(clip.metadata), clip.source)))
     for path in map(_bare, known or [clip.display_name]):

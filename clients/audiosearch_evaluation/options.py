@@ -1,4 +1,4 @@
-"""What all evaluations take."""
+"""Options of every evaluation."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Options:
-    """How to evaluate."""
+    """Options of an evaluation."""
 
     most_clips: int = 5000
-    """Clips that take part in trials made from labels; of more a random part."""
+    """Clips at most in trials made from labels; of more, a random part is used."""
 
     resamples: int = 200
     """Draws for the intervals; 0 for none."""

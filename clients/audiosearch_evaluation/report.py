@@ -24,7 +24,7 @@ def rows(evaluation: Evaluation) -> list[tuple[str, str, str]]:
 
 
 def describe(evaluation: Evaluation) -> list[str]:
-    """What was evaluated, and how the intervals come about, or why some are missing."""
+    """Sentences on the evaluated data, and on the intervals or the reason why some are missing."""
     found, options = evaluation.verification, evaluation.options
     part = ""
     if evaluation.clips < evaluation.clips_met:
@@ -44,7 +44,7 @@ def describe(evaluation: Evaluation) -> list[str]:
 
 
 def to_json(evaluation: Evaluation) -> dict[str, object]:
-    """Everything but the trials themselves."""
+    """All figures and counts, without the trials themselves."""
     found, options = evaluation.verification, evaluation.options
     answer: dict[str, object] = {
         "library": evaluation.library,
@@ -80,7 +80,7 @@ def to_json(evaluation: Evaluation) -> dict[str, object]:
 
 
 def _note(evaluation: Evaluation) -> str:
-    """Why error rates have no interval although one was asked for; empty where they have one."""
+    """The reason why error rates have no interval; empty if they have one or none was wanted."""
     if evaluation.verification.equal_error_rate.interval or not evaluation.options.resamples:
         return ""
     return (

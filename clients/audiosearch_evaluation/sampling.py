@@ -1,4 +1,4 @@
-"""Which clips of a library take part."""
+"""The choice of clips of a library for an evaluation."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from serving.errors import Reason, ServiceError
 def choose(
     clips: Iterable[Clip], key: Callable[[Clip], str], most: int, seed: int
 ) -> tuple[list[Clip], int]:
-    """Those that have a `key`, and how many there were; a random part of them if there are more.
+    """Up to `most` clips with a `key`, chosen at random, and the number of all clips with one.
 
-    Memory is that of `most` clips (Vitter's algorithm R).
+    Memory is bounded by `most` clips (Vitter's algorithm R).
     """
     # No secrets: the same seed has to choose the same clips.
     source = random.Random(seed)  # noqa: S311
@@ -34,7 +34,7 @@ def choose(
 
 
 def check_kinds(values: Iterable[str], what: str, library: str) -> None:
-    """STATE_CONFLICT unless clips of two kinds are there, and two clips of one."""
+    """Raises STATE_CONFLICT unless there are clips of two kinds, and two clips of one kind."""
     counts = Counter(values)
     if len(counts) < 2:
         only = f"only one {what}, {next(iter(counts))}" if counts else f"no clip with a {what}"

@@ -1,4 +1,4 @@
-"""Lists of trials: VoxCeleb's, CN-Celeb's and Kaldi's."""
+"""Trial lists in the forms of VoxCeleb, CN-Celeb and Kaldi."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class TrialList:
 
 
 def read_trials(path: Path) -> TrialList:
-    """Reads a list of trials, words separated by blanks; its first line tells which form it has.
+    """Reads a trial list, with words separated by blanks. The first line determines its form.
 
     Raises:
         ServiceError: FIELD_INVALID with the number of a wrong line, or if one kind of trial is
@@ -67,7 +67,7 @@ def read_trials(path: Path) -> TrialList:
 
 
 def read_enrollments(path: Path) -> dict[str, tuple[str, ...]]:
-    """Reads CN-Celeb's enroll.map or enroll.lst: a name, then the files it is enrolled with.
+    """Reads CN-Celeb's enroll.map or enroll.lst: in each line a name, then its enrollment files.
 
     Raises:
         ServiceError: FIELD_INVALID with the number of a wrong line; PATH_NOT_FOUND.
@@ -82,7 +82,7 @@ def read_enrollments(path: Path) -> dict[str, tuple[str, ...]]:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """The words of each line that has any, with its number."""
+    """The words of each line that is not empty, with its number."""
     try:
         with path.open(encoding="utf-8-sig") as file:
             number = 0

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("scoring", "serving", "embedding_service", "index_service", "tools", "deploy")
+FOLDERS = ("clients", "scoring", "serving", "embedding_service", "index_service", "tools", "deploy")
 """Folders whose Python and contracts are read."""
 
 RIDDLE = re.compile(
