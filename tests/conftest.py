@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""Fixtures and helpers of all tests."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ STORES = {
     "clients in other languages": "tests/clients/*",
     "the web client in Chromium": "tests/browser/*",
 }
-"""What can be left out where it can't be installed, by the tests that need it."""
+"""Programs that tests skip if they can't be installed, with the tests that need them."""
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

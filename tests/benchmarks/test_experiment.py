@@ -28,7 +28,7 @@ PEERS = {"search/hnswlib", "search/faiss", "end-to-end/demo"}
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a quick run wrote, after one that did the embedding alone."""
+    """The folder of a quick run, made after a run of the embedding alone."""
     require({"mariadbd": "mariadb-server"})
     install()
     path = tmp_path_factory.mktemp("benchmark")
@@ -47,7 +47,7 @@ def benchmark(folder: Path, *arguments: str) -> str:
 
 @pytest.fixture(scope="module")
 def steps(folder: Path) -> dict[str, Any]:
-    """What came of each step."""
+    """The result of each step."""
     content = read(folder / "benchmark.json")
     return {name: step["result"] for name, step in content["steps"].items()}
 
@@ -65,11 +65,11 @@ def test_every_step_is_done_or_left_out_with_a_word(folder: Path, steps: dict[st
 
 
 def test_a_second_run_measures_nothing(folder: Path, steps: dict[str, Any]) -> None:
-    """What is there stays as it is."""
+    """Results that are there stay unchanged."""
     before = (folder / "benchmark.json").read_bytes()
     names = steps_of([part.value for part in benchmarking.Part], QUICK)
     missing = [name for name in names if name not in steps]
-    # What was left out is tried again each time, so it is not asked for here.
+    # Steps that were left out are tried again each time, so they are not asked for here.
     parts = [part.value for part in benchmarking.Part if not _any_of(part.value, missing)]
     said = benchmark(folder, *(word for part in parts for word in ("--parts", part)))
     assert f"0 of {len(steps_of(parts, QUICK))} steps" in said

@@ -1,4 +1,4 @@
-"""What the benchmark's report says of results, and its charts draw."""
+"""The text of the benchmark's report for given results, and its charts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def times(p50: float) -> dict[str, float]:
 
 
 def size(rows: int, kind: str = HNSW, *, search: float = 2.0, milvus: float = 500.0) -> dict:
-    """What was measured at one size; our services take the same memory at each."""
+    """The measurements of one size. Our services take the same memory at each."""
     ours = dict.fromkeys(("gateway", "embedding", "index", "catalog"), 100.0)
     return {
         "rows": rows,
@@ -281,7 +281,7 @@ def test_it_says_how_many_calls_percentiles_rest_on() -> None:
 
 
 def test_routes_and_steps_have_names_that_say_whose_they_are() -> None:
-    """What is left over is more than the wire."""
+    """The step "wire" is named for all that it contains."""
     text = page.section(all_of_it())
     assert row(text, "VectorExecutor, as it comes (one thread)") == ["900.0 ms"]
     assert row(text, "VectorExecutor, 2 threads") == ["500.0 ms, 1.8 x"]

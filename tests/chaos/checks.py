@@ -1,4 +1,4 @@
-"""What must be true once everything runs again, held against the ledger."""
+"""Conditions that must hold once everything runs again, checked with the ledger."""
 
 from __future__ import annotations
 

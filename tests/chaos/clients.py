@@ -30,7 +30,7 @@ PASSING = {
     grpc.StatusCode.DEADLINE_EXCEEDED,
     grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
-"""What a client may be told while parts of the stack are gone: nothing is known then."""
+"""Codes that a client may get while parts of the stack are gone: the outcome is unknown then."""
 
 ResultT = TypeVar("ResultT")
 

@@ -1,4 +1,4 @@
-"""What clients asked for and what they were told: the truth that the stores are held against."""
+"""The requests of clients and their answers: the truth that the stores are compared with."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DONE = "acknowledged"
 
 
 class Fate(Enum):
-    """What a client knows of its sound."""
+    """The outcome of a sound as its client knows it."""
 
     UNKNOWN = "unknown"
     """Asked for, but no answer came: it may be there or not, and nothing in between."""
@@ -58,7 +58,7 @@ class Ledger:
     entries: list[Entry] = field(default_factory=list)
     jobs: list[Job] = field(default_factory=list)
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """How often an operation (`upload`) had an outcome (`acknowledged`, or a reason)."""
+    """Number of each operation (`upload`) with each outcome (`acknowledged`, or a reason)."""
     violations: list[str] = field(default_factory=list)
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -77,7 +77,7 @@ class Ledger:
             self.counts[operation, outcome] += 1
 
     def acknowledged(self) -> Counter[str]:
-        """How many of each operation were acknowledged so far."""
+        """Returns the number of acknowledged calls of each operation so far."""
         with self._lock:
             told = [
                 (name, count) for (name, answer), count in self.counts.items() if answer == DONE

@@ -23,16 +23,16 @@ UP_SECONDS = 150.0
 
 
 class Process(Protocol):
-    """What can be started and killed."""
+    """A process that can be started and killed."""
 
     def start(self) -> None:
         """Starts it; needs not wait until it is ready."""
 
     def ready(self) -> bool:
-        """Whether it does its work; fails never."""
+        """Returns True if the process does its work. Never raises."""
 
     def dead(self) -> bool:
-        """Whether it ended."""
+        """Returns True if the process has ended."""
 
     def kill(self) -> None:
         """Ends it with SIGKILL and waits for its end."""
@@ -185,7 +185,7 @@ class Keeper(threading.Thread):
 
 
 def listens(target: str) -> bool:
-    """Whether a service answers at all."""
+    """Returns True if a service answers at all."""
     return health(target) is not None
 
 

@@ -63,7 +63,7 @@ SETTINGS = {
 
 @dataclass(frozen=True)
 class Options:
-    """What to run."""
+    """The options of a run."""
 
     kills: int = 200
     seed: int = 1
@@ -211,7 +211,7 @@ class Run:
         return self.keepers[name].up.is_set() and down < MOST_DOWN
 
     def _order(self) -> list[str]:
-        """Who is killed, one after the other: shares of the whole, in an order drawn by lot."""
+        """Returns the processes to kill, in random order: each gets its share of the whole."""
         shares = {name: SHARES[name] for name in self.keepers}
         whole, kills = sum(shares.values()), self._options.kills
         names = [name for name in shares for _ in range(max(1, shares[name] * kills // whole))]

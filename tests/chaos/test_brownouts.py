@@ -104,7 +104,7 @@ def refused(call: Callable[[], None], *reasons: Reason) -> None:
 
 
 def works(call: Callable[[], None]) -> bool:
-    """Whether a call succeeds."""
+    """Returns True if a call succeeds."""
     try:
         call()
     except ServiceError:

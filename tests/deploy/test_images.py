@@ -1,4 +1,4 @@
-"""What the images are made of: the Dockerfile, each service's packages, what runs inside."""
+"""The contents of the images: the Dockerfile, each service's packages, the programs inside."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ else:
 
 DOCKERFILE = REPOSITORY / "deploy" / "Dockerfile"
 HEAVY = {"paddlepaddle", "paddlespeech", "openvino", "onnx", "av"}
-"""What only the embedding service needs."""
+"""Packages that only the embedding service needs."""
 
 
 def run(*command: str | Path, **settings: str) -> subprocess.CompletedProcess[str]:

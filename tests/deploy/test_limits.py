@@ -57,7 +57,7 @@ def burst() -> int:
 
 
 def flood(deployment: Deployment, calls: int) -> list[grpc.StatusCode]:
-    """How many calls end that are all sent before one is awaited."""
+    """Sends calls all at once and returns their codes."""
     with grpc.insecure_channel(deployment.envoy.target("public")) as channel:
         check = health_pb2_grpc.HealthStub(channel).Check
         sent = [check.future(health_pb2.HealthCheckRequest(), timeout=60) for _ in range(calls)]

@@ -1,4 +1,4 @@
-"""What Envoy does when a REST upstream breaks off: one that does so whenever it is told to."""
+"""Envoy's behaviour when a REST upstream breaks off, with one that does so on request."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class Block:
 
 
 def tokens(page: Path) -> list[Token]:
-    """What Markdown makes of a page."""
+    """Parses a page of Markdown."""
     return _PARSER.parse(page.read_text(encoding="utf-8"))
 
 

@@ -44,7 +44,7 @@ class Shell:
         self._process.communicate()
 
     def run(self, text: str) -> tuple[bool, str]:
-        """Whether all commands of a block succeeded, and what they printed."""
+        """Runs a block. Returns True if all its commands succeeded, and their output."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         # A group, so that bash has read all of it before a command could read the rest.

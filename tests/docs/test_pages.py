@@ -26,7 +26,7 @@ SHOWN = {"text", "json"}
 """Answers and pictures. JSON must be some."""
 
 CURL = "fail-with-body\nmax-time = 120\nshow-error\nsilent\n"
-"""What curl is told beside what a page tells it: a refused call is a failure."""
+"""Settings of curl in addition to a page's own: a refused call is a failure."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Ground:
 
 @pytest.fixture(scope="module")
 def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
-    """What all pages share."""
+    """The stack and folders that all pages share."""
     folder = tmp_path_factory.mktemp("docs")
     made, pages = folder / "made", folder / "pages"
     recordings.make(made)
@@ -124,7 +124,7 @@ def test_the_chinese_readme_has_the_same_commands() -> None:
 
 
 def _anchors(page: Path) -> set[str]:
-    """What links can name in a page: its headings, as GitHub writes them."""
+    """Returns the targets of links in a page: its headings, as GitHub writes them."""
     found, heading = set(), False
     for token in tokens(page):
         if heading:

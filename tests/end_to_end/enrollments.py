@@ -1,4 +1,4 @@
-"""What tests of speakers ask for again and again."""
+"""Helpers of the tests of speakers."""
 
 from __future__ import annotations
 

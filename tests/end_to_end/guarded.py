@@ -39,7 +39,7 @@ class Guarded:
         )
 
     def outcome(self, method: MethodDescriptor, request: Message, token: str | None) -> Reason:
-        """How a call over the wire ends: its reason, or INTERNAL where it has none."""
+        """Returns the end of a call over the wire: its reason, or INTERNAL if it has none."""
         path = f"/{method.containing_service.full_name}/{method.name}"
         kind = "_".join(
             "stream" if streams else "unary"

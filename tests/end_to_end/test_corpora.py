@@ -87,7 +87,7 @@ def test_a_corpus_with_its_speakers_labels_and_sessions(
 def test_a_stopped_import_goes_on_without_sending_anything_twice(
     run: Run, shared: Running, corpus: Path
 ) -> None:
-    """What is in is known by path, size and time, so its audio is not even read."""
+    """Imported files are known by path, size and time, so their audio is not even read."""
     library = shared.library()
     source = corpus_source(corpus, "cn-celeb1")
     job = ImportJob()
@@ -123,7 +123,7 @@ def test_what_is_in_is_known_by_its_bytes_too(run: Run, corpus: Path, tmp_path: 
 
 
 def test_a_layout_labels_what_was_imported_without_one(run: Run, shared: Running) -> None:
-    """Whoever read it; what somebody has filled in stays, and then nothing is left to do."""
+    """This holds for files of any import. Fields filled in by hand stay. Then no work is left."""
     folder, library = shared.folder(), shared.library()
     for seed, name in enumerate(("0_ann_0", "1_ann_0", "0_bob_0", "1_bob_0")):
         sing(folder / "recordings" / f"{name}.wav", 40 + seed)
@@ -217,7 +217,7 @@ def test_a_library_that_is_gone_stops_the_import(shared: Running, corpus: Path) 
 
 
 def test_an_import_survives_the_death_of_the_gateway(tmp_path: Path) -> None:
-    """Whose files in work are sent again: each is in once, and none has failed."""
+    """Files that were being sent are sent again: each is imported once, and none has failed."""
     for seed in range(24):
         sing(tmp_path / "recordings" / f"{seed % 10}_ann_{seed}.wav", seed)
     serving = subprocess.Popen(

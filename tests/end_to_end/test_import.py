@@ -94,7 +94,7 @@ def test_a_folder_with_bad_files_is_imported_but_for_them(shared: Running, libra
 
 
 def test_importing_twice_adds_nothing(shared: Running, library: str) -> None:
-    """What is in is counted as existing."""
+    """Imported clips are counted as existing."""
     folder = shared.folder()
     make_files(folder, 6)
     assert counts(run_import(shared, library, folder)) == (6, 6, 0, 0)

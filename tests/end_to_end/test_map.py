@@ -41,7 +41,7 @@ def wait(
 
 
 def ready(found: LibraryMap) -> bool:
-    """Whether there is nothing left to do."""
+    """Returns True if no work is left."""
     return found.state == LibraryMap.STATE_READY
 
 

@@ -20,7 +20,7 @@ from tests.vowels import RATE, record
 from tools.servers.processes import until
 
 NAMES = ("ann", "bob", "cid")
-"""Who is enrolled; each has the voice of that place."""
+"""The enrolled speakers, each with the voice of the same place."""
 STRANGER = 7
 DEFAULT_THRESHOLD = 0.5
 Take = Callable[..., Path]

@@ -1,4 +1,4 @@
-"""What every service owes its operator: health, reflection, shutdown, settings, recovery."""
+"""The duties of every service to its operator: health, reflection, shutdown, settings, recovery."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ def test_a_gateway_that_is_killed_while_it_enrolls(stack: Open, tmp_path: Path) 
 
 
 def answers(running: Running) -> bool:
-    """Whether the client has found the gateway again."""
+    """Returns True if the client has found the gateway again."""
     try:
         running.library()
     except ServiceError:

@@ -23,7 +23,7 @@ def read(client: AudiosearchClient) -> SystemStatus:
 
 
 def services(client: AudiosearchClient) -> dict[str, ServiceStatus]:
-    """What it says of each service."""
+    """Returns the status of each service."""
     return {service.service: service for service in read(client).services}
 
 
@@ -72,7 +72,7 @@ def test_searches_are_remembered_with_their_times(
 
 
 def test_no_more_than_fifty_are_remembered(shared: Running, filled: Library, sounds: Path) -> None:
-    """Whatever their number; what failed is not among them."""
+    """This holds for any number of searches. Failed ones are not among them."""
     library = filled.name.removeprefix("libraries/")
     clip = shared.client.search(library, sounds / "bronze_bell_1.wav", k=1).matches[0].clip.name
     request = search_pb2.SearchClipsRequest(

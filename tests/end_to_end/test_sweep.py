@@ -72,7 +72,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Open]:
 
 
 def test_vectors_without_a_row_are_removed(stack: Open, sounds: Path) -> None:
-    """Whether the row is gone, never was or FAILED; those of other rows stay."""
+    """They go if the row is gone, never existed or is FAILED. Vectors of other rows stay."""
     library = stack.library()
     kept = stack.upload(library, sounds / "bronze_bell_1.wav")
     made, failed = (

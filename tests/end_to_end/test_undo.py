@@ -1,4 +1,4 @@
-"""What an upload leaves behind when its caller goes away."""
+"""The traces of an upload whose caller goes away."""
 
 from __future__ import annotations
 

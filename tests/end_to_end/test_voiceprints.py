@@ -27,7 +27,7 @@ def two_voices(shared: Running, library: str, take: Take) -> list[str]:
 
 
 def cosine(shared: Running, library: str, recording: Path) -> float:
-    """How much a recording sounds like `ann`."""
+    """Returns the cosine of a recording to the voiceprint of `ann`."""
     return float(shared.client.speakers.verify(library, "ann", recording).score.cosine)
 
 

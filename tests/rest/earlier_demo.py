@@ -1,7 +1,7 @@
-"""What clients of PaddleSpeech's audio_searching demo ask, and the answers they count on.
+"""Requests of clients of PaddleSpeech's audio_searching demo, and the answers that they rely on.
 
 `python -m tests.rest.earlier_demo FOLDER [http://localhost:8002]` runs it against a
-gateway that may import from FOLDER (`audiosearch serve --allow FOLDER`). Where it needs a key,
+gateway that may import from FOLDER (`audiosearch serve --allow FOLDER`). If it needs a key,
 AUDIOSEARCH_API_KEY holds it.
 """
 

@@ -167,7 +167,7 @@ def test_a_broken_form_is_refused_and_leaves_nothing(rest: Rest, library: str, n
 
 @pytest.fixture(scope="module")
 def audio(rest: Rest) -> str:
-    """Where a clip's audio is."""
+    """The path of a clip's audio."""
     return f"/v1/{rest.upload(rest.library(), displayName='Glocke ü.wav')['name']}/audio"
 
 
@@ -275,7 +275,7 @@ def test_hostile_file_names_are_only_names(rest: Rest, library: str, name: str) 
 
 
 def test_pages_of_other_kinds_are_not_shown_by_browsers(rest: Rest, library: str) -> None:
-    """Whatever a file is, its type is one of audio, and nobody may guess another."""
+    """The type of any file is one of audio, and no browser may guess another."""
     clip = rest.upload(library)
     sent = rest.http.get(f"/v1/{clip['name']}/audio")
     assert sent.headers["x-content-type-options"] == "nosniff"

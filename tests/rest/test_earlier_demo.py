@@ -132,7 +132,7 @@ def test_a_table_can_be_dropped_while_it_is_loaded(rest: Rest) -> None:
 
 
 def test_loading_twice_changes_nothing(rest: Rest, filled: str) -> None:
-    """What the library has is not taken again."""
+    """Files that the library has are not loaded again."""
     folder = rest.folder()
     example_sounds.write_all(folder)
     assert load(rest, filled, folder).json()["msg"] == "Successfully loaded data!"

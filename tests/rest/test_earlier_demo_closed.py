@@ -39,7 +39,7 @@ def test_other_folders_of_the_server_stay_closed(rest: Rest, path: str) -> None:
 def test_other_files_of_the_server_stay_closed(
     rest: Rest, filled: str, path: str, status: int, reason: Reason
 ) -> None:
-    """Whether they are there is not told."""
+    """The answer does not tell if they exist."""
     params = {"query_audio_path": path, "table_name": filled}
     refused(rest.http.post("/audio/search/local", params=params), status, reason)
 

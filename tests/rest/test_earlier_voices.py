@@ -18,7 +18,7 @@ from tests.rest.voice_calls import SPEAKERS, enrollments, stranger, voice
 
 ENROLLED = {"status": True, "msg": "Successfully enroll data!"}
 TEXTS = ["Ann", "Müller 1", "x' or '1'='1", "../x", "a/b", "声音 🔔", "vpr-x", " ", "-x", "x" * 255]
-"""What the demo's users may call a speaker."""
+"""Names of speakers that the demo's users may choose."""
 
 
 @pytest.fixture(scope="module")
@@ -195,7 +195,7 @@ def test_enrolling_keeps_nobody_waiting_and_all_at_once_count(rest: Rest, librar
 
 
 def test_a_table_holds_sounds_and_voices(rest: Rest, table: str) -> None:
-    """What was enrolled is found by searches too; links are encoded."""
+    """Searches find enrolled voices too. Links are encoded."""
     rows = search(rest, table, voice("low", 1)).json()
     assert {name for _, (name, _) in rows} == {"x.wav"}
     ids, links = voices(rest, table)

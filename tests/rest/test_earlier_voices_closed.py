@@ -39,7 +39,7 @@ LOCAL = [
 def test_other_files_of_the_server_stay_closed(
     rest: Rest, table: str, path: str, status: int, reason: Reason
 ) -> None:
-    """Whether they are there is not told, and no speaker is made."""
+    """The answer does not tell if they exist, and no speaker is made."""
     asked = {"audio_path": path, "table_name": table}
     refused(rest.http.post("/vpr/recog/local", params=asked), status, reason)
     made = rest.http.post("/vpr/enroll/local", params={**asked, "spk_id": "Eve"})

@@ -180,7 +180,7 @@ def test_a_broken_form_is_refused(rest: Rest, library: str, name: str) -> None:
 
 
 def test_a_form_that_breaks_behind_a_good_file_can_be_sent_again(rest: Rest, library: str) -> None:
-    """What came through before is enrolled once."""
+    """Files that arrived before are enrolled once."""
     kind, where = {"content-type": "multipart/form-data; boundary=b"}, path(library, "Ann")
     good = _part("audio", voice("low", 1))
     for rest_of_it in (b"", _part("displayName", b"Ann") + b"--b--"):

@@ -49,7 +49,7 @@ def memory(pid: int, field: str) -> int:
 
 
 def growth(pid: int, work: Callable[[], None]) -> int:
-    """How much more memory a process needed at most while something was done."""
+    """Returns the growth of a process's peak memory during some work."""
     Path(f"/proc/{pid}/clear_refs").write_text("5")
     before = memory(pid, "VmRSS")
     work()

@@ -25,7 +25,7 @@ STRANGERS = [
 
 
 def preflight(rest: Rest, origin: str, method: str = "POST") -> httpx.Response:
-    """What a browser asks before a call that is not simple."""
+    """Sends the request of a browser before a call that is not simple."""
     headers = {
         "origin": origin,
         "access-control-request-method": method,

@@ -1,4 +1,4 @@
-"""Whose voice it is, over REST: verification and identification."""
+"""Verification and identification over REST."""
 
 from __future__ import annotations
 

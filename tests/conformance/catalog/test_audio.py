@@ -170,7 +170,7 @@ async def test_streams_that_break_the_rules(catalog: Catalog) -> None:
 
 
 async def test_a_stream_that_is_cancelled_half_way_leaves_nothing(catalog: Catalog) -> None:
-    """Whether the caller cancels or runs out of time; the clip can take its audio after that."""
+    """The same holds for a cancelled call and one out of time. The clip takes its audio later."""
     library = await catalog.library()
     made = await catalog.creating(library)
 

@@ -186,7 +186,7 @@ async def test_fields_of_a_speaker_have_limits(
 
 
 async def test_calls_about_speakers_have_limits(catalog: Catalog) -> None:
-    """How many, which states, revisions and uids."""
+    """Counts, states, revisions and uids are checked."""
     library = await catalog.library()
     name, parent = (await catalog.speaker(library)).name, library.name
     stub, clip = catalog.stub, f"{parent}/clips/x"

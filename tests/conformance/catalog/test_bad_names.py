@@ -146,7 +146,7 @@ async def test_ids_and_names_of_no_speaker(catalog: Catalog, attack: str) -> Non
     ],
 )
 async def test_any_text_is_kept_as_it_is(catalog: Catalog, text: str) -> None:
-    """What is a command elsewhere is a name here, found by itself alone."""
+    """A text that is a command elsewhere is a plain name here, found by itself alone."""
     library = await catalog.library(display_name=text)
     assert library.display_name == text
     clip = await catalog.clip(

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 def known(audio: bytes) -> AudioObject:
-    """What can be said of audio before it is sent."""
+    """The properties of audio that are known before it is sent."""
     return AudioObject(sha256=hashlib.sha256(audio).hexdigest(), size_bytes=len(audio))
 
 

@@ -45,7 +45,7 @@ async def test_a_clip_keeps_what_was_told(catalog: Catalog) -> None:
 
 
 async def test_the_same_request_answers_the_same_clip(catalog: Catalog) -> None:
-    """Whatever became of it, also when requests come together; other libraries don't matter."""
+    """This holds in any state and for requests at the same time. Other libraries don't matter."""
     library, other = await catalog.library(), await catalog.library()
 
     async def create(parent: str) -> Clip:
@@ -99,7 +99,7 @@ async def test_states_change_only_along_a_clips_life(catalog: Catalog) -> None:
 
 
 async def test_a_deletion_can_ask_for_a_state(catalog: Catalog) -> None:
-    """Who undoes a clip leaves alone one that somebody else made ACTIVE; a repeat is fine."""
+    """A caller that undoes a clip leaves one that became ACTIVE alone. A repeat is fine."""
     library = await catalog.library()
     active, creating = await catalog.clip(library), await catalog.creating(library)
 
@@ -198,7 +198,7 @@ async def test_a_mask_names_what_changes(catalog: Catalog) -> None:
 
 
 async def test_lookup_finds_active_clips_alone(catalog: Catalog) -> None:
-    """What is missing, of another library, or not ACTIVE is passed over."""
+    """Missing clips, those of other libraries and those that are not ACTIVE are left out."""
     library, other = await catalog.library(), await catalog.library()
     active = [await catalog.clip(library) for _ in range(3)]
     creating, strange = await catalog.creating(library), await catalog.clip(other)

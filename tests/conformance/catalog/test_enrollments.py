@@ -145,7 +145,7 @@ async def test_a_speaker_that_goes_has_no_new_enrollments(catalog: Catalog) -> N
 
 
 async def test_a_revision_that_is_over_is_refused(catalog: Catalog) -> None:
-    """Who judged the clips by other enrollments has to judge again; nothing is changed."""
+    """A caller that judged clips by other enrollments must judge again. Nothing is changed."""
     library = await catalog.library()
     first, second, third = await catalog.clips(library, 3)
     speaker = await catalog.speaker(library, first)
@@ -191,7 +191,7 @@ async def test_a_clip_that_is_not_deleted_stays_an_enrollment(catalog: Catalog) 
 
 
 async def test_another_speakers_enrollment_is_not_undone(catalog: Catalog) -> None:
-    """Who undoes a recording names the speaker it was for; a free clip goes, and its own does."""
+    """An undo names the recording's speaker. A free clip goes, and so does the speaker's own."""
     library = await catalog.library()
     taken, free, own = await catalog.clips(library, 3)
     bob = await catalog.speaker(library, taken)

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 async def require_true(catalog: Catalog, library: Library, speaker: Speaker) -> None:
-    """What the speaker says of its enrollments is what the clips say."""
+    """Checks that the counts of a speaker are those of its clips."""
     clips = await enrolled(catalog, library, speaker.name)
     assert speaker.enrollment_count == len(clips)
     speech = [(await catalog.get(clip)).audio.active_duration.ToNanoseconds() for clip in clips]
@@ -79,7 +79,7 @@ async def test_a_clip_is_of_one_speaker_at_most(catalog: Catalog) -> None:
 
 
 async def test_deleting_clips_while_they_are_enrolled(catalog: Catalog) -> None:
-    """Whoever comes first: none waits for another for good, and the speaker says what is so."""
+    """In any order, no call blocks another for ever, and the counts of the speaker are right."""
     library = await catalog.library()
     speaker = await catalog.speaker(library)
     for _ in range(6):

@@ -201,7 +201,7 @@ async def refuses_work(catalog: Catalog, library: Library) -> None:
 
 
 async def test_a_library_with_failed_clips_alone_needs_no_force(catalog: Catalog) -> None:
-    """What could not be made is not worth keeping a library for."""
+    """Clips that could not be made are no reason to keep a library."""
     library = await catalog.library()
     await catalog.fail((await catalog.creating(library)).name)
     await catalog.stub.BeginLibraryDeletion(pb.BeginLibraryDeletionRequest(name=library.name))

@@ -39,7 +39,7 @@ async def test_migrations_build_the_tables(settings: CatalogSettings) -> None:
 
 
 def differences(connection: Connection) -> list[Any]:
-    """Where the database is not as the code expects."""
+    """Returns the differences between the database and the code's schema."""
     changes = compare_metadata(MigrationContext.configure(connection), metadata)
     return [change for change in changes if "alembic_version" not in str(change)]
 

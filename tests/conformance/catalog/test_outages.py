@@ -1,4 +1,4 @@
-"""What happens when the service, its database or its folder goes away, and when it comes back."""
+"""The behaviour when the service, its database or its folder goes away and comes back."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 async def health(catalog: Catalog) -> int:
-    """What the service says of itself."""
+    """Returns the health of the service as it reports it."""
     stub = health_pb2_grpc.HealthStub(catalog.channel)
     return (await stub.Check(health_pb2.HealthCheckRequest(service=""))).status
 

@@ -32,7 +32,7 @@ def test_states_are_those_of_the_contract() -> None:
 
 
 async def test_every_statement_runs_on_an_index(settings: CatalogSettings) -> None:
-    """Whatever is called, no plan scans a table or sorts; each list runs along its own index."""
+    """For every call, no plan scans a table or sorts. Each list runs along its own index."""
     where = backend(settings)
     migrate(where)
     engine = where.migrating_engine()

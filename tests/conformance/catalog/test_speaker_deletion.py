@@ -1,4 +1,4 @@
-"""How speakers go, alone or with their clips or their library, and what is left of them."""
+"""The deletion of speakers, alone or with their clips or library, and its traces."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ async def test_deletion_can_take_the_clips_along(catalog: Catalog) -> None:
 
 
 async def test_a_deletion_that_began_can_still_take_the_clips_along(catalog: Catalog) -> None:
-    """Who asks for it later gets it, as long as the speaker is there."""
+    """A later request for it is granted, as long as the speaker exists."""
     library = await catalog.library()
     clip = await catalog.clip(library)
     speaker = await catalog.speaker(library, clip)
@@ -80,7 +80,7 @@ async def test_a_deletion_that_began_can_still_take_the_clips_along(catalog: Cat
 
 
 async def test_a_deletion_can_ask_for_a_state(catalog: Catalog) -> None:
-    """Who undoes a speaker leaves alone one that somebody else has enrolled; a repeat is fine."""
+    """A caller that undoes a speaker leaves one that others enrolled alone. A repeat is fine."""
     library = await catalog.library()
     clip = await catalog.clip(library)
     creating, enrolled = await catalog.speaker(library), await catalog.speaker(library, clip)

@@ -76,7 +76,7 @@ async def test_a_voiceprint_is_of_one_revision_of_one_speaker(catalog: Catalog) 
 
 
 async def test_the_same_request_answers_the_same_speaker(catalog: Catalog) -> None:
-    """Whatever became of it, also when requests come together; any other creation is refused."""
+    """This holds in any state and for requests at the same time. Any other creation is refused."""
     library, other = await catalog.library(), await catalog.library()
     make = catalog.stub.CreateSpeaker
     made = await asyncio.gather(*(make(creation(library, "ann", "r")) for _ in range(8)))

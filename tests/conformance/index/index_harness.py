@@ -1,4 +1,4 @@
-"""What the tests of the index service share: its server, a short client, example vectors."""
+"""Shared parts of the tests of the index service: its server, a short client, example vectors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the contract promises, over each store."""
+"""The promises of the contract, over each store."""
 
 from __future__ import annotations
 

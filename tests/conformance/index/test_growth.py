@@ -41,7 +41,7 @@ async def until(check: Callable[[], Awaitable[bool]], seconds: float = 240) -> N
 
 
 async def is_kind(client: Client, kind: str) -> bool:
-    """Whether an index has a kind."""
+    """Returns True if an index has a type."""
     return (await client.stats()).index_type == kind
 
 
@@ -103,7 +103,7 @@ async def test_grows_while_used(tmp_path: Path, milvus: MilvusServer) -> None:
 
 
 async def one_left(milvus: MilvusServer, index: str) -> bool:
-    """Whether only one collection of an index is left."""
+    """Returns True if only one collection of an index is left."""
     return len(await asyncio.to_thread(collections, milvus, index)) == 1
 
 
@@ -171,7 +171,7 @@ async def test_killed_while_it_grows(tmp_path: Path, milvus: MilvusServer) -> No
 
 
 async def none_left(milvus: MilvusServer, index: str) -> bool:
-    """Whether no collection of an index is left."""
+    """Returns True if no collection of an index is left."""
     return not await asyncio.to_thread(collections, milvus, index)
 
 

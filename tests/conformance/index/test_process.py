@@ -179,7 +179,7 @@ async def test_two_services_on_one_folder(tmp_path: Path) -> None:
 
 @pytest.mark.server
 async def test_replicas_see_what_others_wrote(tmp_path: Path, milvus: MilvusServer) -> None:
-    """What one service answered for, every other one finds, and no longer once it is deleted."""
+    """A write through one service is found by all others, and a deletion too."""
     where = {"MILVUS_HOST": "127.0.0.1", "MILVUS_PORT": str(milvus.port)}
     async with (
         service(tmp_path, "replicas", **where) as (_, writer),

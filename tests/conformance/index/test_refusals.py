@@ -1,4 +1,4 @@
-"""What the service refuses, with which reason, over each store."""
+"""Requests that the service refuses, with their reasons, over each store."""
 
 from __future__ import annotations
 

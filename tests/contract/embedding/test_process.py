@@ -40,7 +40,7 @@ def decoders(pid: int) -> list[int]:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process runs (and is no zombie)."""
+    """Returns True if a process runs and is no zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What streams cost, and what is left of them: memory, processes, places."""
+"""The cost of streams, and their traces: memory, processes, places."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_a_long_stream(
 
 
 def test_a_slow_reader(service: Any, first: Any) -> None:
-    """Who does not read the answers is not sent more, and can't send more."""
+    """A caller that reads no answers is sent no more, and can send no more."""
     sent = 0
     chunks = 4000
 
@@ -198,7 +198,7 @@ def test_many_at_once(service: Any, voice: Any) -> None:
 
 
 def offset(answers: list[Any]) -> list[Any]:
-    """Where the windows end."""
+    """The ends of the windows."""
     return [a.window.end_offset.ToNanoseconds() for a in answers]
 
 

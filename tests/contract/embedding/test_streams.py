@@ -240,7 +240,7 @@ def test_cut_flac(service: Any, encode: Any, sound: Any) -> None:
     ],
 )
 def test_bad_audio(service: Any, audio: bytes, config: dict[str, Any], message: str) -> None:
-    """What is no audio is AUDIO_UNDECODABLE, and says why."""
+    """Bytes that are no audio are AUDIO_UNDECODABLE, with the cause."""
     error, answers = refuse(service, audio, **config)
     assert error.reason is Reason.AUDIO_UNDECODABLE
     assert any(part in error.message for part in message.split("|"))

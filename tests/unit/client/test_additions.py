@@ -1,4 +1,4 @@
-"""What clips that are there get from an import: what they lack, and nothing else."""
+"""The fields that existing clips get from an import: missing ones, and no others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ NAME = "libraries/x/clips/1"
 
 
 def told(path: str = "recordings/7_ann_1.wav", **more: str) -> Clip:
-    """What a layout tells of a file."""
+    """The fields that a layout reads from a path."""
     return Clip(speaker="ann", label="7", metadata={"digit": "7", "path": path, **more})
 
 

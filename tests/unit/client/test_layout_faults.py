@@ -89,7 +89,7 @@ def test_a_folder_of_another_corpus_is_one_error(tmp_path: Path) -> None:
 
 
 def test_a_label_is_for_what_the_layout_tells_none_of(tmp_path: Path) -> None:
-    """What a corpus says of its files is not overruled."""
+    """Labels that a corpus gives its files stay."""
     tree(tmp_path, "id10001/abcdefghijk/00001.wav")
     assert only(corpus_source(tmp_path, "voxceleb1", "speech")).label == "speech"
     assert set(LAYOUTS) == {

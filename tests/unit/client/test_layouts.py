@@ -1,4 +1,4 @@
-"""What the names of real corpora tell, in small trees of exactly those names."""
+"""The fields read from the names of real corpora, in small trees of exactly those names."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def work(shelf: Shelf, source: Source) -> tuple[ImportJob, int]:
 
 
 def test_a_layout_labels_clips_that_came_without_one(shelf: Shelf, corpus: Path) -> None:
-    """What is filled in stays."""
+    """Fields that are filled in stay."""
     work(shelf, folder_source(corpus))
     shelf.clips[b"0_bob_0"].speaker = "Robert"
     job, labelled = work(shelf, corpus_source(corpus, "fsdd"))
@@ -128,7 +128,7 @@ def test_every_path_of_identical_files_is_kept(shelf: Shelf, corpus: Path) -> No
 def test_how_many_were_labelled_is_told(
     shelf: Shelf, corpus: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Where there are any, and in JSON always, as text like the other counts of 64 bits."""
+    """The text tells a count above 0. JSON always has it, as text like other 64-bit counts."""
     for source, words in (
         (folder_source(corpus), "4 imported into x, 0 there already, 0 failed, in 2 s\n"),
         (

@@ -1,4 +1,4 @@
-"""Where the weights come from, and what is refused."""
+"""The sources of the weights, and the ones that are refused."""
 
 from __future__ import annotations
 

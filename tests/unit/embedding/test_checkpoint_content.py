@@ -1,4 +1,4 @@
-"""What a checkpoint must hold: each flaw is one clear error."""
+"""The required contents of a checkpoint: each flaw is one clear error."""
 
 from __future__ import annotations
 

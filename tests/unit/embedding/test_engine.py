@@ -118,7 +118,7 @@ def test_paddlespeechs_vectors(name: str, request: pytest.FixtureRequest) -> Non
     ],
 )
 def test_every_shape(change: dict[str, Any]) -> None:
-    """Whatever EcapaTdnn's settings say, the graph computes the same, to fp32's rounding."""
+    """For all settings of EcapaTdnn the graph computes the same, up to fp32's rounding."""
     if "channels" in change:
         change = {**change, "channels": [*change["channels"][:-1], sum(change["channels"][1:-1])]}
     network = drawn(NARROW | change)
@@ -165,7 +165,7 @@ def test_what_is_kept(narrow: Network, tmp_path: Path) -> None:
 
 
 def test_other_weights(narrow: Network, tmp_path: Path) -> None:
-    """What is kept belongs to its weights and their settings alone."""
+    """Cached files belong to their weights and settings alone."""
     open_engine(narrow, Options(cache=tmp_path))
     other = dataclasses.replace(drawn(NARROW | {"lin_neurons": 64}), sha256="6f" * 32)
     assert open_engine(other, Options(cache=tmp_path)).run(spoken(1)).shape == (1, 64)
@@ -185,7 +185,7 @@ def flip(data: bytes) -> bytes:
 
 @pytest.fixture(scope="module")
 def kept(narrow: Network, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
-    """What is kept of the narrow network, and its vector of a clip."""
+    """The cache of the narrow network, and its vector of a clip."""
     folder = tmp_path_factory.mktemp("kept")
     return folder, open_engine(narrow, Options(cache=folder)).run(spoken(1))
 

@@ -45,7 +45,7 @@ async def test_much(spools: Spools) -> None:
 
 
 async def test_a_write_that_comes_late(spools: Spools) -> None:
-    """What is still being written when a call is cancelled leaves no file."""
+    """A write that still runs when a call is cancelled leaves no file."""
     with spools.open() as spool:
         writing = asyncio.create_task(spool.write(b"x" * (INLINE_BYTES + 1)))
         await asyncio.sleep(0)

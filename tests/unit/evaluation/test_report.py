@@ -1,4 +1,4 @@
-"""What is said of an evaluation."""
+"""The report of an evaluation."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def evaluation(speakers: int, resamples: int = 50, *, searched: bool = True) -> 
 
 
 def intervals(found: Evaluation) -> dict[str, str]:
-    """What stands in the table beside each figure."""
+    """The interval beside each figure in the table."""
     return {name: between for name, _, between in rows(found)}
 
 

@@ -28,7 +28,7 @@ from gateway.upstream import Upstream
 from serving.errors import Reason, ServiceError
 
 AUDIO = bytes(range(256)) * 4096
-"""What every clip has: 1 MiB."""
+"""The audio of every clip: 1 MiB."""
 
 
 class Behaviour(gateway_service_pb2_grpc.GatewayServiceServicer):

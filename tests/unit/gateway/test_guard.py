@@ -54,7 +54,7 @@ def test_without_keys_everything_goes_through(tmp_path: Path) -> None:
 
 
 def test_a_method_without_a_rule_is_never_run(guard: Guard, header: str) -> None:
-    """Whoever calls."""
+    """This holds for every caller."""
     with pytest.raises(KeyError):
         guard.check(GET + "2", header, GetLibraryRequest(name="libraries/a"))
 

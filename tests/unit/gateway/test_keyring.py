@@ -26,7 +26,7 @@ def add(path: Path, name: str = "phone") -> tuple[str, str]:
 
 
 def add_many(path: Path, count: int) -> None:
-    """What each process of a test does."""
+    """The work of each process of a test."""
     for _ in range(count):
         add(path)
 

@@ -1,4 +1,4 @@
-"""How a map comes to be and is kept true, over a library in memory."""
+"""The making of a map and its updates, over a library in memory."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ async def test_hardly_any_clips_are_a_map_too(count: int) -> None:
 
 
 async def test_points_are_answered_once() -> None:
-    """Who names the tag of what it has gets the rest alone."""
+    """A caller that names the tag of its points gets only the rest."""
     _, map_ = await ready(Shelf(5))
     tag = map_.answer(ASK).etag
     again = map_.answer(GetLibraryMapRequest(name=ASK.name, etag=tag))

@@ -12,7 +12,7 @@ from gateway.maps.sample import MOST
 from serving.errors import Reason, ServiceError
 
 MESSAGE_BYTES = 4 * 2**20
-"""What gRPC clients take without being told otherwise."""
+"""Default size limit of messages of gRPC clients."""
 
 
 def points(count: int, width: int) -> list[MapPoint]:

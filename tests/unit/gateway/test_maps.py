@@ -126,7 +126,7 @@ async def test_all_work_ends_with_the_gateway(slow: Slow) -> None:
 
 
 async def test_a_library_that_is_gone_has_no_map(kept: Maps) -> None:
-    """Whatever is kept of it."""
+    """This holds even if points of it are kept."""
     with pytest.raises(ServiceError) as raised:
         await ask(kept, "gone")
     assert raised.value.reason is Reason.LIBRARY_NOT_FOUND

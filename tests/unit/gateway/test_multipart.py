@@ -127,7 +127,7 @@ async def test_a_list_may_come_more_than_once() -> None:
 
 
 async def test_an_empty_file_is_a_file() -> None:
-    """What it means is not the form's business."""
+    """The form does not judge its meaning."""
     assert (await read(part("audio", b"") + END))[1] == b""
 
 

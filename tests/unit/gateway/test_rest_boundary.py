@@ -1,4 +1,4 @@
-"""What surrounds every REST call: errors, ids, limits, cancellation, the end."""
+"""The frame of every REST call: errors, ids, limits, cancellation, the end."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ async def test_who_goes_away_cancels_the_call() -> None:
 async def test_a_reader_that_stalls_holds_no_memory_and_is_left(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What waits to be sent is bounded; in the end the connection is broken off."""
+    """Unsent data are bounded. In the end the connection is broken off."""
     monkeypatch.setattr(exchange, "STALL_SECONDS", 0.5)
     async with serving() as served:
         asked = f"GET {CLIP}endless/audio HTTP/1.1\nhost: localhost\n\n"
@@ -192,7 +192,7 @@ async def test_uploads_are_counted_as_they_come() -> None:
 
 
 async def test_a_change_without_a_mask_changes_what_the_body_names() -> None:
-    """What was read and sent back unchanged, or not at all, empties nothing."""
+    """Fields sent back unchanged, or left out, are not emptied."""
     async with serving() as served:
         path = CLIP + "a"
         for body, changed in [

@@ -1,4 +1,4 @@
-"""Who may call by REST, and what browsers are told: keys, origins, headers, TLS."""
+"""Access by REST, and the answers to browsers: keys, origins, headers, TLS."""
 
 from __future__ import annotations
 

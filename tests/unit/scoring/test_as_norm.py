@@ -90,7 +90,7 @@ def test_a_small_library_is_its_own_cohort() -> None:
 
 
 def test_the_best_without_each_speaker_are_those_without_the_speaker() -> None:
-    """What is summed up for all at once is what each would have alone."""
+    """Sums for all speakers at once equal those for each alone."""
     random = np.random.default_rng(1)
     speakers = random.permutation(np.repeat([0, 1, 4, 7, 9], [30, 5, 40, 3, 60]))
     scores = random.standard_normal((10, len(speakers))).astype(np.float32)

@@ -42,7 +42,7 @@ def test_operating_points_by_hand() -> None:
     ],
 )
 def test_equal_error_rate_by_hand(scores: list[float], expected: float) -> None:
-    """Where both rates are the same."""
+    """The rate is taken at the crossing of both rates."""
     assert equal_error_rate(error_rates(np.array(scores), TARGETS)) == pytest.approx(expected)
 
 

@@ -176,7 +176,7 @@ def test_normalising_mends_what_shifts_with_the_recording() -> None:
     ],
 )
 def test_too_few_speakers(speakers: list[str], told: str) -> None:
-    """Who is missing, and what to do."""
+    """The error names the missing speakers and says what to do."""
     vectors, _ = voices(1, len(speakers), 0.9, seed=0)
     with pytest.raises(ServiceError, match=told) as error:
         fitted(vectors, speakers)

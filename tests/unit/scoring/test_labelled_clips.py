@@ -19,7 +19,7 @@ def clips(speakers: int, each: int) -> list[Clip]:
 
 
 def choose(found: list[Clip], most: int, enrollments: int = 3, seed: int = 0) -> Counter[str]:
-    """How many clips of each speaker are chosen."""
+    """Returns the number of chosen clips of each speaker."""
     chosen = Labelled(most, enrollments, seed)
     for clip in found:
         chosen.add(clip)
@@ -67,7 +67,7 @@ CLIPS, SPEAKERS = "libraries/l/clips/", "libraries/l/speakers/"
 
 
 def whose(*found: tuple[str, str, str]) -> dict[str, str]:
-    """Whose voice each clip is, of clips told by id, field `speaker` and who is enrolled with it.
+    """The voice of each clip, by id, field `speaker` and enrollments.
 
     The order in which they are listed makes no difference.
     """
@@ -105,7 +105,7 @@ def test_a_name_that_was_left_behind_merges_nobody() -> None:
 
 
 def test_names_are_told_apart_among_many() -> None:
-    """Who is passed over, to keep memory bounded, still counts for the names of those who stay."""
+    """A speaker that is left out to bound memory still counts for the names of the others."""
     chosen = Labelled(200, 3, 0)
     for number in range(3000):
         label, enrolled = f"name {number // 3}", f"{SPEAKERS}s{number // 3}{'ab'[number % 3 == 1]}"

@@ -85,7 +85,7 @@ class Served:
 
 @pytest.fixture
 def logs(capfd: pytest.CaptureFixture[str]) -> Iterator[pytest.CaptureFixture[str]]:
-    """What is written to standard error; a test that looks calls `configure` first."""
+    """The text on standard error. A test that reads it calls `configure` first."""
     yield capfd
     logging.getLogger().handlers.clear()
 

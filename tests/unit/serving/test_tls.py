@@ -124,7 +124,7 @@ async def served(tls: Tls) -> AsyncIterator[int]:
 
 
 async def ask(channel: grpc.aio.Channel) -> str:
-    """What a call over the channel comes to: the answer or the code."""
+    """Returns the result of a call over the channel: the answer or the code."""
     async with channel:
         stub = catalog_service_pb2_grpc.CatalogServiceStub(channel)
         try:

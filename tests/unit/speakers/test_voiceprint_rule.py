@@ -1,4 +1,4 @@
-"""What a voiceprint is made of, and when it counts."""
+"""The parts of a voiceprint, and the time from which it counts."""
 
 from __future__ import annotations
 

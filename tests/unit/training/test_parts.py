@@ -47,7 +47,7 @@ def test_sounds_vary_but_can_be_repeated() -> None:
 
 
 def test_unseen_classes_are_others() -> None:
-    """What the examination calls new is not among the classes trained on."""
+    """The classes that the examination calls new are not among those trained on."""
     seen = {repr(sound) for sound in draw_classes(6)}
     assert len(seen) == 6 * len(FAMILIES)
     assert not seen & {repr(sound) for sound in draw_classes(2, unseen=True)}
@@ -79,7 +79,7 @@ def test_noise_is_added_at_the_ratio_asked_for() -> None:
 
 
 def test_degraded_clips_keep_their_length() -> None:
-    """Whatever chain is drawn, the result is finite, in range and as long as before."""
+    """For any chain, the result is finite, in range and as long as before."""
     clip = _wave(0.4)
     for seed in range(120):
         rng = np.random.default_rng(seed)

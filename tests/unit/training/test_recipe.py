@@ -109,7 +109,7 @@ def test_run_exports_a_checkpoint_for_paddlespeech(finished: tuple[Path, list[st
 
 
 def test_run_reports_its_figures_beside_the_baselines(finished: tuple[Path, list[str]]) -> None:
-    """What was measured on held-out speakers is said for the baseline and the model."""
+    """The figures on held-out speakers are reported for the baseline and the model."""
     lines = finished[1]
     assert any("3 speakers and 2 held out" in line for line in lines)
     assert any(line.startswith("baseline: EER clean") for line in lines)

@@ -67,7 +67,7 @@ def _weights(encoder: Any) -> dict[str, Any]:
 
 
 def _change(speech: Path, checkpoint: Path, work: Path, **options: Any) -> dict[str, Any]:
-    """What one small step from the checkpoint makes of its weights, by name."""
+    """Returns the change of the weights by one small step from the checkpoint, by name."""
     Training(_options(speech, work, start=checkpoint, **options), [].append).run()
     first, last = build_encoder(SHAPE), build_encoder(SHAPE)
     load_weights(first, checkpoint)
