@@ -12,7 +12,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("clients", "scoring", "serving", "embedding_service", "index_service", "tools", "deploy")
+FOLDERS = (
+    "clients",
+    "scoring",
+    "serving",
+    "embedding_service",
+    "index_service",
+    "tools",
+    "deploy",
+    "protos/audiosearch/embedding",
+    "protos/audiosearch/index",
+)
 """Folders whose Python and contracts are read."""
 
 RIDDLE = re.compile(
