@@ -1,4 +1,4 @@
-"""Puts the routes together, and around them what every request passes."""
+"""The REST application: all routes, with the layers that every request passes through."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def build(parts: Parts) -> FastAPI:
 
 
 def _caller(parts: Parts) -> Callable[[Request], Awaitable[None]]:
-    """Who has no key is turned away before anything of the request is read."""
+    """A dependency that rejects a request without a key before any of its body is read."""
 
     async def identify(request: Request) -> None:
         parts.guard.identify(credentials(request))
@@ -86,7 +86,7 @@ def _caller(parts: Parts) -> Callable[[Request], Awaitable[None]]:
 
 
 def _middleware(settings: GatewaySettings) -> list[Middleware]:
-    """The outermost first: failures, too, have the headers of security and CORS."""
+    """The layers, the outermost first, so that failures have security and CORS headers too."""
     listed = origins(settings.cors_origins)
     cors = Middleware(
         CORSMiddleware,
@@ -109,7 +109,7 @@ def _middleware(settings: GatewaySettings) -> list[Middleware]:
 
 
 def _no_route(routes: Sequence[Route]) -> Callable[[Request, Exception], Awaitable[None]]:
-    """What raises the error for a path that is not there, or not with this method."""
+    """A handler that raises the error for an unknown path, or a method that a path lacks."""
 
     async def refuse(request: Request, error: Exception) -> None:
         found = [each for each in routes if each.path_regex.match(request.url.path)]

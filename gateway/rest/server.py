@@ -1,4 +1,4 @@
-"""Runs the HTTP server beside gRPC's, on the same event loop."""
+"""Runs the HTTP server beside the gRPC server, on the same event loop."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ log = structlog.get_logger()
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's, which leaves signals to the gateway."""
+    """uvicorn's server, but signals are left to the gateway."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Captures none."""
+        """Captures no signals."""
         yield
 
 
@@ -34,12 +34,12 @@ async def rest(
     """Serves REST during the block, if the settings want it; drains when `stop` is set.
 
     Args:
-        parts: what the routes work with.
+        parts: of the gateway, for the routes.
         stop: set when the gateway is told to stop.
         ready: called with the port once it is listening.
 
     Raises:
-        SystemExit: when the port is taken.
+        SystemExit: if the port is taken.
     """
     settings = parts.settings
     if settings.rest_port is None:

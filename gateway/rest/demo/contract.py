@@ -1,4 +1,4 @@
-"""What the earlier demo's routes take and answer with, as OpenAPI says it."""
+"""The parameters, bodies and answers of the earlier demo's routes, as OpenAPI schemas."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SPK_ID = r"^[^\u0000-\u001f\u007f-\u009f]{1,255}$"
 
 
 class Load(BaseModel):
-    """What is to be loaded."""
+    """The folder to load, and the table to load it into."""
 
     table: str | None = Field(
         None, alias="Table", pattern=_TABLE, description="a library, made if it is missing"
@@ -34,7 +34,7 @@ class Voice(BaseModel):
 
 
 def table(request: Request, *others: str) -> str:
-    """The table that a request names, or none; FIELD_INVALID where parameters are not known."""
+    """The table that a request names, if any; FIELD_INVALID for an unknown parameter."""
     refuse_others(request, ["table_name", *others])
     return pairs(request).get("table_name", "")
 
@@ -118,13 +118,13 @@ VOICE_FORM_BODY = _form(spk_id={**TEXT, "pattern": SPK_ID}, audio=BINARY)
 def documented(
     answer: Schema, *parameters: Schema, body: Schema | None = None, missing: Schema | None = None
 ) -> dict[str, Any]:
-    """What FastAPI is told of a route.
+    """The arguments that describe a route to FastAPI.
 
     Args:
         answer: schema of the answer, in JSON.
         parameters: of the query.
         body: content of the body.
-        missing: schema of the answer when what is asked for is not there.
+        missing: schema of the answer with status 404.
     """
     extra: Schema = {"parameters": list(parameters)}
     if body:
@@ -142,7 +142,7 @@ def documented(
 
 
 def with_parameters(route: dict[str, Any], *parameters: Schema) -> dict[str, Any]:
-    """A route's description with parameters of the query."""
+    """A route's description with further parameters of the query."""
     given = [*parameters, *route["openapi_extra"].get("parameters", [])]
     return {**route, "openapi_extra": {**route["openapi_extra"], "parameters": given}}
 

@@ -1,4 +1,4 @@
-"""Addresses of clips' audio in the answers of the earlier demo's routes."""
+"""Addresses of audio in the answers of the earlier demo's routes."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ _LOCAL = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?")
 
 
 def link(request: Request, public_url: str, clip: str) -> str:
-    """Where the audio of a clip can be had.
+    """The address of the audio of a clip.
 
     Args:
-        request: whoever asks; its `host` is believed only where it names their own machine.
-        public_url: the address under which users know the gateway; empty for the one at which the
-            request came in.
+        request: its `host` header is trusted only if it names the caller's own machine.
+        public_url: address of the gateway for users; empty for the address that the request came in
+            at.
         clip: name of the clip.
     """
     return f"{_address(request, public_url)}/data?audio_path={quote(clip, safe='')}"
 
 
 def voice_link(request: Request, public_url: str, table: str, spk_id: str) -> str:
-    """As `link`, of a speaker's first enrollment."""
+    """The address of a speaker's first enrollment, like `link`."""
     asked = urlencode({"table_name": table, "spk_id": spk_id}, quote_via=quote, safe="")
     return f"{_address(request, public_url)}/vpr/data?{asked}"
 

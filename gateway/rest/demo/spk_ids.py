@@ -1,4 +1,4 @@
-"""What the earlier demo's routes call a spk_id: any text, for a speaker of a library."""
+"""The spk_id of the earlier demo's routes: any text that stands for a speaker of a library."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _HASH_DIGITS = 40
 def speaker_id(spk_id: str) -> str:
     """The {speaker} part of a speaker's name.
 
-    It is the text itself where that can be one, and otherwise made of its SHA-256: so every text
-    has one of its own.
+    It is the text itself if that is valid, and otherwise derived from its SHA-256. So each text has
+    a name of its own.
 
     Raises:
         ServiceError: FIELD_INVALID if the text is empty, has control characters, or more than 255
@@ -38,12 +38,12 @@ def speaker_id(spk_id: str) -> str:
 
 
 def new_speaker(spk_id: str) -> Speaker:
-    """What is told of a speaker when it is made: its text, where the name can't be that."""
+    """A new speaker for a text. The text is kept in it if it can't be the name."""
     return Speaker(display_name="" if speaker_id(spk_id) == spk_id else spk_id)
 
 
 def spk_id_of(speaker: Speaker) -> str:
-    """The text that these routes know a speaker by: `speaker_id` of it is the speaker's."""
+    """The text that stands for a speaker in these routes: the inverse of `speaker_id`."""
     id_ = split_speaker(speaker.name)[1]
     shown = speaker.display_name
     return shown if re.fullmatch(SPK_ID, shown) and speaker_id(shown) == id_ else id_

@@ -1,1 +1,1 @@
-"""HTTP itself: what every request passes."""
+"""HTTP itself: the layers that every request passes through."""

@@ -14,11 +14,11 @@ from serving.errors import Reason, ServiceError
 from serving.telemetry import REQUEST_ID_KEY, request_id
 
 PROBE = "/healthz"
-"""Has no log line and is answered however many requests run, as gRPC's health is."""
+"""The path of probes. Like gRPC's health it has no log line and no limit of concurrent calls."""
 
 
 class Boundary:
-    """Between the HTTP server and the routes: as `serving.server.Boundary` is for gRPC."""
+    """The boundary between the HTTP server and the routes, like `serving.server.Boundary`."""
 
     def __init__(self, app: ASGIApp, max_call_seconds: float, max_concurrent_calls: int) -> None:
         """Wraps `app`."""
@@ -57,7 +57,7 @@ class Boundary:
             async with exchange.watched():
                 await self._app(scope, exchange.receive, exchange.send)
         finally:
-            # The route is known only now; what was asked for exactly is nobody's business.
+            # Only the route is logged, not the exact path, and it is known only now.
             route = getattr(scope.get("route"), "path_format", None)
             call.method = f"{scope['method']} {route or '(no route)'}"
 
@@ -68,14 +68,14 @@ class Boundary:
 
 
 def _as_get(scope: Scope) -> Scope:
-    """A copy of `scope`; HEAD is answered like GET, and the server leaves the body out."""
+    """A copy of `scope`, with GET for HEAD: the answer is the same, without its body."""
     head = scope["method"] == "HEAD"
     method = "GET" if head else scope["method"]
     return {**scope, "method": method, "state": {**scope["state"], HEAD: head}}
 
 
 def _identified(send: Send) -> Send:
-    """`send`, with the request's id in the head of the answer."""
+    """A `send` that adds the request's id to the headers of the answer."""
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -1,4 +1,4 @@
-"""Connections of the HTTP server, with limits against clients that only hold them."""
+"""Connections of the HTTP server, with limits against clients that send nothing."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ MAX_CONNECTIONS = 1024
 
 
 class Connection(H11Protocol):
-    """As uvicorn's, but it ends when no head of a request comes, and can be broken off."""
+    """uvicorn's connection, with a time limit for the head of a request, and a way to abort it."""
 
     def __init__(self, app_state: dict[str, Any], **options: Any) -> None:
-        """Puts itself into the state of its requests."""
+        """Puts the connection into the state of its requests."""
         super().__init__(app_state={**app_state, CONNECTION: self}, **options)
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
-        """Starts to wait for a request, if there is room."""
+        """Starts to wait for a request, if there is room for the connection."""
         super().connection_made(transport)
-        # Head and body are written one after the other: without this the body waits 40 ms.
+        # Head and body are written separately. With Nagle's algorithm the body would wait 40 ms.
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._wait()
         if len(self.connections) > MAX_CONNECTIONS:
             self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Waits no longer."""
+        """Stops waiting."""
         super().connection_lost(exc)
         self._wait_no_longer()
 
     def data_received(self, data: bytes) -> None:
-        """Goes on waiting only while the head is not whole."""
+        """Stops waiting once the head is complete."""
         super().data_received(data)
         if self.conn.their_state is not h11.IDLE:
             self._wait_no_longer()
@@ -51,7 +51,7 @@ class Connection(H11Protocol):
             self._wait()
 
     def send_400_response(self, msg: str) -> None:
-        """Answers what is no HTTP with JSON too."""
+        """Answers invalid HTTP with an error in JSON."""
         if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             self.abort()
             return
@@ -67,7 +67,7 @@ class Connection(H11Protocol):
         self.transport.close()
 
     def abort(self) -> None:
-        """Ends the connection at once, also while the client takes nothing."""
+        """Ends the connection at once, even if the client reads nothing."""
         self.transport.abort()
 
     def _wait(self) -> None:

@@ -1,4 +1,4 @@
-"""Failures as HTTP answers: google.rpc.Status in JSON, with the status code that goes with it."""
+"""Failures as HTTP answers: google.rpc.Status in JSON, with the matching status code."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _BY_REASON = {
     Reason.RANGE_INVALID: 416,
     Reason.STORAGE_FULL: 507,
 }
-"""Where HTTP has a status for just this."""
+"""Reasons for which HTTP has a status of their own."""
 
 
 def http_status(error: ServiceError) -> int:
@@ -59,7 +59,7 @@ def error_json(error: ServiceError) -> bytes:
 
 
 def error_headers(error: ServiceError) -> list[tuple[bytes, bytes]]:
-    """Headers of an error's answer, but for its length."""
+    """Headers of an error's answer, except its length."""
     headers = [(b"content-type", b"application/json")]
     if error.code is _Code.UNAUTHENTICATED:
         headers.append((b"www-authenticate", b"Bearer"))

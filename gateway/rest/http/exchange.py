@@ -16,19 +16,19 @@ from serving.compat import timeout
 from serving.errors import Reason, ServiceError
 
 STALL_SECONDS = 60.0
-"""Longest wait for the client's next piece, and for it to take the next one."""
+"""Longest wait for the client to send the next piece, or to receive one."""
 
 CONNECTION = "connection"
-"""In a request's state: its connection, as gateway.rest.http.connection makes it."""
+"""Key in a request's state for its connection, from gateway.rest.http.connection."""
 
 ResultT = TypeVar("ResultT")
 
 
 class Exchange:
-    """Passes messages on, bounds how long the client may stall, and notices when it goes away."""
+    """Passes messages on, limits the time that a client may stall, and notices when it leaves."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Wraps what the server gave."""
+        """Wraps the channels of the server."""
         self._scope = scope
         self._receive = receive
         self._send = send
@@ -39,7 +39,7 @@ class Exchange:
 
     @property
     def gone(self) -> bool:
-        """Whether the client went away before the answer was complete."""
+        """True if the client went away before the answer was complete."""
         return self._lost.is_set()
 
     @contextlib.asynccontextmanager
@@ -56,13 +56,13 @@ class Exchange:
 
     async def _watch(self, task: asyncio.Task[None] | None) -> None:
         await self._body_over.wait()
-        await self._receive()  # behind the body, only the end of the connection can come
+        await self._receive()  # after the body, only the end of the connection can come
         if task and not self._complete:
             self._lost.set()
             task.cancel()
 
     async def receive(self) -> Message:
-        """The next piece of the request; who goes away while sending it cancels the call."""
+        """The next piece of the request. If the client goes away, the call is cancelled."""
         if self._first:
             message, self._first = self._first, None
             return message
@@ -88,19 +88,19 @@ class Exchange:
         await _in_time(self._send(message), "took")
 
     async def fail(self, error: ServiceError) -> None:
-        """Answers with an error: as the answer, as the last event of a stream, or by breaking off.
+        """Sends an error as the answer or as the last event, or else aborts the connection.
 
-        Breaking off tells a client that what it has is not all.
+        The abort tells the client that the answer is not complete.
         """
         try:
             told = await self._tell(error)
-        except ServiceError:  # the client does not even take the error
+        except ServiceError:  # the client does not read the error either
             told = False
         if not told:
             await self._break_off()
 
     async def _tell(self, error: ServiceError) -> bool:
-        """Sends an error, if that is still possible."""
+        """Sends an error if that is still possible; returns True if it was."""
         body = error_json(error)
         if not self._started:
             length = (b"content-length", str(len(body)).encode())
@@ -115,9 +115,9 @@ class Exchange:
         return True
 
     async def _break_off(self) -> None:
-        """Ends the connection at once, whatever is still to be sent."""
+        """Ends the connection at once, even if there is more to send."""
         self._scope["state"][CONNECTION].abort()
-        await asyncio.sleep(0)  # the server is told of it before it looks at the answer
+        await asyncio.sleep(0)  # the server must learn of it before it checks the answer
 
 
 async def _in_time(step: Awaitable[ResultT], did: str) -> ResultT:

@@ -1,4 +1,4 @@
-"""Headers that every answer has, so that browsers do nothing with it that was not meant."""
+"""Security headers of every answer, which limit how browsers may use it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DEFAULTS = {
 
 
 class SecurityHeaders:
-    """Adds them where an answer has none of its own."""
+    """Adds the headers that an answer does not set itself."""
 
     def __init__(self, app: ASGIApp) -> None:
         """Wraps `app`."""

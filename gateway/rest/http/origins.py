@@ -1,4 +1,4 @@
-"""Which pages in a browser may call: a page of another site could use its reader's place."""
+"""The origins that may call from a browser. Otherwise any site could call as its visitor."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _READING = ("GET", "OPTIONS")
 
 
 class Origins:
-    """Lets calls pass that come from no page, from a page of this server, or from a listed one.
+    """Lets calls pass from outside a browser, from pages of this server and from listed origins.
 
-    Where everybody on this machine may do everything, the name by which the server was called must
-    be this machine's own: a page of another site could have its name lead here.
+    If every caller on this machine may do everything, the server must be called by this machine's
+    own name. Otherwise another site could let its name resolve to this machine.
     """
 
     def __init__(self, app: ASGIApp, listed: Collection[str], local_host: str | None) -> None:
         """Wraps `app`.
 
         Args:
-            app: what comes next.
+            app: the next layer.
             listed: origins that may call.
-            local_host: the only name, beside those of loopback, that the server may be called by;
+            local_host: the only name, besides those of loopback, by which the server may be called;
                 None for any.
         """
         self._app = app
@@ -36,7 +36,7 @@ class Origins:
         self._names = None if local_host is None else {*_LOCAL, local_host.strip("[]")}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes a request on, or raises ORIGIN_NOT_ALLOWED; probes call by any name."""
+        """Passes a request on, or raises ORIGIN_NOT_ALLOWED. Probes may call by any name."""
         if scope["path"] != PROBE:
             self._check(scope)
         await self._app(scope, receive, send)

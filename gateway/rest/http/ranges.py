@@ -19,7 +19,7 @@ class Range:
     first: int
     last: int
     partial: bool
-    """Whether a range was asked for."""
+    """True if a range was asked for."""
 
     @property
     def length(self) -> int:
@@ -28,19 +28,19 @@ class Range:
 
 
 def unchanged(headers: Headers, tag: str) -> bool:
-    """Whether the client has the bytes of this entity tag, as `if-none-match` says."""
+    """True if the client already has the bytes of this entity tag, by `if-none-match`."""
     named = headers.get("if-none-match", "")
     return named.strip() == "*" or tag in re.findall(r'"[^"]*"', named)
 
 
 def wanted(headers: Headers, tag: str, size: int) -> Range:
-    """What to send of `size` bytes.
+    """The range of `size` bytes to send.
 
-    Several ranges at once, units other than bytes, and ranges of something else, by `if-range`, are
-    answered with the whole, as the RFC allows.
+    A request for several ranges, for other units than bytes, or for another entity by `if-range` is
+    answered with all bytes, as the RFC allows.
 
     Raises:
-        ServiceError: RANGE_INVALID if the range begins behind the end.
+        ServiceError: RANGE_INVALID if the range begins after the end.
     """
     whole = Range(0, size - 1, partial=False)
     asked = _RANGE.fullmatch(headers.get("range", ""))

@@ -1,4 +1,4 @@
-"""Answers that are sent as they are made."""
+"""Answers that are sent while they are produced."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 HEAD = "head"
-"""In a request's state: whether only the head of the answer is wanted."""
+"""Key in a request's state, True if only the head of the answer is wanted."""
 
 KEEP_ALIVE = b": still here\n\n"
-"""An event that clients pass over, and that keeps proxies from closing a quiet stream."""
+"""An event that clients ignore. It keeps proxies from closing a quiet stream."""
 
 
 class Streaming(Response):
-    """Sends chunks in the task of the request, so that its end is the end of their source.
+    """Sends chunks in the task of the request, so that their source ends with it.
 
-    The answer starts with the first chunk: what fails before has its own status.
+    The answer starts with the first chunk, so an earlier failure has its own status.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class Streaming(Response):
         headers: Mapping[str, str] | None = None,
         media_type: str | None = None,
     ) -> None:
-        """Takes the chunks and what is said of them."""
+        """Sends `chunks` with a status and headers."""
         self._chunks = chunks
         self.status_code = status_code
         self.media_type = media_type
@@ -36,7 +36,7 @@ class Streaming(Response):
         self.init_headers(headers)
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
-        """Sends all chunks, and closes their source whatever happens."""
+        """Sends all chunks, and closes their source in any case."""
         async with contextlib.AsyncExitStack() as cleaning:
             if close := getattr(self._chunks, "aclose", None):
                 cleaning.push_async_callback(close)
@@ -54,7 +54,7 @@ class Events(Streaming):
     """Server-sent events, as `event` makes them."""
 
     def __init__(self, events: AsyncIterator[bytes]) -> None:
-        """Takes the events."""
+        """Sends `events`."""
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
         super().__init__(events, headers=headers, media_type="text/event-stream")
 

@@ -27,7 +27,7 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 def to_json(message: Message) -> bytes:
-    """A message on one line; fields that have their default value are written too."""
+    """A message on one line, including fields with their default value."""
     text = json_format.MessageToJson(
         message, indent=None, ensure_ascii=False, always_print_fields_with_no_presence=True
     )
@@ -35,22 +35,22 @@ def to_json(message: Message) -> bytes:
 
 
 class Answer(Response):
-    """A message as the answer of a call; a large one is written in a thread of its own.
+    """A message as the answer of a call. A large one is serialised in a thread.
 
-    A list of 1,000 clips would keep all other calls waiting for a tenth of a second.
+    A list of 1,000 clips would block all other calls for a tenth of a second.
     """
 
     media_type = "application/json"
 
     def __init__(self, message: Message) -> None:
-        """Takes the message."""
+        """Answers with `message`."""
         self._message = message
         self.status_code = 200
         self.background = None
         self.init_headers({"cache-control": "no-store"})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Writes and sends it."""
+        """Serialises and sends the message."""
         if self._message.ByteSize() > LARGE_BYTES:
             self.body = await asyncio.to_thread(to_json, self._message)
         else:
@@ -65,7 +65,7 @@ def answer(message: Message) -> Answer:
 
 
 def parse(text: str | bytes, message: MessageT, field: str = "body") -> MessageT:
-    """Reads JSON into `message`, on top of what it holds; FIELD_INVALID if that can't be."""
+    """Merges JSON into `message`; FIELD_INVALID if it does not fit."""
     try:
         tree = json.loads(text, object_pairs_hook=_object)
         json_format.ParseDict(_checked(tree), message)
@@ -78,7 +78,7 @@ def parse(text: str | bytes, message: MessageT, field: str = "body") -> MessageT
 
 
 def parse_model(body: bytes, model: type[ModelT]) -> ModelT:
-    """Reads JSON that is no message of the contracts; FIELD_INVALID if that can't be."""
+    """Reads JSON that is not a message of the contracts; FIELD_INVALID if it does not fit."""
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
@@ -101,7 +101,7 @@ def _checked(tree: Any) -> dict[str, Any]:
 
 
 async def read_body(request: Request) -> bytes:
-    """The body of a request that holds JSON; BODY_TOO_LARGE if that is above 1 MiB."""
+    """The JSON body of a request; BODY_TOO_LARGE above 1 MiB."""
     body = bytearray()
     async for piece in request.stream():
         body += piece
@@ -113,15 +113,15 @@ async def read_body(request: Request) -> bytes:
 
 
 async def parse_body(request: Request, message: MessageT) -> MessageT:
-    """Reads the body of a request into `message`; no body is an empty object."""
+    """Reads the body of a request into `message`. No body counts as an empty object."""
     return parse(await read_body(request) or b"{}", message)
 
 
 async def parse_change(request: Request, resource: Message, mask: FieldMask) -> None:
     """Reads the body of a request that changes a resource.
 
-    Without a mask, it becomes the fields that the body names and that can be changed; what can't,
-    and came along because the resource was read before, is passed over.
+    If the mask is empty, it is set to the changeable fields that the body names. Other fields of
+    the body are ignored, because clients often send the whole resource.
     """
     body = await read_body(request) or b"{}"
     parse(body, resource)

@@ -1,4 +1,4 @@
-"""What the routes say of themselves in OpenAPI."""
+"""The OpenAPI description of the routes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from gateway.rest.messages.schemas import (
 from gateway.rest.parts import Parts
 
 AUDIO = "audio"
-"""As `body`: a recording, by itself or in a form."""
+"""A value of `body` for a recording, by itself or in a form."""
 
 BINARY: Schema = {"type": "string", "format": "binary"}
 """The schema of a file."""
@@ -89,13 +89,13 @@ def document(
     answer: type[Message] | None = None,
     events: type[Message] | None = None,
 ) -> dict[str, Any]:
-    """What FastAPI is told of a route.
+    """The arguments that describe a route to FastAPI.
 
     Args:
-        query: the parameters that it takes.
-        body: the message that it takes, or AUDIO, or the content of its body.
-        answer: the message that it answers with.
-        events: the message in the server-sent events that it answers with, instead.
+        query: its parameters.
+        body: the message in its body, or AUDIO, or the content of the body.
+        answer: the message in its answer.
+        events: the message in its server-sent events, instead of an answer.
     """
     extra: Schema = {}
     if query:
@@ -125,7 +125,7 @@ def document(
 
 
 def document_audio() -> dict[str, Any]:
-    """As `document`, for the route that sends audio."""
+    """The arguments of `document` for a route that sends audio."""
     sound = {"*/*": {"schema": BINARY}}
     headers = [
         {"name": name, "in": "header", "schema": {"type": "string"}}
@@ -150,7 +150,7 @@ def _route(responses: dict[int | str, Schema], extra: Schema) -> dict[str, Any]:
 
 
 def sounds(query: Query, files: Schema) -> Schema:
-    """The content of a body that is a recording, or a form with `files` in its field `audio`."""
+    """The content of a body: a recording, or a form with `files` in its field `audio`."""
     fields = {name: of_field(field) for name, field in query.fields.items()}
     form = {**fields, "config": {"type": "string"}, AUDIO: files}
     return {
@@ -168,7 +168,7 @@ def operation_id(route: APIRoute) -> str:
 
 
 def describe(app: FastAPI, *, keys: bool) -> Schema:
-    """The OpenAPI document of the routes that `app` has now."""
+    """The OpenAPI document of the current routes of `app`."""
     found = get_openapi(title=app.title, version=app.version, routes=app.routes)
     for path in found["paths"].values():
         for operation in path.values():
@@ -192,7 +192,7 @@ def _name_parameters(operation: Schema) -> None:
 
 
 def router(app: FastAPI, parts: Parts) -> APIRouter:
-    """The route of the document of `app`."""
+    """The route of the OpenAPI document of `app`."""
     api, keys = APIRouter(), parts.settings.keyring is not None
 
     @api.get("/openapi.json", include_in_schema=False)

@@ -16,14 +16,14 @@ MessageT = TypeVar("MessageT", bound=Message)
 
 
 class Query:
-    """The parameters that a route takes, each for one field of the message of an RPC."""
+    """The parameters of a route, each for one field of a request message."""
 
     def __init__(self, message: type[Message], *paths: str, **renamed: str) -> None:
-        """Takes the fields.
+        """Maps parameters to fields.
 
         Args:
-            message: what the parameters are part of.
-            paths: fields in JSON's names, such as `filter.label`, each a parameter of that name.
+            message: the request message with the fields.
+            paths: fields by their JSON names, such as `filter.label`; the parameter has that name.
             renamed: fields whose parameter has another name.
         """
         paths_of = {**{path: path for path in paths}, **renamed}
@@ -37,11 +37,11 @@ class Query:
         self._paths = paths_of
 
     def read(self, request: Request, message: MessageT) -> MessageT:
-        """Puts the parameters of a request into `message`, as `fill`."""
+        """Puts the parameters of a request into `message`, like `fill`."""
         return self.fill(self.values(request), message)
 
     def values(self, request: Request) -> dict[str, list[str]]:
-        """The parameters of a request; FIELD_INVALID if one comes twice that is no list."""
+        """The parameters of a request; FIELD_INVALID if one that is no list comes twice."""
         return _gathered(request, self.lists)
 
     def fill(self, values: Mapping[str, Sequence[str]], message: MessageT) -> MessageT:
@@ -85,7 +85,7 @@ def _gathered(request: Request, lists: Collection[str] = ()) -> dict[str, list[s
 
 
 def refuse_others(request: Request, known: Iterable[str] = ()) -> None:
-    """FIELD_INVALID if a request has a parameter that is not known."""
+    """Raises FIELD_INVALID if a request has an unknown parameter."""
     for name in pairs(request):
         if name not in known:
             raise _invalid(name, "there is no such parameter")

@@ -1,4 +1,4 @@
-"""JSON schemas of messages, made from their descriptors: what protobuf's JSON mapping writes."""
+"""JSON schemas of messages in protobuf's JSON mapping, made from their descriptors."""
 
 from __future__ import annotations
 
@@ -86,11 +86,11 @@ _LIMITS: dict[str, Schema] = {
     "google.longrunning.ListOperationsRequest.filter": {"maxLength": 0},
     "google.longrunning.ListOperationsRequest.page_size": _PAGE_SIZE,
 }
-"""What the descriptors don't say and the services check."""
+"""Limits that the services check and the descriptors don't contain."""
 
 
 def reference(message: Any) -> Schema:
-    """Where the schema of a message is, which its descriptor names."""
+    """A reference to the schema of a message, by its descriptor."""
     known = _WELL_KNOWN.get(message.full_name)
     return dict(known) if known else {"$ref": PLACE + message.full_name}
 
@@ -108,7 +108,7 @@ def of_field(field: FieldDescriptor) -> Schema:
 
 
 def is_required(field: FieldDescriptor) -> bool:
-    """Whether the contract demands the field."""
+    """True if the contract requires the field."""
     return _REQUIRED in _behaviour(field)
 
 
@@ -126,7 +126,7 @@ def _of_one(field: FieldDescriptor) -> Schema:
 
 
 def of_message(message: Descriptor) -> Schema:
-    """The schema of a message; unknown fields are refused."""
+    """The schema of a message. Unknown fields are refused."""
     return {
         "type": "object",
         "title": message.name,
@@ -136,7 +136,7 @@ def of_message(message: Descriptor) -> Schema:
 
 
 def of_body(message: Any) -> Schema:
-    """The schema of a message that is sent, by its descriptor; null is any field's default."""
+    """The schema of a message in a request body, where null stands for a field's default."""
     schema = of_message(message)
     for name, each in schema["properties"].items():
         if not each.get("readOnly"):
@@ -145,7 +145,7 @@ def of_body(message: Any) -> Schema:
 
 
 def components(document: Any) -> dict[str, Schema]:
-    """The schemas of all messages that a document refers to, and of those they refer to."""
+    """The schemas of all messages that a document refers to, directly or indirectly."""
     found: dict[str, Schema] = {}
     left = list(_references(document))
     find: Callable[[str], Descriptor] = Default().FindMessageTypeByName

@@ -1,4 +1,4 @@
-"""Recordings that come with a request: one as the body itself, or some in a form."""
+"""Recordings in a request: one as the body itself, or several in a form."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from gateway.rest.messages.query import Query
 from serving.errors import Reason, ServiceError
 
 CONFIG = "config"
-"""Field of a form that holds a message in JSON."""
+"""The field of a form with a message in JSON."""
 
 
 @dataclass
 class Sound:
-    """Recordings, and what is told with them."""
+    """Recordings, and the parameters sent with them."""
 
     pieces: AsyncIterator[File | bytes]
-    """The head of each recording and its bytes behind it, as they arrive; to be read once. None of
-    the bytes are empty."""
+    """The head of each recording, followed by its bytes as they arrive, none of them empty. They
+    can be read once."""
     query: Query
     values: Mapping[str, list[str]]
     config: str = ""
     file_name: str = ""
-    """What the sender calls the first one; may be empty."""
+    """The first recording's name by the sender; may be empty."""
 
     @property
     def chunks(self) -> AsyncIterator[bytes]:
-        """The bytes of the one recording; to be read once."""
+        """The bytes of the only recording. They can be read once."""
         return (piece async for piece in self.pieces if isinstance(piece, bytes))
 
     def configure(self, message: Message) -> None:
-        """Puts what is told into `message`; FIELD_INVALID if it does not fit."""
+        """Puts the parameters into `message`; FIELD_INVALID if they do not fit."""
         if self.config:
             parse(self.config, message, CONFIG)
         self.query.fill(self.values, message)
@@ -46,13 +46,12 @@ async def read_sound(request: Request, query: Query, most: int = 1) -> Sound:
     """Reads a request up to the first byte of its first recording.
 
     Args:
-        request: with a form whose files are in the field `audio`, or with any other body, which is
-            one recording.
-        query: the parameters that may come with it, in the query or as fields of the form.
-        most: files that a form may have.
+        request: with a form whose files are in the field `audio`, or with one recording as body.
+        query: parameters that may come in the query or as fields of the form.
+        most: files in a form at most.
 
     Raises:
-        ServiceError: FIELD_INVALID, as `read_form` and where a parameter comes twice.
+        ServiceError: FIELD_INVALID as in `read_form`, or if a parameter comes twice.
     """
     values, kind = query.values(request), request.headers.get("content-type", "")
     if not kind.lower().startswith("multipart/"):
@@ -74,7 +73,7 @@ async def _body(request: Request) -> AsyncIterator[File | bytes]:
 
 
 async def read_files(form: Form) -> AsyncIterator[File | bytes]:
-    """As `Form.pieces`, none of them empty; FIELD_INVALID where a field comes behind a file."""
+    """The non-empty pieces of `Form.pieces`; FIELD_INVALID if a field comes after a file."""
     async for piece in form.pieces():
         if piece:
             yield piece
@@ -83,5 +82,5 @@ async def read_files(form: Form) -> AsyncIterator[File | bytes]:
 
 
 def misplaced(name: str, why: str) -> ServiceError:
-    """FIELD_INVALID of a parameter or a field that is not where it should be."""
+    """The FIELD_INVALID error of a misplaced parameter or field."""
     return ServiceError(Reason.FIELD_INVALID, f"{name}: {why}", {"field": name})

@@ -1,4 +1,4 @@
-"""/docs: Swagger UI from files of this machine; no request leaves the server."""
+"""/docs: Swagger UI from local files, without requests to other servers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fastapi.responses import FileResponse
 
 _OURS = Path(__file__).with_suffix("")
 _POLICY = (
-    # Swagger UI writes style attributes.
+    # Swagger UI needs style attributes.
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"

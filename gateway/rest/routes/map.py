@@ -19,7 +19,7 @@ def router(parts: Parts) -> APIRouter:
 
     @api.get("/v1/libraries/{library}/map", **document(_GET, answer=LibraryMap))
     async def get_library_map(request: Request, library: str) -> Response:
-        """Lays the clips out in two dimensions: ask again, with `etag`, until it is READY."""
+        """Lays the clips out in two dimensions. Ask again, with `etag`, until it is READY."""
         message = _GET.read(request, GetLibraryMapRequest(name=f"libraries/{library}/map"))
         return answer(await parts.ask(request, "GetLibraryMap", message))
 

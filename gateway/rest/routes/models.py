@@ -18,13 +18,13 @@ def router(parts: Parts) -> APIRouter:
 
     @api.get("/v1/models", **document(answer=embedding_pb2.ListModelsResponse))
     async def list_models(request: Request) -> Response:
-        """Lists the models that run, the default one first."""
+        """Lists the running models, the default model first."""
         refuse_others(request)
         return answer(await parts.ask(request, "ListModels", embedding_pb2.ListModelsRequest()))
 
     @api.get("/v1/models/{model}", **document(answer=Model))
     async def get_model(request: Request, model: str) -> Response:
-        """Describes a model; `default` is the default one."""
+        """Describes a model. The name `default` stands for the default model."""
         refuse_others(request)
         message = embedding_pb2.GetModelRequest(name=f"models/{model}")
         return answer(await parts.ask(request, "GetModel", message))

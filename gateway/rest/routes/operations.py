@@ -1,4 +1,4 @@
-"""/v1/operations: imports, how far they are, and their end."""
+"""/v1/operations: imports, their progress and their results."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from serving.telemetry import remaining
 LOOK_SECONDS = 0.5
 KEEP_ALIVE_SECONDS = 15.0
 END_SECONDS = 5.0
-"""A watch ends this long before its deadline, so that its end is no failure."""
+"""Time before its deadline at which a watch ends, so that it does not fail."""
 
 _LIST = Query(operations_pb2.ListOperationsRequest, "name", "filter", "pageSize", "pageToken")
 
@@ -30,7 +30,7 @@ def router(parts: Parts) -> APIRouter:
 
     @api.get("/v1/operations", **document(_LIST, answer=operations_pb2.ListOperationsResponse))
     async def list_operations(request: Request) -> Response:
-        """Lists imports, the newest first; with `name=libraries/{library}` those of a library."""
+        """Lists imports, the newest first. `name=libraries/{library}` limits them to a library."""
         message = _LIST.read(request, operations_pb2.ListOperationsRequest())
         return answer(await parts.ask(request, "ListOperations", message))
 
@@ -38,28 +38,28 @@ def router(parts: Parts) -> APIRouter:
     async def watch_operation(request: Request, operation: str) -> Response:
         """Sends the operation as a server-sent event `operation` now and whenever it changes.
 
-        The stream ends once the operation is done. It may end before: then ask again.
+        The stream ends once the operation is done. It may end earlier; then ask again.
         """
         refuse_others(request)
         return Events(_watch(parts, request, f"operations/{operation}"))
 
     @api.post("/v1/operations/{operation:id}:cancel", **document(answer=Empty))
     async def cancel_operation(request: Request, operation: str) -> Response:
-        """Asks for an import to be cancelled; it stops after the files in work."""
+        """Requests the cancellation of an import. Files in progress are finished first."""
         refuse_others(request)
         message = operations_pb2.CancelOperationRequest(name=f"operations/{operation}")
         return answer(await parts.ask(request, "CancelOperation", message))
 
     @api.get("/v1/operations/{operation:id}", **document(answer=operations_pb2.Operation))
     async def get_operation(request: Request, operation: str) -> Response:
-        """Tells how far an import is."""
+        """Reads the progress of an import."""
         refuse_others(request)
         message = operations_pb2.GetOperationRequest(name=f"operations/{operation}")
         return answer(await parts.ask(request, "GetOperation", message))
 
     @api.delete("/v1/operations/{operation:id}", **document(answer=Empty))
     async def delete_operation(request: Request, operation: str) -> Response:
-        """Removes what is kept of an import that is over; its clips stay."""
+        """Deletes the record of a finished import. Its clips stay."""
         refuse_others(request)
         message = operations_pb2.DeleteOperationRequest(name=f"operations/{operation}")
         return answer(await parts.ask(request, "DeleteOperation", message))
@@ -68,7 +68,7 @@ def router(parts: Parts) -> APIRouter:
 
 
 async def _watch(parts: Parts, request: Request, name: str) -> AsyncIterator[bytes]:
-    """Events until the operation is done, the gateway stops, or the call's time is nearly over."""
+    """Events until the operation is done, the gateway stops, or the deadline is near."""
     message, last, sent = operations_pb2.GetOperationRequest(name=name), None, 0.0
     while True:
         operation = await parts.ask(request, "GetOperation", message)

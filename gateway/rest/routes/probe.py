@@ -1,4 +1,4 @@
-"""/healthz, for who can't ask gRPC's health."""
+"""/healthz, for probes that can't call gRPC's health service."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def router(parts: Parts) -> APIRouter:
 
     @api.get(PROBE, include_in_schema=False)
     async def healthz() -> Response:
-        """Tells whether calls can be answered: 200 or 503, and nothing about why."""
+        """Answers 200 if calls can be answered, otherwise 503 without a reason."""
         serving = parts.health.why_not is None and not parts.draining.is_set()
         body = json.dumps({"status": "SERVING" if serving else "NOT_SERVING"})
         headers = {"cache-control": "no-store"}

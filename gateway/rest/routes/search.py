@@ -39,8 +39,8 @@ def router(parts: Parts) -> APIRouter:
     async def search_clips(request: Request, library: str) -> Response:
         """Finds the clips most like a sound, or most like a clip of the library.
 
-        The body is the sound itself, or a form with it in its field `audio`; with `clip` there is
-        none. Raw samples need `pcm.sampleRate`.
+        The body is the sound itself, or a form with it in its field `audio`. With `clip` there is
+        no body. Raw samples need `pcm.sampleRate`.
         """
         found = search_pb2.SearchClipsResponse()
         responses = await _search(parts, request, library)
@@ -57,10 +57,10 @@ def router(parts: Parts) -> APIRouter:
         **document(_SEARCH, body=AUDIO, events=search_pb2.StreamSearchClipsResponse),
     )
     async def stream_search_clips(request: Request, library: str) -> Response:
-        """As search, with the answer in server-sent events.
+        """Searches like `:search`, with the answer in server-sent events.
 
-        First `summary`, then each `match`, the most similar first, then `done`. After a failure
-        the last event is `error`.
+        The events are `summary`, then each `match`, the most similar first, then `done`. After a
+        failure the last event is `error`.
         """
         return Events(_events(await _search(parts, request, library)))
 

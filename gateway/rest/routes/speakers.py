@@ -1,4 +1,4 @@
-"""/v1/libraries/{library}/speakers: who is enrolled, and whose voice a recording is."""
+"""/v1/libraries/{library}/speakers: enrollment, verification and identification."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _add_collection(api: APIRouter, parts: Parts) -> None:
 
     @api.get(path, **document(_LIST, answer=speaker_pb2.ListSpeakersResponse))
     async def list_speakers(request: Request, library: str) -> Response:
-        """Lists speakers by name; the list of clips knows their enrollments."""
+        """Lists speakers by name. Their enrollments are in the list of clips."""
         message = speaker_pb2.ListSpeakersRequest(parent=f"libraries/{library}")
         return answer(await parts.ask(request, "ListSpeakers", _LIST.read(request, message)))
 
@@ -68,10 +68,10 @@ def _add_collection(api: APIRouter, parts: Parts) -> None:
         **document(_IDENTIFY, body=AUDIO, answer=speakers_pb2.IdentifySpeakerResponse),
     )
     async def identify_speaker(request: Request, library: str) -> Response:
-        """Says whose voice a recording is, or a clip of the library, or that it is nobody's.
+        """Finds the speaker of a recording, or of a clip of the library, if any.
 
-        The body is the recording itself, or a form with it in its field `audio`; with `clip` there
-        is none.
+        The body is the recording itself, or a form with it in its field `audio`. With `clip` there
+        is no body.
         """
         sound = await read_sound(request, _IDENTIFY)
         config = speakers_pb2.IdentifySpeakerConfig()
@@ -90,9 +90,9 @@ def _add_enrollment(api: APIRouter, parts: Parts) -> None:
     async def enroll_speaker(request: Request, library: str, speaker: str) -> Response:
         """Enrolls a speaker, or adds to its enrollments.
 
-        The body is a recording itself, or a form with one or many in fields `audio`; what stands in
-        the query can then be fields of the form, before the first file. A field `config` holds
-        more: a JSON object `EnrollSpeakerConfig`. JSON as the body names clips of the library.
+        The body is a recording itself, or a form with recordings in fields `audio`. Parameters of
+        the query can also be fields of the form, before the first file. A field `config` may hold a
+        JSON object `EnrollSpeakerConfig`. A body in JSON names clips of the library instead.
         """
         config = speakers_pb2.EnrollSpeakerConfig()
         recordings = await _read_recordings(request, config)
@@ -104,7 +104,7 @@ def _add_enrollment(api: APIRouter, parts: Parts) -> None:
         **document(body=speaker_pb2.RemoveEnrollmentsRequest, answer=Speaker),
     )
     async def remove_enrollments(request: Request, library: str, speaker: str) -> Response:
-        """Takes `clips` away from a speaker's enrollments; they stay in the library."""
+        """Removes `clips` from a speaker's enrollments. They stay in the library."""
         refuse_others(request)
         message = await parse_body(request, speaker_pb2.RemoveEnrollmentsRequest())
         message.name = f"libraries/{library}/speakers/{speaker}"
@@ -117,10 +117,10 @@ def _add_verification(api: APIRouter, parts: Parts) -> None:
         **document(_VERIFY, body=AUDIO, answer=speakers_pb2.VerifySpeakerResponse),
     )
     async def verify_speaker(request: Request, library: str, speaker: str) -> Response:
-        """Says whether a recording, or a clip of the library, is the voice of a speaker.
+        """Decides if a recording, or a clip of the library, is the voice of a speaker.
 
-        The body is the recording itself, or a form with it in its field `audio`; with `clip` there
-        is none.
+        The body is the recording itself, or a form with it in its field `audio`. With `clip` there
+        is no body.
         """
         sound = await read_sound(request, _VERIFY)
         config = speakers_pb2.VerifySpeakerConfig()
@@ -141,7 +141,7 @@ def _add_speaker(api: APIRouter, parts: Parts) -> None:
 
     @api.patch(path, **document(_UPDATE, body=Speaker, answer=Speaker))
     async def update_speaker(request: Request, library: str, speaker: str) -> Response:
-        """Changes the fields that the mask names; without a mask, those that the body names."""
+        """Changes the fields in the mask, or without a mask the fields in the body."""
         message = _UPDATE.read(request, speaker_pb2.UpdateSpeakerRequest())
         await parse_change(request, message.speaker, message.update_mask)
         message.speaker.name = f"libraries/{library}/speakers/{speaker}"
@@ -152,13 +152,13 @@ def _add_speaker(api: APIRouter, parts: Parts) -> None:
 
     @api.delete(path, **document(_DELETE, answer=Empty))
     async def delete_speaker(request: Request, library: str, speaker: str) -> Response:
-        """Removes a speaker; the clips of its enrollments only with `deleteClips=true`."""
+        """Deletes a speaker, and with `deleteClips=true` also the clips of its enrollments."""
         message = speaker_pb2.DeleteSpeakerRequest(name=f"libraries/{library}/speakers/{speaker}")
         return answer(await parts.ask(request, "DeleteSpeaker", _DELETE.read(request, message)))
 
 
 def _recordings() -> Schema:
-    """What enrolling takes: files in any number, or names of clips."""
+    """The body of an enrollment: any number of files, or names of clips."""
     files = {"type": "array", "items": BINARY, "minItems": 1, "maxItems": MOST_RECORDINGS}
     return {
         **sounds(_ENROLL, files),
@@ -174,7 +174,7 @@ def _is_json(request: Request) -> bool:
 async def _read_recordings(
     request: Request, config: speakers_pb2.EnrollSpeakerConfig
 ) -> AsyncIterator[speakers_pb2.EnrollSpeakerRequest]:
-    """Puts what is told into `config`; gives what follows it in the stream, as it arrives."""
+    """Reads parameters into `config`. Returns the messages after it, as they arrive."""
     if _is_json(request):
         _ENROLL.read(request, config)
         return _of_clips(parse_model(await read_body(request), Clips))

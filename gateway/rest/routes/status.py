@@ -17,7 +17,7 @@ def router(parts: Parts) -> APIRouter:
 
     @api.get("/v1/status", **document(answer=SystemStatus))
     async def get_status(request: Request) -> Response:
-        """Tells which services are there, their stores and models, and the last searches."""
+        """Reads the state of the services, their stores and models, and the last searches."""
         refuse_others(request)
         return answer(await parts.ask(request, "GetStatus", GetStatusRequest()))
 
