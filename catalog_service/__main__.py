@@ -5,20 +5,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from audiosearch.catalog.v1 import catalog_service_pb2_grpc
-
+from catalog_service import contracts
 from catalog_service.audio.clip_audio import Audio
 from catalog_service.audio.folder_store import FolderStore
 from catalog_service.clips.clips import Clips
+from catalog_service.clips.servicer import ClipServicer
 from catalog_service.database.database import Database
 from catalog_service.database.engines import backend
+from catalog_service.database.servicer import StoreServicer
 from catalog_service.imports.jobs import ImportJobs
+from catalog_service.imports.servicer import ImportJobServicer
 from catalog_service.libraries.libraries import Libraries
+from catalog_service.libraries.servicer import LibraryServicer
 from catalog_service.readiness import opened
-from catalog_service.servicer import SERVICE, CatalogServicer
 from catalog_service.settings import CatalogSettings
+from catalog_service.speakers.calibration_servicer import CalibrationServicer
 from catalog_service.speakers.calibrations import Calibrations
+from catalog_service.speakers.servicer import SpeakerServicer
 from catalog_service.speakers.speakers import Speakers
+from serving.contracts import Servicers
 from serving.server import run, serve
 from serving.settings import load
 
@@ -32,26 +37,18 @@ async def start(
     database = Database(backend(settings), settings.statement_seconds, settings.queue)
     store = FolderStore(settings.audio_folder)
     audio = Audio(database, store, settings.max_audio_bytes)
-    servicer = CatalogServicer(
-        database,
-        Libraries(database, store),
-        Clips(database, store),
-        audio,
-        Speakers(database),
-        Calibrations(database),
-        ImportJobs(database),
+    servicers = Servicers(
+        {
+            contracts.LIBRARIES: LibraryServicer(Libraries(database, store)),
+            contracts.CLIPS: ClipServicer(Clips(database, store), audio),
+            contracts.SPEAKERS: SpeakerServicer(Speakers(database)),
+            contracts.CALIBRATIONS: CalibrationServicer(Calibrations(database)),
+            contracts.IMPORT_JOBS: ImportJobServicer(ImportJobs(database)),
+            contracts.STORE: StoreServicer(database),
+        }
     )
     async with opened(database, store) as check:
-        await serve(
-            settings,
-            [SERVICE],
-            lambda server: catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(
-                servicer, server
-            ),
-            check,
-            stop,
-            ready,
-        )
+        await serve(settings, servicers.names, servicers.add, check, stop, ready)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 
+from audiosearch.catalog.v1.clip_pb2 import Failure
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -66,6 +67,14 @@ def path(field: str, value: str, *, required: bool = False) -> str:
 def shortened(value: str, limit: int) -> str:
     """Returns the start of a text that describes a failure. It never raises an error itself."""
     return _CONTROL.sub(" ", value[:limit])
+
+
+def failure(field: str, value: Failure) -> tuple[str, str]:
+    """Reason and message. The message is shortened: telling of a failure must not fail."""
+    return (
+        text(f"{field}.reason", value.reason, MAX_REASON, required=True),
+        shortened(value.message, MAX_MESSAGE),
+    )
 
 
 def request_id(value: str) -> str | None:

@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1 import library_pb2
 from audiosearch.catalog.v1.import_job_pb2 import ImportJob
 from audiosearch.embedding.v1.embedding_service_pb2 import ListModelsRequest
 from audiosearch.gateway.v1.search_pb2 import SearchClipsResponse
@@ -90,15 +90,18 @@ def demo(work: Path) -> bool:
         running(work / "data", {"AUDIOSEARCH_IMPORT_ROOTS": str(clips)}) as stack,
         AudiosearchClient(stack.target) as client,
     ):
-        (model,) = client.call(client.stub.ListModels, ListModelsRequest()).models[:1]
+        (model,) = client.call(client.stubs.models.ListModels, ListModelsRequest()).models[:1]
         console.print(f"four services are up, gateway at {stack.target}\nmodel {model.name}")
-        client.call(client.stub.CreateLibrary, catalog_pb2.CreateLibraryRequest(library_id=LIBRARY))
+        client.call(
+            client.stubs.libraries.CreateLibrary,
+            library_pb2.CreateLibraryRequest(library_id=LIBRARY),
+        )
         job = _import(client, clips)
         console.print(f"{job.progress.imported} clips imported, {job.progress.failed} failed\n")
         right = [_search(client, queries, query) for query in QUERIES]
         client.call(
-            client.stub.DeleteLibrary,
-            catalog_pb2.DeleteLibraryRequest(name=f"libraries/{LIBRARY}", force=True),
+            client.stubs.libraries.DeleteLibrary,
+            library_pb2.DeleteLibraryRequest(name=f"libraries/{LIBRARY}", force=True),
         )
         console.print("library deleted; stopping the services")
     return all(right) and job.progress.imported == len(list(clips.iterdir()))

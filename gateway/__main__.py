@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import asyncio
 
+from gateway import contracts
 from gateway.access.guard import Guard
 from gateway.access.keyring import Keyring
 from gateway.clips.life import Clips
+from gateway.clips.servicer import ClipServicer
 from gateway.health.health import Health
+from gateway.health.servicer import StatusServicer
 from gateway.health.status import Status
 from gateway.imports.operations import OperationsServicer
 from gateway.imports.worker import ImportWorker
-from gateway.libraries import Libraries
+from gateway.libraries.libraries import Libraries
+from gateway.libraries.servicer import LibraryServicer
 from gateway.maps.library_maps import Maps
+from gateway.models.servicer import ModelServicer
 from gateway.rest.parts import Parts
 from gateway.rest.server import rest
 from gateway.search.record import SearchLog
 from gateway.search.search import Search
-from gateway.servicer import NAMES, GatewayServicer, register
+from gateway.search.servicer import SearchServicer
 from gateway.settings import GatewaySettings
+from gateway.speakers.calibration_servicer import CalibrationServicer
+from gateway.speakers.servicer import SpeakerServicer
 from gateway.speakers.wiring import Speakers
 from gateway.upkeep.reconciler import Reconciler
 from gateway.upstream import Upstream
 from serving.background import background
+from serving.contracts import Servicers
 from serving.server import run, serve
 from serving.settings import load
 
@@ -37,13 +45,23 @@ async def main(settings: GatewaySettings) -> None:
     worker = ImportWorker(upstream, libraries, clips, settings)
     speakers = Speakers(upstream, libraries, clips, settings)
     reconciler = Reconciler(upstream, libraries, clips, speakers.upkeep, settings)
-    gateway = GatewayServicer(upstream, libraries, clips, search, worker, maps, status, speakers)
-    operations, guard, stop = OperationsServicer(upstream), Guard(keyring), asyncio.Event()
-    parts = Parts(settings, guard, gateway, operations, health)
+    servicers = Servicers(
+        {
+            contracts.LIBRARIES: LibraryServicer(upstream, libraries, maps),
+            contracts.CLIPS: ClipServicer(upstream, libraries, clips, worker, speakers.removing),
+            contracts.SEARCH: SearchServicer(search),
+            contracts.SPEAKERS: SpeakerServicer(upstream, speakers),
+            contracts.CALIBRATIONS: CalibrationServicer(upstream, speakers.calibrating),
+            contracts.MODELS: ModelServicer(upstream),
+            contracts.STATUS: StatusServicer(status),
+            contracts.OPERATIONS: OperationsServicer(upstream),
+        }
+    )
+    guard, stop = Guard(keyring), asyncio.Event()
+    parts = Parts(settings, guard, servicers, health)
     work = (worker.run(), reconciler.run(), keyring.follow(), maps.run())
     async with background(*work), rest(parts, stop):
-        servicer = register(gateway, operations)
-        await serve(settings, NAMES, servicer, health.check, stop, admit=guard.admit)
+        await serve(settings, servicers.names, servicers.add, health.check, stop, admit=guard.admit)
     await clips.cleanups.settle()
     await upstream.close()
 

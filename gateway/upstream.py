@@ -8,12 +8,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import grpc
-from audiosearch.catalog.v1 import catalog_service_pb2, catalog_service_pb2_grpc
+from audiosearch.catalog.v1 import (
+    calibration_service_pb2,
+    calibration_service_pb2_grpc,
+    clip_service_pb2,
+    clip_service_pb2_grpc,
+    import_job_service_pb2,
+    import_job_service_pb2_grpc,
+    library_service_pb2,
+    library_service_pb2_grpc,
+    speaker_service_pb2,
+    speaker_service_pb2_grpc,
+    store_service_pb2,
+    store_service_pb2_grpc,
+)
 from audiosearch.embedding.v1 import embedding_service_pb2, embedding_service_pb2_grpc
 from audiosearch.index.v1 import index_service_pb2, index_service_pb2_grpc
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
@@ -21,14 +34,29 @@ from google.protobuf.descriptor_pb2 import MethodOptions
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gateway.settings import GatewaySettings
+from serving.contracts import Contract
 from serving.errors import Reason, ServiceError, from_rpc_error
 from serving.telemetry import REQUEST_ID_KEY, remaining, request_id
 from serving.tls import Tls
 
 if TYPE_CHECKING:
-    from audiosearch.catalog.v1.catalog_service_pb2_grpc import CatalogServiceAsyncStub
+    from audiosearch.catalog.v1.calibration_service_pb2_grpc import CalibrationServiceAsyncStub
+    from audiosearch.catalog.v1.clip_service_pb2_grpc import ClipServiceAsyncStub
+    from audiosearch.catalog.v1.import_job_service_pb2_grpc import ImportJobServiceAsyncStub
+    from audiosearch.catalog.v1.library_service_pb2_grpc import LibraryServiceAsyncStub
+    from audiosearch.catalog.v1.speaker_service_pb2_grpc import SpeakerServiceAsyncStub
+    from audiosearch.catalog.v1.store_service_pb2_grpc import StoreServiceAsyncStub
     from audiosearch.embedding.v1.embedding_service_pb2_grpc import EmbeddingServiceAsyncStub
     from audiosearch.index.v1.index_service_pb2_grpc import IndexServiceAsyncStub
+
+EMBEDDING = Contract(embedding_service_pb2, embedding_service_pb2_grpc)
+INDEX = Contract(index_service_pb2, index_service_pb2_grpc)
+LIBRARIES = Contract(library_service_pb2, library_service_pb2_grpc)
+CLIPS = Contract(clip_service_pb2, clip_service_pb2_grpc)
+SPEAKERS = Contract(speaker_service_pb2, speaker_service_pb2_grpc)
+CALIBRATIONS = Contract(calibration_service_pb2, calibration_service_pb2_grpc)
+IMPORT_JOBS = Contract(import_job_service_pb2, import_job_service_pb2_grpc)
+STORE = Contract(store_service_pb2, store_service_pb2_grpc)
 
 MARGIN = 0.05
 """Seconds of the caller's deadline kept back, so that its answer can still be sent."""
@@ -41,11 +69,12 @@ def _repeatable(method: MethodDescriptor) -> bool:
     return idempotent and not method.client_streaming
 
 
-def _service_config(service: ServiceDescriptor) -> str:
-    """Retries for the calls that the contract marks as repeatable, and only while UNAVAILABLE."""
+def _service_config(contracts: Sequence[Contract]) -> str:
+    """Retries for the calls that the contracts mark as repeatable, and only while UNAVAILABLE."""
     names = [
-        {"service": service.full_name, "method": method.name}
-        for method in service.methods
+        {"service": contract.name, "method": method.name}
+        for contract in contracts
+        for method in contract.service.methods
         if _repeatable(method)
     ]
     policy = {
@@ -58,12 +87,12 @@ def _service_config(service: ServiceDescriptor) -> str:
     return json.dumps({"methodConfig": [{"name": names, "retryPolicy": policy}]})
 
 
-def open_channel(target: str, service: ServiceDescriptor, tls: Tls) -> grpc.aio.Channel:
+def open_channel(target: str, contracts: Sequence[Contract], tls: Tls) -> grpc.aio.Channel:
     """A channel to `target` that retries repeatable calls and reconnects within a second."""
     return tls.open(
         target,
         [
-            ("grpc.service_config", _service_config(service)),
+            ("grpc.service_config", _service_config(contracts)),
             ("grpc.initial_reconnect_backoff_ms", 100),
             ("grpc.max_reconnect_backoff_ms", 1000),
             ("grpc.max_receive_message_length", 64 * 2**20),
@@ -178,10 +207,10 @@ class Stub:
 
 @dataclass(frozen=True)
 class Peer:
-    """One service behind the gateway: its channel and what its absence is called."""
+    """A program behind the gateway: its channel, its services and what its absence is called."""
 
     channel: grpc.aio.Channel
-    service: ServiceDescriptor
+    contracts: Sequence[Contract]
     unavailable: Reason
 
     @property
@@ -190,68 +219,59 @@ class Peer:
         return str(self.unavailable.value).split("_")[0].lower()
 
     async def check(self) -> None:
-        """Raises the peer's UNAVAILABLE error unless its health is SERVING."""
+        """Raises the peer's UNAVAILABLE error unless its health is SERVING.
+
+        All services of a program have the same health. One is asked for by its name, so that
+        another program at the peer's address is noticed.
+        """
+        asked = self.contracts[0].name
         try:
             answer = await health_pb2_grpc.HealthStub(self.channel).Check(
-                health_pb2.HealthCheckRequest(service=self.service.full_name),
-                timeout=HEALTH_SECONDS,
+                health_pb2.HealthCheckRequest(service=asked), timeout=HEALTH_SECONDS
             )
         except grpc.aio.AioRpcError as error:
             raise ServiceError(
-                self.unavailable, f"{self.service.full_name} does not answer: {error.details()}"
+                self.unavailable, f"{asked} does not answer: {error.details()}"
             ) from error
         if answer.status != health_pb2.HealthCheckResponse.SERVING:
-            raise ServiceError(self.unavailable, f"{self.service.full_name} is not serving")
+            raise ServiceError(self.unavailable, f"{asked} is not serving")
 
 
 class Upstream:
-    """The three services behind the gateway."""
+    """The services behind the gateway, one stub for each."""
 
     def __init__(self, settings: GatewaySettings) -> None:
         """Opens channels to the three addresses of the settings."""
         self.peers: dict[str, Peer] = {}
         self._tls = settings.tls
         self._limits = Limits(settings.upstream_seconds, settings.max_call_seconds)
-        self.embedding = cast(
-            "EmbeddingServiceAsyncStub",
-            self._connect(
-                settings.embedding_target,
-                embedding_service_pb2,
-                embedding_service_pb2_grpc.EmbeddingServiceStub,
-                Reason.EMBEDDING_UNAVAILABLE,
-            ),
+        embedding = self._connect(
+            settings.embedding_target, Reason.EMBEDDING_UNAVAILABLE, [EMBEDDING]
         )
-        self.index = cast(
-            "IndexServiceAsyncStub",
-            self._connect(
-                settings.index_target,
-                index_service_pb2,
-                index_service_pb2_grpc.IndexServiceStub,
-                Reason.INDEX_UNAVAILABLE,
-            ),
+        index = self._connect(settings.index_target, Reason.INDEX_UNAVAILABLE, [INDEX])
+        catalog = self._connect(
+            settings.catalog_target,
+            Reason.CATALOG_UNAVAILABLE,
+            [LIBRARIES, CLIPS, SPEAKERS, CALIBRATIONS, IMPORT_JOBS, STORE],
         )
-        self.catalog = cast(
-            "CatalogServiceAsyncStub",
-            self._connect(
-                settings.catalog_target,
-                catalog_service_pb2,
-                catalog_service_pb2_grpc.CatalogServiceStub,
-                Reason.CATALOG_UNAVAILABLE,
-            ),
-        )
+        self.embedding: EmbeddingServiceAsyncStub = self._stub(embedding, EMBEDDING)
+        self.index: IndexServiceAsyncStub = self._stub(index, INDEX)
+        self.libraries: LibraryServiceAsyncStub = self._stub(catalog, LIBRARIES)
+        self.clips: ClipServiceAsyncStub = self._stub(catalog, CLIPS)
+        self.speakers: SpeakerServiceAsyncStub = self._stub(catalog, SPEAKERS)
+        self.calibrations: CalibrationServiceAsyncStub = self._stub(catalog, CALIBRATIONS)
+        self.import_jobs: ImportJobServiceAsyncStub = self._stub(catalog, IMPORT_JOBS)
+        self.store: StoreServiceAsyncStub = self._stub(catalog, STORE)
 
-    def _connect(
-        self,
-        target: str,
-        contract: Any,
-        stub: Callable[[grpc.aio.Channel], Any],
-        unavailable: Reason,
-    ) -> Stub:
-        (service,) = contract.DESCRIPTOR.services_by_name.values()
-        channel = open_channel(target, service, self._tls)
-        peer = Peer(channel, service, unavailable)
+    def _connect(self, target: str, unavailable: Reason, contracts: Sequence[Contract]) -> Peer:
+        peer = Peer(open_channel(target, contracts, self._tls), contracts, unavailable)
         self.peers[peer.name] = peer
-        return Stub(stub(channel), service, unavailable, self._limits)
+        return peer
+
+    def _stub(self, peer: Peer, contract: Contract) -> Any:
+        """A Stub, which has the calls of the generated one."""
+        stub = contract.stub(peer.channel)
+        return Stub(stub, contract.service, peer.unavailable, self._limits)
 
     async def check(self) -> None:
         """Raises ServiceError while any of the three is not SERVING."""

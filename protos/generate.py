@@ -42,11 +42,18 @@ def google_files() -> Path:
     return STAGING
 
 
-def command(outputs: list[str]) -> list[str]:
-    """Returns the arguments of protoc for all contracts."""
+def command(outputs: list[str], root: Path) -> list[str]:
+    """Returns the arguments of protoc for all contracts below `root`."""
     bundled = importlib.resources.files(grpc_tools) / "_proto"
-    contracts = sorted(str(path) for path in (PROTOS / "audiosearch").rglob("*.proto"))
-    return [f"-I{PROTOS}", f"-I{google_files()}", f"-I{bundled}", *outputs, *contracts]
+    contracts = sorted(str(path) for path in (root / "audiosearch").rglob("*.proto"))
+    return [f"-I{root}", f"-I{google_files()}", f"-I{bundled}", *outputs, *contracts]
+
+
+def remove_leftovers() -> None:
+    """Removes the stubs of contracts that are gone, because they could still be imported."""
+    for stub in (PROTOS / "audiosearch").rglob("*_pb2*.py*"):
+        if not stub.with_name(stub.name.partition("_pb2")[0] + ".proto").exists():
+            stub.unlink()
 
 
 def stubs(*, typed: bool) -> list[str]:
@@ -60,14 +67,22 @@ def stubs(*, typed: bool) -> list[str]:
     return outputs
 
 
-def generate(image: Path | None = None, *, typed: bool = True) -> None:
-    """Builds the stubs, or the descriptor set `image`. Raises RuntimeError if protoc fails."""
-    outputs = stubs(typed=typed)
-    if image:
-        outputs = [f"--descriptor_set_out={image}", "--include_imports", "--include_source_info"]
-    # In a separate process, because protoc's library and Paddle abort in one process.
+def generate(*, typed: bool = True) -> None:
+    """Builds the stubs. Raises RuntimeError if protoc fails."""
+    remove_leftovers()
+    protoc(stubs(typed=typed), PROTOS)
+
+
+def make_image(image: Path, root: Path = PROTOS) -> None:
+    """Writes the descriptor set of all contracts below `root`. Raises as `generate`."""
+    image.parent.mkdir(parents=True, exist_ok=True)
+    protoc([f"--descriptor_set_out={image}", "--include_imports", "--include_source_info"], root)
+
+
+def protoc(outputs: list[str], root: Path) -> None:
+    """Runs protoc in a separate process, because its library and Paddle abort in one process."""
     program = [sys.executable, "-m", "grpc_tools.protoc"]
-    if subprocess.run([*program, *command(outputs)], check=False).returncode != 0:  # noqa: S603  ours
+    if subprocess.run([*program, *command(outputs, root)], check=False).returncode != 0:  # noqa: S603  ours
         msg = "protoc failed; its messages are above"
         raise RuntimeError(msg)
 
@@ -75,4 +90,7 @@ def generate(image: Path | None = None, *, typed: bool = True) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--image", type=Path, help="write a descriptor set here instead of stubs")
-    generate(parser.parse_args().image)
+    if wanted := parser.parse_args().image:
+        make_image(wanted)
+    else:
+        generate()

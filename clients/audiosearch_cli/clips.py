@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1 import clip_pb2
 from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter
 from google.protobuf.empty_pb2 import Empty
 
@@ -85,10 +85,10 @@ def list_clips(
         enrolled_speaker=f"libraries/{library}/speakers/{enrolled}" if enrolled else "",
     )
     with connect(target, ca) as client:
-        request = catalog_pb2.ListClipsRequest(page_size=min(limit, 1000), filter=fit)
+        request = clip_pb2.ListClipsRequest(page_size=min(limit, 1000), filter=fit)
         clips = list(itertools.islice(client.clips(library, request), limit))
     if json:
-        return print_json(catalog_pb2.ListClipsResponse(clips=clips))
+        return print_json(clip_pb2.ListClipsResponse(clips=clips))
     rows = [
         (
             clip_id(clip),
@@ -115,7 +115,7 @@ def show(
     """Show one clip."""
     with connect(target, ca) as client:
         clip = client.call(
-            client.stub.GetClip, catalog_pb2.GetClipRequest(name=_full(name, library))
+            client.stubs.clips.GetClip, clip_pb2.GetClipRequest(name=_full(name, library))
         )
     if json:
         return print_json(clip)
@@ -150,7 +150,7 @@ def delete(
     """Delete a clip, its vector and its audio."""
     with connect(target, ca) as client:
         client.call(
-            client.stub.DeleteClip, catalog_pb2.DeleteClipRequest(name=_full(name, library))
+            client.stubs.clips.DeleteClip, clip_pb2.DeleteClipRequest(name=_full(name, library))
         )
     if json:
         return print_json(Empty())
@@ -178,7 +178,7 @@ def download(
     """Save the audio of a clip as it came in."""
     full = _full(name, library)
     with connect(target, ca) as client:
-        clip = client.call(client.stub.GetClip, catalog_pb2.GetClipRequest(name=full))
+        clip = client.call(client.stubs.clips.GetClip, clip_pb2.GetClipRequest(name=full))
         # The name may come from anywhere, so only its last part is used.
         path = output if output.name else Path(Path(clip.display_name).name or clip_id(clip))
         if path.exists() and not force:

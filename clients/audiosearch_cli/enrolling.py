@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1 import clip_pb2
 from audiosearch.catalog.v1.clip_pb2 import ClipFilter
 from audiosearch.catalog.v1.speaker_pb2 import Speaker
 from audiosearch.gateway.v1.speakers_pb2 import EnrollSpeakerResponse, RecordingOutcome
@@ -107,7 +107,7 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
 
 def _labelled(client: AudiosearchClient, library: str, label: str, count: int) -> list[Recording]:
     """Clips with a speaker's name or label that are not enrollments yet."""
-    request = catalog_pb2.ListClipsRequest(page_size=1000, filter=ClipFilter(speaker=label))
+    request = clip_pb2.ListClipsRequest(page_size=1000, filter=ClipFilter(speaker=label))
     clips = (each for each in client.clips(library, request) if not each.enrolled_speaker)
     found: list[Recording] = [each.name for each in itertools.islice(clips, count)]
     if not found:

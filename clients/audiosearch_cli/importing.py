@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Annotated
 
 import typer
-from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1 import library_pb2
 from audiosearch.catalog.v1.import_job_pb2 import FileFailure, ImportJob
 from audiosearch_client.client import AudiosearchClient
 from audiosearch_client.corpora.entry import Source
@@ -187,15 +187,18 @@ def _write(file: IO[str], failure: FileFailure) -> None:
 def _ensure(client: AudiosearchClient, library: str) -> None:
     try:
         client.call(
-            client.stub.GetLibrary,
-            catalog_pb2.GetLibraryRequest(
-                name=f"libraries/{library}", view=catalog_pb2.LIBRARY_VIEW_BASIC
+            client.stubs.libraries.GetLibrary,
+            library_pb2.GetLibraryRequest(
+                name=f"libraries/{library}", view=library_pb2.LIBRARY_VIEW_BASIC
             ),
         )
     except ServiceError as error:
         if error.reason is not Reason.LIBRARY_NOT_FOUND:
             raise
-        client.call(client.stub.CreateLibrary, catalog_pb2.CreateLibraryRequest(library_id=library))
+        client.call(
+            client.stubs.libraries.CreateLibrary,
+            library_pb2.CreateLibraryRequest(library_id=library),
+        )
 
 
 def _start(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1 import library_pb2
 from audiosearch.catalog.v1.library_pb2 import Library
 from google.protobuf.empty_pb2 import Empty
 
@@ -41,8 +41,8 @@ def create(
     """Create an empty library."""
     with connect(target, ca) as client:
         library = client.call(
-            client.stub.CreateLibrary,
-            catalog_pb2.CreateLibraryRequest(
+            client.stubs.libraries.CreateLibrary,
+            library_pb2.CreateLibraryRequest(
                 library_id=name, library=Library(display_name=display_name)
             ),
         )
@@ -54,11 +54,11 @@ def create(
 @app.command("list")
 def list_libraries(target: Target = DEFAULT_TARGET, ca: Ca = None, json: Json = False) -> None:
     """List the libraries."""
-    answer = catalog_pb2.ListLibrariesResponse()
-    request = catalog_pb2.ListLibrariesRequest(page_size=1000)
+    answer = library_pb2.ListLibrariesResponse()
+    request = library_pb2.ListLibrariesRequest(page_size=1000)
     with connect(target, ca) as client:
         while True:
-            page = client.call(client.stub.ListLibraries, request)
+            page = client.call(client.stubs.libraries.ListLibraries, request)
             answer.libraries.extend(page.libraries)
             request.page_token = page.next_page_token
             if not request.page_token:
@@ -83,7 +83,8 @@ def show(name: Name, target: Target = DEFAULT_TARGET, ca: Ca = None, json: Json 
     """Show one library."""
     with connect(target, ca) as client:
         library = client.call(
-            client.stub.GetLibrary, catalog_pb2.GetLibraryRequest(name=f"libraries/{name}")
+            client.stubs.libraries.GetLibrary,
+            library_pb2.GetLibraryRequest(name=f"libraries/{name}"),
         )
     if json:
         return print_json(library)
@@ -111,8 +112,8 @@ def delete(
     """Delete a library."""
     with connect(target, ca) as client:
         client.call(
-            client.stub.DeleteLibrary,
-            catalog_pb2.DeleteLibraryRequest(name=f"libraries/{name}", force=force),
+            client.stubs.libraries.DeleteLibrary,
+            library_pb2.DeleteLibraryRequest(name=f"libraries/{name}", force=force),
             patience=10,
         )
     if json:

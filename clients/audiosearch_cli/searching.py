@@ -37,7 +37,7 @@ COLUMNS = ("#", "score", "", "name", "length", "label", "speaker", "clip")
 def list_models(target: Target = DEFAULT_TARGET, ca: Ca = None, json: Json = False) -> None:
     """List the models that the embedding service runs."""
     with connect(target, ca) as client:
-        answer = client.call(client.stub.ListModels, ListModelsRequest())
+        answer = client.call(client.stubs.models.ListModels, ListModelsRequest())
     if json:
         return print_json(answer)
     for model in answer.models:

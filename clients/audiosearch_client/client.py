@@ -9,18 +9,17 @@ from types import TracebackType
 from typing import IO, TypeVar
 
 import grpc
-from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1 import clip_pb2
 from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip
 from audiosearch.catalog.v1.import_job_pb2 import ImportJob
 from audiosearch.embedding.v1 import embedding_service_pb2 as embedding_pb2
-from audiosearch.gateway.v1 import gateway_service_pb2 as gateway_pb2
-from audiosearch.gateway.v1 import search_pb2
-from audiosearch.gateway.v1.gateway_service_pb2_grpc import GatewayServiceStub
-from google.longrunning import operations_pb2, operations_pb2_grpc
+from audiosearch.gateway.v1 import clips_pb2, search_pb2
+from google.longrunning import operations_pb2
 from typing_extensions import Self
 
 from audiosearch_client.speakers import Speakers
 from audiosearch_client.streams import stream
+from audiosearch_client.stubs import Stubs
 from serving.errors import Reason, ServiceError, from_rpc_error
 from serving.tls import Tls
 
@@ -35,7 +34,9 @@ ResponseT = TypeVar("ResponseT")
 
 
 class AudiosearchClient:
-    """Calls one gateway. Use it as a context manager, or close it. `speakers` has calls for voices.
+    """Calls one gateway. Use it as a context manager, or close it.
+
+    `speakers` has calls for voices. `stubs` has the services as gRPC declares them, for `call`.
 
     Every method raises ServiceError with the gateway's reason, or GATEWAY_UNAVAILABLE.
     """
@@ -67,8 +68,7 @@ class AudiosearchClient:
         tls = Tls(ca=ca)
         tls.check()
         self._channel = tls.connect(target, _OPTIONS)
-        self.stub = GatewayServiceStub(self._channel)
-        self.operations = operations_pb2_grpc.OperationsStub(self._channel)
+        self.stubs = Stubs(self._channel)
         self.speakers = Speakers(self)
 
     def __enter__(self) -> Self:
@@ -91,7 +91,7 @@ class AudiosearchClient:
     def call(
         self, method: Callable[..., ResponseT], request: object, *, patience: int = 1
     ) -> ResponseT:
-        """Calls one RPC of `stub` or `operations` with `patience` times the usual deadline."""
+        """Calls one RPC of `stubs` with `patience` times the usual deadline."""
         try:
             return method(request, timeout=self._timeout * patience, metadata=self._metadata)
         except grpc.RpcError as error:
@@ -99,31 +99,29 @@ class AudiosearchClient:
 
     def upload(
         self, library: str, path: Path, clip: Clip | None = None, request_id: str = ""
-    ) -> gateway_pb2.UploadClipResponse:
+    ) -> clips_pb2.UploadClipResponse:
         """Uploads one file. The clip is searchable when this returns."""
         described = Clip(display_name=path.name[:255])
         if clip:
             described.MergeFrom(clip)
-        config = gateway_pb2.UploadClipConfig(
+        config = clips_pb2.UploadClipConfig(
             parent=f"libraries/{library}", clip=described, request_id=request_id
         )
         with path.open("rb") as file:
-            requests = stream(gateway_pb2.UploadClipRequest, config, file)
-            return self.call(self.stub.UploadClip, requests, patience=10)
+            requests = stream(clips_pb2.UploadClipRequest, config, file)
+            return self.call(self.stubs.clips.UploadClip, requests, patience=10)
 
     def import_folder(self, library: str, folder: str, label: str = "") -> operations_pb2.Operation:
         """Starts the import of a folder of the server."""
         return self.call(
-            self.stub.ImportClips,
-            gateway_pb2.ImportClipsRequest(
-                parent=f"libraries/{library}", folder=folder, label=label
-            ),
+            self.stubs.clips.ImportClips,
+            clips_pb2.ImportClipsRequest(parent=f"libraries/{library}", folder=folder, label=label),
         )
 
     def import_job(self, operation: str) -> tuple[ImportJob, bool]:
         """The state of an import, and True if it is over."""
         answer = self.call(
-            self.operations.GetOperation, operations_pb2.GetOperationRequest(name=operation)
+            self.stubs.operations.GetOperation, operations_pb2.GetOperationRequest(name=operation)
         )
         job = ImportJob()
         answer.metadata.Unpack(job)
@@ -145,7 +143,7 @@ class AudiosearchClient:
         """Finds the clips most like a clip of the library. That clip itself is left out."""
         config = search_pb2.SearchConfig(parent=f"libraries/{library}", k=k, min_score=min_score)
         return self.call(
-            self.stub.SearchClips, search_pb2.SearchClipsRequest(config=config, clip=clip)
+            self.stubs.search.SearchClips, search_pb2.SearchClipsRequest(config=config, clip=clip)
         )
 
     def embed(self, path: Path, model: str = "") -> embedding_pb2.EmbedAudioResponse:
@@ -153,14 +151,14 @@ class AudiosearchClient:
         config = embedding_pb2.EmbedAudioConfig(model=model)
         with path.open("rb") as file:
             requests = stream(embedding_pb2.EmbedAudioRequest, config, file)
-            return self.call(self.stub.EmbedAudio, requests, patience=10)
+            return self.call(self.stubs.models.EmbedAudio, requests, patience=10)
 
     def download(self, clip: str, file: IO[bytes], offset: int = 0, limit: int = 0) -> AudioObject:
         """Writes the audio of a clip, or a range of it, to `file`. Returns the stored object."""
         stored = AudioObject()
-        request = gateway_pb2.DownloadAudioRequest(name=clip, offset=offset, limit=limit)
+        request = clips_pb2.DownloadAudioRequest(name=clip, offset=offset, limit=limit)
         try:
-            for response in self.stub.DownloadAudio(
+            for response in self.stubs.clips.DownloadAudio(
                 request, timeout=self._timeout * 10, metadata=self._metadata
             ):
                 if response.HasField("audio_object"):
@@ -170,11 +168,11 @@ class AudiosearchClient:
             raise self._translate(error) from error
         return stored
 
-    def clips(self, library: str, request: catalog_pb2.ListClipsRequest) -> Iterator[Clip]:
+    def clips(self, library: str, request: clip_pb2.ListClipsRequest) -> Iterator[Clip]:
         """All clips that match the request's filter, read page by page."""
         request.parent = f"libraries/{library}"
         while True:
-            page = self.call(self.stub.ListClips, request)
+            page = self.call(self.stubs.clips.ListClips, request)
             yield from page.clips
             if not page.next_page_token:
                 return
@@ -185,7 +183,7 @@ class AudiosearchClient:
     ) -> search_pb2.SearchClipsResponse:
         answer = search_pb2.SearchClipsResponse()
         try:
-            for response in self.stub.StreamSearchClips(
+            for response in self.stubs.search.StreamSearchClips(
                 requests, timeout=self._timeout * 10, metadata=self._metadata
             ):
                 if response.HasField("summary"):

@@ -14,10 +14,9 @@ from audiosearch.catalog.v1.calibration_pb2 import (
     Normalization,
     OperatingPoint,
 )
-from audiosearch.catalog.v1.catalog_service_pb2 import ListClipsRequest
-from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter
+from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter, ListClipsRequest
 from audiosearch.catalog.v1.speaker_pb2 import Speaker
-from audiosearch.gateway.v1 import speakers_pb2
+from audiosearch.gateway.v1 import calibrations_pb2, speakers_pb2
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 
@@ -79,7 +78,7 @@ class Speakers:
                 for one in recordings
             ]
             return self._client.call(
-                self._client.stub.EnrollSpeaker,
+                self._client.stubs.speakers.EnrollSpeaker,
                 _enrollment(config, list(zip(recordings, files, strict=True))),
                 patience=PATIENCE,
             )
@@ -92,7 +91,10 @@ class Speakers:
             name=_name(library, speaker), clip=_clip(recording)
         )
         return self._ask(
-            self._client.stub.VerifySpeaker, speakers_pb2.VerifySpeakerRequest, config, recording
+            self._client.stubs.speakers.VerifySpeaker,
+            speakers_pb2.VerifySpeakerRequest,
+            config,
+            recording,
         )
 
     def identify(
@@ -110,12 +112,12 @@ class Speakers:
             clip=_clip(recording),
         )
         kind = speakers_pb2.IdentifySpeakerRequest
-        return self._ask(self._client.stub.IdentifySpeaker, kind, config, recording)
+        return self._ask(self._client.stubs.speakers.IdentifySpeaker, kind, config, recording)
 
     def get(self, library: str, speaker: str) -> Speaker:
         """Reads a speaker."""
         request = speaker_pb2.GetSpeakerRequest(name=_name(library, speaker))
-        return self._client.call(self._client.stub.GetSpeaker, request)
+        return self._client.call(self._client.stubs.speakers.GetSpeaker, request)
 
     def all_of(
         self, library: str, state: Speaker.State.ValueType = Speaker.STATE_UNSPECIFIED
@@ -123,7 +125,7 @@ class Speakers:
         """The speakers of a library by name, page by page."""
         request = speaker_pb2.ListSpeakersRequest(parent=f"libraries/{library}", state=state)
         while True:
-            page = self._client.call(self._client.stub.ListSpeakers, request)
+            page = self._client.call(self._client.stubs.speakers.ListSpeakers, request)
             yield from page.speakers
             if not page.next_page_token:
                 return
@@ -150,19 +152,19 @@ class Speakers:
             name=_name(library, speaker), display_name=display_name or "", metadata=metadata
         )
         request = speaker_pb2.UpdateSpeakerRequest(speaker=changed, update_mask=mask)
-        return self._client.call(self._client.stub.UpdateSpeaker, request)
+        return self._client.call(self._client.stubs.speakers.UpdateSpeaker, request)
 
     def remove_enrollments(self, library: str, speaker: str, clips: Sequence[str]) -> Speaker:
         """Removes clips, given by name, from a speaker's enrollments; they stay in the library."""
         request = speaker_pb2.RemoveEnrollmentsRequest(name=_name(library, speaker), clips=clips)
-        return self._client.call(self._client.stub.RemoveEnrollments, request)
+        return self._client.call(self._client.stubs.speakers.RemoveEnrollments, request)
 
     def delete(self, library: str, speaker: str, *, with_clips: bool = False) -> None:
         """Deletes a speaker, and with `with_clips` also the clips of its enrollments."""
         request = speaker_pb2.DeleteSpeakerRequest(
             name=_name(library, speaker), delete_clips=with_clips
         )
-        self._client.call(self._client.stub.DeleteSpeaker, request)
+        self._client.call(self._client.stubs.speakers.DeleteSpeaker, request)
 
     def calibrate(
         self,
@@ -184,7 +186,7 @@ class Speakers:
             max_clips: clips to use at most, chosen at random; 0 for the gateway's default.
             seed: of every random choice.
         """
-        request = speakers_pb2.CalibrateLibraryRequest(
+        request = calibrations_pb2.CalibrateLibraryRequest(
             name=f"libraries/{library}",
             operating_point=operating_point,
             normalization=normalization,
@@ -192,12 +194,14 @@ class Speakers:
             max_clip_count=max_clips,
             seed=seed,
         )
-        return self._client.call(self._client.stub.CalibrateLibrary, request, patience=PATIENCE)
+        return self._client.call(
+            self._client.stubs.calibrations.CalibrateLibrary, request, patience=PATIENCE
+        )
 
     def calibration(self, library: str) -> Calibration:
         """Reads the calibration of a library."""
         request = calibration_pb2.GetCalibrationRequest(name=_calibration(library))
-        return self._client.call(self._client.stub.GetCalibration, request)
+        return self._client.call(self._client.stubs.calibrations.GetCalibration, request)
 
     def update_calibration(
         self,
@@ -216,12 +220,12 @@ class Speakers:
             normalization=normalization or NORMALIZATION_UNSPECIFIED,
         )
         request = calibration_pb2.UpdateCalibrationRequest(calibration=changed, update_mask=mask)
-        return self._client.call(self._client.stub.UpdateCalibration, request)
+        return self._client.call(self._client.stubs.calibrations.UpdateCalibration, request)
 
     def delete_calibration(self, library: str) -> None:
         """Deletes the calibration of a library."""
         request = calibration_pb2.DeleteCalibrationRequest(name=_calibration(library))
-        self._client.call(self._client.stub.DeleteCalibration, request)
+        self._client.call(self._client.stubs.calibrations.DeleteCalibration, request)
 
     def _ask(
         self,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import grpc
-from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1 import clip_pb2
 from audiosearch.catalog.v1.clip_pb2 import Clip, Failure
 from audiosearch.catalog.v1.import_job_pb2 import FileFailure, ImportJob
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -129,13 +129,13 @@ class Uploader:
             return False
         with self._locks[hash(had.name) % LOCKS]:
             # Metadata is replaced as a whole, and another file may have changed it since.
-            request = catalog_pb2.GetClipRequest(name=had.name)
-            addition = complete(self._client.call(self._client.stub.GetClip, request), told)
+            request = clip_pb2.GetClipRequest(name=had.name)
+            addition = complete(self._client.call(self._client.stubs.clips.GetClip, request), told)
             if addition.fields:
-                change = catalog_pb2.UpdateClipRequest(
+                change = clip_pb2.UpdateClipRequest(
                     clip=addition.clip, update_mask=FieldMask(paths=addition.fields)
                 )
-                self._client.call(self._client.stub.UpdateClip, change)
+                self._client.call(self._client.stubs.clips.UpdateClip, change)
         return addition.labels
 
     def _count(self, job: ImportJob, entry: Entry, future: Future[_Done], fail: Fail) -> None:

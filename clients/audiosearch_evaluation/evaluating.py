@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1 import clip_pb2, library_pb2
 from audiosearch.catalog.v1.clip_pb2 import Clip
 from audiosearch_client.client import AudiosearchClient
 from numpy.typing import NDArray
@@ -68,11 +68,11 @@ class Evaluator:
             options: of the evaluation.
             report: called with the number of embedded clips and the number in all.
         """
-        request = catalog_pb2.GetLibraryRequest(
-            name=f"libraries/{library}", view=catalog_pb2.LIBRARY_VIEW_BASIC
+        request = library_pb2.GetLibraryRequest(
+            name=f"libraries/{library}", view=library_pb2.LIBRARY_VIEW_BASIC
         )
         self._client, self._library, self._options = client, library, options
-        self._model = client.call(client.stub.GetLibrary, request).model
+        self._model = client.call(client.stubs.libraries.GetLibrary, request).model
         self._report = report
 
     def by_field(self, field: str) -> Evaluation:
@@ -145,7 +145,7 @@ class Evaluator:
         )
 
     def _clips(self) -> Iterable[Clip]:
-        return self._client.clips(self._library, catalog_pb2.ListClipsRequest(page_size=1000))
+        return self._client.clips(self._library, clip_pb2.ListClipsRequest(page_size=1000))
 
     def _embed(self, clips: Sequence[Clip]) -> Vectors:
         return ClipEmbedder(self._client, self._model).embed(clips, self._report)

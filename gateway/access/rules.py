@@ -15,9 +15,6 @@ from serving.names import (
     split_speaker,
 )
 
-GATEWAY = "/audiosearch.gateway.v1.GatewayService/"
-OPERATIONS = "/google.longrunning.Operations/"
-
 
 @dataclass(frozen=True)
 class Rule:
@@ -68,41 +65,62 @@ def _field(request: Any, path: str) -> str:
 
 _READ, _WRITE, _MANAGE = Right.read, Right.write, Right.manage
 
-RULES: Mapping[str, Rule] = {
-    GATEWAY + "CreateLibrary": Rule(_MANAGE, _new),
-    GATEWAY + "GetLibrary": Rule(_READ, _library("name")),
-    GATEWAY + "ListLibraries": Rule(_READ),
-    GATEWAY + "UpdateLibrary": Rule(_MANAGE, _library("library.name")),
-    GATEWAY + "DeleteLibrary": Rule(_MANAGE, _library("name")),
-    GATEWAY + "UploadClip": Rule(_WRITE, _library("config.parent")),
-    GATEWAY + "ImportClips": Rule(_WRITE, _library("parent")),
-    GATEWAY + "GetClip": Rule(_READ, _of_clip("name")),
-    GATEWAY + "ListClips": Rule(_READ, _library("parent")),
-    GATEWAY + "UpdateClip": Rule(_WRITE, _of_clip("clip.name")),
-    GATEWAY + "DeleteClip": Rule(_WRITE, _of_clip("name")),
-    GATEWAY + "DownloadAudio": Rule(_READ, _of_clip("name")),
-    GATEWAY + "SearchClips": Rule(_READ, _library("config.parent")),
-    GATEWAY + "StreamSearchClips": Rule(_READ, _library("config.search.parent")),
-    GATEWAY + "EnrollSpeaker": Rule(_WRITE, _library("config.parent")),
-    GATEWAY + "GetSpeaker": Rule(_READ, _of_speaker("name")),
-    GATEWAY + "ListSpeakers": Rule(_READ, _library("parent")),
-    GATEWAY + "UpdateSpeaker": Rule(_WRITE, _of_speaker("speaker.name")),
-    GATEWAY + "RemoveEnrollments": Rule(_WRITE, _of_speaker("name")),
-    GATEWAY + "DeleteSpeaker": Rule(_WRITE, _of_speaker("name")),
-    GATEWAY + "VerifySpeaker": Rule(_READ, _of_speaker("config.name")),
-    GATEWAY + "IdentifySpeaker": Rule(_READ, _library("config.parent")),
-    GATEWAY + "CalibrateLibrary": Rule(_MANAGE, _library("name")),
-    GATEWAY + "GetCalibration": Rule(_READ, _of_calibration("name")),
-    GATEWAY + "UpdateCalibration": Rule(_MANAGE, _of_calibration("calibration.name")),
-    GATEWAY + "DeleteCalibration": Rule(_MANAGE, _of_calibration("name")),
-    GATEWAY + "GetLibraryMap": Rule(_READ, _of_map("name")),
-    GATEWAY + "GetStatus": Rule(_READ),
-    GATEWAY + "EmbedAudio": Rule(),
-    GATEWAY + "GetModel": Rule(),
-    GATEWAY + "ListModels": Rule(),
-    OPERATIONS + "GetOperation": Rule(_READ),
-    OPERATIONS + "ListOperations": Rule(_READ),
-    OPERATIONS + "WaitOperation": Rule(_READ),
-    OPERATIONS + "CancelOperation": Rule(_WRITE),
-    OPERATIONS + "DeleteOperation": Rule(_WRITE),
+_SERVICES: Mapping[str, Mapping[str, Rule]] = {
+    "audiosearch.gateway.v1.LibraryService": {
+        "CreateLibrary": Rule(_MANAGE, _new),
+        "GetLibrary": Rule(_READ, _library("name")),
+        "ListLibraries": Rule(_READ),
+        "UpdateLibrary": Rule(_MANAGE, _library("library.name")),
+        "DeleteLibrary": Rule(_MANAGE, _library("name")),
+        "GetLibraryMap": Rule(_READ, _of_map("name")),
+    },
+    "audiosearch.gateway.v1.ClipService": {
+        "UploadClip": Rule(_WRITE, _library("config.parent")),
+        "ImportClips": Rule(_WRITE, _library("parent")),
+        "GetClip": Rule(_READ, _of_clip("name")),
+        "ListClips": Rule(_READ, _library("parent")),
+        "UpdateClip": Rule(_WRITE, _of_clip("clip.name")),
+        "DeleteClip": Rule(_WRITE, _of_clip("name")),
+        "DownloadAudio": Rule(_READ, _of_clip("name")),
+    },
+    "audiosearch.gateway.v1.SearchService": {
+        "SearchClips": Rule(_READ, _library("config.parent")),
+        "StreamSearchClips": Rule(_READ, _library("config.search.parent")),
+    },
+    "audiosearch.gateway.v1.SpeakerService": {
+        "EnrollSpeaker": Rule(_WRITE, _library("config.parent")),
+        "GetSpeaker": Rule(_READ, _of_speaker("name")),
+        "ListSpeakers": Rule(_READ, _library("parent")),
+        "UpdateSpeaker": Rule(_WRITE, _of_speaker("speaker.name")),
+        "RemoveEnrollments": Rule(_WRITE, _of_speaker("name")),
+        "DeleteSpeaker": Rule(_WRITE, _of_speaker("name")),
+        "VerifySpeaker": Rule(_READ, _of_speaker("config.name")),
+        "IdentifySpeaker": Rule(_READ, _library("config.parent")),
+    },
+    "audiosearch.gateway.v1.CalibrationService": {
+        "CalibrateLibrary": Rule(_MANAGE, _library("name")),
+        "GetCalibration": Rule(_READ, _of_calibration("name")),
+        "UpdateCalibration": Rule(_MANAGE, _of_calibration("calibration.name")),
+        "DeleteCalibration": Rule(_MANAGE, _of_calibration("name")),
+    },
+    "audiosearch.gateway.v1.ModelService": {
+        "GetModel": Rule(),
+        "ListModels": Rule(),
+        "EmbedAudio": Rule(),
+    },
+    "audiosearch.gateway.v1.StatusService": {
+        "GetStatus": Rule(_READ),
+    },
+    "google.longrunning.Operations": {
+        "GetOperation": Rule(_READ),
+        "ListOperations": Rule(_READ),
+        "WaitOperation": Rule(_READ),
+        "CancelOperation": Rule(_WRITE),
+        "DeleteOperation": Rule(_WRITE),
+    },
 }
+
+RULES: Mapping[str, Rule] = {
+    f"/{service}/{rpc}": rule for service, rules in _SERVICES.items() for rpc, rule in rules.items()
+}
+"""By the path of each RPC, `/package.Service/Method`."""

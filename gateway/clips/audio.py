@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator
 
-from audiosearch.catalog.v1.catalog_service_pb2 import GetAudioRequest
+from audiosearch.catalog.v1.clip_pb2 import GetAudioRequest
 from audiosearch.embedding.v1.embedding_pb2 import PcmFormat
 from audiosearch.embedding.v1.embedding_service_pb2 import (
     EmbedAudioConfig,
@@ -27,7 +27,7 @@ async def split(audio: bytes) -> AsyncIterator[bytes]:
 
 async def stored(upstream: Upstream, clip: str) -> AsyncIterator[bytes]:
     """The stored audio of a clip in chunks."""
-    async for message in upstream.catalog.GetAudio(GetAudioRequest(name=clip)):
+    async for message in upstream.clips.GetAudio(GetAudioRequest(name=clip)):
         if message.WhichOneof("response") == "chunk":
             yield message.chunk
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from audiosearch.catalog.v1.catalog_service_pb2 import (
+from audiosearch.catalog.v1.clip_pb2 import (
     ActivateClipRequest,
     BatchActivateClipsRequest,
     BatchCreateClipsRequest,
+    Clip,
     ClipOutcome,
     CreateClipRequest,
 )
-from audiosearch.catalog.v1.clip_pb2 import Clip
 from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.index.v1.index_pb2 import Vector
 from audiosearch.index.v1.index_service_pb2 import UpsertVectorsRequest
@@ -60,7 +60,7 @@ class Batches:
     async def _create_all(
         self, library: str, requests: list[CreateClipRequest]
     ) -> list[Clip | ServiceError]:
-        answer = await self._upstream.catalog.BatchCreateClips(
+        answer = await self._upstream.clips.BatchCreateClips(
             BatchCreateClipsRequest(parent=library, requests=requests)
         )
         return _clips(answer.outcomes)
@@ -75,7 +75,7 @@ class Batches:
     async def _activate_all(
         self, library: str, requests: list[ActivateClipRequest]
     ) -> list[Clip | ServiceError]:
-        answer = await self._upstream.catalog.BatchActivateClips(
+        answer = await self._upstream.clips.BatchActivateClips(
             BatchActivateClipsRequest(parent=library, requests=requests)
         )
         return _clips(answer.outcomes)

@@ -7,16 +7,18 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterator
 
 import grpc
 import structlog
-from audiosearch.catalog.v1.catalog_service_pb2 import (
+from audiosearch.catalog.v1.clip_pb2 import (
     ActivateClipRequest,
+    AudioObject,
     BeginClipDeletionRequest,
+    Clip,
     CreateClipRequest,
     DeleteClipRequest,
     FailClipRequest,
+    Failure,
     GetClipRequest,
     PutAudioRequest,
 )
-from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip, Failure
 from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.index.v1.index_pb2 import Vector
 from audiosearch.index.v1.index_service_pb2 import DeleteVectorsRequest
@@ -102,7 +104,7 @@ class Clips:
 
     async def fail(self, library: Library, name: str, error: ServiceError) -> None:
         """Marks a clip FAILED for the reason of `error` and removes what it had."""
-        await self._upstream.catalog.FailClip(
+        await self._upstream.clips.FailClip(
             FailClipRequest(
                 name=name, failure=Failure(reason=error.reason.value, message=error.message)
             )
@@ -129,9 +131,9 @@ class Clips:
         begin = BeginClipDeletionRequest(name=name, only_state=only, only_speaker=speaker)
         try:
             with passing_over(Reason.CLIP_NOT_FOUND):
-                await self._upstream.catalog.BeginClipDeletion(begin)
+                await self._upstream.clips.BeginClipDeletion(begin)
             await self.remove_vector(library, name)
-            await self._upstream.catalog.DeleteClip(DeleteClipRequest(name=name))
+            await self._upstream.clips.DeleteClip(DeleteClipRequest(name=name))
         except ServiceError as error:
             kept = (bool(only) and error.reason is Reason.STATE_CONFLICT) or (
                 bool(speaker) and error.reason is Reason.CLIP_ENROLLED
@@ -142,9 +144,9 @@ class Clips:
     async def delete(self, library: Library, name: str) -> Clip:
         """Removes a clip and tells what it was; CLIP_NOT_FOUND if there is none."""
         request = BeginClipDeletionRequest(name=name)
-        clip = await self._upstream.catalog.BeginClipDeletion(request)
+        clip = await self._upstream.clips.BeginClipDeletion(request)
         await self.remove_vector(library, name)
-        await self._upstream.catalog.DeleteClip(DeleteClipRequest(name=name))
+        await self._upstream.clips.DeleteClip(DeleteClipRequest(name=name))
         return clip
 
     async def _begin(self, library: Library, request: CreateClipRequest) -> tuple[Clip, bool]:
@@ -170,7 +172,7 @@ class Clips:
             async for chunk in chunks:
                 yield PutAudioRequest(chunk=chunk)
 
-        await self._upstream.catalog.PutAudio(requests())
+        await self._upstream.clips.PutAudio(requests())
 
     async def remove_vector(self, library: Library, name: str) -> None:
         """Removes a clip's vector; one that is not there is fine."""
@@ -193,7 +195,7 @@ class Clips:
     async def _existing(self, library: Library, name: str) -> Clip:
         """The clip that has the same bytes, finished if whoever began it did not."""
         with _still_there(name):
-            clip = await self._upstream.catalog.GetClip(GetClipRequest(name=name))
+            clip = await self._upstream.clips.GetClip(GetClipRequest(name=name))
             if clip.state == Clip.STATE_CREATING:
                 return await self.make_searchable(library, clip)
         if clip.state == Clip.STATE_DELETING:
@@ -221,7 +223,7 @@ class Clips:
 
     async def _get(self, name: str) -> Clip:
         with _still_there(name):
-            return await self._upstream.catalog.GetClip(GetClipRequest(name=name))
+            return await self._upstream.clips.GetClip(GetClipRequest(name=name))
 
     async def _undo(self, library: Library, clip: Clip, error: ServiceError) -> None:
         if error.code is grpc.StatusCode.INVALID_ARGUMENT:

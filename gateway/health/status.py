@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 from typing import TypeVar
 
 import grpc
-from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1 import store_pb2
 from audiosearch.embedding.v1.embedding_service_pb2 import ListModelsRequest, ListModelsResponse
 from audiosearch.gateway.v1.system_status_pb2 import ServiceStatus, SystemStatus
 from audiosearch.index.v1 import index_pb2, index_service_pb2
@@ -25,7 +25,7 @@ ASK_SECONDS = 2.0
 """Longest wait for what a service says of itself."""
 
 AnswerT = TypeVar("AnswerT")
-Store = index_pb2.Store | catalog_pb2.Store
+Store = index_pb2.Store | store_pb2.Store
 
 
 class Status:
@@ -43,7 +43,7 @@ class Status:
         """The status as this caller may see it; what can't be asked is left empty."""
         index, catalog, models = await asyncio.gather(
             _answer(self._upstream.index.GetStore(index_service_pb2.GetStoreRequest())),
-            _answer(self._upstream.catalog.GetStore(catalog_pb2.GetStoreRequest())),
+            _answer(self._upstream.store.GetStore(store_pb2.GetStoreRequest())),
             _answer(self._upstream.embedding.ListModels(ListModelsRequest())),
         )
         records = self._searches.seen_by(caller)

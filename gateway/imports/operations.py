@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 
 import grpc
-from audiosearch.catalog.v1.catalog_service_pb2 import (
+from audiosearch.catalog.v1.import_job_pb2 import (
     CancelImportJobRequest,
     DeleteImportJobRequest,
     GetImportJobRequest,
+    ImportJob,
     ListImportJobsRequest,
     ListImportJobsResponse,
 )
-from audiosearch.catalog.v1.import_job_pb2 import ImportJob
 from google.longrunning import operations_pb2, operations_pb2_grpc
 from google.protobuf.empty_pb2 import Empty
 from google.rpc import code_pb2, status_pb2
@@ -55,7 +55,7 @@ class OperationsServicer(operations_pb2_grpc.OperationsServicer):  # type: ignor
         """The job of an operation; to who may not read its library it is not there."""
         job, who = ImportJob(), caller.get()
         with passing_over(Reason.IMPORT_JOB_NOT_FOUND):
-            job = await self._upstream.catalog.GetImportJob(
+            job = await self._upstream.import_jobs.GetImportJob(
                 GetImportJobRequest(name=import_job_of(operation))
             )
         if not job.name or not who.may(job.library, Right.read):
@@ -75,7 +75,7 @@ class OperationsServicer(operations_pb2_grpc.OperationsServicer):  # type: ignor
         The token holds the library and the catalog's token within it.
         """
         if libraries is None:
-            return await self._upstream.catalog.ListImportJobs(request)
+            return await self._upstream.import_jobs.ListImportJobs(request)
         current, _, token = request.page_token.partition(":")
         left = [name for name in libraries if name >= current]
         page = ListImportJobsResponse()
@@ -83,7 +83,7 @@ class OperationsServicer(operations_pb2_grpc.OperationsServicer):  # type: ignor
             with passing_over(Reason.LIBRARY_NOT_FOUND):
                 request.library = f"libraries/{left[0]}"
                 request.page_token = token if left[0] == current else ""
-                page = await self._upstream.catalog.ListImportJobs(request)
+                page = await self._upstream.import_jobs.ListImportJobs(request)
             if page.next_page_token:
                 page.next_page_token = f"{left[0]}:{page.next_page_token}"
             elif len(left) > 1:
@@ -108,7 +108,7 @@ class OperationsServicer(operations_pb2_grpc.OperationsServicer):  # type: ignor
         )
         if library:
             authorize(caller.get(), library, Right.read)
-            page = await self._upstream.catalog.ListImportJobs(asked)
+            page = await self._upstream.import_jobs.ListImportJobs(asked)
         else:
             page = await self._page(asked, caller.get().readable())
         return operations_pb2.ListOperationsResponse(
@@ -120,13 +120,15 @@ class OperationsServicer(operations_pb2_grpc.OperationsServicer):  # type: ignor
         self, request: operations_pb2.DeleteOperationRequest, context: grpc.aio.ServicerContext
     ) -> Empty:
         job = await self._job(request.name, Right.write)
-        return await self._upstream.catalog.DeleteImportJob(DeleteImportJobRequest(name=job.name))
+        return await self._upstream.import_jobs.DeleteImportJob(
+            DeleteImportJobRequest(name=job.name)
+        )
 
     async def CancelOperation(
         self, request: operations_pb2.CancelOperationRequest, context: grpc.aio.ServicerContext
     ) -> Empty:
         job = await self._job(request.name, Right.write)
-        await self._upstream.catalog.CancelImportJob(CancelImportJobRequest(name=job.name))
+        await self._upstream.import_jobs.CancelImportJob(CancelImportJobRequest(name=job.name))
         return Empty()
 
     async def WaitOperation(

@@ -12,20 +12,22 @@ from pathlib import Path
 
 import grpc
 import structlog
-from audiosearch.catalog.v1.catalog_service_pb2 import (
+from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip, Failure
+from audiosearch.catalog.v1.import_job_pb2 import (
     ClaimImportJobRequest,
+    FileFailure,
     FinishImportJobRequest,
+    ImportJob,
+    ImportProgress,
     ReportImportProgressRequest,
 )
-from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip, Failure
-from audiosearch.catalog.v1.import_job_pb2 import FileFailure, ImportJob, ImportProgress
 from audiosearch.catalog.v1.library_pb2 import Library
 from google.protobuf.duration_pb2 import Duration
 
 from gateway.clips.coalescing import ENOUGH
 from gateway.clips.life import Clips
 from gateway.imports.folder import hash_file, read_file, resolve_folder
-from gateway.libraries import Libraries
+from gateway.libraries.libraries import Libraries
 from gateway.settings import GatewaySettings
 from gateway.skip import stops_all
 from gateway.upstream import Upstream, passing_over
@@ -197,7 +199,7 @@ class ImportWorker:
         while True:
             self._wake.clear()
             try:
-                answer = await self._upstream.catalog.ClaimImportJob(request)
+                answer = await self._upstream.import_jobs.ClaimImportJob(request)
                 if answer.HasField("import_job"):
                     return answer.import_job
             except ServiceError as error:
@@ -251,7 +253,7 @@ class ImportWorker:
                     run.stop()
 
     async def _report(self, run: Run) -> ImportJob:
-        return await self._upstream.catalog.ReportImportProgress(
+        return await self._upstream.import_jobs.ReportImportProgress(
             ReportImportProgressRequest(
                 name=run.job.name,
                 worker=self._worker,
@@ -265,7 +267,7 @@ class ImportWorker:
         self, job: ImportJob, state: ImportJob.State.ValueType, error: ServiceError | None = None
     ) -> None:
         failure = Failure(reason=error.reason.value, message=error.message) if error else None
-        done = await self._upstream.catalog.FinishImportJob(
+        done = await self._upstream.import_jobs.FinishImportJob(
             FinishImportJobRequest(name=job.name, state=state, failure=failure)
         )
         log.info(

@@ -10,7 +10,7 @@ import structlog
 from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.gateway.v1.library_map_pb2 import GetLibraryMapRequest, LibraryMap
 
-from gateway.libraries import Libraries
+from gateway.libraries.libraries import Libraries
 from gateway.maps.making import Maker, Map
 from gateway.maps.sample import Samples
 from gateway.upstream import Upstream

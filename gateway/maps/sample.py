@@ -7,8 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from audiosearch.catalog.v1.catalog_service_pb2 import LookupClipsRequest
-from audiosearch.catalog.v1.clip_pb2 import Clip
+from audiosearch.catalog.v1.clip_pb2 import Clip, LookupClipsRequest
 from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.index.v1.index_service_pb2 import (
     GetIndexStatsRequest,
@@ -69,7 +68,7 @@ class Samples:
         found = dict[str, Clip]()
         for some in _parts(ids):
             request = LookupClipsRequest(parent=library.name, clip_ids=some)
-            found.update((await self._upstream.catalog.LookupClips(request)).clips)
+            found.update((await self._upstream.clips.LookupClips(request)).clips)
         return found
 
     async def _chosen(self, library: Library, count: int) -> AsyncIterator[str]:

@@ -11,13 +11,12 @@ import grpc
 from starlette.requests import Request
 
 from gateway.access.guard import Guard
-from gateway.access.rules import GATEWAY, RULES
+from gateway.access.rules import RULES
 from gateway.health.health import Health
-from gateway.imports.operations import OperationsServicer
-from gateway.servicer import GatewayServicer
 from gateway.settings import GatewaySettings
+from serving.contracts import Servicers
 
-_FULL_NAMES = {name.rpartition("/")[2]: name for name in RULES}
+_PATHS = {path.rpartition("/")[2]: path for path in RULES}
 # No RPC of the gateway looks at it: what travels with a call is in context variables.
 _CONTEXT = cast("grpc.aio.ServicerContext", None)
 
@@ -34,8 +33,7 @@ class Parts:
 
     settings: GatewaySettings
     guard: Guard
-    gateway: GatewayServicer
-    operations: OperationsServicer
+    servicers: Servicers
     health: Health
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the gateway is told to stop: streams that could last end then."""
@@ -67,7 +65,10 @@ class Parts:
             return False
         return True
 
+    def check(self, request: Request, rpc: str, message: Any) -> Any:
+        """Checks the caller's right to call an RPC; gives the message to call it with."""
+        return self.guard.check(_PATHS[rpc], credentials(request), message)
+
     def _admit(self, request: Request, rpc: str, message: Any) -> tuple[Any, Any]:
-        name = _FULL_NAMES[rpc]
-        servicer = self.gateway if name.startswith(GATEWAY) else self.operations
-        return getattr(servicer, rpc), self.guard.check(name, credentials(request), message)
+        servicer = self.servicers.of(_PATHS[rpc].split("/")[1])
+        return getattr(servicer, rpc), self.check(request, rpc, message)

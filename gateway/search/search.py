@@ -7,8 +7,7 @@ import math
 from collections.abc import AsyncIterable, Sequence
 from dataclasses import dataclass
 
-from audiosearch.catalog.v1.catalog_service_pb2 import GetClipRequest, LookupClipsRequest
-from audiosearch.catalog.v1.clip_pb2 import Clip
+from audiosearch.catalog.v1.clip_pb2 import Clip, GetClipRequest, LookupClipsRequest
 from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.embedding.v1.embedding_pb2 import PcmFormat
 from audiosearch.embedding.v1.embedding_service_pb2 import EmbedAudioResponse
@@ -17,7 +16,7 @@ from audiosearch.index.v1.index_pb2 import Neighbor
 from audiosearch.index.v1.index_service_pb2 import GetVectorsRequest, SearchVectorsRequest
 
 from gateway.clips.audio import embed, mismatch
-from gateway.libraries import Libraries
+from gateway.libraries.libraries import Libraries
 from gateway.search.record import SearchLog, Stopwatch
 from gateway.upstream import Upstream
 from serving.errors import Reason, ServiceError
@@ -114,7 +113,7 @@ class Search:
     async def _stored(self, library: Library, name: str, clip_id: str, watch: Stopwatch) -> Query:
         """The query that a clip makes; STATE_CONFLICT if it is not searchable."""
         with watch.step("catalog"):
-            clip = await self._upstream.catalog.GetClip(GetClipRequest(name=name))
+            clip = await self._upstream.clips.GetClip(GetClipRequest(name=name))
         with watch.step("index"):
             values = await searchable(self._upstream, library, clip)
         return Query(values, library.model, clip_id)
@@ -155,7 +154,7 @@ class Search:
         others = [neighbor for neighbor in neighbors if neighbor.id != query.clip_id]
         if not others:
             return []
-        answer = await self._upstream.catalog.LookupClips(
+        answer = await self._upstream.clips.LookupClips(
             LookupClipsRequest(parent=library.name, clip_ids=[neighbor.id for neighbor in others])
         )
         return [

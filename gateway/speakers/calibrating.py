@@ -14,12 +14,12 @@ from audiosearch.catalog.v1.calibration_pb2 import (
     PutCalibrationRequest,
     UpdateCalibrationRequest,
 )
-from audiosearch.catalog.v1.catalog_service_pb2 import ListClipsRequest
+from audiosearch.catalog.v1.clip_pb2 import ListClipsRequest
 from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.catalog.v1.speaker_pb2 import ListSpeakersRequest
-from audiosearch.gateway.v1.speakers_pb2 import CalibrateLibraryRequest
+from audiosearch.gateway.v1.calibrations_pb2 import CalibrateLibraryRequest
 
-from gateway.libraries import Libraries
+from gateway.libraries.libraries import Libraries
 from gateway.listing import pages
 from gateway.speakers.voiceprints import Voiceprints
 from gateway.upstream import Upstream, passing_over
@@ -63,7 +63,7 @@ class Calibrating:
         calibration.normalization = request.normalization
         set_operating_point(calibration)
         log.info("calibration.fitted", library=library.name, speakers=calibration.speaker_count)
-        return await self._upstream.catalog.PutCalibration(
+        return await self._upstream.calibrations.PutCalibration(
             PutCalibrationRequest(calibration=calibration)
         )
 
@@ -112,20 +112,20 @@ class Calibrating:
         return await self._change(new, paths)
 
     async def _change(self, new: Calibration, paths: Collection[str]) -> Calibration:
-        now = await self._upstream.catalog.GetCalibration(GetCalibrationRequest(name=new.name))
+        now = await self._upstream.calibrations.GetCalibration(GetCalibrationRequest(name=new.name))
         read = now.update_time
         if "operating_point" in paths:
             now.operating_point.CopyFrom(new.operating_point)
         if "normalization" in paths:
             now.normalization = new.normalization
         set_operating_point(now)
-        return await self._upstream.catalog.PutCalibration(
+        return await self._upstream.calibrations.PutCalibration(
             PutCalibrationRequest(calibration=now, replaces=read)
         )
 
     async def _usual_enrollments(self, library: Library) -> int:
         """How many enrollments half of the first 1,000 speakers have; 3 where there are none."""
-        page = await self._upstream.catalog.ListSpeakers(
+        page = await self._upstream.speakers.ListSpeakers(
             ListSpeakersRequest(parent=library.name, page_size=PAGE)
         )
         counts = [each.enrollment_count for each in page.speakers if each.enrollment_count]
@@ -138,7 +138,7 @@ class Calibrating:
         """Clips whose speakers are known: all, or a part chosen by the seed."""
         chosen = Labelled(most, enrollments, seed)
         request = ListClipsRequest(parent=library.name, page_size=PAGE)
-        async for page in pages(self._upstream.catalog.ListClips, request):
+        async for page in pages(self._upstream.clips.ListClips, request):
             for clip in page.clips:
                 chosen.add(clip)
         return chosen.clips()

@@ -11,8 +11,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 import structlog
-from audiosearch.catalog.v1.catalog_service_pb2 import GetClipRequest
-from audiosearch.catalog.v1.clip_pb2 import Clip, Failure
+from audiosearch.catalog.v1.clip_pb2 import Clip, Failure, GetClipRequest
 from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.catalog.v1.speaker_pb2 import (
     AddEnrollmentsRequest,
@@ -28,7 +27,7 @@ from audiosearch.gateway.v1.speakers_pb2 import (
 )
 
 from gateway.clips.life import Clips
-from gateway.libraries import Libraries
+from gateway.libraries.libraries import Libraries
 from gateway.speakers.recordings import Take, takes
 from gateway.speakers.removing import Removing
 from gateway.speakers.voiceprints import ROUNDS, Values, Voiceprints, cosine
@@ -147,13 +146,13 @@ class Enrolling:
         )
         for _ in range(ROUNDS):
             try:
-                return await self._upstream.catalog.CreateSpeaker(request), True
+                return await self._upstream.speakers.CreateSpeaker(request), True
             except ServiceError as error:
                 adds = config.existing != config.EXISTING_POLICY_FAIL
                 if error.reason is not Reason.SPEAKER_EXISTS or not adds:
                     raise
             with passing_over(Reason.SPEAKER_NOT_FOUND):  # it went in between: made then
-                there = await self._upstream.catalog.GetSpeaker(GetSpeakerRequest(name=name))
+                there = await self._upstream.speakers.GetSpeaker(GetSpeakerRequest(name=name))
                 return _alive(there), False
         raise ServiceError(Reason.STATE_CONFLICT, f"{name} comes and goes; try again in a moment")
 
@@ -196,7 +195,7 @@ class Enrolling:
             clip = Clip(display_name=recording.display_name, speaker=who.config.speaker_id)
             return await self._clips.ingest(who.library, clip, take.chunks, recording.request_id)
         clip_within(who.library.name, recording.clip, "recording.clip")
-        clip = await self._upstream.catalog.GetClip(GetClipRequest(name=recording.clip))
+        clip = await self._upstream.clips.GetClip(GetClipRequest(name=recording.clip))
         if clip.state != Clip.STATE_ACTIVE:
             raise ServiceError(
                 Reason.CLIP_NOT_FOUND, f"{clip.name} is not ACTIVE; enroll with one that is"
@@ -221,7 +220,7 @@ class Enrolling:
                 uid=who.speaker.uid,
             )
             try:
-                who.speaker = await self._upstream.catalog.AddEnrollments(request)
+                who.speaker = await self._upstream.speakers.AddEnrollments(request)
             except ServiceError as error:
                 if error.reason is not Reason.STATE_CONFLICT:
                     raise
@@ -238,7 +237,7 @@ class Enrolling:
     async def _look_again(self, who: Enrollee) -> None:
         """Reads speaker and enrollments anew: somebody has changed them."""
         request = GetSpeakerRequest(name=who.speaker.name)
-        who.speaker = _alive(await self._upstream.catalog.GetSpeaker(request))
+        who.speaker = _alive(await self._upstream.speakers.GetSpeaker(request))
         who.vectors = await self._voiceprints.enrolled(who.library, who.speaker.name)
 
 

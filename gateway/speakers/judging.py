@@ -96,7 +96,7 @@ class Judging:
     async def _calibration(self, library: Library) -> Calibration | None:
         request = GetCalibrationRequest(name=f"{library.name}/calibration")
         with passing_over(Reason.CALIBRATION_NOT_FOUND):
-            return await self._upstream.catalog.GetCalibration(request)
+            return await self._upstream.calibrations.GetCalibration(request)
         return None
 
     async def _normalized(

@@ -21,7 +21,7 @@ from audiosearch.gateway.v1.speakers_pb2 import (
 from audiosearch.index.v1.index_pb2 import Neighbor
 from audiosearch.index.v1.index_service_pb2 import GetIndexStatsRequest, SearchVectorsRequest
 
-from gateway.libraries import Libraries, index_of
+from gateway.libraries.libraries import Libraries, index_of
 from gateway.speakers.judging import ITSELF_NOTE, Candidate, Judgement, Judging
 from gateway.speakers.vector_ids import (
     current_id,
@@ -108,7 +108,7 @@ class Recognizing:
         return _answer(library, voice, judgement, near, k, count)
 
     async def _enrolled(self, name: str) -> Speaker:
-        speaker = await self._upstream.catalog.GetSpeaker(GetSpeakerRequest(name=name))
+        speaker = await self._upstream.speakers.GetSpeaker(GetSpeakerRequest(name=name))
         if not is_enrolled(speaker):
             raise _not_enrolled(name)
         return speaker
@@ -118,7 +118,7 @@ class Recognizing:
         ids = [
             speaker_within(library.name, name, "config.candidates") for name in dict.fromkeys(names)
         ]
-        answer = await self._upstream.catalog.LookupSpeakers(
+        answer = await self._upstream.speakers.LookupSpeakers(
             LookupSpeakersRequest(parent=library.name, speaker_ids=ids)
         )
         return list(answer.speakers.values())
@@ -144,7 +144,7 @@ class Recognizing:
 
     async def _looked_up(self, library: Library, uids: Sequence[str]) -> list[Speaker]:
         """The enrolled ones among these speakers, in this order."""
-        answer = await self._upstream.catalog.LookupSpeakers(
+        answer = await self._upstream.speakers.LookupSpeakers(
             LookupSpeakersRequest(parent=library.name, uids=uids)
         )
         return [answer.speakers[uid] for uid in uids if uid in answer.speakers]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from audiosearch.catalog.v1.catalog_service_pb2 import ListClipsRequest
-from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter
+from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter, ListClipsRequest
 from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.catalog.v1.speaker_pb2 import (
     BeginSpeakerDeletionRequest,
@@ -14,7 +13,7 @@ from audiosearch.catalog.v1.speaker_pb2 import (
 )
 
 from gateway.clips.life import Clips
-from gateway.libraries import Libraries
+from gateway.libraries.libraries import Libraries
 from gateway.listing import pages
 from gateway.speakers.vector_ids import current_id, vector_id
 from gateway.speakers.voiceprints import Voiceprints
@@ -41,7 +40,7 @@ class Removing:
     async def remove_enrollments(self, request: RemoveEnrollmentsRequest) -> Speaker:
         """Takes clips away from a speaker; its voiceprint is that of the others when it answers."""
         library = await self._library(request.name)
-        speaker = await self._upstream.catalog.RemoveEnrollments(request)
+        speaker = await self._upstream.speakers.RemoveEnrollments(request)
         if speaker.state == Speaker.STATE_UPDATING:
             return await self._voiceprints.refresh(library, speaker)
         return speaker
@@ -49,7 +48,7 @@ class Removing:
     async def follow(self, library: Library, name: str) -> None:
         """Makes the voiceprint anew after a clip was deleted; a speaker that is gone is fine."""
         try:
-            speaker = await self._upstream.catalog.GetSpeaker(GetSpeakerRequest(name=name))
+            speaker = await self._upstream.speakers.GetSpeaker(GetSpeakerRequest(name=name))
             if speaker.state == Speaker.STATE_UPDATING:
                 await self._voiceprints.refresh(library, speaker)
         except ServiceError as error:
@@ -59,7 +58,7 @@ class Removing:
     async def delete(self, request: DeleteSpeakerRequest) -> None:
         """Removes a speaker; SPEAKER_NOT_FOUND if there is none."""
         library = await self._library(request.name)
-        speaker = await self._upstream.catalog.BeginSpeakerDeletion(
+        speaker = await self._upstream.speakers.BeginSpeakerDeletion(
             BeginSpeakerDeletionRequest(name=request.name, delete_clips=request.delete_clips)
         )
         await self.finish(library, speaker)
@@ -71,19 +70,19 @@ class Removing:
             page_size=PAGE,
             filter=ClipFilter(state=Clip.STATE_DELETING, enrolled_speaker=speaker.name),
         )
-        async for page in pages(self._upstream.catalog.ListClips, request):
+        async for page in pages(self._upstream.clips.ListClips, request):
             for clip in page.clips:
                 await self._clips.discard(library, clip.name, Clip.STATE_DELETING)
         written = vector_id(speaker.uid, speaker.revision)
         await self._voiceprints.remove(library, {current_id(speaker), written})
-        await self._upstream.catalog.DeleteSpeaker(DeleteSpeakerRequest(name=speaker.name))
+        await self._upstream.speakers.DeleteSpeaker(DeleteSpeakerRequest(name=speaker.name))
 
     async def undo(self, library: Library, speaker: Speaker) -> None:
         """Removes a speaker that nobody has enrolled; any other one stays."""
         if speaker.state != Speaker.STATE_CREATING:
             return
         try:
-            going = await self._upstream.catalog.BeginSpeakerDeletion(
+            going = await self._upstream.speakers.BeginSpeakerDeletion(
                 BeginSpeakerDeletionRequest(name=speaker.name, only_state=Speaker.STATE_CREATING)
             )
         except ServiceError as error:

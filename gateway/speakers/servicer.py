@@ -1,14 +1,13 @@
-"""The gateway's RPCs of speakers and calibrations: check, delegate, translate."""
+"""The RPCs about speakers: checks, delegates and translates each request."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
 import grpc
-from audiosearch.catalog.v1 import calibration_pb2, speaker_pb2
-from audiosearch.catalog.v1.calibration_pb2 import Calibration
+from audiosearch.catalog.v1 import speaker_pb2
 from audiosearch.catalog.v1.speaker_pb2 import Speaker
-from audiosearch.gateway.v1 import speakers_pb2
+from audiosearch.gateway.v1 import speaker_service_pb2_grpc, speakers_pb2
 from google.protobuf.empty_pb2 import Empty
 
 from gateway.clips.streams import audio_chunks, first_config
@@ -17,8 +16,8 @@ from gateway.upstream import Upstream
 from serving.names import check_library, split_speaker
 
 
-class SpeakerServicer:
-    """A part of audiosearch.gateway.v1.GatewayService."""
+class SpeakerServicer(speaker_service_pb2_grpc.SpeakerServiceServicer):
+    """audiosearch.gateway.v1.SpeakerService."""
 
     def __init__(self, upstream: Upstream, speakers: Speakers) -> None:
         """Delegates to the parts given."""
@@ -38,17 +37,17 @@ class SpeakerServicer:
     async def GetSpeaker(
         self, request: speaker_pb2.GetSpeakerRequest, context: grpc.aio.ServicerContext
     ) -> Speaker:
-        return await self._upstream.catalog.GetSpeaker(request)
+        return await self._upstream.speakers.GetSpeaker(request)
 
     async def ListSpeakers(
         self, request: speaker_pb2.ListSpeakersRequest, context: grpc.aio.ServicerContext
     ) -> speaker_pb2.ListSpeakersResponse:
-        return await self._upstream.catalog.ListSpeakers(request)
+        return await self._upstream.speakers.ListSpeakers(request)
 
     async def UpdateSpeaker(
         self, request: speaker_pb2.UpdateSpeakerRequest, context: grpc.aio.ServicerContext
     ) -> Speaker:
-        return await self._upstream.catalog.UpdateSpeaker(request)
+        return await self._upstream.speakers.UpdateSpeaker(request)
 
     async def RemoveEnrollments(
         self, request: speaker_pb2.RemoveEnrollmentsRequest, context: grpc.aio.ServicerContext
@@ -76,23 +75,3 @@ class SpeakerServicer:
     ) -> speakers_pb2.IdentifySpeakerResponse:
         config = (await first_config(request_iterator)).config
         return await self._speakers.recognizing.identify(config, audio_chunks(request_iterator))
-
-    async def CalibrateLibrary(
-        self, request: speakers_pb2.CalibrateLibraryRequest, context: grpc.aio.ServicerContext
-    ) -> Calibration:
-        return await self._speakers.calibrating.fit(request)
-
-    async def GetCalibration(
-        self, request: calibration_pb2.GetCalibrationRequest, context: grpc.aio.ServicerContext
-    ) -> Calibration:
-        return await self._upstream.catalog.GetCalibration(request)
-
-    async def UpdateCalibration(
-        self, request: calibration_pb2.UpdateCalibrationRequest, context: grpc.aio.ServicerContext
-    ) -> Calibration:
-        return await self._speakers.calibrating.update(request)
-
-    async def DeleteCalibration(
-        self, request: calibration_pb2.DeleteCalibrationRequest, context: grpc.aio.ServicerContext
-    ) -> Empty:
-        return await self._upstream.catalog.DeleteCalibration(request)

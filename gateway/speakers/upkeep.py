@@ -14,7 +14,7 @@ from audiosearch.catalog.v1.speaker_pb2 import (
 )
 from audiosearch.index.v1.index_service_pb2 import ListVectorsRequest
 
-from gateway.libraries import index_of
+from gateway.libraries.libraries import index_of
 from gateway.listing import pages
 from gateway.settings import GatewaySettings
 from gateway.skip import skip
@@ -88,7 +88,7 @@ class Upkeep:
         if not ids:
             return
         uids = sorted({parse_vector_id(id_)[0] for id_ in ids})
-        answer = await self._upstream.catalog.LookupSpeakers(
+        answer = await self._upstream.speakers.LookupSpeakers(
             LookupSpeakersRequest(parent=library.name, uids=uids)
         )
         kept = {
@@ -118,5 +118,5 @@ class Upkeep:
         request = ListSpeakersRequest(parent=library.name, page_size=PAGE, state=state)
         if age:
             request.update_time_before.FromNanoseconds(int((time.time() - age) * 1e9))
-        async for page in pages(self._upstream.catalog.ListSpeakers, request):
+        async for page in pages(self._upstream.speakers.ListSpeakers, request):
             yield page.speakers

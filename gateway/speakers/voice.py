@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import numpy as np
-from audiosearch.catalog.v1.catalog_service_pb2 import GetClipRequest
+from audiosearch.catalog.v1.clip_pb2 import GetClipRequest
 from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.embedding.v1.embedding_pb2 import AudioProperties
 
@@ -54,6 +54,6 @@ async def hear(
             {"field": "audio_chunk"},
         )
     clip_id = clip_within(library.name, clip, "config.clip")
-    row = await upstream.catalog.GetClip(GetClipRequest(name=clip))
+    row = await upstream.clips.GetClip(GetClipRequest(name=clip))
     vector = await searchable(upstream, library, row)
     return Voice(np.array(vector, np.float32), None, clip_id, row.enrolled_speaker)

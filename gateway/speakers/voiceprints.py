@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from audiosearch.catalog.v1.catalog_service_pb2 import ListClipsRequest
-from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter
+from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter, ListClipsRequest
 from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.catalog.v1.speaker_pb2 import (
     GetSpeakerRequest,
@@ -22,7 +21,7 @@ from audiosearch.index.v1.index_service_pb2 import (
 )
 from numpy.typing import NDArray
 
-from gateway.libraries import Libraries, index_of
+from gateway.libraries.libraries import Libraries, index_of
 from gateway.listing import pages
 from gateway.speakers.vector_ids import current_id, vector_id
 from gateway.upstream import Upstream, passing_over
@@ -57,7 +56,7 @@ class Voiceprints:
             filter=ClipFilter(state=Clip.STATE_ACTIVE, enrolled_speaker=speaker),
         )
         found: dict[str, Values] = {}
-        async for page in pages(self._upstream.catalog.ListClips, request):
+        async for page in pages(self._upstream.clips.ListClips, request):
             ids = [split_clip(clip.name)[1] for clip in page.clips]
             vectors = await self.read(library.uid, ids)
             if lost := [id_ for id_ in ids if id_ not in vectors]:
@@ -94,7 +93,7 @@ class Voiceprints:
             if enrolled:
                 await self._write(library, speaker, mean_voice(np.stack(list(enrolled.values()))))
             try:
-                recorded = await self._upstream.catalog.RecordVoiceprint(
+                recorded = await self._upstream.speakers.RecordVoiceprint(
                     RecordVoiceprintRequest(
                         name=speaker.name, uid=speaker.uid, revision=speaker.revision
                     )
@@ -126,7 +125,7 @@ class Voiceprints:
         """The speaker as it is now; what was written for one that is going is removed."""
         written = vector_id(before.uid, before.revision)
         try:
-            now = await self._upstream.catalog.GetSpeaker(GetSpeakerRequest(name=before.name))
+            now = await self._upstream.speakers.GetSpeaker(GetSpeakerRequest(name=before.name))
         except ServiceError as error:
             if error.reason is Reason.SPEAKER_NOT_FOUND:
                 await self.remove(library, [written])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.clips.life import Clips
-from gateway.libraries import Libraries
+from gateway.libraries.libraries import Libraries
 from gateway.settings import GatewaySettings
 from gateway.speakers.calibrating import Calibrating
 from gateway.speakers.cohorts import Cohorts

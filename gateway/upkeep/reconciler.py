@@ -12,17 +12,12 @@ from collections.abc import AsyncIterator
 
 import grpc
 import structlog
-from audiosearch.catalog.v1.catalog_service_pb2 import (
-    LIBRARY_VIEW_BASIC,
-    ListClipsRequest,
-    ListLibrariesRequest,
-)
-from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter
-from audiosearch.catalog.v1.library_pb2 import Library
+from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter, ListClipsRequest
+from audiosearch.catalog.v1.library_pb2 import LIBRARY_VIEW_BASIC, Library, ListLibrariesRequest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from gateway.clips.life import Clips
-from gateway.libraries import Libraries
+from gateway.libraries.libraries import Libraries
 from gateway.listing import pages
 from gateway.settings import GatewaySettings
 from gateway.skip import skip
@@ -123,7 +118,7 @@ class Reconciler:
 
     async def _libraries_in(self, state: Library.State.ValueType) -> AsyncIterator[Library]:
         request = ListLibrariesRequest(page_size=PAGE, state=state, view=LIBRARY_VIEW_BASIC)
-        async for page in pages(self._upstream.catalog.ListLibraries, request):
+        async for page in pages(self._upstream.libraries.ListLibraries, request):
             for library in page.libraries:
                 yield library
 
@@ -134,6 +129,6 @@ class Reconciler:
         before.FromNanoseconds(int((time.time() - age) * 1e9))
         fit = ClipFilter(state=state, update_time_before=before)
         request = ListClipsRequest(parent=library.name, page_size=PAGE, filter=fit)
-        async for page in pages(self._upstream.catalog.ListClips, request):
+        async for page in pages(self._upstream.clips.ListClips, request):
             for clip in page.clips:
                 yield clip

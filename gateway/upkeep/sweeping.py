@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping
 
 import structlog
-from audiosearch.catalog.v1.catalog_service_pb2 import (
+from audiosearch.catalog.v1.clip_pb2 import (
+    Clip,
+    ClipFilter,
     GetClipRequest,
     ListClipsRequest,
     LookupClipsRequest,
 )
-from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter
 from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.index.v1.index_service_pb2 import (
     DeleteVectorsRequest,
@@ -20,7 +21,7 @@ from audiosearch.index.v1.index_service_pb2 import (
 )
 
 from gateway.clips.life import Clips
-from gateway.libraries import Libraries
+from gateway.libraries.libraries import Libraries
 from gateway.listing import pages
 from gateway.skip import stops_all
 from gateway.upstream import Upstream, passing_over
@@ -78,7 +79,7 @@ class Sweep:
             parent=library.name, page_size=PAGE, filter=ClipFilter(state=Clip.STATE_ACTIVE)
         )
         after = ""
-        async for page in pages(self._upstream.catalog.ListClips, request):
+        async for page in pages(self._upstream.clips.ListClips, request):
             rows = {split_clip(clip.name)[1]: clip for clip in page.clips}
             # Both lists are in the order of ids. Behind the last row there may still be vectors.
             last = max(rows) if page.next_page_token else ""
@@ -103,7 +104,7 @@ class Sweep:
         """Removes those of the listed vectors whose rows are not there, looked up now."""
         if not ids:
             return
-        active = await self._upstream.catalog.LookupClips(
+        active = await self._upstream.clips.LookupClips(
             LookupClipsRequest(parent=library.name, clip_ids=sorted(ids))
         )
         left = sorted(set(ids) - active.clips.keys())
@@ -147,5 +148,5 @@ class Sweep:
         """State of a clip's row now; UNSPECIFIED if there is none."""
         name = f"{library.name}/clips/{clip_id}"
         with passing_over(Reason.CLIP_NOT_FOUND):
-            return (await self._upstream.catalog.GetClip(GetClipRequest(name=name))).state
+            return (await self._upstream.clips.GetClip(GetClipRequest(name=name))).state
         return Clip.STATE_UNSPECIFIED

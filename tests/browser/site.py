@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1 import library_pb2
 from audiosearch.catalog.v1.calibration_pb2 import DetectionCosts, OperatingPoint
 from audiosearch.catalog.v1.clip_pb2 import Clip
 from audiosearch.catalog.v1.speaker_pb2 import Speaker
+from audiosearch.gateway.v1.calibrations_pb2 import CalibrateLibraryRequest
 from audiosearch.gateway.v1.speakers_pb2 import (
-    CalibrateLibraryRequest,
     EnrollSpeakerConfig,
     EnrollSpeakerRequest,
     Recording,
@@ -44,8 +44,8 @@ class Site:
     def library(self, name: str = "") -> str:
         """Makes a library, one nobody else uses without a name, and gives its short name."""
         name = name or f"test-{next(_numbers)}"
-        request = catalog_pb2.CreateLibraryRequest(library_id=name)
-        self.client.call(self.client.stub.CreateLibrary, request)
+        request = library_pb2.CreateLibraryRequest(library_id=name)
+        self.client.call(self.client.stubs.libraries.CreateLibrary, request)
         return name
 
     def upload(self, library: str, path: Path, label: str = "", speaker: str = "") -> str:
@@ -66,13 +66,13 @@ class Site:
                 yield EnrollSpeakerRequest(recording=Recording(display_name=path.name))
                 yield EnrollSpeakerRequest(audio_chunk=path.read_bytes())
 
-        self.client.call(self.client.stub.EnrollSpeaker, requests(), patience=10)
+        self.client.call(self.client.stubs.speakers.EnrollSpeaker, requests(), patience=10)
 
     def calibrate(self, library: str) -> None:
         """Fits what scores mean; what is likelier a speaker's voice than not is taken for it."""
         point = OperatingPoint(costs=DetectionCosts(p_target=0.5))
         request = CalibrateLibraryRequest(name=f"libraries/{library}", operating_point=point)
-        self.client.call(self.client.stub.CalibrateLibrary, request, patience=10)
+        self.client.call(self.client.stubs.calibrations.CalibrateLibrary, request, patience=10)
 
     def kill_gateway(self) -> None:
         """Ends the gateway, which serves the pages, as a crash would."""

@@ -93,7 +93,7 @@ def test_time_to_the_first_result(
         drop(page, query(page), path)
         page.wait_for_function("count => window.taken.length > count", arg=number)
         expect(results(page)).to_have_count(10)
-    status = shared.client.call(shared.client.stub.GetStatus, GetStatusRequest())
+    status = shared.client.call(shared.client.stubs.status.GetStatus, GetStatusRequest())
     report = _report(
         page.evaluate("window.taken"),
         list(status.searches[:SEARCHES]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
-from audiosearch.catalog.v1.catalog_service_pb2 import ListClipsRequest
+from audiosearch.catalog.v1.clip_pb2 import ListClipsRequest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Visit

@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import grpc
-from audiosearch.catalog.v1.catalog_service_pb2 import GetLibraryRequest, ListClipsRequest
-from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter
+from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter, ListClipsRequest
 from audiosearch.catalog.v1.import_job_pb2 import ImportJob
+from audiosearch.catalog.v1.library_pb2 import GetLibraryRequest
 from audiosearch.index.v1.index_service_pb2 import ListVectorsRequest
 from audiosearch.index.v1.index_service_pb2_grpc import IndexServiceStub
 from audiosearch_client.client import AudiosearchClient
@@ -80,7 +80,7 @@ class Checks:
     def _find_imports_left_unknown(self) -> None:
         """Those whose answer was lost are there or not, but never twice."""
         request = ListOperationsRequest(name=f"libraries/{self.library}", page_size=1000)
-        answer = self.client.call(self.client.operations.ListOperations, request)
+        answer = self.client.call(self.client.stubs.operations.ListOperations, request)
         found, row = list[tuple[str, str]](), ImportJob()
         for operation in answer.operations:
             operation.metadata.Unpack(row)
@@ -127,7 +127,9 @@ class Checks:
 
     def _vectors(self) -> set[str]:
         name = f"libraries/{self.library}"
-        library = self.client.call(self.client.stub.GetLibrary, GetLibraryRequest(name=name))
+        library = self.client.call(
+            self.client.stubs.libraries.GetLibrary, GetLibraryRequest(name=name)
+        )
         request, ids = ListVectorsRequest(index_id=library.uid, page_size=1000), set[str]()
         with grpc.insecure_channel(self.index_target) as channel:
             while True:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TypeVar
 
 import grpc
-from audiosearch.catalog.v1.catalog_service_pb2 import DeleteClipRequest
-from audiosearch.gateway.v1.gateway_service_pb2 import ImportClipsRequest
+from audiosearch.catalog.v1.clip_pb2 import DeleteClipRequest
+from audiosearch.gateway.v1.clips_pb2 import ImportClipsRequest
 from audiosearch_client.client import AudiosearchClient
 
 from serving.errors import Reason, ServiceError
@@ -148,7 +148,7 @@ class Uploader(Client):
             tries[0] += 1
             try:
                 request = DeleteClipRequest(name=entry.clip)
-                self.client.call(self.client.stub.DeleteClip, request)
+                self.client.call(self.client.stubs.clips.DeleteClip, request)
             except ServiceError as error:
                 if error.reason is not Reason.CLIP_NOT_FOUND:
                     raise
@@ -185,7 +185,7 @@ class Importer(Client):
             parent=f"libraries/{self.library}", folder=str(folder), request_id=uuid.uuid4().hex
         )
         answer = self.attempt(
-            "import", lambda: self.client.call(self.client.stub.ImportClips, request).name
+            "import", lambda: self.client.call(self.client.stubs.clips.ImportClips, request).name
         )
         if isinstance(answer, str):
             job.operation = answer

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from audiosearch.catalog.v1.catalog_service_pb2 import CreateLibraryRequest
+from audiosearch.catalog.v1.library_pb2 import CreateLibraryRequest
 from audiosearch_client.client import AudiosearchClient
 from grpc_health.v1 import health_pb2
 from rich.console import Console
@@ -126,7 +126,9 @@ class Run:
             keeper.start()
         self._wait_until_serving(ours)
         with AudiosearchClient(ours.target, 20) as client:
-            client.call(client.stub.CreateLibrary, CreateLibraryRequest(library_id=LIBRARY))
+            client.call(
+                client.stubs.libraries.CreateLibrary, CreateLibraryRequest(library_id=LIBRARY)
+            )
             self.say(f"{len(self.keepers)} processes are up; killing begins")
             voices = self._work_and_kill(ours.target)
             self._wait_until_serving(ours)

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import grpc
 import pytest
-from audiosearch.catalog.v1.catalog_service_pb2 import GetClipRequest, GetLibraryRequest
+from audiosearch.catalog.v1.clip_pb2 import GetClipRequest
+from audiosearch.catalog.v1.library_pb2 import GetLibraryRequest
 from audiosearch.gateway.v1.search_pb2 import SearchClipsRequest, SearchConfig
 from audiosearch_client.client import AudiosearchClient
 from pymilvus import MilvusClient, MilvusException
@@ -57,12 +58,12 @@ class Stack:
         """Needs the index and the catalog."""
         config = SearchConfig(parent=f"libraries/{self.library}")
         request = SearchClipsRequest(config=config, clip=self.clip)
-        self.client.call(self.client.stub.SearchClips, request, patience=10)
+        self.client.call(self.client.stubs.search.SearchClips, request, patience=10)
 
     def read(self) -> None:
         """Needs the catalog."""
         request = GetClipRequest(name=self.clip)
-        self.client.call(self.client.stub.GetClip, request, patience=10)
+        self.client.call(self.client.stubs.clips.GetClip, request, patience=10)
 
     def embed(self) -> None:
         """Needs neither."""
@@ -189,7 +190,7 @@ def test_overload_is_shed(stack: Stack) -> None:
 
     def ask(_: int) -> str:
         try:
-            stack.client.call(stack.client.stub.GetLibrary, request, patience=30)
+            stack.client.call(stack.client.stubs.libraries.GetLibrary, request, patience=30)
         except ServiceError as error:
             return error.reason.value
         return "OK"

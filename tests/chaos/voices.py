@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
-from audiosearch.catalog.v1.catalog_service_pb2 import GetLibraryRequest
+from audiosearch.catalog.v1.library_pb2 import GetLibraryRequest
 from audiosearch.catalog.v1.speaker_pb2 import (
     DeleteSpeakerRequest,
     ListSpeakersRequest,
@@ -51,7 +51,7 @@ def enroll(client: AudiosearchClient, library: str, voice: str, entry: Entry) ->
         yield EnrollSpeakerRequest(recording=Recording(display_name=entry.path.name))
         yield EnrollSpeakerRequest(audio_chunk=entry.path.read_bytes())
 
-    answer = client.call(client.stub.EnrollSpeaker, requests(), patience=5)
+    answer = client.call(client.stubs.speakers.EnrollSpeaker, requests(), patience=5)
     return answer.outcomes[0].clip.name
 
 
@@ -63,7 +63,7 @@ def identify(client: AudiosearchClient, library: str, entry: Entry) -> IdentifyS
         yield IdentifySpeakerRequest(config=IdentifySpeakerConfig(parent=parent, k=3))
         yield IdentifySpeakerRequest(audio_chunk=entry.path.read_bytes())
 
-    return client.call(client.stub.IdentifySpeaker, requests(), patience=5)
+    return client.call(client.stubs.speakers.IdentifySpeaker, requests(), patience=5)
 
 
 class Enroller(Client):
@@ -121,7 +121,7 @@ class Enroller(Client):
         def call() -> bool:
             request = DeleteSpeakerRequest(name=name, delete_clips=True)
             try:
-                self.client.call(self.client.stub.DeleteSpeaker, request)
+                self.client.call(self.client.stubs.speakers.DeleteSpeaker, request)
             except ServiceError as error:
                 if error.reason is not Reason.SPEAKER_NOT_FOUND:
                     raise
@@ -206,11 +206,13 @@ class VoiceChecks:
         request = ListSpeakersRequest(
             parent=f"libraries/{self._library}", page_size=1000, state=state
         )
-        return list(self._client.call(self._client.stub.ListSpeakers, request).speakers)
+        return list(self._client.call(self._client.stubs.speakers.ListSpeakers, request).speakers)
 
     def _vectors(self) -> set[str]:
         name = f"libraries/{self._library}"
-        library = self._client.call(self._client.stub.GetLibrary, GetLibraryRequest(name=name))
+        library = self._client.call(
+            self._client.stubs.libraries.GetLibrary, GetLibraryRequest(name=name)
+        )
         request = ListVectorsRequest(index_id=f"{library.uid}_speakers", page_size=10_000)
         with grpc.insecure_channel(self._index_target) as channel:
             return set(IndexServiceStub(channel).ListVectors(request, timeout=20).ids)

@@ -89,7 +89,7 @@ def node() -> Path:
                 raise MissingError(f"npm can't install the clients' packages: {done.stderr[-500:]}")
             installed.write_text(lock)
         image = folder / "image.binpb"
-        generate.generate(image)
+        generate.make_image(image)
         made_of = (image, folder / "buf.gen.yaml", folder / "package-lock.json")
         contracts = hashlib.sha256(b"".join(file.read_bytes() for file in made_of)).hexdigest()
         if not _same(folder / ".generated", contracts):

@@ -14,11 +14,13 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
 )
 
+from tests import contracts
 from tests.clients.conftest import run
 from tests.deploy.deployment import Deployment
 from tools.servers.debian import program
 
-GATEWAY = "audiosearch.gateway.v1.GatewayService"
+PACKAGE = "audiosearch.gateway.v1"
+SEARCH = f"{PACKAGE}.SearchService"
 CURL = (program("buf"), "curl", "--protocol", "grpc")
 
 
@@ -38,18 +40,20 @@ def test_list(curl: tuple[list[str], str]) -> None:
     command, url = curl
     services = run(*command, "--list-services", url)
     assert services.returncode == 0, services.stderr
-    assert {GATEWAY, "google.longrunning.Operations", "grpc.health.v1.Health"} <= set(
-        services.stdout.split()
-    )
+    assert {
+        *(service.full_name for service in contracts.services("gateway")),
+        "google.longrunning.Operations",
+        "grpc.health.v1.Health",
+    } <= set(services.stdout.split())
     methods = run(*command, "--list-methods", url)
-    assert f"{GATEWAY}/SearchClips" in methods.stdout.split()
+    assert f"{SEARCH}/SearchClips" in methods.stdout.split()
 
 
 def test_describe(deployment: Deployment) -> None:
     """A method with its messages and their fields, through Envoy."""
     with grpc.insecure_channel(deployment.envoy.target("public")) as channel:
         pool = DescriptorPool(ProtoReflectionDescriptorDatabase(channel))
-        method = pool.FindServiceByName(GATEWAY).FindMethodByName("SearchClips")
+        method = pool.FindServiceByName(SEARCH).FindMethodByName("SearchClips")
     assert method.input_type.full_name == "audiosearch.gateway.v1.SearchClipsRequest"
     assert {field.name for field in method.input_type.fields} == {"config", "clip", "audio"}
     assert not method.client_streaming
@@ -64,15 +68,17 @@ def test_calls(curl: tuple[list[str], str], deployment: Deployment, sounds: Path
 
     def call(method: str, *messages: object) -> dict[str, object]:
         data = "\n".join(json.dumps(message) for message in messages)
-        done = run(*command, "-H", key, "-d", data, f"{url}/{GATEWAY}/{method}")
+        done = run(*command, "-H", key, "-d", data, f"{url}/{PACKAGE}.{method}")
         assert done.returncode == 0, done.stderr
         return dict(json.loads(done.stdout))
 
-    assert call("CreateLibrary", {"library_id": library})["name"] == f"libraries/{library}"
+    made = call("LibraryService/CreateLibrary", {"library_id": library})
+    assert made["name"] == f"libraries/{library}"
     sound = base64.b64encode((sounds / "bronze_bell_1.wav").read_bytes()).decode()
     clip = {"display_name": "bell"}
     config = {"parent": f"libraries/{library}", "clip": clip}
-    assert call("UploadClip", {"config": config}, {"audio_chunk": sound})["created"] is True
+    upload = ({"config": config}, {"audio_chunk": sound})
+    assert call("ClipService/UploadClip", *upload)["created"] is True
     search = {"config": {"parent": f"libraries/{library}", "k": 3}, "audio": sound}
-    matches = call("SearchClips", search)["matches"]
+    matches = call("SearchService/SearchClips", search)["matches"]
     assert [match["clip"]["displayName"] for match in matches] == ["bell"]  # type: ignore[attr-defined]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
-from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1 import library_pb2
 from audiosearch_client.client import AudiosearchClient
 
 from deploy.container import module
@@ -85,8 +85,8 @@ class Deployment:
     def library(self, name: str) -> str:
         """Makes a library."""
         with self.client() as client:
-            request = catalog_pb2.CreateLibraryRequest(library_id=name)
-            client.call(client.stub.CreateLibrary, request)
+            request = library_pb2.CreateLibraryRequest(library_id=name)
+            client.call(client.stubs.libraries.CreateLibrary, request)
         return name
 
 

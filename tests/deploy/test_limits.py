@@ -25,7 +25,7 @@ def test_an_oversized_message_is_refused_before_it_reaches_a_service(
         config=search_pb2.SearchConfig(parent=f"libraries/{library}"), audio=bytes(5 * 2**20)
     )
     with deployment.client() as client, pytest.raises(grpc.RpcError) as raised:
-        client.stub.SearchClips(request, timeout=30)
+        client.stubs.search.SearchClips(request, timeout=30)
     assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert deployment.envoy.counter(r"cluster\.gateway\.upstream_rq_total") == before
 
@@ -34,7 +34,7 @@ def test_an_oversized_message_of_a_stream_is_refused_by_the_service(deployment: 
     """Envoy lets streams flow; the gateway looks at each message."""
     request = search_pb2.StreamSearchClipsRequest(audio_chunk=bytes(5 * 2**20))
     with deployment.client() as client, pytest.raises(grpc.RpcError) as raised:
-        list(client.stub.StreamSearchClips(iter([request]), timeout=30))
+        list(client.stubs.search.StreamSearchClips(iter([request]), timeout=30))
     assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import grpc
 import pytest
-from audiosearch.catalog.v1.catalog_service_pb2 import GetLibraryRequest
+from audiosearch.catalog.v1.library_pb2 import GetLibraryRequest
 from audiosearch.embedding.v1 import embedding_service_pb2 as service_pb2
 from audiosearch.embedding.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
 from audiosearch_client.client import AudiosearchClient
@@ -128,6 +128,8 @@ def test_a_replica_killed_under_load_costs_no_call(
             until(lambda: served(deployment, service)[replica.port] > before)
         finally:
             load.stop()
-        found = first.call(first.stub.GetLibrary, GetLibraryRequest(name=f"libraries/{uploads}"))
+        found = first.call(
+            first.stubs.libraries.GetLibrary, GetLibraryRequest(name=f"libraries/{uploads}")
+        )
     assert not load.failures
     assert found.clip_count == next(numbers)

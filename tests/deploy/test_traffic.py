@@ -12,12 +12,12 @@ from pathlib import Path
 import grpc
 import numpy as np
 import pytest
-from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1 import library_pb2
 from audiosearch.embedding.v1 import embedding_pb2
 from audiosearch.embedding.v1 import embedding_service_pb2 as service_pb2
 from audiosearch.embedding.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
 from audiosearch.gateway.v1 import search_pb2
-from audiosearch.gateway.v1.gateway_service_pb2_grpc import GatewayServiceStub
+from audiosearch.gateway.v1.library_service_pb2_grpc import LibraryServiceStub
 from audiosearch.index.v1 import index_service_pb2
 from audiosearch.index.v1.index_service_pb2_grpc import IndexServiceStub
 from google.protobuf.duration_pb2 import Duration
@@ -26,14 +26,16 @@ from tests.deploy.deployment import Deployment
 from tools.servers.processes import until
 
 QUERY = "bronze_bell_1.wav"
-LIST = "/audiosearch.gateway.v1.GatewayService/ListLibraries"
+LIST = "/audiosearch.gateway.v1.LibraryService/ListLibraries"
 RATE = 16_000
 
 
 def test_one_message_there_and_one_back(deployment: Deployment, library: str) -> None:
     """Unary: ListLibraries."""
     with deployment.client() as client:
-        answer = client.call(client.stub.ListLibraries, catalog_pb2.ListLibrariesRequest())
+        answer = client.call(
+            client.stubs.libraries.ListLibraries, library_pb2.ListLibrariesRequest()
+        )
     assert f"libraries/{library}" in {each.name for each in answer.libraries}
 
 
@@ -91,7 +93,7 @@ def test_a_streamed_search(deployment: Deployment, library: str, sounds: Path) -
         search_pb2.StreamSearchClipsRequest(audio_chunk=(sounds / QUERY).read_bytes()),
     ]
     with deployment.client() as client:
-        first, *rest = client.stub.StreamSearchClips(iter(requests), timeout=60)
+        first, *rest = client.stubs.search.StreamSearchClips(iter(requests), timeout=60)
     assert first.HasField("summary")
     assert rest[0].match.clip.display_name == QUERY
 
@@ -99,15 +101,15 @@ def test_a_streamed_search(deployment: Deployment, library: str, sounds: Path) -
 def test_tls(deployment: Deployment, library: str) -> None:
     """The same calls work on the TLS port, but not for a client that distrusts the certificate."""
     with deployment.secure_channel() as channel:
-        answer = GatewayServiceStub(channel).ListLibraries(
-            catalog_pb2.ListLibrariesRequest(), timeout=30
+        answer = LibraryServiceStub(channel).ListLibraries(
+            library_pb2.ListLibrariesRequest(), timeout=30
         )
     assert answer.libraries
     port = deployment.envoy.ports["public_tls"]
     with grpc.secure_channel(f"localhost:{port}", grpc.ssl_channel_credentials()) as channel:
         with pytest.raises(grpc.RpcError) as raised:
-            GatewayServiceStub(channel).ListLibraries(
-                catalog_pb2.ListLibrariesRequest(), timeout=30
+            LibraryServiceStub(channel).ListLibraries(
+                library_pb2.ListLibrariesRequest(), timeout=30
             )
         assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
 
@@ -135,7 +137,7 @@ def test_grpc_web_as_browsers_frame_it(deployment: Deployment, library: str) -> 
     body = reply.read()
     kind, length = struct.unpack_from(">BI", body)
     assert kind == 0
-    answer = catalog_pb2.ListLibrariesResponse.FromString(body[5 : 5 + length])
+    answer = library_pb2.ListLibrariesResponse.FromString(body[5 : 5 + length])
     assert f"libraries/{library}" in {each.name for each in answer.libraries}
     assert body[5 + length] == 0x80
     assert b"grpc-status:0" in body[5 + length + 5 :]
@@ -165,8 +167,8 @@ def test_what_is_inside_stays_inside(deployment: Deployment) -> None:
 def test_errors_keep_their_reason(deployment: Deployment) -> None:
     """google.rpc.ErrorInfo and the request id come through, without and with gRPC-Web."""
     with deployment.client() as client, pytest.raises(grpc.RpcError) as raised:
-        client.stub.GetLibrary(
-            catalog_pb2.GetLibraryRequest(name="libraries/nowhere"),
+        client.stubs.libraries.GetLibrary(
+            library_pb2.GetLibraryRequest(name="libraries/nowhere"),
             timeout=30,
             metadata=(("x-request-id", "look-for-me"),),
         )

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1 import library_pb2
 from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch_client.client import AudiosearchClient
 
@@ -33,7 +33,8 @@ class Running:
         """Makes a library nobody else uses and gives its short name."""
         name = f"test-{next(_numbers)}"
         self.client.call(
-            self.client.stub.CreateLibrary, catalog_pb2.CreateLibraryRequest(library_id=name)
+            self.client.stubs.libraries.CreateLibrary,
+            library_pb2.CreateLibraryRequest(library_id=name),
         )
         return name
 
@@ -103,7 +104,8 @@ def filled(shared: Running, sounds: Path) -> Library:
     for path in sorted(sounds.iterdir()):
         shared.client.upload(name, path)
     return shared.client.call(
-        shared.client.stub.GetLibrary, catalog_pb2.GetLibraryRequest(name=f"libraries/{name}")
+        shared.client.stubs.libraries.GetLibrary,
+        library_pb2.GetLibraryRequest(name=f"libraries/{name}"),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1 import clip_pb2
 from audiosearch.catalog.v1.clip_pb2 import Clip
 from audiosearch.gateway.v1 import speakers_pb2
 
@@ -24,7 +24,7 @@ def reasons(answer: speakers_pb2.EnrollSpeakerResponse) -> list[str]:
 
 def clips(shared: Running, library: str) -> list[Clip]:
     """The ACTIVE clips of a library."""
-    return list(shared.client.clips(library, catalog_pb2.ListClipsRequest()))
+    return list(shared.client.clips(library, clip_pb2.ListClipsRequest()))
 
 
 def refused(call: Callable[[], object]) -> Reason:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
-from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1 import library_pb2
 from audiosearch_client.client import AudiosearchClient
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
@@ -106,7 +106,7 @@ def guarded_stack(folder: Path, sounds: Path) -> Iterator[Guarded]:
         made = Guarded(stack, authority, keyring, keys, log)
         with made.client("operator") as client:
             for name in ("open", "closed"):
-                request = catalog_pb2.CreateLibraryRequest(library_id=name)
-                client.call(client.stub.CreateLibrary, request)
+                request = library_pb2.CreateLibraryRequest(library_id=name)
+                client.call(client.stubs.libraries.CreateLibrary, request)
                 client.upload(name, sounds / "bronze_bell_1.wav")
         yield made

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1 import clip_pb2, library_pb2
 from audiosearch.catalog.v1.calibration_pb2 import (
     NORMALIZATION_AS_NORM,
     NORMALIZATION_NONE,
@@ -217,9 +217,9 @@ def test_a_cohort_that_shrank_is_told(
     client.speakers.calibrate(labelled, normalization=NORMALIZATION_AS_NORM)
     # No decision before: a cohort that was read is kept for half a minute.
     stay = {f"v{number}" for number in range(left)}
-    for clip in client.clips(labelled, catalog_pb2.ListClipsRequest()):
+    for clip in client.clips(labelled, clip_pb2.ListClipsRequest()):
         if not clip.enrolled_speaker and clip.speaker not in stay:
-            client.call(client.stub.DeleteClip, catalog_pb2.DeleteClipRequest(name=clip.name))
+            client.call(client.stubs.clips.DeleteClip, clip_pb2.DeleteClipRequest(name=clip.name))
     verify = partial(client.speakers.verify, labelled, "ann", take(0, 30))
     until(lambda: verify().threshold.basis == Threshold.BASIS_CALIBRATED_COSINE)
     answer = verify()
@@ -233,10 +233,15 @@ def test_a_calibration_goes_with_its_library(shared: Running, tmp_path: Path) ->
     library = fill(shared, tmp_path, range(3))
     client, name = shared.client, f"libraries/{library}"
     client.speakers.calibrate(library)
-    client.call(client.stub.DeleteLibrary, catalog_pb2.DeleteLibraryRequest(name=name, force=True))
+    client.call(
+        client.stubs.libraries.DeleteLibrary,
+        library_pb2.DeleteLibraryRequest(name=name, force=True),
+    )
     for call in (client.speakers.calibration, client.speakers.calibrate):
         error = refused(lambda call=call: call(library))
         assert error.reason is Reason.LIBRARY_NOT_FOUND
-    client.call(client.stub.CreateLibrary, catalog_pb2.CreateLibraryRequest(library_id=library))
+    client.call(
+        client.stubs.libraries.CreateLibrary, library_pb2.CreateLibraryRequest(library_id=library)
+    )
     gone = refused(lambda: client.speakers.calibration(library))
     assert gone.reason is Reason.CALIBRATION_NOT_FOUND

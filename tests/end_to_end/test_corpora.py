@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1 import clip_pb2, library_pb2
 from audiosearch.catalog.v1.clip_pb2 import Clip
 from audiosearch.catalog.v1.import_job_pb2 import FileFailure, ImportJob
 from audiosearch_client.client import AudiosearchClient
@@ -55,7 +55,7 @@ def corpus(tmp_path: Path) -> Path:
 
 def clips_of(running: Running, library: str) -> list[Clip]:
     """The ACTIVE clips of a library."""
-    return list(running.client.clips(library, catalog_pb2.ListClipsRequest()))
+    return list(running.client.clips(library, clip_pb2.ListClipsRequest()))
 
 
 def test_a_corpus_with_its_speakers_labels_and_sessions(
@@ -131,8 +131,8 @@ def test_a_layout_labels_what_was_imported_without_one(run: Run, shared: Running
     first = {clip.source: clip for clip in clips_of(shared, library)}["recordings/0_ann_0.wav"]
     filled = Clip(name=first.name, label="zero", metadata={"room": "hall", "index": "none"})
     shared.client.call(
-        shared.client.stub.UpdateClip,
-        catalog_pb2.UpdateClipRequest(clip=filled, update_mask={"paths": ["label", "metadata"]}),
+        shared.client.stubs.clips.UpdateClip,
+        clip_pb2.UpdateClipRequest(clip=filled, update_mask={"paths": ["label", "metadata"]}),
     )
     assert "no clip with a speaker" in run("evaluate", library, "--by", "speaker", code=1).stderr
 
@@ -238,8 +238,8 @@ def test_an_import_survives_the_death_of_the_gateway(tmp_path: Path) -> None:
         found = subprocess.run(listing, capture_output=True, text=True, check=True)
         (gateway,) = map(int, found.stdout.split())
         with AudiosearchClient(ready["target"]) as client:
-            request = catalog_pb2.CreateLibraryRequest(library_id="alive")
-            client.call(client.stub.CreateLibrary, request)
+            request = library_pb2.CreateLibraryRequest(library_id="alive")
+            client.call(client.stubs.libraries.CreateLibrary, request)
             job = ImportJob()
 
             def kill_once(state: ImportJob) -> None:
@@ -250,7 +250,7 @@ def test_an_import_survives_the_death_of_the_gateway(tmp_path: Path) -> None:
             Uploader(client, "alive", source).work(job, kill_once, lambda _: None)
             assert not job.progress.failed, job
             assert job.progress.imported + job.progress.existing == 24
-            clips = list(client.clips("alive", catalog_pb2.ListClipsRequest()))
+            clips = list(client.clips("alive", clip_pb2.ListClipsRequest()))
             assert len({clip.display_name for clip in clips}) == len(clips) == 24
         serving.send_signal(signal.SIGINT)
         assert serving.wait(60) == 0

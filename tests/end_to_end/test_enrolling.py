@@ -198,7 +198,7 @@ def test_what_breaks_off_leaves_a_voiceprint(shared: Running, library: str, take
         yield kind(recording=speakers_pb2.Recording(display_name="x" * 256))
         yield kind(audio_chunk=take(ANN, 1).read_bytes())
 
-    call = shared.client.stub.EnrollSpeaker
+    call = shared.client.stubs.speakers.EnrollSpeaker
     assert refused(lambda: shared.client.call(call, requests())) is Reason.FIELD_INVALID
     speaker = shared.client.speakers.get(library, "ann")
     assert speaker.state == Speaker.STATE_ACTIVE
@@ -218,7 +218,7 @@ def test_who_goes_away_leaves_nobody_behind(shared: Running, library: str, take:
         hold.wait(30)
 
     speakers = shared.client.speakers
-    call = shared.client.stub.EnrollSpeaker.future(requests(), timeout=60)
+    call = shared.client.stubs.speakers.EnrollSpeaker.future(requests(), timeout=60)
     until(lambda: list(speakers.all_of(library, Speaker.STATE_CREATING)))
     call.cancel()
     hold.set()

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1 import clip_pb2
 from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter
 from audiosearch.catalog.v1.import_job_pb2 import ImportJob
-from audiosearch.gateway.v1 import gateway_service_pb2 as gateway_pb2
+from audiosearch.gateway.v1 import clips_pb2
 from google.longrunning import operations_pb2
 
 from deploy import example_sounds
@@ -115,7 +115,7 @@ def test_many_copies_of_a_file_are_one_clip(shared: Running, library: str) -> No
     job = run_import(shared, library, folder)
     assert counts(job) == (25, 1, 12, 12)
     assert {failure.failure.reason for failure in job.failures} == {"AUDIO_UNDECODABLE"}
-    assert len(list(shared.client.clips(library, catalog_pb2.ListClipsRequest()))) == 1
+    assert len(list(shared.client.clips(library, clip_pb2.ListClipsRequest()))) == 1
 
 
 def test_the_failures_beyond_the_first_twenty_are_listed_as_clips(
@@ -129,7 +129,7 @@ def test_the_failures_beyond_the_first_twenty_are_listed_as_clips(
     job = finish(shared, operation.name)
     assert counts(job) == (25, 0, 0, 25)
     assert [failure.path for failure in job.failures] == [f"{n:02}.wav" for n in range(20)]
-    request = catalog_pb2.ListClipsRequest(
+    request = clip_pb2.ListClipsRequest(
         filter=ClipFilter(state=Clip.STATE_FAILED, import_job=job.name)
     )
     failed = list(shared.client.clips(library, request))
@@ -165,11 +165,11 @@ def test_an_unknown_library_is_refused(shared: Running) -> None:
 def test_a_repeated_request_id_is_one_import(shared: Running, library: str) -> None:
     """The same operation comes back."""
     folder = shared.folder()
-    request = gateway_pb2.ImportClipsRequest(
+    request = clips_pb2.ImportClipsRequest(
         parent=f"libraries/{library}", folder=str(folder), request_id="import-once"
     )
-    first = shared.client.call(shared.client.stub.ImportClips, request)
-    again = shared.client.call(shared.client.stub.ImportClips, request)
+    first = shared.client.call(shared.client.stubs.clips.ImportClips, request)
+    again = shared.client.call(shared.client.stubs.clips.ImportClips, request)
     assert again.name == first.name
 
 
@@ -180,13 +180,13 @@ def test_an_import_can_be_cancelled(shared: Running, library: str) -> None:
     operation = shared.client.import_folder(library, str(folder))
     wait_for(shared, operation.name, lambda job: job.progress.imported > 0)
     shared.client.call(
-        shared.client.operations.CancelOperation,
+        shared.client.stubs.operations.CancelOperation,
         operations_pb2.CancelOperationRequest(name=operation.name),
     )
     job = finish(shared, operation.name)
     assert job.state == ImportJob.STATE_CANCELLED
     assert 0 < job.progress.imported < 400
-    request = catalog_pb2.ListClipsRequest()
+    request = clip_pb2.ListClipsRequest()
     assert len(list(shared.client.clips(library, request))) == job.progress.imported
 
 
@@ -211,7 +211,7 @@ def test_operations_are_listed_waited_for_and_deleted(shared: Running, library: 
     folder = shared.folder()
     make_files(folder, 3)
     name = shared.client.import_folder(library, str(folder)).name
-    operations = shared.client.operations
+    operations = shared.client.stubs.operations
     request = operations_pb2.WaitOperationRequest(name=name)
     request.timeout.seconds = 30
     done = shared.client.call(operations.WaitOperation, request)
@@ -245,7 +245,7 @@ def test_an_import_goes_on_after_the_gateway_dies(fragile: Running, number: sign
     job = finish(fragile, operation.name)
     assert job.state == ImportJob.STATE_SUCCEEDED
     assert counts(job) == (150, 150, 0, 0)
-    clips = list(fragile.client.clips(library, catalog_pb2.ListClipsRequest(page_size=1000)))
+    clips = list(fragile.client.clips(library, clip_pb2.ListClipsRequest(page_size=1000)))
     assert sorted(clip.source for clip in clips) == [f"{n:04}.wav" for n in range(150)]
     found = fragile.client.search(library, folder / "0149.wav", k=1000).matches
     assert found[0].clip.source == "0149.wav"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1 import clip_pb2, library_pb2
 from audiosearch.catalog.v1.clip_pb2 import Clip
 from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.gateway.v1.library_map_pb2 import GetLibraryMapRequest, LibraryMap
@@ -23,7 +23,7 @@ PATIENCE = 90.0
 def ask(client: AudiosearchClient, library: str, **fields: str) -> LibraryMap:
     """The map as it is now."""
     request = GetLibraryMapRequest(name=f"{library}/map", **fields)
-    return client.call(client.stub.GetLibraryMap, request)
+    return client.call(client.stubs.libraries.GetLibraryMap, request)
 
 
 def wait(
@@ -85,7 +85,8 @@ def test_a_library_that_is_not_there_has_no_map(shared: Running) -> None:
     assert raised.value.reason is Reason.LIBRARY_NOT_FOUND
     with pytest.raises(ServiceError) as raised:
         shared.client.call(
-            shared.client.stub.GetLibraryMap, GetLibraryMapRequest(name="libraries/nobody")
+            shared.client.stubs.libraries.GetLibraryMap,
+            GetLibraryMapRequest(name="libraries/nobody"),
         )
     assert raised.value.reason is Reason.FIELD_INVALID
 
@@ -98,12 +99,12 @@ def test_a_map_follows_its_library(shared: Running, library: str, sounds: Path) 
     found, _ = wait(client, name, lambda it: ready(it) and len(it.points) == 2)
     clips[0].label = "bell"
     client.call(
-        client.stub.UpdateClip,
-        catalog_pb2.UpdateClipRequest(
+        client.stubs.clips.UpdateClip,
+        clip_pb2.UpdateClipRequest(
             clip=Clip(name=clips[0].name, label="bell"), update_mask=FieldMask(paths=["label"])
         ),
     )
-    client.call(client.stub.DeleteClip, catalog_pb2.DeleteClipRequest(name=clips[1].name))
+    client.call(client.stubs.clips.DeleteClip, clip_pb2.DeleteClipRequest(name=clips[1].name))
     added = client.upload(library, third).clip
 
     def true(it: LibraryMap) -> bool:
@@ -112,7 +113,10 @@ def test_a_map_follows_its_library(shared: Running, library: str, sounds: Path) 
 
     now, _ = wait(client, name, true)
     assert now.etag != found.etag
-    client.call(client.stub.DeleteLibrary, catalog_pb2.DeleteLibraryRequest(name=name, force=True))
+    client.call(
+        client.stubs.libraries.DeleteLibrary,
+        library_pb2.DeleteLibraryRequest(name=name, force=True),
+    )
     with pytest.raises(ServiceError) as raised:
         ask(client, name)
     assert raised.value.reason is Reason.LIBRARY_NOT_FOUND

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1 import clip_pb2, library_pb2
 from audiosearch.catalog.v1.calibration_pb2 import NORMALIZATION_NONE, OperatingPoint
 
 from deploy.local_stack import LocalStack
@@ -66,10 +66,10 @@ def test_whose_voice_it_is_on_real_servers(tmp_path: Path, running: Running) -> 
     assert speakers.identify(library, probe).matches[0].speaker == left
     speakers.delete(library, "v0", with_clips=True)
     assert not speakers.identify(library, probe).matches
-    kept = running.client.clips(library, catalog_pb2.ListClipsRequest())
+    kept = running.client.clips(library, clip_pb2.ListClipsRequest())
     assert len(list(kept)) == 31
-    delete = catalog_pb2.DeleteLibraryRequest(name=f"libraries/{library}", force=True)
-    running.client.call(running.client.stub.DeleteLibrary, delete)
+    delete = library_pb2.DeleteLibraryRequest(name=f"libraries/{library}", force=True)
+    running.client.call(running.client.stubs.libraries.DeleteLibrary, delete)
     with pytest.raises(ServiceError) as raised:
         speakers.identify(library, probe)
     assert raised.value.reason is Reason.LIBRARY_NOT_FOUND
@@ -95,11 +95,11 @@ def test_the_main_job_on_real_servers(sounds: Path, running: Running) -> None:
     audio = io.BytesIO()
     client.download(clip.name, audio)
     assert audio.getvalue() == query.read_bytes()
-    client.call(client.stub.DeleteClip, catalog_pb2.DeleteClipRequest(name=clip.name))
+    client.call(client.stubs.clips.DeleteClip, clip_pb2.DeleteClipRequest(name=clip.name))
     after = client.search(library, query)
     assert clip.name not in {match.clip.name for match in after.matches}
-    delete = catalog_pb2.DeleteLibraryRequest(name=f"libraries/{library}", force=True)
-    client.call(client.stub.DeleteLibrary, delete)
+    delete = library_pb2.DeleteLibraryRequest(name=f"libraries/{library}", force=True)
+    client.call(client.stubs.libraries.DeleteLibrary, delete)
     with pytest.raises(ServiceError) as raised:
         client.search(library, query)
     assert raised.value.reason is Reason.LIBRARY_NOT_FOUND

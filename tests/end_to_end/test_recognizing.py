@@ -185,7 +185,7 @@ def test_audio_may_not_follow_a_clip(shared: Running, people: str, take: Take) -
     chunk = kind(audio_chunk=take(0).read_bytes())
     for requests in ([kind(config=named), chunk], [chunk], [kind(config=named)] * 2, []):
         with pytest.raises(ServiceError) as raised:
-            shared.client.call(shared.client.stub.IdentifySpeaker, iter(requests))
+            shared.client.call(shared.client.stubs.speakers.IdentifySpeaker, iter(requests))
         assert raised.value.reason is Reason.FIELD_INVALID
 
 
@@ -203,7 +203,7 @@ def test_a_speaker_that_changes_while_it_is_verified(
     shared: Running, library: str, take: Take, tmp_path: Path
 ) -> None:
     """It is compared with as it is in the end; one that went is not found."""
-    speakers, call = shared.client.speakers, shared.client.stub.VerifySpeaker
+    speakers, call = shared.client.speakers, shared.client.stubs.speakers.VerifySpeaker
     speakers.enroll(library, "ann", [record(tmp_path, 0, 0, 2.0)])
     name = f"libraries/{library}/speakers/ann"
     more = [record(tmp_path, 0, 1, 2.0)]

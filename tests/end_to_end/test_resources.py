@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 
 import pytest
-from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1 import clip_pb2, library_pb2
 from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter
 from audiosearch.catalog.v1.library_pb2 import Library
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -19,21 +19,21 @@ from tests.end_to_end.conftest import Running
 def create(shared: Running, name: str, request_id: str = "") -> Library:
     """Makes a library."""
     return shared.client.call(
-        shared.client.stub.CreateLibrary,
-        catalog_pb2.CreateLibraryRequest(library_id=name, request_id=request_id),
+        shared.client.stubs.libraries.CreateLibrary,
+        library_pb2.CreateLibraryRequest(library_id=name, request_id=request_id),
     )
 
 
 def delete(shared: Running, name: str, *, force: bool = False) -> None:
     """Deletes a library."""
-    request = catalog_pb2.DeleteLibraryRequest(name=f"libraries/{name}", force=force)
-    shared.client.call(shared.client.stub.DeleteLibrary, request)
+    request = library_pb2.DeleteLibraryRequest(name=f"libraries/{name}", force=force)
+    shared.client.call(shared.client.stubs.libraries.DeleteLibrary, request)
 
 
 def test_a_library_is_bound_to_the_model_that_runs(shared: Running, library: str) -> None:
     """It says which."""
-    request = catalog_pb2.GetLibraryRequest(name=f"libraries/{library}")
-    found = shared.client.call(shared.client.stub.GetLibrary, request)
+    request = library_pb2.GetLibraryRequest(name=f"libraries/{library}")
+    found = shared.client.call(shared.client.stubs.libraries.GetLibrary, request)
     assert found.model.startswith("models/ecapatdnn_small-16k-")
     assert found.state == Library.STATE_ACTIVE
     assert found.clip_count == 0
@@ -41,11 +41,11 @@ def test_a_library_is_bound_to_the_model_that_runs(shared: Running, library: str
 
 def test_a_library_of_a_model_that_does_not_run_is_refused(shared: Running) -> None:
     """MODEL_NOT_FOUND."""
-    request = catalog_pb2.CreateLibraryRequest(
+    request = library_pb2.CreateLibraryRequest(
         library_id="other-model", library=Library(model="models/other-0123456789ab")
     )
     with pytest.raises(ServiceError) as raised:
-        shared.client.call(shared.client.stub.CreateLibrary, request)
+        shared.client.call(shared.client.stubs.libraries.CreateLibrary, request)
     assert raised.value.reason is Reason.MODEL_NOT_FOUND
 
 
@@ -89,15 +89,13 @@ def test_clips_are_listed_in_pages_and_filtered(
     for number, path in enumerate(sorted(sounds.iterdir())[:7]):
         clip = Clip(label="even" if number % 2 == 0 else "odd", speaker=f"s{number % 3}")
         names.append(shared.client.upload(library, path, clip).clip.name)
-    request = catalog_pb2.ListClipsRequest(page_size=3)
+    request = clip_pb2.ListClipsRequest(page_size=3)
     assert [clip.name for clip in shared.client.clips(library, request)] == names
-    request = catalog_pb2.ListClipsRequest(
-        page_size=1, filter=ClipFilter(label="even", speaker="s0")
-    )
+    request = clip_pb2.ListClipsRequest(page_size=1, filter=ClipFilter(label="even", speaker="s0"))
     assert [clip.name for clip in shared.client.clips(library, request)] == [names[0], names[6]]
-    bad = catalog_pb2.ListClipsRequest(parent=f"libraries/{library}", page_token="x'; --")  # noqa: S106
+    bad = clip_pb2.ListClipsRequest(parent=f"libraries/{library}", page_token="x'; --")  # noqa: S106
     with pytest.raises(ServiceError) as raised:
-        shared.client.call(shared.client.stub.ListClips, bad)
+        shared.client.call(shared.client.stubs.clips.ListClips, bad)
     assert raised.value.reason is Reason.FIELD_INVALID
 
 
@@ -108,10 +106,10 @@ def test_a_clip_is_changed_by_mask_and_search_shows_it(
     path = sounds / "bronze_bell_1.wav"
     clip = shared.client.upload(library, path, Clip(label="bell")).clip
     changed = Clip(name=clip.name, display_name="new", label="ignored")
-    request = catalog_pb2.UpdateClipRequest(
+    request = clip_pb2.UpdateClipRequest(
         clip=changed, update_mask=FieldMask(paths=["display_name"])
     )
-    shared.client.call(shared.client.stub.UpdateClip, request)
+    shared.client.call(shared.client.stubs.clips.UpdateClip, request)
     found = shared.client.search(library, path).matches[0].clip
     assert (found.display_name, found.label) == ("new", "bell")
 
@@ -137,12 +135,12 @@ def test_audio_comes_back_byte_for_byte_and_by_ranges(
 def test_a_clip_that_is_not_there_is_not_found(shared: Running, library: str) -> None:
     """To read, to change, to download, to delete."""
     name = f"libraries/{library}/clips/{'0' * 26}"
-    stub = shared.client.stub
+    stubs = shared.client.stubs
     calls = [
-        lambda: shared.client.call(stub.GetClip, catalog_pb2.GetClipRequest(name=name)),
-        lambda: shared.client.call(stub.DeleteClip, catalog_pb2.DeleteClipRequest(name=name)),
+        lambda: shared.client.call(stubs.clips.GetClip, clip_pb2.GetClipRequest(name=name)),
+        lambda: shared.client.call(stubs.clips.DeleteClip, clip_pb2.DeleteClipRequest(name=name)),
         lambda: shared.client.call(
-            stub.UpdateClip, catalog_pb2.UpdateClipRequest(clip=Clip(name=name, label="x"))
+            stubs.clips.UpdateClip, clip_pb2.UpdateClipRequest(clip=Clip(name=name, label="x"))
         ),
         lambda: shared.client.download(name, io.BytesIO()),
     ]

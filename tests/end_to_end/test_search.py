@@ -64,7 +64,7 @@ def test_inline_audio_and_streamed_audio_agree(
     """SearchClips and StreamSearchClips are the same search."""
     path = sounds / "knife_on_wood_1.wav"
     inline = shared.client.call(
-        shared.client.stub.SearchClips,
+        shared.client.stubs.search.SearchClips,
         search_pb2.SearchClipsRequest(
             config=search_pb2.SearchConfig(parent=filled.name), audio=path.read_bytes()
         ),
@@ -84,7 +84,7 @@ def test_raw_samples_find_what_the_file_finds(shared: Running, filled: Library) 
         search_pb2.StreamSearchClipsRequest(config=config),
         search_pb2.StreamSearchClipsRequest(audio_chunk=sound.tobytes()),
     ]
-    responses = list(shared.client.stub.StreamSearchClips(iter(requests), timeout=60))
+    responses = list(shared.client.stubs.search.StreamSearchClips(iter(requests), timeout=60))
     assert responses[0].HasField("summary")
     assert responses[1].match.clip.display_name == "sword_swing_1.wav"
     assert responses[1].match.score > 0.99
@@ -165,7 +165,7 @@ def test_a_query_without_anything_is_refused(shared: Running, filled: Library) -
     """Neither clip nor audio."""
     with pytest.raises(ServiceError) as raised:
         shared.client.call(
-            shared.client.stub.SearchClips,
+            shared.client.stubs.search.SearchClips,
             search_pb2.SearchClipsRequest(config=search_pb2.SearchConfig(parent=filled.name)),
         )
     assert raised.value.reason is Reason.FIELD_INVALID
@@ -183,13 +183,13 @@ def test_a_deleted_clip_is_not_found_any_more(shared: Running, library: str, sou
     """And the others still are."""
     kept = shared.client.upload(library, sounds / "bronze_bell_1.wav").clip
     gone = shared.client.upload(library, sounds / "bronze_bell_2.wav").clip
-    shared.client.call(shared.client.stub.DeleteClip, search_delete(gone))
+    shared.client.call(shared.client.stubs.clips.DeleteClip, search_delete(gone))
     answer = shared.client.search(library, sounds / "bronze_bell_2.wav")
     assert [match.clip.name for match in answer.matches] == [kept.name]
 
 
 def search_delete(clip: Clip) -> object:
     """The request that deletes a clip."""
-    from audiosearch.catalog.v1.catalog_service_pb2 import DeleteClipRequest  # noqa: PLC0415
+    from audiosearch.catalog.v1.clip_pb2 import DeleteClipRequest  # noqa: PLC0415
 
     return DeleteClipRequest(name=clip.name)

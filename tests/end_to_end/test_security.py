@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from audiosearch.catalog.v1 import calibration_pb2, speaker_pb2
-from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1 import calibration_pb2, clip_pb2, library_pb2, speaker_pb2
 from audiosearch.catalog.v1.clip_pb2 import Clip
 from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.catalog.v1.speaker_pb2 import Speaker
 from audiosearch.embedding.v1 import embedding_service_pb2 as embedding_pb2
 from audiosearch.gateway.v1 import (
-    gateway_service_pb2,
+    calibrations_pb2,
+    clips_pb2,
     library_map_pb2,
     search_pb2,
     speakers_pb2,
@@ -29,6 +29,7 @@ from gateway.access.rights import Right
 from gateway.access.rules import RULES
 from serving.errors import Reason, ServiceError
 from serving.tls import Tls
+from tests.contracts import services
 from tests.end_to_end.guarded import Guarded
 from tools.servers.processes import until
 
@@ -38,20 +39,18 @@ CALIBRATION = f"{LIBRARY}/calibration"
 REFUSALS = (Reason.KEY_MISSING, Reason.KEY_INVALID, Reason.RIGHT_MISSING)
 SEARCH = search_pb2.SearchConfig(parent=LIBRARY)
 REQUESTS: dict[str, Message] = {
-    "CreateLibrary": catalog_pb2.CreateLibraryRequest(library_id="open"),
-    "GetLibrary": catalog_pb2.GetLibraryRequest(name=LIBRARY),
-    "ListLibraries": catalog_pb2.ListLibrariesRequest(),
-    "UpdateLibrary": catalog_pb2.UpdateLibraryRequest(library=Library(name=LIBRARY)),
-    "DeleteLibrary": catalog_pb2.DeleteLibraryRequest(name=LIBRARY),
-    "UploadClip": gateway_service_pb2.UploadClipRequest(
-        config=gateway_service_pb2.UploadClipConfig(parent=LIBRARY)
-    ),
-    "ImportClips": gateway_service_pb2.ImportClipsRequest(parent=LIBRARY, folder="/nowhere"),
-    "GetClip": catalog_pb2.GetClipRequest(name=CLIP),
-    "ListClips": catalog_pb2.ListClipsRequest(parent=LIBRARY),
-    "UpdateClip": catalog_pb2.UpdateClipRequest(clip=Clip(name=CLIP)),
-    "DeleteClip": catalog_pb2.DeleteClipRequest(name=CLIP),
-    "DownloadAudio": gateway_service_pb2.DownloadAudioRequest(name=CLIP),
+    "CreateLibrary": library_pb2.CreateLibraryRequest(library_id="open"),
+    "GetLibrary": library_pb2.GetLibraryRequest(name=LIBRARY),
+    "ListLibraries": library_pb2.ListLibrariesRequest(),
+    "UpdateLibrary": library_pb2.UpdateLibraryRequest(library=Library(name=LIBRARY)),
+    "DeleteLibrary": library_pb2.DeleteLibraryRequest(name=LIBRARY),
+    "UploadClip": clips_pb2.UploadClipRequest(config=clips_pb2.UploadClipConfig(parent=LIBRARY)),
+    "ImportClips": clips_pb2.ImportClipsRequest(parent=LIBRARY, folder="/nowhere"),
+    "GetClip": clip_pb2.GetClipRequest(name=CLIP),
+    "ListClips": clip_pb2.ListClipsRequest(parent=LIBRARY),
+    "UpdateClip": clip_pb2.UpdateClipRequest(clip=Clip(name=CLIP)),
+    "DeleteClip": clip_pb2.DeleteClipRequest(name=CLIP),
+    "DownloadAudio": clips_pb2.DownloadAudioRequest(name=CLIP),
     "SearchClips": search_pb2.SearchClipsRequest(config=SEARCH, clip=CLIP),
     "StreamSearchClips": search_pb2.StreamSearchClipsRequest(
         config=search_pb2.StreamSearchClipsConfig(search=SEARCH, clip=CLIP)
@@ -70,7 +69,7 @@ REQUESTS: dict[str, Message] = {
     "IdentifySpeaker": speakers_pb2.IdentifySpeakerRequest(
         config=speakers_pb2.IdentifySpeakerConfig(parent=LIBRARY, clip=CLIP)
     ),
-    "CalibrateLibrary": speakers_pb2.CalibrateLibraryRequest(name=LIBRARY),
+    "CalibrateLibrary": calibrations_pb2.CalibrateLibraryRequest(name=LIBRARY),
     "GetCalibration": calibration_pb2.GetCalibrationRequest(name=CALIBRATION),
     "UpdateCalibration": calibration_pb2.UpdateCalibrationRequest(
         calibration=calibration_pb2.Calibration(name=CALIBRATION)
@@ -90,8 +89,9 @@ REQUESTS: dict[str, Message] = {
 """For each RPC a request about one library; none of them changes anything."""
 
 METHODS: list[MethodDescriptor] = [
-    *gateway_service_pb2.DESCRIPTOR.services_by_name["GatewayService"].methods,
-    *operations_pb2.DESCRIPTOR.services_by_name["Operations"].methods,
+    method
+    for service in (*services("gateway"), operations_pb2.DESCRIPTOR.services_by_name["Operations"])
+    for method in service.methods
 ]
 
 
@@ -132,12 +132,13 @@ def test_a_refusal_does_not_tell_whether_there_is_such_a_library(
 ) -> None:
     """It is the same for one that is there and one that is not."""
     field = "parent" if name == "ListClips" else "name"
+    group = "clips" if name == "ListClips" else "libraries"
     said = set()
     with guarded.client("reader") as client:
         for library in ("closed", "missing"):
             request = type(REQUESTS[name])(**{field: f"libraries/{library}"})
             with pytest.raises(ServiceError) as raised:
-                client.call(getattr(client.stub, name), request)
+                client.call(getattr(getattr(client.stubs, group), name), request)
             assert raised.value.reason is Reason.RIGHT_MISSING
             said.add(raised.value.message.replace(library, "X"))
     assert len(said) == 1
@@ -145,9 +146,9 @@ def test_a_refusal_does_not_tell_whether_there_is_such_a_library(
 
 def names(client: AudiosearchClient, size: int) -> list[list[str]]:
     """The libraries that a client sees, page by page."""
-    request, found = catalog_pb2.ListLibrariesRequest(page_size=size), []
+    request, found = library_pb2.ListLibrariesRequest(page_size=size), []
     while True:
-        page = client.call(client.stub.ListLibraries, request)
+        page = client.call(client.stubs.libraries.ListLibraries, request)
         found.append([library.name for library in page.libraries])
         request.page_token = page.next_page_token
         if not page.next_page_token:
@@ -173,7 +174,7 @@ def operations(client: AudiosearchClient) -> list[str]:
     """The imports that a client sees, page by page."""
     request, found = operations_pb2.ListOperationsRequest(page_size=1), []
     while True:
-        page = client.call(client.operations.ListOperations, request)
+        page = client.call(client.stubs.operations.ListOperations, request)
         found += [operation.name for operation in page.operations]
         request.page_token = page.next_page_token
         if not page.next_page_token:
@@ -182,18 +183,18 @@ def operations(client: AudiosearchClient) -> list[str]:
 
 def test_imports_belong_to_their_library(guarded: Guarded, sounds: Path) -> None:
     """An import is NOT_FOUND without the right to read it, and its id gives no access."""
-    request = gateway_service_pb2.ImportClipsRequest(folder=str(sounds), request_id="one")
+    request = clips_pb2.ImportClipsRequest(folder=str(sounds), request_id="one")
     with guarded.client("operator") as client:
         made = {}
         for library in (NOBODYS, LIBRARY):
             request.parent, request.request_id = library, f"import into {library}"
-            made[library] = client.call(client.stub.ImportClips, request).name
+            made[library] = client.call(client.stubs.clips.ImportClips, request).name
         assert set(operations(client)) == set(made.values())
     with guarded.client("both") as client:
         assert operations(client) == [made[NOBODYS], made[LIBRARY]]
         cancel = operations_pb2.CancelOperationRequest(name=made[NOBODYS])
         with pytest.raises(ServiceError) as raised:
-            client.call(client.operations.CancelOperation, cancel)
+            client.call(client.stubs.operations.CancelOperation, cancel)
         assert raised.value.reason is Reason.RIGHT_MISSING
     with guarded.client("writer") as client:
         assert operations(client) == [made[LIBRARY]]
@@ -204,11 +205,11 @@ def test_imports_belong_to_their_library(guarded: Guarded, sounds: Path) -> None
             ("DeleteOperation", operations_pb2.DeleteOperationRequest),
         ):
             with pytest.raises(ServiceError) as raised:
-                client.call(getattr(client.operations, name), get(name=made[NOBODYS]))
+                client.call(getattr(client.stubs.operations, name), get(name=made[NOBODYS]))
             assert raised.value.reason is Reason.IMPORT_JOB_NOT_FOUND
         request.parent, request.request_id = LIBRARY, f"import into {NOBODYS}"
         with pytest.raises(ServiceError, match="another import") as raised:
-            client.call(client.stub.ImportClips, request)
+            client.call(client.stubs.clips.ImportClips, request)
         assert made[NOBODYS] not in raised.value.message
         until(lambda: client.import_job(made[LIBRARY])[1])
     with guarded.client("stranger") as client:

@@ -16,15 +16,16 @@ import grpc
 import numpy as np
 import paddle
 import pytest
-from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
-from audiosearch.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
+from audiosearch.catalog.v1 import clip_pb2
 from audiosearch.catalog.v1.clip_pb2 import Clip
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from deploy.local_stack import SERVICES
 from serving.errors import Reason, ServiceError
 from tests.conftest import REPOSITORY
+from tests.contracts import services
 from tests.end_to_end.conftest import Running, start
+from tools.servers.catalog_stubs import CatalogStubs
 from tools.servers.processes import until
 
 MODULES = ["gateway", "embedding_service", "index_service", "catalog_service"]
@@ -104,7 +105,7 @@ def test_sigterm_ends_a_service_that_is_still_loading(name: str, tmp_path: Path)
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_reflection_lists_the_service(shared: Running, service: str) -> None:
+def test_reflection_lists_the_services(shared: Running, service: str) -> None:
     """As grpcurl would ask; buf curl speaks the same."""
     target = shared.stack.addresses.target(service)
     buf = Path(sys.executable).with_name("buf")
@@ -116,14 +117,14 @@ def test_reflection_lists_the_service(shared: Running, service: str) -> None:
         timeout=60,
         check=True,
     )
-    assert f"audiosearch.{service}.v1.{service.title()}Service" in done.stdout
-    assert "grpc.health.v1.Health" in done.stdout
+    ours = {each.full_name for each in services(service)}
+    assert {*ours, "grpc.health.v1.Health"} <= set(done.stdout.split())
 
 
 def test_a_reflection_client_calls_without_our_contracts(shared: Running) -> None:
     """Errors come back with their reason."""
     buf = Path(sys.executable).with_name("buf")
-    method = "audiosearch.gateway.v1.GatewayService/GetLibrary"
+    method = "audiosearch.gateway.v1.LibraryService/GetLibrary"
     done = subprocess.run(
         [
             *(buf, "curl", "--protocol", "grpc", "--http2-prior-knowledge"),
@@ -238,28 +239,28 @@ def test_what_was_interrupted_is_finished_or_undone(tmp_path: Path, sounds: Path
         library = running.library()
         gone = running.client.upload(library, sounds / "bronze_bell_3.wav").clip
         with grpc.insecure_channel(running.stack.addresses.target("catalog")) as channel:
-            catalog = CatalogServiceStub(channel)
+            catalog = CatalogStubs(channel)
             stored, empty = (
-                catalog.CreateClip(
-                    catalog_pb2.CreateClipRequest(
+                catalog.clips.CreateClip(
+                    clip_pb2.CreateClipRequest(
                         parent=f"libraries/{library}", clip=Clip(display_name=name)
                     )
                 )
                 for name in ("stored", "empty")
             )
             audio = (sounds / "bronze_bell_1.wav").read_bytes()
-            catalog.PutAudio(
+            catalog.clips.PutAudio(
                 iter(
                     [
-                        catalog_pb2.PutAudioRequest(name=stored.name),
-                        catalog_pb2.PutAudioRequest(chunk=audio),
+                        clip_pb2.PutAudioRequest(name=stored.name),
+                        clip_pb2.PutAudioRequest(chunk=audio),
                     ]
                 )
             )
 
             def state(name: str) -> str:
                 try:
-                    clip = catalog.GetClip(catalog_pb2.GetClipRequest(name=name))
+                    clip = catalog.clips.GetClip(clip_pb2.GetClipRequest(name=name))
                 except grpc.RpcError as error:
                     return str(error.code().name)
                 return str(Clip.State.Name(clip.state))
@@ -268,6 +269,6 @@ def test_what_was_interrupted_is_finished_or_undone(tmp_path: Path, sounds: Path
             until(lambda: state(empty.name) == "NOT_FOUND")
             answer = running.client.search(library, sounds / "bronze_bell_1.wav", k=5)
             assert {match.clip.name for match in answer.matches} == {stored.name, gone.name}
-            catalog.BeginClipDeletion(catalog_pb2.BeginClipDeletionRequest(name=gone.name))
+            catalog.clips.BeginClipDeletion(clip_pb2.BeginClipDeletionRequest(name=gone.name))
             answer = running.client.search(library, sounds / "bronze_bell_1.wav", k=5)
             assert [match.clip.name for match in answer.matches] == [stored.name]

@@ -13,8 +13,7 @@ from pathlib import Path
 import grpc
 import pytest
 from audiosearch.catalog.v1 import speaker_pb2
-from audiosearch.catalog.v1.catalog_service_pb2 import GetLibraryRequest
-from audiosearch.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
+from audiosearch.catalog.v1.library_pb2 import GetLibraryRequest
 from audiosearch.catalog.v1.speaker_pb2 import Speaker
 from audiosearch.index.v1 import index_service_pb2 as index_pb2
 from audiosearch.index.v1.index_pb2 import Vector
@@ -23,6 +22,7 @@ from audiosearch.index.v1.index_service_pb2_grpc import IndexServiceStub
 from serving.errors import Reason, ServiceError
 from tests.end_to_end.conftest import Running, start
 from tests.vowels import record
+from tools.servers.catalog_stubs import CatalogStubs
 from tools.servers.processes import until
 
 
@@ -31,7 +31,7 @@ class Open:
     """A stack that looks after its speakers twice a second, with the services behind it."""
 
     running: Running
-    catalog: CatalogServiceStub
+    catalog: CatalogStubs
     index: IndexServiceStub
 
     def voiceprints(self, library: str) -> set[str]:
@@ -45,12 +45,12 @@ class Open:
     def index_of(self, library: str) -> str:
         """Id of the index of voiceprints."""
         name = f"libraries/{library}"
-        return f"{self.catalog.GetLibrary(GetLibraryRequest(name=name)).uid}_speakers"
+        return f"{self.catalog.libraries.GetLibrary(GetLibraryRequest(name=name)).uid}_speakers"
 
     def create(self, library: str) -> Speaker:
         """Makes the row of `ann`, as an enrollment does first."""
         request = speaker_pb2.CreateSpeakerRequest(parent=f"libraries/{library}", speaker_id="ann")
-        return self.catalog.CreateSpeaker(request)
+        return self.catalog.speakers.CreateSpeaker(request)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Open]:
             grpc.insecure_channel(target("catalog")) as catalog,
             grpc.insecure_channel(target("index")) as index,
         ):
-            yield Open(running, CatalogServiceStub(catalog), IndexServiceStub(index))
+            yield Open(running, CatalogStubs(catalog), IndexServiceStub(index))
 
 
 def test_an_enrollment_without_its_voiceprint_gets_it(stack: Open, tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_an_enrollment_without_its_voiceprint_gets_it(stack: Open, tmp_path: Pat
     clip = client.upload(library, record(tmp_path, 0, 0, 2.0)).clip
     made = stack.create(library)
     added = speaker_pb2.AddEnrollmentsRequest(name=made.name, clips=[clip.name])
-    assert stack.catalog.AddEnrollments(added).state == Speaker.STATE_UPDATING
+    assert stack.catalog.speakers.AddEnrollments(added).state == Speaker.STATE_UPDATING
     probe = record(tmp_path, 0, 9, 2.0)
     assert not client.speakers.identify(library, probe).matches
     until(lambda: client.speakers.identify(library, probe).matches)
@@ -135,7 +135,7 @@ def test_a_deletion_that_broke_off_is_finished(stack: Open, tmp_path: Path) -> N
     speaker = client.speakers.enroll(library, "ann", [record(tmp_path, 0, 0, 2.0)]).speaker
     assert len(stack.voiceprints(library)) == 1
     begun = speaker_pb2.BeginSpeakerDeletionRequest(name=speaker.name, delete_clips=True)
-    stack.catalog.BeginSpeakerDeletion(begun)
+    stack.catalog.speakers.BeginSpeakerDeletion(begun)
     assert not client.speakers.identify(library, record(tmp_path, 0, 9, 2.0)).matches
 
     def gone() -> bool:

@@ -19,7 +19,7 @@ from tools.servers.processes import until
 
 def read(client: AudiosearchClient) -> SystemStatus:
     """The status now."""
-    return client.call(client.stub.GetStatus, GetStatusRequest())
+    return client.call(client.stubs.status.GetStatus, GetStatusRequest())
 
 
 def services(client: AudiosearchClient) -> dict[str, ServiceStatus]:
@@ -54,7 +54,7 @@ def test_searches_are_remembered_with_their_times(
     request = search_pb2.SearchClipsRequest(
         config=search_pb2.SearchConfig(parent=filled.name, k=2), clip=found.matches[0].clip.name
     )
-    shared.client.call(shared.client.stub.SearchClips, request)
+    shared.client.call(shared.client.stubs.search.SearchClips, request)
     status = read(shared.client)
     by_clip, by_sound = status.searches[:2]
     assert (by_clip.by_clip, by_clip.match_count, by_clip.library) == (True, 2, filled.name)
@@ -79,7 +79,7 @@ def test_no_more_than_fifty_are_remembered(shared: Running, filled: Library, sou
         config=search_pb2.SearchConfig(parent=filled.name, k=1), clip=clip
     )
     for _ in range(55):
-        shared.client.call(shared.client.stub.SearchClips, request)
+        shared.client.call(shared.client.stubs.search.SearchClips, request)
     assert len(read(shared.client).searches) == 50
 
 

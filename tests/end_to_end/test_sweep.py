@@ -9,8 +9,7 @@ from pathlib import Path
 
 import grpc
 import pytest
-from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
-from audiosearch.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
+from audiosearch.catalog.v1 import clip_pb2, library_pb2
 from audiosearch.catalog.v1.clip_pb2 import AudioObject, Failure
 from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.index.v1 import index_service_pb2 as index_pb2
@@ -20,6 +19,7 @@ from audiosearch.index.v1.index_service_pb2_grpc import IndexServiceStub
 from serving.errors import Reason, ServiceError
 from tests.end_to_end.conftest import Running, start
 from tests.end_to_end.test_import import counts, run_import
+from tools.servers.catalog_stubs import CatalogStubs
 from tools.servers.processes import until
 
 
@@ -28,13 +28,13 @@ class Open:
     """A stack that sweeps every second, with the two services that it sweeps."""
 
     running: Running
-    catalog: CatalogServiceStub
+    catalog: CatalogStubs
     index: IndexServiceStub
 
     def library(self) -> Library:
         """A new library."""
         name = f"libraries/{self.running.library()}"
-        return self.catalog.GetLibrary(catalog_pb2.GetLibraryRequest(name=name))
+        return self.catalog.libraries.GetLibrary(library_pb2.GetLibraryRequest(name=name))
 
     def upload(self, library: Library, path: Path) -> str:
         """Uploads a file; the clip's id."""
@@ -62,11 +62,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Open]:
             grpc.insecure_channel(target("catalog")) as catalog,
             grpc.insecure_channel(target("index")) as index,
         ):
-            opened = Open(running, CatalogServiceStub(catalog), IndexServiceStub(index))
+            opened = Open(running, CatalogStubs(catalog), IndexServiceStub(index))
             # This library can't be finished. The others must not wait for it.
             stuck = Library(model="models/of-another-time-0123456789ab")
-            opened.catalog.CreateLibrary(
-                catalog_pb2.CreateLibraryRequest(library_id="a-stuck-one", library=stuck)
+            opened.catalog.libraries.CreateLibrary(
+                library_pb2.CreateLibraryRequest(library_id="a-stuck-one", library=stuck)
             )
             yield opened
 
@@ -76,11 +76,11 @@ def test_vectors_without_a_row_are_removed(stack: Open, sounds: Path) -> None:
     library = stack.library()
     kept = stack.upload(library, sounds / "bronze_bell_1.wav")
     made, failed = (
-        stack.catalog.CreateClip(catalog_pb2.CreateClipRequest(parent=library.name))
+        stack.catalog.clips.CreateClip(clip_pb2.CreateClipRequest(parent=library.name))
         for _ in range(2)
     )
     failure = Failure(reason="AUDIO_SILENT", message="silent")
-    stack.catalog.FailClip(catalog_pb2.FailClipRequest(name=failed.name, failure=failure))
+    stack.catalog.clips.FailClip(clip_pb2.FailClipRequest(name=failed.name, failure=failure))
     values = [1.0, *[0.0] * 191]
     ids = ["0000", "01m00000000000000000000000", "zzzz", id_of(made.name), id_of(failed.name)]
     stack.index.UpsertVectors(
@@ -130,17 +130,17 @@ def test_bytes_of_a_half_deleted_clip_can_come_again(stack: Open, sounds: Path) 
     folder = stack.running.folder()
     (folder / path.name).write_bytes(path.read_bytes())
     known = AudioObject(sha256=sha256, size_bytes=path.stat().st_size)
-    request = catalog_pb2.CreateClipRequest(parent=library.name, audio_object=known)
+    request = clip_pb2.CreateClipRequest(parent=library.name, audio_object=known)
     for _ in range(2):
-        left = stack.catalog.CreateClip(request)
-        stack.catalog.BeginClipDeletion(catalog_pb2.BeginClipDeletionRequest(name=left.name))
+        left = stack.catalog.clips.CreateClip(request)
+        stack.catalog.clips.BeginClipDeletion(clip_pb2.BeginClipDeletionRequest(name=left.name))
         job = run_import(stack.running, short, folder)
         assert counts(job) == (1, 1, 0, 0)
-        (clip,) = stack.running.client.clips(short, catalog_pb2.ListClipsRequest())
-        stack.catalog.BeginClipDeletion(catalog_pb2.BeginClipDeletionRequest(name=clip.name))
+        (clip,) = stack.running.client.clips(short, clip_pb2.ListClipsRequest())
+        stack.catalog.clips.BeginClipDeletion(clip_pb2.BeginClipDeletionRequest(name=clip.name))
         with pytest.raises(ServiceError) as raised:
             stack.running.client.upload(short, path)
         assert raised.value.reason is Reason.STATE_CONFLICT
         uploaded = stack.running.client.upload(short, path).clip
-        delete = catalog_pb2.DeleteClipRequest(name=uploaded.name)
-        stack.running.client.call(stack.running.client.stub.DeleteClip, delete)
+        delete = clip_pb2.DeleteClipRequest(name=uploaded.name)
+        stack.running.client.call(stack.running.client.stubs.clips.DeleteClip, delete)

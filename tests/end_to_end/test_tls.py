@@ -14,8 +14,7 @@ from pathlib import Path
 
 import grpc
 import pytest
-from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
-from audiosearch.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
+from audiosearch.catalog.v1 import library_pb2
 from audiosearch.embedding.v1.embedding_service_pb2 import ListModelsRequest
 from audiosearch_client.client import AudiosearchClient
 
@@ -28,6 +27,7 @@ from tests.certificates import Authority, variables
 from tests.end_to_end.command_line import AUDIOSEARCH, run
 from tests.end_to_end.guarded import Guarded
 from tests.end_to_end.test_services import module
+from tools.servers.catalog_stubs import CatalogStubs
 from tools.servers.ports import free_ports
 
 
@@ -52,11 +52,13 @@ def test_the_services_behind_take_calls_of_their_own_kind_only(
     ]
     for files in strangers:
         with files.connect(target) as channel, pytest.raises(grpc.RpcError) as raised:
-            CatalogServiceStub(channel).ListLibraries(catalog_pb2.ListLibrariesRequest(), timeout=9)
+            CatalogStubs(channel).libraries.ListLibraries(
+                library_pb2.ListLibrariesRequest(), timeout=9
+            )
         assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
     with guarded.authority.issue("friend").connect(target) as channel:
         with pytest.raises(grpc.RpcError) as raised:
-            CatalogServiceStub(channel).GetLibrary(catalog_pb2.GetLibraryRequest(), timeout=9)
+            CatalogStubs(channel).libraries.GetLibrary(library_pb2.GetLibraryRequest(), timeout=9)
         assert raised.value.code() is not grpc.StatusCode.UNAVAILABLE
 
 
@@ -77,7 +79,7 @@ async def test_a_gateway_that_trusts_somebody_else_says_which_service_is_gone(
     upstream = Upstream(settings)
     try:
         with pytest.raises(ServiceError) as raised:
-            await upstream.catalog.ListLibraries(catalog_pb2.ListLibrariesRequest())
+            await upstream.libraries.ListLibraries(library_pb2.ListLibrariesRequest())
         assert raised.value.reason is Reason.CATALOG_UNAVAILABLE
         with pytest.raises(ServiceError) as raised:
             await upstream.embedding.ListModels(ListModelsRequest())
@@ -93,11 +95,11 @@ def test_a_client_is_told_what_to_do_about_tls(guarded: Guarded, tmp_path: Path)
     """No authority named, another one, or a file that is none."""
     with AudiosearchClient(guarded.stack.target) as client:
         with pytest.raises(ServiceError, match="AUDIOSEARCH_TLS_CA") as raised:
-            client.call(client.stub.ListModels, ListModelsRequest())
+            client.call(client.stubs.models.ListModels, ListModelsRequest())
         assert raised.value.reason is Reason.GATEWAY_UNAVAILABLE
     with AudiosearchClient(guarded.stack.target, ca=Authority(tmp_path).ca) as client:
         with pytest.raises(ServiceError, match="not trusted") as raised:
-            client.call(client.stub.ListModels, ListModelsRequest())
+            client.call(client.stubs.models.ListModels, ListModelsRequest())
         assert raised.value.reason is Reason.GATEWAY_UNAVAILABLE
     with pytest.raises(ValueError, match="AUDIOSEARCH_TLS_CA"):
         AudiosearchClient(guarded.stack.target, ca=tmp_path / "gone")
@@ -177,7 +179,10 @@ def test_serve_goes_beyond_this_machine_with_keys_and_tls_only_for_the_gateway(
         assert server.stdout
         target = json.loads(server.stdout.readline())["target"]
         with AudiosearchClient(target, key=key, ca=authority.ca) as client:
-            client.call(client.stub.CreateLibrary, catalog_pb2.CreateLibraryRequest(library_id="a"))
+            client.call(
+                client.stubs.libraries.CreateLibrary,
+                library_pb2.CreateLibraryRequest(library_id="a"),
+            )
             client.upload("a", sounds / "bronze_bell_1.wav")
     finally:
         server.send_signal(signal.SIGTERM)

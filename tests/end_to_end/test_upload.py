@@ -12,9 +12,9 @@ import grpc
 import numpy as np
 import pytest
 import soundfile
-from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1 import clip_pb2, library_pb2
 from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter
-from audiosearch.gateway.v1 import gateway_service_pb2 as gateway_pb2
+from audiosearch.gateway.v1 import clips_pb2
 
 from deploy import example_sounds
 from serving.errors import Reason, ServiceError, from_rpc_error
@@ -40,23 +40,23 @@ def noise(seconds: float, channels: int = 1, rate: int = RATE) -> np.ndarray:
 
 def listed(shared: Running, library: str, state: Clip.State.ValueType) -> list[Clip]:
     """All clips of a library in a state."""
-    request = catalog_pb2.ListClipsRequest(filter=ClipFilter(state=state))
+    request = clip_pb2.ListClipsRequest(filter=ClipFilter(state=state))
     return list(shared.client.clips(library, request))
 
 
 def send(
     shared: Running, library: str, audio: bytes, **config: object
-) -> gateway_pb2.UploadClipResponse:
+) -> clips_pb2.UploadClipResponse:
     """Uploads bytes in chunks of a quarter of a MiB."""
 
-    def requests() -> Iterator[gateway_pb2.UploadClipRequest]:
-        yield gateway_pb2.UploadClipRequest(
-            config=gateway_pb2.UploadClipConfig(parent=f"libraries/{library}", **config)
+    def requests() -> Iterator[clips_pb2.UploadClipRequest]:
+        yield clips_pb2.UploadClipRequest(
+            config=clips_pb2.UploadClipConfig(parent=f"libraries/{library}", **config)
         )
         for start in range(0, len(audio), 2**18):
-            yield gateway_pb2.UploadClipRequest(audio_chunk=audio[start : start + 2**18])
+            yield clips_pb2.UploadClipRequest(audio_chunk=audio[start : start + 2**18])
 
-    return shared.client.call(shared.client.stub.UploadClip, requests(), patience=5)
+    return shared.client.call(shared.client.stubs.clips.UploadClip, requests(), patience=5)
 
 
 BAD_AUDIO = {
@@ -138,7 +138,7 @@ def test_the_same_bytes_are_one_clip(shared: Running, library: str) -> None:
             shared,
             library,
             encoded(noise(1)),
-            duplicates=gateway_pb2.UploadClipConfig.DUPLICATE_POLICY_FAIL,
+            duplicates=clips_pb2.UploadClipConfig.DUPLICATE_POLICY_FAIL,
         )
     assert raised.value.reason is Reason.CLIP_EXISTS
     assert raised.value.metadata["clip"] == first.clip.name
@@ -178,33 +178,34 @@ def test_a_stream_without_config_is_refused(shared: Running) -> None:
     """The first message has to hold it."""
     with pytest.raises(ServiceError) as raised:
         shared.client.call(
-            shared.client.stub.UploadClip, iter([gateway_pb2.UploadClipRequest(audio_chunk=b"x")])
+            shared.client.stubs.clips.UploadClip,
+            iter([clips_pb2.UploadClipRequest(audio_chunk=b"x")]),
         )
     assert raised.value.reason is Reason.FIELD_INVALID
     with pytest.raises(ServiceError):
-        shared.client.call(shared.client.stub.UploadClip, iter([]))
+        shared.client.call(shared.client.stubs.clips.UploadClip, iter([]))
 
 
 def test_a_second_config_is_refused(shared: Running, library: str) -> None:
     """And leaves nothing searchable."""
-    config = gateway_pb2.UploadClipRequest(
-        config=gateway_pb2.UploadClipConfig(parent=f"libraries/{library}")
+    config = clips_pb2.UploadClipRequest(
+        config=clips_pb2.UploadClipConfig(parent=f"libraries/{library}")
     )
     with pytest.raises(ServiceError) as raised:
-        shared.client.call(shared.client.stub.UploadClip, iter([config, config]))
+        shared.client.call(shared.client.stubs.clips.UploadClip, iter([config, config]))
     assert raised.value.reason is Reason.FIELD_INVALID
     assert not listed(shared, library, Clip.STATE_ACTIVE)
 
 
 def test_a_message_over_the_limit_is_refused(shared: Running, library: str) -> None:
     """A chunk of 5 MiB, where 4 MiB are allowed."""
-    config = gateway_pb2.UploadClipConfig(parent=f"libraries/{library}")
+    config = clips_pb2.UploadClipConfig(parent=f"libraries/{library}")
     requests = [
-        gateway_pb2.UploadClipRequest(config=config),
-        gateway_pb2.UploadClipRequest(audio_chunk=bytes(5 * 2**20)),
+        clips_pb2.UploadClipRequest(config=config),
+        clips_pb2.UploadClipRequest(audio_chunk=bytes(5 * 2**20)),
     ]
     with pytest.raises(grpc.RpcError) as raised:
-        shared.client.stub.UploadClip(iter(requests), timeout=30)
+        shared.client.stubs.clips.UploadClip(iter(requests), timeout=30)
     assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     eventually_empty(shared, library)
 
@@ -213,13 +214,13 @@ def test_a_stream_that_stops_half_way_leaves_nothing(shared: Running, library: s
     """The client goes away in the middle of a file."""
     hold = threading.Event()
 
-    def requests() -> Iterator[gateway_pb2.UploadClipRequest]:
-        config = gateway_pb2.UploadClipConfig(parent=f"libraries/{library}")
-        yield gateway_pb2.UploadClipRequest(config=config)
-        yield gateway_pb2.UploadClipRequest(audio_chunk=encoded(noise(3))[:40_000])
+    def requests() -> Iterator[clips_pb2.UploadClipRequest]:
+        config = clips_pb2.UploadClipConfig(parent=f"libraries/{library}")
+        yield clips_pb2.UploadClipRequest(config=config)
+        yield clips_pb2.UploadClipRequest(audio_chunk=encoded(noise(3))[:40_000])
         hold.wait(30)
 
-    call = shared.client.stub.UploadClip.future(requests(), timeout=60)
+    call = shared.client.stubs.clips.UploadClip.future(requests(), timeout=60)
     until(lambda: listed(shared, library, Clip.STATE_CREATING))
     call.cancel()
     hold.set()
@@ -232,13 +233,13 @@ def test_a_stream_that_stalls_ends_at_its_deadline(shared: Running, library: str
     """And leaves nothing."""
     hold = threading.Event()
 
-    def requests() -> Iterator[gateway_pb2.UploadClipRequest]:
-        config = gateway_pb2.UploadClipConfig(parent=f"libraries/{library}")
-        yield gateway_pb2.UploadClipRequest(config=config)
+    def requests() -> Iterator[clips_pb2.UploadClipRequest]:
+        config = clips_pb2.UploadClipConfig(parent=f"libraries/{library}")
+        yield clips_pb2.UploadClipRequest(config=config)
         hold.wait(30)
 
     with pytest.raises(grpc.RpcError) as raised:
-        shared.client.stub.UploadClip(requests(), timeout=1)
+        shared.client.stubs.clips.UploadClip(requests(), timeout=1)
     hold.set()
     assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     eventually_empty(shared, library)
@@ -260,9 +261,11 @@ def test_field_limits_are_told(shared: Running, library: str) -> None:
 
 def test_errors_carry_the_request_id(shared: Running) -> None:
     """The caller's id comes back with the error, so that the log can be found."""
-    request = catalog_pb2.GetLibraryRequest(name="libraries/nowhere")
+    request = library_pb2.GetLibraryRequest(name="libraries/nowhere")
     with pytest.raises(grpc.RpcError) as raised:
-        shared.client.stub.GetLibrary(request, timeout=10, metadata=(("x-request-id", "find-me"),))
+        shared.client.stubs.libraries.GetLibrary(
+            request, timeout=10, metadata=(("x-request-id", "find-me"),)
+        )
     assert ("x-request-id", "find-me") in [tuple(pair) for pair in raised.value.trailing_metadata()]
     known = from_rpc_error(raised.value)
     assert known

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import grpc
 import pytest
-from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1 import clip_pb2, library_pb2
 from audiosearch.catalog.v1.speaker_pb2 import Speaker
 from audiosearch.index.v1 import index_service_pb2 as index_pb2
 from audiosearch.index.v1.index_service_pb2_grpc import IndexServiceStub
@@ -42,8 +42,8 @@ def test_the_voiceprint_follows_the_enrollments(
         if way == "remove":
             return speakers.remove_enrollments(library, "ann", names)
         for name in names:
-            request = catalog_pb2.DeleteClipRequest(name=name)
-            shared.client.call(shared.client.stub.DeleteClip, request)
+            request = clip_pb2.DeleteClipRequest(name=name)
+            shared.client.call(shared.client.stubs.clips.DeleteClip, request)
         return speakers.get(library, "ann")
 
     mixed = cosine(shared, library, probe)
@@ -90,14 +90,16 @@ def test_a_deleted_speaker_is_gone(
 def test_a_librarys_voiceprints_go_with_it(shared: Running, library: str, take: Take) -> None:
     """Their index is dropped."""
     shared.client.speakers.enroll(library, "ann", [take(ANN, 0)])
-    stub, name = shared.client.stub, f"libraries/{library}"
-    uid = shared.client.call(stub.GetLibrary, catalog_pb2.GetLibraryRequest(name=name)).uid
+    stubs, name = shared.client.stubs, f"libraries/{library}"
+    uid = shared.client.call(
+        stubs.libraries.GetLibrary, library_pb2.GetLibraryRequest(name=name)
+    ).uid
     with grpc.insecure_channel(shared.stack.addresses.target("index")) as channel:
         index = IndexServiceStub(channel)
         request = index_pb2.GetIndexStatsRequest(index_id=f"{uid}_speakers")
         assert index.GetIndexStats(request).vector_count == 1
         shared.client.call(
-            stub.DeleteLibrary, catalog_pb2.DeleteLibraryRequest(name=name, force=True)
+            stubs.libraries.DeleteLibrary, library_pb2.DeleteLibraryRequest(name=name, force=True)
         )
         with pytest.raises(grpc.RpcError) as raised:
             index.GetIndexStats(request)

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from audiosearch.catalog.v1 import catalog_service_pb2 as pb
+from audiosearch.catalog.v1 import clip_pb2
 from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip
 from audiosearch.catalog.v1.library_pb2 import Library
 from rich.console import Console
@@ -114,8 +114,8 @@ async def _measure(name: str, settings: CatalogSettings, count: int, console: Co
     return figures | {"database size": f"{size_of(settings) / 2**20:,.0f} MiB"}
 
 
-def _new(number: int) -> pb.CreateClipRequest:
-    return pb.CreateClipRequest(
+def _new(number: int) -> clip_pb2.CreateClipRequest:
+    return clip_pb2.CreateClipRequest(
         clip=Clip(
             display_name=f"clip{number}.wav",
             label=f"l{number % 50}",
@@ -128,11 +128,11 @@ def _new(number: int) -> pb.CreateClipRequest:
     )
 
 
-async def _create(catalog: Catalog, request: pb.BatchCreateClipsRequest) -> None:
+async def _create(catalog: Catalog, request: clip_pb2.BatchCreateClipsRequest) -> None:
     """Sends a batch until it is stored. Clips of a batch that was cut off answer CLIP_EXISTS."""
     for attempt in range(ATTEMPTS):
         try:
-            answer = await catalog.stub.BatchCreateClips(request)
+            answer = await catalog.stubs.clips.BatchCreateClips(request)
         except grpc.aio.AioRpcError as error:
             if error.code() is not grpc.StatusCode.UNAVAILABLE or attempt == ATTEMPTS - 1:
                 raise
@@ -151,7 +151,7 @@ async def _fill(
     async def lane() -> None:
         for first in starts:
             numbers = range(first, min(first + BATCH, count))
-            request = pb.BatchCreateClipsRequest(
+            request = clip_pb2.BatchCreateClipsRequest(
                 parent=library.name, requests=[_new(number) for number in numbers]
             )
             await _create(catalog, request)
@@ -183,8 +183,8 @@ async def _look_up(
     times = []
     for _ in range(ROUNDS):
         wanted = random.sample(ids, min(LOOK_UP, len(ids)))
-        request = pb.LookupClipsRequest(parent=library.name, clip_ids=wanted)
-        times.append(await _timed(lambda: catalog.stub.LookupClips(request)))  # noqa: B023
+        request = clip_pb2.LookupClipsRequest(parent=library.name, clip_ids=wanted)
+        times.append(await _timed(lambda: catalog.stubs.clips.LookupClips(request)))  # noqa: B023
     await asyncio.sleep(0.2)
     return {
         "look-up of 100, client p50 / p99": _p50_p99(times),
@@ -196,11 +196,11 @@ async def _lists(catalog: Catalog, library: Library) -> Figures:
     """Reads pages of 100 clips, one after the other."""
     figures = Figures()
     for name, which in plans.FILTERS.items():
-        request = pb.ListClipsRequest(parent=library.name, page_size=100, filter=which)
+        request = clip_pb2.ListClipsRequest(parent=library.name, page_size=100, filter=which)
         times, found = [], 0
         for _ in range(PAGES):
             start = time.perf_counter()
-            page = await catalog.stub.ListClips(request)
+            page = await catalog.stubs.clips.ListClips(request)
             times.append((time.perf_counter() - start) * 1e3)
             found += len(page.clips)
             request.page_token = page.next_page_token
@@ -219,7 +219,7 @@ async def _single(catalog: Catalog, library: Library, program: Program) -> Figur
         request = _new(number)
         request.parent = library.name
         start = time.perf_counter()
-        name = (await catalog.stub.CreateClip(request)).name
+        name = (await catalog.stubs.clips.CreateClip(request)).name
         times["create"].append((time.perf_counter() - start) * 1e3)
         for step, call in (
             ("put audio (16 KB)", lambda: catalog.put(name, uuid.uuid4().bytes * 1000)),  # noqa: B023
@@ -236,11 +236,11 @@ async def _activations(catalog: Catalog, library: Library) -> Figures:
     made = [(await catalog.creating(library)).name for _ in range(BATCH)]
     for name in made:
         await catalog.put(name, uuid.uuid4().bytes)
-    request = pb.BatchActivateClipsRequest(
+    request = clip_pb2.BatchActivateClipsRequest(
         parent=library.name,
-        requests=[pb.ActivateClipRequest(name=name, audio=HEARD) for name in made],
+        requests=[clip_pb2.ActivateClipRequest(name=name, audio=HEARD) for name in made],
     )
-    spent = await _timed(lambda: catalog.stub.BatchActivateClips(request))
+    spent = await _timed(lambda: catalog.stubs.clips.BatchActivateClips(request))
     return {"bulk activate, rows/s": f"{BATCH / spent * 1e3:,.0f}"}
 
 

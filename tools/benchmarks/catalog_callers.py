@@ -21,7 +21,7 @@ from contextlib import AsyncExitStack, ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from audiosearch.catalog.v1 import catalog_service_pb2 as pb
+from audiosearch.catalog.v1 import clip_pb2
 from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip
 from audiosearch.catalog.v1.library_pb2 import Library
 from rich.console import Console
@@ -146,10 +146,10 @@ def _running(place: CatalogSettings, name: str, checkout: Path) -> Iterator[Prog
 
 async def _fill(side: Side, count: int) -> Figure:
     async def one() -> None:
-        request = pb.BatchCreateClipsRequest(
+        request = clip_pb2.BatchCreateClipsRequest(
             parent=side.library.name, requests=[_new() for _ in range(BATCH)]
         )
-        await side.catalog.stub.BatchCreateClips(request)
+        await side.catalog.stubs.clips.BatchCreateClips(request)
 
     return await _calls(side, one, count // BATCH, 2)
 
@@ -159,12 +159,14 @@ async def _round(side: Side, callers: int, found: dict[str, dict[str, list[Figur
 
     async def look_up(count: int) -> None:
         ids = random.sample(side.ids, count)
-        await catalog.stub.LookupClips(pb.LookupClipsRequest(parent=parent, clip_ids=ids))
+        await catalog.stubs.clips.LookupClips(
+            clip_pb2.LookupClipsRequest(parent=parent, clip_ids=ids)
+        )
 
     made: list[str] = []
 
     async def create() -> None:
-        clip = await catalog.stub.CreateClip(_new(parent))
+        clip = await catalog.stubs.clips.CreateClip(_new(parent))
         made.append(clip.name)
 
     async def put() -> None:
@@ -205,9 +207,9 @@ async def _calls(side: Side, call: Call, count: int, callers: int) -> Figure:
     return Figure(times, count / spent, used / count * 1e3)
 
 
-def _new(parent: str = "") -> pb.CreateClipRequest:
+def _new(parent: str = "") -> clip_pb2.CreateClipRequest:
     number = random.randrange(10**6)
-    return pb.CreateClipRequest(
+    return clip_pb2.CreateClipRequest(
         parent=parent,
         clip=Clip(
             display_name=f"clip{number}.wav",

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from audiosearch.catalog.v1 import catalog_service_pb2 as pb
+from audiosearch.catalog.v1 import library_pb2
 from sqlalchemy import Connection, case, func, select, update
 
 from catalog_service.database.engines import backend
@@ -112,7 +112,9 @@ async def plans_of(settings: CatalogSettings) -> str:
             largest = connection.scalar(
                 select(clips.c.library_uid).group_by(clips.c.library_uid).order_by(func.count())
             )
-        libraries = (await catalog.stub.ListLibraries(pb.ListLibrariesRequest())).libraries
+        libraries = (
+            await catalog.stubs.libraries.ListLibraries(library_pb2.ListLibrariesRequest())
+        ).libraries
         (library,) = (each for each in libraries if each.uid == largest)
         with plans.recorded() as statements:
             await plans.exercise(catalog, library)

@@ -13,11 +13,10 @@ from pathlib import Path
 
 import grpc
 import numpy as np
-from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
-from audiosearch.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
+from audiosearch.catalog.v1 import clip_pb2, library_pb2
 from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip
 from audiosearch.catalog.v1.library_pb2 import Library
-from audiosearch.gateway.v1.gateway_service_pb2_grpc import GatewayServiceStub
+from audiosearch.gateway.v1.library_service_pb2_grpc import LibraryServiceStub
 from audiosearch.index.v1.index_pb2 import Vector
 from audiosearch.index.v1.index_service_pb2 import UpsertVectorsRequest
 from audiosearch.index.v1.index_service_pb2_grpc import IndexServiceStub
@@ -25,6 +24,7 @@ from audiosearch.index.v1.index_service_pb2_grpc import IndexServiceStub
 from catalog_service.settings import CatalogSettings
 from tools.benchmarks.catalog_database import make_active
 from tools.benchmarks.clustered import DIMENSION
+from tools.servers.catalog_stubs import CatalogStubs
 
 LABELS = ("bell", "birdsong", "clash", "door", "drum", "engine", "fire", "footsteps", "glass")
 LABELS += ("laughter", "music", "rain", "siren", "speech", "water", "wind")
@@ -67,19 +67,19 @@ def fill(stack: str, data_dir: Path, name: str, count: int, ports: tuple[int, in
         ports: Ports of the index and the catalog on this machine.
     """
     with grpc.insecure_channel(stack) as channel:
-        library = GatewayServiceStub(channel).CreateLibrary(
-            catalog_pb2.CreateLibraryRequest(library_id=name)
+        library = LibraryServiceStub(channel).CreateLibrary(
+            library_pb2.CreateLibraryRequest(library_id=name)
         )
     vectors, labels, speakers = grouped(count)
     with (
         grpc.insecure_channel(f"127.0.0.1:{ports[0]}") as index,
         grpc.insecure_channel(f"127.0.0.1:{ports[1]}") as catalog,
     ):
-        rows, store = CatalogServiceStub(catalog), IndexServiceStub(index)
+        rows, store = CatalogStubs(catalog), IndexServiceStub(index)
         for start in range(0, count, BATCH):
             numbers = range(start, min(start + BATCH, count))
-            made = rows.BatchCreateClips(
-                catalog_pb2.BatchCreateClipsRequest(
+            made = rows.clips.BatchCreateClips(
+                clip_pb2.BatchCreateClipsRequest(
                     parent=library.name,
                     requests=[
                         _creation(number, LABELS[labels[number]], f"speaker {speakers[number]}")
@@ -99,11 +99,11 @@ def fill(stack: str, data_dir: Path, name: str, count: int, ports: tuple[int, in
     return library
 
 
-def _creation(number: int, label: str, speaker: str) -> catalog_pb2.CreateClipRequest:
+def _creation(number: int, label: str, speaker: str) -> clip_pb2.CreateClipRequest:
     clip = Clip(display_name=f"{label}_{number:05d}.wav", label=label, speaker=speaker)
     digest = hashlib.sha256(f"{label} {number}".encode()).hexdigest()
     sound = AudioObject(sha256=digest, size_bytes=160_000)
-    return catalog_pb2.CreateClipRequest(clip=clip, audio_object=sound)
+    return clip_pb2.CreateClipRequest(clip=clip, audio_object=sound)
 
 
 def main() -> None:

@@ -16,8 +16,8 @@ from audiosearch.catalog.v1.calibration_pb2 import (
     OperatingPoint,
     ScoreCalibration,
 )
-from audiosearch.catalog.v1.catalog_service_pb2 import CreateLibraryRequest
 from audiosearch.catalog.v1.clip_pb2 import Clip
+from audiosearch.catalog.v1.library_pb2 import CreateLibraryRequest
 from audiosearch.gateway.v1.speakers_pb2 import IdentifySpeakerResponse
 from audiosearch_client.client import AudiosearchClient
 
@@ -102,7 +102,7 @@ def perform(
     """Enrolls all but the stranger, calibrates, and identifies the clips of all."""
     enrolled = sorted(set(people) - {stranger})
     library = f"without-{stranger}" if stranger else "everybody"
-    client.call(client.stub.CreateLibrary, CreateLibraryRequest(library_id=library))
+    client.call(client.stubs.libraries.CreateLibrary, CreateLibraryRequest(library_id=library))
     _fill(client, library, {name: people[name] for name in enrolled})
     client.speakers.calibrate(library)
     clips = [(name, path) for name in sorted(people) for path in people[name].tested]

@@ -15,8 +15,7 @@ from typing import Any
 
 import grpc
 import pytest
-from audiosearch.catalog.v1 import catalog_service_pb2 as pb
-from audiosearch.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
+from audiosearch.catalog.v1 import clip_pb2, import_job_pb2, library_pb2
 from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip, Failure
 from audiosearch.catalog.v1.import_job_pb2 import ImportJob
 from audiosearch.catalog.v1.library_pb2 import Library
@@ -34,6 +33,7 @@ from google.protobuf.duration_pb2 import Duration
 from catalog_service.__main__ import start
 from catalog_service.settings import CatalogSettings
 from serving.errors import Reason, ServiceError, from_rpc_error
+from tools.servers.catalog_stubs import CatalogStubs
 
 HEARD = AudioProperties(
     duration=Duration(seconds=1, nanos=500_000_001),
@@ -52,31 +52,35 @@ class Catalog:
     def __init__(self, channel: grpc.aio.Channel, settings: CatalogSettings) -> None:
         """Takes a channel to the service, and its settings."""
         self.channel = channel
-        self.stub = CatalogServiceStub(channel)
+        self.stubs = CatalogStubs(channel)
         self.settings = settings
 
     async def library(self, **fields: Any) -> Library:
         """Creates an ACTIVE library."""
-        made = await self.stub.CreateLibrary(
-            pb.CreateLibraryRequest(
+        made = await self.stubs.libraries.CreateLibrary(
+            library_pb2.CreateLibraryRequest(
                 library_id=f"L-{uuid.uuid4().hex}", library=Library(model=MODEL, **fields)
             )
         )
-        return await self.stub.ActivateLibrary(pb.ActivateLibraryRequest(name=made.name))
+        return await self.stubs.libraries.ActivateLibrary(
+            library_pb2.ActivateLibraryRequest(name=made.name)
+        )
 
     async def creating(self, library: Library, **fields: Any) -> Clip:
         """Creates a clip, CREATING."""
-        return await self.stub.CreateClip(
-            pb.CreateClipRequest(parent=library.name, clip=Clip(**fields))
+        return await self.stubs.clips.CreateClip(
+            clip_pb2.CreateClipRequest(parent=library.name, clip=Clip(**fields))
         )
 
     async def put(self, name: str, *chunks: bytes) -> AudioObject:
         """Stores audio."""
-        return await self.stub.PutAudio(messages(name, *chunks))
+        return await self.stubs.clips.PutAudio(messages(name, *chunks))
 
     async def activate(self, name: str) -> Clip:
         """Makes a clip ACTIVE."""
-        return await self.stub.ActivateClip(pb.ActivateClipRequest(name=name, audio=HEARD))
+        return await self.stubs.clips.ActivateClip(
+            clip_pb2.ActivateClipRequest(name=name, audio=HEARD)
+        )
 
     async def clip(self, library: Library, audio: bytes | None = None, **fields: Any) -> Clip:
         """Creates an ACTIVE clip with audio."""
@@ -86,44 +90,46 @@ class Catalog:
 
     async def clips(self, library: Library, count: int) -> list[Clip]:
         """Creates `count` ACTIVE clips, at most 1,000, in batches except for their audio."""
-        requests = [pb.CreateClipRequest() for _ in range(count)]
-        made = await self.stub.BatchCreateClips(
-            pb.BatchCreateClipsRequest(parent=library.name, requests=requests)
+        requests = [clip_pb2.CreateClipRequest() for _ in range(count)]
+        made = await self.stubs.clips.BatchCreateClips(
+            clip_pb2.BatchCreateClipsRequest(parent=library.name, requests=requests)
         )
         names = sorted(outcome.clip.name for outcome in made.outcomes)
         for first in range(0, count, 20):
             part = names[first : first + 20]
             await asyncio.gather(*(self.put(name, name.encode()) for name in part))
-        done = await self.stub.BatchActivateClips(
-            pb.BatchActivateClipsRequest(
+        done = await self.stubs.clips.BatchActivateClips(
+            clip_pb2.BatchActivateClipsRequest(
                 parent=library.name,
-                requests=[pb.ActivateClipRequest(name=name, audio=HEARD) for name in names],
+                requests=[clip_pb2.ActivateClipRequest(name=name, audio=HEARD) for name in names],
             )
         )
         return [outcome.clip for outcome in done.outcomes]
 
     async def fail(self, name: str) -> Clip:
         """Makes a clip FAILED."""
-        return await self.stub.FailClip(
-            pb.FailClipRequest(
+        return await self.stubs.clips.FailClip(
+            clip_pb2.FailClipRequest(
                 name=name, failure=Failure(reason="AUDIO_SILENT", message="nothing to hear")
             )
         )
 
     async def get(self, name: str) -> Clip:
         """Reads a clip."""
-        return await self.stub.GetClip(pb.GetClipRequest(name=name))
+        return await self.stubs.clips.GetClip(clip_pb2.GetClipRequest(name=name))
 
     async def begin_deletion(self, name: str) -> Clip:
         """Makes a clip DELETING."""
-        return await self.stub.BeginClipDeletion(pb.BeginClipDeletionRequest(name=name))
+        return await self.stubs.clips.BeginClipDeletion(
+            clip_pb2.BeginClipDeletionRequest(name=name)
+        )
 
     async def audio(self, name: str, offset: int = 0, limit: int = 0) -> tuple[AudioObject, bytes]:
         """Reads audio."""
         parts = [
             part
-            async for part in self.stub.GetAudio(
-                pb.GetAudioRequest(name=name, offset=offset, limit=limit)
+            async for part in self.stubs.clips.GetAudio(
+                clip_pb2.GetAudioRequest(name=name, offset=offset, limit=limit)
             )
         ]
         assert parts[0].WhichOneof("response") == "audio_object"
@@ -131,7 +137,7 @@ class Catalog:
 
     async def speaker(self, library: Library, *clips: Clip, **fields: Any) -> Speaker:
         """Creates a speaker with these enrollments, UPDATING; CREATING without any."""
-        made = await self.stub.CreateSpeaker(
+        made = await self.stubs.speakers.CreateSpeaker(
             CreateSpeakerRequest(
                 parent=library.name, speaker_id=f"S-{uuid.uuid4().hex}", speaker=Speaker(**fields)
             )
@@ -140,30 +146,30 @@ class Catalog:
 
     async def enroll(self, name: str, *clips: Clip, **fields: Any) -> Speaker:
         """Makes clips enrollments of a speaker."""
-        return await self.stub.AddEnrollments(
+        return await self.stubs.speakers.AddEnrollments(
             AddEnrollmentsRequest(name=name, clips=[clip.name for clip in clips], **fields)
         )
 
     async def remove(self, name: str, *clips: Clip) -> Speaker:
         """Removes clips from the enrollments of a speaker."""
-        return await self.stub.RemoveEnrollments(
+        return await self.stubs.speakers.RemoveEnrollments(
             RemoveEnrollmentsRequest(name=name, clips=[clip.name for clip in clips])
         )
 
     async def record(self, speaker: Speaker) -> Speaker:
         """Records that the index has the voiceprint of the speaker's enrollments."""
-        return await self.stub.RecordVoiceprint(
+        return await self.stubs.speakers.RecordVoiceprint(
             RecordVoiceprintRequest(name=speaker.name, uid=speaker.uid, revision=speaker.revision)
         )
 
     async def get_speaker(self, name: str) -> Speaker:
         """Reads a speaker."""
-        return await self.stub.GetSpeaker(GetSpeakerRequest(name=name))
+        return await self.stubs.speakers.GetSpeaker(GetSpeakerRequest(name=name))
 
     async def job(self, library: Library, **fields: Any) -> ImportJob:
         """Creates an import job."""
-        return await self.stub.CreateImportJob(
-            pb.CreateImportJobRequest(
+        return await self.stubs.import_jobs.CreateImportJob(
+            import_job_pb2.CreateImportJobRequest(
                 import_job=ImportJob(library=library.name, folder="/sounds", **fields)
             )
         )
@@ -177,11 +183,11 @@ class Catalog:
         )
 
 
-def messages(name: str, *chunks: bytes) -> Iterator[pb.PutAudioRequest]:
+def messages(name: str, *chunks: bytes) -> Iterator[clip_pb2.PutAudioRequest]:
     """Yields the messages of a PutAudio stream."""
-    yield pb.PutAudioRequest(name=name)
+    yield clip_pb2.PutAudioRequest(name=name)
     for chunk in chunks:
-        yield pb.PutAudioRequest(chunk=chunk)
+        yield clip_pb2.PutAudioRequest(chunk=chunk)
 
 
 async def until(condition: Callable[[], object]) -> None:

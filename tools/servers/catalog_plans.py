@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from audiosearch.catalog.v1 import calibration_pb2 as cal
-from audiosearch.catalog.v1 import catalog_service_pb2 as pb
+from audiosearch.catalog.v1 import clip_pb2, import_job_pb2, library_pb2
 from audiosearch.catalog.v1 import speaker_pb2 as spk
 from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip, ClipFilter
 from audiosearch.catalog.v1.import_job_pb2 import ImportJob
@@ -108,13 +108,13 @@ def flaw(line: str) -> bool:
 
 async def exercise(catalog: Catalog, library: Library) -> None:
     """Calls all RPCs on a library that has clips with label `l1` and speaker `s1`."""
-    stub, parent = catalog.stub, library.name
+    stubs, parent = catalog.stubs, library.name
     await read_all(catalog, parent)
-    made = await stub.BatchCreateClips(
-        pb.BatchCreateClipsRequest(
+    made = await stubs.clips.BatchCreateClips(
+        clip_pb2.BatchCreateClipsRequest(
             parent=parent,
             requests=[
-                pb.CreateClipRequest(
+                clip_pb2.CreateClipRequest(
                     request_id=f"r{number}",
                     audio_object=AudioObject(sha256=f"{number:064}", size_bytes=5),
                 )
@@ -125,95 +125,107 @@ async def exercise(catalog: Catalog, library: Library) -> None:
     first, second = (outcome.clip.name for outcome in made.outcomes)
     await catalog.put(first, b"12345")
     await catalog.activate(first)
-    await stub.UpdateClip(pb.UpdateClipRequest(clip=Clip(name=first, label="x")))
+    await stubs.clips.UpdateClip(clip_pb2.UpdateClipRequest(clip=Clip(name=first, label="x")))
     await catalog.fail(second)
     for name in (first, second):
         await catalog.begin_deletion(name)
-        await stub.DeleteClip(pb.DeleteClipRequest(name=name))
+        await stubs.clips.DeleteClip(clip_pb2.DeleteClipRequest(name=name))
     await jobs(catalog, library)
     await speakers(catalog, library)
     await calibrations(catalog, library)
-    await stub.UpdateLibrary(pb.UpdateLibraryRequest(library=Library(name=parent)))
+    await stubs.libraries.UpdateLibrary(
+        library_pb2.UpdateLibraryRequest(library=Library(name=parent))
+    )
     empty = await catalog.library()
     await catalog.speaker(empty, await catalog.clip(empty))
-    await stub.BeginLibraryDeletion(pb.BeginLibraryDeletionRequest(name=empty.name, force=True))
-    await stub.DeleteLibrary(pb.DeleteLibraryRequest(name=empty.name))
+    await stubs.libraries.BeginLibraryDeletion(
+        library_pb2.BeginLibraryDeletionRequest(name=empty.name, force=True)
+    )
+    await stubs.libraries.DeleteLibrary(library_pb2.DeleteLibraryRequest(name=empty.name))
 
 
 async def read_all(catalog: Catalog, parent: str) -> None:
     """Reads two pages for every filter, and gets and looks up clips and libraries."""
-    stub, clips = catalog.stub, []
+    stubs, clips = catalog.stubs, []
     for which in FILTERS.values():
-        request = pb.ListClipsRequest(parent=parent, page_size=2, filter=which)
-        page = await stub.ListClips(request)
+        request = clip_pb2.ListClipsRequest(parent=parent, page_size=2, filter=which)
+        page = await stubs.clips.ListClips(request)
         if page.next_page_token:
             request.page_token = page.next_page_token
-            await stub.ListClips(request)
+            await stubs.clips.ListClips(request)
         clips += page.clips
     await catalog.get(clips[0].name)
     ids = [clip.name.rpartition("/")[2] for clip in clips]
-    await stub.LookupClips(pb.LookupClipsRequest(parent=parent, clip_ids=ids))
-    await stub.GetLibrary(pb.GetLibraryRequest(name=parent))
-    page = await stub.ListLibraries(pb.ListLibrariesRequest(page_size=1))
-    await stub.ListLibraries(pb.ListLibrariesRequest(page_size=1, page_token=page.next_page_token))
+    await stubs.clips.LookupClips(clip_pb2.LookupClipsRequest(parent=parent, clip_ids=ids))
+    await stubs.libraries.GetLibrary(library_pb2.GetLibraryRequest(name=parent))
+    page = await stubs.libraries.ListLibraries(library_pb2.ListLibrariesRequest(page_size=1))
+    await stubs.libraries.ListLibraries(
+        library_pb2.ListLibrariesRequest(page_size=1, page_token=page.next_page_token)
+    )
 
 
 async def jobs(catalog: Catalog, library: Library) -> None:
     """Makes, runs and deletes an import job, and reads all lists of jobs."""
-    stub, name = catalog.stub, library.name
-    job = await stub.CreateImportJob(
-        pb.CreateImportJobRequest(import_job=ImportJob(library=name, folder="/x"), request_id="r")
+    stubs, name = catalog.stubs, library.name
+    job = await stubs.import_jobs.CreateImportJob(
+        import_job_pb2.CreateImportJobRequest(
+            import_job=ImportJob(library=name, folder="/x"), request_id="r"
+        )
     )
-    await stub.ClaimImportJob(pb.ClaimImportJobRequest(worker="w"))
-    await stub.GetImportJob(pb.GetImportJobRequest(name=job.name))
+    await stubs.import_jobs.ClaimImportJob(import_job_pb2.ClaimImportJobRequest(worker="w"))
+    await stubs.import_jobs.GetImportJob(import_job_pb2.GetImportJobRequest(name=job.name))
     for fields in (
         {},
         {"library": name},
         {"state": ImportJob.STATE_RUNNING},
         {"library": name, "state": ImportJob.STATE_RUNNING},
     ):
-        await stub.ListImportJobs(pb.ListImportJobsRequest(page_size=5, **fields))
-    await stub.CancelImportJob(pb.CancelImportJobRequest(name=job.name))
-    await stub.FinishImportJob(
-        pb.FinishImportJobRequest(name=job.name, state=ImportJob.STATE_CANCELLED)
+        await stubs.import_jobs.ListImportJobs(
+            import_job_pb2.ListImportJobsRequest(page_size=5, **fields)
+        )
+    await stubs.import_jobs.CancelImportJob(import_job_pb2.CancelImportJobRequest(name=job.name))
+    await stubs.import_jobs.FinishImportJob(
+        import_job_pb2.FinishImportJobRequest(name=job.name, state=ImportJob.STATE_CANCELLED)
     )
-    await stub.DeleteImportJob(pb.DeleteImportJobRequest(name=job.name))
+    await stubs.import_jobs.DeleteImportJob(import_job_pb2.DeleteImportJobRequest(name=job.name))
 
 
 async def speakers(catalog: Catalog, library: Library) -> None:
     """Makes, changes and deletes speakers, and reads all lists of them."""
-    stub, parent = catalog.stub, library.name
+    stubs, parent = catalog.stubs, library.name
     for fields in SPEAKER_LISTS:
         request = spk.ListSpeakersRequest(parent=parent, page_size=2, **fields)
-        page = await stub.ListSpeakers(request)
+        page = await stubs.speakers.ListSpeakers(request)
         request.page_token = page.next_page_token
-        await stub.ListSpeakers(request)
-    await stub.LookupSpeakers(
+        await stubs.speakers.ListSpeakers(request)
+    await stubs.speakers.LookupSpeakers(
         spk.LookupSpeakersRequest(parent=parent, uids=["x", "y"], speaker_ids=["s1", "s2"])
     )
     for delete_clips in (True, False):
         first, second = await catalog.clip(library), await catalog.clip(library)
-        speaker = await stub.CreateSpeaker(
+        speaker = await stubs.speakers.CreateSpeaker(
             spk.CreateSpeakerRequest(parent=parent, speaker_id="new", request_id="r")
         )
         await catalog.enroll(speaker.name, first, second)
         await catalog.remove(speaker.name, second)
         await catalog.record(await catalog.enroll(speaker.name, second))
-        await stub.UpdateSpeaker(spk.UpdateSpeakerRequest(speaker=Speaker(name=speaker.name)))
+        await stubs.speakers.UpdateSpeaker(
+            spk.UpdateSpeakerRequest(speaker=Speaker(name=speaker.name))
+        )
         if not delete_clips:
             await catalog.begin_deletion(first.name)
-        await stub.BeginSpeakerDeletion(
+        await stubs.speakers.BeginSpeakerDeletion(
             spk.BeginSpeakerDeletionRequest(name=speaker.name, delete_clips=delete_clips)
         )
-        await stub.DeleteSpeaker(spk.DeleteSpeakerRequest(name=speaker.name))
+        await stubs.speakers.DeleteSpeaker(spk.DeleteSpeakerRequest(name=speaker.name))
 
 
 async def calibrations(catalog: Catalog, library: Library) -> None:
     """Makes, replaces, reads and deletes a calibration."""
-    stub, name = catalog.stub, f"{library.name}/calibration"
+    stubs, name = catalog.stubs, f"{library.name}/calibration"
     for _ in range(2):
-        await stub.PutCalibration(
+        await stubs.calibrations.PutCalibration(
             cal.PutCalibrationRequest(calibration=cal.Calibration(name=name, model=MODEL))
         )
-    await stub.GetCalibration(cal.GetCalibrationRequest(name=name))
-    await stub.DeleteCalibration(cal.DeleteCalibrationRequest(name=name))
+    await stubs.calibrations.GetCalibration(cal.GetCalibrationRequest(name=name))
+    await stubs.calibrations.DeleteCalibration(cal.DeleteCalibrationRequest(name=name))

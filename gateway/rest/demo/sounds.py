@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 
-from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1 import library_pb2
 from audiosearch.catalog.v1.import_job_pb2 import ImportJob, ImportProgress
 from audiosearch.gateway.v1 import search_pb2
 from fastapi import APIRouter, Request, Response
@@ -69,7 +69,7 @@ def _add_tables(api: APIRouter, parts: Parts) -> None:
     @api.get("/audio/count", **contract.documented(contract.COUNT, contract.TABLE))
     async def count_clips(request: Request) -> Response:
         """Counts the clips of a library; null if there is no such library."""
-        message = catalog_pb2.GetLibraryRequest(name=library_of(table(request), parts))
+        message = library_pb2.GetLibraryRequest(name=library_of(table(request), parts))
         count = None
         with passing_over(Reason.LIBRARY_NOT_FOUND):
             count = (await parts.ask(request, "GetLibrary", message)).clip_count
@@ -82,7 +82,7 @@ def _add_tables(api: APIRouter, parts: Parts) -> None:
     async def drop_library(request: Request) -> Response:
         """Deletes a library with all that is in it."""
         name = library_of(table(request), parts)
-        message = catalog_pb2.DeleteLibraryRequest(name=name, force=True)
+        message = library_pb2.DeleteLibraryRequest(name=name, force=True)
         with passing_over(Reason.LIBRARY_NOT_FOUND):
             await parts.ask(request, "DeleteLibrary", message)
             return answer("ok")

@@ -9,16 +9,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1 import library_pb2
 from audiosearch.catalog.v1.import_job_pb2 import ImportJob
-from audiosearch.gateway.v1 import gateway_service_pb2 as gateway_pb2
+from audiosearch.gateway.v1 import clips_pb2
 from google.longrunning import operations_pb2
 from starlette.requests import Request
 
 from gateway.access.rights import caller
-from gateway.access.rules import GATEWAY, OPERATIONS
 from gateway.imports.folder import resolve_folder, resolve_path
-from gateway.rest.parts import Parts, credentials
+from gateway.rest.parts import Parts
 from gateway.upstream import passing_over
 from serving.errors import Reason, ServiceError
 from serving.names import check_library
@@ -59,8 +58,8 @@ def _find_folder(folder: str, roots: Sequence[Path]) -> str:
 
 def check_import(parts: Parts, request: Request, library: str) -> None:
     """RIGHT_MISSING unless the caller may import into a library, and so name the server's paths."""
-    message = gateway_pb2.ImportClipsRequest(parent=library)
-    parts.guard.check(GATEWAY + "ImportClips", credentials(request), message)
+    message = clips_pb2.ImportClipsRequest(parent=library)
+    parts.check(request, "ImportClips", message)
 
 
 async def load(parts: Parts, request: Request, library: str, folder: str) -> ImportJob:
@@ -73,7 +72,7 @@ async def load(parts: Parts, request: Request, library: str, folder: str) -> Imp
     # Who may not import learns nothing of the server's folders; a wrong folder makes no library.
     check_import(parts, request, library)
     real = await asyncio.to_thread(_find_folder, folder, parts.settings.roots())
-    message = gateway_pb2.ImportClipsRequest(parent=library, folder=real)
+    message = clips_pb2.ImportClipsRequest(parent=library, folder=real)
     with passing_over(Reason.LIBRARY_NOT_FOUND):
         return await _import(parts, request, message)
     await _make(parts, request, library)
@@ -82,8 +81,8 @@ async def load(parts: Parts, request: Request, library: str, folder: str) -> Imp
 
 async def ensure(parts: Parts, request: Request, library: str) -> None:
     """Makes a library if it is missing; errors as GetLibrary and CreateLibrary."""
-    view = catalog_pb2.LIBRARY_VIEW_BASIC
-    message = catalog_pb2.GetLibraryRequest(name=library, view=view)
+    view = library_pb2.LIBRARY_VIEW_BASIC
+    message = library_pb2.GetLibraryRequest(name=library, view=view)
     with passing_over(Reason.LIBRARY_NOT_FOUND):
         await parts.ask(request, "GetLibrary", message)
         return
@@ -93,11 +92,11 @@ async def ensure(parts: Parts, request: Request, library: str) -> None:
 async def _make(parts: Parts, request: Request, library: str) -> None:
     with passing_over(Reason.LIBRARY_EXISTS):
         name = library.removeprefix("libraries/")
-        await parts.ask(request, "CreateLibrary", catalog_pb2.CreateLibraryRequest(library_id=name))
+        await parts.ask(request, "CreateLibrary", library_pb2.CreateLibraryRequest(library_id=name))
 
 
 async def _import(
-    parts: Parts, request: Request, message: gateway_pb2.ImportClipsRequest
+    parts: Parts, request: Request, message: clips_pb2.ImportClipsRequest
 ) -> ImportJob:
     operation = await parts.ask(request, "ImportClips", message)
     asking, left = operations_pb2.GetOperationRequest(name=operation.name), remaining()
@@ -129,7 +128,7 @@ def _succeeded(job: ImportJob) -> ImportJob:
 async def newest_import(parts: Parts, request: Request, library: str = "") -> ImportJob | None:
     """The import that began last: of a library, or of all that the caller may read."""
     message = operations_pb2.ListOperationsRequest(name=library, page_size=1)
-    parts.guard.check(OPERATIONS + "ListOperations", credentials(request), message)
+    parts.check(request, "ListOperations", message)
     readable = caller.get().readable()
     if library or readable is None:
         return await _newest_of(parts, request, message)

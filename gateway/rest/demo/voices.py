@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
-from audiosearch.catalog.v1 import clip_pb2, speaker_pb2
+from audiosearch.catalog.v1 import clip_pb2, library_pb2, speaker_pb2
 from audiosearch.gateway.v1 import speakers_pb2
 from fastapi import APIRouter, Request, Response
 
@@ -131,7 +130,7 @@ def _add_removal(api: APIRouter, parts: Parts) -> None:
     async def drop_voices(request: Request) -> Response:
         """Deletes a library with all that is in it."""
         name = library_of(table(request), parts)
-        message = catalog_pb2.DeleteLibraryRequest(name=name, force=True)
+        message = library_pb2.DeleteLibraryRequest(name=name, force=True)
         await parts.ask(request, "DeleteLibrary", message)
         return answer({"status": True, "msg": DROPPED})
 
@@ -218,7 +217,7 @@ async def _identify(parts: Parts, request: Request, recording: Recording) -> Res
 
 async def _first_clip(parts: Parts, request: Request, speaker: str) -> str:
     """Name of the oldest clip that a speaker is enrolled with; empty if there is none."""
-    message = catalog_pb2.ListClipsRequest(
+    message = clip_pb2.ListClipsRequest(
         parent=speaker.partition("/speakers/")[0],
         page_size=1,
         filter=clip_pb2.ClipFilter(enrolled_speaker=speaker),

@@ -6,9 +6,9 @@ import contextlib
 from collections.abc import AsyncIterator
 from urllib.parse import quote
 
-from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1 import clip_pb2
 from audiosearch.catalog.v1.clip_pb2 import Clip
-from audiosearch.gateway.v1 import gateway_service_pb2 as gateway_pb2
+from audiosearch.gateway.v1 import clips_pb2
 from fastapi import APIRouter, Request, Response
 
 from gateway.rest.http.ranges import Range, unchanged, wanted
@@ -43,7 +43,7 @@ async def send_audio(parts: Parts, request: Request, name: str) -> Response:
     Raises:
         ServiceError: CLIP_NOT_FOUND, AUDIO_NOT_FOUND, RANGE_INVALID, and of the caller's right.
     """
-    clip = await parts.ask(request, "GetClip", catalog_pb2.GetClipRequest(name=name))
+    clip = await parts.ask(request, "GetClip", clip_pb2.GetClipRequest(name=name))
     stored, tag = clip.audio_object, f'"{clip.audio_object.sha256}"'
     headers = {**_described(clip), "etag": tag}
     if not stored.sha256:  # the catalog says why there is none
@@ -74,7 +74,7 @@ def _described(clip: Clip) -> dict[str, str]:
 
 
 async def _chunks(parts: Parts, request: Request, name: str, part: Range) -> AsyncIterator[bytes]:
-    message = gateway_pb2.DownloadAudioRequest(name=name, offset=part.first, limit=part.length)
+    message = clips_pb2.DownloadAudioRequest(name=name, offset=part.first, limit=part.length)
     async with contextlib.aclosing(parts.stream(request, "DownloadAudio", message)) as responses:
         async for response in responses:
             if response.chunk:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from audiosearch.catalog.v1 import calibration_pb2
 from audiosearch.catalog.v1.calibration_pb2 import Calibration
-from audiosearch.gateway.v1.speakers_pb2 import CalibrateLibraryRequest
+from audiosearch.gateway.v1.calibrations_pb2 import CalibrateLibraryRequest
 from fastapi import APIRouter, Request, Response
 from google.protobuf.empty_pb2 import Empty
 

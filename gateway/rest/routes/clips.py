@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1 import clip_pb2
 from audiosearch.catalog.v1.clip_pb2 import Clip
-from audiosearch.gateway.v1 import gateway_service_pb2 as gateway_pb2
+from audiosearch.gateway.v1 import clips_pb2
 from fastapi import APIRouter, Request, Response
 from google.longrunning.operations_pb2 import Operation
 from google.protobuf.empty_pb2 import Empty
@@ -18,7 +18,7 @@ from gateway.rest.messages.sound import Sound, read_sound
 from gateway.rest.parts import Parts
 
 _LIST = Query(
-    catalog_pb2.ListClipsRequest,
+    clip_pb2.ListClipsRequest,
     "pageSize",
     "pageToken",
     "filter.state",
@@ -31,9 +31,9 @@ _LIST = Query(
     "filter.importJob",
     "filter.enrolledSpeaker",
 )
-_UPDATE = Query(catalog_pb2.UpdateClipRequest, "updateMask")
+_UPDATE = Query(clip_pb2.UpdateClipRequest, "updateMask")
 _UPLOAD = Query(
-    gateway_pb2.UploadClipConfig,
+    clips_pb2.UploadClipConfig,
     "duplicates",
     "requestId",
     displayName="clip.displayName",
@@ -53,16 +53,16 @@ def router(parts: Parts) -> APIRouter:
 def _add_collection(api: APIRouter, parts: Parts) -> None:
     @api.get(
         "/v1/libraries/{library}/clips",
-        **document(_LIST, answer=catalog_pb2.ListClipsResponse),
+        **document(_LIST, answer=clip_pb2.ListClipsResponse),
     )
     async def list_clips(request: Request, library: str) -> Response:
         """Lists clips, the oldest first, or by name or change where the filter asks for that."""
-        message = catalog_pb2.ListClipsRequest(parent=f"libraries/{library}")
+        message = clip_pb2.ListClipsRequest(parent=f"libraries/{library}")
         return answer(await parts.ask(request, "ListClips", _LIST.read(request, message)))
 
     @api.post(
         "/v1/libraries/{library}/clips",
-        **document(_UPLOAD, body=AUDIO, answer=gateway_pb2.UploadClipResponse),
+        **document(_UPLOAD, body=AUDIO, answer=clips_pb2.UploadClipResponse),
     )
     async def upload_clip(request: Request, library: str) -> Response:
         """Stores a recording and makes it searchable.
@@ -72,7 +72,7 @@ def _add_collection(api: APIRouter, parts: Parts) -> None:
         JSON object `UploadClipConfig`.
         """
         sound = await read_sound(request, _UPLOAD)
-        config = gateway_pb2.UploadClipConfig()
+        config = clips_pb2.UploadClipConfig()
         sound.configure(config)
         if not config.clip.display_name:
             config.clip.display_name = sound.file_name[:255]
@@ -81,12 +81,12 @@ def _add_collection(api: APIRouter, parts: Parts) -> None:
 
     @api.post(
         "/v1/libraries/{library}/clips:import",
-        **document(body=gateway_pb2.ImportClipsRequest, answer=Operation),
+        **document(body=clips_pb2.ImportClipsRequest, answer=Operation),
     )
     async def import_clips(request: Request, library: str) -> Response:
         """Starts to import a folder of the server; answers at once with an operation."""
         refuse_others(request)
-        message = await parse_body(request, gateway_pb2.ImportClipsRequest())
+        message = await parse_body(request, clips_pb2.ImportClipsRequest())
         message.parent = f"libraries/{library}"
         return answer(await parts.ask(request, "ImportClips", message))
 
@@ -96,17 +96,17 @@ def _add_clip(api: APIRouter, parts: Parts) -> None:
     async def get_clip(request: Request, library: str, clip: str) -> Response:
         """Reads a clip in any state."""
         refuse_others(request)
-        message = catalog_pb2.GetClipRequest(name=f"libraries/{library}/clips/{clip}")
+        message = clip_pb2.GetClipRequest(name=f"libraries/{library}/clips/{clip}")
         return answer(await parts.ask(request, "GetClip", message))
 
     @api.patch("/v1/libraries/{library}/clips/{clip}", **document(_UPDATE, body=Clip, answer=Clip))
     async def update_clip(request: Request, library: str, clip: str) -> Response:
         """Changes the fields that the mask names; without a mask, those that the body names."""
-        message = _UPDATE.read(request, catalog_pb2.UpdateClipRequest())
+        message = _UPDATE.read(request, clip_pb2.UpdateClipRequest())
         await parse_change(request, message.clip, message.update_mask)
         message.clip.name = f"libraries/{library}/clips/{clip}"
         if not message.update_mask.paths:
-            read = catalog_pb2.GetClipRequest(name=message.clip.name)
+            read = clip_pb2.GetClipRequest(name=message.clip.name)
             return answer(await parts.ask(request, "GetClip", read))
         return answer(await parts.ask(request, "UpdateClip", message))
 
@@ -114,13 +114,13 @@ def _add_clip(api: APIRouter, parts: Parts) -> None:
     async def delete_clip(request: Request, library: str, clip: str) -> Response:
         """Removes a clip, its vector and its audio."""
         refuse_others(request)
-        message = catalog_pb2.DeleteClipRequest(name=f"libraries/{library}/clips/{clip}")
+        message = clip_pb2.DeleteClipRequest(name=f"libraries/{library}/clips/{clip}")
         return answer(await parts.ask(request, "DeleteClip", message))
 
 
 async def _upload(
-    config: gateway_pb2.UploadClipConfig, sound: Sound
-) -> AsyncIterator[gateway_pb2.UploadClipRequest]:
-    yield gateway_pb2.UploadClipRequest(config=config)
+    config: clips_pb2.UploadClipConfig, sound: Sound
+) -> AsyncIterator[clips_pb2.UploadClipRequest]:
+    yield clips_pb2.UploadClipRequest(config=config)
     async for chunk in sound.chunks:
-        yield gateway_pb2.UploadClipRequest(audio_chunk=chunk)
+        yield clips_pb2.UploadClipRequest(audio_chunk=chunk)

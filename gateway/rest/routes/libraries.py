@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1 import library_pb2
 from audiosearch.catalog.v1.library_pb2 import Library
 from fastapi import APIRouter, Request, Response
 from google.protobuf.empty_pb2 import Empty
@@ -12,51 +12,51 @@ from gateway.rest.messages.openapi import document
 from gateway.rest.messages.query import Query
 from gateway.rest.parts import Parts
 
-_LIST = Query(catalog_pb2.ListLibrariesRequest, "pageSize", "pageToken", "state", "view")
-_GET = Query(catalog_pb2.GetLibraryRequest, "view")
-_CREATE = Query(catalog_pb2.CreateLibraryRequest, "libraryId", "requestId")
-_UPDATE = Query(catalog_pb2.UpdateLibraryRequest, "updateMask")
-_DELETE = Query(catalog_pb2.DeleteLibraryRequest, "force")
+_LIST = Query(library_pb2.ListLibrariesRequest, "pageSize", "pageToken", "state", "view")
+_GET = Query(library_pb2.GetLibraryRequest, "view")
+_CREATE = Query(library_pb2.CreateLibraryRequest, "libraryId", "requestId")
+_UPDATE = Query(library_pb2.UpdateLibraryRequest, "updateMask")
+_DELETE = Query(library_pb2.DeleteLibraryRequest, "force")
 
 
 def router(parts: Parts) -> APIRouter:
     """The routes of libraries."""
     api = APIRouter(tags=["libraries"])
 
-    @api.get("/v1/libraries", **document(_LIST, answer=catalog_pb2.ListLibrariesResponse))
+    @api.get("/v1/libraries", **document(_LIST, answer=library_pb2.ListLibrariesResponse))
     async def list_libraries(request: Request) -> Response:
         """Lists libraries by name."""
-        message = _LIST.read(request, catalog_pb2.ListLibrariesRequest())
+        message = _LIST.read(request, library_pb2.ListLibrariesRequest())
         return answer(await parts.ask(request, "ListLibraries", message))
 
     @api.post("/v1/libraries", **document(_CREATE, body=Library, answer=Library))
     async def create_library(request: Request) -> Response:
         """Makes an empty library; `displayName` and `model` of the body are read."""
-        message = _CREATE.read(request, catalog_pb2.CreateLibraryRequest())
+        message = _CREATE.read(request, library_pb2.CreateLibraryRequest())
         await parse_body(request, message.library)
         return answer(await parts.ask(request, "CreateLibrary", message))
 
     @api.get("/v1/libraries/{library:id}", **document(_GET, answer=Library))
     async def get_library(request: Request, library: str) -> Response:
         """Reads a library with its counts."""
-        message = catalog_pb2.GetLibraryRequest(name=f"libraries/{library}")
+        message = library_pb2.GetLibraryRequest(name=f"libraries/{library}")
         return answer(await parts.ask(request, "GetLibrary", _GET.read(request, message)))
 
     @api.patch("/v1/libraries/{library:id}", **document(_UPDATE, body=Library, answer=Library))
     async def update_library(request: Request, library: str) -> Response:
         """Changes `displayName`, if the mask names it; without a mask, if the body does."""
-        message = _UPDATE.read(request, catalog_pb2.UpdateLibraryRequest())
+        message = _UPDATE.read(request, library_pb2.UpdateLibraryRequest())
         await parse_change(request, message.library, message.update_mask)
         message.library.name = f"libraries/{library}"
         if not message.update_mask.paths:
-            read = catalog_pb2.GetLibraryRequest(name=message.library.name)
+            read = library_pb2.GetLibraryRequest(name=message.library.name)
             return answer(await parts.ask(request, "GetLibrary", read))
         return answer(await parts.ask(request, "UpdateLibrary", message))
 
     @api.delete("/v1/libraries/{library:id}", **document(_DELETE, answer=Empty))
     async def delete_library(request: Request, library: str) -> Response:
         """Removes a library; one that has clips only with `force=true`."""
-        message = catalog_pb2.DeleteLibraryRequest(name=f"libraries/{library}")
+        message = library_pb2.DeleteLibraryRequest(name=f"libraries/{library}")
         return answer(await parts.ask(request, "DeleteLibrary", _DELETE.read(request, message)))
 
     return api

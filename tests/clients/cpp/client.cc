@@ -17,7 +17,8 @@
 
 #include <grpcpp/grpcpp.h>
 
-#include "audiosearch/gateway/v1/gateway_service.grpc.pb.h"
+#include "audiosearch/gateway/v1/clip_service.grpc.pb.h"
+#include "audiosearch/gateway/v1/search_service.grpc.pb.h"
 
 namespace {
 
@@ -47,12 +48,12 @@ void Prepare(grpc::ClientContext& context) {
   }
 }
 
-grpc::Status Upload(GatewayService::Stub& gateway, const std::string& library,
+grpc::Status Upload(ClipService::Stub& clips, const std::string& library,
                     const std::string& path, std::istream& file) {
   grpc::ClientContext context;
   Prepare(context);
   UploadClipResponse answer;
-  auto call = gateway.UploadClip(&context, &answer);
+  auto call = clips.UploadClip(&context, &answer);
 
   UploadClipRequest first;
   first.mutable_config()->set_parent("libraries/" + library);
@@ -73,7 +74,7 @@ grpc::Status Upload(GatewayService::Stub& gateway, const std::string& library,
   return status;
 }
 
-grpc::Status Search(GatewayService::Stub& gateway, const std::string& library,
+grpc::Status Search(SearchService::Stub& search, const std::string& library,
                     std::istream& file) {
   grpc::ClientContext context;
   Prepare(context);
@@ -82,7 +83,7 @@ grpc::Status Search(GatewayService::Stub& gateway, const std::string& library,
   request.mutable_config()->set_k(3);
   request.set_audio(Content(file));
   SearchClipsResponse answer;
-  grpc::Status status = gateway.SearchClips(&context, request, &answer);
+  grpc::Status status = search.SearchClips(&context, request, &answer);
   for (const Match& match : answer.matches()) {
     std::cout << std::fixed << std::setprecision(3) << match.score() << ' '
               << match.clip().display_name() << '\n';
@@ -104,9 +105,10 @@ int main(int count, char** arguments) {
     std::cerr << "can't read " << path << '\n';
     return 1;
   }
-  auto gateway = GatewayService::NewStub(Connect(arguments[1]));
-  const grpc::Status status = command == "upload" ? Upload(*gateway, library, path, file)
-                                                  : Search(*gateway, library, file);
+  const auto channel = Connect(arguments[1]);
+  const grpc::Status status =
+      command == "upload" ? Upload(*ClipService::NewStub(channel), library, path, file)
+                          : Search(*SearchService::NewStub(channel), library, file);
   if (status.ok()) return 0;
   std::cerr << "code " << status.error_code() << ": " << status.error_message() << '\n';
   return 1;

@@ -20,7 +20,8 @@ const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "..");
 const { PROTOS, AUDIOSEARCH_API_KEY, AUDIOSEARCH_TLS_CA } = process.env;
 
 async function connect(target) {
-  const contract = protoLoader.loadSync("audiosearch/gateway/v1/gateway_service.proto", {
+  const files = ["clip", "search"].map((name) => `audiosearch/gateway/v1/${name}_service.proto`);
+  const contract = protoLoader.loadSync(files, {
     includeDirs: PROTOS
       ? PROTOS.split(":")
       : [join(root, "protos"), join(root, "build/googleapis")],
@@ -28,11 +29,15 @@ async function connect(target) {
     enums: String,
     longs: Number,
   });
-  const { GatewayService } = grpc.loadPackageDefinition(contract).audiosearch.gateway.v1;
+  const { ClipService, SearchService } =
+    grpc.loadPackageDefinition(contract).audiosearch.gateway.v1;
   const credentials = AUDIOSEARCH_TLS_CA
     ? grpc.credentials.createSsl(await readFile(AUDIOSEARCH_TLS_CA))
     : grpc.credentials.createInsecure();
-  return new GatewayService(target, credentials);
+  const clips = new ClipService(target, credentials);
+  // The second stub takes the first one's connection.
+  const search = new SearchService(target, credentials, { channelOverride: clips.getChannel() });
+  return { clips, search };
 }
 
 function metadata() {
@@ -44,9 +49,9 @@ function metadata() {
 const options = () => ({ deadline: Date.now() + SECONDS * 1000 });
 
 // Resolves with the answer; the file is read only as fast as the server takes it.
-function upload(client, library, file) {
+function upload(clips, library, file) {
   return new Promise((resolve, reject) => {
-    const call = client.uploadClip(
+    const call = clips.uploadClip(
       metadata(),
       options(),
       (error, answer) => error ? reject(error) : resolve(answer),
@@ -63,10 +68,10 @@ function upload(client, library, file) {
   });
 }
 
-async function search(client, library, file) {
+async function find(search, library, file) {
   const request = { config: { parent: `libraries/${library}`, k: 3 }, audio: await readFile(file) };
   return new Promise((resolve, reject) => {
-    client.searchClips(
+    search.searchClips(
       request,
       metadata(),
       options(),
@@ -80,18 +85,18 @@ if (!file || !["upload", "search"].includes(command)) {
   console.error("usage: node client.mjs HOST:PORT upload|search LIBRARY FILE");
   process.exit(2);
 }
-const client = await connect(target);
+const { clips, search } = await connect(target);
 try {
   if (command === "upload") {
-    const { clip, created } = await upload(client, library, file);
+    const { clip, created } = await upload(clips, library, file);
     console.log(`${clip.name} ${clip.state} ${created ? "created" : "existing"}`);
   } else {
-    const { matches } = await search(client, library, file);
+    const { matches } = await find(search, library, file);
     for (const { clip, score } of matches) console.log(`${score.toFixed(3)} ${clip.displayName}`);
   }
 } catch (error) {
   console.error(`${grpc.status[error.code] ?? "FAILED"}: ${error.details ?? error.message}`);
   process.exitCode = 1;
 } finally {
-  client.close();
+  clips.close();
 }

@@ -9,7 +9,8 @@ import { readFile } from "node:fs/promises";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
 
-import { GatewayService } from "./gen/audiosearch/gateway/v1/gateway_service_pb.js";
+import { ClipService } from "./gen/audiosearch/gateway/v1/clip_service_pb.js";
+import { SearchService } from "./gen/audiosearch/gateway/v1/search_service_pb.js";
 
 const [baseUrl, library, file] = process.argv.slice(2);
 if (!file) {
@@ -23,10 +24,11 @@ const withKey = (next) => (request) => {
   return next(request);
 };
 const transport = createGrpcWebTransport({ baseUrl, interceptors: [withKey] });
-const client = createClient(GatewayService, transport);
+const clips = createClient(ClipService, transport);
+const search = createClient(SearchService, transport);
 
 try {
-  const { matches } = await client.searchClips(
+  const { matches } = await search.searchClips(
     {
       config: { parent: `libraries/${library}`, k: 3 },
       query: { case: "audio", value: await readFile(file) },
@@ -36,7 +38,7 @@ try {
   for (const { clip, score } of matches) console.log(`${score.toFixed(3)} ${clip.displayName}`);
   // Browsers can't stream to the server, but they can read a stream: the best match's own bytes.
   let bytes = 0;
-  for await (const { response } of client.downloadAudio({ name: matches[0].clip.name })) {
+  for await (const { response } of clips.downloadAudio({ name: matches[0].clip.name })) {
     if (response.case === "chunk") bytes += response.value.length;
   }
   console.log(`${bytes} bytes`);

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audiosearch.catalog.v1 import catalog_service_pb2 as pb
+from audiosearch.catalog.v1 import clip_pb2
 from audiosearch.catalog.v1 import speaker_pb2 as spk
 from audiosearch.catalog.v1.clip_pb2 import ClipFilter
 from audiosearch.catalog.v1.library_pb2 import Library
@@ -28,7 +28,7 @@ async def listed(catalog: Catalog, library: Library, **fields: object) -> list[s
     found: list[str] = []
     request = spk.ListSpeakersRequest(parent=library.name, page_size=2, **fields)
     while True:
-        page = await catalog.stub.ListSpeakers(request)
+        page = await catalog.stubs.speakers.ListSpeakers(request)
         assert len(page.speakers) <= 2
         found += [speaker.name.rpartition("/")[2] for speaker in page.speakers]
         if not page.next_page_token:
@@ -39,7 +39,7 @@ async def listed(catalog: Catalog, library: Library, **fields: object) -> list[s
 async def enrolled(catalog: Catalog, library: Library, speaker: str, **fields: object) -> list[str]:
     """Names of the clips listed as enrollments of a speaker."""
     which = ClipFilter(enrolled_speaker=speaker, **fields)
-    answer = await catalog.stub.ListClips(
-        pb.ListClipsRequest(parent=library.name, filter=which, page_size=1000)
+    answer = await catalog.stubs.clips.ListClips(
+        clip_pb2.ListClipsRequest(parent=library.name, filter=which, page_size=1000)
     )
     return [clip.name for clip in answer.clips]

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import grpc
 import pytest
-from audiosearch.catalog.v1 import catalog_service_pb2 as pb
+from audiosearch.catalog.v1 import clip_pb2
 from audiosearch.catalog.v1.clip_pb2 import Clip
 from audiosearch.catalog.v1.library_pb2 import Library
 
@@ -156,16 +156,16 @@ async def test_streams_that_break_the_rules(catalog: Catalog) -> None:
     """No message, no name first, a second name, an empty message: each is told, nothing is kept."""
     library = await catalog.library()
     made = await catalog.creating(library)
-    name, chunk = pb.PutAudioRequest(name=made.name), pb.PutAudioRequest(chunk=b"x")
+    name, chunk = clip_pb2.PutAudioRequest(name=made.name), clip_pb2.PutAudioRequest(chunk=b"x")
     for stream, field in (
         ([], "name"),
         ([chunk], "name"),
-        ([pb.PutAudioRequest()], "name"),
+        ([clip_pb2.PutAudioRequest()], "name"),
         ([name, chunk, name], "chunk"),
-        ([name, chunk, pb.PutAudioRequest()], "chunk"),
+        ([name, chunk, clip_pb2.PutAudioRequest()], "chunk"),
     ):
         async with refused(Reason.FIELD_INVALID, field=field):
-            await catalog.stub.PutAudio(iter(stream))
+            await catalog.stubs.clips.PutAudio(iter(stream))
     assert not files_of(catalog, library)
 
 
@@ -174,13 +174,13 @@ async def test_a_stream_that_is_cancelled_half_way_leaves_nothing(catalog: Catal
     library = await catalog.library()
     made = await catalog.creating(library)
 
-    async def forever() -> AsyncIterator[pb.PutAudioRequest]:
-        yield pb.PutAudioRequest(name=made.name)
-        yield pb.PutAudioRequest(chunk=bytes(600_000))
+    async def forever() -> AsyncIterator[clip_pb2.PutAudioRequest]:
+        yield clip_pb2.PutAudioRequest(name=made.name)
+        yield clip_pb2.PutAudioRequest(chunk=bytes(600_000))
         await asyncio.sleep(60)
 
     for limit in (None, 0.5):
-        call = catalog.stub.PutAudio(forever(), timeout=limit)
+        call = catalog.stubs.clips.PutAudio(forever(), timeout=limit)
         if limit is None:
             await until(lambda: files_of(catalog, library))
             call.cancel()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from audiosearch.catalog.v1 import catalog_service_pb2 as pb
+from audiosearch.catalog.v1 import clip_pb2, import_job_pb2, library_pb2
 from audiosearch.catalog.v1 import speaker_pb2 as spk
 from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter, Failure
 from audiosearch.catalog.v1.import_job_pb2 import ImportJob
@@ -70,81 +70,89 @@ async def test_other_fields_have_limits(catalog: Catalog) -> None:
     """Request ids, models, folders, reasons, filters."""
     library = await catalog.library()
     clip = await catalog.clip(library)
-    stub = catalog.stub
+    stubs = catalog.stubs
     cases = [
         (
-            stub.CreateLibrary,
-            pb.CreateLibraryRequest(
+            stubs.libraries.CreateLibrary,
+            library_pb2.CreateLibraryRequest(
                 library_id="a", library=Library(model=MODEL), request_id="x" * 65
             ),
             "request_id",
         ),
-        (stub.CreateLibrary, pb.CreateLibraryRequest(library_id="a"), "library.model"),
         (
-            stub.CreateLibrary,
-            pb.CreateLibraryRequest(library_id="a", library=Library(model="models/../x")),
+            stubs.libraries.CreateLibrary,
+            library_pb2.CreateLibraryRequest(library_id="a"),
             "library.model",
         ),
         (
-            stub.CreateLibrary,
-            pb.CreateLibraryRequest(
+            stubs.libraries.CreateLibrary,
+            library_pb2.CreateLibraryRequest(library_id="a", library=Library(model="models/../x")),
+            "library.model",
+        ),
+        (
+            stubs.libraries.CreateLibrary,
+            library_pb2.CreateLibraryRequest(
                 library_id="a", library=Library(model=MODEL, display_name="x" * 256)
             ),
             "library.display_name",
         ),
-        (stub.CreateClip, pb.CreateClipRequest(parent=library.name, request_id="\n"), "request_id"),
         (
-            stub.CreateImportJob,
-            pb.CreateImportJobRequest(import_job=ImportJob(library=library.name)),
+            stubs.clips.CreateClip,
+            clip_pb2.CreateClipRequest(parent=library.name, request_id="\n"),
+            "request_id",
+        ),
+        (
+            stubs.import_jobs.CreateImportJob,
+            import_job_pb2.CreateImportJobRequest(import_job=ImportJob(library=library.name)),
             "import_job.folder",
         ),
         (
-            stub.CreateImportJob,
-            pb.CreateImportJobRequest(
+            stubs.import_jobs.CreateImportJob,
+            import_job_pb2.CreateImportJobRequest(
                 import_job=ImportJob(library=library.name, folder="x" * 4097)
             ),
             "import_job.folder",
         ),
         (
-            stub.CreateImportJob,
-            pb.CreateImportJobRequest(
+            stubs.import_jobs.CreateImportJob,
+            import_job_pb2.CreateImportJobRequest(
                 import_job=ImportJob(library=library.name, folder="/x", label="\n")
             ),
             "import_job.label",
         ),
-        (stub.FailClip, pb.FailClipRequest(name=clip.name), "failure.reason"),
+        (stubs.clips.FailClip, clip_pb2.FailClipRequest(name=clip.name), "failure.reason"),
         (
-            stub.FailClip,
-            pb.FailClipRequest(name=clip.name, failure=Failure(reason="x" * 64)),
+            stubs.clips.FailClip,
+            clip_pb2.FailClipRequest(name=clip.name, failure=Failure(reason="x" * 64)),
             "failure.reason",
         ),
         (
-            stub.ListClips,
-            pb.ListClipsRequest(parent=library.name, filter=ClipFilter(state=9)),
+            stubs.clips.ListClips,
+            clip_pb2.ListClipsRequest(parent=library.name, filter=ClipFilter(state=9)),
             "filter.state",
         ),
         (
-            stub.ListClips,
-            pb.ListClipsRequest(parent=library.name, filter=ClipFilter(label="x" * 256)),
+            stubs.clips.ListClips,
+            clip_pb2.ListClipsRequest(parent=library.name, filter=ClipFilter(label="x" * 256)),
             "filter.label",
         ),
         (
-            stub.ListClips,
-            pb.ListClipsRequest(parent=library.name, filter=ClipFilter(import_job="x")),
+            stubs.clips.ListClips,
+            clip_pb2.ListClipsRequest(parent=library.name, filter=ClipFilter(import_job="x")),
             "filter.import_job",
         ),
         (
-            stub.ListClips,
-            pb.ListClipsRequest(
+            stubs.clips.ListClips,
+            clip_pb2.ListClipsRequest(
                 parent=library.name, filter=ClipFilter(create_time_from=Timestamp(seconds=2**62))
             ),
             "filter.create_time_from",
         ),
-        (stub.ListLibraries, pb.ListLibrariesRequest(state=9), "state"),
-        (stub.LookupClips, pb.LookupClipsRequest(parent=library.name), "clip_ids"),
+        (stubs.libraries.ListLibraries, library_pb2.ListLibrariesRequest(state=9), "state"),
+        (stubs.clips.LookupClips, clip_pb2.LookupClipsRequest(parent=library.name), "clip_ids"),
         (
-            stub.LookupClips,
-            pb.LookupClipsRequest(parent=library.name, clip_ids=["x"] * 1001),
+            stubs.clips.LookupClips,
+            clip_pb2.LookupClipsRequest(parent=library.name, clip_ids=["x"] * 1001),
             "clip_ids",
         ),
     ]
@@ -179,7 +187,7 @@ async def test_fields_of_a_speaker_have_limits(
     async with refused(Reason.FIELD_INVALID, field=field):
         await catalog.speaker(library, **fields)
     async with refused(Reason.FIELD_INVALID, field=field):
-        await catalog.stub.UpdateSpeaker(
+        await catalog.stubs.speakers.UpdateSpeaker(
             spk.UpdateSpeakerRequest(speaker=spk.Speaker(name=speaker.name, **fields))
         )
     assert await catalog.get_speaker(speaker.name) == speaker
@@ -189,49 +197,61 @@ async def test_calls_about_speakers_have_limits(catalog: Catalog) -> None:
     """Counts, states, revisions and uids are checked."""
     library = await catalog.library()
     name, parent = (await catalog.speaker(library)).name, library.name
-    stub, clip = catalog.stub, f"{parent}/clips/x"
+    stubs, clip = catalog.stubs, f"{parent}/clips/x"
     cases = [
         (
-            stub.CreateSpeaker,
+            stubs.speakers.CreateSpeaker,
             spk.CreateSpeakerRequest(parent=parent, speaker_id="a", request_id="x" * 65),
             "request_id",
         ),
-        (stub.ListSpeakers, spk.ListSpeakersRequest(parent=parent, state=9), "state"),
-        (stub.ListSpeakers, spk.ListSpeakersRequest(parent=parent, page_size=-1), "page_size"),
+        (stubs.speakers.ListSpeakers, spk.ListSpeakersRequest(parent=parent, state=9), "state"),
         (
-            stub.ListSpeakers,
+            stubs.speakers.ListSpeakers,
+            spk.ListSpeakersRequest(parent=parent, page_size=-1),
+            "page_size",
+        ),
+        (
+            stubs.speakers.ListSpeakers,
             spk.ListSpeakersRequest(parent=parent, update_time_before=Timestamp(seconds=2**62)),
             "update_time_before",
         ),
-        (stub.LookupSpeakers, spk.LookupSpeakersRequest(parent=parent), "uids"),
+        (stubs.speakers.LookupSpeakers, spk.LookupSpeakersRequest(parent=parent), "uids"),
         (
-            stub.LookupSpeakers,
+            stubs.speakers.LookupSpeakers,
             spk.LookupSpeakersRequest(parent=parent, uids=["x"] * 500, speaker_ids=["x"] * 501),
             "uids",
         ),
         *(
             (call, kind(name=name, clips=clips), "clips")
             for call, kind in (
-                (stub.AddEnrollments, spk.AddEnrollmentsRequest),
-                (stub.RemoveEnrollments, spk.RemoveEnrollmentsRequest),
+                (stubs.speakers.AddEnrollments, spk.AddEnrollmentsRequest),
+                (stubs.speakers.RemoveEnrollments, spk.RemoveEnrollmentsRequest),
             )
             for clips in ([], [clip] * 1001, [""], [clip, "x"], [parent], ["libraries/a/clips/x"])
         ),
         (
-            stub.AddEnrollments,
+            stubs.speakers.AddEnrollments,
             spk.AddEnrollmentsRequest(name=name, clips=[clip], revision=-1),
             "revision",
         ),
-        (stub.AddEnrollments, spk.AddEnrollmentsRequest(name=name, clips=[clip], uid="x"), "uid"),
-        (stub.RecordVoiceprint, spk.RecordVoiceprintRequest(name=name), "uid"),
-        (stub.RecordVoiceprint, spk.RecordVoiceprintRequest(name=name, uid="x" * 26), "uid"),
         (
-            stub.RecordVoiceprint,
+            stubs.speakers.AddEnrollments,
+            spk.AddEnrollmentsRequest(name=name, clips=[clip], uid="x"),
+            "uid",
+        ),
+        (stubs.speakers.RecordVoiceprint, spk.RecordVoiceprintRequest(name=name), "uid"),
+        (
+            stubs.speakers.RecordVoiceprint,
+            spk.RecordVoiceprintRequest(name=name, uid="x" * 26),
+            "uid",
+        ),
+        (
+            stubs.speakers.RecordVoiceprint,
             spk.RecordVoiceprintRequest(name=name, uid="0" * 26, revision=-1),
             "revision",
         ),
         (
-            stub.BeginSpeakerDeletion,
+            stubs.speakers.BeginSpeakerDeletion,
             spk.BeginSpeakerDeletionRequest(name=name, only_state=9),
             "only_state",
         ),
@@ -260,7 +280,9 @@ async def test_what_was_heard_has_limits(
     made = await catalog.creating(await catalog.library())
     await catalog.put(made.name, b"x")
     async with refused(Reason.FIELD_INVALID, field=field):
-        await catalog.stub.ActivateClip(pb.ActivateClipRequest(name=made.name, audio=audio))
+        await catalog.stubs.clips.ActivateClip(
+            clip_pb2.ActivateClipRequest(name=made.name, audio=audio)
+        )
     assert (await catalog.get(made.name)).state == Clip.STATE_CREATING
 
 
@@ -271,23 +293,33 @@ async def test_page_tokens_are_for_the_same_question(catalog: Catalog) -> None:
         await catalog.clip(library)
         await catalog.clip(other)
     token = (
-        await catalog.stub.ListClips(pb.ListClipsRequest(parent=library.name, page_size=1))
+        await catalog.stubs.clips.ListClips(
+            clip_pb2.ListClipsRequest(parent=library.name, page_size=1)
+        )
     ).next_page_token
     assert token
     for request in (
-        pb.ListClipsRequest(parent=other.name, page_token=token),
-        pb.ListClipsRequest(parent=library.name, page_token=token, filter=ClipFilter(label="")),
-        pb.ListClipsRequest(parent=library.name, page_token=token[:-3]),
+        clip_pb2.ListClipsRequest(parent=other.name, page_token=token),
+        clip_pb2.ListClipsRequest(
+            parent=library.name, page_token=token, filter=ClipFilter(label="")
+        ),
+        clip_pb2.ListClipsRequest(parent=library.name, page_token=token[:-3]),
         *(
-            pb.ListClipsRequest(parent=library.name, page_token=bad)
+            clip_pb2.ListClipsRequest(parent=library.name, page_token=bad)
             for bad in ("x", "ä", "AAAA", "'; --", token[4:], "=" * 9, "\n", token[:12])
         ),
     ):
         async with refused(Reason.FIELD_INVALID, field="page_token"):
-            await catalog.stub.ListClips(request)
+            await catalog.stubs.clips.ListClips(request)
     async with refused(Reason.FIELD_INVALID, field="page_token"):
-        await catalog.stub.ListLibraries(pb.ListLibrariesRequest(page_token=token))
+        await catalog.stubs.libraries.ListLibraries(
+            library_pb2.ListLibrariesRequest(page_token=token)
+        )
     async with refused(Reason.FIELD_INVALID, field="page_token"):
-        await catalog.stub.ListImportJobs(pb.ListImportJobsRequest(page_token=token))
+        await catalog.stubs.import_jobs.ListImportJobs(
+            import_job_pb2.ListImportJobsRequest(page_token=token)
+        )
     async with refused(Reason.FIELD_INVALID, field="page_size"):
-        await catalog.stub.ListClips(pb.ListClipsRequest(parent=library.name, page_size=-1))
+        await catalog.stubs.clips.ListClips(
+            clip_pb2.ListClipsRequest(parent=library.name, page_size=-1)
+        )

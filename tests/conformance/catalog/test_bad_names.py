@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from audiosearch.catalog.v1 import calibration_pb2 as cal
-from audiosearch.catalog.v1 import catalog_service_pb2 as pb
+from audiosearch.catalog.v1 import clip_pb2, import_job_pb2, library_pb2
 from audiosearch.catalog.v1 import speaker_pb2 as spk
 from audiosearch.catalog.v1.clip_pb2 import ClipFilter
 from audiosearch.catalog.v1.import_job_pb2 import ImportJob
@@ -45,26 +45,30 @@ ATTACKS = [
 async def test_ids_and_names_of_no_library(catalog: Catalog, attack: str) -> None:
     """Ids are letters, digits, _ and -. Every call refuses other characters in a name."""
     async with refused(Reason.FIELD_INVALID, field="library_id"):
-        await catalog.stub.CreateLibrary(
-            pb.CreateLibraryRequest(library_id=attack, library=Library(model=MODEL))
+        await catalog.stubs.libraries.CreateLibrary(
+            library_pb2.CreateLibraryRequest(library_id=attack, library=Library(model=MODEL))
         )
     name = f"libraries/{attack}"
     for call, request, field in (
-        (catalog.stub.GetLibrary, pb.GetLibraryRequest(name=name), "name"),
-        (catalog.stub.DeleteLibrary, pb.DeleteLibraryRequest(name=name), "name"),
-        (catalog.stub.CreateClip, pb.CreateClipRequest(parent=name), "parent"),
-        (catalog.stub.ListClips, pb.ListClipsRequest(parent=name), "parent"),
-        (catalog.stub.GetClip, pb.GetClipRequest(name=f"{name}/clips/x"), "name"),
+        (catalog.stubs.libraries.GetLibrary, library_pb2.GetLibraryRequest(name=name), "name"),
         (
-            catalog.stub.CreateImportJob,
-            pb.CreateImportJobRequest(import_job=ImportJob(library=name, folder="/x")),
+            catalog.stubs.libraries.DeleteLibrary,
+            library_pb2.DeleteLibraryRequest(name=name),
+            "name",
+        ),
+        (catalog.stubs.clips.CreateClip, clip_pb2.CreateClipRequest(parent=name), "parent"),
+        (catalog.stubs.clips.ListClips, clip_pb2.ListClipsRequest(parent=name), "parent"),
+        (catalog.stubs.clips.GetClip, clip_pb2.GetClipRequest(name=f"{name}/clips/x"), "name"),
+        (
+            catalog.stubs.import_jobs.CreateImportJob,
+            import_job_pb2.CreateImportJobRequest(import_job=ImportJob(library=name, folder="/x")),
             "import_job.library",
         ),
-        (catalog.stub.CreateSpeaker, spk.CreateSpeakerRequest(parent=name), "parent"),
-        (catalog.stub.ListSpeakers, spk.ListSpeakersRequest(parent=name), "parent"),
-        (catalog.stub.LookupSpeakers, spk.LookupSpeakersRequest(parent=name), "parent"),
+        (catalog.stubs.speakers.CreateSpeaker, spk.CreateSpeakerRequest(parent=name), "parent"),
+        (catalog.stubs.speakers.ListSpeakers, spk.ListSpeakersRequest(parent=name), "parent"),
+        (catalog.stubs.speakers.LookupSpeakers, spk.LookupSpeakersRequest(parent=name), "parent"),
         (
-            catalog.stub.GetCalibration,
+            catalog.stubs.calibrations.GetCalibration,
             cal.GetCalibrationRequest(name=f"{name}/calibration"),
             "name",
         ),
@@ -89,35 +93,43 @@ async def test_names_of_no_clip_and_no_job(catalog: Catalog, attack: str) -> Non
         async with refused(Reason.FIELD_INVALID, field="name"):
             await call(name)
     async with refused(Reason.FIELD_INVALID, field="name"):
-        await catalog.stub.GetImportJob(pb.GetImportJobRequest(name=f"importJobs/{attack}"))
+        await catalog.stubs.import_jobs.GetImportJob(
+            import_job_pb2.GetImportJobRequest(name=f"importJobs/{attack}")
+        )
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
 async def test_ids_and_names_of_no_speaker(catalog: Catalog, attack: str) -> None:
     """As those of libraries, wherever one is taken."""
     library = await catalog.library()
-    stub, name = catalog.stub, f"{library.name}/speakers/{attack}"
+    stubs, name = catalog.stubs, f"{library.name}/speakers/{attack}"
     clips = [f"{library.name}/clips/x"]
     for call, request, field in (
         (
-            stub.CreateSpeaker,
+            stubs.speakers.CreateSpeaker,
             spk.CreateSpeakerRequest(parent=library.name, speaker_id=attack),
             "speaker_id",
         ),
-        (stub.GetSpeaker, spk.GetSpeakerRequest(name=name), "name"),
+        (stubs.speakers.GetSpeaker, spk.GetSpeakerRequest(name=name), "name"),
         (
-            stub.UpdateSpeaker,
+            stubs.speakers.UpdateSpeaker,
             spk.UpdateSpeakerRequest(speaker=Speaker(name=name)),
             "speaker.name",
         ),
-        (stub.AddEnrollments, spk.AddEnrollmentsRequest(name=name, clips=clips), "name"),
-        (stub.RemoveEnrollments, spk.RemoveEnrollmentsRequest(name=name, clips=clips), "name"),
-        (stub.RecordVoiceprint, spk.RecordVoiceprintRequest(name=name), "name"),
-        (stub.BeginSpeakerDeletion, spk.BeginSpeakerDeletionRequest(name=name), "name"),
-        (stub.DeleteSpeaker, spk.DeleteSpeakerRequest(name=name), "name"),
+        (stubs.speakers.AddEnrollments, spk.AddEnrollmentsRequest(name=name, clips=clips), "name"),
         (
-            stub.ListClips,
-            pb.ListClipsRequest(parent=library.name, filter=ClipFilter(enrolled_speaker=name)),
+            stubs.speakers.RemoveEnrollments,
+            spk.RemoveEnrollmentsRequest(name=name, clips=clips),
+            "name",
+        ),
+        (stubs.speakers.RecordVoiceprint, spk.RecordVoiceprintRequest(name=name), "name"),
+        (stubs.speakers.BeginSpeakerDeletion, spk.BeginSpeakerDeletionRequest(name=name), "name"),
+        (stubs.speakers.DeleteSpeaker, spk.DeleteSpeakerRequest(name=name), "name"),
+        (
+            stubs.clips.ListClips,
+            clip_pb2.ListClipsRequest(
+                parent=library.name, filter=ClipFilter(enrolled_speaker=name)
+            ),
             "filter.enrolled_speaker",
         ),
     ):
@@ -159,7 +171,7 @@ async def test_any_text_is_kept_as_it_is(catalog: Catalog, text: str) -> None:
     speaker = await catalog.speaker(library, display_name=text, metadata={"note": text})
     assert (speaker.display_name, speaker.metadata["note"]) == (text, text)
     for fields in ({"label": text}, {"speaker": text}, {"display_name_prefix": text}):
-        found = await catalog.stub.ListClips(
-            pb.ListClipsRequest(parent=library.name, filter=ClipFilter(**fields))
+        found = await catalog.stubs.clips.ListClips(
+            clip_pb2.ListClipsRequest(parent=library.name, filter=ClipFilter(**fields))
         )
         assert [it.name for it in found.clips] == [clip.name]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from audiosearch.catalog.v1 import catalog_service_pb2 as pb
+from audiosearch.catalog.v1 import clip_pb2, library_pb2
 from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip
 from audiosearch.catalog.v1.library_pb2 import Library
 
@@ -25,18 +25,18 @@ def known(audio: bytes) -> AudioObject:
 
 async def create(catalog: Catalog, library: Library, *parts: dict[str, Any]) -> Sequence[Any]:
     """The outcomes of BatchCreateClips."""
-    requests = [pb.CreateClipRequest(**part) for part in parts]
-    answer = await catalog.stub.BatchCreateClips(
-        pb.BatchCreateClipsRequest(parent=library.name, requests=requests)
+    requests = [clip_pb2.CreateClipRequest(**part) for part in parts]
+    answer = await catalog.stubs.clips.BatchCreateClips(
+        clip_pb2.BatchCreateClipsRequest(parent=library.name, requests=requests)
     )
     return answer.outcomes
 
 
 async def activate(catalog: Catalog, library: Library, *names: str) -> Sequence[Any]:
     """The outcomes of BatchActivateClips."""
-    requests = [pb.ActivateClipRequest(name=name, audio=HEARD) for name in names]
-    answer = await catalog.stub.BatchActivateClips(
-        pb.BatchActivateClipsRequest(parent=library.name, requests=requests)
+    requests = [clip_pb2.ActivateClipRequest(name=name, audio=HEARD) for name in names]
+    answer = await catalog.stubs.clips.BatchActivateClips(
+        clip_pb2.BatchActivateClipsRequest(parent=library.name, requests=requests)
     )
     return answer.outcomes
 
@@ -102,8 +102,8 @@ async def test_bytes_told_beforehand_are_the_clips_own(catalog: Catalog) -> None
     async with refused(Reason.CLIP_EXISTS, clip=first.clip.name):
         await catalog.put(strange.name, b"bytes")
     async with refused(Reason.CLIP_EXISTS, clip=first.clip.name):
-        await catalog.stub.CreateClip(
-            pb.CreateClipRequest(parent=library.name, audio_object=known(b"bytes"))
+        await catalog.stubs.clips.CreateClip(
+            clip_pb2.CreateClipRequest(parent=library.name, audio_object=known(b"bytes"))
         )
     await catalog.fail(first.clip.name)
     await catalog.put(strange.name, b"bytes")
@@ -187,8 +187,8 @@ async def test_a_batch_for_no_library_or_of_no_size(catalog: Catalog) -> None:
         await create(catalog, Library(name="libraries/none"), {})
     async with refused(Reason.FIELD_INVALID, field="parent"):
         await create(catalog, Library(name="none"), {})
-    await catalog.stub.BeginLibraryDeletion(
-        pb.BeginLibraryDeletionRequest(name=going.name, force=True)
+    await catalog.stubs.libraries.BeginLibraryDeletion(
+        library_pb2.BeginLibraryDeletionRequest(name=going.name, force=True)
     )
     async with refused(Reason.STATE_CONFLICT):
         await create(catalog, going, {})

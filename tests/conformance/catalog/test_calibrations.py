@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 from audiosearch.catalog.v1 import calibration_pb2 as cal
-from audiosearch.catalog.v1 import catalog_service_pb2 as pb
+from audiosearch.catalog.v1 import library_pb2
 from audiosearch.catalog.v1.calibration_pb2 import Calibration
 from audiosearch.catalog.v1.library_pb2 import Library
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -35,12 +35,14 @@ def fitted(library: Library, **fields: object) -> Calibration:
 
 async def put(catalog: Catalog, calibration: Calibration) -> Calibration:
     """Stores a calibration."""
-    return await catalog.stub.PutCalibration(cal.PutCalibrationRequest(calibration=calibration))
+    return await catalog.stubs.calibrations.PutCalibration(
+        cal.PutCalibrationRequest(calibration=calibration)
+    )
 
 
 async def get(catalog: Catalog, library: Library) -> Calibration:
     """Reads a calibration."""
-    return await catalog.stub.GetCalibration(
+    return await catalog.stubs.calibrations.GetCalibration(
         cal.GetCalibrationRequest(name=f"{library.name}/calibration")
     )
 
@@ -99,14 +101,14 @@ async def test_who_changes_one_undoes_no_other(catalog: Catalog) -> None:
 
     refitted = await put(catalog, fitted(library, clip_count=4))
     async with refused(Reason.STATE_CONFLICT, calibration=read.name):
-        await catalog.stub.PutCalibration(change())
+        await catalog.stubs.calibrations.PutCalibration(change())
     assert await get(catalog, library) == refitted
     read = refitted
-    assert (await catalog.stub.PutCalibration(change())).clip_count == 5
+    assert (await catalog.stubs.calibrations.PutCalibration(change())).clip_count == 5
     read = await get(catalog, library)
-    await catalog.stub.DeleteCalibration(cal.DeleteCalibrationRequest(name=read.name))
+    await catalog.stubs.calibrations.DeleteCalibration(cal.DeleteCalibrationRequest(name=read.name))
     async with refused(Reason.STATE_CONFLICT, calibration=read.name):
-        await catalog.stub.PutCalibration(change())
+        await catalog.stubs.calibrations.PutCalibration(change())
 
 
 async def test_the_last_of_many_stays(catalog: Catalog) -> None:
@@ -117,7 +119,7 @@ async def test_the_last_of_many_stays(catalog: Catalog) -> None:
     assert 0 <= (await get(catalog, library)).clip_count < 8
     await asyncio.gather(
         *(put(catalog, fitted(library, clip_count=n)) for n in range(8)),
-        *(catalog.stub.DeleteCalibration(gone) for _ in range(4)),
+        *(catalog.stubs.calibrations.DeleteCalibration(gone) for _ in range(4)),
     )
     kept = await put(catalog, fitted(library, clip_count=9))
     assert await get(catalog, library) == kept
@@ -138,7 +140,9 @@ async def test_removing_one_can_be_repeated(catalog: Catalog) -> None:
     library = await catalog.library()
     stored = await put(catalog, fitted(library))
     for _ in range(2):
-        await catalog.stub.DeleteCalibration(cal.DeleteCalibrationRequest(name=stored.name))
+        await catalog.stubs.calibrations.DeleteCalibration(
+            cal.DeleteCalibrationRequest(name=stored.name)
+        )
         async with refused(Reason.CALIBRATION_NOT_FOUND, calibration=stored.name):
             await get(catalog, library)
 
@@ -149,24 +153,30 @@ async def test_a_calibration_needs_an_active_library(catalog: Catalog) -> None:
     for call in (
         get(catalog, nowhere),
         put(catalog, fitted(nowhere)),
-        catalog.stub.DeleteCalibration(
+        catalog.stubs.calibrations.DeleteCalibration(
             cal.DeleteCalibrationRequest(name="libraries/nowhere/calibration")
         ),
     ):
         async with refused(Reason.LIBRARY_NOT_FOUND, library=nowhere.name):
             await call
-    creation = pb.CreateLibraryRequest(library_id="calibrated", library=Library(model=MODEL))
-    library = await catalog.stub.CreateLibrary(creation)
+    creation = library_pb2.CreateLibraryRequest(
+        library_id="calibrated", library=Library(model=MODEL)
+    )
+    library = await catalog.stubs.libraries.CreateLibrary(creation)
     async with refused(Reason.STATE_CONFLICT, library=library.name, state="CREATING"):
         await put(catalog, fitted(library))
-    await catalog.stub.ActivateLibrary(pb.ActivateLibraryRequest(name=library.name))
+    await catalog.stubs.libraries.ActivateLibrary(
+        library_pb2.ActivateLibraryRequest(name=library.name)
+    )
     await put(catalog, fitted(library))
-    await catalog.stub.BeginLibraryDeletion(pb.BeginLibraryDeletionRequest(name=library.name))
+    await catalog.stubs.libraries.BeginLibraryDeletion(
+        library_pb2.BeginLibraryDeletionRequest(name=library.name)
+    )
     async with refused(Reason.STATE_CONFLICT, library=library.name, state="DELETING"):
         await put(catalog, fitted(library))
-    await catalog.stub.DeleteLibrary(pb.DeleteLibraryRequest(name=library.name))
+    await catalog.stubs.libraries.DeleteLibrary(library_pb2.DeleteLibraryRequest(name=library.name))
     async with refused(Reason.CALIBRATION_NOT_FOUND):
-        await get(catalog, await catalog.stub.CreateLibrary(creation))
+        await get(catalog, await catalog.stubs.libraries.CreateLibrary(creation))
 
 
 async def test_the_largest_is_kept_and_a_larger_one_refused(catalog: Catalog) -> None:
@@ -191,9 +201,9 @@ async def test_the_largest_is_kept_and_a_larger_one_refused(catalog: Catalog) ->
 async def test_names_of_no_calibration(catalog: Catalog, name: str) -> None:
     """Refused wherever one is taken."""
     async with refused(Reason.FIELD_INVALID, field="name"):
-        await catalog.stub.GetCalibration(cal.GetCalibrationRequest(name=name))
+        await catalog.stubs.calibrations.GetCalibration(cal.GetCalibrationRequest(name=name))
     async with refused(Reason.FIELD_INVALID, field="name"):
-        await catalog.stub.DeleteCalibration(cal.DeleteCalibrationRequest(name=name))
+        await catalog.stubs.calibrations.DeleteCalibration(cal.DeleteCalibrationRequest(name=name))
     async with refused(Reason.FIELD_INVALID, field="calibration.name"):
         await put(catalog, Calibration(name=name, model=MODEL))
 

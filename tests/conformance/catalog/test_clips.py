@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from audiosearch.catalog.v1 import catalog_service_pb2 as pb
+from audiosearch.catalog.v1 import clip_pb2
 from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter, Failure
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -49,8 +49,8 @@ async def test_the_same_request_answers_the_same_clip(catalog: Catalog) -> None:
     library, other = await catalog.library(), await catalog.library()
 
     async def create(parent: str) -> Clip:
-        return await catalog.stub.CreateClip(
-            pb.CreateClipRequest(parent=parent, clip=Clip(label="a"), request_id="r")
+        return await catalog.stubs.clips.CreateClip(
+            clip_pb2.CreateClipRequest(parent=parent, clip=Clip(label="a"), request_id="r")
         )
 
     made = await asyncio.gather(*(create(library.name) for _ in range(8)))
@@ -88,14 +88,14 @@ async def test_states_change_only_along_a_clips_life(catalog: Catalog) -> None:
     async with refused(Reason.STATE_CONFLICT, state="ACTIVE"):
         await catalog.put(clip.name, b"other")
     async with refused(Reason.STATE_CONFLICT, state="ACTIVE"):
-        await catalog.stub.DeleteClip(pb.DeleteClipRequest(name=clip.name))
+        await catalog.stubs.clips.DeleteClip(clip_pb2.DeleteClipRequest(name=clip.name))
     for _ in range(2):
         assert (await catalog.begin_deletion(clip.name)).state == Clip.STATE_DELETING
     for call in (catalog.fail, catalog.activate, lambda name: catalog.put(name, b"x")):
         async with refused(Reason.STATE_CONFLICT, state="DELETING"):
             await call(clip.name)
     async with refused(Reason.STATE_CONFLICT, state="DELETING"):
-        await catalog.stub.UpdateClip(pb.UpdateClipRequest(clip=Clip(name=clip.name)))
+        await catalog.stubs.clips.UpdateClip(clip_pb2.UpdateClipRequest(clip=Clip(name=clip.name)))
 
 
 async def test_a_deletion_can_ask_for_a_state(catalog: Catalog) -> None:
@@ -103,18 +103,18 @@ async def test_a_deletion_can_ask_for_a_state(catalog: Catalog) -> None:
     library = await catalog.library()
     active, creating = await catalog.clip(library), await catalog.creating(library)
 
-    def begin(clip: Clip) -> pb.BeginClipDeletionRequest:
-        return pb.BeginClipDeletionRequest(name=clip.name, only_state=Clip.STATE_CREATING)
+    def begin(clip: Clip) -> clip_pb2.BeginClipDeletionRequest:
+        return clip_pb2.BeginClipDeletionRequest(name=clip.name, only_state=Clip.STATE_CREATING)
 
     async with refused(Reason.STATE_CONFLICT, state="ACTIVE"):
-        await catalog.stub.BeginClipDeletion(begin(active))
+        await catalog.stubs.clips.BeginClipDeletion(begin(active))
     assert (await catalog.get(active.name)).state == Clip.STATE_ACTIVE
     for _ in range(2):
-        answer = await catalog.stub.BeginClipDeletion(begin(creating))
+        answer = await catalog.stubs.clips.BeginClipDeletion(begin(creating))
         assert answer.state == Clip.STATE_DELETING
-    unknown = pb.BeginClipDeletionRequest(name=active.name, only_state=9)  # type: ignore[arg-type]
+    unknown = clip_pb2.BeginClipDeletionRequest(name=active.name, only_state=9)  # type: ignore[arg-type]
     async with refused(Reason.FIELD_INVALID, field="only_state"):
-        await catalog.stub.BeginClipDeletion(unknown)
+        await catalog.stubs.clips.BeginClipDeletion(unknown)
 
 
 async def test_a_clip_without_audio_is_not_activated(catalog: Catalog) -> None:
@@ -137,7 +137,7 @@ async def test_deletion_removes_audio_and_row(catalog: Catalog) -> None:
     clip = await catalog.clip(library)
     await catalog.begin_deletion(clip.name)
     for _ in range(2):
-        await catalog.stub.DeleteClip(pb.DeleteClipRequest(name=clip.name))
+        await catalog.stubs.clips.DeleteClip(clip_pb2.DeleteClipRequest(name=clip.name))
     assert not [path for path in catalog.files() if library.uid in str(path)]
     async with refused(Reason.CLIP_NOT_FOUND, clip=clip.name):
         await catalog.get(clip.name)
@@ -160,8 +160,8 @@ async def test_a_clip_that_is_not_there(catalog: Catalog) -> None:
             async with refused(Reason.CLIP_NOT_FOUND, clip=name):
                 await call(name)
         async with refused(Reason.CLIP_NOT_FOUND):
-            await catalog.stub.UpdateClip(pb.UpdateClipRequest(clip=Clip(name=name)))
-        await catalog.stub.DeleteClip(pb.DeleteClipRequest(name=name))
+            await catalog.stubs.clips.UpdateClip(clip_pb2.UpdateClipRequest(clip=Clip(name=name)))
+        await catalog.stubs.clips.DeleteClip(clip_pb2.DeleteClipRequest(name=name))
     assert await catalog.get(clip.name) == clip
 
 
@@ -171,8 +171,8 @@ async def test_a_mask_names_what_changes(catalog: Catalog) -> None:
     clip = await catalog.clip(library, **FIELDS)
 
     async def update(paths: list[str], **fields: object) -> Clip:
-        return await catalog.stub.UpdateClip(
-            pb.UpdateClipRequest(
+        return await catalog.stubs.clips.UpdateClip(
+            clip_pb2.UpdateClipRequest(
                 clip=Clip(name=clip.name, **fields), update_mask=FieldMask(paths=paths)
             )
         )
@@ -205,8 +205,8 @@ async def test_lookup_finds_active_clips_alone(catalog: Catalog) -> None:
     failed = await catalog.fail((await catalog.creating(library)).name)
     gone = await catalog.begin_deletion((await catalog.clip(library)).name)
     ids = [clip.name.rpartition("/")[2] for clip in [*active, creating, strange, failed, gone]]
-    answer = await catalog.stub.LookupClips(
-        pb.LookupClipsRequest(
+    answer = await catalog.stubs.clips.LookupClips(
+        clip_pb2.LookupClipsRequest(
             parent=library.name,
             clip_ids=[*ids, ids[0], ids[0].upper(), "", "' OR '1'='1", "x" * 999],
         )
@@ -222,8 +222,8 @@ async def test_filters_mean_exactly_what_they_say(catalog: Catalog) -> None:
         await catalog.clip(library, display_name=name, label=name, speaker=name[::-1])
 
     async def listed(**fields: str) -> list[str]:
-        answer = await catalog.stub.ListClips(
-            pb.ListClipsRequest(parent=library.name, filter=ClipFilter(**fields))
+        answer = await catalog.stubs.clips.ListClips(
+            clip_pb2.ListClipsRequest(parent=library.name, filter=ClipFilter(**fields))
         )
         return [clip.display_name for clip in answer.clips]
 
@@ -253,8 +253,8 @@ async def test_clips_are_listed_by_state_job_and_time(catalog: Catalog) -> None:
     failed = await catalog.fail((await catalog.creating(library)).name)
 
     async def listed(**fields: object) -> list[str]:
-        answer = await catalog.stub.ListClips(
-            pb.ListClipsRequest(parent=library.name, filter=ClipFilter(**fields))
+        answer = await catalog.stubs.clips.ListClips(
+            clip_pb2.ListClipsRequest(parent=library.name, filter=ClipFilter(**fields))
         )
         return [clip.name for clip in answer.clips]
 

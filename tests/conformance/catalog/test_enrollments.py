@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from audiosearch.catalog.v1 import catalog_service_pb2 as pb
+from audiosearch.catalog.v1 import clip_pb2
 from audiosearch.catalog.v1 import speaker_pb2 as spk
 from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter
 from audiosearch.catalog.v1.library_pb2 import Library
@@ -23,7 +23,9 @@ async def heard(catalog: Catalog, library: Library, active: Duration) -> Clip:
     made = await catalog.creating(library)
     await catalog.put(made.name, made.name.encode())
     audio = AudioProperties(duration=active, active_duration=active)
-    return await catalog.stub.ActivateClip(pb.ActivateClipRequest(name=made.name, audio=audio))
+    return await catalog.stubs.clips.ActivateClip(
+        clip_pb2.ActivateClipRequest(name=made.name, audio=audio)
+    )
 
 
 async def test_clips_become_enrollments(catalog: Catalog) -> None:
@@ -48,8 +50,8 @@ async def test_clips_become_enrollments(catalog: Catalog) -> None:
     assert speaker.speech_duration == Duration(seconds=12, nanos=700_000_001)
     assert (await catalog.get(second.name)).enrolled_speaker == ""
     assert await enrolled(catalog, library, speaker.name) == [first.name, third.name]
-    looked_up = await catalog.stub.LookupClips(
-        pb.LookupClipsRequest(parent=library.name, clip_ids=[third.name.rpartition("/")[2]])
+    looked_up = await catalog.stubs.clips.LookupClips(
+        clip_pb2.LookupClipsRequest(parent=library.name, clip_ids=[third.name.rpartition("/")[2]])
     )
     assert [clip.enrolled_speaker for clip in looked_up.clips.values()] == [speaker.name]
 
@@ -92,7 +94,7 @@ async def test_the_last_enrollment_can_be_removed(catalog: Catalog) -> None:
     clip = await catalog.clip(library)
     await catalog.record(await catalog.speaker(library, clip))
     (speaker,) = (
-        await catalog.stub.ListSpeakers(spk.ListSpeakersRequest(parent=library.name))
+        await catalog.stubs.speakers.ListSpeakers(spk.ListSpeakersRequest(parent=library.name))
     ).speakers
     left = await catalog.remove(speaker.name, clip)
     assert (left.enrollment_count, left.revision, left.voiceprint_revision) == (0, 2, 1)
@@ -137,7 +139,9 @@ async def test_a_speaker_that_goes_has_no_new_enrollments(catalog: Catalog) -> N
     library = await catalog.library()
     mine, free = await catalog.clips(library, 2)
     speaker = await catalog.speaker(library, mine)
-    await catalog.stub.BeginSpeakerDeletion(spk.BeginSpeakerDeletionRequest(name=speaker.name))
+    await catalog.stubs.speakers.BeginSpeakerDeletion(
+        spk.BeginSpeakerDeletionRequest(name=speaker.name)
+    )
     for call in (catalog.enroll, catalog.remove):
         for clip in (mine, free):
             async with refused(Reason.STATE_CONFLICT, speaker=speaker.name, state="DELETING"):
@@ -171,9 +175,11 @@ async def test_a_clip_that_is_deleted_is_no_enrollment(catalog: Catalog) -> None
     assert await enrolled(catalog, library, active.name) == [second.name]
     assert await enrolled(catalog, library, active.name, state=Clip.STATE_DELETING) == [first.name]
     assert await catalog.remove(active.name, first) == speaker
-    await catalog.stub.DeleteClip(pb.DeleteClipRequest(name=first.name))
+    await catalog.stubs.clips.DeleteClip(clip_pb2.DeleteClipRequest(name=first.name))
     assert await catalog.get_speaker(active.name) == speaker
-    await catalog.stub.BeginSpeakerDeletion(spk.BeginSpeakerDeletionRequest(name=active.name))
+    await catalog.stubs.speakers.BeginSpeakerDeletion(
+        spk.BeginSpeakerDeletionRequest(name=active.name)
+    )
     await catalog.begin_deletion(second.name)
     gone = await catalog.get_speaker(active.name)
     assert (gone.state, gone.enrollment_count) == (Speaker.STATE_DELETING, 0)
@@ -184,9 +190,9 @@ async def test_a_clip_that_is_not_deleted_stays_an_enrollment(catalog: Catalog) 
     library = await catalog.library()
     clip = await catalog.clip(library)
     speaker = await catalog.speaker(library, clip)
-    request = pb.BeginClipDeletionRequest(name=clip.name, only_state=Clip.STATE_CREATING)
+    request = clip_pb2.BeginClipDeletionRequest(name=clip.name, only_state=Clip.STATE_CREATING)
     async with refused(Reason.STATE_CONFLICT, clip=clip.name, state="ACTIVE"):
-        await catalog.stub.BeginClipDeletion(request)
+        await catalog.stubs.clips.BeginClipDeletion(request)
     assert await catalog.get_speaker(speaker.name) == speaker
 
 
@@ -197,20 +203,20 @@ async def test_another_speakers_enrollment_is_not_undone(catalog: Catalog) -> No
     bob = await catalog.speaker(library, taken)
     ann = await catalog.speaker(library, own)
 
-    def begin(clip: Clip, speaker: str = ann.name) -> pb.BeginClipDeletionRequest:
-        return pb.BeginClipDeletionRequest(
+    def begin(clip: Clip, speaker: str = ann.name) -> clip_pb2.BeginClipDeletionRequest:
+        return clip_pb2.BeginClipDeletionRequest(
             name=clip.name, only_state=Clip.STATE_ACTIVE, only_speaker=speaker
         )
 
     for nobody in ("x", library.name, "libraries/elsewhere/speakers/x"):
         async with refused(Reason.FIELD_INVALID, field="only_speaker"):
-            await catalog.stub.BeginClipDeletion(begin(free, nobody))
+            await catalog.stubs.clips.BeginClipDeletion(begin(free, nobody))
     async with refused(Reason.CLIP_ENROLLED, clip=taken.name, speaker=bob.name):
-        await catalog.stub.BeginClipDeletion(begin(taken))
+        await catalog.stubs.clips.BeginClipDeletion(begin(taken))
     assert await catalog.get_speaker(bob.name) == bob
     assert (await catalog.get(taken.name)).state == Clip.STATE_ACTIVE
     for clip in (free, own):
-        answer = await catalog.stub.BeginClipDeletion(begin(clip))
+        answer = await catalog.stubs.clips.BeginClipDeletion(begin(clip))
         assert answer.state == Clip.STATE_DELETING
     assert (await catalog.get_speaker(ann.name)).enrollment_count == 0
 
@@ -220,9 +226,11 @@ async def test_clips_join_the_speaker_that_is_meant(catalog: Catalog) -> None:
     library = await catalog.library()
     clip = await catalog.clip(library)
     first = await catalog.speaker(library)
-    await catalog.stub.BeginSpeakerDeletion(spk.BeginSpeakerDeletionRequest(name=first.name))
-    await catalog.stub.DeleteSpeaker(spk.DeleteSpeakerRequest(name=first.name))
-    second = await catalog.stub.CreateSpeaker(
+    await catalog.stubs.speakers.BeginSpeakerDeletion(
+        spk.BeginSpeakerDeletionRequest(name=first.name)
+    )
+    await catalog.stubs.speakers.DeleteSpeaker(spk.DeleteSpeakerRequest(name=first.name))
+    second = await catalog.stubs.speakers.CreateSpeaker(
         spk.CreateSpeakerRequest(parent=library.name, speaker_id=first.name.rpartition("/")[2])
     )
     assert second.name == first.name
@@ -240,8 +248,8 @@ async def test_more_clips_than_are_let_go_at_once(catalog: Catalog) -> None:
     assert (speaker.enrollment_count, speaker.speech_duration.seconds) == (1000, 1000)
     pages, token = [], ""
     for _ in range(2):
-        page = await catalog.stub.ListClips(
-            pb.ListClipsRequest(
+        page = await catalog.stubs.clips.ListClips(
+            clip_pb2.ListClipsRequest(
                 parent=library.name,
                 page_size=600,
                 page_token=token,
@@ -251,12 +259,14 @@ async def test_more_clips_than_are_let_go_at_once(catalog: Catalog) -> None:
         pages += [clip.name for clip in page.clips]
         token = page.next_page_token
     assert (pages, token) == ([clip.name for clip in clips], "")
-    await catalog.stub.BeginSpeakerDeletion(spk.BeginSpeakerDeletionRequest(name=speaker.name))
-    await catalog.stub.DeleteSpeaker(spk.DeleteSpeakerRequest(name=speaker.name))
+    await catalog.stubs.speakers.BeginSpeakerDeletion(
+        spk.BeginSpeakerDeletionRequest(name=speaker.name)
+    )
+    await catalog.stubs.speakers.DeleteSpeaker(spk.DeleteSpeakerRequest(name=speaker.name))
     assert (await catalog.get(clips[0].name)).enrolled_speaker == ""
     again = await catalog.speaker(library, *clips[20:])
     again = await catalog.enroll(again.name, *clips[:20])
-    gone = await catalog.stub.BeginSpeakerDeletion(
+    gone = await catalog.stubs.speakers.BeginSpeakerDeletion(
         spk.BeginSpeakerDeletionRequest(name=again.name, delete_clips=True)
     )
     assert (gone.enrollment_count, gone.revision) == (0, 3)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 
 import grpc
 import pytest
-from audiosearch.catalog.v1 import catalog_service_pb2 as pb
+from audiosearch.catalog.v1 import clip_pb2
 from audiosearch.catalog.v1 import speaker_pb2 as spk
 from audiosearch.catalog.v1.clip_pb2 import ClipFilter
 from audiosearch.catalog.v1.library_pb2 import Library
@@ -44,8 +44,8 @@ async def test_one_of_many_with_the_same_revision_wins(catalog: Catalog) -> None
     clips = await catalog.clips(library, 8)
     speaker = await catalog.speaker(library)
     for revision in range(3):
-        left = await catalog.stub.ListClips(
-            pb.ListClipsRequest(parent=library.name, filter=ClipFilter())
+        left = await catalog.stubs.clips.ListClips(
+            clip_pb2.ListClipsRequest(parent=library.name, filter=ClipFilter())
         )
         waiting = [clip for clip in left.clips if not clip.enrolled_speaker]
         outcomes = await asyncio.gather(
@@ -107,8 +107,10 @@ async def test_a_speaker_that_goes_while_clips_come_and_go(catalog: Catalog) -> 
         speaker = await catalog.speaker(library, *clips[:3])
 
         async def end(name: str = speaker.name) -> None:
-            await catalog.stub.BeginSpeakerDeletion(spk.BeginSpeakerDeletionRequest(name=name))
-            await catalog.stub.DeleteSpeaker(spk.DeleteSpeakerRequest(name=name))
+            await catalog.stubs.speakers.BeginSpeakerDeletion(
+                spk.BeginSpeakerDeletionRequest(name=name)
+            )
+            await catalog.stubs.speakers.DeleteSpeaker(spk.DeleteSpeakerRequest(name=name))
 
         outcomes = await asyncio.gather(
             outcome(end()),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from audiosearch.catalog.v1 import catalog_service_pb2 as pb
+from audiosearch.catalog.v1 import import_job_pb2
 from audiosearch.catalog.v1.clip_pb2 import Failure
 from audiosearch.catalog.v1.import_job_pb2 import FileFailure, ImportJob, ImportProgress
 from google.protobuf.duration_pb2 import Duration
@@ -20,16 +20,18 @@ LEASE = 3
 
 async def claim(catalog: Catalog, worker: str, seconds: float = 30) -> ImportJob | None:
     """Claims a job; None when none waits."""
-    answer = await catalog.stub.ClaimImportJob(
-        pb.ClaimImportJobRequest(worker=worker, lease=Duration(nanos=0, seconds=int(seconds)))
+    answer = await catalog.stubs.import_jobs.ClaimImportJob(
+        import_job_pb2.ClaimImportJobRequest(
+            worker=worker, lease=Duration(nanos=0, seconds=int(seconds))
+        )
     )
     return answer.import_job if answer.HasField("import_job") else None
 
 
 async def report(catalog: Catalog, name: str, worker: str, **fields: object) -> ImportJob:
     """Writes progress."""
-    return await catalog.stub.ReportImportProgress(
-        pb.ReportImportProgressRequest(name=name, worker=worker, **fields)
+    return await catalog.stubs.import_jobs.ReportImportProgress(
+        import_job_pb2.ReportImportProgressRequest(name=name, worker=worker, **fields)
     )
 
 
@@ -37,20 +39,22 @@ async def finish(
     catalog: Catalog, name: str, state: ImportJob.State.ValueType, failure: Failure | None = None
 ) -> ImportJob:
     """Ends a job."""
-    return await catalog.stub.FinishImportJob(
-        pb.FinishImportJobRequest(name=name, state=state, failure=failure)
+    return await catalog.stubs.import_jobs.FinishImportJob(
+        import_job_pb2.FinishImportJobRequest(name=name, state=state, failure=failure)
     )
 
 
 async def cancel(catalog: Catalog, name: str) -> ImportJob:
     """Asks for a job to be cancelled."""
-    return await catalog.stub.CancelImportJob(pb.CancelImportJobRequest(name=name))
+    return await catalog.stubs.import_jobs.CancelImportJob(
+        import_job_pb2.CancelImportJobRequest(name=name)
+    )
 
 
 async def clear(catalog: Catalog) -> None:
     """Ends all jobs that other tests left."""
-    running = await catalog.stub.ListImportJobs(
-        pb.ListImportJobsRequest(state=ImportJob.STATE_RUNNING, page_size=1000)
+    running = await catalog.stubs.import_jobs.ListImportJobs(
+        import_job_pb2.ListImportJobsRequest(state=ImportJob.STATE_RUNNING, page_size=1000)
     )
     for job in running.import_jobs:
         await finish(catalog, job.name, ImportJob.STATE_CANCELLED)
@@ -80,11 +84,20 @@ async def test_a_job_from_asking_to_its_end(catalog: Catalog) -> None:
     failure = Failure(reason="PATH_NOT_FOUND", message="gone")
     assert await finish(catalog, job.name, ImportJob.STATE_FAILED, failure) == over
     assert await cancel(catalog, job.name) == over
-    assert await catalog.stub.GetImportJob(pb.GetImportJobRequest(name=job.name)) == over
+    assert (
+        await catalog.stubs.import_jobs.GetImportJob(
+            import_job_pb2.GetImportJobRequest(name=job.name)
+        )
+        == over
+    )
     for _ in range(2):
-        await catalog.stub.DeleteImportJob(pb.DeleteImportJobRequest(name=job.name))
+        await catalog.stubs.import_jobs.DeleteImportJob(
+            import_job_pb2.DeleteImportJobRequest(name=job.name)
+        )
     async with refused(Reason.IMPORT_JOB_NOT_FOUND, import_job=job.name):
-        await catalog.stub.GetImportJob(pb.GetImportJobRequest(name=job.name))
+        await catalog.stubs.import_jobs.GetImportJob(
+            import_job_pb2.GetImportJobRequest(name=job.name)
+        )
 
 
 async def test_a_job_that_failed_says_why(catalog: Catalog) -> None:
@@ -160,10 +173,14 @@ async def test_cancelling(catalog: Catalog) -> None:
     )
     assert told.cancel_requested
     async with refused(Reason.STATE_CONFLICT, state="RUNNING"):
-        await catalog.stub.DeleteImportJob(pb.DeleteImportJobRequest(name=busy.name))
+        await catalog.stubs.import_jobs.DeleteImportJob(
+            import_job_pb2.DeleteImportJobRequest(name=busy.name)
+        )
     await asyncio.sleep(LEASE + 0.1)
     assert await claim(catalog, "x") is None
-    over = await catalog.stub.GetImportJob(pb.GetImportJobRequest(name=busy.name))
+    over = await catalog.stubs.import_jobs.GetImportJob(
+        import_job_pb2.GetImportJobRequest(name=busy.name)
+    )
     assert over.state == ImportJob.STATE_CANCELLED
     async with refused(Reason.STATE_CONFLICT):
         await report(catalog, busy.name, "w", progress=ImportProgress())
@@ -174,8 +191,8 @@ async def test_the_same_request_answers_the_same_job(catalog: Catalog) -> None:
     library = await catalog.library()
 
     async def create() -> ImportJob:
-        return await catalog.stub.CreateImportJob(
-            pb.CreateImportJobRequest(
+        return await catalog.stubs.import_jobs.CreateImportJob(
+            import_job_pb2.CreateImportJobRequest(
                 import_job=ImportJob(library=library.name, folder="/x"), request_id="once"
             )
         )
@@ -196,8 +213,8 @@ async def test_jobs_are_listed_newest_first(catalog: Catalog) -> None:
     async def listed(**fields: object) -> list[str]:
         found, token = [], ""
         while True:
-            answer = await catalog.stub.ListImportJobs(
-                pb.ListImportJobsRequest(page_size=2, page_token=token, **fields)
+            answer = await catalog.stubs.import_jobs.ListImportJobs(
+                import_job_pb2.ListImportJobsRequest(page_size=2, page_token=token, **fields)
             )
             found += [job.name for job in answer.import_jobs]
             token = answer.next_page_token
@@ -215,14 +232,18 @@ async def test_a_job_that_is_not_there(catalog: Catalog) -> None:
     """Every call that needs it names it."""
     name = "importJobs/nothing"
     for call in (
-        lambda: catalog.stub.GetImportJob(pb.GetImportJobRequest(name=name)),
+        lambda: catalog.stubs.import_jobs.GetImportJob(
+            import_job_pb2.GetImportJobRequest(name=name)
+        ),
         lambda: report(catalog, name, "w", progress=ImportProgress()),
         lambda: finish(catalog, name, ImportJob.STATE_SUCCEEDED),
         lambda: cancel(catalog, name),
     ):
         async with refused(Reason.IMPORT_JOB_NOT_FOUND, import_job=name):
             await call()
-    await catalog.stub.DeleteImportJob(pb.DeleteImportJobRequest(name=name))
+    await catalog.stubs.import_jobs.DeleteImportJob(
+        import_job_pb2.DeleteImportJobRequest(name=name)
+    )
 
 
 async def test_leases_and_counts_have_limits(catalog: Catalog) -> None:
@@ -235,10 +256,14 @@ async def test_leases_and_counts_have_limits(catalog: Catalog) -> None:
         Duration(seconds=-5),
     ):
         async with refused(Reason.FIELD_INVALID, field="lease"):
-            await catalog.stub.ClaimImportJob(pb.ClaimImportJobRequest(worker="w", lease=lease))
+            await catalog.stubs.import_jobs.ClaimImportJob(
+                import_job_pb2.ClaimImportJobRequest(worker="w", lease=lease)
+            )
     for worker in ("", "w" * 65):
         async with refused(Reason.FIELD_INVALID, field="worker"):
-            await catalog.stub.ClaimImportJob(pb.ClaimImportJobRequest(worker=worker))
+            await catalog.stubs.import_jobs.ClaimImportJob(
+                import_job_pb2.ClaimImportJobRequest(worker=worker)
+            )
     for field in ("total", "imported", "existing", "failed"):
         async with refused(Reason.FIELD_INVALID, field=f"progress.{field}"):
             await report(catalog, job.name, "w", progress=ImportProgress(**{field: -1}))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 
 import pytest
-from audiosearch.catalog.v1 import catalog_service_pb2 as pb
+from audiosearch.catalog.v1 import clip_pb2, import_job_pb2, library_pb2, store_pb2
 from audiosearch.catalog.v1.clip_pb2 import Clip
 from audiosearch.catalog.v1.import_job_pb2 import ImportJob
 from audiosearch.catalog.v1.library_pb2 import Library
@@ -17,9 +17,11 @@ from tools.servers.catalog import MODEL, Catalog, refused
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-def creation(library_id: str, request_id: str = "", **fields: str) -> pb.CreateLibraryRequest:
+def creation(
+    library_id: str, request_id: str = "", **fields: str
+) -> library_pb2.CreateLibraryRequest:
     """A request for a new library."""
-    return pb.CreateLibraryRequest(
+    return library_pb2.CreateLibraryRequest(
         library_id=library_id, request_id=request_id, library=Library(**{"model": MODEL, **fields})
     )
 
@@ -27,7 +29,9 @@ def creation(library_id: str, request_id: str = "", **fields: str) -> pb.CreateL
 async def test_the_store_has_a_name_and_a_version(catalog: Catalog) -> None:
     """As the database says itself: the kind of server is told by it, not by the settings."""
     kinds = {"sqlite"} if catalog.settings.mysql_host is None else {"mariadb", "mysql"}
-    kind, version = (await catalog.stub.GetStore(pb.GetStoreRequest())).product.split(" ")
+    kind, version = (await catalog.stubs.store.GetStore(store_pb2.GetStoreRequest())).product.split(
+        " "
+    )
     assert kind in kinds
     assert version.replace(".", "").isdigit()
 
@@ -35,7 +39,7 @@ async def test_the_store_has_a_name_and_a_version(catalog: Catalog) -> None:
 async def test_a_new_library_is_creating_then_active(catalog: Catalog) -> None:
     """It begins CREATING with an id, a uid and times; activation can be repeated."""
     library_id = uuid.uuid4().hex
-    made = await catalog.stub.CreateLibrary(creation(library_id))
+    made = await catalog.stubs.libraries.CreateLibrary(creation(library_id))
     assert made.name == f"libraries/{library_id}"
     assert made.display_name == library_id
     assert made.model == MODEL
@@ -43,72 +47,89 @@ async def test_a_new_library_is_creating_then_active(catalog: Catalog) -> None:
     assert len(made.uid) == 26
     assert made.create_time == made.update_time
     for _ in range(2):
-        active = await catalog.stub.ActivateLibrary(pb.ActivateLibraryRequest(name=made.name))
+        active = await catalog.stubs.libraries.ActivateLibrary(
+            library_pb2.ActivateLibraryRequest(name=made.name)
+        )
         assert active.state == Library.STATE_ACTIVE
         assert active.update_time.ToNanoseconds() > made.update_time.ToNanoseconds()
-    assert await catalog.stub.GetLibrary(pb.GetLibraryRequest(name=made.name)) == active
+    assert (
+        await catalog.stubs.libraries.GetLibrary(library_pb2.GetLibraryRequest(name=made.name))
+        == active
+    )
 
 
 async def test_the_same_request_answers_the_same_library(catalog: Catalog) -> None:
     """A repeat with its request id changes nothing; any other creation of the name is refused."""
     library_id = uuid.uuid4().hex
-    first = await catalog.stub.CreateLibrary(creation(library_id, "r1"))
-    assert await catalog.stub.CreateLibrary(creation(library_id, "r1", display_name="x")) == first
+    first = await catalog.stubs.libraries.CreateLibrary(creation(library_id, "r1"))
+    assert (
+        await catalog.stubs.libraries.CreateLibrary(creation(library_id, "r1", display_name="x"))
+        == first
+    )
     for other in ("", "r2"):
         async with refused(Reason.LIBRARY_EXISTS, library=first.name):
-            await catalog.stub.CreateLibrary(creation(library_id, other))
+            await catalog.stubs.libraries.CreateLibrary(creation(library_id, other))
 
 
 async def test_upper_and_lower_case_are_two_libraries(catalog: Catalog) -> None:
     """Names are compared exactly."""
     library_id = uuid.uuid4().hex
     for name in (f"a{library_id}", f"A{library_id}"):
-        assert (await catalog.stub.CreateLibrary(creation(name))).name.endswith(name)
+        assert (await catalog.stubs.libraries.CreateLibrary(creation(name))).name.endswith(name)
 
 
 async def test_a_library_that_is_not_there(catalog: Catalog) -> None:
     """Every call that needs it names it; removing it succeeds."""
     name = "libraries/nowhere"
     calls = [
-        (catalog.stub.GetLibrary, pb.GetLibraryRequest(name=name)),
-        (catalog.stub.ActivateLibrary, pb.ActivateLibraryRequest(name=name)),
-        (catalog.stub.UpdateLibrary, pb.UpdateLibraryRequest(library=Library(name=name))),
-        (catalog.stub.BeginLibraryDeletion, pb.BeginLibraryDeletionRequest(name=name)),
-        (catalog.stub.CreateClip, pb.CreateClipRequest(parent=name)),
-        (catalog.stub.ListClips, pb.ListClipsRequest(parent=name)),
-        (catalog.stub.LookupClips, pb.LookupClipsRequest(parent=name, clip_ids=["x"])),
-        (catalog.stub.ListImportJobs, pb.ListImportJobsRequest(library=name)),
+        (catalog.stubs.libraries.GetLibrary, library_pb2.GetLibraryRequest(name=name)),
+        (catalog.stubs.libraries.ActivateLibrary, library_pb2.ActivateLibraryRequest(name=name)),
         (
-            catalog.stub.CreateImportJob,
-            pb.CreateImportJobRequest(import_job=ImportJob(library=name, folder="/x")),
+            catalog.stubs.libraries.UpdateLibrary,
+            library_pb2.UpdateLibraryRequest(library=Library(name=name)),
+        ),
+        (
+            catalog.stubs.libraries.BeginLibraryDeletion,
+            library_pb2.BeginLibraryDeletionRequest(name=name),
+        ),
+        (catalog.stubs.clips.CreateClip, clip_pb2.CreateClipRequest(parent=name)),
+        (catalog.stubs.clips.ListClips, clip_pb2.ListClipsRequest(parent=name)),
+        (catalog.stubs.clips.LookupClips, clip_pb2.LookupClipsRequest(parent=name, clip_ids=["x"])),
+        (
+            catalog.stubs.import_jobs.ListImportJobs,
+            import_job_pb2.ListImportJobsRequest(library=name),
+        ),
+        (
+            catalog.stubs.import_jobs.CreateImportJob,
+            import_job_pb2.CreateImportJobRequest(import_job=ImportJob(library=name, folder="/x")),
         ),
     ]
     for call, request in calls:
         async with refused(Reason.LIBRARY_NOT_FOUND, library=name) as errors:
             await call(request)
         assert name in errors[0].message
-    await catalog.stub.DeleteLibrary(pb.DeleteLibraryRequest(name=name))
+    await catalog.stubs.libraries.DeleteLibrary(library_pb2.DeleteLibraryRequest(name=name))
 
 
 async def test_only_the_display_name_changes(catalog: Catalog) -> None:
     """A mask may name it, be empty or be `*`; an empty name means the id again."""
     library = await catalog.library(display_name="Knives")
     for paths, name in ((["display_name"], "Swords"), ([], "Äxte 🪓"), (["*"], "Saws")):
-        changed = await catalog.stub.UpdateLibrary(
-            pb.UpdateLibraryRequest(
+        changed = await catalog.stubs.libraries.UpdateLibrary(
+            library_pb2.UpdateLibraryRequest(
                 library=Library(name=library.name, display_name=name, model="models/other"),
                 update_mask=FieldMask(paths=paths),
             )
         )
         assert changed.display_name == name
         assert changed.model == MODEL
-    changed = await catalog.stub.UpdateLibrary(
-        pb.UpdateLibraryRequest(library=Library(name=library.name))
+    changed = await catalog.stubs.libraries.UpdateLibrary(
+        library_pb2.UpdateLibraryRequest(library=Library(name=library.name))
     )
     assert changed.display_name == library.name.removeprefix("libraries/")
     async with refused(Reason.FIELD_INVALID, field="update_mask", value="model"):
-        await catalog.stub.UpdateLibrary(
-            pb.UpdateLibraryRequest(
+        await catalog.stubs.libraries.UpdateLibrary(
+            library_pb2.UpdateLibraryRequest(
                 library=Library(name=library.name), update_mask=FieldMask(paths=["model"])
             )
         )
@@ -125,23 +146,27 @@ async def test_counts_are_of_active_clips(catalog: Catalog) -> None:
     waiting = await catalog.creating(library)
     await catalog.put(waiting.name, b"123")
     await catalog.begin_deletion(gone.name)
-    found = await catalog.stub.GetLibrary(pb.GetLibraryRequest(name=library.name))
+    found = await catalog.stubs.libraries.GetLibrary(
+        library_pb2.GetLibraryRequest(name=library.name)
+    )
     assert (found.clip_count, found.size_bytes) == (1, 5)
-    basic = pb.GetLibraryRequest(name=library.name, view=pb.LIBRARY_VIEW_BASIC)
-    found = await catalog.stub.GetLibrary(basic)
+    basic = library_pb2.GetLibraryRequest(name=library.name, view=library_pb2.LIBRARY_VIEW_BASIC)
+    found = await catalog.stubs.libraries.GetLibrary(basic)
     assert (found.uid, found.clip_count, found.size_bytes) == (library.uid, 0, 0)
     async with refused(Reason.FIELD_INVALID, field="view"):
-        await catalog.stub.GetLibrary(pb.GetLibraryRequest(name=library.name, view=7))  # type: ignore[arg-type]
+        await catalog.stubs.libraries.GetLibrary(
+            library_pb2.GetLibraryRequest(name=library.name, view=7)
+        )  # type: ignore[arg-type]
 
 
 async def test_libraries_are_listed_by_name_and_state(catalog: Catalog) -> None:
     """Pages follow each other by name; without a state only ACTIVE ones are listed."""
     names = [(await catalog.library()).name for _ in range(5)]
-    hidden = await catalog.stub.CreateLibrary(creation(uuid.uuid4().hex))
+    hidden = await catalog.stubs.libraries.CreateLibrary(creation(uuid.uuid4().hex))
     found, token = [], ""
     while True:
-        answer = await catalog.stub.ListLibraries(
-            pb.ListLibrariesRequest(page_size=2, page_token=token)
+        answer = await catalog.stubs.libraries.ListLibraries(
+            library_pb2.ListLibrariesRequest(page_size=2, page_token=token)
         )
         assert len(answer.libraries) <= 2
         found += [library.name for library in answer.libraries]
@@ -151,8 +176,8 @@ async def test_libraries_are_listed_by_name_and_state(catalog: Catalog) -> None:
     assert found == sorted(found)
     assert set(names) <= set(found)
     assert hidden.name not in found
-    creating = await catalog.stub.ListLibraries(
-        pb.ListLibrariesRequest(state=Library.STATE_CREATING, page_size=1000)
+    creating = await catalog.stubs.libraries.ListLibraries(
+        library_pb2.ListLibrariesRequest(state=Library.STATE_CREATING, page_size=1000)
     )
     assert hidden.name in [library.name for library in creating.libraries]
 
@@ -165,27 +190,39 @@ async def test_a_library_with_clips_is_deleted_only_by_force(catalog: Catalog) -
     clip = await catalog.clip(library)
     job = await catalog.job(library)
     async with refused(Reason.LIBRARY_NOT_EMPTY, library=library.name):
-        await catalog.stub.BeginLibraryDeletion(pb.BeginLibraryDeletionRequest(name=library.name))
-    found = await catalog.stub.GetLibrary(pb.GetLibraryRequest(name=library.name))
+        await catalog.stubs.libraries.BeginLibraryDeletion(
+            library_pb2.BeginLibraryDeletionRequest(name=library.name)
+        )
+    found = await catalog.stubs.libraries.GetLibrary(
+        library_pb2.GetLibraryRequest(name=library.name)
+    )
     assert found.state == Library.STATE_ACTIVE
     async with refused(Reason.STATE_CONFLICT):
-        await catalog.stub.DeleteLibrary(pb.DeleteLibraryRequest(name=library.name))
+        await catalog.stubs.libraries.DeleteLibrary(
+            library_pb2.DeleteLibraryRequest(name=library.name)
+        )
     for _ in range(2):
-        going = await catalog.stub.BeginLibraryDeletion(
-            pb.BeginLibraryDeletionRequest(name=library.name, force=True)
+        going = await catalog.stubs.libraries.BeginLibraryDeletion(
+            library_pb2.BeginLibraryDeletionRequest(name=library.name, force=True)
         )
         assert going.state == Library.STATE_DELETING
-    cancelled = await catalog.stub.GetImportJob(pb.GetImportJobRequest(name=job.name))
+    cancelled = await catalog.stubs.import_jobs.GetImportJob(
+        import_job_pb2.GetImportJobRequest(name=job.name)
+    )
     assert cancelled.state == ImportJob.STATE_CANCELLED
     await refuses_work(catalog, library)
     for _ in range(2):
-        await catalog.stub.DeleteLibrary(pb.DeleteLibraryRequest(name=library.name))
+        await catalog.stubs.libraries.DeleteLibrary(
+            library_pb2.DeleteLibraryRequest(name=library.name)
+        )
     async with refused(Reason.LIBRARY_NOT_FOUND):
-        await catalog.stub.GetLibrary(pb.GetLibraryRequest(name=library.name))
+        await catalog.stubs.libraries.GetLibrary(library_pb2.GetLibraryRequest(name=library.name))
     async with refused(Reason.CLIP_NOT_FOUND, clip=clip.name):
         await catalog.get(clip.name)
     async with refused(Reason.IMPORT_JOB_NOT_FOUND, import_job=job.name):
-        await catalog.stub.GetImportJob(pb.GetImportJobRequest(name=job.name))
+        await catalog.stubs.import_jobs.GetImportJob(
+            import_job_pb2.GetImportJobRequest(name=job.name)
+        )
     assert not [path for path in catalog.files() if library.uid in str(path)]
     assert not (catalog.settings.audio_folder / library.uid).exists()
 
@@ -193,36 +230,44 @@ async def test_a_library_with_clips_is_deleted_only_by_force(catalog: Catalog) -
 async def refuses_work(catalog: Catalog, library: Library) -> None:
     """A library that is DELETING takes no clips and no jobs, and can't come back."""
     async with refused(Reason.STATE_CONFLICT, library=library.name, state="DELETING"):
-        await catalog.stub.CreateClip(pb.CreateClipRequest(parent=library.name, clip=Clip()))
+        await catalog.stubs.clips.CreateClip(
+            clip_pb2.CreateClipRequest(parent=library.name, clip=Clip())
+        )
     async with refused(Reason.STATE_CONFLICT):
         await catalog.job(library)
     async with refused(Reason.STATE_CONFLICT):
-        await catalog.stub.ActivateLibrary(pb.ActivateLibraryRequest(name=library.name))
+        await catalog.stubs.libraries.ActivateLibrary(
+            library_pb2.ActivateLibraryRequest(name=library.name)
+        )
 
 
 async def test_a_library_with_failed_clips_alone_needs_no_force(catalog: Catalog) -> None:
     """Clips that could not be made are no reason to keep a library."""
     library = await catalog.library()
     await catalog.fail((await catalog.creating(library)).name)
-    await catalog.stub.BeginLibraryDeletion(pb.BeginLibraryDeletionRequest(name=library.name))
-    await catalog.stub.DeleteLibrary(pb.DeleteLibraryRequest(name=library.name))
+    await catalog.stubs.libraries.BeginLibraryDeletion(
+        library_pb2.BeginLibraryDeletionRequest(name=library.name)
+    )
+    await catalog.stubs.libraries.DeleteLibrary(library_pb2.DeleteLibraryRequest(name=library.name))
 
 
 async def test_a_name_can_come_again_with_another_uid(catalog: Catalog) -> None:
     """Nothing of the old library is in the new one of the same name."""
     old = await catalog.library()
     await catalog.clip(old)
-    await catalog.stub.BeginLibraryDeletion(
-        pb.BeginLibraryDeletionRequest(name=old.name, force=True)
+    await catalog.stubs.libraries.BeginLibraryDeletion(
+        library_pb2.BeginLibraryDeletionRequest(name=old.name, force=True)
     )
-    await catalog.stub.DeleteLibrary(pb.DeleteLibraryRequest(name=old.name))
-    new = await catalog.stub.CreateLibrary(creation(old.name.removeprefix("libraries/")))
+    await catalog.stubs.libraries.DeleteLibrary(library_pb2.DeleteLibraryRequest(name=old.name))
+    new = await catalog.stubs.libraries.CreateLibrary(creation(old.name.removeprefix("libraries/")))
     assert new.uid != old.uid
     assert new.clip_count == 0
 
 
 async def test_clips_need_an_active_library(catalog: Catalog) -> None:
     """A library whose index may not be there takes nothing yet."""
-    made = await catalog.stub.CreateLibrary(creation(uuid.uuid4().hex))
+    made = await catalog.stubs.libraries.CreateLibrary(creation(uuid.uuid4().hex))
     async with refused(Reason.STATE_CONFLICT, state="CREATING"):
-        await catalog.stub.CreateClip(pb.CreateClipRequest(parent=made.name, clip=Clip()))
+        await catalog.stubs.clips.CreateClip(
+            clip_pb2.CreateClipRequest(parent=made.name, clip=Clip())
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from audiosearch.catalog.v1 import catalog_service_pb2 as pb
+from audiosearch.catalog.v1 import clip_pb2, library_pb2
 from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -19,11 +19,11 @@ async def test_paging_shows_each_clip_once(catalog: Catalog) -> None:
     names: list[str] = []
     for first in range(0, COUNT, 500):
         requests = [
-            pb.CreateClipRequest(clip=Clip(label=f"l{number % 2}"))
+            clip_pb2.CreateClipRequest(clip=Clip(label=f"l{number % 2}"))
             for number in range(first, first + 500)
         ]
-        made = await catalog.stub.BatchCreateClips(
-            pb.BatchCreateClipsRequest(parent=library.name, requests=requests)
+        made = await catalog.stubs.clips.BatchCreateClips(
+            clip_pb2.BatchCreateClipsRequest(parent=library.name, requests=requests)
         )
         names += sorted(outcome.clip.name for outcome in made.outcomes)
     for size, pages in ((0, 25), (5000, 3), (999, 3)):
@@ -35,18 +35,18 @@ async def test_paging_shows_each_clip_once(catalog: Catalog) -> None:
     )
     assert [len(page) for page in labelled] == [700, 550]
     assert await pages_of(catalog, library.name, 700, ClipFilter()) == [[]]
-    await catalog.stub.BeginLibraryDeletion(
-        pb.BeginLibraryDeletionRequest(name=library.name, force=True)
+    await catalog.stubs.libraries.BeginLibraryDeletion(
+        library_pb2.BeginLibraryDeletionRequest(name=library.name, force=True)
     )
-    await catalog.stub.DeleteLibrary(pb.DeleteLibraryRequest(name=library.name))
+    await catalog.stubs.libraries.DeleteLibrary(library_pb2.DeleteLibraryRequest(name=library.name))
 
 
 async def pages_of(catalog: Catalog, parent: str, size: int, which: ClipFilter) -> list[list[Clip]]:
     """All pages of a list."""
     pages, token = [], ""
     while True:
-        answer = await catalog.stub.ListClips(
-            pb.ListClipsRequest(parent=parent, page_size=size, page_token=token, filter=which)
+        answer = await catalog.stubs.clips.ListClips(
+            clip_pb2.ListClipsRequest(parent=parent, page_size=size, page_token=token, filter=which)
         )
         pages.append(list(answer.clips))
         token = answer.next_page_token
@@ -58,10 +58,14 @@ async def test_a_clip_that_goes_while_paging_shifts_nothing(catalog: Catalog) ->
     """Pages are cut by name, not by position."""
     library = await catalog.library()
     names = [(await catalog.clip(library)).name for _ in range(4)]
-    first = await catalog.stub.ListClips(pb.ListClipsRequest(parent=library.name, page_size=2))
+    first = await catalog.stubs.clips.ListClips(
+        clip_pb2.ListClipsRequest(parent=library.name, page_size=2)
+    )
     await catalog.begin_deletion(names[1])
-    second = await catalog.stub.ListClips(
-        pb.ListClipsRequest(parent=library.name, page_size=2, page_token=first.next_page_token)
+    second = await catalog.stubs.clips.ListClips(
+        clip_pb2.ListClipsRequest(
+            parent=library.name, page_size=2, page_token=first.next_page_token
+        )
     )
     assert [clip.name for clip in [*first.clips, *second.clips]] == names
     assert second.next_page_token == ""
@@ -71,11 +75,12 @@ async def test_pages_by_name_and_by_time_of_change(catalog: Catalog) -> None:
     """Lists by other things than age show each clip once, also with many equal names or times."""
     library = await catalog.library()
     requests = [
-        pb.CreateClipRequest(clip=Clip(display_name=f"n{number % 3}")) for number in range(200)
+        clip_pb2.CreateClipRequest(clip=Clip(display_name=f"n{number % 3}"))
+        for number in range(200)
     ]
     for part in (requests[:120], requests[120:]):
-        await catalog.stub.BatchCreateClips(
-            pb.BatchCreateClipsRequest(parent=library.name, requests=part)
+        await catalog.stubs.clips.BatchCreateClips(
+            clip_pb2.BatchCreateClipsRequest(parent=library.name, requests=part)
         )
     later = Timestamp(seconds=4_000_000_000)
     for which, key in (

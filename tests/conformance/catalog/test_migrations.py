@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from audiosearch.catalog.v1 import catalog_service_pb2 as pb
+from audiosearch.catalog.v1 import clip_pb2
 from audiosearch.catalog.v1.clip_pb2 import ClipFilter
 from audiosearch.catalog.v1.library_pb2 import Library
 from sqlalchemy import Connection, Table, column, inspect, select, table
@@ -83,8 +83,8 @@ async def test_a_database_of_an_earlier_revision_is_taken_on(
         connection.execute(version.update().values(version_num=revision))
     async with serving(settings) as catalog:
         library = Library(name="libraries/v")
-        page = await catalog.stub.ListClips(
-            pb.ListClipsRequest(parent=library.name, filter=ClipFilter(state=2))
+        page = await catalog.stubs.clips.ListClips(
+            clip_pb2.ListClipsRequest(parent=library.name, filter=ClipFilter(state=2))
         )
         assert len(page.clips) == 100
         assert {clip.enrolled_speaker for clip in page.clips} == {""}

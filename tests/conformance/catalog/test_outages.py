@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 import grpc
 import pytest
-from audiosearch.catalog.v1 import catalog_service_pb2 as pb
+from audiosearch.catalog.v1 import clip_pb2, library_pb2
 from audiosearch.catalog.v1 import speaker_pb2 as spk
 from audiosearch.catalog.v1.clip_pb2 import Clip
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -73,11 +73,11 @@ async def test_a_service_killed_after_the_audio_came(settings: CatalogSettings) 
         await catalog.put(made.name, b"audio")
 
         async def half() -> object:
-            yield pb.PutAudioRequest(name=cut.name)
-            yield pb.PutAudioRequest(chunk=bytes(600_000))
+            yield clip_pb2.PutAudioRequest(name=cut.name)
+            yield clip_pb2.PutAudioRequest(chunk=bytes(600_000))
             await asyncio.sleep(LIMIT)
 
-        call = catalog.stub.PutAudio(half())
+        call = catalog.stubs.clips.PutAudio(half())
         await until(lambda: len(catalog.files()) == 2)
         before.kill()
         with pytest.raises(grpc.aio.AioRpcError):
@@ -98,9 +98,11 @@ async def test_a_service_killed_while_a_speaker_goes(settings: CatalogSettings) 
         speaker = await catalog.speaker(library, *clips)
     before = Program(settings)
     async with before.client() as catalog:
-        await catalog.stub.BeginSpeakerDeletion(spk.BeginSpeakerDeletionRequest(name=speaker.name))
+        await catalog.stubs.speakers.BeginSpeakerDeletion(
+            spk.BeginSpeakerDeletionRequest(name=speaker.name)
+        )
         end = spk.DeleteSpeakerRequest(name=speaker.name)
-        call = asyncio.ensure_future(catalog.stub.DeleteSpeaker(end))
+        call = asyncio.ensure_future(catalog.stubs.speakers.DeleteSpeaker(end))
         while (await catalog.get(clips[0].name)).enrolled_speaker:
             await asyncio.sleep(0.005)
         before.kill()
@@ -109,7 +111,7 @@ async def test_a_service_killed_while_a_speaker_goes(settings: CatalogSettings) 
         with contextlib.suppress(grpc.aio.AioRpcError):  # it may have been done
             left = await catalog.get_speaker(speaker.name)
             assert left.state == spk.Speaker.STATE_DELETING
-        await catalog.stub.DeleteSpeaker(end)
+        await catalog.stubs.speakers.DeleteSpeaker(end)
         async with refused(Reason.SPEAKER_NOT_FOUND):
             await catalog.get_speaker(speaker.name)
         assert (await catalog.speaker(library, *clips)).enrollment_count == len(clips)
@@ -158,12 +160,12 @@ async def test_a_second_service_leaves_the_uploads_of_the_first_alone(
         go_on = asyncio.Event()
 
         async def slow() -> object:
-            yield pb.PutAudioRequest(name=made.name)
-            yield pb.PutAudioRequest(chunk=bytes(600_000))
+            yield clip_pb2.PutAudioRequest(name=made.name)
+            yield clip_pb2.PutAudioRequest(chunk=bytes(600_000))
             await go_on.wait()
-            yield pb.PutAudioRequest(chunk=b"end")
+            yield clip_pb2.PutAudioRequest(chunk=b"end")
 
-        call = first.stub.PutAudio(slow())
+        call = first.stubs.clips.PutAudio(slow())
         await until(first.files)
         async with serving(settings) as second:
             go_on.set()
@@ -212,7 +214,9 @@ async def test_a_database_that_hangs_costs_a_call_its_limit(
         mysql.send(signal.SIGSTOP)
         try:
             calls = [
-                catalog.stub.GetLibrary(pb.GetLibraryRequest(name=library.name), timeout=LIMIT)
+                catalog.stubs.libraries.GetLibrary(
+                    library_pb2.GetLibraryRequest(name=library.name), timeout=LIMIT
+                )
                 for _ in range(6)
             ]
             for call in calls:
@@ -257,7 +261,9 @@ async def test_a_service_that_starts_before_its_database(
             async with refused(Reason.CATALOG_UNAVAILABLE):
                 await catalog.library()
             mysql.start()
-            await works(lambda: catalog.stub.ListLibraries(pb.ListLibrariesRequest()))
+            await works(
+                lambda: catalog.stubs.libraries.ListLibraries(library_pb2.ListLibrariesRequest())
+            )
             await catalog.clip(await catalog.library())
             await becomes(catalog, SERVING)
     finally:

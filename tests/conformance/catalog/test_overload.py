@@ -9,7 +9,7 @@ from pathlib import Path
 
 import grpc
 import pytest
-from audiosearch.catalog.v1 import catalog_service_pb2 as pb
+from audiosearch.catalog.v1 import clip_pb2, library_pb2
 from grpc_health.v1 import health_pb2
 
 from serving.errors import Reason, from_rpc_error
@@ -44,11 +44,17 @@ async def test_a_frozen_database_gathers_no_queue(
         mysql.send(signal.SIGSTOP)
         try:
             reads = [
-                outcome(catalog.stub.GetLibrary(pb.GetLibraryRequest(name=library.name)))
+                outcome(
+                    catalog.stubs.libraries.GetLibrary(
+                        library_pb2.GetLibraryRequest(name=library.name)
+                    )
+                )
                 for _ in range(20)
             ]
             writes = [
-                outcome(catalog.stub.CreateClip(pb.CreateClipRequest(parent=library.name)))
+                outcome(
+                    catalog.stubs.clips.CreateClip(clip_pb2.CreateClipRequest(parent=library.name))
+                )
                 for _ in range(20)
             ]
             read, written = await asyncio.gather(asyncio.gather(*reads), asyncio.gather(*writes))
@@ -73,7 +79,9 @@ async def test_a_database_killed_while_calls_wait(
         clip = await catalog.clip(library)
         mysql.send(signal.SIGSTOP)
         calls = [
-            asyncio.ensure_future(outcome(catalog.stub.GetClip(pb.GetClipRequest(name=clip.name))))
+            asyncio.ensure_future(
+                outcome(catalog.stubs.clips.GetClip(clip_pb2.GetClipRequest(name=clip.name)))
+            )
             for _ in range(20)
         ]
         await asyncio.sleep(0.5)
@@ -104,9 +112,11 @@ async def locked_out(folder: Path, catalog: Catalog, library: str) -> None:
     other = sqlite3.connect(folder / "catalog.sqlite3", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     try:
-        write = catalog.stub.CreateClip(pb.CreateClipRequest(parent=library), timeout=LIMIT)
+        write = catalog.stubs.clips.CreateClip(
+            clip_pb2.CreateClipRequest(parent=library), timeout=LIMIT
+        )
         for _ in range(20):
-            await catalog.stub.GetLibrary(pb.GetLibraryRequest(name=library))
+            await catalog.stubs.libraries.GetLibrary(library_pb2.GetLibraryRequest(name=library))
         await becomes(catalog, SERVING)
         assert not write.done()
         async with refused(Reason.CATALOG_UNAVAILABLE):

@@ -79,7 +79,7 @@ async def test_sigterm_ends_it_well(tmp_path: Path) -> None:
     assert not list((settings.audio_folder / ".incoming").iterdir())
     again = Program(settings)
     async with again.client() as catalog:
-        assert (await catalog.stub.GetLibrary(library)).uid == library.uid
+        assert (await catalog.stubs.libraries.GetLibrary(library)).uid == library.uid
     again.kill()
 
 

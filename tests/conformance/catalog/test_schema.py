@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audiosearch.catalog.v1 import catalog_service_pb2 as pb
+from audiosearch.catalog.v1 import clip_pb2, library_pb2
 from audiosearch.catalog.v1.clip_pb2 import Clip
 from audiosearch.catalog.v1.import_job_pb2 import ImportJob
 from audiosearch.catalog.v1.library_pb2 import Library
@@ -40,7 +40,9 @@ async def test_every_statement_runs_on_an_index(settings: CatalogSettings) -> No
         fill(connection)
         fill_speakers(connection)
     async with serving(settings) as catalog:
-        library = await catalog.stub.GetLibrary(pb.GetLibraryRequest(name="libraries/u"))
+        library = await catalog.stubs.libraries.GetLibrary(
+            library_pb2.GetLibraryRequest(name="libraries/u")
+        )
         with plans.recorded() as statements:
             await plans.exercise(catalog, library)
     lists = [it for it in statements if "INDEX" in it.text]
@@ -69,9 +71,9 @@ async def test_ids_are_looked_up_one_by_one_whatever_the_database_believes(
         connection.commit()
     async with serving(settings) as catalog:
         with plans.recorded() as statements:
-            request = pb.LookupClipsRequest(parent="libraries/u")
+            request = clip_pb2.LookupClipsRequest(parent="libraries/u")
             request.clip_ids[:] = [f"{number:026}" for number in range(0, 3000, 30)]
-            await catalog.stub.LookupClips(request)
+            await catalog.stubs.clips.LookupClips(request)
     (look_up,) = (it for it in statements if "clips.id IN" in it.text)
     with engine.connect() as connection:
         shown = str(plans.plan(connection, look_up))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from audiosearch.catalog.v1 import catalog_service_pb2 as pb
+from audiosearch.catalog.v1 import clip_pb2, library_pb2
 from audiosearch.catalog.v1 import speaker_pb2 as spk
 from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.catalog.v1.speaker_pb2 import Speaker
@@ -25,18 +25,18 @@ async def test_deletion_lets_the_clips_stay(catalog: Catalog) -> None:
     speaker = await catalog.record(await catalog.speaker(library, *clips))
     speaker_id = speaker.name.rpartition("/")[2]
     async with refused(Reason.STATE_CONFLICT, speaker=speaker.name, state="ACTIVE"):
-        await catalog.stub.DeleteSpeaker(spk.DeleteSpeakerRequest(name=speaker.name))
+        await catalog.stubs.speakers.DeleteSpeaker(spk.DeleteSpeakerRequest(name=speaker.name))
     for _ in range(2):
-        gone = await catalog.stub.BeginSpeakerDeletion(deletion(speaker))
+        gone = await catalog.stubs.speakers.BeginSpeakerDeletion(deletion(speaker))
         assert (gone.state, gone.enrollment_count) == (Speaker.STATE_DELETING, 3)
     async with refused(Reason.SPEAKER_EXISTS, speaker=speaker.name) as errors:
-        await catalog.stub.CreateSpeaker(creation(library, speaker_id))
+        await catalog.stubs.speakers.CreateSpeaker(creation(library, speaker_id))
     assert "try again in a moment" in errors[0].message
     for _ in range(2):
-        await catalog.stub.DeleteSpeaker(spk.DeleteSpeakerRequest(name=speaker.name))
+        await catalog.stubs.speakers.DeleteSpeaker(spk.DeleteSpeakerRequest(name=speaker.name))
     async with refused(Reason.SPEAKER_NOT_FOUND, speaker=speaker.name):
         await catalog.get_speaker(speaker.name)
-    again = await catalog.stub.CreateSpeaker(creation(library, speaker_id))
+    again = await catalog.stubs.speakers.CreateSpeaker(creation(library, speaker_id))
     assert again.uid != speaker.uid
     for clip in clips:
         left = await catalog.get(clip.name)
@@ -53,16 +53,18 @@ async def test_deletion_can_take_the_clips_along(catalog: Catalog) -> None:
     speaker = await catalog.speaker(library, *clips)
     await catalog.remove(speaker.name, clips[2])
     for _ in range(2):
-        gone = await catalog.stub.BeginSpeakerDeletion(deletion(speaker, delete_clips=True))
+        gone = await catalog.stubs.speakers.BeginSpeakerDeletion(
+            deletion(speaker, delete_clips=True)
+        )
         assert (gone.state, gone.enrollment_count) == (Speaker.STATE_DELETING, 0)
         assert (gone.revision, gone.speech_duration) == (3, Duration())
-    found = await catalog.stub.ListClips(
-        pb.ListClipsRequest(
+    found = await catalog.stubs.clips.ListClips(
+        clip_pb2.ListClipsRequest(
             parent=library.name, filter={"state": 4, "enrolled_speaker": speaker.name}
         )
     )
     assert [clip.name for clip in found.clips] == [clip.name for clip in clips[:2]]
-    await catalog.stub.DeleteSpeaker(spk.DeleteSpeakerRequest(name=speaker.name))
+    await catalog.stubs.speakers.DeleteSpeaker(spk.DeleteSpeakerRequest(name=speaker.name))
     assert [(await catalog.get(clip.name)).state for clip in [*clips, other]] == [4, 4, 2, 2]
     assert (await catalog.get(clips[0].name)).enrolled_speaker == ""
     assert await catalog.get_speaker(kept.name) == kept
@@ -73,9 +75,9 @@ async def test_a_deletion_that_began_can_still_take_the_clips_along(catalog: Cat
     library = await catalog.library()
     clip = await catalog.clip(library)
     speaker = await catalog.speaker(library, clip)
-    await catalog.stub.BeginSpeakerDeletion(deletion(speaker))
+    await catalog.stubs.speakers.BeginSpeakerDeletion(deletion(speaker))
     assert (await catalog.get(clip.name)).state == 2
-    await catalog.stub.BeginSpeakerDeletion(deletion(speaker, delete_clips=True))
+    await catalog.stubs.speakers.BeginSpeakerDeletion(deletion(speaker, delete_clips=True))
     assert (await catalog.get(clip.name)).state == 4
 
 
@@ -86,11 +88,11 @@ async def test_a_deletion_can_ask_for_a_state(catalog: Catalog) -> None:
     creating, enrolled = await catalog.speaker(library), await catalog.speaker(library, clip)
     only = {"only_state": Speaker.STATE_CREATING, "delete_clips": True}
     async with refused(Reason.STATE_CONFLICT, speaker=enrolled.name, state="UPDATING"):
-        await catalog.stub.BeginSpeakerDeletion(deletion(enrolled, **only))
+        await catalog.stubs.speakers.BeginSpeakerDeletion(deletion(enrolled, **only))
     assert await catalog.get_speaker(enrolled.name) == enrolled
     assert (await catalog.get(clip.name)).state == 2
     for _ in range(2):
-        answer = await catalog.stub.BeginSpeakerDeletion(deletion(creating, **only))
+        answer = await catalog.stubs.speakers.BeginSpeakerDeletion(deletion(creating, **only))
         assert answer.state == Speaker.STATE_DELETING
 
 
@@ -100,15 +102,17 @@ async def test_a_library_goes_with_its_speakers(catalog: Catalog) -> None:
     speaker = await catalog.speaker(library, await catalog.clip(library))
     await catalog.speaker(library)
     async with refused(Reason.LIBRARY_NOT_EMPTY):
-        await catalog.stub.BeginLibraryDeletion(pb.BeginLibraryDeletionRequest(name=library.name))
-    await catalog.stub.BeginLibraryDeletion(
-        pb.BeginLibraryDeletionRequest(name=library.name, force=True)
+        await catalog.stubs.libraries.BeginLibraryDeletion(
+            library_pb2.BeginLibraryDeletionRequest(name=library.name)
+        )
+    await catalog.stubs.libraries.BeginLibraryDeletion(
+        library_pb2.BeginLibraryDeletionRequest(name=library.name, force=True)
     )
-    await catalog.stub.DeleteLibrary(pb.DeleteLibraryRequest(name=library.name))
+    await catalog.stubs.libraries.DeleteLibrary(library_pb2.DeleteLibraryRequest(name=library.name))
     async with refused(Reason.SPEAKER_NOT_FOUND):
         await catalog.get_speaker(speaker.name)
-    again = await catalog.stub.CreateLibrary(
-        pb.CreateLibraryRequest(
+    again = await catalog.stubs.libraries.CreateLibrary(
+        library_pb2.CreateLibraryRequest(
             library_id=library.name.removeprefix("libraries/"), library=Library(model=MODEL)
         )
     )

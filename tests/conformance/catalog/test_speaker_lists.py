@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from audiosearch.catalog.v1 import catalog_service_pb2 as pb
+from audiosearch.catalog.v1 import clip_pb2
 from audiosearch.catalog.v1 import speaker_pb2 as spk
 from audiosearch.catalog.v1.speaker_pb2 import Speaker
 
@@ -20,7 +20,7 @@ async def test_upper_and_lower_case_are_two_speakers(catalog: Catalog) -> None:
     """Names are compared exactly, and sorted by code point."""
     library = await catalog.library()
     for speaker in ("b", "a", "B", "a-", "a_", "A", "a1"):
-        made = await catalog.stub.CreateSpeaker(creation(library, speaker))
+        made = await catalog.stubs.speakers.CreateSpeaker(creation(library, speaker))
         assert (await catalog.get_speaker(made.name)).uid == made.uid
     found = await listed(catalog, library, state=Speaker.STATE_CREATING)
     assert found == ["A", "B", "a", "a-", "a1", "a_", "b"]
@@ -30,13 +30,13 @@ async def test_speakers_are_listed_by_name_and_state(catalog: Catalog) -> None:
     """Without a state those that can be found: ACTIVE and UPDATING."""
     library, empty = await catalog.library(), await catalog.library()
     for speaker in ("e", "a", "d", "b", "c", "f"):
-        made = await catalog.stub.CreateSpeaker(creation(library, speaker))
+        made = await catalog.stubs.speakers.CreateSpeaker(creation(library, speaker))
         if speaker != "f":
             made = await catalog.enroll(made.name, await catalog.clip(library))
         if speaker in "ace":
             await catalog.record(made)
         if speaker == "e":
-            gone = await catalog.stub.BeginSpeakerDeletion(deletion(made))
+            gone = await catalog.stubs.speakers.BeginSpeakerDeletion(deletion(made))
             assert gone.state == Speaker.STATE_DELETING
     assert await listed(catalog, library) == ["a", "b", "c", "d"]
     for state, names in (
@@ -52,11 +52,16 @@ async def test_speakers_are_listed_by_name_and_state(catalog: Catalog) -> None:
 async def test_speakers_last_changed_before_a_time(catalog: Catalog) -> None:
     """The order is still by name. Speakers changed since are left out."""
     library = await catalog.library()
-    made = [await catalog.stub.CreateSpeaker(creation(library, name)) for name in ("c", "a", "b")]
+    made = [
+        await catalog.stubs.speakers.CreateSpeaker(creation(library, name))
+        for name in ("c", "a", "b")
+    ]
     state = Speaker.STATE_CREATING
     before = made[2].update_time
     assert await listed(catalog, library, state=state, update_time_before=before) == ["a", "c"]
-    await catalog.stub.UpdateSpeaker(spk.UpdateSpeakerRequest(speaker=Speaker(name=made[0].name)))
+    await catalog.stubs.speakers.UpdateSpeaker(
+        spk.UpdateSpeakerRequest(speaker=Speaker(name=made[0].name))
+    )
     assert await listed(catalog, library, state=state, update_time_before=before) == ["a"]
     assert await listed(catalog, library, update_time_before=before) == []
 
@@ -64,13 +69,13 @@ async def test_speakers_last_changed_before_a_time(catalog: Catalog) -> None:
 async def test_page_tokens_are_for_the_same_library_and_state(catalog: Catalog) -> None:
     """Another time does not matter: it is a moment later at each sweep."""
     library, other = await catalog.library(), await catalog.library()
-    made = [await catalog.stub.CreateSpeaker(creation(library, name)) for name in "ab"]
+    made = [await catalog.stubs.speakers.CreateSpeaker(creation(library, name)) for name in "ab"]
     request = spk.ListSpeakersRequest(
         parent=library.name, page_size=1, state=Speaker.STATE_CREATING
     )
-    request.page_token = (await catalog.stub.ListSpeakers(request)).next_page_token
+    request.page_token = (await catalog.stubs.speakers.ListSpeakers(request)).next_page_token
     request.update_time_before.seconds = made[0].update_time.seconds + 9
-    second = await catalog.stub.ListSpeakers(request)
+    second = await catalog.stubs.speakers.ListSpeakers(request)
     assert ([speaker.name for speaker in second.speakers], second.next_page_token) == (
         [made[1].name],
         "",
@@ -84,10 +89,10 @@ async def test_page_tokens_are_for_the_same_library_and_state(catalog: Catalog) 
         strange.CopyFrom(request)
         strange.MergeFrom(spk.ListSpeakersRequest(**change))
         async with refused(Reason.FIELD_INVALID, field="page_token"):
-            await catalog.stub.ListSpeakers(strange)
+            await catalog.stubs.speakers.ListSpeakers(strange)
     async with refused(Reason.FIELD_INVALID, field="page_token"):
-        await catalog.stub.ListClips(
-            pb.ListClipsRequest(parent=library.name, page_token=request.page_token)
+        await catalog.stubs.clips.ListClips(
+            clip_pb2.ListClipsRequest(parent=library.name, page_token=request.page_token)
         )
 
 
@@ -97,7 +102,7 @@ async def test_lookup_finds_speakers_that_can_be_found_alone(catalog: Catalog) -
     clips = [await catalog.clip(library) for _ in range(3)]
     updating, gone, active = [await catalog.speaker(library, clip) for clip in clips]
     active = await catalog.record(active)
-    gone = await catalog.stub.BeginSpeakerDeletion(deletion(gone))
+    gone = await catalog.stubs.speakers.BeginSpeakerDeletion(deletion(gone))
     strange = await catalog.speaker(other, await catalog.clip(other))
     speakers = [updating, active, gone, strange, await catalog.speaker(library)]
     uids = [speaker.uid for speaker in speakers]
@@ -109,7 +114,7 @@ async def test_lookup_finds_speakers_that_can_be_found_alone(catalog: Catalog) -
         {"uids": uids, "speaker_ids": ids},
         {"uids": uids[:1], "speaker_ids": ids[1:]},
     ):
-        answer = await catalog.stub.LookupSpeakers(
+        answer = await catalog.stubs.speakers.LookupSpeakers(
             spk.LookupSpeakersRequest(parent=library.name, **by)
         )
         assert dict(answer.speakers) == {updating.uid: updating, active.uid: active}

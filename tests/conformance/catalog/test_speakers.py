@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from audiosearch.catalog.v1 import catalog_service_pb2 as pb
+from audiosearch.catalog.v1 import library_pb2
 from audiosearch.catalog.v1 import speaker_pb2 as spk
 from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.catalog.v1.speaker_pb2 import Speaker
@@ -24,7 +24,7 @@ METADATA = {"mic": "a\nb", "take": ""}
 async def test_a_new_speaker_keeps_what_was_told(catalog: Catalog) -> None:
     """CREATING with a uid, no enrollments and no voiceprint; 20 s of speech would help."""
     library = await catalog.library()
-    made = await catalog.stub.CreateSpeaker(
+    made = await catalog.stubs.speakers.CreateSpeaker(
         creation(library, "id00_8-0", display_name="Änn 刀", metadata=METADATA)
     )
     assert made.name == f"{library.name}/speakers/id00_8-0"
@@ -36,7 +36,7 @@ async def test_a_new_speaker_keeps_what_was_told(catalog: Catalog) -> None:
     assert made.wanted_speech_duration == Duration(seconds=20)
     assert made.create_time == made.update_time
     assert await catalog.get_speaker(made.name) == made
-    plain = await catalog.stub.CreateSpeaker(creation(library, "x" * 63))
+    plain = await catalog.stubs.speakers.CreateSpeaker(creation(library, "x" * 63))
     assert plain.display_name == "x" * 63
 
 
@@ -70,7 +70,7 @@ async def test_a_voiceprint_is_of_one_revision_of_one_speaker(catalog: Catalog) 
     async with refused(Reason.SPEAKER_NOT_FOUND, speaker=now.name):
         await catalog.record(strange)
     assert await catalog.get_speaker(now.name) == now
-    await catalog.stub.BeginSpeakerDeletion(deletion(now))
+    await catalog.stubs.speakers.BeginSpeakerDeletion(deletion(now))
     async with refused(Reason.STATE_CONFLICT, state="DELETING"):
         await catalog.record(now)
 
@@ -78,7 +78,7 @@ async def test_a_voiceprint_is_of_one_revision_of_one_speaker(catalog: Catalog) 
 async def test_the_same_request_answers_the_same_speaker(catalog: Catalog) -> None:
     """This holds in any state and for requests at the same time. Any other creation is refused."""
     library, other = await catalog.library(), await catalog.library()
-    make = catalog.stub.CreateSpeaker
+    make = catalog.stubs.speakers.CreateSpeaker
     made = await asyncio.gather(*(make(creation(library, "ann", "r")) for _ in range(8)))
     assert len({speaker.uid for speaker in made}) == 1
     name = made[0].name
@@ -91,8 +91,8 @@ async def test_the_same_request_answers_the_same_speaker(catalog: Catalog) -> No
         await make(creation(library, "bob", "r"))
     assert name in errors[0].message
     assert (await make(creation(other, "ann", "r"))).uid != made[0].uid
-    await catalog.stub.BeginLibraryDeletion(
-        pb.BeginLibraryDeletionRequest(name=library.name, force=True)
+    await catalog.stubs.libraries.BeginLibraryDeletion(
+        library_pb2.BeginLibraryDeletionRequest(name=library.name, force=True)
     )
     assert await make(creation(library, "ann", "r")) == enrolled
 
@@ -103,7 +103,9 @@ async def test_one_of_many_gets_a_name(catalog: Catalog) -> None:
 
     async def make(number: int) -> str:
         try:
-            made = await catalog.stub.CreateSpeaker(creation(library, "ann", f"r{number}"))
+            made = await catalog.stubs.speakers.CreateSpeaker(
+                creation(library, "ann", f"r{number}")
+            )
         except Exception:
             async with refused(Reason.SPEAKER_EXISTS, speaker=f"{library.name}/speakers/ann"):
                 raise
@@ -123,7 +125,7 @@ async def test_a_mask_names_what_changes(catalog: Catalog) -> None:
     speaker = await catalog.speaker(library, clip, display_name="Ann", metadata=METADATA)
 
     async def update(paths: list[str], **fields: object) -> Speaker:
-        return await catalog.stub.UpdateSpeaker(
+        return await catalog.stubs.speakers.UpdateSpeaker(
             spk.UpdateSpeakerRequest(
                 speaker=Speaker(name=speaker.name, **fields), update_mask=FieldMask(paths=paths)
             )
@@ -143,7 +145,7 @@ async def test_a_mask_names_what_changes(catalog: Catalog) -> None:
     )
     async with refused(Reason.FIELD_INVALID, field="update_mask", value="state"):
         await update(["state"])
-    await catalog.stub.BeginSpeakerDeletion(deletion(speaker))
+    await catalog.stubs.speakers.BeginSpeakerDeletion(deletion(speaker))
     async with refused(Reason.STATE_CONFLICT, state="DELETING"):
         await update([])
 
@@ -156,19 +158,31 @@ async def test_a_speaker_that_is_not_there(catalog: Catalog) -> None:
     for name in (strange, f"{library.name}/speakers/nobody", "libraries/nowhere/speakers/nobody"):
         clip = [f"{name.partition('/speakers/')[0]}/clips/x"]
         for call, request in (
-            (catalog.stub.GetSpeaker, spk.GetSpeakerRequest(name=name)),
-            (catalog.stub.UpdateSpeaker, spk.UpdateSpeakerRequest(speaker=Speaker(name=name))),
-            (catalog.stub.AddEnrollments, spk.AddEnrollmentsRequest(name=name, clips=clip)),
-            (catalog.stub.RemoveEnrollments, spk.RemoveEnrollmentsRequest(name=name, clips=clip)),
+            (catalog.stubs.speakers.GetSpeaker, spk.GetSpeakerRequest(name=name)),
             (
-                catalog.stub.RecordVoiceprint,
+                catalog.stubs.speakers.UpdateSpeaker,
+                spk.UpdateSpeakerRequest(speaker=Speaker(name=name)),
+            ),
+            (
+                catalog.stubs.speakers.AddEnrollments,
+                spk.AddEnrollmentsRequest(name=name, clips=clip),
+            ),
+            (
+                catalog.stubs.speakers.RemoveEnrollments,
+                spk.RemoveEnrollmentsRequest(name=name, clips=clip),
+            ),
+            (
+                catalog.stubs.speakers.RecordVoiceprint,
                 spk.RecordVoiceprintRequest(name=name, uid=speaker.uid, revision=1),
             ),
-            (catalog.stub.BeginSpeakerDeletion, spk.BeginSpeakerDeletionRequest(name=name)),
+            (
+                catalog.stubs.speakers.BeginSpeakerDeletion,
+                spk.BeginSpeakerDeletionRequest(name=name),
+            ),
         ):
             async with refused(Reason.SPEAKER_NOT_FOUND, speaker=name):
                 await call(request)
-        await catalog.stub.DeleteSpeaker(spk.DeleteSpeakerRequest(name=name))
+        await catalog.stubs.speakers.DeleteSpeaker(spk.DeleteSpeakerRequest(name=name))
     assert await catalog.get_speaker(speaker.name) == speaker
 
 
@@ -176,22 +190,29 @@ async def test_speakers_need_an_active_library(catalog: Catalog) -> None:
     """One that is not there, or not ACTIVE, takes none; one without clips needs no force to go."""
     name = "libraries/nowhere"
     for call, request in (
-        (catalog.stub.CreateSpeaker, spk.CreateSpeakerRequest(parent=name, speaker_id="a")),
-        (catalog.stub.ListSpeakers, spk.ListSpeakersRequest(parent=name)),
-        (catalog.stub.LookupSpeakers, spk.LookupSpeakersRequest(parent=name, uids=["x"])),
+        (
+            catalog.stubs.speakers.CreateSpeaker,
+            spk.CreateSpeakerRequest(parent=name, speaker_id="a"),
+        ),
+        (catalog.stubs.speakers.ListSpeakers, spk.ListSpeakersRequest(parent=name)),
+        (catalog.stubs.speakers.LookupSpeakers, spk.LookupSpeakersRequest(parent=name, uids=["x"])),
     ):
         async with refused(Reason.LIBRARY_NOT_FOUND, library=name):
             await call(request)
-    library = await catalog.stub.CreateLibrary(
-        pb.CreateLibraryRequest(library_id="not-active-yet", library=Library(model=MODEL))
+    library = await catalog.stubs.libraries.CreateLibrary(
+        library_pb2.CreateLibraryRequest(library_id="not-active-yet", library=Library(model=MODEL))
     )
     async with refused(Reason.STATE_CONFLICT, library=library.name, state="CREATING"):
-        await catalog.stub.CreateSpeaker(creation(library, "a"))
-    await catalog.stub.ActivateLibrary(pb.ActivateLibraryRequest(name=library.name))
-    speaker = await catalog.stub.CreateSpeaker(creation(library, "a"))
-    await catalog.stub.BeginLibraryDeletion(pb.BeginLibraryDeletionRequest(name=library.name))
+        await catalog.stubs.speakers.CreateSpeaker(creation(library, "a"))
+    await catalog.stubs.libraries.ActivateLibrary(
+        library_pb2.ActivateLibraryRequest(name=library.name)
+    )
+    speaker = await catalog.stubs.speakers.CreateSpeaker(creation(library, "a"))
+    await catalog.stubs.libraries.BeginLibraryDeletion(
+        library_pb2.BeginLibraryDeletionRequest(name=library.name)
+    )
     async with refused(Reason.STATE_CONFLICT, library=library.name, state="DELETING"):
-        await catalog.stub.CreateSpeaker(creation(library, "b"))
-    await catalog.stub.DeleteLibrary(pb.DeleteLibraryRequest(name=library.name))
+        await catalog.stubs.speakers.CreateSpeaker(creation(library, "b"))
+    await catalog.stubs.libraries.DeleteLibrary(library_pb2.DeleteLibraryRequest(name=library.name))
     async with refused(Reason.SPEAKER_NOT_FOUND, speaker=speaker.name):
         await catalog.get_speaker(speaker.name)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from audiosearch.catalog.v1 import catalog_service_pb2 as pb
+from audiosearch.catalog.v1 import clip_pb2, library_pb2
 from sqlalchemy import Connection, insert, select, update
 
 from catalog_service.clips.rows import now
@@ -228,11 +228,13 @@ async def test_no_file_is_touched_on_the_event_loop(settings: CatalogSettings) -
             await catalog.put(again.name, b"after")
             await catalog.fail(again.name)
             await catalog.begin_deletion(many[0].name)
-            await catalog.stub.DeleteClip(pb.DeleteClipRequest(name=many[0].name))
-            await catalog.stub.BeginLibraryDeletion(
-                pb.BeginLibraryDeletionRequest(name=library.name, force=True)
+            await catalog.stubs.clips.DeleteClip(clip_pb2.DeleteClipRequest(name=many[0].name))
+            await catalog.stubs.libraries.BeginLibraryDeletion(
+                library_pb2.BeginLibraryDeletionRequest(name=library.name, force=True)
             )
-            await catalog.stub.DeleteLibrary(pb.DeleteLibraryRequest(name=library.name))
+            await catalog.stubs.libraries.DeleteLibrary(
+                library_pb2.DeleteLibraryRequest(name=library.name)
+            )
         assert {event for event, _ in watch.seen} >= {
             "open",
             "os.rename",

@@ -10,10 +10,9 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from audiosearch.catalog.v1.catalog_service_pb2 import GetClipRequest, UpdateClipRequest
-from audiosearch.catalog.v1.clip_pb2 import Clip
+from audiosearch.catalog.v1.clip_pb2 import Clip, GetClipRequest, UpdateClipRequest
 from audiosearch.catalog.v1.import_job_pb2 import ImportJob
-from audiosearch.gateway.v1.gateway_service_pb2 import UploadClipResponse
+from audiosearch.gateway.v1.clips_pb2 import UploadClipResponse
 from audiosearch_cli import import_report
 from audiosearch_client.client import AudiosearchClient
 from audiosearch_client.corpora.entry import Source
@@ -31,7 +30,9 @@ class Shelf:
         """Has no clips."""
         self.clips: dict[bytes, Clip] = {}
         self.calls: list[str] = []
-        self.stub = SimpleNamespace(GetClip=self._get, UpdateClip=self._update)
+        self.stubs = SimpleNamespace(
+            clips=SimpleNamespace(GetClip=self._get, UpdateClip=self._update)
+        )
 
     def upload(self, library: str, path: Path, clip: Clip, request_id: str) -> UploadClipResponse:
         """The clip that is made, or the one that is there."""
@@ -42,7 +43,7 @@ class Shelf:
         return UploadClipResponse(clip=kept, created=kept is described)
 
     def call(self, method: Any, request: Any) -> Any:
-        """Calls one of `stub`, and notes its name."""
+        """Calls one of `stubs`, and notes its name."""
         self.calls.append(method.__name__)
         return method(request)
 

@@ -6,33 +6,32 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import httpx
-from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1 import clip_pb2, library_pb2
 from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip
 from audiosearch.catalog.v1.library_pb2 import Library
-from audiosearch.gateway.v1 import gateway_service_pb2 as gateway_pb2
-from audiosearch.gateway.v1 import gateway_service_pb2_grpc, search_pb2
+from audiosearch.gateway.v1 import clips_pb2, search_pb2
 from google.longrunning import operations_pb2, operations_pb2_grpc
 
+from gateway import contracts
 from gateway.access.guard import Guard
 from gateway.access.keyring import Keyring
 from gateway.health.health import Health
-from gateway.imports.operations import OperationsServicer
 from gateway.rest.parts import Parts
 from gateway.rest.server import rest
-from gateway.servicer import GatewayServicer
 from gateway.settings import GatewaySettings
 from gateway.upstream import Upstream
+from serving.contracts import Servicers
 from serving.errors import Reason, ServiceError
 
 AUDIO = bytes(range(256)) * 4096
 """The audio of every clip: 1 MiB."""
 
 
-class Behaviour(gateway_service_pb2_grpc.GatewayServiceServicer):
-    """Does what a test asks for by the name of a library or clip."""
+class Behaviour:
+    """Does what a test asks for by the name of a library or clip, in all services."""
 
     def __init__(self) -> None:
         """Notes what it saw."""
@@ -40,7 +39,7 @@ class Behaviour(gateway_service_pb2_grpc.GatewayServiceServicer):
         self.sent = 0
         self.closed = False
 
-    async def GetLibrary(self, request: catalog_pb2.GetLibraryRequest, context: object) -> Library:
+    async def GetLibrary(self, request: library_pb2.GetLibraryRequest, context: object) -> Library:
         """Fails, crashes, waits or answers."""
         asked = request.name.removeprefix("libraries/")
         if asked == "typed":
@@ -52,8 +51,8 @@ class Behaviour(gateway_service_pb2_grpc.GatewayServiceServicer):
         return Library(name=request.name, display_name="Töne", clip_count=3)
 
     async def UploadClip(
-        self, request_iterator: AsyncIterator[gateway_pb2.UploadClipRequest], context: object
-    ) -> gateway_pb2.UploadClipResponse:
+        self, request_iterator: AsyncIterator[clips_pb2.UploadClipRequest], context: object
+    ) -> clips_pb2.UploadClipResponse:
         """Counts bytes."""
         config, received = (await anext(request_iterator)).config, 0
         if config.parent == "libraries/full":
@@ -67,30 +66,30 @@ class Behaviour(gateway_service_pb2_grpc.GatewayServiceServicer):
             raise
         stored = Clip(display_name=config.clip.display_name)
         stored.audio_object.size_bytes = received
-        return gateway_pb2.UploadClipResponse(clip=stored, created=True)
+        return clips_pb2.UploadClipResponse(clip=stored, created=True)
 
-    async def GetClip(self, request: catalog_pb2.GetClipRequest, context: object) -> Clip:
+    async def GetClip(self, request: clip_pb2.GetClipRequest, context: object) -> Clip:
         """A clip with AUDIO, or with more than anybody reads."""
         size = 2**40 if request.name.endswith("endless") else len(AUDIO)
         stored = AudioObject(size_bytes=size, sha256="ab" * 32, content_type="audio/wav")
         return Clip(name=request.name, display_name='a "b"/ä.wav', audio_object=stored)
 
-    async def UpdateClip(self, request: catalog_pb2.UpdateClipRequest, context: object) -> Clip:
+    async def UpdateClip(self, request: clip_pb2.UpdateClipRequest, context: object) -> Clip:
         """Shows the mask in the clip's label."""
         return Clip(name=request.clip.name, label=",".join(request.update_mask.paths))
 
     async def DownloadAudio(
-        self, request: gateway_pb2.DownloadAudioRequest, context: object
-    ) -> AsyncIterator[catalog_pb2.GetAudioResponse]:
+        self, request: clips_pb2.DownloadAudioRequest, context: object
+    ) -> AsyncIterator[clip_pb2.GetAudioResponse]:
         """AUDIO, without end, or broken off."""
         asked, part = request.name.rpartition("/")[2], AUDIO[request.offset :]
         if asked == "broken":
             part = part[: len(part) // 2]
         try:
-            yield catalog_pb2.GetAudioResponse(chunk=part[: request.limit or None])
+            yield clip_pb2.GetAudioResponse(chunk=part[: request.limit or None])
             while asked == "endless":
                 self.sent += 1
-                yield catalog_pb2.GetAudioResponse(chunk=AUDIO)
+                yield clip_pb2.GetAudioResponse(chunk=AUDIO)
             if asked == "broken":
                 raise ServiceError(Reason.CATALOG_UNAVAILABLE, "gone")
         finally:
@@ -151,8 +150,14 @@ async def serving(keyring: Path | None = None, **settings: Any) -> AsyncIterator
     parts = Parts(
         chosen,
         Guard(keys),
-        cast("GatewayServicer", behaviour),
-        cast("OperationsServicer", Jobs()),
+        Servicers(
+            {
+                contracts.LIBRARIES: behaviour,
+                contracts.CLIPS: behaviour,
+                contracts.SEARCH: behaviour,
+                contracts.OPERATIONS: Jobs(),
+            }
+        ),
         Health(Upstream(chosen), keys),
     )
     async with rest(parts, stop, port.set_result):

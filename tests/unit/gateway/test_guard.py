@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from audiosearch.catalog.v1.catalog_service_pb2 import GetLibraryRequest
-from audiosearch.gateway.v1.gateway_service_pb2 import UploadClipConfig, UploadClipRequest
+from audiosearch.catalog.v1.library_pb2 import GetLibraryRequest
+from audiosearch.gateway.v1.clips_pb2 import UploadClipConfig, UploadClipRequest
 
 from gateway.access import api_key, key_file
 from gateway.access.guard import Guard
@@ -15,8 +15,8 @@ from gateway.access.keyring import Keyring
 from gateway.access.rights import OPERATOR, Right, caller
 from serving.errors import Reason, ServiceError
 
-GET = "/audiosearch.gateway.v1.GatewayService/GetLibrary"
-UPLOAD = "/audiosearch.gateway.v1.GatewayService/UploadClip"
+GET = "/audiosearch.gateway.v1.LibraryService/GetLibrary"
+UPLOAD = "/audiosearch.gateway.v1.ClipService/UploadClip"
 
 
 @pytest.fixture

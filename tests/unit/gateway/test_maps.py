@@ -8,8 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from audiosearch.catalog.v1.catalog_service_pb2 import LookupClipsResponse
-from audiosearch.catalog.v1.clip_pb2 import Clip
+from audiosearch.catalog.v1.clip_pb2 import Clip, LookupClipsResponse
 from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.gateway.v1.library_map_pb2 import GetLibraryMapRequest, LibraryMap
 from audiosearch.index.v1.index_pb2 import IndexStats, Vector
@@ -71,7 +70,7 @@ async def slow(monkeypatch: pytest.MonkeyPatch) -> Slow:
 @pytest.fixture
 async def kept(slow: Slow) -> AsyncIterator[Maps]:
     """Maps, with their housekeeping at work."""
-    made = Maps(SimpleNamespace(index=slow, catalog=slow), Shelf())  # type: ignore[arg-type]
+    made = Maps(SimpleNamespace(index=slow, clips=slow), Shelf())  # type: ignore[arg-type]
     keeping = asyncio.create_task(made.run())
     yield made
     keeping.cancel()
@@ -117,7 +116,7 @@ async def test_only_a_few_are_kept(kept: Maps, slow: Slow) -> None:
 
 async def test_all_work_ends_with_the_gateway(slow: Slow) -> None:
     """Nothing is left behind."""
-    made = Maps(SimpleNamespace(index=slow, catalog=slow), Shelf())  # type: ignore[arg-type]
+    made = Maps(SimpleNamespace(index=slow, clips=slow), Shelf())  # type: ignore[arg-type]
     keeping = asyncio.create_task(made.run())
     await ask(made, "a")
     keeping.cancel()

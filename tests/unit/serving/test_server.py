@@ -9,8 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import grpc
 import pytest
-from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
-from audiosearch.catalog.v1 import catalog_service_pb2_grpc
+from audiosearch.catalog.v1 import clip_pb2, clip_service_pb2, clip_service_pb2_grpc
 from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
@@ -20,10 +19,10 @@ from serving.settings import ServerSettings
 from serving.telemetry import configure, remaining, request_id
 
 Start = Callable[..., Awaitable["Served"]]
-NAME = catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"].full_name
+NAME = clip_service_pb2.DESCRIPTOR.services_by_name["ClipService"].full_name
 
 
-class Behaviour(catalog_service_pb2_grpc.CatalogServiceServicer):
+class Behaviour(clip_service_pb2_grpc.ClipServiceServicer):
     """Does what a test asks for by the name it sends."""
 
     def __init__(self) -> None:
@@ -31,7 +30,7 @@ class Behaviour(catalog_service_pb2_grpc.CatalogServiceServicer):
         self.seen: dict[str, object] = {}
         self.began = asyncio.Event()
 
-    async def GetClip(self, request: catalog_pb2.GetClipRequest, context: object) -> Clip:
+    async def GetClip(self, request: clip_pb2.GetClipRequest, context: object) -> Clip:
         """Fails, crashes, waits or answers."""
         self.seen = {"request_id": request_id.get(), "remaining": remaining()}
         if request.name == "typed":
@@ -45,19 +44,19 @@ class Behaviour(catalog_service_pb2_grpc.CatalogServiceServicer):
         return Clip(name=request.name)
 
     async def GetAudio(
-        self, request: catalog_pb2.GetAudioRequest, context: object
-    ) -> AsyncIterator[catalog_pb2.GetAudioResponse]:
+        self, request: clip_pb2.GetAudioRequest, context: object
+    ) -> AsyncIterator[clip_pb2.GetAudioResponse]:
         """One chunk, then an error; or chunks without end."""
         try:
             while request.name == "endless":
-                yield catalog_pb2.GetAudioResponse(chunk=bytes(2**20))
+                yield clip_pb2.GetAudioResponse(chunk=bytes(2**20))
         finally:
             self.seen["closed"] = True
-        yield catalog_pb2.GetAudioResponse(chunk=b"one")
+        yield clip_pb2.GetAudioResponse(chunk=b"one")
         raise ServiceError(Reason.AUDIO_NOT_FOUND, "no more")
 
     async def PutAudio(
-        self, request_iterator: AsyncIterator[catalog_pb2.PutAudioRequest], context: object
+        self, request_iterator: AsyncIterator[clip_pb2.PutAudioRequest], context: object
     ) -> AudioObject:
         """Counts bytes."""
         size = 0
@@ -75,7 +74,7 @@ class Served:
         self.behaviour = behaviour
         self.stop = stop
         self.channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}")
-        self.stub = catalog_service_pb2_grpc.CatalogServiceStub(self.channel)
+        self.stub = clip_service_pb2_grpc.ClipServiceStub(self.channel)
 
     async def health(self) -> int:
         """The overall health."""
@@ -112,7 +111,7 @@ async def start() -> AsyncIterator[Start]:
     async def starting(check: Callable[[], Awaitable[None]] = fine, **settings: object) -> Served:
         behaviour, stop = Behaviour(), asyncio.Event()
         port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        register = catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server
+        register = clip_service_pb2_grpc.add_ClipServiceServicer_to_server
         task = asyncio.create_task(
             serve(
                 ServerSettings(drain_seconds=0, **settings),
@@ -138,7 +137,7 @@ async def test_a_typed_error_arrives_with_code_reason_and_metadata(start: Start)
     """As google.rpc.Status with one ErrorInfo."""
     served = await start()
     with pytest.raises(grpc.aio.AioRpcError) as raised:
-        await served.stub.GetClip(catalog_pb2.GetClipRequest(name="typed"))
+        await served.stub.GetClip(clip_pb2.GetClipRequest(name="typed"))
     assert raised.value.code() is grpc.StatusCode.NOT_FOUND
     error = from_rpc_error(raised.value)
     assert error
@@ -149,7 +148,7 @@ async def test_a_typed_error_arrives_with_code_reason_and_metadata(start: Start)
 async def test_an_error_in_a_stream_arrives_after_what_was_sent(start: Start) -> None:
     """The boundary is around all kinds of calls."""
     served = await start()
-    call = served.stub.GetAudio(catalog_pb2.GetAudioRequest())
+    call = served.stub.GetAudio(clip_pb2.GetAudioRequest())
     assert (await call.read()).chunk == b"one"
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await call.read()
@@ -165,7 +164,7 @@ async def test_a_crash_is_internal_with_a_fixed_text(
     served = await start()
     metadata = (("x-request-id", "call-7"),)
     with pytest.raises(grpc.aio.AioRpcError) as raised:
-        await served.stub.GetClip(catalog_pb2.GetClipRequest(name="crash"), metadata=metadata)
+        await served.stub.GetClip(clip_pb2.GetClipRequest(name="crash"), metadata=metadata)
     assert raised.value.code() is grpc.StatusCode.INTERNAL
     assert "secret" not in raised.value.details()
     assert "call-7" in raised.value.details()
@@ -179,7 +178,7 @@ async def test_a_crash_is_internal_with_a_fixed_text(
 async def test_a_call_takes_over_id_and_deadline(start: Start) -> None:
     """An id that can't be logged is replaced."""
     served = await start(max_call_seconds=100)
-    request = catalog_pb2.GetClipRequest(name="x")
+    request = clip_pb2.GetClipRequest(name="x")
     await served.stub.GetClip(request, timeout=5, metadata=(("x-request-id", "mine"),))
     assert served.behaviour.seen["request_id"] == "mine"
     assert 0 < served.behaviour.seen["remaining"] < 5.5
@@ -192,7 +191,7 @@ async def test_a_call_without_deadline_ends_at_the_limit(start: Start) -> None:
     """DEADLINE_EXCEEDED."""
     served = await start(max_call_seconds=0.2)
     with pytest.raises(grpc.aio.AioRpcError) as raised:
-        await served.stub.GetClip(catalog_pb2.GetClipRequest(name="wait"))
+        await served.stub.GetClip(clip_pb2.GetClipRequest(name="wait"))
     assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
@@ -202,7 +201,7 @@ async def test_a_stream_whose_reader_stops_reading_ends_at_the_limit(
     """DEADLINE_EXCEEDED for the reader and in the log, the servicer closed, no noise."""
     configure("test")
     served = await start(max_call_seconds=0.5)
-    call = served.stub.GetAudio(catalog_pb2.GetAudioRequest(name="endless"))
+    call = served.stub.GetAudio(clip_pb2.GetAudioRequest(name="endless"))
     responses = aiter(call)
     assert (await anext(responses)).chunk
     await happens(lambda: "closed" in served.behaviour.seen)
@@ -224,10 +223,10 @@ async def test_a_stream_that_is_cancelled_makes_no_noise(
     configure("test")
     served = await start()
     if name == "wait":
-        call = served.stub.GetClip(catalog_pb2.GetClipRequest(name=name))
+        call = served.stub.GetClip(clip_pb2.GetClipRequest(name=name))
         await happens(lambda: bool(served.behaviour.seen))
     else:
-        call = served.stub.GetAudio(catalog_pb2.GetAudioRequest(name=name))
+        call = served.stub.GetAudio(clip_pb2.GetAudioRequest(name=name))
         assert (await call.read()).chunk
     call.cancel()
     said = ""
@@ -247,8 +246,8 @@ async def test_a_stream_that_is_cancelled_makes_no_noise(
 async def test_a_message_over_the_limit_is_refused(start: Start) -> None:
     """And the server goes on."""
     served = await start(max_message_bytes=2**16)
-    big = catalog_pb2.PutAudioRequest(chunk=bytes(2**17))
-    small = catalog_pb2.PutAudioRequest(chunk=bytes(2**10))
+    big = clip_pb2.PutAudioRequest(chunk=bytes(2**17))
+    small = clip_pb2.PutAudioRequest(chunk=bytes(2**10))
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await served.stub.PutAudio(iter([big]))
     assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -299,10 +298,10 @@ async def test_running_calls_end_before_the_server_does(start: Start) -> None:
     """A call under way at shutdown is answered."""
     served = await start()
 
-    async def requests() -> AsyncIterator[catalog_pb2.PutAudioRequest]:
-        yield catalog_pb2.PutAudioRequest(chunk=b"1")
+    async def requests() -> AsyncIterator[clip_pb2.PutAudioRequest]:
+        yield clip_pb2.PutAudioRequest(chunk=b"1")
         await asyncio.sleep(0.5)
-        yield catalog_pb2.PutAudioRequest(chunk=b"2")
+        yield clip_pb2.PutAudioRequest(chunk=b"2")
 
     call = asyncio.ensure_future(served.stub.PutAudio(requests()))
     await served.behaviour.began.wait()

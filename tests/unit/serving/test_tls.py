@@ -10,8 +10,7 @@ from pathlib import Path
 
 import grpc
 import pytest
-from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
-from audiosearch.catalog.v1 import catalog_service_pb2_grpc
+from audiosearch.catalog.v1 import clip_pb2, clip_service_pb2, clip_service_pb2_grpc
 from audiosearch.catalog.v1.clip_pb2 import Clip
 from cryptography import x509
 
@@ -20,7 +19,7 @@ from serving.settings import ServerSettings, load
 from serving.tls import Tls
 from tests.certificates import Authority, variables
 
-NAME = catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"].full_name
+NAME = clip_service_pb2.DESCRIPTOR.services_by_name["ClipService"].full_name
 
 
 @pytest.fixture
@@ -97,10 +96,10 @@ def test_a_file_that_cannot_be_used_stops_the_start(
     assert words in line
 
 
-class Echo(catalog_service_pb2_grpc.CatalogServiceServicer):
+class Echo(clip_service_pb2_grpc.ClipServiceServicer):
     """Answers."""
 
-    async def GetClip(self, request: catalog_pb2.GetClipRequest, context: object) -> Clip:
+    async def GetClip(self, request: clip_pb2.GetClipRequest, context: object) -> Clip:
         """With the name asked for."""
         return Clip(name=request.name)
 
@@ -115,7 +114,7 @@ async def served(tls: Tls) -> AsyncIterator[int]:
         pass
 
     settings = ServerSettings(drain_seconds=0, tls_cert=tls.cert, tls_key=tls.key, tls_ca=tls.ca)
-    add = catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server
+    add = clip_service_pb2_grpc.add_ClipServiceServicer_to_server
     running = serve(settings, [NAME], lambda s: add(Echo(), s), fine, stop, port.set_result)
     task = asyncio.create_task(running)
     yield await port
@@ -126,9 +125,9 @@ async def served(tls: Tls) -> AsyncIterator[int]:
 async def ask(channel: grpc.aio.Channel) -> str:
     """Returns the result of a call over the channel: the answer or the code."""
     async with channel:
-        stub = catalog_service_pb2_grpc.CatalogServiceStub(channel)
+        stub = clip_service_pb2_grpc.ClipServiceStub(channel)
         try:
-            return str((await stub.GetClip(catalog_pb2.GetClipRequest(name="x"), timeout=10)).name)
+            return str((await stub.GetClip(clip_pb2.GetClipRequest(name="x"), timeout=10)).name)
         except grpc.aio.AioRpcError as error:
             return f"{error.code().name} {error.details()}"
 
@@ -177,6 +176,6 @@ async def test_a_probe_beside_the_server_takes_any_name(
     tls = tls if shows_ca else replace(tls, ca=None)
     async with served(tls) as port:
         with tls.connect_to_own(f"127.0.0.1:{port}") as channel:
-            stub = catalog_service_pb2_grpc.CatalogServiceStub(channel)
-            call = asyncio.to_thread(stub.GetClip, catalog_pb2.GetClipRequest(name="x"), timeout=10)
+            stub = clip_service_pb2_grpc.ClipServiceStub(channel)
+            call = asyncio.to_thread(stub.GetClip, clip_pb2.GetClipRequest(name="x"), timeout=10)
             assert (await call).name == "x"

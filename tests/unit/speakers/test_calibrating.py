@@ -10,10 +10,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from audiosearch.catalog.v1.calibration_pb2 import Calibration, PutCalibrationRequest
-from audiosearch.catalog.v1.catalog_service_pb2 import ListClipsResponse
-from audiosearch.catalog.v1.clip_pb2 import Clip
+from audiosearch.catalog.v1.clip_pb2 import Clip, ListClipsResponse
 from audiosearch.catalog.v1.library_pb2 import Library
-from audiosearch.gateway.v1.speakers_pb2 import CalibrateLibraryRequest
+from audiosearch.gateway.v1.calibrations_pb2 import CalibrateLibraryRequest
 
 from gateway.speakers import calibrating
 from gateway.speakers.calibrating import Calibrating
@@ -100,7 +99,8 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Slow:
 @pytest.fixture
 def subject(services: Services) -> Calibrating:
     """Works on these services."""
-    return Calibrating(SimpleNamespace(catalog=services), services, services)
+    upstream = SimpleNamespace(calibrations=services, speakers=services, clips=services)
+    return Calibrating(upstream, services, services)
 
 
 async def let_others_run() -> None:

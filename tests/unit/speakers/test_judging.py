@@ -65,7 +65,7 @@ class Shelf:
 
     async def judge(self, voice: Voice, candidates: Sequence[Candidate]) -> Judgement:
         """Scores by the cohort as it is now."""
-        judging = Judging(SimpleNamespace(catalog=self), Cohorts(self), 0.5)
+        judging = Judging(SimpleNamespace(calibrations=self), Cohorts(self), 0.5)
         return await judging.judge(LIBRARY, voice, candidates)
 
     def by_hand(self, voice: Voice, candidate: Candidate) -> float:
@@ -180,7 +180,7 @@ async def test_many_candidates_are_scored_beside_the_event_loop() -> None:
             ids, speakers = np.array(shelf.ids), np.array(shelf.speakers)
             return Watched(ids, speakers, shelf.vectors, shelf.calibration.cohort.top_count)
 
-    judging = Judging(SimpleNamespace(catalog=shelf), Kept(), 0.5)
+    judging = Judging(SimpleNamespace(calibrations=shelf), Kept(), 0.5)
     candidates = [candidate(f"s{n}", values) for n, values in enumerate(strangers(50))]
     judgement = await judging.judge(LIBRARY, Voice(strangers(51)[50]), candidates)
     assert len(judgement.scores) == 50

@@ -38,9 +38,9 @@ class Searches:
         content = self._contents[number % len(self._contents)]
         request = SearchClipsRequest(config=self._config, audio=content)
         answers: list[Any] = []
-        stub = self._stack.client.stub
+        stubs = self._stack.client.stubs
         spent = milliseconds(
-            lambda: answers.append(self._stack.client.call(stub.SearchClips, request))
+            lambda: answers.append(self._stack.client.call(stubs.search.SearchClips, request))
         )
         names = [match.clip.display_name for match in answers[0].matches]
         assert len(names) == K, names
@@ -91,7 +91,7 @@ class Searches:
     def records(self, count: int) -> list[SearchRecord]:
         """Returns the gateway's records of the last searches, the oldest first."""
         client = self._stack.client
-        records = client.call(client.stub.GetStatus, GetStatusRequest()).searches
+        records = client.call(client.stubs.status.GetStatus, GetStatusRequest()).searches
         return list(reversed(records[:count]))
 
     def at_once(self, count: int, callers: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import grpc
-from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1 import clip_pb2, library_pb2
 from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip
 from audiosearch.index.v1.index_pb2 import IndexStats, Vector
 from audiosearch.index.v1.index_service_pb2 import GetIndexStatsRequest, UpsertVectorsRequest
@@ -44,7 +44,8 @@ class Filled:
         """Ids of the clips, in the order of `stored`."""
         self._speakers = speakers_of(rows, seed=0)
         self.library = stack.client.call(
-            stack.client.stub.CreateLibrary, catalog_pb2.CreateLibraryRequest(library_id=NAME)
+            stack.client.stubs.libraries.CreateLibrary,
+            library_pb2.CreateLibraryRequest(library_id=NAME),
         )
 
     @property
@@ -93,16 +94,16 @@ class Filled:
     def _create(self, numbers: Sequence[int]) -> list[str]:
         """Creates rows of clips. A repeated batch returns the ids of rows that exist already."""
         requests = [self._new(number) for number in numbers]
-        request = catalog_pb2.BatchCreateClipsRequest(parent=self.library.name, requests=requests)
-        answer = _patiently(lambda: self.stack.catalog.BatchCreateClips(request, timeout=300))
+        request = clip_pb2.BatchCreateClipsRequest(parent=self.library.name, requests=requests)
+        answer = _patiently(lambda: self.stack.catalog.clips.BatchCreateClips(request, timeout=300))
         assert {each.failure.reason for each in answer.outcomes} <= {"", "CLIP_EXISTS"}
         return [each.clip.name.rpartition("/")[2] for each in answer.outcomes]
 
-    def _new(self, number: int) -> catalog_pb2.CreateClipRequest:
+    def _new(self, number: int) -> clip_pb2.CreateClipRequest:
         speaker = f"s{self._speakers[number]}"
         name = f"{speaker}-{number}.wav"
         digest = hashlib.sha256(name.encode()).hexdigest()
-        return catalog_pb2.CreateClipRequest(
+        return clip_pb2.CreateClipRequest(
             clip=Clip(display_name=name, speaker=speaker, source=f"{speaker}/{name}"),
             audio_object=AudioObject(sha256=digest, size_bytes=160_044),
         )

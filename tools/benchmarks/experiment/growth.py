@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from audiosearch.catalog.v1 import catalog_service_pb2 as catalog_pb2
+from audiosearch.catalog.v1 import clip_pb2
 
 from tools.benchmarks.clustered import clustered
 from tools.benchmarks.experiment import ingest
@@ -73,20 +73,20 @@ def _searches(filled: Filled, count: int) -> list[float]:
 
 def _lookups(filled: Filled, count: int) -> list[float]:
     requests = [
-        catalog_pb2.LookupClipsRequest(
+        clip_pb2.LookupClipsRequest(
             parent=filled.library.name, clip_ids=random.sample(filled.ids, K)
         )
         for _ in range(count)
     ]
-    return one_by_one(filled.stack.catalog.LookupClips, requests, 30)
+    return one_by_one(filled.stack.catalog.clips.LookupClips, requests, 30)
 
 
 def _pages(filled: Filled, count: int) -> list[float]:
     """Reads pages from the newest clip on, one after the other. Starts again after the last."""
-    request = catalog_pb2.ListClipsRequest(parent=filled.library.name, page_size=100)
+    request = clip_pb2.ListClipsRequest(parent=filled.library.name, page_size=100)
 
     def turn(_number: int) -> None:
-        page = filled.stack.catalog.ListClips(request, timeout=60)
+        page = filled.stack.catalog.clips.ListClips(request, timeout=60)
         request.page_token = page.next_page_token
 
     return one_by_one(turn, range(count), 30)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from audiosearch.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
 from audiosearch.embedding.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
 from audiosearch.index.v1.index_service_pb2_grpc import IndexServiceStub
 from audiosearch_client.client import AudiosearchClient
@@ -24,6 +23,7 @@ from tools.benchmarks.catalog_database import MARIADB
 from tools.benchmarks.experiment import machine
 from tools.benchmarks.experiment.results import LeftOutError
 from tools.benchmarks.index_recall import say
+from tools.servers.catalog_stubs import CatalogStubs
 from tools.servers.debian import MissingError
 from tools.servers.milvus_server import MilvusServer
 from tools.servers.mysql_server import MysqlServer
@@ -57,7 +57,7 @@ class Stack:
     client: AudiosearchClient
     imports: Path
     servers: Servers | None
-    catalog: CatalogServiceStub
+    catalog: CatalogStubs
     index: IndexServiceStub
     embedding: EmbeddingServiceStub
     _read: dict[str, int] = field(default_factory=dict)
@@ -147,7 +147,7 @@ def running(stores: str, checkpoint: Path | None) -> Iterator[Stack]:
             stack.enter_context(AudiosearchClient(services.target)),
             imports,
             servers,
-            CatalogServiceStub(channels["catalog"]),
+            CatalogStubs(channels["catalog"]),
             IndexServiceStub(channels["index"]),
             EmbeddingServiceStub(channels["embedding"]),
         )

@@ -1,4 +1,4 @@
-"""Messages of the contract as what the domain takes, every field checked."""
+"""Requests about clips as what the domain takes, every field checked."""
 
 from __future__ import annotations
 
@@ -6,23 +6,20 @@ import math
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
-from audiosearch.catalog.v1.catalog_service_pb2 import (
+from audiosearch.catalog.v1.clip_pb2 import (
     ActivateClipRequest,
+    Clip,
+    ClipFilter,
     CreateClipRequest,
-    FinishImportJobRequest,
     PutAudioRequest,
-    ReportImportProgressRequest,
 )
-from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter, Failure
-from audiosearch.catalog.v1.import_job_pb2 import FileFailure
 from audiosearch.embedding.v1.embedding_pb2 import AudioProperties
 
 from catalog_service import fields, names
 from catalog_service.clips.batches import Heard, NewClip
 from catalog_service.clips.clips import CHANGEABLE
 from catalog_service.clips.filter import ClipQuery
-from catalog_service.database.states import ClipState, JobState, LibraryState, LibraryView
-from catalog_service.imports.jobs import MAX_FAILURES, Progress
+from catalog_service.database.states import ClipState
 from catalog_service.names import ClipName
 from serving.errors import ServiceError
 
@@ -110,14 +107,6 @@ def heard(audio: AudioProperties) -> Heard:
     )
 
 
-def failure(field: str, value: Failure) -> tuple[str, str]:
-    """Reason and message. The message is shortened: telling of a failure must not fail."""
-    return (
-        fields.text(f"{field}.reason", value.reason, fields.MAX_REASON, required=True),
-        fields.shortened(value.message, fields.MAX_MESSAGE),
-    )
-
-
 def clip_query(parent: str, value: ClipFilter) -> ClipQuery:
     """Which clips of that library to list."""
     times = {
@@ -155,51 +144,6 @@ def clip_state(value: int) -> ClipState | None:
 def clip_speaker(library: str, text: str) -> str | None:
     """The {speaker} part of the only speaker whose enrollment a clip may be; None for any."""
     return _of_library(library, "only_speaker", text) if text else None
-
-
-def library_state(value: int) -> LibraryState:
-    """Which libraries to list."""
-    return LibraryState(fields.choice("state", value or LibraryState.ACTIVE, LibraryState))
-
-
-def counted(view: int) -> bool:
-    """Whether a view of a library has its counts."""
-    return fields.choice("view", view or LibraryView.FULL, LibraryView) == LibraryView.FULL
-
-
-def job_state(value: int) -> JobState | None:
-    """Which import jobs to list; None means any."""
-    return JobState(fields.choice("state", value, JobState)) if value else None
-
-
-def progress(request: ReportImportProgressRequest) -> Progress:
-    """A worker's progress with its first failures."""
-    value = request.progress
-    counts = {
-        name: fields.count(f"progress.{name}", getattr(value, name))
-        for name in ("total", "imported", "existing", "failed")
-    }
-    return Progress(
-        **counts,
-        cursor=fields.path("progress.cursor", value.cursor),
-        failures=[_file_failure(entry) for entry in request.failures[:MAX_FAILURES]],
-    )
-
-
-def _file_failure(value: FileFailure) -> dict[str, str]:
-    return {
-        "path": value.path[: fields.MAX_PATH],
-        "reason": fields.shortened(value.failure.reason, fields.MAX_REASON),
-        "message": fields.shortened(value.failure.message, fields.MAX_MESSAGE),
-    }
-
-
-def end(request: FinishImportJobRequest) -> tuple[JobState, str | None, str | None]:
-    """How a job ended: its state, and reason and message if it FAILED."""
-    state = JobState(fields.choice("state", request.state, set(JobState) - {JobState.RUNNING}))
-    if state is not JobState.FAILED:
-        return state, None, None
-    return (state, *failure("failure", request.failure))
 
 
 def clip_ids(ids: Iterable[str]) -> list[str]:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from audiosearch.catalog.v1.catalog_service_pb2 import (
+from audiosearch.catalog.v1.library_pb2 import (
     LIBRARY_VIEW_BASIC,
     ActivateLibraryRequest,
     BeginLibraryDeletionRequest,
     CreateLibraryRequest,
     DeleteLibraryRequest,
     GetLibraryRequest,
+    Library,
     LibraryView,
     ListLibrariesRequest,
     ListLibrariesResponse,
 )
-from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.embedding.v1.embedding_service_pb2 import GetModelRequest
 from audiosearch.index.v1.index_service_pb2 import CreateIndexRequest, DropIndexRequest
 
@@ -37,7 +37,7 @@ class Libraries:
         bound = CreateLibraryRequest()
         bound.CopyFrom(request)
         bound.library.model = model.name
-        return await self.finish_creation(await self._upstream.catalog.CreateLibrary(bound))
+        return await self.finish_creation(await self._upstream.libraries.CreateLibrary(bound))
 
     async def page(self, request: ListLibrariesRequest, caller: Caller) -> ListLibrariesResponse:
         """A page of the libraries that the caller may read.
@@ -47,7 +47,7 @@ class Libraries:
         """
         names = caller.readable()
         if names is None:
-            return await self._upstream.catalog.ListLibraries(request)
+            return await self._upstream.libraries.ListLibraries(request)
         if request.page_size < 0:
             raise ServiceError(
                 Reason.FIELD_INVALID,
@@ -66,7 +66,7 @@ class Libraries:
     async def _find(self, name: str, view: LibraryView.ValueType) -> Library | None:
         request = GetLibraryRequest(name=f"libraries/{name}", view=view)
         with passing_over(Reason.LIBRARY_NOT_FOUND):
-            return await self._upstream.catalog.GetLibrary(request)
+            return await self._upstream.libraries.GetLibrary(request)
         return None
 
     async def finish_creation(self, library: Library) -> Library:
@@ -74,7 +74,7 @@ class Libraries:
         if library.state != Library.STATE_CREATING:
             return library
         await self._make_index(library)
-        return await self._upstream.catalog.ActivateLibrary(
+        return await self._upstream.libraries.ActivateLibrary(
             ActivateLibraryRequest(name=library.name)
         )
 
@@ -107,7 +107,7 @@ class Libraries:
 
     async def open(self, name: str) -> Library:
         """Reads a library that is ACTIVE; STATE_CONFLICT if it is not."""
-        library = await self._upstream.catalog.GetLibrary(
+        library = await self._upstream.libraries.GetLibrary(
             GetLibraryRequest(name=name, view=LIBRARY_VIEW_BASIC)
         )
         library = await self.finish_creation(library)
@@ -118,7 +118,7 @@ class Libraries:
     async def delete(self, name: str, *, force: bool) -> None:
         """Removes a library; LIBRARY_NOT_EMPTY if it has clips and `force` is not set."""
         await self.finish_deletion(
-            await self._upstream.catalog.BeginLibraryDeletion(
+            await self._upstream.libraries.BeginLibraryDeletion(
                 BeginLibraryDeletionRequest(name=name, force=force)
             )
         )
@@ -127,7 +127,7 @@ class Libraries:
         """Removes what is left of a library that is DELETING."""
         for index_id in (library.uid, index_of(library)):
             await self._upstream.index.DropIndex(DropIndexRequest(index_id=index_id))
-        await self._upstream.catalog.DeleteLibrary(DeleteLibraryRequest(name=library.name))
+        await self._upstream.libraries.DeleteLibrary(DeleteLibraryRequest(name=library.name))
 
 
 def index_of(library: Library) -> str:

@@ -1,0 +1,74 @@
+"""Clips as messages of the contract."""
+
+from __future__ import annotations
+
+from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip, ClipOutcome, Failure
+
+from catalog_service import answers
+from catalog_service.audio.clip_audio import Stored
+from catalog_service.clips.batches import Outcome
+from catalog_service.clips.rows import ClipRow
+from catalog_service.database.states import ClipState
+from catalog_service.names import clip_name, import_job_name, speaker_name
+
+
+def clip(parent: str, row: ClipRow) -> Clip:
+    """A clip of the library of that id.
+
+    Parts are given as mappings: a look-up makes hundreds, and messages of their own, above all
+    times from datetimes, take several times as long.
+    """
+    has_audio = row.content_sha256 is not None and row.state != ClipState.CREATING
+    parts: answers.Parts = {
+        "audio_object": _audio_object(row) if has_audio else None,
+        "audio": _heard(row) if row.duration_ns is not None else None,
+        "create_time": answers.time(row.create_time),
+        "update_time": answers.time(row.update_time),
+    }
+    return Clip(
+        name=clip_name(parent, row.id),
+        display_name=row.display_name,
+        label=row.label,
+        speaker=row.speaker,
+        metadata=row.metadata,
+        state=Clip.State.ValueType(row.state),
+        source=row.source,
+        import_job=import_job_name(row.import_job) if row.import_job else "",
+        enrolled_speaker=speaker_name(parent, row.enrolled_as) if row.enrolled_as else "",
+        failure=answers.failure(row) if row.state == ClipState.FAILED else None,
+        **parts,
+    )
+
+
+def outcome(parent: str, of: Outcome) -> ClipOutcome:
+    """What became of one clip of many."""
+    return ClipOutcome(
+        clip=clip(parent, of.row) if of.row else None,
+        failure=Failure(reason=of.error.reason.value, message=of.error.message)
+        if of.error
+        else None,
+    )
+
+
+def audio_object(stored: Stored) -> AudioObject:
+    """What is stored of a clip."""
+    return AudioObject(**_audio_object(stored))
+
+
+def _audio_object(row: ClipRow | Stored) -> answers.Parts:
+    return {
+        "size_bytes": row.size_bytes,
+        "sha256": row.content_sha256,
+        "content_type": row.content_type or "",
+    }
+
+
+def _heard(row: ClipRow) -> answers.Parts:
+    return {
+        "duration": answers.duration(row.duration_ns or 0),
+        "active_duration": answers.duration(row.active_duration_ns or 0),
+        "sample_rate": row.sample_rate,
+        "channels": row.channels,
+        "format": row.format,
+        "level_dbfs": row.level_dbfs,
+    }

@@ -1,0 +1,142 @@
+"""The RPCs about clips and their audio: checks, delegates and translates each request."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+from audiosearch.catalog.v1 import clip_pb2 as pb
+from audiosearch.catalog.v1 import clip_service_pb2_grpc
+from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip
+from google.protobuf.empty_pb2 import Empty
+
+from catalog_service import fields, names
+from catalog_service.audio.clip_audio import Audio
+from catalog_service.clips import answers, requests
+from catalog_service.clips.batches import Outcome
+from catalog_service.clips.clips import CHANGEABLE, Clips
+from catalog_service.paging import page
+from serving.errors import ServiceError
+
+PartT = TypeVar("PartT")
+
+
+class ClipServicer(clip_service_pb2_grpc.ClipServiceServicer):
+    """audiosearch.catalog.v1.ClipService."""
+
+    def __init__(self, clips: Clips, audio: Audio) -> None:
+        """Takes the two parts of the catalog that it is about."""
+        self._clips = clips
+        self._audio = audio
+
+    async def CreateClip(self, request: pb.CreateClipRequest, context: Any) -> Clip:
+        parent = names.parse_library("parent", request.parent)
+        return answers.clip(parent, await self._clips.create(parent, requests.new_clip(request)))
+
+    async def BatchCreateClips(
+        self, request: pb.BatchCreateClipsRequest, context: Any
+    ) -> pb.BatchCreateClipsResponse:
+        parent = names.parse_library("parent", request.parent)
+        parts = requests.batch(
+            request.parent, request.requests, lambda part: part.parent, requests.new_clip
+        )
+        return pb.BatchCreateClipsResponse(
+            outcomes=await self._outcomes(
+                parent, parts, lambda good: self._clips.create_all(parent, good)
+            )
+        )
+
+    async def PutAudio(
+        self, request_iterator: AsyncIterator[pb.PutAudioRequest], context: Any
+    ) -> AudioObject:
+        stream = request_iterator.__aiter__()  # both readers go on from where the other stopped
+        name = await requests.audio_name(stream)
+        return answers.audio_object(await self._audio.put(name, requests.audio_chunks(stream)))
+
+    async def ActivateClip(self, request: pb.ActivateClipRequest, context: Any) -> Clip:
+        name, heard = requests.activation(request)
+        return answers.clip(name.library, await self._clips.activate(name, heard))
+
+    async def BatchActivateClips(
+        self, request: pb.BatchActivateClipsRequest, context: Any
+    ) -> pb.BatchActivateClipsResponse:
+        parent = names.parse_library("parent", request.parent)
+        parts = requests.batch(
+            request.parent, request.requests, requests.parent_of, requests.activation
+        )
+        return pb.BatchActivateClipsResponse(
+            outcomes=await self._outcomes(parent, parts, self._clips.activate_all)
+        )
+
+    async def FailClip(self, request: pb.FailClipRequest, context: Any) -> Clip:
+        name = names.parse_clip("name", request.name)
+        reason, message = fields.failure("failure", request.failure)
+        return answers.clip(name.library, await self._clips.fail(name, reason, message))
+
+    async def GetClip(self, request: pb.GetClipRequest, context: Any) -> Clip:
+        name = names.parse_clip("name", request.name)
+        return answers.clip(name.library, await self._clips.get(name))
+
+    async def ListClips(self, request: pb.ListClipsRequest, context: Any) -> pb.ListClipsResponse:
+        parent = names.parse_library("parent", request.parent)
+        query = requests.clip_query(parent, request.filter)
+        rows, token = await self._clips.list(
+            parent,
+            query,
+            page(fields.page_size(request.page_size), request.page_token, parent, request.filter),
+        )
+        return pb.ListClipsResponse(
+            clips=[answers.clip(parent, row) for row in rows], next_page_token=token
+        )
+
+    async def LookupClips(
+        self, request: pb.LookupClipsRequest, context: Any
+    ) -> pb.LookupClipsResponse:
+        parent = names.parse_library("parent", request.parent)
+        rows = await self._clips.look_up(parent, requests.clip_ids(request.clip_ids))
+        return pb.LookupClipsResponse(clips={row.id: answers.clip(parent, row) for row in rows})
+
+    async def UpdateClip(self, request: pb.UpdateClipRequest, context: Any) -> Clip:
+        name = names.parse_clip("clip.name", request.clip.name)
+        changed = fields.mask("update_mask", request.update_mask, CHANGEABLE)
+        return answers.clip(
+            name.library,
+            await self._clips.update(name, requests.clip_changes(request.clip, changed)),
+        )
+
+    async def BeginClipDeletion(self, request: pb.BeginClipDeletionRequest, context: Any) -> Clip:
+        name = names.parse_clip("name", request.name)
+        only = requests.clip_state(request.only_state)
+        speaker = requests.clip_speaker(name.library, request.only_speaker)
+        return answers.clip(name.library, await self._clips.begin_deletion(name, only, speaker))
+
+    async def DeleteClip(self, request: pb.DeleteClipRequest, context: Any) -> Empty:
+        await self._clips.delete(names.parse_clip("name", request.name))
+        return Empty()
+
+    async def GetAudio(
+        self, request: pb.GetAudioRequest, context: Any
+    ) -> AsyncIterator[pb.GetAudioResponse]:
+        name = names.parse_clip("name", request.name)
+        stored, chunks = await self._audio.get(
+            name, fields.count("offset", request.offset), fields.count("limit", request.limit)
+        )
+        yield pb.GetAudioResponse(audio_object=answers.audio_object(stored))
+        async for chunk in chunks:
+            yield pb.GetAudioResponse(chunk=chunk)
+
+    async def _outcomes(
+        self,
+        parent: str,
+        parts: Sequence[PartT | ServiceError],
+        work: Callable[[list[PartT]], Awaitable[Sequence[Outcome]]],
+    ) -> list[pb.ClipOutcome]:
+        """Does the good parts of a batch together; all outcomes in the order of the parts."""
+        good = [part for part in parts if not isinstance(part, ServiceError)]
+        done = iter(await work(good) if good else ())
+        return [
+            answers.outcome(
+                parent, Outcome(None, part) if isinstance(part, ServiceError) else next(done)
+            )
+            for part in parts
+        ]

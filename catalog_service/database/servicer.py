@@ -1,0 +1,22 @@
+"""The call about what keeps the rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from audiosearch.catalog.v1 import store_service_pb2_grpc
+from audiosearch.catalog.v1.store_pb2 import GetStoreRequest, Store
+
+from catalog_service.database.database import Database
+from catalog_service.database.product import product
+
+
+class StoreServicer(store_service_pb2_grpc.StoreServiceServicer):
+    """audiosearch.catalog.v1.StoreService."""
+
+    def __init__(self, database: Database) -> None:
+        """Takes the database that it is about."""
+        self._database = database
+
+    async def GetStore(self, request: GetStoreRequest, context: Any) -> Store:
+        return Store(product=await self._database.read(product))

@@ -1,0 +1,48 @@
+"""Requests about import jobs as what the domain takes, every field checked."""
+
+from __future__ import annotations
+
+from audiosearch.catalog.v1.import_job_pb2 import (
+    FileFailure,
+    FinishImportJobRequest,
+    ReportImportProgressRequest,
+)
+
+from catalog_service import fields
+from catalog_service.database.states import JobState
+from catalog_service.imports.jobs import MAX_FAILURES, Progress
+
+
+def job_state(value: int) -> JobState | None:
+    """Which import jobs to list; None means any."""
+    return JobState(fields.choice("state", value, JobState)) if value else None
+
+
+def progress(request: ReportImportProgressRequest) -> Progress:
+    """A worker's progress with its first failures."""
+    value = request.progress
+    counts = {
+        name: fields.count(f"progress.{name}", getattr(value, name))
+        for name in ("total", "imported", "existing", "failed")
+    }
+    return Progress(
+        **counts,
+        cursor=fields.path("progress.cursor", value.cursor),
+        failures=[_file_failure(entry) for entry in request.failures[:MAX_FAILURES]],
+    )
+
+
+def _file_failure(value: FileFailure) -> dict[str, str]:
+    return {
+        "path": value.path[: fields.MAX_PATH],
+        "reason": fields.shortened(value.failure.reason, fields.MAX_REASON),
+        "message": fields.shortened(value.failure.message, fields.MAX_MESSAGE),
+    }
+
+
+def end(request: FinishImportJobRequest) -> tuple[JobState, str | None, str | None]:
+    """How a job ended: its state, and reason and message if it FAILED."""
+    state = JobState(fields.choice("state", request.state, set(JobState) - {JobState.RUNNING}))
+    if state is not JobState.FAILED:
+        return state, None, None
+    return (state, *fields.failure("failure", request.failure))

@@ -1,0 +1,24 @@
+"""Libraries as messages of the contract."""
+
+from __future__ import annotations
+
+from audiosearch.catalog.v1.library_pb2 import Library
+
+from catalog_service.libraries import libraries
+from catalog_service.names import library_name
+
+
+def library(found: libraries.Library) -> Library:
+    """A library with its counts."""
+    row = found.row
+    return Library(
+        name=library_name(row.name),
+        uid=row.uid,
+        display_name=row.display_name,
+        model=row.model,
+        state=row.state,
+        clip_count=found.clip_count,
+        size_bytes=found.size_bytes,
+        create_time=row.create_time,
+        update_time=row.update_time,
+    )

@@ -1,0 +1,44 @@
+"""Speakers and calibrations as messages of the contract."""
+
+from __future__ import annotations
+
+from audiosearch.catalog.v1.calibration_pb2 import Calibration
+from audiosearch.catalog.v1.speaker_pb2 import Speaker
+
+from catalog_service import answers
+from catalog_service.names import calibration_name, speaker_name
+from catalog_service.speakers.calibrations import StoredCalibration
+from catalog_service.speakers.rows import SpeakerRow
+
+_ENOUGH_SPEECH_NS = 20 * 10**9
+"""Speech of a speaker beyond which more changes little."""
+
+
+def speaker(parent: str, row: SpeakerRow) -> Speaker:
+    """A speaker of the library of that id."""
+    parts: answers.Parts = {
+        "speech_duration": answers.duration(row.speech_ns),
+        "wanted_speech_duration": answers.duration(max(0, _ENOUGH_SPEECH_NS - row.speech_ns)),
+        "create_time": answers.time(row.create_time),
+        "update_time": answers.time(row.update_time),
+    }
+    return Speaker(
+        name=speaker_name(parent, row.name),
+        uid=row.uid,
+        display_name=row.display_name,
+        metadata=row.metadata,
+        state=Speaker.State.ValueType(row.state),
+        enrollment_count=row.enrollment_count,
+        revision=row.revision,
+        voiceprint_revision=row.voiceprint_revision,
+        **parts,
+    )
+
+
+def calibration(library: str, stored: StoredCalibration) -> Calibration:
+    """The calibration of the library of that id."""
+    message = Calibration.FromString(stored.content)
+    message.name = calibration_name(library)
+    message.create_time.FromDatetime(stored.create_time)
+    message.update_time.FromDatetime(stored.update_time)
+    return message

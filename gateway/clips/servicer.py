@@ -1,0 +1,126 @@
+"""The RPCs about clips: checks, delegates and translates each request."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import grpc
+from audiosearch.catalog.v1 import clip_pb2, import_job_pb2, library_pb2
+from audiosearch.catalog.v1.clip_pb2 import Clip
+from audiosearch.gateway.v1 import clip_service_pb2_grpc, clips_pb2
+from google.longrunning import operations_pb2
+from google.protobuf.empty_pb2 import Empty
+
+from gateway.clips.life import Clips
+from gateway.clips.streams import audio_chunks, first_config
+from gateway.imports.folder import resolve_folder
+from gateway.imports.operations import to_operation
+from gateway.imports.worker import ImportWorker
+from gateway.libraries.libraries import Libraries
+from gateway.speakers.removing import Removing
+from gateway.upstream import Upstream
+from serving.errors import Reason, ServiceError
+from serving.names import check_library, split_clip
+
+
+class ClipServicer(clip_service_pb2_grpc.ClipServiceServicer):
+    """audiosearch.gateway.v1.ClipService."""
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        libraries: Libraries,
+        clips: Clips,
+        worker: ImportWorker,
+        removing: Removing,
+    ) -> None:
+        """Delegates to the parts given."""
+        self._upstream = upstream
+        self._libraries = libraries
+        self._clips = clips
+        self._worker = worker
+        self._removing = removing
+
+    async def UploadClip(
+        self,
+        request_iterator: AsyncIterator[clips_pb2.UploadClipRequest],
+        context: grpc.aio.ServicerContext,
+    ) -> clips_pb2.UploadClipResponse:
+        config = (await first_config(request_iterator)).config
+        library = await self._libraries.open(check_library(config.parent, "config.parent"))
+        clip = Clip(
+            display_name=config.clip.display_name,
+            label=config.clip.label,
+            speaker=config.clip.speaker,
+            metadata=config.clip.metadata,
+        )
+        row, created = await self._clips.ingest(
+            library, clip, audio_chunks(request_iterator), config.request_id
+        )
+        if not created and config.duplicates == config.DUPLICATE_POLICY_FAIL:
+            raise ServiceError(
+                Reason.CLIP_EXISTS,
+                f"the library has these bytes already, as {row.name}",
+                {"clip": row.name},
+            )
+        return clips_pb2.UploadClipResponse(clip=row, created=created)
+
+    async def ImportClips(
+        self, request: clips_pb2.ImportClipsRequest, context: grpc.aio.ServicerContext
+    ) -> operations_pb2.Operation:
+        library = await self._libraries.open(check_library(request.parent))
+        folder = resolve_folder(request.folder, self._worker.roots)
+        job = await self._upstream.import_jobs.CreateImportJob(
+            import_job_pb2.CreateImportJobRequest(
+                import_job=import_job_pb2.ImportJob(
+                    library=library.name, folder=str(folder), label=request.label
+                ),
+                request_id=request.request_id,
+            )
+        )
+        if job.library != library.name:
+            raise ServiceError(
+                Reason.FIELD_INVALID,
+                "request_id: it belongs to another import; choose a new one",
+                {"field": "request_id"},
+            )
+        self._worker.wake()
+        return to_operation(job)
+
+    async def GetClip(
+        self, request: clip_pb2.GetClipRequest, context: grpc.aio.ServicerContext
+    ) -> Clip:
+        return await self._upstream.clips.GetClip(request)
+
+    async def ListClips(
+        self, request: clip_pb2.ListClipsRequest, context: grpc.aio.ServicerContext
+    ) -> clip_pb2.ListClipsResponse:
+        return await self._upstream.clips.ListClips(request)
+
+    async def UpdateClip(
+        self, request: clip_pb2.UpdateClipRequest, context: grpc.aio.ServicerContext
+    ) -> Clip:
+        return await self._upstream.clips.UpdateClip(request)
+
+    async def DeleteClip(
+        self, request: clip_pb2.DeleteClipRequest, context: grpc.aio.ServicerContext
+    ) -> Empty:
+        parent, _ = split_clip(request.name)
+        library = await self._upstream.libraries.GetLibrary(
+            library_pb2.GetLibraryRequest(name=parent, view=library_pb2.LIBRARY_VIEW_BASIC)
+        )
+        clip = await self._clips.delete(library, request.name)
+        if clip.enrolled_speaker:
+            await self._removing.follow(library, clip.enrolled_speaker)
+        return Empty()
+
+    async def DownloadAudio(
+        self,
+        request: clips_pb2.DownloadAudioRequest,
+        context: grpc.aio.ServicerContext,
+    ) -> AsyncIterator[clip_pb2.GetAudioResponse]:
+        stored = self._upstream.clips.GetAudio(
+            clip_pb2.GetAudioRequest(name=request.name, offset=request.offset, limit=request.limit)
+        )
+        async for response in stored:
+            yield response

@@ -1,0 +1,1 @@
+"""Libraries: made, opened and removed."""

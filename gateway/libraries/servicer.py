@@ -1,0 +1,57 @@
+"""The RPCs about libraries: checks, delegates and translates each request."""
+
+from __future__ import annotations
+
+import grpc
+from audiosearch.catalog.v1 import library_pb2
+from audiosearch.catalog.v1.library_pb2 import Library
+from audiosearch.gateway.v1 import library_map_pb2, library_service_pb2_grpc
+from google.protobuf.empty_pb2 import Empty
+
+from gateway.access.rights import caller
+from gateway.libraries.libraries import Libraries
+from gateway.maps.library_maps import Maps
+from gateway.upstream import Upstream
+from serving.names import check_library
+
+
+class LibraryServicer(library_service_pb2_grpc.LibraryServiceServicer):
+    """audiosearch.gateway.v1.LibraryService."""
+
+    def __init__(self, upstream: Upstream, libraries: Libraries, maps: Maps) -> None:
+        """Delegates to the parts given."""
+        self._upstream = upstream
+        self._libraries = libraries
+        self._maps = maps
+
+    async def CreateLibrary(
+        self, request: library_pb2.CreateLibraryRequest, context: grpc.aio.ServicerContext
+    ) -> Library:
+        check_library(f"libraries/{request.library_id}", "library_id")
+        return await self._libraries.create(request)
+
+    async def GetLibrary(
+        self, request: library_pb2.GetLibraryRequest, context: grpc.aio.ServicerContext
+    ) -> Library:
+        return await self._upstream.libraries.GetLibrary(request)
+
+    async def ListLibraries(
+        self, request: library_pb2.ListLibrariesRequest, context: grpc.aio.ServicerContext
+    ) -> library_pb2.ListLibrariesResponse:
+        return await self._libraries.page(request, caller.get())
+
+    async def UpdateLibrary(
+        self, request: library_pb2.UpdateLibraryRequest, context: grpc.aio.ServicerContext
+    ) -> Library:
+        return await self._upstream.libraries.UpdateLibrary(request)
+
+    async def DeleteLibrary(
+        self, request: library_pb2.DeleteLibraryRequest, context: grpc.aio.ServicerContext
+    ) -> Empty:
+        await self._libraries.delete(check_library(request.name, "name"), force=request.force)
+        return Empty()
+
+    async def GetLibraryMap(
+        self, request: library_map_pb2.GetLibraryMapRequest, context: grpc.aio.ServicerContext
+    ) -> library_map_pb2.LibraryMap:
+        return await self._maps.get(request)
