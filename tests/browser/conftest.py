@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page
 from deploy import example_sounds
 from tests.browser import voices
 from tests.browser.chromium import DESKTOP, PATIENCE_MS, chromium
+from tests.browser.proxy import Proxy, proxy
 from tests.browser.site import Site, site
 from tests.browser.watch import Watch
 from tools.servers.debian import require
@@ -48,6 +49,13 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The stack of all tests; each works in a library of its own."""
     with site(tmp_path_factory.mktemp("stack")) as started:
         yield started
+
+
+@pytest.fixture
+def proxied(shared: Site) -> Iterator[Proxy]:
+    """A proxy before the gateway: pages visit its `url`."""
+    with proxy(shared.url) as running:
+        yield running
 
 
 @pytest.fixture(scope="package")

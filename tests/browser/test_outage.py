@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.chromium import drop, slow_down
+from tests.browser.chromium import drop
 from tests.browser.conftest import Visit
 from tests.browser.pages import (
     choose,
@@ -21,6 +20,7 @@ from tests.browser.pages import (
     query,
     results,
 )
+from tests.browser.proxy import Proxy
 from tests.browser.site import Site
 
 AWAY = "The server can't be reached."
@@ -79,16 +79,17 @@ def test_pages_are_left_and_found_while_the_server_is_away(
 
 
 def test_an_import_goes_on_after_the_server_was_away(
-    visit: Visit, shared: Site, folder: Path
+    visit: Visit, shared: Site, proxied: Proxy, folder: Path
 ) -> None:
     """Killed in the middle of it: in the end every sound is there, and there once."""
-    library = shared.library()
-    page = visit(f"#/library/{library}", expected=f"{REFUSED}|status of 400")
-    slow_down(page, 400_000)
+    proxied.hold(r"^POST .*/clips\?", after=7)
+    fragment = f"#/library/{shared.library()}"
+    page = visit(fragment, url=proxied.url, expected=f"{REFUSED}|status of 400")
     drop(page, importing(page), folder)
     imports = importing(page)
-    expect(imports).to_contain_text(re.compile(r"[5-9] of 21"))
+    expect(imports).to_contain_text("7 of 21")
     shared.kill_gateway()
+    proxied.release()
     away(page)
     shared.restart_gateway()
     back(page)
@@ -99,16 +100,16 @@ def test_an_import_goes_on_after_the_server_was_away(
 
 
 def test_an_enrollment_goes_on_after_the_server_was_away(
-    visit: Visit, shared: Site, recordings: Path
+    visit: Visit, shared: Site, proxied: Proxy, recordings: Path
 ) -> None:
     """Killed while recordings come: in the end the speaker has each of them, once."""
-    library = shared.library()
-    fragment = f"#/speakers/{library}?speaker=ann&name=Ann"
-    page = visit(fragment, expected=f"{REFUSED}|status of 404")
-    slow_down(page, 60_000)
+    proxied.hold(":enroll", after=1)
+    fragment = f"#/speakers/{shared.library()}?speaker=ann&name=Ann"
+    page = visit(fragment, url=proxied.url, expected=f"{REFUSED}|status of 404")
     choose(page, "Choose files", *(recordings / f"Ann {number}.wav" for number in (1, 2, 3)))
     expect(page.get_by_role("heading", name="1 of 3 recordings enrolled")).to_be_visible()
     shared.kill_gateway()
+    proxied.release()
     away(page)
     shared.restart_gateway()
     back(page)

@@ -2,7 +2,6 @@
 
 import { whenBack } from "./connection.js";
 import { eventsOf } from "./events.js";
-import { askKey, key } from "../parts/key.js";
 
 /** A call that failed: `reason` is of google.rpc.ErrorInfo, `message` a sentence of the server. */
 export class ApiError extends Error {
@@ -12,12 +11,18 @@ export class ApiError extends Error {
   }
 }
 
-/** Whether it is worth trying the same again in a moment. */
-export const passing = (error) =>
-  error instanceof ApiError && /_BUSY$|_UNAVAILABLE$|^DEADLINE_EXCEEDED$/.test(error.reason);
-
 const ATTEMPTS = 3;
 const STOPPING_MS = 1000;
+
+let keys = { key: () => "", ask: () => Promise.resolve(false) };
+
+/**
+ * Takes `key()`, the API key or "", and `ask(reason)`, which asks somebody for one and answers
+ * whether there is one to try.
+ */
+export function useKeys(given) {
+  keys = given;
+}
 
 const pause = (wait) => new Promise((resolve) => setTimeout(resolve, wait));
 
@@ -35,46 +40,49 @@ async function probe() {
   }
 }
 
-/** Waits for the server where it is gone: what the pulse in the background does. */
+/** Waits for the server where it is gone: the check in the background. */
 export const checkConnection = () => whenBack(probe);
 
-/** Whether the gateway gave this answer, and not a proxy in front of it. */
+/** True if the gateway gave this answer, and not a proxy in front of it. */
 const isOurs = (response) => (response.headers.get("content-type") ?? "").includes("json");
 
 /**
- * Asks until there is an answer: waits for a server that is gone, and for a key that is missing.
- * Every call may be repeated: what changes something carries a request id or can be done twice.
+ * Asks until there is an answer, read to its end by `read`: waits for a server that is gone, and
+ * for a key that is missing. Every call may be repeated: what changes something carries a request
+ * id or can be done twice.
  */
-async function request(method, path, { query, body, json, signal } = {}) {
+async function request(method, path, { query, ...options } = {}) {
   const url = withQuery(path, query);
   let lost = false; // an answer on its way: what was asked for may have been done
   for (let attempt = 1;; attempt += 1) {
-    const response = await send(url, { method, body, json, signal });
-    if (response?.ok) return response;
-    if (!response) {
+    const answer = await send(method, url, options);
+    if (!answer) {
       lost = true;
-      if (attempt >= ATTEMPTS) {
-        throw new ApiError(0, "NOT_SENT", `${method} ${path} could not be sent`);
-      }
-      // What breaks off while the server is there is not tried for ever.
-      if (await whenBack(probe, signal)) attempt = 0;
+      if (attempt >= ATTEMPTS) throw Object.assign(brokenOff(method, path), { lost });
+      // A call that breaks off while the server is there is left to the caller's patience.
+      if (await whenBack(probe, options.signal)) attempt = 0;
       continue;
     }
-    const error = Object.assign(await failure(response), { lost });
+    if (!answer.error) return answer.value;
+    const error = Object.assign(answer.error, { lost });
     if (error.reason === "GATEWAY_UNAVAILABLE" && attempt < ATTEMPTS) {
       await pause(STOPPING_MS);
       continue;
     }
-    const keyed = /^KEY_(MISSING|INVALID)$/.test(error.reason) && (await askKey(error.reason));
-    if (method === "DELETE" && attempt > 1 && response.status === 404) return response;
+    const keyed = /^KEY_(MISSING|INVALID)$/.test(error.reason) && (await keys.ask(error.reason));
+    if (method === "DELETE" && attempt > 1 && error.status === 404) return undefined;
     if (!keyed) throw error;
   }
 }
 
-/** One try; undefined when nothing of ours answered. */
-async function send(url, { method, body, json, signal }) {
+const brokenOff = (method, path) =>
+  new ApiError(0, "CONNECTION_LOST", `the connection broke off at ${method} ${path}`);
+
+/** One try, with `value` or `error`; undefined when nothing of ours answered, or not to its end. */
+async function send(method, url, { body, json, signal, read = (response) => response.text() }) {
   const headers = {};
-  if (key()) headers.authorization = `Bearer ${key()}`;
+  const key = keys.key();
+  if (key) headers.authorization = `Bearer ${key}`;
   if (json) headers["content-type"] = "application/json";
   else if (body && !(body instanceof FormData)) {
     headers["content-type"] = body.type || "application/octet-stream";
@@ -82,18 +90,37 @@ async function send(url, { method, body, json, signal }) {
   try {
     const sent = json ? JSON.stringify(json) : body;
     const response = await fetch(url, { method, headers, body: sent, signal });
-    return response.status >= 502 && response.status <= 504 && !isOurs(response)
-      ? undefined
-      : response;
+    if (response.ok) return { value: await read(response) };
+    const ours = isOurs(response);
+    if (response.status >= 502 && response.status <= 504 && !ours) return undefined;
+    return { error: failure(response, await response.text()) };
   } catch (error) {
-    if (signal?.aborted) throw error;
+    if (signal?.aborted || error instanceof SyntaxError) throw error;
+    if (!(await isReadable(body))) {
+      throw new ApiError(0, "NOT_SENT", `the file for ${method} ${url} could not be read`);
+    }
     return undefined;
   }
 }
 
-async function failure(response) {
-  const { error } = await response.json().catch(() => ({}));
-  return told(error ?? {}, response);
+/** False if what was to be sent is gone: a chosen file may have changed or moved since. */
+async function isReadable(body) {
+  const file = body instanceof FormData ? body.get("audio") : body;
+  if (!(file instanceof Blob)) return true;
+  try {
+    await file.slice(0, 1).arrayBuffer();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function failure(response, text) {
+  try {
+    return told(JSON.parse(text).error ?? {}, response);
+  } catch {
+    return told({}, response); // a proxy's page
+  }
 }
 
 function told({ code, message, status, details = [] }, response) {
@@ -108,7 +135,8 @@ function withQuery(path, query = {}) {
   return set.length ? `${path}?${new URLSearchParams(set)}` : path;
 }
 
-const ask = async (method, path, options) => (await request(method, path, options)).json();
+const ask = (method, path, options) =>
+  request(method, path, { ...options, read: (response) => response.json() });
 
 /** Sixteen random bytes: crypto.randomUUID is there in secure contexts only. */
 export const requestId = () =>
@@ -120,9 +148,9 @@ export const requestId = () =>
 /** A stream of events to its end; one that breaks off is asked for again, told as `again`. */
 async function* stream(method, path, options) {
   for (let attempt = 1;; attempt += 1) {
-    const response = await request(method, path, options);
+    const body = await request(method, path, { ...options, read: (response) => response.body });
     try {
-      for await (const event of eventsOf(response.body)) {
+      for await (const event of eventsOf(body)) {
         if (event.event === "error") throw told(event.data.error ?? event.data);
         yield event;
         if (method === "GET") attempt = 0; // a watch that lasts may break off any number of times
@@ -180,9 +208,10 @@ export const api = {
   /** `query`: displayName, label, speaker, requestId. */
   upload: (library, file, query, signal) =>
     ask("POST", `/v1/${library}/clips`, { query, body: file, signal }),
-  audio: async (name, signal) => (await request("GET", `/v1/${name}/audio`, { signal })).blob(),
-  /** Where a media element can load it from, which has no way to send a key: then undefined. */
-  audioUrl: (name) => (key() ? undefined : `/v1/${name}/audio`),
+  audio: (name, signal) =>
+    request("GET", `/v1/${name}/audio`, { signal, read: (response) => response.blob() }),
+  /** The address for a media element, which has no way to send a key: then undefined. */
+  audioUrl: (name) => (keys.key() ? undefined : `/v1/${name}/audio`),
 
   /**
    * Events `summary`, `match`..., `done`; `again` means that it begins anew. Give `clip` or

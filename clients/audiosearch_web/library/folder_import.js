@@ -1,7 +1,7 @@
 /** Imports of folders of the server: the server works, the page watches. */
 
 import { api, ApiError } from "../core/api.js";
-import { addImport, importsOf, isOver, Pace, tellImports } from "./imports.js";
+import { addImport, importsOf, isOver, Rate, tellImports } from "./imports.js";
 
 const STATUS = {
   STATE_RUNNING: "running",
@@ -13,7 +13,7 @@ const AGAIN_MS = 1000;
 
 export class FolderImport {
   #name;
-  #pace = new Pace();
+  #rate = new Rate();
 
   constructor(library, operation) {
     this.#name = operation.name;
@@ -26,7 +26,7 @@ export class FolderImport {
       waiting: null,
     };
     this.#read(operation);
-    this.#pace.restart(this.state.done);
+    this.#rate.restart(this.state.done);
     addImport(this);
     this.#watch();
   }
@@ -38,7 +38,7 @@ export class FolderImport {
     await api.cancelOperation(this.#name);
   }
 
-  rate = () => (this.state.status === "running" ? this.#pace.rate() : undefined);
+  rate = () => (this.state.status === "running" ? this.#rate.perSecond() : undefined);
 
   async #watch() {
     try {
@@ -80,7 +80,7 @@ export class FolderImport {
         job.failure?.message ?? error?.message ?? "",
       );
     }
-    this.#pace.mark(this.state.done);
+    this.#rate.mark(this.state.done);
     tellImports();
   }
 }

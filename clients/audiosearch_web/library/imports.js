@@ -25,7 +25,7 @@ export function forgetImport(work) {
 
 const IDLE = new Set(["done", "cancelled", "failed"]);
 
-/** Whether an import is over. */
+/** True if an import is over. */
 export const isOver = ({ state }) => IDLE.has(state.status);
 
 /** Those that are not over. */
@@ -36,8 +36,8 @@ export const importsOf = (library) => [...known].filter(({ state }) => state.lib
 
 const WINDOW_MS = 15000;
 
-/** How fast something goes, over the last seconds. */
-export class Pace {
+/** The speed of something over the last seconds. */
+export class Rate {
   #marks = [{ at: performance.now(), done: 0 }];
 
   /** Notes that `done` are done now. */
@@ -52,8 +52,8 @@ export class Pace {
     this.#marks = [{ at: performance.now(), done }];
   }
 
-  /** How many a second; undefined before there is anything to judge by. */
-  rate() {
+  /** The number done in a second; undefined before there is anything to judge by. */
+  perSecond() {
     const [first] = this.#marks;
     const last = this.#marks.at(-1);
     const passed = (last.at - first.at) / 1000;

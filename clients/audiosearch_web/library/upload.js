@@ -4,8 +4,8 @@
 
 import { api, ApiError, requestId } from "../core/api.js";
 import { isSound } from "../parts/drops.js";
-import { addImport, Pace, tellImports } from "./imports.js";
-import { meetsAll, patiently } from "../core/retry.js";
+import { addImport, Rate, tellImports } from "./imports.js";
+import { failsAll, withRetries } from "../core/retry.js";
 
 const AT_ONCE = 4;
 const MOST_FAILURES = 500;
@@ -13,7 +13,7 @@ const MOST_FAILURES = 500;
 export class Upload {
   #todo = [];
   #next = 0;
-  #pace = new Pace();
+  #rate = new Rate();
   #ending = new AbortController();
   #workers = 0;
   #wake = [];
@@ -88,7 +88,7 @@ export class Upload {
     this.#start();
   }
 
-  rate = () => (this.state.status === "running" ? this.#pace.rate() : undefined);
+  rate = () => (this.state.status === "running" ? this.#rate.perSecond() : undefined);
 
   #take(file, label) {
     if (isSound(file.name)) {
@@ -105,7 +105,7 @@ export class Upload {
 
   #start() {
     if (this.state.status !== "paused") this.state.status = "running";
-    this.#pace.restart(this.state.done);
+    this.#rate.restart(this.state.done);
     while (this.#workers < AT_ONCE && this.#next < this.#todo.length) {
       this.#work();
       if (this.state.status === "paused") break;
@@ -142,10 +142,10 @@ export class Upload {
     } catch (error) {
       if (this.#ending.signal.aborted) return;
       this.#failed(entry, error);
-      if (meetsAll(error)) this.#giveUp(error);
+      if (failsAll(error)) this.#giveUp(error);
     }
     this.state.done += 1;
-    this.#pace.mark(this.state.done);
+    this.#rate.mark(this.state.done);
     tellImports();
   }
 
@@ -157,7 +157,7 @@ export class Upload {
   /** One file; waits where the server is busy or lacks a service. */
   #send(file, about) {
     const { library } = this.state;
-    return patiently(
+    return withRetries(
       () => api.upload(`libraries/${library}`, file, about, this.#ending.signal),
       (error) => {
         this.state.waiting = error;

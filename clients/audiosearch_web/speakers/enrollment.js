@@ -4,17 +4,17 @@
  */
 
 import { api } from "../core/api.js";
-import { meetsAll, patiently } from "../core/retry.js";
+import { failsAll, withRetries } from "../core/retry.js";
 
 const known = new Map();
 
-/** What is enrolled for a speaker, by the speaker's name. */
+/** The enrollment of a speaker, by the speaker's name. */
 export function enrollmentOf(name) {
   if (!known.has(name)) known.set(name, new Enrollment(name));
   return known.get(name);
 }
 
-/** Whether a recording is still to be enrolled. */
+/** True while a recording is still to be enrolled. */
 export const enrolling = () => [...known.values()].some(({ busy }) => busy);
 
 /**
@@ -23,13 +23,13 @@ export const enrolling = () => [...known.values()].some(({ busy }) => busy);
  */
 class Enrollment {
   items = [];
-  /** How the speaker is called, should it be made. */
+  /** The name of the speaker, should it be made. */
   displayName = "";
-  /** Whether there is such a speaker already; otherwise it is made, or the recording is refused. */
+  /** True if the speaker is there already; otherwise it is made, or the recording is refused. */
   exists = false;
   /** The speaker as the last recording left it. */
   speaker = null;
-  /** What keeps the server from answering. */
+  /** The error that keeps the server from answering. */
   waiting = null;
   #name;
   #running = false;
@@ -43,7 +43,10 @@ class Enrollment {
     return this.#running;
   }
 
-  /** Calls `listener()` whenever something has become of a recording; answers with a function that ends it. */
+  /**
+   * Calls `listener()` whenever something has become of a recording; answers with a function that
+   * ends it.
+   */
   on(listener) {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -91,7 +94,7 @@ class Enrollment {
       Object.assign(item, { status: "enrolled", agreement: outcomes[0]?.agreement });
     } catch (error) {
       Object.assign(item, { status: "refused", error });
-      if (meetsAll(error) || error.reason === "SPEAKER_EXISTS") this.#refuseAll(error);
+      if (failsAll(error) || error.reason === "SPEAKER_EXISTS") this.#refuseAll(error);
     }
   }
 
@@ -121,7 +124,7 @@ class Enrollment {
       existing: this.exists ? undefined : "EXISTING_POLICY_FAIL",
       allowOtherVoice: allowOtherVoice || undefined,
     };
-    return patiently(
+    return withRetries(
       () => api.enroll(this.#name, asked),
       (error) => {
         this.waiting = error;

@@ -1,4 +1,4 @@
-/** What each reason means to the person in front of the page, and what to do. */
+/** Each reason in words for the person in front of the page, and what to do. */
 
 export const failures = {
   en: {
@@ -22,17 +22,20 @@ export const failures = {
     RIGHT_MISSING:
       "Your API key doesn't allow this. Ask whoever runs the server for a key that does.",
     PATH_NOT_ALLOWED:
-      "The server may not read this folder. Drop the files here instead, or ask its operator to allow it.",
+      "The server may not read this folder. Drop the files here instead, or ask its operator to " +
+      "allow it.",
     LIBRARY_EXISTS: "There is a library of this name. Choose another one.",
     CLIP_EXISTS: "The library has this sound already.",
     MODEL_MISMATCH:
-      "This library was made with another model than the server runs now. Import its sounds into a new library.",
+      "This library was made with another model than the server runs now. Import its sounds " +
+      "into a new library.",
     LIBRARY_NOT_EMPTY: "The library still has clips.",
     SPEAKER_NOT_FOUND: "This speaker isn't there. It may have been deleted.",
     SPEAKER_EXISTS: "Somebody is enrolled under this id already. Choose another one.",
     SPEAKER_NOT_ENROLLED: "This speaker has no recordings to compare with. Enroll one first.",
     SPEAKERS_TOO_FEW:
-      "There are too few recordings of known speakers to measure this. Enroll more speakers, or import clips that say whose they are.",
+      "There are too few recordings of known speakers to measure this. Enroll more speakers, or " +
+      "import clips that say whose they are.",
     CLIP_ENROLLED: "This recording is an enrollment of somebody else. Take it out there first.",
     VOICE_MISMATCH: "This sounds like another voice than the enrollments before it.",
     CALIBRATION_NOT_FOUND: "This library has no calibration any more.",
@@ -51,14 +54,17 @@ export const failures = {
     GATEWAY_UNAVAILABLE: "The server is stopping or starting. Try again in a moment.",
     DEADLINE_EXCEEDED: "This took too long. Try again in a moment.",
     INTERNAL: "The server met an error of its own. Its log says which.",
+    CONNECTION_LOST: "The connection breaks off again and again. Try again in a moment.",
     NOT_SENT:
       "This could not be sent. If it is a file, it may have changed or moved: choose it again.",
     OPERATION_FAILED: "The import could not go on. What was imported stays.",
     MIC_REFUSED:
-      "The browser was not allowed to use the microphone. Allow it in the address bar, then record again.",
+      "The browser was not allowed to use the microphone. Allow it in the address bar, then " +
+      "record again.",
     MIC_MISSING: "No microphone was found. Connect one, or choose a file.",
     MIC_INSECURE:
-      "Browsers let a page record only over https or on the machine itself. Open this page by https, or choose a file.",
+      "Browsers let a page record only over https or on the machine itself. Open this page by " +
+      "https, or choose a file.",
     MIC_UNSUPPORTED: "This browser can't record. Choose a file instead.",
     MIC_BUSY: "The microphone can't be used. Another program may have it.",
   },
@@ -105,6 +111,7 @@ export const failures = {
     GATEWAY_UNAVAILABLE: "服务器正在停止或启动，请稍后重试。",
     DEADLINE_EXCEEDED: "用时过长，请稍后重试。",
     INTERNAL: "服务器内部出错，原因在它的日志里。",
+    CONNECTION_LOST: "连接一再中断，请稍后再试。",
     NOT_SENT: "无法发送。如果是文件，它可能已被修改或移动，请重新选择。",
     OPERATION_FAILED: "导入无法继续；已导入的会保留。",
     MIC_REFUSED: "浏览器没有使用麦克风的许可。请在地址栏允许，然后重新录音。",
