@@ -1,4 +1,4 @@
-/** What is around every page: navigation, language, theme, connection, keys of the keyboard. */
+/** The frame of every page: navigation, language, theme, connection, keys of the keyboard. */
 
 import { checkConnection } from "./core/api.js";
 import { onConnection, tryNow } from "./core/connection.js";
@@ -14,7 +14,7 @@ import { shell } from "./strings/shell.js";
 import { isDark, onTheme, switchTheme } from "./core/theme.js";
 import { announce, toast } from "./parts/toast.js";
 
-const PULSE_MS = 15000;
+const CHECK_MS = 15000;
 const PAGES = ["search", "library", "speakers", "map", "status"];
 const t = words(shell);
 let here = { page: "search", params: {} };
@@ -29,7 +29,7 @@ export function startShell() {
     draw();
   });
   onConnection(showConnection);
-  setInterval(() => document.visibilityState === "visible" && checkConnection(), PULSE_MS);
+  setInterval(() => document.visibilityState === "visible" && checkConnection(), CHECK_MS);
   window.addEventListener("beforeunload", stay);
   for (const kind of ["dragover", "drop"]) window.addEventListener(kind, keepPage);
   document.getElementById("skip").addEventListener("click", skip);

@@ -1,4 +1,4 @@
-/** Whether the server answers. However many calls wait for it, one asks. */
+/** The connection: waits until the server answers. However many calls wait, one asks. */
 
 const FIRST_WAIT = 400;
 const LONGEST_WAIT = 5000;

@@ -7,7 +7,7 @@ import { failures } from "../strings/failures.js";
 
 const t = words(failures);
 
-/** What to tell of an error, in one sentence. */
+/** An error in one sentence. */
 export function said(error) {
   if (!(error instanceof ApiError)) return `${t("unexpected")} ${error?.message ?? error}`;
   return inWords(error.reason, error.message);
@@ -25,7 +25,7 @@ export function inWords(reason, message) {
 const capital = (text) =>
   /^[a-z]+[ ,]/.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text;
 
-/** What the same again would meet again. */
+/** Reasons that trying again would meet again. */
 const LASTING = /^(AUDIO_|BODY_|FIELD_|PATH_|MIC_|SPEAKER|MODEL_MISMATCH|RIGHT_MISSING)/;
 
 /** An alert with what happened and what to do; `retry` is offered where it may help. */

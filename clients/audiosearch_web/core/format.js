@@ -41,7 +41,7 @@ export const moment = (timestamp) =>
     ? new Date(timestamp).toLocaleString(tag(), { dateStyle: "medium", timeStyle: "short" })
     : "";
 
-/** How long something will still take, in round words. */
+/** The time that something will still take, in round words. */
 export function timeLeft(value) {
   const chinese = language === "zh";
   if (value < 60) {

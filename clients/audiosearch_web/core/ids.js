@@ -14,7 +14,7 @@ const latin = (text) =>
     .replace(/^[-_]+|-+$/g, "")
     .slice(0, 63);
 
-/** Where nothing would be left, as of a name in Chinese, the numbers of its characters. */
+/** The numbers of a name's characters, for one in Chinese, of which nothing would be left. */
 const numbered = (text) =>
   [...text.replace(/[^\p{L}\p{N}]/gu, "")]
     .map((character) => `u${character.codePointAt(0).toString(16)}`)

@@ -1,10 +1,10 @@
 /**
  * Pages by the part of the address behind the #: `#/search?library=x&clip=y`, `#/library/x`.
  *
- * A page is a module with a function `show(root, params)`, which fills `root` and answers, at once or
- * by a promise, with a function that leaves it. `params` are those of the address, with the second
- * part of the path as `library`. If that function has a method `update(params)`, it is called
- * instead of leaving when the address changes within the page.
+ * A page is a module with a function `show(root, params)`. It fills `root` and answers, at once or
+ * by a promise, with a function that leaves the page. `params` are those of the address, with the
+ * second part of the path as `library`. If that function has a method `update(params)`, it is
+ * called instead of leaving when the address changes within the page.
  */
 
 import { h } from "./dom.js";

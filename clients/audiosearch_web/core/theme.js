@@ -4,7 +4,7 @@ const KEY = "audiosearch.theme";
 const system = matchMedia("(prefers-color-scheme: dark)");
 const listeners = new Set();
 
-/** Whether the page is dark now. */
+/** True if the page is dark now. */
 export const isDark = () => {
   const kept = localStorage.getItem(KEY);
   return kept ? kept === "dark" : system.matches;
@@ -39,5 +39,5 @@ export function color(name) {
   return found;
 }
 
-/** Whether somebody asked for less movement. */
+/** True if somebody asked for less movement. */
 export const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;

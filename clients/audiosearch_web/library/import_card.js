@@ -1,4 +1,4 @@
-/** How far an import is. */
+/** The progress of an import. */
 
 import { h, icon } from "../core/dom.js";
 import { failureBox, inWords, said } from "../core/failure.js";

@@ -5,7 +5,7 @@ import { said } from "../core/failure.js";
 import { idOf, length, number } from "../core/format.js";
 import { words } from "../core/i18n.js";
 import { MapCanvas } from "./canvas.js";
-import { Hear } from "./preview.js";
+import { Preview } from "./preview.js";
 import { kindsOf } from "./kinds.js";
 import { MapLegend } from "./legend.js";
 import { MapList } from "./list.js";
@@ -21,7 +21,7 @@ const t = words(strings);
 const LISTED = 8;
 const SILENT = "audiosearch.map.silent";
 const SIDES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
-/** How a map was looked at, so that coming back from a search shows the same. */
+/** The last look at each map, so that coming back from a search shows the same. */
 const looks = new Map();
 
 export class MapBoard {
@@ -41,7 +41,7 @@ export class MapBoard {
     hear: (row) => this.#hear(row),
     search: (row) => this.#search(row),
   });
-  #hearing = new Hear({
+  #preview = new Preview({
     onplay: () => this.#listSoon(),
     onblocked: () => toast(t("blocked")),
     onfail: (error) => toast(said(error), { kind: "error" }),
@@ -77,7 +77,7 @@ export class MapBoard {
   }
 
   leave() {
-    this.#hearing.leave();
+    this.#preview.leave();
     this.#canvas.leave();
     this.#forgetTheme();
   }
@@ -220,7 +220,7 @@ export class MapBoard {
       points,
       of: this.#kinds.of,
       chosen,
-      playing: this.#hearing.playing,
+      playing: this.#preview.playing,
     });
   }
 
@@ -231,7 +231,7 @@ export class MapBoard {
     this.#canvas.draw();
     this.#showList();
     announce(this.#about(row));
-    if (hear) this.#hearing.play(this.#points.clips[row]);
+    if (hear) this.#preview.play(this.#points.clips[row]);
   }
 
   #about(row) {
@@ -243,8 +243,8 @@ export class MapBoard {
 
   #hear(row) {
     const clip = this.#points.clips[row];
-    if (this.#hearing.playing === clip) this.#hearing.stop();
-    else this.#hearing.play(clip);
+    if (this.#preview.playing === clip) this.#preview.stop();
+    else this.#preview.play(clip);
   }
 
   #search(row) {
@@ -259,8 +259,8 @@ export class MapBoard {
     this.#showTip(row, touched ? "tapSearches" : "clickSearches");
     this.#canvas.node.style.cursor = row >= 0 ? "pointer" : "";
     if (localStorage.getItem(SILENT) || touched) return;
-    if (row >= 0) this.#hearing.soon(this.#points.clips[row]);
-    else this.#hearing.stop();
+    if (row >= 0) this.#preview.soon(this.#points.clips[row]);
+    else this.#preview.stop();
   }
 
   #showTip(row, does) {
@@ -337,6 +337,6 @@ export class MapBoard {
   #switchSound(on) {
     if (on) localStorage.removeItem(SILENT);
     else localStorage.setItem(SILENT, "true");
-    if (!on) this.#hearing.stop();
+    if (!on) this.#preview.stop();
   }
 }

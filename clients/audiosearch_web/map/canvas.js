@@ -1,10 +1,10 @@
 /**
- * Paints points: pixel by pixel into one image, which is put on the canvas as a whole. For 20,000 points
- * that is faster than the canvas' own shapes, and needs no graphics processor.
+ * Paints points: pixel by pixel into one image, which is put on the canvas as a whole. For 20,000
+ * points that is faster than the canvas' own shapes, and needs no graphics processor.
  */
 
 import { h } from "../core/dom.js";
-import { stamps } from "./sprites.js";
+import { sprites } from "./sprites.js";
 import { calm } from "../core/theme.js";
 
 const MOVE_MS = 900;
@@ -18,7 +18,7 @@ export class MapCanvas {
   #asked = 0;
   #image;
   #pixels;
-  #stamps;
+  #sprites;
   #look = "";
   #watch = new ResizeObserver(() => this.#resized());
 
@@ -31,7 +31,10 @@ export class MapCanvas {
     this.#watch.observe(this.node);
   }
 
-  /** Shows points with `of`, the index of the kind of each; they move there from where they were on `before`. */
+  /**
+   * Shows points with `of`, the index of the kind of each. They move there from their places on
+   * `before`.
+   */
   show(points, of, before) {
     this.#points = points;
     this.#from = before ? points.placesOn(before) : points.places;
@@ -92,20 +95,20 @@ export class MapCanvas {
     }
     const size = Math.max(3, Math.min(PAD, Math.round(this.size * ratio)));
     const look = `${size} ${this.#image.width}`;
-    if (look !== this.#look) this.#stamps = stamps(size, this.#image.width);
+    if (look !== this.#look) this.#sprites = sprites(size, this.#image.width);
     this.#look = look;
   }
 
   #paint(share) {
-    const { ground, shown, dimmed } = this.#stamps;
+    const { ground, shown, dimmed } = this.#sprites;
     const { visible } = this.#points;
     this.#pixels.fill(ground);
-    // What is not shown lies below all others.
-    if (visible.includes(0)) this.#stampAll(dimmed, 0, share);
-    this.#stampAll(shown, 1, share);
+    // Dimmed points lie below all others.
+    if (visible.includes(0)) this.#paintAll(dimmed, 0, share);
+    this.#paintAll(shown, 1, share);
   }
 
-  #stampAll(kinds, turn, share) {
+  #paintAll(kinds, turn, share) {
     const { count, places, visible } = this.#points;
     const { view } = this;
     const [from, of, pixels, stride] = [this.#from, this.#of, this.#pixels, this.#image.width];

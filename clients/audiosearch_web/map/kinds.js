@@ -1,4 +1,4 @@
-/** Which colour and shape each point has: the most frequent labels or speakers have their own. */
+/** The colour and shape of each point: the most frequent labels or speakers have their own. */
 
 import { color } from "../core/theme.js";
 
@@ -41,7 +41,7 @@ export const shapeOf = (
 /** Name of a kind's colour in the style sheet. */
 export const colorName = (index) => (index === NONE ? "--line-strong" : `--series-${index + 1}`);
 
-/** The colours of now, each as [red, green, blue] from 0 to 255: of the kinds, and of the ground. */
+/** The present colours of the kinds and the ground, as [red, green, blue] from 0 to 255. */
 export function colorsNow() {
   const kinds = Array.from({ length: NONE + 1 }, (_, index) => rgb(color(colorName(index))));
   return { kinds, surface: rgb(color("--surface")) };

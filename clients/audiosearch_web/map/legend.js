@@ -1,4 +1,4 @@
-/** What the colours and shapes of the map stand for; unchecking one takes it away. */
+/** The legend of colours and shapes; unchecking one takes its points away. */
 
 import { h } from "../core/dom.js";
 import { number } from "../core/format.js";
@@ -50,7 +50,7 @@ export class MapLegend {
     this.#entries.replaceChildren(...entries.map((entry) => this.#entry(entry)));
   }
 
-  /** Whether points of a kind are to be seen. */
+  /** True if points of a kind are to be seen. */
   shows(index) {
     return !this.#hidden.has(index);
   }

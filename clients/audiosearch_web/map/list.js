@@ -24,7 +24,7 @@ export class MapList {
     this.#title.id = "map-list-title";
   }
 
-  /** Shows rows of `points` below a title; `chosen` stands out, `playing` is the clip that is heard. */
+  /** Shows rows of `points` below a title; `chosen` stands out, `playing` is the clip heard. */
   show({ title, rows, points, of, chosen, playing }) {
     this.#title.textContent = title;
     const focused = document.activeElement?.dataset?.map;

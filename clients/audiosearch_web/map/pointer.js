@@ -1,4 +1,4 @@
-/** What pointers do on the map: drag, wheel and two fingers move it; rest and click choose. */
+/** Pointers on the map: drag, wheel and two fingers move it; rest and click choose. */
 
 const SLOP_PX = 5;
 const WHEEL = 1.0018;
@@ -9,7 +9,10 @@ export class MapPointer {
   #moved = 0;
   #several = false;
 
-  /** `on`: `move()` after the view changed, `rest(row, event)` for what is below a mouse, `pick(row, event)`. */
+  /**
+   * `on`: `move()` after the view changed, `rest(row, event)` for the point below a mouse, and
+   * `pick(row, event)`.
+   */
   constructor(node, view, points, on) {
     Object.assign(this, { node, view, points, on });
     node.addEventListener("pointerdown", (event) => this.#down(event));

@@ -21,7 +21,7 @@ export class MapPoints {
     this.visible = new Uint8Array(this.count).fill(1);
   }
 
-  /** Where these points are on another map, as an array like `places`; here where they are not. */
+  /** The places of these points on another map, like `places`; a point that it lacks stays. */
   placesOn(other) {
     const places = this.places.slice();
     this.clips.forEach((clip, row) => {
@@ -80,7 +80,7 @@ export class MapPoints {
     return shown;
   }
 
-  /** Values of a column with how often each occurs, the most frequent first, empty ones left out. */
+  /** Values of a column and the count of each, the most frequent first, empty ones left out. */
   kinds(column) {
     const counts = new Map();
     for (const value of this[column]) if (value) counts.set(value, (counts.get(value) ?? 0) + 1);

@@ -5,7 +5,7 @@ import { clipSource } from "../parts/sources.js";
 
 const DELAY_MS = 220;
 
-export class Hear {
+export class Preview {
   #timer;
   #media = new Audio();
   #url;
@@ -13,7 +13,10 @@ export class Hear {
   #ending = new AbortController();
   #stop = () => this.stop();
 
-  /** `onblocked()` is called when the browser wants a click first; `onfail(error)` when there is nothing to hear. */
+  /**
+   * `onblocked()` is called when the browser wants a click first; `onfail(error)` when there is
+   * nothing to hear.
+   */
   constructor({ onplay, onblocked, onfail }) {
     Object.assign(this, { onplay, onblocked, onfail });
     for (const event of ["ended", "pause", "playing"]) {

@@ -6,7 +6,10 @@ import { MapPoints } from "./points.js";
 const WORKING_MS = 1500;
 const QUIET_MS = 20000;
 
-/** Calls `onmap(map, points)`, `points` being undefined while they have not changed, until `signal` ends it. */
+/**
+ * Calls `onmap(map, points)` until `signal` ends it; `points` is undefined while they have not
+ * changed.
+ */
 export async function followMap(library, { onmap, onerror, signal }) {
   let etag;
   while (!signal.aborted) {
@@ -20,7 +23,7 @@ export async function followMap(library, { onmap, onerror, signal }) {
       if (map.state !== "STATE_READY" && !map.failure) wait = WORKING_MS;
     } catch (error) {
       if (signal.aborted) return;
-      // What has changed between two pages is asked for anew.
+      // A map that has changed between two pages is asked for anew.
       if (error.reason !== "FIELD_INVALID") onerror(error);
       if (!etag && error.reason !== "FIELD_INVALID") return;
     }

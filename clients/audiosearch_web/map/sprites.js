@@ -1,4 +1,4 @@
-/** How a point looks: the pixels of each kind, made once for a size and painted as often as needed. */
+/** Sprites: the pixels of a point of each kind, made once for a size. */
 
 import { colorsNow, shapeOf } from "./kinds.js";
 
@@ -6,7 +6,7 @@ const FINE = 4;
 const RIM = 0.72;
 const DIM = 0.16;
 
-/** Whether a place in [-1, 1] by [-1, 1] belongs to a shape, in the order of map_kinds.js. */
+/** True for places in [-1, 1] by [-1, 1] that belong to a shape, in the order of kinds.js. */
 const SHAPES = [
   (x, y) => x * x + y * y <= 1,
   (x, y) => Math.max(Math.abs(x), Math.abs(y)) <= 0.88,
@@ -34,7 +34,7 @@ export const packed = ([red, green, blue]) =>
   ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;
 
 /** One kind's pixels: distances in an image `stride` wide, and their colours. */
-function stamp(shape, fill, surface, size, stride) {
+function sprite(shape, fill, surface, size, stride) {
   const [steps, values] = [[], []];
   const half = Math.floor(size / 2);
   for (let row = 0; row < size; row += 1) {
@@ -50,13 +50,13 @@ function stamp(shape, fill, surface, size, stride) {
   return { steps: Int32Array.from(steps), values: Uint32Array.from(values) };
 }
 
-/** What all kinds look like now, in points of `size` pixels: shown, and dimmed. */
-export function stamps(size, stride) {
+/** The sprites of all kinds as they look now, `size` pixels wide: shown, and dimmed. */
+export function sprites(size, stride) {
   const { kinds, surface } = colorsNow();
   const small = Math.max(2, Math.round(size * 0.55));
   return {
     ground: packed(surface),
-    shown: kinds.map((color, index) => stamp(shapeOf(index), color, surface, size, stride)),
-    dimmed: kinds.map((color) => stamp(0, mix(surface, color, DIM), surface, small, stride)),
+    shown: kinds.map((color, index) => sprite(shapeOf(index), color, surface, size, stride)),
+    dimmed: kinds.map((color) => sprite(0, mix(surface, color, DIM), surface, small, stride)),
   };
 }

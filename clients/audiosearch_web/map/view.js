@@ -1,4 +1,4 @@
-/** Which part of the map is seen: a middle in the map's own measure and pixels for one unit of it. */
+/** The part of the map that is seen: a middle in the map's own measure, and pixels for one unit. */
 
 const FIT = 0.94;
 const CLOSEST = 400;
@@ -23,7 +23,7 @@ export class MapView {
     return (this.zoom * FIT * Math.min(this.width, this.height)) / 2;
   }
 
-  /** Where on the map a pixel of the canvas is. */
+  /** The place on the map of a pixel of the canvas. */
   toMap(px, py) {
     return [
       this.x + (px - this.width / 2) / this.scale,
@@ -31,7 +31,7 @@ export class MapView {
     ];
   }
 
-  /** Where on the canvas a place of the map is. */
+  /** The place on the canvas of a place of the map. */
   toPixels(x, y) {
     return [
       this.width / 2 + (x - this.x) * this.scale,

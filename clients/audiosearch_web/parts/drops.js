@@ -22,11 +22,11 @@ const KINDS = [
 /** For `accept` of a file input. */
 export const ACCEPT = ["audio/*", ...KINDS.map((kind) => `.${kind}`)].join();
 
-/** Whether a file's name is that of a sound. */
+/** True if a file's name is that of a sound. */
 export const isSound = (name) =>
   KINDS.includes(name.slice(name.lastIndexOf(".") + 1).toLowerCase());
 
-/** What was dropped: entries must be asked for at once, before the event is over. */
+/** The dropped entries; they must be asked for at once, before the event is over. */
 export function entriesOf(transfer) {
   return [...transfer.items]
     .filter((item) => item.kind === "file")
@@ -71,7 +71,7 @@ async function children(folder) {
  */
 export const takeDrops = (label, ondrop) => takeDropsInParts([{ label, ondrop }]);
 
-/** The same where it matters on which part of the page: `{label, ondrop, mark}` from left to right. */
+/** The same by the part of the page that is met: `{label, ondrop, mark}` from left to right. */
 export function takeDropsInParts(parts) {
   const nodes = parts.map(({ label, mark = "upload" }) =>
     h("div", {}, icon(mark), h("p", {}, label))

@@ -29,7 +29,7 @@ const types = (node) =>
   /^(SELECT|TEXTAREA)$/.test(node.tagName) ||
   (node.tagName === "INPUT" && !/^(button|checkbox|radio|submit|file)$/.test(node.type));
 
-/** What has a meaning of its own for the blank and for Enter. */
+/** Elements with a meaning of their own for the blank and for Enter. */
 const acts = (node) => /^(A|BUTTON|SUMMARY|INPUT|SELECT|TEXTAREA)$/.test(node.tagName);
 
 function onKey(event) {

@@ -9,7 +9,7 @@ import { search } from "../strings/search.js";
 
 const t = words(search);
 
-/** How a library is called. */
+/** The name of a library. */
 export const called = (library) => library.displayName || idOf(library.name);
 
 /**

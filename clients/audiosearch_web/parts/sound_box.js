@@ -1,4 +1,4 @@
-/** Where a sound is dropped, chosen or recorded; then its waveform. */
+/** A box where a sound is dropped, chosen or recorded; then its waveform. */
 
 import { ACCEPT } from "./drops.js";
 import { h, icon } from "../core/dom.js";
@@ -8,7 +8,7 @@ import { words } from "../core/i18n.js";
 import { record } from "./recorder.js";
 import { silence } from "./one_at_a_time.js";
 import { Sound } from "./sound.js";
-import { chips } from "../search/results.js";
+import { chips } from "./labels.js";
 import { search } from "../strings/search.js";
 import { announce } from "./toast.js";
 
@@ -26,9 +26,9 @@ export class SoundBox {
   #onlink;
 
   /**
-   * `onfiles(files)` hears of sounds, `{blob, name}` each: of one, or with `many` of some; `onlink()`
-   * that a link is wanted, which is offered only then. `t` gives the words of strings/search.js, or
-   * others for the same keys; `mark` is the icon of the empty place.
+   * `onfiles(files)` hears of sounds, `{blob, name}` each: of one, or with `many` of some.
+   * `onlink()` hears that a link is wanted, which is offered only then. `t` gives the words of
+   * strings/search.js, or others for the same keys. `mark` is the icon of the empty place.
    */
   constructor({ onfiles, onlink, many = false, mark = "wave", t = words(search) }) {
     this.#onfiles = onfiles;

@@ -1,4 +1,4 @@
-/** Where a sound comes from: a stored clip, or a file or recording of this browser. */
+/** Sources of sounds: a stored clip, or a file or recording of this browser. */
 
 import { api } from "../core/api.js";
 import { idOf, seconds } from "../core/format.js";

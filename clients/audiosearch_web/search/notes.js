@@ -1,14 +1,13 @@
-/** What stands around the results: their number and times, and what to do when there are none. */
+/** Notes around the results: their number and times, and what to do when there are none. */
 
 import { h, icon } from "../core/dom.js";
 import { length, seconds, took } from "../core/format.js";
 import { words } from "../core/i18n.js";
-import { address } from "../core/router.js";
 import { search } from "../strings/search.js";
 
 const t = words(search);
 
-/** The head of the results of a session of searching.js. */
+/** The head of the results of a session. */
 export const summaryOf = (session) => [
   h("h2", {}, t("found", { count: session.matches.length })),
   h("p", { class: "quiet times" }, timesOf(session)),
@@ -26,15 +25,4 @@ function timesOf({ times, summary }) {
 export function nothingFound({ minScore }) {
   const more = t(minScore ? "nothingAbove" : "nothingAtAll");
   return h("div", { class: "empty" }, icon("search"), h("h3", {}, t("nothing")), h("p", {}, more));
-}
-
-export function noLibrary() {
-  return h(
-    "div",
-    { class: "empty" },
-    icon("library"),
-    h("h2", {}, t("noLibrary")),
-    h("p", {}, t("noLibraryMore")),
-    h("a", { class: "button primary", href: address("library") }, icon("plus"), t("makeLibrary")),
-  );
 }

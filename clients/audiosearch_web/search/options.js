@@ -1,4 +1,4 @@
-/** How many results, and how alike they must be. */
+/** Options of a search: the number of results, and the lowest score. */
 
 import { h } from "../core/dom.js";
 import { number } from "../core/format.js";

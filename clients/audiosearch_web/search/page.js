@@ -6,13 +6,14 @@ import { afterPause, h, keepHeading } from "../core/dom.js";
 import { failureBox } from "../core/failure.js";
 import { idOf, score } from "../core/format.js";
 import { words } from "../core/i18n.js";
-import { keepSound } from "./store_query.js";
+import { storeQuery } from "./store_query.js";
 import { bind } from "../parts/keyboard.js";
 import { chooseLibrary, libraryPicker } from "../parts/picker.js";
 import { Results } from "./results.js";
 import { address, go, rewrite } from "../core/router.js";
 import { clear, DEFAULT_K, onSearch, search, session } from "./session.js";
-import { noLibrary, nothingFound, summaryOf } from "./notes.js";
+import { noLibrary } from "../parts/labels.js";
+import { nothingFound, summaryOf } from "./notes.js";
 import { SearchOptions } from "./options.js";
 import { SoundBox } from "../parts/sound_box.js";
 import { clipSource, fileSource } from "../parts/sources.js";
@@ -119,7 +120,7 @@ class SearchPage {
     this.#begin(this.#options.values, { sameQuery: true });
   });
 
-  /** What stands in the address: what is not set otherwise is left out. */
+  /** The parameters in the address, without those that are as at the start. */
   #params() {
     const { k, minScore } = this.#options.values;
     return {
@@ -173,7 +174,7 @@ class SearchPage {
   #link() {
     if (session.query.clip) copyLink();
     else {
-      keepSound(session.query, session.library, (clip) => {
+      storeQuery(session.query, session.library, (clip) => {
         const params = { ...this.#params(), clip: idOf(clip.name) };
         session.query = clipSource(clip);
         this.#box.show(session.query);

@@ -1,4 +1,4 @@
-/** Keeps a sound of this browser in a library: a link needs one that is stored. */
+/** Stores a query of this browser in a library: a link needs one that is stored. */
 
 import { api, requestId } from "../core/api.js";
 import { open } from "../parts/dialog.js";
@@ -10,8 +10,8 @@ import { toast } from "../parts/toast.js";
 
 const t = words(search);
 
-/** Asks for name, label and speaker, stores the sound, and calls `kept(clip)`. */
-export async function keepSound(source, library, kept) {
+/** Asks for name, label and speaker, stores the sound, and calls `stored(clip)`. */
+export async function storeQuery(source, library, stored) {
   const name = h("input", { value: source.name.slice(0, 255), maxLength: 255, required: true });
   const label = h("input", { maxLength: 255 });
   const speaker = h("input", { maxLength: 255 });
@@ -39,5 +39,5 @@ export async function keepSound(source, library, kept) {
   });
   if (!done) return;
   if (!answer.created) toast(t("keptBefore", { name: answer.clip.displayName }));
-  kept(answer.clip);
+  stored(answer.clip);
 }

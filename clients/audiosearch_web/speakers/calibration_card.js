@@ -1,4 +1,4 @@
-/** What scores mean in a library: whether that was measured, how good it is, and where it decides. */
+/** The calibration of a library: measured or not, how good it is, and the point of decision. */
 
 import { api } from "../core/api.js";
 import { calibrationFacts } from "./calibration_facts.js";

@@ -1,4 +1,4 @@
-/** How good a calibration is, and what it was measured from. */
+/** The quality of a calibration, and what it was measured from. */
 
 import { h } from "../core/dom.js";
 import { moment, number, percent } from "../core/format.js";
@@ -68,7 +68,7 @@ const trialsOf = ({ targetTrialCount, nontargetTrialCount }) => ({
 const thresholdOf = ({ logLikelihoodRatio: ratio = 0 }) =>
   t("thresholdIs", { likelihood: likelihood(ratio), value: number(ratio, 2) });
 
-/** Where decisions are made, as it was asked for. */
+/** The point where decisions are made, as it was asked for. */
 function pointOf({ maxFalseAlarmRate, costs = {} } = {}) {
   if (maxFalseAlarmRate) return t("atMostFalseAlarms", { rate: percent(maxFalseAlarmRate) });
   const { pTarget = 0.01, costMiss = 1, costFalseAlarm = 1 } = costs;

@@ -1,4 +1,4 @@
-/** Where a speaker is enrolled: recordings in, and what became of each. */
+/** Enrollment of a speaker: recordings in, and what became of each. */
 
 import { h, icon, iconButton } from "../core/dom.js";
 import { enrollmentOf } from "./enrollment.js";

@@ -1,10 +1,10 @@
-/** Whose voice it is, as the server tells: the speakers it may be, or nobody who is enrolled. */
+/** The answer to whose voice it is: the speakers it may be, or nobody who is enrolled. */
 
 import { h, icon, iconButton } from "../core/dom.js";
 import { idOf, percent } from "../core/format.js";
 import { words } from "../core/i18n.js";
 import { likelihood, scoreInWords, thresholdNote } from "./likelihood.js";
-import { scoreOf } from "../search/results.js";
+import { scoreOf } from "../parts/labels.js";
 import { address } from "../core/router.js";
 import { calledSpeaker, initial } from "./speaker_rows.js";
 import { strings } from "../strings/speakers.js";

@@ -1,4 +1,4 @@
-/** What scores, thresholds and rates mean, in words. */
+/** Scores, thresholds and rates in words. */
 
 import { h } from "../core/dom.js";
 import { number, percent, score } from "../core/format.js";
@@ -10,7 +10,7 @@ const t = words(strings);
 const EVEN = 1.15;
 const MOST_TOLD = 1e6;
 
-/** How many times: two digits of it, such as 1,200; "more than a million" is enough. */
+/** A number of times: two digits of it, such as 1,200; "more than a million" is enough. */
 function times(ratio) {
   const value = Math.exp(Math.abs(ratio));
   if (value >= MOST_TOLD) return t("overMillion");
@@ -25,14 +25,15 @@ export function likelihood(ratio) {
   return t(ratio > 0 ? "likelier" : "unlikelier", { times: times(ratio) });
 }
 
-/** What was measured of a score: the cosine, with a calibration in words, too. */
+/** A score as measured: the cosine and, with a calibration, its meaning in words. */
 export const scoreInWords = ({ cosine, logLikelihoodRatio: ratio }) =>
   ratio === undefined
     ? t("cosineIs", { score: score(cosine) })
     : t("ratioAndCosine", { likelihood: likelihood(ratio), score: score(cosine) });
 
 /**
- * What a score had to reach, and how often a decision by it is wrong; `strangers` is said as well.
+ * The threshold that a score had to reach, and how often a decision by it is wrong; `strangers` is
+ * said as well.
  */
 export function thresholdNote(threshold, library, strangers) {
   if (threshold.basis === "BASIS_DEFAULT") {

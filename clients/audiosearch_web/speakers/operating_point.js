@@ -1,4 +1,4 @@
-/** Where a calibration decides: a threshold moved along what was measured, and kept. */
+/** The operating point: a threshold moved along what was measured, and kept. */
 
 import { decidedOn } from "./calibration_facts.js";
 import { ratesChart } from "./calibration_chart.js";

@@ -11,7 +11,7 @@ import { words } from "../core/i18n.js";
 import { identityOf } from "./identity.js";
 import { chooseLibrary, libraryPicker } from "../parts/picker.js";
 import { go, rewrite } from "../core/router.js";
-import { noLibrary } from "../search/notes.js";
+import { noLibrary } from "../parts/labels.js";
 import { clipSource } from "../parts/sources.js";
 import { enrollSomebody } from "./speaker_dialogs.js";
 import { SpeakerList } from "./speaker_list.js";

@@ -1,4 +1,4 @@
-/** What is asked about a speaker: whom to enroll, another name, whether to delete. */
+/** Dialogs about a speaker: enrolling one, renaming it, deleting it. */
 
 import { api, ApiError } from "../core/api.js";
 import { open } from "../parts/dialog.js";

@@ -1,4 +1,4 @@
-/** Who is enrolled in a library, page by page, and found by name. */
+/** The speakers of a library, page by page, and found by name. */
 
 import { api } from "../core/api.js";
 import { afterPause, h, icon } from "../core/dom.js";

@@ -9,13 +9,13 @@ import { strings } from "../strings/speakers.js";
 
 const t = words(strings);
 
-/** How a speaker is called. */
+/** The name of a speaker. */
 export const calledSpeaker = (speaker) => speaker.displayName || idOf(speaker.name);
 
 /** The first letter of a name. */
 export const initial = (name) => ([...name.trim()][0] ?? "?").toUpperCase();
 
-/** What is to be known of a speaker's state; null for one that is simply there. */
+/** The state of a speaker in words; null for one that is simply there. */
 export function stateOf({ state, enrollmentCount }) {
   if (state === "STATE_ACTIVE" && !enrollmentCount) {
     return h("span", { class: "chip warn" }, t("notEnrolled"));

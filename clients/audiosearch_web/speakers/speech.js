@@ -1,4 +1,4 @@
-/** How much speech a speaker is enrolled with, and how much more would help. */
+/** The amount of speech a speaker is enrolled with, and how much more would help. */
 
 import { h } from "../core/dom.js";
 import { number, seconds } from "../core/format.js";

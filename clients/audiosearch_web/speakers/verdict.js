@@ -1,4 +1,4 @@
-/** Whether a voice is that of a speaker, as the server decided: not to be mistaken, in any colour. */
+/** The server's decision on a voice: the speaker's or not, not to be mistaken in any colour. */
 
 import { h, icon } from "../core/dom.js";
 import { words } from "../core/i18n.js";

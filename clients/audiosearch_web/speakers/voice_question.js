@@ -6,7 +6,7 @@ import { SoundBox } from "../parts/sound_box.js";
 import { fileSource } from "../parts/sources.js";
 import { announce } from "../parts/toast.js";
 
-/** What was asked last: it outlives its page, and is asked again by who comes back to it. */
+/** The last question: it outlives its page, and coming back asks it again. */
 const last = { key: null, source: null };
 
 export class VoiceQuestion {
@@ -19,9 +19,9 @@ export class VoiceQuestion {
   #onsource;
 
   /**
-   * `key` tells questions apart; `ask({clip, audio, signal})` asks the server, `draw(answer, source)`
-   * gives `{node, aloud}`; `t` has the words of the box and `asking`; `onsource(source)` hears of
-   * another sound.
+   * `key` tells questions apart. `ask({clip, audio, signal})` asks the server, and
+   * `draw(answer, source)` gives `{node, aloud}`. `t` has the words of the box and `asking`.
+   * `onsource(source)` hears of another sound.
    */
   constructor({ key, ask, draw, t, mark, onsource = () => {} }) {
     this.#key = key;
@@ -76,7 +76,7 @@ export class VoiceQuestion {
     announce(aloud);
   }
 
-  /** Whether a source is what was asked with. */
+  /** True if a source is what was asked with. */
   isAbout(key) {
     return last.key === this.#key && last.source?.key === key;
   }

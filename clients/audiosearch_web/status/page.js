@@ -56,7 +56,7 @@ function draw(place, summary, status, latency, well) {
   );
   latency.update(status);
   const parts = [services(status), latency.node, model(status), about(status)];
-  // What stays in its place keeps the focus and what was opened.
+  // A part that stays in its place keeps the focus and what was opened.
   if (place.contains(latency.node)) {
     for (const [at, part] of parts.entries()) {
       if (part !== latency.node) place.children[at].replaceWith(part);

@@ -1,11 +1,13 @@
-/** What the calibration of a library says. */
+/** Words of the calibration of a library. */
 
 export const strings = {
   en: {
     title: "Calibration",
     none: "This library has no calibration: the default threshold decides.",
     noneMore:
-      "A calibration measures, on clips whose speakers are known, what a score means here, and how often a decision is wrong. It takes clips of two speakers at least, two of each; twenty speakers make good figures.",
+      "A calibration measures, on clips whose speakers are known, what a score means here, and " +
+      "how often a decision is wrong. It takes clips of two speakers at least, two of each; " +
+      "twenty speakers make good figures.",
     fit: "Calibrate",
     again: "Calibrate again",
     fitting: "Calibrating…",
@@ -13,7 +15,8 @@ export const strings = {
     remove: "Remove",
     removeTitle: "Remove the calibration?",
     removeWhat:
-      "The default threshold decides then, and how often it is wrong is not known. Calibrating again takes seconds.",
+      "The default threshold decides then, and how often it is wrong is not known. Calibrating " +
+      "again takes seconds.",
     removed: "The calibration is removed.",
     saved: "Decisions are made there from now on.",
     options: "How it is measured",
@@ -51,7 +54,8 @@ export const strings = {
 
     pick: "Where decisions are made",
     pickMore:
-      "Further right, fewer strangers are taken for somebody, and more often somebody is turned away.",
+      "Further right, fewer strangers are taken for somebody, and more often somebody is turned " +
+      "away.",
     slider: "Threshold of decisions",
     pointAloud: ({ value, miss, falseAlarm }) =>
       `threshold ${value}, ${miss} turned away wrongly, ${falseAlarm} taken wrongly`,
@@ -62,7 +66,8 @@ export const strings = {
     backToSaved: "Back to where it was",
     axis: "threshold, as a log-likelihood ratio",
     chart: ({ from, to }) =>
-      `Share of wrong decisions over the threshold, a log-likelihood ratio from ${from} to ${to}: the higher, the more are turned away wrongly and the fewer are taken wrongly.`,
+      `Share of wrong decisions over the threshold, a log-likelihood ratio from ${from} to ` +
+      `${to}: the higher, the more are turned away wrongly and the fewer are taken wrongly.`,
     missKey: "turned away wrongly (miss)",
     falseAlarmKey: "taken wrongly (false alarm)",
     savedKey: "decides now",

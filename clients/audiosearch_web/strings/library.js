@@ -1,4 +1,4 @@
-/** What the page Library says. */
+/** Words of the page Library. */
 
 const many = (count, one, more) =>
   `${Number(count).toLocaleString("en")} ${Number(count) === 1 ? one : more}`;
@@ -9,7 +9,8 @@ export const library = {
     all: "All libraries",
     none: "No library yet",
     noneMore:
-      "A library holds sounds that are searched together. Make one, then drop a folder of sounds on it.",
+      "A library holds sounds that are searched together. Make one, then drop a folder of " +
+      "sounds on it.",
     make: "Make a library",
     makeTitle: "A new library",
     nameOf: "Name",

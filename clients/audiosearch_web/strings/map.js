@@ -1,4 +1,4 @@
-/** What the page Map says. */
+/** Words of the page Map. */
 
 export const strings = {
   en: {
@@ -6,7 +6,8 @@ export const strings = {
     what: "Sounds that are alike lie close together.",
     canvas: ({ count }) => `Map of ${count} clips`,
     canvasHelp:
-      "Arrow keys go to the next clip on that side. Space plays it, Enter searches with it, plus and minus zoom, 0 shows all. The list beside the map has the same.",
+      "Arrow keys go to the next clip on that side. Space plays it, Enter searches with it, " +
+      "plus and minus zoom, 0 shows all. The list beside the map has the same.",
     clips: ({ count }) => (count === "1" ? "1 clip" : `${count} clips`),
     sampled: ({ count, all }) => `${count} of ${all} clips, evenly chosen`,
     both: ({ size, more }) => `${size}. ${more}`,

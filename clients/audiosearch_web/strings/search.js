@@ -1,4 +1,4 @@
-/** What the page Search says. */
+/** Words of the page Search. */
 
 export const search = {
   en: {
@@ -48,11 +48,13 @@ export const search = {
     nothingAtAll: "There is no other sound in this library yet. Import some first.",
     noLibrary: "No library yet",
     noLibraryMore:
-      "A library holds the sounds that are searched. Make one, drop a folder of sounds on it, and come back.",
+      "A library holds the sounds that are searched. Make one, drop a folder of sounds on it, " +
+      "and come back.",
     makeLibrary: "Make a library",
     keepTitle: "Keep this sound",
     keepWhy: ({ library }) =>
-      `A link needs a sound that is stored. It will be a clip of ${library}, found by searches like any other.`,
+      `A link needs a sound that is stored. It will be a clip of ${library}, found by searches ` +
+      "like any other.",
     keep: "Keep",
     keptBefore: ({ name }) => `The library had this sound already, as ${name}.`,
   },

@@ -1,4 +1,4 @@
-/** What the shell says: around every page. */
+/** Words around every page. */
 
 export const shell = {
   en: {

@@ -1,4 +1,4 @@
-/** What a sound says wherever it stands. */
+/** Words of a sound, wherever it stands. */
 
 export const strings = {
   en: {
@@ -10,7 +10,8 @@ export const strings = {
     position: ({ at, whole }) => `${at} s of ${whole}`,
     drawLarge: "Large: draw its waveform",
     cannotPlay: ({ name }) =>
-      `This browser can't play ${name}. Download it to hear it; searching with it works all the same.`,
+      `This browser can't play ${name}. Download it to hear it; searching with it works all the ` +
+      "same.",
   },
   zh: {
     play: ({ name }) => `播放 ${name}`,

@@ -1,4 +1,4 @@
-/** What the page Speakers says. */
+/** Words of the page Speakers. */
 
 import { search } from "./search.js";
 
@@ -22,7 +22,8 @@ export const strings = {
     STATE_DELETING: "being deleted",
     noSpeakers: "Nobody is enrolled yet",
     noSpeakersMore:
-      "Enroll somebody with a few recordings of the voice. Then this page tells whose voice a sound is.",
+      "Enroll somebody with a few recordings of the voice. Then this page tells whose voice a " +
+      "sound is.",
     noSuch: "Nobody of that name",
     noSuchMore: "No name or id in this library has that in it.",
     moreFound: ({ count }) => `and ${count} more: type more of the name`,
@@ -59,14 +60,18 @@ export const strings = {
     cosineIs: ({ score }) => `score ${score}`,
     ratioAndCosine: ({ likelihood, score }) => `${likelihood}, score ${score}`,
     byDefault: ({ value }) =>
-      `Decided by the default threshold, a score of ${value}: this library has no calibration, so how often that is wrong is not known.`,
+      `Decided by the default threshold, a score of ${value}: this library has no calibration, ` +
+      "so how often that is wrong is not known.",
     toCalibration: "Calibrate this library",
     byCosine: ({ likelihood, value }) =>
-      `Taken for a speaker from this on: ${likelihood} (log-likelihood ratio ${value}, by this library's calibration).`,
+      `Taken for a speaker from this on: ${likelihood} (log-likelihood ratio ${value}, by this ` +
+      "library's calibration).",
     byNormalized: ({ likelihood, value }) =>
-      `Taken for a speaker from this on: ${likelihood} (log-likelihood ratio ${value}, by this library's calibration of normalised scores).`,
+      `Taken for a speaker from this on: ${likelihood} (log-likelihood ratio ${value}, by this ` +
+      "library's calibration of normalised scores).",
     expected: ({ miss, falseAlarm }) =>
-      `Expected: ${miss} of a speaker's own recordings are turned away, ${falseAlarm} of comparisons with another voice are taken for the speaker.`,
+      `Expected: ${miss} of a speaker's own recordings are turned away, ${falseAlarm} of ` +
+      "comparisons with another voice are taken for the speaker.",
 
     decision: "Decision",
     accept: "ACCEPT",
@@ -227,7 +232,7 @@ export const strings = {
   },
 };
 
-/** What the places for sounds say here, where it is not what they say on the page Search. */
+/** Words of the boxes for sounds, where they differ from those of the page Search. */
 export const identifyBox = {
   en: {
     ...search.en,

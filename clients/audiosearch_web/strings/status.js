@@ -1,4 +1,4 @@
-/** What the page Status says. */
+/** Words of the page Status. */
 
 export const strings = {
   en: {

@@ -48,10 +48,11 @@ async def test_the_page_names_only_files_that_are_there(http: httpx.AsyncClient)
     page = (await http.get("/")).text
     assert not re.search(r"<style|<script>|\sstyle=|\son[a-z]+=", page)
     named = set(re.findall(r'(?:href|src)="/assets/([^"]+)"', page))
-    for path in WEB.rglob("*.js"):
+    for path in (*WEB.rglob("*.js"), *WEB.rglob("*.css")):
         folder = path.relative_to(WEB).parent
-        for target in re.findall(r'(?:from|import) ?\(?"(\.{1,2}/[^"]+)"', path.read_text()):
-            named.add(posixpath.normpath(folder / target))
+        targets = r'(?:from|import) ?\(?"(\.{1,2}/[^"]+)"|url\("([^"]+)"\)'
+        for module, picture in re.findall(targets, path.read_text()):
+            named.add(posixpath.normpath(folder / (module or picture)))
     kinds = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
     for name in named:
         answer = await http.get(f"/assets/{name}")

@@ -6,11 +6,11 @@ import { clipRow } from "./clip_row.js";
 import { h, icon } from "../core/dom.js";
 import { failureBox } from "../core/failure.js";
 import { words } from "../core/i18n.js";
-import { bind } from "../parts/keyboard.js";
-import { Pager } from "../parts/pager.js";
+import { bind } from "./keyboard.js";
+import { Pager } from "./pager.js";
 import { library as strings } from "../strings/library.js";
 import { calm } from "../core/theme.js";
-import { announce } from "../parts/toast.js";
+import { announce } from "./toast.js";
 
 const t = words(strings);
 const PAGE = 25;
@@ -98,7 +98,7 @@ export class ClipList {
     this.#clear();
   }
 
-  /** Whether somebody listens or moves through the rows: then nothing is pulled from under them. */
+  /** True while somebody listens or moves through the rows, which then stay as they are. */
   get #busy() {
     return (
       this.#list.contains(document.activeElement) || this.#rows.some(({ sound }) => sound?.playing)

@@ -1,4 +1,4 @@
-/** Which clips of a library are listed. */
+/** Filters on the clips of a library. */
 
 import { afterPause, field, h } from "../core/dom.js";
 import { words } from "../core/i18n.js";
@@ -11,7 +11,10 @@ const TEXTS = ["displayNamePrefix", "label", "speaker"];
 export class ClipFilters {
   #onchange;
 
-  /** `values` has state, label, speaker and displayNamePrefix, each or none; `onchange()` hears of others. */
+  /**
+   * `values` has state, label, speaker and displayNamePrefix, each or none. `onchange()` hears of
+   * others.
+   */
   constructor(values, onchange) {
     this.values = Object.fromEntries(
       [...TEXTS, "state"].map((key) => [key, values[key] || undefined]),
@@ -25,7 +28,7 @@ export class ClipFilters {
     );
   }
 
-  /** Whether anything is left out but by its state. */
+  /** True if anything is left out but by its state. */
   get any() {
     return Object.values(this.values).some(Boolean);
   }

@@ -1,23 +1,24 @@
 /** A clip as a row of a library, and what can be done with it. */
 
 import { api } from "../core/api.js";
-import { open } from "../parts/dialog.js";
+import { open } from "./dialog.js";
 import { field, h, icon, iconButton } from "../core/dom.js";
 import { failureBox, inWords, said } from "../core/failure.js";
 import { idOf, moment, size } from "../core/format.js";
 import { words } from "../core/i18n.js";
-import { chips, whoLink } from "../search/results.js";
+import { chips, whoLink } from "./labels.js";
 import { address } from "../core/router.js";
-import { Sound } from "../parts/sound.js";
-import { clipSource } from "../parts/sources.js";
+import { Sound } from "./sound.js";
+import { clipSource } from "./sources.js";
 import { library as strings } from "../strings/library.js";
-import { toast } from "../parts/toast.js";
+import { toast } from "./toast.js";
 
 const t = words(strings);
 
 /**
- * `{clip, node, sound, again}`: `onchange(clip)` hears of another name or label, `ondelete()` of the
- * end. With `detach`, a function, the row is one of a speaker's enrollments, which it is taken from.
+ * `{clip, node, sound, again}`: `onchange(clip)` hears of another name or label, `ondelete()` of
+ * the end. With `detach`, a function, the row is one of a speaker's enrollments, and `detach` takes
+ * the clip out of them.
  */
 export function clipRow(clip, { onchange, ondelete, detach }) {
   const name = clip.displayName || idOf(clip.name);
