@@ -13,7 +13,7 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 
 
 def violations(page: Page) -> str:
-    """What is wrong, a rule a line with the elements that break it; empty where nothing is.
+    """Lists each broken rule on a line with the elements that break it; empty if there is none.
 
     The script is handed to the page by the debugger, which its security policy does not bind.
     """

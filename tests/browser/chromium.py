@@ -9,7 +9,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
-PATIENCE_MS = 20_000
+PATIENCE_MS = 60_000
 """Longest wait for anything on a page; a busy machine needs it, a quiet one never does."""
 
 DESKTOP = {"width": 1280, "height": 800}

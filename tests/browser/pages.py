@@ -1,4 +1,4 @@
-"""What is on the pages, found by what it is called."""
+"""Parts of the pages, found by their names."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def enrollments(page: Page) -> Locator:
 
 
 def outcome(page: Page, name: str) -> Locator:
-    """What became of a recording that was to be enrolled."""
+    """The outcome of a recording that was to be enrolled."""
     listed = page.get_by_role("list", name="What became of the recordings")
     return listed.get_by_role("listitem").filter(has_text=name)
 
@@ -45,7 +45,7 @@ def importing(page: Page) -> Locator:
 
 
 def names(rows: Locator) -> list[str]:
-    """What the sounds in rows of a list are called."""
+    """The names of the sounds in rows of a list."""
     return [row.locator(".sound-name").inner_text() for row in rows.all()]
 
 
@@ -57,6 +57,17 @@ def scores(rows: Locator) -> list[float]:
 def query(page: Page) -> Locator:
     """The part of the page with the sound to search with."""
     return page.get_by_role("region", name="Sound to search with")
+
+
+def painted(page: Page) -> None:
+    """Waits until what has been asked for is on the screen: the frame after the next one."""
+    frame = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    page.evaluate(f"() => {frame}")
+
+
+def expect_recorded(place: Locator) -> None:
+    """Waits until the microphone has been heard for two seconds or longer."""
+    expect(place).to_contain_text(re.compile(r"(?:[2-9]|\d\d)\.\d\d? s"))
 
 
 def choose(page: Page, button: str, *paths: Path) -> None:

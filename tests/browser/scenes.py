@@ -1,4 +1,4 @@
-"""What the screenshots show: libraries, people, a folder to import, sounds to ask with."""
+"""Scenes of the screenshots: libraries, people, a folder to import, sounds to ask with."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ VARIANTS = 14
 
 @dataclass(frozen=True)
 class Scene:
-    """What the screenshots show: libraries, a folder to import, a sound to search with."""
+    """A scene of the screenshots: libraries, a folder to import, a sound to search with."""
 
     site: Site
     folder: Path

@@ -1,4 +1,4 @@
-"""What axe-core says of every page and dialog, in both themes and both sizes."""
+"""Axe-core's findings on every page and dialog, in both themes and both sizes."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_libraries(visit: Visit, shared: Site, folder: Path) -> None:
 
 
 def test_speakers(visit: Visit, choir: str, recordings: Path) -> None:
-    """Who it is and the calibration, one speaker with both decisions, and the dialogs."""
+    """An answer and the calibration, one speaker with both decisions, and the dialogs."""
     page = visit(f"#/speakers/{choir}", **UNBOUND)
     choose(page, "Choose a file", recordings / "Ann 4.wav")
     expect(identity(page)).to_contain_text("It is Ann")

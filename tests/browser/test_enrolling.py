@@ -13,7 +13,16 @@ from deploy.example_sounds import RATE
 from tests.browser import voices
 from tests.browser.chromium import drop
 from tests.browser.conftest import Visit
-from tests.browser.pages import choose, clips, enrollments, expect_heard, names, outcome, speakers
+from tests.browser.pages import (
+    choose,
+    clips,
+    enrollments,
+    expect_heard,
+    expect_recorded,
+    names,
+    outcome,
+    speakers,
+)
 from tests.browser.site import Site
 
 UNKNOWN = "status of 404"
@@ -86,7 +95,7 @@ def test_somebody_is_enrolled_by_microphone(visit: Visit, shared: Site) -> None:
     page.keyboard.press("Enter")
     page.get_by_role("button", name="Record").click()
     expect(page.get_by_text("Listening, for up to a minute")).to_be_visible()
-    page.wait_for_timeout(2000)
+    expect_recorded(page.get_by_role("region", name="Recordings to enroll with"))
     page.get_by_role("button", name="Stop and enroll").click()
     expect(page.get_by_role("heading", name="1 of 1 recording enrolled")).to_be_visible()
     expect(enrollments(page)).to_have_count(1)

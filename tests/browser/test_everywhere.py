@@ -1,4 +1,4 @@
-"""What holds on every page: languages, themes, phones, keyboard."""
+"""Rules of every page: languages, themes, phones, keyboard."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_pages_speak_the_visitors_language(visit: Visit, filled: str) -> None:
 
 
 def test_words_are_there_in_both_languages(visit: Visit) -> None:
-    """What is said in one is said in the other."""
+    """Neither language lacks a word that the other has."""
     page = visit("#/status")
     lacking = {strings: page.evaluate(LACKING, strings) for strings in STRINGS}
     assert lacking == dict.fromkeys(STRINGS, 0)
@@ -89,7 +89,7 @@ def test_pages_fit_a_phone(visit: Visit, fragment: str) -> None:
 
 
 def stops(page: Page, most: int) -> Iterator[tuple[str, bool]]:
-    """Where Tab leads to, and whether that can be seen."""
+    """The elements that Tab leads to, each with True if it can be seen."""
     for _ in range(most):
         page.keyboard.press("Tab")
         yield tuple(page.evaluate(FOCUS))
@@ -149,10 +149,14 @@ def test_news_is_read_out(visit: Visit, filled: str, new_bell: Path) -> None:
 
 
 def test_a_file_dropped_beside_the_point_does_no_harm(visit: Visit, new_bell: Path) -> None:
-    """Where no sound is awaited the browser does not leave the page for the file."""
+    """The browser does not leave a page that awaits no sound for the file."""
     page = visit("#/status")
     expect(page.get_by_text("Everything works.").first).to_be_visible()
+    page.evaluate(
+        "window.addEventListener('drop', (event) => { window.kept = event.defaultPrevented; })"
+    )
     drop(page, page.get_by_role("heading", name="Status"), new_bell)
-    page.wait_for_timeout(500)
+    page.wait_for_function("window.kept !== undefined")
+    assert page.evaluate("window.kept")
     expect(page.get_by_role("heading", name="Status")).to_be_visible()
     assert page.url.endswith("#/status")

@@ -21,7 +21,7 @@ REFUSED = "status of 40[13]"
 
 @dataclass(frozen=True)
 class Keyed:
-    """Where the gateway is, a key that only reads, and one that sees no library."""
+    """A gateway's URL, a key that only reads, and one that sees no library."""
 
     url: str
     reader: str
@@ -79,7 +79,7 @@ def test_the_key_goes_with_all_that_is_asked(visit: Visit, keyed: Keyed, new_bel
 
 
 def test_a_key_without_the_right_is_told_so(visit: Visit, keyed: Keyed, new_bell: Path) -> None:
-    """What it may not do is refused in words, where it was asked."""
+    """The refusal is in words, at the place of the question."""
     page = visit("#/search", expected=REFUSED, url=keyed.url)
     give(page, keyed.reader)
     drop(page, query(page), new_bell)

@@ -10,9 +10,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from deploy import example_sounds
-from tests.browser.chromium import drop, slow_down
+from tests.browser.chromium import drop
 from tests.browser.conftest import Visit
 from tests.browser.pages import clips, expect_found, expect_heard, importing, names
+from tests.browser.proxy import Proxy
 from tests.browser.site import Site
 
 
@@ -63,7 +64,7 @@ def test_a_library_is_made_renamed_and_deleted(visit: Visit) -> None:
 
 
 def test_a_name_that_is_taken_is_refused_in_the_dialog(visit: Visit, library: str) -> None:
-    """What was typed stays."""
+    """The typed name stays."""
     page = visit("#/library", expected="status of 409")
     page.get_by_role("button", name="Make a library").click()
     dialog = page.get_by_role("dialog")
@@ -179,11 +180,11 @@ def test_a_folder_of_the_server_is_imported(visit: Visit, shared: Site, folder: 
 
 
 def test_an_import_goes_on_in_the_background(
-    visit: Visit, shared: Site, folder: Path, sounds: Path
+    visit: Visit, shared: Site, proxied: Proxy, folder: Path
 ) -> None:
     """It can be paused, other pages shown meanwhile; cancelled, it keeps what is there."""
-    page = visit(f"#/library/{shared.library()}", expected="status of 400")
-    slow_down(page, 150_000)
+    proxied.hold(r"^POST .*/clips\?", after=7)
+    page = visit(f"#/library/{shared.library()}", url=proxied.url, expected="status of 400|ABORT")
     drop(page, importing(page), folder)
     imports = importing(page)
     expect(imports).to_contain_text(re.compile(r"\d a second · \d+ s left"))

@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.chromium import PHONE
 from tests.browser.conftest import Visit
-from tests.browser.pages import query, results
+from tests.browser.pages import painted, query, results
 from tests.browser.site import Site
 
 READY = "Sounds that are alike lie close together."
@@ -36,12 +36,12 @@ def choose(page: Page, name: str) -> None:
 
 
 def place(page: Page) -> tuple[float, float]:
-    """Where in the window the chosen clip is drawn, once it rests there."""
+    """The place in the window of the chosen clip, once it rests there."""
     ring, before = page.locator(".map-ring"), None
     expect(ring).to_be_visible()
     while (box := ring.bounding_box()) != before or not box:
         before = box
-        page.wait_for_timeout(150)
+        painted(page)
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
@@ -56,7 +56,7 @@ def colours(page: Page) -> set[tuple[int, ...]]:
 def page(visit: Visit, filled: str) -> Page:
     """The map, once it is worked out."""
     page = visit(f"#/map/{filled}")
-    expect(page.get_by_role("status").filter(has_text=READY)).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("status").filter(has_text=READY)).to_be_visible()
     return page
 
 
@@ -67,7 +67,7 @@ def test_every_kind_is_drawn_in_its_colour(page: Page) -> None:
     all_kinds = colours(page) - background
     assert len(all_kinds) >= 9
     page.get_by_role("checkbox", name="bronze bell").uncheck()
-    page.wait_for_timeout(300)
+    painted(page)
     assert len(colours(page) - background) < len(all_kinds)
     page.get_by_role("radio", name="Speaker").check()
     expect(page.get_by_role("checkbox", name="voice_low")).to_be_visible()
@@ -124,7 +124,7 @@ def test_neighbours_on_the_map_are_of_one_kind(page: Page) -> None:
 def test_a_finger_chooses_then_searches(visit: Visit, filled: str) -> None:
     """On a phone the first tap tells and plays, the second searches."""
     page = visit(f"#/map/{filled}", viewport=PHONE, has_touch=True, is_mobile=True)
-    expect(page.get_by_role("status").filter(has_text=READY)).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("status").filter(has_text=READY)).to_be_visible()
     choose(page, "crackling_fire_1.wav")
     page.locator(".map-ring").scroll_into_view_if_needed()
     x, y = place(page)

@@ -1,4 +1,4 @@
-"""How long it takes from dropping a sound to seeing what is like it; it is printed, not judged."""
+"""The time from dropping a sound to seeing the first result; it is printed, not judged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the other tests rely on: pages that do wrong are noticed."""
+"""The watch that other tests rely on: pages that do wrong are noticed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a page must never do, noticed while tests use it."""
+"""Faults that a page must never have, noticed while tests use it."""
 
 from __future__ import annotations
 

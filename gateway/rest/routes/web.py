@@ -30,7 +30,11 @@ _COMMON = {"cache-control": "no-cache", "vary": "accept-encoding"}
 
 @dataclass(frozen=True)
 class Asset:
-    """A file as it is sent."""
+    """A file as it is sent, read and packed once, at the start.
+
+    StaticFiles below a GZipMiddleware would send the same, packed anew for each answer on the event
+    loop, and needs a subclass to keep back the files that are not for browsers.
+    """
 
     plain: bytes
     packed: bytes
@@ -46,7 +50,7 @@ class Asset:
         return cls(plain, gzip.compress(plain, mtime=0), kind, tag)
 
     def answer(self, request: Request) -> Response:
-        """Sends it, packed to who takes that, or says that it is still the same."""
+        """Sends it, packed if the client takes that, or says that it is still the same."""
         headers = {**_COMMON, "etag": self.tag}
         if self.tag in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)

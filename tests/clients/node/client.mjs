@@ -3,8 +3,8 @@
 //   node client.mjs HOST:PORT upload LIBRARY FILE
 //   node client.mjs HOST:PORT search LIBRARY FILE
 //
-// PROTOS names the folders of the contracts, separated by `:`. AUDIOSEARCH_API_KEY is the key, where
-// the gateway asks for one; AUDIOSEARCH_TLS_CA the certificates to trust, where it speaks TLS.
+// PROTOS names the folders of the contracts, separated by `:`. AUDIOSEARCH_API_KEY is the key,
+// where the gateway asks for one; AUDIOSEARCH_TLS_CA the certificates to trust, where it speaks TLS.
 
 import { once } from "node:events";
 import { createReadStream } from "node:fs";
