@@ -23,7 +23,7 @@ FOLDERS = (
     "protos/audiosearch/embedding",
     "protos/audiosearch/index",
 )
-"""Folders whose Python and contracts are read."""
+"""Folders whose Python, contracts, scripts and style sheets are read."""
 
 RIDDLE = re.compile(
     r"(?:\A|[.!?]\s+|\n\s*\n\s*|\n\s*-\s+)((?:Who|Whose|Whom|Whoever|What|Whatever|Whether|Where|How)\b.*)"
@@ -61,6 +61,13 @@ def proto_texts(source: str) -> Iterator[tuple[int, str]]:
     yield from _runs(lines)
 
 
+def script_texts(source: str) -> Iterator[tuple[int, str]]:
+    """Comments of JavaScript and of style sheets, with their lines."""
+    for found in re.finditer(r"/\*[\s*]*(.*?)\s*\*/|(?<!:)//\s?([^\n]*)", source, re.DOTALL):
+        text = re.sub(r"\n\s*\*\s?", "\n", found[1] or found[2] or "")
+        yield source.count("\n", 0, found.start()) + 1, text
+
+
 def _runs(lines: dict[int, str]) -> Iterator[tuple[int, str]]:
     """Comments on consecutive lines joined to one text."""
     run: list[str] = []
@@ -80,6 +87,8 @@ def test_no_sentence_begins_like_a_question(folder: str) -> None:
             texts = python_texts(path.read_text("utf-8"))
         elif path.suffix == ".proto":
             texts = proto_texts(path.read_text("utf-8"))
+        elif path.suffix in {".js", ".css"}:
+            texts = script_texts(path.read_text("utf-8"))
         else:
             continue
         place = path.relative_to(ROOT)
@@ -124,3 +133,5 @@ def test_docstrings_and_comments_are_read() -> None:
     assert list(proto_texts("syntax;\n  // What it\n  // is.\nmessage A {}\n")) == [
         (2, "What it\nis.")
     ]
+    script = '/**\n * Who it\n * is.\n */\nf("http://x");  // Where.\n'
+    assert list(script_texts(script)) == [(1, "Who it\nis."), (5, "Where.")]
