@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -146,9 +146,18 @@ class ImportJobs:
         self, job: str, state: JobState, reason: str | None, message: str | None
     ) -> Row[Any]:
         """RUNNING -> SUCCEEDED, FAILED or CANCELLED. A job that is over stays unchanged."""
-        return await self._end(
-            job, {"state": state, "failure_reason": reason, "failure_message": message}
-        )
+
+        def change(connection: Connection) -> Row[Any]:
+            connection.execute(
+                update(import_jobs)
+                .where(import_jobs.c.id == job, import_jobs.c.state == JobState.RUNNING)
+                .values(
+                    state=state, failure_reason=reason, failure_message=message, update_time=now()
+                )
+            )
+            return _get(connection, job)
+
+        return await self._database.write(change)
 
     async def cancel(self, job: str) -> Row[Any]:
         """Asks for a job to be cancelled. A job without a worker is CANCELLED at once."""
@@ -184,17 +193,6 @@ class ImportJobs:
                 raise _conflict(row, "over; cancel it first")
 
         await self._database.write(remove)
-
-    async def _end(self, job: str, values: Mapping[str, Any]) -> Row[Any]:
-        def change(connection: Connection) -> Row[Any]:
-            connection.execute(
-                update(import_jobs)
-                .where(import_jobs.c.id == job, import_jobs.c.state == JobState.RUNNING)
-                .values({**values, "update_time": now()})
-            )
-            return _get(connection, job)
-
-        return await self._database.write(change)
 
 
 def _joined() -> Select[Any]:
