@@ -1,4 +1,4 @@
-"""Work that must not be cut in two."""
+"""Awaits work that a cancellation must not interrupt."""
 
 from __future__ import annotations
 
@@ -24,5 +24,5 @@ async def to_the_end(work: Awaitable[T]) -> T:
     if cancelled is None:
         return task.result()
     if not task.cancelled():
-        task.exception()  # looked at, so that nobody warns of it
+        task.exception()  # read, so that asyncio does not warn of it
     raise cancelled

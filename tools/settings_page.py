@@ -1,6 +1,6 @@
 """Writes the tables of docs/settings.md from the settings classes: `python -m tools.settings_page`.
 
-A setting that several services share stands once; a service is named where its default differs.
+A setting that all services share is listed once, with the services whose default differs.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ SERVICES: dict[str, type[ServerSettings]] = {
 
 
 def variable(name: str, field: FieldInfo) -> str:
-    """The environment variable of a setting."""
+    """Returns the environment variable of a setting."""
     return field.alias or name.upper()
 
 
 def default(field: FieldInfo) -> str:
-    """A setting's default, as it would be written into the environment."""
+    """Returns the default of a setting, as text for the environment."""
     value: Any = field.get_default()
     if value is None or value == "":
         return "none"
@@ -45,7 +45,7 @@ def default(field: FieldInfo) -> str:
 
 
 def shared() -> Iterator[list[str]]:
-    """The settings that every service has; a default of its own stands behind the common one."""
+    """Yields the settings of every service. Defaults that differ follow the common one."""
     for name, field in ServerSettings.model_fields.items():
         if name == "port":
             continue
@@ -60,7 +60,7 @@ def shared() -> Iterator[list[str]]:
 
 
 def of(kind: type[ServerSettings]) -> Iterator[list[str]]:
-    """The settings that a service adds."""
+    """Yields the settings that a service adds."""
     for name, field in kind.model_fields.items():
         if name == "port" or name not in ServerSettings.model_fields:
             yield [f"`{variable(name, field)}`", default(field), _meaning(field)]
@@ -76,7 +76,7 @@ def _table(rows: Iterator[list[str]]) -> str:
 
 
 def section() -> str:
-    """All tables."""
+    """Returns all tables."""
     parts = ["## Every service", _table(shared())]
     for service, kind in SERVICES.items():
         parts += [f"## {service.capitalize()}", _table(of(kind))]

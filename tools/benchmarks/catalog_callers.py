@@ -1,8 +1,8 @@
-"""The cost of the catalog's calls at 1 and at 16 callers, also beside another checkout: one run.
+"""Measures the catalog's calls at 1 and at 16 callers, also beside another checkout: one run.
 
 Run it as `python -m tools.benchmarks.catalog_callers --beside ../before`. Each checkout's service
-is a process of its own with a database of its own on one MariaDB server (or on SQLite). They take
-turns, so that what else the machine does hits all alike. "CPU" is the service's own for each call.
+is a separate process with its own database, all on one MariaDB server (or on SQLite). They take
+turns, so that other load on the machine affects all alike. "CPU" is the service's own, for a call.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ Call = Callable[[], Awaitable[object]]
 
 
 class Side(NamedTuple):
-    """One checkout's service, with clips in it."""
+    """The service of one checkout, filled with clips."""
 
     name: str
     program: Program
@@ -89,7 +89,7 @@ def _arguments() -> argparse.Namespace:
 async def _measure(
     checkouts: dict[str, Path], arguments: argparse.Namespace
 ) -> dict[str, dict[str, list[Figure]]]:
-    """All rounds by what was called and by checkout."""
+    """Returns the figures of all rounds, by call and by checkout."""
     found: dict[str, dict[str, list[Figure]]] = defaultdict(lambda: defaultdict(list))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -127,7 +127,7 @@ async def _measure(
 
 @contextmanager
 def _running(place: CatalogSettings, name: str, checkout: Path) -> Iterator[Program]:
-    """The service of a checkout, on a store of its own."""
+    """Runs the service of a checkout, with its own database."""
     own = {"mysql_db": f"{name}_{uuid.uuid4().hex[:8]}", "data_dir": place.data_dir / name}
     paths = os.pathsep.join(str(checkout.resolve() / part) for part in ("", "protos"))
     here = Path.cwd()

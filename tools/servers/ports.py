@@ -1,8 +1,8 @@
-"""Ports that nobody else takes before a server listens on them.
+"""Finds ports that no other program takes before a server listens on them.
 
-The kernel gives a free port to whoever asks next, so one that was only looked up may be gone when
-its server starts. These lie below those that the kernel gives away, and each process that starts
-servers has a thousand of its own.
+The kernel may give a port that was only looked up to another program before the server starts.
+These ports are below the kernel's own range, and each process that starts servers has its own
+thousand of them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BLOCKS = range(12_000, 32_000, 1_000)
 
 @functools.cache
 def _block() -> tuple[Iterator[int], IO[str]]:
-    """The ports of this process, over and over, and the lock on them, which ends with it."""
+    """Returns the ports of this process, in a cycle, and the lock on them, held until its end."""
     for first in BLOCKS:
         lock = (Path(tempfile.gettempdir()) / f"audiosearch-ports-{first}.lock").open("w")
         try:
@@ -34,7 +34,7 @@ def _block() -> tuple[Iterator[int], IO[str]]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of the loopback address that are free, and stay so until they come round again."""
+    """Returns free ports of the loopback address, none again until the cycle repeats."""
     ports, _ = _block()
     return list(itertools.islice(filter(_is_free, ports), count))
 
