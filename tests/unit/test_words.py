@@ -13,6 +13,12 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = (
+    "catalog_service/audio",
+    "catalog_service/clips",
+    "catalog_service/database",
+    "catalog_service/imports",
+    "catalog_service/libraries",
+    "catalog_service/speakers",
     "clients",
     "scoring",
     "serving",

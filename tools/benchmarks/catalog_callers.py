@@ -122,6 +122,7 @@ async def _measure(
                 for side in sides if number % 2 else reversed(sides):
                     for callers in CALLERS:
                         await _round(side, callers, found)
+                    await _beside_bulk(side, found)
     return found
 
 
@@ -189,6 +190,21 @@ async def _round(side: Side, callers: int, found: dict[str, dict[str, list[Figur
             names.extend(made)
         key = f"{step}, {callers} caller" + "s" * (callers > 1)
         found[key][side.name].append(await _calls(side, call, CALLS, callers))
+
+
+async def _beside_bulk(side: Side, found: dict[str, dict[str, list[Figure]]]) -> None:
+    """Reads of one clip while another caller makes 1,000 clips a call."""
+    bulk = asyncio.create_task(_fill(side, 5 * BATCH))
+    one, times = f"{side.library.name}/clips/{side.ids[0]}", list[float]()
+    start, used = time.perf_counter(), cpu_seconds(side.program)
+    while not bulk.done():
+        begun = time.perf_counter()
+        await side.catalog.get(one)
+        times.append((time.perf_counter() - begun) * 1e3)
+    spent, used = time.perf_counter() - start, cpu_seconds(side.program) - used
+    figure = Figure(times, len(times) / spent, used / len(times) * 1e3)
+    found["get of one, while 1,000 rows a call come in"][side.name].append(figure)
+    await bulk
 
 
 async def _calls(side: Side, call: Call, count: int, callers: int) -> Figure:
