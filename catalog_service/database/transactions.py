@@ -158,14 +158,17 @@ class OnLoop:
             return result
 
         async def whole(connection: AsyncConnection) -> T:
-            seen = await connection.run_sync(first)  # begins by itself; without `end` it is undone
             try:
+                seen = await connection.run_sync(first)
                 done = await to_the_end(between(seen))
+                return await connection.run_sync(end, done)
             except asyncio.CancelledError:
                 # The time is over, and a server that hangs would never answer a ROLLBACK.
                 await connection.invalidate()
                 raise
-            return await connection.run_sync(end, done)
+            except Exception:
+                await connection.rollback()
+                raise
 
         return await self._begin(whole)
 

@@ -45,7 +45,7 @@ from tools.servers.catalog import HEARD, Catalog, Program
 from tools.servers.debian import MissingError
 
 BATCH = 1000
-LANES = 2
+CALLERS = 2
 ATTEMPTS = 5
 LOOK_UP = 100
 ROUNDS = 300
@@ -148,7 +148,7 @@ async def _fill(
     ends: list[float] = []
     starts = iter(range(0, count, BATCH))
 
-    async def lane() -> None:
+    async def caller() -> None:
         for first in starts:
             numbers = range(first, min(first + BATCH, count))
             request = clip_pb2.BatchCreateClipsRequest(
@@ -159,7 +159,7 @@ async def _fill(
             advance()
 
     start, used = time.perf_counter(), cpu_seconds(program)
-    await asyncio.gather(*(lane() for _ in range(LANES)))
+    await asyncio.gather(*(caller() for _ in range(CALLERS)))
     used = cpu_seconds(program) - used
     late = ends[-1 - len(ends) // 10 :]
     return {

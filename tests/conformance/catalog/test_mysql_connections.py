@@ -91,6 +91,30 @@ async def test_a_connection_that_was_cut_off_is_never_used_again(
         assert await database.read(own_id) != first
 
 
+async def test_a_transaction_whose_time_passes_between_its_parts_is_undone(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """The middle goes on to its end. Then all is undone, and its connection is not used again."""
+    settings = settings_for("mysql", tmp_path, request, statement_seconds=1, pool_size=1)
+    async with opened(settings) as database:
+        first, ended = await database.write(own_id), asyncio.Event()
+
+        async def slow(_: object) -> None:
+            await asyncio.sleep(1.5)
+            ended.set()
+
+        def begin(connection: Connection) -> None:
+            connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'x'")
+
+        with pytest.raises(ServiceError) as caught:
+            await database.write_around(begin, slow, lambda *_: None)
+        assert caught.value.reason is Reason.CATALOG_UNAVAILABLE
+        await asyncio.wait_for(ended.wait(), LIMIT)
+        version = text("SELECT version_num FROM alembic_version FOR UPDATE")
+        assert await database.write(lambda c: c.scalar(version)) != "x"
+        assert await database.write(own_id) != first
+
+
 async def test_a_caller_that_leaves_costs_no_connection(
     tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
