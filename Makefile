@@ -10,7 +10,7 @@ WAVESURFER := wavesurfer==0.3.9
 PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --no-warn-conflicts
 PROTOS := $(shell find protos -name '*.proto')
 CODE := serving scoring embedding_service index_service catalog_service gateway clients tools deploy \
-	protos/generate.py setup.py
+	protos/generate.py protos/breaking.py setup.py
 
 .DEFAULT_GOAL := help
 .PHONY: help install protos demo serve test test-fast lint chaos screenshots voices benchmark benchmark-page docs bench-embedding bench-index bench-catalog format clean
@@ -71,6 +71,7 @@ lint: install $(VENV)/.installed-dev ## Check style, types, contracts and import
 	$(BIN)/mypy $(filter-out %.py,$(CODE))
 	$(BIN)/python protos/generate.py --image build/image.binpb
 	$(BIN)/buf lint build/image.binpb --config protos/buf.yaml
+	$(BIN)/python protos/breaking.py
 	$(BIN)/lint-imports
 
 # VectorExecutor needs PaddleSpeech with all its dependencies (2.7 GB), in a separate environment.
