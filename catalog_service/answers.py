@@ -11,14 +11,14 @@ from sqlalchemy import Row
 from catalog_service.clips.rows import ClipRow
 
 Parts = dict[str, Any]
-"""Fields of a message: quicker to make one of than from messages."""
+"""Fields of a message as a mapping, which is faster to build from than messages are."""
 _NANOS = 10**9
 _DAY_SECONDS = 24 * 60 * 60
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def time(time: datetime) -> Parts:
-    """A point in time as the parts of a Timestamp."""
+    """Returns a time as the fields of a Timestamp."""
     since = time - _EPOCH
     return {
         "seconds": since.days * _DAY_SECONDS + since.seconds,
@@ -27,10 +27,10 @@ def time(time: datetime) -> Parts:
 
 
 def duration(nanoseconds: int) -> Parts:
-    """A length of time as the parts of a Duration."""
+    """Returns a duration as the fields of a Duration."""
     return {"seconds": nanoseconds // _NANOS, "nanos": nanoseconds % _NANOS}
 
 
 def failure(row: ClipRow | Row[Any]) -> Failure:
-    """Why a clip or an import job FAILED."""
+    """Returns the failure of a clip or an import job."""
     return Failure(reason=row.failure_reason or "", message=row.failure_message or "")

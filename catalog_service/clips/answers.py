@@ -1,4 +1,4 @@
-"""Clips as messages of the contract."""
+"""Translates clips into messages of the contract."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from catalog_service.names import clip_name, import_job_name, speaker_name
 
 
 def clip(parent: str, row: ClipRow) -> Clip:
-    """A clip of the library of that id.
+    """Returns a clip of a library.
 
-    Parts are given as mappings: a look-up makes hundreds, and messages of their own, above all
-    times from datetimes, take several times as long.
+    Its parts are given as mappings: a look-up builds hundreds of clips, and messages for the parts,
+    above all for times, take several times as long.
     """
     has_audio = row.content_sha256 is not None and row.state != ClipState.CREATING
     parts: answers.Parts = {
@@ -41,7 +41,7 @@ def clip(parent: str, row: ClipRow) -> Clip:
 
 
 def outcome(parent: str, of: Outcome) -> ClipOutcome:
-    """What became of one clip of many."""
+    """Returns the result for one clip of many."""
     return ClipOutcome(
         clip=clip(parent, of.row) if of.row else None,
         failure=Failure(reason=of.error.reason.value, message=of.error.message)
@@ -51,7 +51,7 @@ def outcome(parent: str, of: Outcome) -> ClipOutcome:
 
 
 def audio_object(stored: Stored) -> AudioObject:
-    """What is stored of a clip."""
+    """Returns the stored audio object of a clip."""
     return AudioObject(**_audio_object(stored))
 
 

@@ -1,4 +1,4 @@
-"""Requests about clips as what the domain takes, every field checked."""
+"""Checks requests about clips, and translates them for the domain."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _MAX_LEVEL = 1_000
 
 
 def new_clip(request: CreateClipRequest) -> NewClip:
-    """What CreateClip reads."""
+    """Reads CreateClip."""
     clip, audio = request.clip, request.audio_object
     known = request.HasField("audio_object")
     return NewClip(
@@ -50,12 +50,12 @@ def new_clip(request: CreateClipRequest) -> NewClip:
 
 
 def activation(request: ActivateClipRequest) -> tuple[ClipName, Heard]:
-    """What ActivateClip reads."""
+    """Reads ActivateClip."""
     return names.parse_clip("name", request.name), heard(request.audio)
 
 
 def parent_of(request: ActivateClipRequest) -> str:
-    """The library's name in a clip's name, whether it is one or not."""
+    """Returns the part of a name before `/clips/`, without any check."""
     return request.name.partition("/clips/")[0]
 
 
@@ -65,7 +65,7 @@ def batch(
     parent_of: Callable[[RequestT], str],
     read: Callable[[RequestT], PartT],
 ) -> list[PartT | ServiceError]:
-    """The parts of a batch; in the place of a bad one, what is wrong with it.
+    """Returns the parts of a batch, with the error in the place of a bad part.
 
     Raises:
         ServiceError: FIELD_INVALID for too many parts, or none.
@@ -84,7 +84,7 @@ def batch(
 
 
 def clip_changes(clip: Clip, changed: Iterable[str]) -> dict[str, Any]:
-    """The new values of the fields that a mask names."""
+    """Returns the new values of the fields that a mask names."""
     values: dict[str, Any] = {}
     for name in CHANGEABLE:
         if name in changed:
@@ -94,7 +94,7 @@ def clip_changes(clip: Clip, changed: Iterable[str]) -> dict[str, Any]:
 
 
 def heard(audio: AudioProperties) -> Heard:
-    """What the embedding service heard."""
+    """Returns the properties of audio that the embedding service measured."""
     if not math.isfinite(audio.level_dbfs) or abs(audio.level_dbfs) > _MAX_LEVEL:
         raise fields.invalid("audio.level_dbfs", audio.level_dbfs, "must be a level in dB")
     return Heard(
@@ -108,7 +108,7 @@ def heard(audio: AudioProperties) -> Heard:
 
 
 def clip_query(parent: str, value: ClipFilter) -> ClipQuery:
-    """Which clips of that library to list."""
+    """Reads the filter of a list of the library's clips."""
     times = {
         name: fields.time(f"filter.{name}", getattr(value, name)) if value.HasField(name) else None
         for name in ("create_time_from", "create_time_before", "update_time_before")
@@ -129,7 +129,7 @@ def clip_query(parent: str, value: ClipFilter) -> ClipQuery:
 
 
 def _of_library(parent: str, field: str, text: str) -> str:
-    """The {speaker} part of the name of a speaker of that library."""
+    """Returns the {speaker} part of the name of a speaker of the library."""
     name = names.parse_speaker(field, text)
     if name.library != parent:
         raise fields.invalid(field, text, f"must be a speaker of {names.library_name(parent)}")
@@ -137,24 +137,24 @@ def _of_library(parent: str, field: str, text: str) -> str:
 
 
 def clip_state(value: int) -> ClipState | None:
-    """The state a clip must be in; None for any."""
+    """Returns the state that a clip must have; None for any."""
     return ClipState(fields.choice("only_state", value, ClipState)) if value else None
 
 
 def clip_speaker(library: str, text: str) -> str | None:
-    """The {speaker} part of the only speaker whose enrollment a clip may be; None for any."""
+    """Returns the {speaker} part of the only speaker that a clip may enroll; None for any."""
     return _of_library(library, "only_speaker", text) if text else None
 
 
 def clip_ids(ids: Iterable[str]) -> list[str]:
-    """The ids to look up: 1 to 1,000."""
+    """Returns the ids to look up, 1 to 1,000."""
     wanted = list(ids)
     fields.lookup("clip_ids", len(wanted))
     return wanted
 
 
 async def audio_name(stream: AsyncIterator[PutAudioRequest]) -> ClipName:
-    """The clip that the first message of a PutAudio stream names."""
+    """Returns the clip that the first message of a PutAudio stream names."""
     async for message in stream:
         if message.WhichOneof("request") != "name":
             break
@@ -163,7 +163,7 @@ async def audio_name(stream: AsyncIterator[PutAudioRequest]) -> ClipName:
 
 
 async def audio_chunks(stream: AsyncIterator[PutAudioRequest]) -> AsyncIterator[bytes]:
-    """The bytes in all later messages."""
+    """Yields the bytes of all later messages."""
     async for message in stream:
         if message.WhichOneof("request") != "chunk":
             raise fields.invalid("chunk", "no bytes", "must be set in every message but the first")

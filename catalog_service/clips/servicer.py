@@ -22,10 +22,10 @@ PartT = TypeVar("PartT")
 
 
 class ClipServicer(clip_service_pb2_grpc.ClipServiceServicer):
-    """audiosearch.catalog.v1.ClipService."""
+    """Serves audiosearch.catalog.v1.ClipService."""
 
     def __init__(self, clips: Clips, audio: Audio) -> None:
-        """Takes the two parts of the catalog that it is about."""
+        """Takes the clips and their audio."""
         self._clips = clips
         self._audio = audio
 
@@ -49,7 +49,7 @@ class ClipServicer(clip_service_pb2_grpc.ClipServiceServicer):
     async def PutAudio(
         self, request_iterator: AsyncIterator[pb.PutAudioRequest], context: Any
     ) -> AudioObject:
-        stream = request_iterator.__aiter__()  # both readers go on from where the other stopped
+        stream = request_iterator.__aiter__()  # the second reader continues after the first
         name = await requests.audio_name(stream)
         return answers.audio_object(await self._audio.put(name, requests.audio_chunks(stream)))
 
@@ -131,7 +131,7 @@ class ClipServicer(clip_service_pb2_grpc.ClipServiceServicer):
         parts: Sequence[PartT | ServiceError],
         work: Callable[[list[PartT]], Awaitable[Sequence[Outcome]]],
     ) -> list[pb.ClipOutcome]:
-        """Does the good parts of a batch together; all outcomes in the order of the parts."""
+        """Runs the valid parts of a batch together. Returns all outcomes in order."""
         good = [part for part in parts if not isinstance(part, ServiceError)]
         done = iter(await work(good) if good else ())
         return [

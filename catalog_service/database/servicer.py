@@ -1,4 +1,4 @@
-"""The call about what keeps the rows."""
+"""The RPC about the store of the rows: checks, delegates and translates each request."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from catalog_service.database.product import product
 
 
 class StoreServicer(store_service_pb2_grpc.StoreServiceServicer):
-    """audiosearch.catalog.v1.StoreService."""
+    """Serves audiosearch.catalog.v1.StoreService."""
 
     def __init__(self, database: Database) -> None:
-        """Takes the database that it is about."""
+        """Takes the database."""
         self._database = database
 
     async def GetStore(self, request: GetStoreRequest, context: Any) -> Store:

@@ -1,4 +1,4 @@
-"""Import jobs as messages of the contract."""
+"""Translates import jobs into messages of the contract."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from catalog_service.names import import_job_name, library_name
 
 
 def import_job(row: Row[Any]) -> ImportJob:
-    """An import job; its row is joined with the id of its library."""
+    """Returns an import job. Its row is joined with the id of its library."""
     return ImportJob(
         name=import_job_name(row.id),
         library=library_name(row.library),

@@ -1,4 +1,4 @@
-"""Requests about import jobs as what the domain takes, every field checked."""
+"""Checks requests about import jobs, and translates them for the domain."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from catalog_service.imports.jobs import MAX_FAILURES, Progress
 
 
 def job_state(value: int) -> JobState | None:
-    """Which import jobs to list; None means any."""
+    """Returns the state of the jobs to list; None for any."""
     return JobState(fields.choice("state", value, JobState)) if value else None
 
 
 def progress(request: ReportImportProgressRequest) -> Progress:
-    """A worker's progress with its first failures."""
+    """Reads a worker's progress with its first failures."""
     value = request.progress
     counts = {
         name: fields.count(f"progress.{name}", getattr(value, name))
@@ -41,7 +41,7 @@ def _file_failure(value: FileFailure) -> dict[str, str]:
 
 
 def end(request: FinishImportJobRequest) -> tuple[JobState, str | None, str | None]:
-    """How a job ended: its state, and reason and message if it FAILED."""
+    """Reads the end of a job: its state, and reason and message if it FAILED."""
     state = JobState(fields.choice("state", request.state, set(JobState) - {JobState.RUNNING}))
     if state is not JobState.FAILED:
         return state, None, None

@@ -16,10 +16,10 @@ from catalog_service.paging import page
 
 
 class ImportJobServicer(import_job_service_pb2_grpc.ImportJobServiceServicer):
-    """audiosearch.catalog.v1.ImportJobService."""
+    """Serves audiosearch.catalog.v1.ImportJobService."""
 
     def __init__(self, jobs: ImportJobs) -> None:
-        """Takes the part of the catalog that it is about."""
+        """Takes the import jobs."""
         self._jobs = jobs
 
     async def CreateImportJob(self, request: pb.CreateImportJobRequest, context: Any) -> ImportJob:

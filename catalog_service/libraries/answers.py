@@ -1,4 +1,4 @@
-"""Libraries as messages of the contract."""
+"""Translates libraries into messages of the contract."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from catalog_service.names import library_name
 
 
 def library(found: libraries.Library) -> Library:
-    """A library with its counts."""
+    """Returns a library with its counts."""
     row = found.row
     return Library(
         name=library_name(row.name),

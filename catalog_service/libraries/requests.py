@@ -1,4 +1,4 @@
-"""Requests about libraries as what the domain takes, every field checked."""
+"""Checks requests about libraries, and translates them for the domain."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from catalog_service.database.states import LibraryState, LibraryView
 
 
 def library_state(value: int) -> LibraryState:
-    """Which libraries to list."""
+    """Returns the state of the libraries to list."""
     return LibraryState(fields.choice("state", value or LibraryState.ACTIVE, LibraryState))
 
 
 def counted(view: int) -> bool:
-    """Whether a view of a library has its counts."""
+    """Returns True if a view of a library has its counts."""
     return fields.choice("view", view or LibraryView.FULL, LibraryView) == LibraryView.FULL

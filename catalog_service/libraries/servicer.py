@@ -16,10 +16,10 @@ from catalog_service.paging import page
 
 
 class LibraryServicer(library_service_pb2_grpc.LibraryServiceServicer):
-    """audiosearch.catalog.v1.LibraryService."""
+    """Serves audiosearch.catalog.v1.LibraryService."""
 
     def __init__(self, libraries: Libraries) -> None:
-        """Takes the part of the catalog that it is about."""
+        """Takes the libraries."""
         self._libraries = libraries
 
     async def CreateLibrary(self, request: pb.CreateLibraryRequest, context: Any) -> Library:

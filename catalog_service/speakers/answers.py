@@ -1,4 +1,4 @@
-"""Speakers and calibrations as messages of the contract."""
+"""Translates speakers and calibrations into messages of the contract."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from catalog_service.speakers.calibrations import StoredCalibration
 from catalog_service.speakers.rows import SpeakerRow
 
 _ENOUGH_SPEECH_NS = 20 * 10**9
-"""Speech of a speaker beyond which more changes little."""
+"""Speech of a speaker that is enough: more changes little."""
 
 
 def speaker(parent: str, row: SpeakerRow) -> Speaker:
-    """A speaker of the library of that id."""
+    """Returns a speaker of a library."""
     parts: answers.Parts = {
         "speech_duration": answers.duration(row.speech_ns),
         "wanted_speech_duration": answers.duration(max(0, _ENOUGH_SPEECH_NS - row.speech_ns)),
@@ -36,7 +36,7 @@ def speaker(parent: str, row: SpeakerRow) -> Speaker:
 
 
 def calibration(library: str, stored: StoredCalibration) -> Calibration:
-    """The calibration of the library of that id."""
+    """Returns the calibration of a library."""
     message = Calibration.FromString(stored.content)
     message.name = calibration_name(library)
     message.create_time.FromDatetime(stored.create_time)

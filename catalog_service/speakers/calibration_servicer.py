@@ -15,10 +15,10 @@ from catalog_service.speakers.calibrations import Calibrations
 
 
 class CalibrationServicer(calibration_service_pb2_grpc.CalibrationServiceServicer):
-    """audiosearch.catalog.v1.CalibrationService."""
+    """Serves audiosearch.catalog.v1.CalibrationService."""
 
     def __init__(self, calibrations: Calibrations) -> None:
-        """Takes the part of the catalog that it is about."""
+        """Takes the calibrations."""
         self._calibrations = calibrations
 
     async def GetCalibration(self, request: pb.GetCalibrationRequest, context: Any) -> Calibration:

@@ -16,10 +16,10 @@ from catalog_service.speakers.speakers import CHANGEABLE, Speakers
 
 
 class SpeakerServicer(speaker_service_pb2_grpc.SpeakerServiceServicer):
-    """audiosearch.catalog.v1.SpeakerService."""
+    """Serves audiosearch.catalog.v1.SpeakerService."""
 
     def __init__(self, speakers: Speakers) -> None:
-        """Takes the part of the catalog that it is about."""
+        """Takes the speakers."""
         self._speakers = speakers
 
     async def CreateSpeaker(self, request: pb.CreateSpeakerRequest, context: Any) -> Speaker:

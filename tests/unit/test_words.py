@@ -13,12 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = (
-    "catalog_service/audio",
-    "catalog_service/clips",
-    "catalog_service/database",
-    "catalog_service/imports",
-    "catalog_service/libraries",
-    "catalog_service/speakers",
+    "catalog_service",
     "clients",
     "scoring",
     "serving",
