@@ -9,16 +9,9 @@ from typing import NamedTuple
 from ulid import ULID
 
 from catalog_service.fields import invalid
+from serving.names import CALIBRATION, CHOSEN_ID, CLIP, IMPORT_JOB, LIBRARY, MODEL, SPEAKER
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_ID = r"[A-Za-z0-9_-]{1,63}"
-_CHOSEN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
-_LIBRARY = re.compile(rf"libraries/({_CHOSEN_ID.pattern})")
-_SPEAKER = re.compile(rf"{_LIBRARY.pattern}/speakers/({_CHOSEN_ID.pattern})")
-_CALIBRATION = re.compile(rf"{_LIBRARY.pattern}/calibration")
-_CLIP = re.compile(rf"{_LIBRARY.pattern}/clips/({_ID})")
-_IMPORT_JOB = re.compile(rf"importJobs/({_ID})")
-_MODEL = re.compile(r"models/[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
 _TIME_LENGTH = 10
 _ENDS = [high + low for high in _DIGITS for low in _DIGITS]
@@ -101,7 +94,7 @@ def import_job_name(job: str) -> str:
 
 def check_id(field: str, text: str) -> str:
     """Returns the id if a library or a speaker can have it. Raises FIELD_INVALID if not."""
-    if not _CHOSEN_ID.fullmatch(text):
+    if not re.fullmatch(CHOSEN_ID, text):
         raise invalid(
             field,
             text,
@@ -119,51 +112,48 @@ def check_uid(field: str, text: str) -> str:
 
 def check_model(field: str, text: str) -> str:
     """Returns the name if it is one of a model. Raises FIELD_INVALID if not."""
-    if not _MODEL.fullmatch(text):
+    if not re.fullmatch(MODEL, text):
         raise invalid(field, text, "must be a model's name, models/{model}")
     return text
 
 
 def parse_library(field: str, text: str) -> str:
     """Returns the {library} part of a library's name. Raises FIELD_INVALID for other text."""
-    found = _LIBRARY.fullmatch(text)
-    if not found:
+    if not re.fullmatch(LIBRARY, text):
         raise invalid(field, text, "must be a library's name, libraries/{library}")
-    return found[1]
+    return text.removeprefix("libraries/")
 
 
 def parse_clip(field: str, text: str) -> ClipName:
     """Returns the ids in a clip's name. Raises FIELD_INVALID for other text."""
-    found = _CLIP.fullmatch(text)
-    if not found:
+    if not re.fullmatch(CLIP, text):
         raise invalid(field, text, "must be a clip's name, libraries/{library}/clips/{clip}")
-    return ClipName(found[1], found[2])
+    _, library, _, clip = text.split("/")
+    return ClipName(library, clip)
 
 
 def parse_speaker(field: str, text: str) -> SpeakerName:
     """Returns the ids in a speaker's name. Raises FIELD_INVALID for other text."""
-    found = _SPEAKER.fullmatch(text)
-    if not found:
+    if not re.fullmatch(SPEAKER, text):
         raise invalid(
             field, text, "must be a speaker's name, libraries/{library}/speakers/{speaker}"
         )
-    return SpeakerName(found[1], found[2])
+    _, library, _, speaker = text.split("/")
+    return SpeakerName(library, speaker)
 
 
 def parse_calibration(field: str, text: str) -> str:
     """Returns the {library} part of a calibration's name. Raises FIELD_INVALID for other text."""
-    found = _CALIBRATION.fullmatch(text)
-    if not found:
+    if not re.fullmatch(CALIBRATION, text):
         raise invalid(field, text, "must be a calibration's name, libraries/{library}/calibration")
-    return found[1]
+    return text.split("/")[1]
 
 
 def parse_import_job(field: str, text: str) -> str:
     """Returns the {import_job} part of a job's name. Raises FIELD_INVALID for other text."""
-    found = _IMPORT_JOB.fullmatch(text)
-    if not found:
+    if not re.fullmatch(IMPORT_JOB, text):
         raise invalid(field, text, "must be an import job's name, importJobs/{import_job}")
-    return found[1]
+    return text.removeprefix("importJobs/")
 
 
 def check_import_job(field: str, text: str) -> str:

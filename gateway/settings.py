@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from typing_extensions import Self
 
 from gateway.access import key_file
+from serving.names import CHOSEN_ID
 from serving.settings import ServerSettings
 from serving.tls import Tls
 
@@ -56,7 +57,7 @@ class GatewaySettings(ServerSettings):
     )
     default_table: str = Field(
         "audio_table",
-        pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$",
+        pattern=f"^{CHOSEN_ID}$",
         alias="DEFAULT_TABLE",
         description="library of the earlier demo's routes when they name no table",
     )

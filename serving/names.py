@@ -6,14 +6,20 @@ import re
 
 from serving.errors import Reason, ServiceError
 
-_LIBRARY = re.compile(r"libraries/[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
-_CLIP = re.compile(r"(libraries/[A-Za-z0-9][A-Za-z0-9_-]{0,62})/clips/([a-z0-9]{1,64})")
-_SPEAKER = re.compile(
-    r"(libraries/[A-Za-z0-9][A-Za-z0-9_-]{0,62})/speakers/([A-Za-z0-9][A-Za-z0-9_-]{0,62})"
-)
-_CALIBRATION = re.compile(r"(libraries/[A-Za-z0-9][A-Za-z0-9_-]{0,62})/calibration")
-_MAP = re.compile(r"(libraries/[A-Za-z0-9][A-Za-z0-9_-]{0,62})/map")
-_OPERATION = re.compile(r"operations/([a-z0-9]{1,64})")
+CHOSEN_ID = r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
+"""Grammar of the ids that users choose: those of libraries and speakers."""
+GIVEN_ID = r"[a-z0-9]{1,64}"
+"""Grammar of the ids that the catalog gives: those of clips and import jobs."""
+
+LIBRARY = rf"libraries/{CHOSEN_ID}"
+"""Grammar of the name of a library. Those of the other resources follow."""
+CLIP = rf"{LIBRARY}/clips/{GIVEN_ID}"
+SPEAKER = rf"{LIBRARY}/speakers/{CHOSEN_ID}"
+CALIBRATION = rf"{LIBRARY}/calibration"
+MAP = rf"{LIBRARY}/map"
+IMPORT_JOB = rf"importJobs/{GIVEN_ID}"
+OPERATION = rf"operations/{GIVEN_ID}"
+MODEL = r"models/[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
 
 
 def _invalid(field: str, value: str, form: str) -> ServiceError:
@@ -26,7 +32,7 @@ def _invalid(field: str, value: str, form: str) -> ServiceError:
 
 def check_library(name: str, field: str = "parent") -> str:
     """Returns `name` if it is a library's name; raises FIELD_INVALID otherwise."""
-    if not _LIBRARY.fullmatch(name):
+    if not re.fullmatch(LIBRARY, name):
         raise _invalid(
             field, name, "libraries/{library}, {library} of 1 to 63 letters, digits, _ or -"
         )
@@ -35,22 +41,22 @@ def check_library(name: str, field: str = "parent") -> str:
 
 def split_clip(name: str, field: str = "name") -> tuple[str, str]:
     """The library's name and the clip's id in a clip's name; FIELD_INVALID if it is none."""
-    match = _CLIP.fullmatch(name)
-    if not match:
+    if not re.fullmatch(CLIP, name):
         raise _invalid(field, name, "libraries/{library}/clips/{clip}")
-    return match[1], match[2]
+    library, _, clip = name.partition("/clips/")
+    return library, clip
 
 
 def split_speaker(name: str, field: str = "name") -> tuple[str, str]:
     """The library's name and the {speaker} part in a speaker's name, or FIELD_INVALID."""
-    match = _SPEAKER.fullmatch(name)
-    if not match:
+    if not re.fullmatch(SPEAKER, name):
         raise _invalid(
             field,
             name,
             "libraries/{library}/speakers/{speaker}, {speaker} of 1 to 63 letters, digits, _ or -",
         )
-    return match[1], match[2]
+    library, _, speaker = name.partition("/speakers/")
+    return library, speaker
 
 
 def clip_within(library: str, name: str, field: str) -> str:
@@ -73,26 +79,23 @@ def _within(library: str, name: str, field: str, parts: tuple[str, str]) -> str:
 
 def library_of_calibration(name: str, field: str = "name") -> str:
     """The library's name in a calibration's name; FIELD_INVALID if it is none."""
-    match = _CALIBRATION.fullmatch(name)
-    if not match:
+    if not re.fullmatch(CALIBRATION, name):
         raise _invalid(field, name, "libraries/{library}/calibration")
-    return match[1]
+    return name.removesuffix("/calibration")
 
 
 def library_of_map(name: str, field: str = "name") -> str:
     """The library's name in a map's name; FIELD_INVALID if it is none."""
-    match = _MAP.fullmatch(name)
-    if not match:
+    if not re.fullmatch(MAP, name):
         raise _invalid(field, name, "libraries/{library}/map")
-    return match[1]
+    return name.removesuffix("/map")
 
 
 def import_job_of(operation: str) -> str:
     """`importJobs/{import_job}` for `operations/{import_job}`; FIELD_INVALID if it is none."""
-    match = _OPERATION.fullmatch(operation)
-    if not match:
+    if not re.fullmatch(OPERATION, operation):
         raise _invalid("name", operation, "operations/{import_job}")
-    return f"importJobs/{match[1]}"
+    return "importJobs/" + operation.removeprefix("operations/")
 
 
 def operation_of(import_job: str) -> str:

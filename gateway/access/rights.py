@@ -9,12 +9,13 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from serving.errors import Reason, ServiceError
+from serving.names import CHOSEN_ID
 
 EVERY = "*"
 """The name, in a grant, for every library, also for those created later."""
 
 MAX_GRANTS = 100
-Library = Annotated[str, StringConstraints(pattern=r"^(\*|[A-Za-z0-9][A-Za-z0-9_-]{0,62})$")]
+Library = Annotated[str, StringConstraints(pattern=rf"^(\*|{CHOSEN_ID})$")]
 
 
 class Right(str, Enum):

@@ -166,7 +166,7 @@ BAD: list[tuple[str, str, dict[str, Any], int, Reason]] = [
         Reason.FIELD_INVALID,
     ),
     ("GET", "/v1/libraries/{library}/clips/absent", {}, 404, Reason.CLIP_NOT_FOUND),
-    ("GET", "/v1/libraries/{library}/clips/A-B", {}, 404, Reason.CLIP_NOT_FOUND),
+    ("GET", "/v1/libraries/{library}/clips/A-B", {}, 400, Reason.FIELD_INVALID),
     ("POST", "/v1/libraries/absent/clips", {"content": b"x"}, 404, Reason.LIBRARY_NOT_FOUND),
     ("GET", "/v1", {}, 404, Reason.ROUTE_NOT_FOUND),
     ("GET", "/v1/libraries/", {}, 404, Reason.ROUTE_NOT_FOUND),

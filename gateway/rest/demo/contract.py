@@ -12,8 +12,9 @@ from gateway.rest.messages.openapi import BINARY
 from gateway.rest.messages.query import pairs, refuse_others
 from gateway.rest.messages.schemas import CLIP_NAME, PLACE, Schema
 from serving.errors import Reason, ServiceError
+from serving.names import CHOSEN_ID
 
-_TABLE = "^([A-Za-z0-9][A-Za-z0-9_-]{0,62})?$"
+_TABLE = f"^({CHOSEN_ID})?$"
 _PATH = r"^[^\x00]+$"
 SPK_ID = r"^[^\u0000-\u001f\u007f-\u009f]{1,255}$"
 

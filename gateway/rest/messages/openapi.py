@@ -23,6 +23,7 @@ from gateway.rest.messages.schemas import (
     reference,
 )
 from gateway.rest.parts import Parts
+from serving.names import GIVEN_ID
 
 AUDIO = "audio"
 """A value of `body` for a recording, by itself or in a form."""
@@ -77,9 +78,9 @@ _ERROR_SCHEMA: Schema = {
 }
 _PATHS: dict[str, str] = {
     "library": LIBRARY,
-    "clip": "^[a-z0-9]{1,64}$",
+    "clip": f"^{GIVEN_ID}$",
     "speaker": SPEAKER,
-    "operation": "^[a-z0-9]{1,64}$",
+    "operation": f"^{GIVEN_ID}$",
 }
 
 

@@ -9,13 +9,14 @@ from google.api import field_behavior_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.descriptor_pool import Default
 
+from serving import names
+
 Schema = dict[str, Any]
 _Field = FieldDescriptor
 PLACE = "#/components/schemas/"
-LIBRARY = "^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$"
-SPEAKER = LIBRARY
-CLIP_NAME = "^libraries/[A-Za-z0-9][A-Za-z0-9_-]{0,62}/clips/[a-z0-9]{1,64}$"
-SPEAKER_NAME = "^libraries/[A-Za-z0-9][A-Za-z0-9_-]{0,62}/speakers/[A-Za-z0-9][A-Za-z0-9_-]{0,62}$"
+LIBRARY = SPEAKER = f"^{names.CHOSEN_ID}$"
+CLIP_NAME = f"^{names.CLIP}$"
+SPEAKER_NAME = f"^{names.SPEAKER}$"
 _OUTPUT_ONLY = field_behavior_pb2.FieldBehavior.Value("OUTPUT_ONLY")
 _REQUIRED = field_behavior_pb2.FieldBehavior.Value("REQUIRED")
 
@@ -53,7 +54,7 @@ _LIMITS: dict[str, Schema] = {
     "audiosearch.catalog.v1.Clip.label": _TEXT,
     "audiosearch.catalog.v1.Clip.speaker": _TEXT,
     "audiosearch.catalog.v1.ClipFilter.enrolled_speaker": {"pattern": f"^$|{SPEAKER_NAME}"},
-    "audiosearch.catalog.v1.ClipFilter.import_job": {"pattern": "^(importJobs/[a-z0-9]{1,64})?$"},
+    "audiosearch.catalog.v1.ClipFilter.import_job": {"pattern": f"^({names.IMPORT_JOB})?$"},
     "audiosearch.catalog.v1.CreateLibraryRequest.library_id": {"pattern": LIBRARY},
     "audiosearch.catalog.v1.CreateLibraryRequest.request_id": _REQUEST_ID,
     "audiosearch.catalog.v1.DetectionCosts.cost_false_alarm": _POSITIVE,
