@@ -97,7 +97,8 @@ def create(connection: Connection, library: str, new: Sequence[NewClip]) -> list
                 by_content[clip.content_sha256] = row
     if made:
         library_rows.require_state(parent, LibraryState.ACTIVE)
-        connection.execute(_INSERT, [row._asdict() for row in made])
+        for some in clip_rows.batched(made):
+            connection.execute(_INSERT, [row._asdict() for row in some])
     return outcomes
 
 
@@ -135,13 +136,16 @@ def _made_before(
     """Returns the clips that exist already, by request id and by hash of their bytes."""
     request_ids = [clip.request_id for clip in new if clip.request_id is not None]
     hashes = [clip.content_sha256 for clip in new if clip.content_sha256 is not None]
-    by_request = by_content = list[ClipRow]()
-    if request_ids:
-        by_request = clip_rows.fetch(
-            connection, _BY_REQUEST, library=library, request_ids=request_ids
-        )
-    if hashes:
-        by_content = clip_rows.fetch(connection, _BY_CONTENT, library=library, hashes=hashes)
+    by_request = [
+        row
+        for some in clip_rows.batched(request_ids)
+        for row in clip_rows.fetch(connection, _BY_REQUEST, library=library, request_ids=some)
+    ]
+    by_content = [
+        row
+        for some in clip_rows.batched(hashes)
+        for row in clip_rows.fetch(connection, _BY_CONTENT, library=library, hashes=some)
+    ]
     return (
         {row.request_id: row for row in by_request},
         {row.content_sha256: row for row in by_content},

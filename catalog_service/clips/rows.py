@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import (
     BindParameter,
@@ -21,6 +21,9 @@ from catalog_service.database.schema import clips, libraries
 from catalog_service.database.states import ClipState
 from catalog_service.names import ClipName
 from serving.errors import Reason, ServiceError
+
+T = TypeVar("T")
+_BATCH = 100
 
 
 class ClipRow(NamedTuple):
@@ -80,6 +83,16 @@ _SET = update(clips).where(
 )
 
 
+def batched(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Cuts items into parts for one statement each.
+
+    On MySQL a statement is put together, and its answer read, on the event loop: after each part
+    other calls get their turn.
+    """
+    for first in range(0, len(items), _BATCH):
+        yield items[first : first + _BATCH]
+
+
 def now() -> datetime:
     """Returns the present time in UTC."""
     return datetime.now(timezone.utc)
@@ -111,8 +124,11 @@ def get(connection: Connection, name: ClipName, *, lock: bool = False) -> ClipRo
 
 def lock_all(connection: Connection, library: str, ids: Iterable[str]) -> dict[str, ClipRow]:
     """Locks the clips that exist of these ids of a library. Returns their rows by id."""
-    found = fetch(connection, _LOCKED, clips=sorted(set(ids)), library=library)
-    return {row.id: row for row in found}
+    return {
+        row.id: row
+        for some in batched(sorted(set(ids)))
+        for row in fetch(connection, _LOCKED, clips=some, library=library)
+    }
 
 
 def change(connection: Connection, row: ClipRow, values: Mapping[str, Any]) -> ClipRow:
