@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import IO, TypeVar
+from typing import IO
 
-import grpc
 from audiosearch.catalog.v1 import clip_pb2
 from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip
 from audiosearch.catalog.v1.import_job_pb2 import ImportJob
 from audiosearch.embedding.v1 import embedding_service_pb2 as embedding_pb2
 from audiosearch.gateway.v1 import clips_pb2, search_pb2
 from google.longrunning import operations_pb2
-from typing_extensions import Self
 
+from audiosearch_client.connection import PATIENCE, Connection
 from audiosearch_client.speakers import Speakers
 from audiosearch_client.streams import stream
-from audiosearch_client.stubs import Stubs
-from serving.errors import Reason, ServiceError, from_rpc_error
-from serving.tls import Tls
-
-# By default gRPC waits up to two minutes before it tries to reach a lost gateway again.
-_OPTIONS = [
-    ("grpc.max_receive_message_length", 64 * 2**20),
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 2000),
-]
-_UNTRUSTED = re.compile("handshake|verification|certificate", re.IGNORECASE)
-ResponseT = TypeVar("ResponseT")
 
 
-class AudiosearchClient:
+class AudiosearchClient(Connection):
     """Calls one gateway. Use it as a context manager, or close it.
 
     `speakers` has calls for voices. `stubs` has the services as gRPC declares them, for `call`.
@@ -48,54 +33,9 @@ class AudiosearchClient:
         key: str | None = None,
         ca: Path | None = None,
     ) -> None:
-        """Connects on the first call.
-
-        Args:
-            target: address of the gateway, `host:port`.
-            timeout: deadline of each call in seconds; streams of audio have ten times as long.
-            key: API key, if the gateway needs one.
-            ca: file in PEM with the authorities that the gateway's certificate comes from; without
-                it there is no TLS.
-
-        Raises:
-            ValueError: if `ca` is unusable, or `key` has characters that no key has.
-        """
-        if key and not re.fullmatch(r"[!-~]+", key):
-            raise ValueError("the API key has characters that no key has; check what was pasted")
-        self._target = target
-        self._timeout = timeout
-        self._metadata = (("authorization", f"Bearer {key}"),) if key else ()
-        tls = Tls(ca=ca)
-        tls.check()
-        self._channel = tls.connect(target, _OPTIONS)
-        self.stubs = Stubs(self._channel)
+        """Connects on the first call; the arguments and errors are those of `Connection`."""
+        super().__init__(target, timeout, key, ca)
         self.speakers = Speakers(self)
-
-    def __enter__(self) -> Self:
-        """Returns the client."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Closes the connection."""
-        self.close()
-
-    def close(self) -> None:
-        """Closes the connection."""
-        self._channel.close()
-
-    def call(
-        self, method: Callable[..., ResponseT], request: object, *, patience: int = 1
-    ) -> ResponseT:
-        """Calls one RPC of `stubs` with `patience` times the usual deadline."""
-        try:
-            return method(request, timeout=self._timeout * patience, metadata=self._metadata)
-        except grpc.RpcError as error:
-            raise self._translate(error) from error
 
     def upload(
         self, library: str, path: Path, clip: Clip | None = None, request_id: str = ""
@@ -109,7 +49,7 @@ class AudiosearchClient:
         )
         with path.open("rb") as file:
             requests = stream(clips_pb2.UploadClipRequest, config, file)
-            return self.call(self.stubs.clips.UploadClip, requests, patience=10)
+            return self.call(self.stubs.clips.UploadClip, requests, patience=PATIENCE)
 
     def import_folder(self, library: str, folder: str, label: str = "") -> operations_pb2.Operation:
         """Starts the import of a folder of the server."""
@@ -151,67 +91,31 @@ class AudiosearchClient:
         config = embedding_pb2.EmbedAudioConfig(model=model)
         with path.open("rb") as file:
             requests = stream(embedding_pb2.EmbedAudioRequest, config, file)
-            return self.call(self.stubs.models.EmbedAudio, requests, patience=10)
+            return self.call(self.stubs.models.EmbedAudio, requests, patience=PATIENCE)
 
     def download(self, clip: str, file: IO[bytes], offset: int = 0, limit: int = 0) -> AudioObject:
         """Writes the audio of a clip, or a range of it, to `file`. Returns the stored object."""
         stored = AudioObject()
         request = clips_pb2.DownloadAudioRequest(name=clip, offset=offset, limit=limit)
-        try:
-            for response in self.stubs.clips.DownloadAudio(
-                request, timeout=self._timeout * 10, metadata=self._metadata
-            ):
-                if response.HasField("audio_object"):
-                    stored = response.audio_object
-                file.write(response.chunk)
-        except grpc.RpcError as error:
-            raise self._translate(error) from error
+        for response in self.receive(self.stubs.clips.DownloadAudio, request):
+            if response.HasField("audio_object"):
+                stored = response.audio_object
+            file.write(response.chunk)
         return stored
 
     def clips(self, library: str, request: clip_pb2.ListClipsRequest) -> Iterator[Clip]:
         """All clips that match the request's filter, read page by page."""
         request.parent = f"libraries/{library}"
-        while True:
-            page = self.call(self.stubs.clips.ListClips, request)
+        for page in self.pages(self.stubs.clips.ListClips, request):
             yield from page.clips
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
 
     def _gather(
         self, requests: Iterator[search_pb2.StreamSearchClipsRequest]
     ) -> search_pb2.SearchClipsResponse:
         answer = search_pb2.SearchClipsResponse()
-        try:
-            for response in self.stubs.search.StreamSearchClips(
-                requests, timeout=self._timeout * 10, metadata=self._metadata
-            ):
-                if response.HasField("summary"):
-                    answer.MergeFrom(response.summary)
-                else:
-                    answer.matches.append(response.match)
-        except grpc.RpcError as error:
-            raise self._translate(error) from error
+        for response in self.receive(self.stubs.search.StreamSearchClips, requests):
+            if response.HasField("summary"):
+                answer.MergeFrom(response.summary)
+            else:
+                answer.matches.append(response.match)
         return answer
-
-    def _translate(self, error: grpc.RpcError) -> ServiceError:
-        known = from_rpc_error(error)
-        if known:
-            return known
-        details = str(error.details())
-        if error.code() is grpc.StatusCode.UNAVAILABLE and _UNTRUSTED.search(details):
-            return ServiceError(
-                Reason.GATEWAY_UNAVAILABLE,
-                f"the gateway at {self._target} is not trusted: its certificate must be for that "
-                f"name, not expired, and vouched for by the CA file ({details})",
-            )
-        if error.code() is grpc.StatusCode.UNAVAILABLE:
-            return ServiceError(
-                Reason.GATEWAY_UNAVAILABLE,
-                f"no gateway answers at {self._target}: start one with "
-                "`audiosearch serve`, or name another with AUDIOSEARCH_TARGET; if it speaks TLS, "
-                "name its CA file with AUDIOSEARCH_TLS_CA",
-            )
-        if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
-            return ServiceError(Reason.DEADLINE_EXCEEDED, f"no answer from {self._target} in time")
-        return ServiceError(Reason.INTERNAL, f"{error.code().name}: {details}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, TypeVar
+from typing import IO, TypeVar
 
 from audiosearch.catalog.v1 import calibration_pb2, speaker_pb2
 from audiosearch.catalog.v1.calibration_pb2 import (
@@ -20,15 +20,12 @@ from audiosearch.gateway.v1 import calibrations_pb2, speakers_pb2
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 
+from audiosearch_client.connection import PATIENCE, Connection
 from audiosearch_client.streams import chunks, stream
-
-if TYPE_CHECKING:
-    from audiosearch_client.client import AudiosearchClient
 
 Recording = Path | str
 """An audio file, or the name of a clip of the library."""
 
-PATIENCE = 10
 RequestT = TypeVar("RequestT", bound=Message)
 ResponseT = TypeVar("ResponseT", bound=Message)
 
@@ -36,9 +33,9 @@ ResponseT = TypeVar("ResponseT", bound=Message)
 class Speakers:
     """Enrolls and recognises speakers. The errors are those of the client."""
 
-    def __init__(self, client: AudiosearchClient) -> None:
-        """Calls through `client`."""
-        self._client = client
+    def __init__(self, connection: Connection) -> None:
+        """Calls through `connection`."""
+        self._connection = connection
 
     def enroll(
         self,
@@ -77,8 +74,8 @@ class Speakers:
                 opened.enter_context(one.open("rb")) if isinstance(one, Path) else None
                 for one in recordings
             ]
-            return self._client.call(
-                self._client.stubs.speakers.EnrollSpeaker,
+            return self._connection.call(
+                self._connection.stubs.speakers.EnrollSpeaker,
                 _enrollment(config, list(zip(recordings, files, strict=True))),
                 patience=PATIENCE,
             )
@@ -91,7 +88,7 @@ class Speakers:
             name=_name(library, speaker), clip=_clip(recording)
         )
         return self._ask(
-            self._client.stubs.speakers.VerifySpeaker,
+            self._connection.stubs.speakers.VerifySpeaker,
             speakers_pb2.VerifySpeakerRequest,
             config,
             recording,
@@ -112,29 +109,28 @@ class Speakers:
             clip=_clip(recording),
         )
         kind = speakers_pb2.IdentifySpeakerRequest
-        return self._ask(self._client.stubs.speakers.IdentifySpeaker, kind, config, recording)
+        return self._ask(self._connection.stubs.speakers.IdentifySpeaker, kind, config, recording)
 
     def get(self, library: str, speaker: str) -> Speaker:
         """Reads a speaker."""
         request = speaker_pb2.GetSpeakerRequest(name=_name(library, speaker))
-        return self._client.call(self._client.stubs.speakers.GetSpeaker, request)
+        return self._connection.call(self._connection.stubs.speakers.GetSpeaker, request)
 
     def all_of(
         self, library: str, state: Speaker.State.ValueType = Speaker.STATE_UNSPECIFIED
     ) -> Iterator[Speaker]:
         """The speakers of a library by name, page by page."""
         request = speaker_pb2.ListSpeakersRequest(parent=f"libraries/{library}", state=state)
-        while True:
-            page = self._client.call(self._client.stubs.speakers.ListSpeakers, request)
+        method = self._connection.stubs.speakers.ListSpeakers
+        for page in self._connection.pages(method, request):
             yield from page.speakers
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
 
     def enrollments(self, library: str, speaker: str) -> Iterator[Clip]:
         """The clips that a speaker is enrolled with, the oldest first."""
         fit = ClipFilter(enrolled_speaker=_name(library, speaker))
-        return self._client.clips(library, ListClipsRequest(filter=fit))
+        request = ListClipsRequest(parent=f"libraries/{library}", filter=fit)
+        for page in self._connection.pages(self._connection.stubs.clips.ListClips, request):
+            yield from page.clips
 
     def update(
         self,
@@ -144,27 +140,24 @@ class Speakers:
         metadata: Mapping[str, str] | None = None,
     ) -> Speaker:
         """Changes the values that are not None; at least one must be given."""
-        named = {"display_name": display_name, "metadata": metadata}
-        mask = FieldMask(paths=[field for field, value in named.items() if value is not None])
-        if not mask.paths:  # it would mean all fields
-            raise ValueError("name what to change")
+        mask = _changes(display_name=display_name, metadata=metadata)
         changed = Speaker(
             name=_name(library, speaker), display_name=display_name or "", metadata=metadata
         )
         request = speaker_pb2.UpdateSpeakerRequest(speaker=changed, update_mask=mask)
-        return self._client.call(self._client.stubs.speakers.UpdateSpeaker, request)
+        return self._connection.call(self._connection.stubs.speakers.UpdateSpeaker, request)
 
     def remove_enrollments(self, library: str, speaker: str, clips: Sequence[str]) -> Speaker:
         """Removes clips, given by name, from a speaker's enrollments; they stay in the library."""
         request = speaker_pb2.RemoveEnrollmentsRequest(name=_name(library, speaker), clips=clips)
-        return self._client.call(self._client.stubs.speakers.RemoveEnrollments, request)
+        return self._connection.call(self._connection.stubs.speakers.RemoveEnrollments, request)
 
     def delete(self, library: str, speaker: str, *, with_clips: bool = False) -> None:
         """Deletes a speaker, and with `with_clips` also the clips of its enrollments."""
         request = speaker_pb2.DeleteSpeakerRequest(
             name=_name(library, speaker), delete_clips=with_clips
         )
-        self._client.call(self._client.stubs.speakers.DeleteSpeaker, request)
+        self._connection.call(self._connection.stubs.speakers.DeleteSpeaker, request)
 
     def calibrate(
         self,
@@ -194,14 +187,14 @@ class Speakers:
             max_clip_count=max_clips,
             seed=seed,
         )
-        return self._client.call(
-            self._client.stubs.calibrations.CalibrateLibrary, request, patience=PATIENCE
+        return self._connection.call(
+            self._connection.stubs.calibrations.CalibrateLibrary, request, patience=PATIENCE
         )
 
     def calibration(self, library: str) -> Calibration:
         """Reads the calibration of a library."""
         request = calibration_pb2.GetCalibrationRequest(name=_calibration(library))
-        return self._client.call(self._client.stubs.calibrations.GetCalibration, request)
+        return self._connection.call(self._connection.stubs.calibrations.GetCalibration, request)
 
     def update_calibration(
         self,
@@ -210,22 +203,19 @@ class Speakers:
         normalization: Normalization.ValueType | None = None,
     ) -> Calibration:
         """Changes the values that are not None without a new fit; at least one must be given."""
-        named = {"operating_point": operating_point, "normalization": normalization}
-        mask = FieldMask(paths=[field for field, value in named.items() if value is not None])
-        if not mask.paths:  # it would mean all fields
-            raise ValueError("name what to change")
+        mask = _changes(operating_point=operating_point, normalization=normalization)
         changed = Calibration(
             name=_calibration(library),
             operating_point=operating_point,
             normalization=normalization or NORMALIZATION_UNSPECIFIED,
         )
         request = calibration_pb2.UpdateCalibrationRequest(calibration=changed, update_mask=mask)
-        return self._client.call(self._client.stubs.calibrations.UpdateCalibration, request)
+        return self._connection.call(self._connection.stubs.calibrations.UpdateCalibration, request)
 
     def delete_calibration(self, library: str) -> None:
         """Deletes the calibration of a library."""
         request = calibration_pb2.DeleteCalibrationRequest(name=_calibration(library))
-        self._client.call(self._client.stubs.calibrations.DeleteCalibration, request)
+        self._connection.call(self._connection.stubs.calibrations.DeleteCalibration, request)
 
     def _ask(
         self,
@@ -236,9 +226,9 @@ class Speakers:
     ) -> ResponseT:
         """Calls an RPC about a file, sent after `config`, or about the clip in `config`."""
         if not isinstance(recording, Path):
-            return self._client.call(method, stream(kind, config, None))
+            return self._connection.call(method, stream(kind, config, None))
         with recording.open("rb") as file:
-            return self._client.call(method, stream(kind, config, file), patience=PATIENCE)
+            return self._connection.call(method, stream(kind, config, file), patience=PATIENCE)
 
 
 def _enrollment(
@@ -253,6 +243,14 @@ def _enrollment(
         yield speakers_pb2.EnrollSpeakerRequest(recording=told)
         if file:
             yield from chunks(speakers_pb2.EnrollSpeakerRequest, file)
+
+
+def _changes(**fields: object) -> FieldMask:
+    """The mask of the fields that are not None."""
+    mask = FieldMask(paths=[field for field, value in fields.items() if value is not None])
+    if not mask.paths:  # an empty mask would mean all fields
+        raise ValueError("name what to change")
+    return mask
 
 
 def _clip(recording: Recording) -> str:

@@ -1,0 +1,125 @@
+"""The connection of a client: blocking calls with a deadline and a key that raise ServiceError."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import grpc
+from typing_extensions import Self
+
+from audiosearch_client.stubs import Stubs
+from serving.errors import Reason, ServiceError, from_rpc_error
+from serving.tls import Tls
+
+# By default gRPC waits up to two minutes before it tries to reach a lost gateway again.
+_OPTIONS = [
+    ("grpc.max_receive_message_length", 64 * 2**20),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 2000),
+]
+_UNTRUSTED = re.compile("handshake|verification|certificate", re.IGNORECASE)
+PATIENCE = 10
+"""Deadline of a stream of audio, in deadlines of other calls."""
+
+ResponseT = TypeVar("ResponseT")
+
+
+class Connection:
+    """Calls the RPCs of one gateway. Use it as a context manager, or close it."""
+
+    def __init__(
+        self,
+        target: str = "localhost:50050",
+        timeout: float = 60.0,
+        key: str | None = None,
+        ca: Path | None = None,
+    ) -> None:
+        """Connects on the first call.
+
+        Args:
+            target: address of the gateway, `host:port`.
+            timeout: deadline of each call in seconds; streams of audio have ten times as long.
+            key: API key, if the gateway needs one.
+            ca: file in PEM with the authorities that the gateway's certificate comes from; without
+                it there is no TLS.
+
+        Raises:
+            ValueError: if `ca` is unusable, or `key` has characters that no key has.
+        """
+        if key and not re.fullmatch(r"[!-~]+", key):
+            raise ValueError("the API key has characters that no key has; check what was pasted")
+        self._target = target
+        self._timeout = timeout
+        self._metadata = (("authorization", f"Bearer {key}"),) if key else ()
+        tls = Tls(ca=ca)
+        tls.check()
+        self._channel = tls.connect(target, _OPTIONS)
+        self.stubs = Stubs(self._channel)
+
+    def __enter__(self) -> Self:
+        """Returns the client."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Closes the connection."""
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._channel.close()
+
+    def call(
+        self, method: Callable[..., ResponseT], request: object, *, patience: int = 1
+    ) -> ResponseT:
+        """Calls one RPC of `stubs` with `patience` times the usual deadline."""
+        try:
+            return method(request, timeout=self._timeout * patience, metadata=self._metadata)
+        except grpc.RpcError as error:
+            raise self._translate(error) from error
+
+    def receive(self, method: Callable[..., Any], request: object) -> Iterator[Any]:
+        """The answers of an RPC of `stubs` that answers with a stream."""
+        try:
+            yield from method(request, timeout=self._timeout * PATIENCE, metadata=self._metadata)
+        except grpc.RpcError as error:
+            raise self._translate(error) from error
+
+    def pages(self, method: Callable[..., ResponseT], request: Any) -> Iterator[ResponseT]:
+        """All pages of a list. The `page_token` of `request` is changed for each."""
+        while True:
+            page: Any = self.call(method, request)
+            yield page
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    def _translate(self, error: grpc.RpcError) -> ServiceError:
+        known = from_rpc_error(error)
+        if known:
+            return known
+        details = str(error.details())
+        if error.code() is grpc.StatusCode.UNAVAILABLE and _UNTRUSTED.search(details):
+            return ServiceError(
+                Reason.GATEWAY_UNAVAILABLE,
+                f"the gateway at {self._target} is not trusted: its certificate must be for that "
+                f"name, not expired, and vouched for by the CA file ({details})",
+            )
+        if error.code() is grpc.StatusCode.UNAVAILABLE:
+            return ServiceError(
+                Reason.GATEWAY_UNAVAILABLE,
+                f"no gateway answers at {self._target}: start one with "
+                "`audiosearch serve`, or name another with AUDIOSEARCH_TARGET; if it speaks TLS, "
+                "name its CA file with AUDIOSEARCH_TLS_CA",
+            )
+        if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+            return ServiceError(Reason.DEADLINE_EXCEEDED, f"no answer from {self._target} in time")
+        return ServiceError(Reason.INTERNAL, f"{error.code().name}: {details}")
