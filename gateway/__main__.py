@@ -36,7 +36,7 @@ from serving.settings import load
 
 
 async def main(settings: GatewaySettings) -> None:
-    """Wires the gateway and serves until it is told to stop."""
+    """Wires the parts of the gateway and serves until it is told to stop."""
     upstream, keyring = Upstream(settings), Keyring(settings.keyring)
     libraries, clips = Libraries(upstream), Clips(upstream)
     health, searches = Health(upstream, keyring), SearchLog()

@@ -1,6 +1,6 @@
 """The services behind the gateway, as typed stubs.
 
-Each call takes along the request id and what is left of the deadline; it fails with ServiceError.
+Each call carries the request id and the rest of the deadline, and raises ServiceError.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ IMPORT_JOBS = Contract(import_job_service_pb2, import_job_service_pb2_grpc)
 STORE = Contract(store_service_pb2, store_service_pb2_grpc)
 
 MARGIN = 0.05
-"""Seconds of the caller's deadline kept back, so that its answer can still be sent."""
+"""Seconds of the caller's deadline that are kept for sending the answer."""
 
 HEALTH_SECONDS = 2.0
 
@@ -103,7 +103,7 @@ def open_channel(target: str, contracts: Sequence[Contract], tls: Tls) -> grpc.a
 
 @contextlib.contextmanager
 def passing_over(reason: Reason) -> Iterator[None]:
-    """Goes on behind the block after a ServiceError of this reason."""
+    """Ignores a ServiceError of this reason in the block."""
     try:
         yield
     except ServiceError as error:
@@ -113,11 +113,11 @@ def passing_over(reason: Reason) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Limits:
-    """Longest times a call to another service may take, in seconds."""
+    """Longest times of calls to another service, in seconds."""
 
     call: float
     stream: float
-    """Of a call that streams: as long as the sender takes."""
+    """Limit of a stream, which takes as long as its sender."""
 
 
 class Stub:
@@ -186,7 +186,7 @@ class Stub:
         call = method(**self._outgoing(self._limits.stream))
         try:
             with self._errors():
-                # A write fails when the service has answered already; the answer tells why.
+                # A write fails if the service has already answered, and the answer has the reason.
                 with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
                     async for request in requests:
                         await call.write(request)

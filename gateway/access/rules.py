@@ -20,8 +20,8 @@ from serving.names import (
 class Rule:
     """A right to the library that the request names.
 
-    Where `library` is None the request names none: any key may call, and the servicer shows or
-    touches only what `right` allows, if the rule has one.
+    A `library` of None is for requests that name no library. Any key may make them, and the
+    servicer returns or changes only what `right` allows, if the rule has one.
     """
 
     right: Right | None = None

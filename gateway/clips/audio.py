@@ -1,4 +1,4 @@
-"""Audio on its way to the embedding service."""
+"""Audio for the embedding service, in chunks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CHUNK_BYTES = 256 * 1024
 
 
 async def split(audio: bytes) -> AsyncIterator[bytes]:
-    """Whole audio in chunks."""
+    """Audio in memory, in chunks."""
     for start in range(0, len(audio), CHUNK_BYTES):
         yield audio[start : start + CHUNK_BYTES]
 
@@ -35,10 +35,11 @@ async def stored(upstream: Upstream, clip: str) -> AsyncIterator[bytes]:
 async def embed(
     upstream: Upstream, model: str, chunks: AsyncIterable[bytes], pcm: PcmFormat | None = None
 ) -> EmbedAudioResponse:
-    """Embeds audio with the model of a library, or with the default one if `model` is empty.
+    """Embeds audio with the model of a library, or with the default model if `model` is empty.
 
     Raises:
-        ServiceError: MODEL_MISMATCH if the embedding service does not run that model, and its own.
+        ServiceError: MODEL_MISMATCH if the embedding service does not run that model, and the
+            errors of that service.
     """
 
     async def requests() -> AsyncIterator[EmbedAudioRequest]:
@@ -55,7 +56,7 @@ async def embed(
 
 
 async def mismatch(upstream: Upstream, model: str) -> ServiceError:
-    """The error for a library of a model that the embedding service does not run."""
+    """The error for a library whose model the embedding service does not run."""
     running = await upstream.embedding.GetModel(GetModelRequest(name="models/default"))
     return ServiceError(
         Reason.MODEL_MISMATCH,

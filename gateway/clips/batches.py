@@ -1,4 +1,4 @@
-"""What clips need of catalog and index on their way, many at a time in one call."""
+"""Calls to catalog and index for single clips, coalesced into batches."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from gateway.upstream import Upstream
 from serving.errors import Reason, ServiceError
 
 PAUSE = 1.0
-"""Seconds that the vectors of an import wait for more of them."""
+"""Seconds that the vectors of an import wait for others."""
 
 
 class Batches:
-    """Each of its calls answers for one clip, and fails with ServiceError as the service does."""
+    """Coalesced calls. Each answers for one clip and raises the ServiceError of the service."""
 
     def __init__(self, upstream: Upstream) -> None:
         """Works on the services of `upstream`."""
@@ -36,19 +36,19 @@ class Batches:
         self._activations = Coalescer(self._activate_all)
 
     async def create(self, library: Library, request: CreateClipRequest) -> Clip:
-        """Makes the row of a clip."""
+        """Creates the row of a clip."""
         return await self._creations.add(library.name, request)
 
     async def upsert(
         self, library: Library, model: str, vector: Vector, *, hurry: bool = True
     ) -> None:
-        """Stores a vector; the index takes as long for one as for many.
+        """Stores a vector. The index takes as long for one vector as for many.
 
         Args:
             library: of the clip.
             model: that made the vector.
             vector: of the clip.
-            hurry: whether somebody waits for this one clip.
+            hurry: True if a caller waits for this one clip.
         """
         vectors = self._vectors if hurry else self._unhurried
         await vectors.add((library.uid, model), vector)

@@ -1,4 +1,4 @@
-"""A clip's life across the three services; every step can be repeated."""
+"""The life of a clip across the three services. Every step can be repeated."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from serving.names import split_clip
 
 ROUNDS = 3
 _OVERTAKEN = {Reason.STATE_CONFLICT, Reason.AUDIO_NOT_FOUND, Reason.CLIP_NOT_FOUND}
-"""Whoever began a clip has ended it meanwhile, well or not."""
+"""Reasons that mean that another call has finished or removed the clip in the meantime."""
 log = structlog.get_logger()
 
 
 class Clips:
-    """Takes clips in and removes them."""
+    """Stores clips and removes them."""
 
     def __init__(self, upstream: Upstream) -> None:
         """Works on the services of `upstream`."""
@@ -58,20 +58,21 @@ class Clips:
         """Stores audio and makes it searchable.
 
         Args:
-            library: where to.
-            clip: what is told of it.
+            library: of the clip.
+            clip: its description.
             chunks: its audio.
-            request_id: a repeat with the same one changes nothing.
-            known: hash and size of the audio, where they are known beforehand: audio that the
-                library has is not sent again.
-            hurry: whether somebody waits for this one clip.
+            request_id: a repeated call with the same id changes nothing.
+            known: hash and size of the audio, if they are known in advance. Then audio that the
+                library already has is not sent.
+            hurry: True if a caller waits for this one clip.
 
         Returns:
-            The ACTIVE clip, and whether it was made now; the clip that has these bytes otherwise.
+            The ACTIVE clip, and True if it is new. False comes with the clip that already had these
+            bytes.
 
         Raises:
-            ServiceError: of the catalog, embedding and index services. The clip is then FAILED if
-                its audio is at fault, and gone if not.
+            ServiceError: of the catalog, embedding and index services. Then the clip is FAILED if
+                its audio is the cause, and otherwise removed.
         """
         request = CreateClipRequest(clip=clip, request_id=request_id, audio_object=known)
         row, ours = await self._begin(library, request)
@@ -88,12 +89,12 @@ class Clips:
                 return await self._existing(library, error.metadata["clip"]), False
             raise
         except BaseException:
-            # Cancelled, or an error nobody expected: undo it behind the caller's back.
+            # Cancelled, or an unexpected error: the clip is undone in the background.
             self.cleanups.start(self.discard(library, row.name, Clip.STATE_CREATING))
             raise
 
     async def make_searchable(self, library: Library, clip: Clip, *, hurry: bool = True) -> Clip:
-        """Takes a clip whose audio is stored the rest of the way: embedding, vector, ACTIVE."""
+        """Makes a clip with stored audio searchable: embedding, vector, state ACTIVE."""
         heard = await embed(self._upstream, library.model, stored(self._upstream, clip.name))
         _, clip_id = split_clip(clip.name)
         vector = Vector(id=clip_id, values=heard.embedding.values)
@@ -103,13 +104,13 @@ class Clips:
         )
 
     async def fail(self, library: Library, name: str, error: ServiceError) -> None:
-        """Marks a clip FAILED for the reason of `error` and removes what it had."""
+        """Marks a clip FAILED for the reason of `error` and removes its audio and vector."""
         await self._upstream.clips.FailClip(
             FailClipRequest(
                 name=name, failure=Failure(reason=error.reason.value, message=error.message)
             )
         )
-        # Not before: should somebody else have made it ACTIVE, its vector has to stay.
+        # Only now: if another call has made the clip ACTIVE, its vector must stay.
         await self.remove_vector(library, name)
 
     async def discard(
@@ -119,14 +120,14 @@ class Clips:
         only: Clip.State.ValueType = Clip.STATE_UNSPECIFIED,
         speaker: str = "",
     ) -> None:
-        """Removes a clip with all it has; one that is gone is fine.
+        """Removes a clip with its audio and vector. A clip that is already gone is no error.
 
         Args:
             library: of the clip.
             name: of the clip.
-            only: the state it must be in, other than DELETING; in another one it stays. What is
-                undone must be CREATING: an ACTIVE clip was acknowledged to somebody.
-            speaker: whose enrollment it may be; as another one's it stays.
+            only: the state that the clip must be in, besides DELETING; otherwise it stays. An undo
+                passes CREATING, because an ACTIVE clip was acknowledged to a caller.
+            speaker: the speaker that it may be an enrollment of; otherwise it stays.
         """
         begin = BeginClipDeletionRequest(name=name, only_state=only, only_speaker=speaker)
         try:
@@ -142,7 +143,7 @@ class Clips:
                 raise
 
     async def delete(self, library: Library, name: str) -> Clip:
-        """Removes a clip and tells what it was; CLIP_NOT_FOUND if there is none."""
+        """Removes a clip and returns it; CLIP_NOT_FOUND if there is none."""
         request = BeginClipDeletionRequest(name=name)
         clip = await self._upstream.clips.BeginClipDeletion(request)
         await self.remove_vector(library, name)
@@ -150,9 +151,10 @@ class Clips:
         return clip
 
     async def _begin(self, library: Library, request: CreateClipRequest) -> tuple[Clip, bool]:
-        """The clip's row, and whether it is the one asked for; if not, it has the same bytes.
+        """The clip's row and True, or the row of a clip with the same bytes and False.
 
-        One that is DELETING is removed first: whoever began that may be gone.
+        A clip with these bytes that is DELETING is removed first, because the call that deletes it
+        may have been lost.
         """
         for _ in range(ROUNDS):
             try:
@@ -175,14 +177,14 @@ class Clips:
         await self._upstream.clips.PutAudio(requests())
 
     async def remove_vector(self, library: Library, name: str) -> None:
-        """Removes a clip's vector; one that is not there is fine."""
+        """Removes a clip's vector. A missing vector is no error."""
         _, clip_id = split_clip(name)
         await self._upstream.index.DeleteVectors(
             DeleteVectorsRequest(index_id=library.uid, ids=[clip_id])
         )
 
     async def _repeated(self, clip: Clip) -> Clip:
-        """Answers a repeated request as the first one was answered."""
+        """The answer to a repeated request, as for the first one."""
         failure = _failure(clip)
         if failure:
             raise failure
@@ -193,7 +195,7 @@ class Clips:
         return clip
 
     async def _existing(self, library: Library, name: str) -> Clip:
-        """The clip that has the same bytes, finished if whoever began it did not."""
+        """The clip with the same bytes. It is finished first if its own call was lost."""
         with _still_there(name):
             clip = await self._upstream.clips.GetClip(GetClipRequest(name=name))
             if clip.state == Clip.STATE_CREATING:
@@ -205,7 +207,7 @@ class Clips:
         return clip
 
     async def _take_on(self, library: Library, clip: Clip, chunks: AsyncIterable[bytes]) -> Clip:
-        """The clip that was to have these bytes, ended if whoever began it did not."""
+        """The clip that was created for these bytes, finished if its own call was lost."""
         name = clip.name
         if clip.state == Clip.STATE_CREATING:
             try:
@@ -233,7 +235,7 @@ class Clips:
 
 
 def _failure(clip: Clip) -> ServiceError | None:
-    """Why a clip FAILED; None if it did not, or not for a reason of ours."""
+    """The error of a FAILED clip; None if it has not failed or the reason is unknown."""
     reason = Reason.named(clip.failure.reason)
     if clip.state != Clip.STATE_FAILED or reason is None:
         return None
@@ -242,7 +244,7 @@ def _failure(clip: Clip) -> ServiceError | None:
 
 @contextlib.contextmanager
 def _still_there(name: str) -> Iterator[None]:
-    """Says of a clip that is gone that its bytes are free in a moment."""
+    """Turns CLIP_NOT_FOUND in the block into STATE_CONFLICT: the bytes will be free soon."""
     try:
         yield
     except ServiceError as error:

@@ -1,4 +1,4 @@
-"""The RPC that tells how Audiosearch is doing."""
+"""The RPC for the status of the system."""
 
 from __future__ import annotations
 

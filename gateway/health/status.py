@@ -1,4 +1,4 @@
-"""How Audiosearch is doing: what is there, what it stands on, and how long searches take."""
+"""The status of the system: its services, stores and models, and the times of searches."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from serving.compat import timeout
 from serving.errors import ServiceError
 
 ASK_SECONDS = 2.0
-"""Longest wait for what a service says of itself."""
+"""Longest wait for a service's answer about itself."""
 
 AnswerT = TypeVar("AnswerT")
 Store = index_pb2.Store | store_pb2.Store
 
 
 class Status:
-    """Puts together what is known."""
+    """Puts the status together."""
 
     def __init__(self, upstream: Upstream, health: Health, searches: SearchLog) -> None:
-        """Asks the services of `upstream`; the rest is at hand."""
+        """Asks the services of `upstream`."""
         self._upstream = upstream
         self._health = health
         self._searches = searches
@@ -40,7 +40,7 @@ class Status:
         self._start.GetCurrentTime()
 
     async def read(self, caller: Caller) -> SystemStatus:
-        """The status as this caller may see it; what can't be asked is left empty."""
+        """The status as this caller may see it. Parts that do not answer are left empty."""
         index, catalog, models = await asyncio.gather(
             _answer(self._upstream.index.GetStore(index_service_pb2.GetStoreRequest())),
             _answer(self._upstream.store.GetStore(store_pb2.GetStoreRequest())),
@@ -60,7 +60,7 @@ class Status:
 
 
 async def _answer(asked: Awaitable[AnswerT]) -> AnswerT | None:
-    """What a service answers; None if it is gone, too slow, or too old to know the question."""
+    """The answer of a service; None if it is away, too slow, or too old to know the RPC."""
     try:
         async with timeout(ASK_SECONDS):
             return await asked

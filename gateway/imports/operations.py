@@ -27,7 +27,7 @@ DEFAULT_WAIT_SECONDS = 60.0
 
 
 def to_operation(job: ImportJob) -> operations_pb2.Operation:
-    """The operation of an import job; metadata and, once it succeeded, response are the job."""
+    """The operation of an import job. The job is its metadata, and its response after success."""
     operation = operations_pb2.Operation(
         name=operation_of(job.name), done=job.state != ImportJob.STATE_RUNNING
     )
@@ -52,7 +52,7 @@ class OperationsServicer(operations_pb2_grpc.OperationsServicer):  # type: ignor
         self._upstream = upstream
 
     async def _job(self, operation: str, right: Right) -> ImportJob:
-        """The job of an operation; to who may not read its library it is not there."""
+        """The job of an operation; IMPORT_JOB_NOT_FOUND if the caller may not read its library."""
         job, who = ImportJob(), caller.get()
         with passing_over(Reason.IMPORT_JOB_NOT_FOUND):
             job = await self._upstream.import_jobs.GetImportJob(
@@ -70,9 +70,9 @@ class OperationsServicer(operations_pb2_grpc.OperationsServicer):  # type: ignor
     async def _page(
         self, request: ListImportJobsRequest, libraries: list[str] | None
     ) -> ListImportJobsResponse:
-        """A page of the jobs of these libraries, one library after the other; None for all.
+        """A page of the jobs of these libraries, one library after the other, or of all for None.
 
-        The token holds the library and the catalog's token within it.
+        The token holds the library and the catalog's token within that library.
         """
         if libraries is None:
             return await self._upstream.import_jobs.ListImportJobs(request)

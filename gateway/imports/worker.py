@@ -1,4 +1,4 @@
-"""Imports: rows of the catalog that this gateway claims and works on."""
+"""Imports: jobs in the catalog that this gateway claims and works on."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ POLL_SECONDS = 1.0
 BATCH = 256
 MAX_FAILURES = 20
 CONFLICTS = 8
-"""Tries while the same bytes come or go under another name: 45 s in all."""
+"""Tries while another clip with the same bytes is being made or removed: 45 s in all."""
 
 log = structlog.get_logger()
 
 
 class Stopped(Exception):  # noqa: N818  it is no error
-    """The job is not ours to go on with: cancelled, over, or claimed by somebody else."""
+    """The job must not go on here: it is cancelled, over, or claimed by another gateway."""
 
 
 class Run:
-    """One claimed import, worked on from its cursor to its end."""
+    """One claimed import, from its cursor to its end."""
 
     def __init__(
         self, job: ImportJob, library: Library, clips: Clips, roots: Sequence[Path], width: int
@@ -67,16 +67,16 @@ class Run:
         self._roots = roots
         self._folder = Path(job.folder)
         self._width = width
-        # Of few at a time none waits for others: meanwhile the encoder would have nothing to do.
+        # With few files at a time no vector waits for others, or the encoder would be idle.
         self._hurry = width < 2 * ENOUGH
         self._stop = False
 
     def stop(self) -> None:
-        """Lets the files in work end and takes no more."""
+        """Finishes the files in progress and starts no more."""
         self._stop = True
 
     async def work(self) -> None:
-        """Imports what is left; Stopped if `stop` was called before the end."""
+        """Imports the remaining files; Stopped if `stop` was called before the end."""
         resolve_folder(self.job.folder, self._roots)
         if not self.progress.total:
             self.progress.total = await asyncio.to_thread(count, self._folder)
@@ -103,7 +103,7 @@ class Run:
                 yield found
 
     async def _one(self, found: Found) -> bool:
-        """Imports one file; tells whether the library did not have its bytes before."""
+        """Imports one file; returns True if its bytes were new to the library."""
         if found.failure:
             raise found.failure
         name = Path(found.path).name
@@ -130,11 +130,11 @@ class Run:
                     raise
                 await asyncio.sleep(retry.pause(error))
             else:
-                # A clip of this very file was made before the last restart.
+                # The clip may be from this very file, made before the last restart.
                 return created or (row.import_job == self.job.name and row.source == found.path)
 
     async def _settle(self, found: Found, task: asyncio.Task[bool]) -> None:
-        """Counts a file; done in the order of the walk, so that the cursor never passes one by."""
+        """Counts a file, in the order of the walk, so that the cursor never skips one."""
         try:
             if await task:
                 self.progress.imported += 1
@@ -162,7 +162,7 @@ class ImportWorker:
     def __init__(
         self, upstream: Upstream, libraries: Libraries, clips: Clips, settings: GatewaySettings
     ) -> None:
-        """Takes from the settings how much to do at a time, and what may be read."""
+        """Takes the limits and the readable folders from the settings."""
         self.roots = settings.roots()
         self._upstream = upstream
         self._libraries = libraries
@@ -178,7 +178,7 @@ class ImportWorker:
         self._wake.set()
 
     async def run(self) -> None:
-        """Claims and works until cancelled; jobs under way are left to whoever claims them next."""
+        """Claims and works until cancelled. Unfinished jobs are left to the next worker."""
         try:
             while True:
                 await self._free.acquire()
@@ -216,7 +216,7 @@ class ImportWorker:
             folder=job.folder,
             cursor=job.progress.cursor,
         )
-        with passing_over(Reason.IMPORT_JOB_NOT_FOUND):  # deleted meanwhile, as its library was
+        with passing_over(Reason.IMPORT_JOB_NOT_FOUND):  # deleted with its library
             await self._carry_out(job)
 
     async def _carry_out(self, job: ImportJob) -> None:
@@ -236,12 +236,13 @@ class ImportWorker:
             await self._finish(job, ImportJob.STATE_CANCELLED)
         except ServiceError as error:
             if stops_all(error) or error.reason is Reason.STATE_CONFLICT:
-                log.warning("import.left", job=job.name, why=str(error))  # its lease will run out
+                # After its lease another worker goes on with it.
+                log.warning("import.left", job=job.name, why=str(error))
                 return
             await self._finish(job, ImportJob.STATE_FAILED, error)
 
     async def _keep_reporting(self, run: Run) -> None:
-        """Writes progress, renews the lease, and stops the run when it is asked to end or lost."""
+        """Reports progress, renews the lease, and stops a run that is cancelled or lost."""
         while True:
             await asyncio.sleep(REPORT_SECONDS)
             try:

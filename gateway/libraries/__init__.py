@@ -1,1 +1,1 @@
-"""Libraries: made, opened and removed."""
+"""Libraries: creation, reading and deletion."""

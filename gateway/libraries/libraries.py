@@ -1,4 +1,4 @@
-"""Libraries: a row in the catalog and an index, made and removed together."""
+"""Libraries: a row in the catalog and an index, created and removed together."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from serving.errors import Reason, ServiceError
 
 
 class Libraries:
-    """Makes, opens and removes libraries."""
+    """Creates, opens and removes libraries."""
 
     def __init__(self, upstream: Upstream) -> None:
         """Works on the services of `upstream`."""
         self._upstream = upstream
 
     async def create(self, request: CreateLibraryRequest) -> Library:
-        """Makes a library bound to the model asked for, or to the default one."""
+        """Creates a library for the given model, or for the default model."""
         model = await self._upstream.embedding.GetModel(
             GetModelRequest(name=request.library.model or "models/default")
         )
@@ -42,8 +42,8 @@ class Libraries:
     async def page(self, request: ListLibrariesRequest, caller: Caller) -> ListLibrariesResponse:
         """A page of the libraries that the caller may read.
 
-        Where its rights are to single libraries they are read one by one: a page of the catalog,
-        or its token, would tell of others.
+        If the caller has rights to single libraries, they are read one by one, because a page of
+        the catalog or its token would reveal others.
         """
         names = caller.readable()
         if names is None:
@@ -70,7 +70,7 @@ class Libraries:
         return None
 
     async def finish_creation(self, library: Library) -> Library:
-        """Gives a library that is CREATING its index; one that is ACTIVE stays as it is."""
+        """Gives a CREATING library its index. An ACTIVE library stays as it is."""
         if library.state != Library.STATE_CREATING:
             return library
         await self._make_index(library)
@@ -79,16 +79,16 @@ class Libraries:
         )
 
     async def restore_index(self, library: Library) -> bool:
-        """Makes the index of a library that lost it, empty; False if the library is going."""
+        """Creates the lost index of a library anew, empty; False if the library is going."""
         if not await self._is_active(library):
             return False
         await self._make_index(library)
         return await self.keep_index(library, library.uid)
 
     async def keep_index(self, library: Library, index_id: str) -> bool:
-        """Drops an index just made if its library is going; False if so.
+        """Drops a new index if its library is being deleted; False if so.
 
-        An index that a deletion did not see yet would outlive its library.
+        Otherwise an index that the deletion did not see would outlive its library.
         """
         if await self._is_active(library):
             return True
@@ -106,7 +106,7 @@ class Libraries:
         return now is not None and now.uid == library.uid and now.state == Library.STATE_ACTIVE
 
     async def open(self, name: str) -> Library:
-        """Reads a library that is ACTIVE; STATE_CONFLICT if it is not."""
+        """Reads an ACTIVE library; STATE_CONFLICT if it is not ACTIVE."""
         library = await self._upstream.libraries.GetLibrary(
             GetLibraryRequest(name=name, view=LIBRARY_VIEW_BASIC)
         )
@@ -124,12 +124,12 @@ class Libraries:
         )
 
     async def finish_deletion(self, library: Library) -> None:
-        """Removes what is left of a library that is DELETING."""
+        """Finishes the removal of a DELETING library."""
         for index_id in (library.uid, index_of(library)):
             await self._upstream.index.DropIndex(DropIndexRequest(index_id=index_id))
         await self._upstream.libraries.DeleteLibrary(DeleteLibraryRequest(name=library.name))
 
 
 def index_of(library: Library) -> str:
-    """Id of the index that holds the voiceprints of a library."""
+    """Id of the index with the voiceprints of a library."""
     return f"{library.uid}_speakers"

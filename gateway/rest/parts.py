@@ -1,4 +1,4 @@
-"""What the routes work with, and how they reach the gateway's RPCs."""
+"""The parts of the gateway for the routes, and their way to its RPCs."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def credentials(request: Request) -> str | None:
 
 @dataclass(frozen=True)
 class Parts:
-    """The gateway, as the routes see it."""
+    """The gateway as seen by the routes."""
 
     settings: GatewaySettings
     guard: Guard
     servicers: Servicers
     health: Health
     draining: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when the gateway is told to stop: streams that could last end then."""
+    """Set when the gateway is told to stop, so that long streams end."""
 
     async def ask(self, request: Request, rpc: str, message: Any) -> Any:
         """Checks the caller's right and calls an RPC that gives one answer.
@@ -58,7 +58,7 @@ class Parts:
         return cast("AsyncGenerator[Any, None]", method(admitted, _CONTEXT))
 
     async def stopping(self, seconds: float) -> bool:
-        """Whether the gateway was told to stop, now or within so many seconds."""
+        """True if the gateway is told to stop, now or within so many seconds."""
         try:
             await asyncio.wait_for(self.draining.wait(), seconds)
         except (TimeoutError, asyncio.TimeoutError):

@@ -1,4 +1,4 @@
-"""One search: embedding, neighbors, clips, joined by clip id."""
+"""A search: the embedding, its neighbors in the index, and their clips, joined by id."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MAX_K = 1000
 
 @dataclass(frozen=True)
 class Query:
-    """What to search with: a vector, its model, and the clip it belongs to, if any."""
+    """A vector to search with, its model, and the clip that it belongs to, if any."""
 
     values: Sequence[float]
     model: str
@@ -35,7 +35,7 @@ class Query:
 
 
 def check_config(config: SearchConfig) -> SearchConfig:
-    """FIELD_INVALID unless library name, k and min_score can be used."""
+    """Raises FIELD_INVALID unless library name, k and min_score are valid."""
     check_library(config.parent, "config.parent")
     if config.HasField("k") and not 1 <= config.k <= MAX_K:
         raise ServiceError(
@@ -66,7 +66,7 @@ class Search:
     def __init__(
         self, upstream: Upstream, libraries: Libraries, default_k: int, log: SearchLog
     ) -> None:
-        """Works on the services of `upstream`; finds `default_k` where a search does not say k."""
+        """Works on the services of `upstream`. A search without k finds `default_k` clips."""
         self._log = log
         self._upstream = upstream
         self._libraries = libraries
@@ -87,7 +87,7 @@ class Search:
     async def _open_and_embed(
         self, parent: str, chunks: AsyncIterable[bytes], pcm: PcmFormat | None
     ) -> tuple[Library, EmbedAudioResponse]:
-        """The library, read while the audio is embedded; what is wrong with it is said at once."""
+        """The library, read while the audio is embedded. Its own errors come at once."""
         embedding = asyncio.create_task(embed(self._upstream, "", chunks, pcm))
         try:
             library = await self._libraries.open(parent)
@@ -100,7 +100,7 @@ class Search:
         return library, heard
 
     async def by_clip(self, config: SearchConfig, name: str) -> SearchClipsResponse:
-        """Searches with a clip of the library, which is itself left out."""
+        """Searches with a clip of the library. That clip itself is left out."""
         parent = check_config(config).parent
         clip_id = clip_within(parent, name, "clip")
         with self._log.search(parent, by_clip=True) as watch:
@@ -111,7 +111,7 @@ class Search:
         return SearchClipsResponse(matches=matches, model=library.model)
 
     async def _stored(self, library: Library, name: str, clip_id: str, watch: Stopwatch) -> Query:
-        """The query that a clip makes; STATE_CONFLICT if it is not searchable."""
+        """The query for a clip; STATE_CONFLICT if the clip is not searchable."""
         with watch.step("catalog"):
             clip = await self._upstream.clips.GetClip(GetClipRequest(name=name))
         with watch.step("index"):
@@ -121,9 +121,9 @@ class Search:
     async def _matches(
         self, library: Library, config: SearchConfig, query: Query, watch: Stopwatch
     ) -> list[Match]:
-        """Joins neighbors with clips, reaching deeper while clips that are gone leave too few."""
+        """Joins neighbors with clips, and asks for more while deleted clips leave too few."""
         k = config.k if config.HasField("k") else self._default_k
-        # No more than that: the index takes more effort for more, and clips are seldom gone.
+        # Not more, because more costs the index more, and few neighbors are of deleted clips.
         reach = min(k + bool(query.clip_id), MAX_K)
         while True:
             with watch.step("index"):

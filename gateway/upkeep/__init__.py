@@ -1,1 +1,1 @@
-"""What goes on beside the calls: undoing, finishing, comparing."""
+"""Background upkeep: unfinished work is finished or undone, and vectors match rows."""

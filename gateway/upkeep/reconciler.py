@@ -1,7 +1,7 @@
-"""Finishes or undoes what was interrupted: no clip stays half there.
+"""Finishes or undoes interrupted work, so that no clip stays incomplete.
 
-At start and on a timer it looks for rows that nobody works on any more; at start and on a slower
-one it holds the vectors against the rows.
+At start and on a timer it looks for abandoned rows. At start and on a slower timer it compares the
+vectors with the rows.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ log = structlog.get_logger()
 
 
 class Reconciler:
-    """Looks through the catalog for what nobody works on any more."""
+    """Looks through the catalog for abandoned work."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Reconciler:
         upkeep: Upkeep,
         settings: GatewaySettings,
     ) -> None:
-        """Takes from the settings how often to look, and from which age on."""
+        """Takes intervals and ages from the settings."""
         self._upstream = upstream
         self._libraries = libraries
         self._clips = clips
@@ -64,12 +64,12 @@ class Reconciler:
                     next_sweep = time.monotonic() + self._sweep_interval
             except (ServiceError, grpc.aio.AioRpcError) as error:
                 log.info("reconcile.postponed", why=str(error))
-            except Exception:  # a boundary: the next look must come, whatever happened at this one
+            except Exception:  # a boundary: the next look must come after any failure
                 log.exception("reconcile.crashed")
             await asyncio.sleep(self._interval)
 
     async def sweep(self) -> None:
-        """Holds the vectors against the rows, once through all libraries."""
+        """Compares the vectors with the rows, once through all libraries."""
         async for library in self._libraries_in(Library.STATE_ACTIVE):
             with skip(library.name):
                 await self._sweep.sweep(library)
@@ -103,7 +103,7 @@ class Reconciler:
                     log.info("reconcile.removed", clip=clip.name, state=Clip.State.Name(clip.state))
 
     async def _finish(self, library: Library, clip: Clip) -> None:
-        """Makes a clip searchable if its audio is there; undoes it if not."""
+        """Makes a clip searchable if its audio is stored; removes it if not."""
         try:
             await self._clips.make_searchable(library, clip)
             log.info("reconcile.finished", clip=clip.name)

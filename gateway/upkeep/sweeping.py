@@ -1,4 +1,4 @@
-"""Holds the vectors of a library against its rows, and mends what differs."""
+"""Compares the vectors of a library with its rows, and repairs the differences."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ from serving.names import split_clip
 
 PAGE = 1000
 AT_ONCE = 4
-"""Clips that are embedded again at a time: users come first."""
+"""Clips that are embedded again at a time; few, because users come first."""
 
 _WITHOUT_VECTOR = (Clip.STATE_UNSPECIFIED, Clip.STATE_FAILED)
-"""States of a row that is not there, or has no vector for good."""
+"""States without a vector: no row, or a row that will never have a vector."""
 
 log = structlog.get_logger()
 
 
 class Sweep:
-    """Removes vectors that have no row, and makes again those that ACTIVE rows lack.
+    """Removes vectors without a row, and restores missing vectors of ACTIVE rows.
 
-    Clips come and go meanwhile, so nothing is done on the word of a list alone:
+    Clips come and go during a sweep, so a list alone proves nothing:
 
-    - A row is there before its vector and ids are never used again. So a vector that was listed,
-      and whose row is not there (or FAILED) at a look that came later, is an orphan for good.
-    - A vector is there before its row turns ACTIVE and is removed after that row turns DELETING,
-      which is never ACTIVE again. So a row that was ACTIVE both before and after a look that did
-      not find its vector has lost it. It is embedded again from its stored audio.
+    - A row is made before its vector, and ids are never used again. So a listed vector whose row is
+      missing or FAILED at a later look is an orphan for good.
+    - A vector is stored before its row turns ACTIVE and removed after the row turns DELETING, which
+      never becomes ACTIVE again. So if a row is ACTIVE before and after a look that does not find
+      its vector, the vector is lost. It is made again from the stored audio.
 
-    Memory is bounded by a page of each list, whatever the size of the library.
+    Memory is bounded by a page of each list, for a library of any size.
     """
 
     def __init__(self, upstream: Upstream, libraries: Libraries, clips: Clips) -> None:
@@ -59,10 +59,10 @@ class Sweep:
         self._clips = clips
 
     async def sweep(self, library: Library) -> None:
-        """Goes once through an ACTIVE library; one that is deleted meanwhile is fine.
+        """Goes once through an ACTIVE library. Its deletion in the meantime is no error.
 
         Raises:
-            ServiceError: a service is gone or busy; what was done until then stays done.
+            ServiceError: if a service is away or busy. The work done so far is kept.
         """
         with passing_over(Reason.LIBRARY_NOT_FOUND):
             try:
@@ -81,7 +81,7 @@ class Sweep:
         after = ""
         async for page in pages(self._upstream.clips.ListClips, request):
             rows = {split_clip(clip.name)[1]: clip for clip in page.clips}
-            # Both lists are in the order of ids. Behind the last row there may still be vectors.
+            # Both lists are in the order of ids. There may be vectors after the last row.
             last = max(rows) if page.next_page_token else ""
             there = set[str]()
             async for ids in self._vectors(library, after, last):
@@ -91,7 +91,7 @@ class Sweep:
             after = last
 
     async def _vectors(self, library: Library, after: str, last: str) -> AsyncIterator[set[str]]:
-        """Ids of vectors behind `after` up to `last` (empty: to the end), page by page."""
+        """Ids of vectors after `after` up to `last` (empty: to the end), page by page."""
         request = ListVectorsRequest(index_id=library.uid, after_id=after, page_size=PAGE)
         while True:
             page = await self._upstream.index.ListVectors(request)
@@ -101,7 +101,7 @@ class Sweep:
                 return
 
     async def _remove_orphans(self, library: Library, ids: Collection[str]) -> None:
-        """Removes those of the listed vectors whose rows are not there, looked up now."""
+        """Removes the listed vectors whose rows, looked up now, are missing."""
         if not ids:
             return
         active = await self._upstream.clips.LookupClips(
@@ -118,7 +118,7 @@ class Sweep:
             )
 
     async def _mend(self, library: Library, rows: Mapping[str, Clip]) -> None:
-        """Makes the vectors that ACTIVE rows lack, all looked up once more."""
+        """Restores the vectors that ACTIVE rows lack, after another look at both."""
         if not rows:
             return
         found = await self._upstream.index.GetVectors(
@@ -137,7 +137,7 @@ class Sweep:
             log.warning("sweep.embedded_again", clip=clip.name)
         except ServiceError as error:
             if error.reason in {Reason.CLIP_NOT_FOUND, Reason.STATE_CONFLICT}:
-                # Deleted meanwhile, perhaps before the vector came.
+                # The clip was deleted in the meantime, perhaps before the vector was stored.
                 await self._clips.remove_vector(library, clip.name)
             elif stops_all(error):
                 raise
@@ -145,7 +145,7 @@ class Sweep:
                 log.warning("sweep.can_not_mend", clip=clip.name, why=str(error))
 
     async def _state(self, library: Library, clip_id: str) -> Clip.State.ValueType:
-        """State of a clip's row now; UNSPECIFIED if there is none."""
+        """The current state of a clip's row; UNSPECIFIED if there is none."""
         name = f"{library.name}/clips/{clip_id}"
         with passing_over(Reason.CLIP_NOT_FOUND):
             return (await self._upstream.clips.GetClip(GetClipRequest(name=name))).state

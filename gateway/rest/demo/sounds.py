@@ -1,7 +1,7 @@
 """The routes of PaddleSpeech's audio_searching demo, so that its clients keep working.
 
-A table is a library, and `/data` serves clips by their names. Failures have their status, and paths
-of the server stay below the folders that its operator allows.
+A table is a library, and `/data` serves clips by their names. Unlike in the demo, failures have a
+status of their own, and paths of the server must be below the folders that the operator allows.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ def router(parts: Parts) -> APIRouter:
 def _add_loading(api: APIRouter, parts: Parts) -> None:
     @api.post("/audio/load", **contract.documented(contract.DONE, body=contract.LOAD_BODY))
     async def load_folder(request: Request) -> Response:
-        """Imports every audio file below a folder of the server, and answers once that is done.
+        """Imports every audio file below a folder of the server, and answers at the end.
 
-        Files that can't be imported do not keep back the others; `msg` tells of them.
+        Files that can't be imported do not affect the others. `msg` lists them.
         """
         refuse_others(request)
         asked = parse_model(await read_body(request), contract.Load)
@@ -56,7 +56,7 @@ def _add_loading(api: APIRouter, parts: Parts) -> None:
 
     @api.get("/progress", **contract.documented(contract.TEXT, contract.TABLE))
     async def tell_progress(request: Request) -> Response:
-        """Tells how far the newest import is, of all or of a library."""
+        """Reads the progress of the newest import, of all or of a library."""
         named = table(request)
         job = await newest_import(parts, request, library_of(named, parts) if named else "")
         done = job.progress if job else ImportProgress()
@@ -80,7 +80,7 @@ def _add_tables(api: APIRouter, parts: Parts) -> None:
         **contract.documented(contract.TEXT, contract.TABLE, missing=contract.TEXT),
     )
     async def drop_library(request: Request) -> Response:
-        """Deletes a library with all that is in it."""
+        """Deletes a library with its contents."""
         name = library_of(table(request), parts)
         message = library_pb2.DeleteLibraryRequest(name=name, force=True)
         with passing_over(Reason.LIBRARY_NOT_FOUND):
@@ -95,7 +95,7 @@ def _add_searches(api: APIRouter, parts: Parts) -> None:
         **contract.documented(contract.MATCHES, contract.TABLE, body=contract.FORM_BODY),
     )
     async def search_upload(request: Request) -> Response:
-        """Finds what is most like an uploaded sound, at most TOP_K clips."""
+        """Finds the clips most like an uploaded sound, at most TOP_K."""
         return await _search(parts, request, await read_upload(parts, request))
 
     @api.post(
@@ -103,7 +103,7 @@ def _add_searches(api: APIRouter, parts: Parts) -> None:
         **contract.documented(contract.MATCHES, contract.QUERY_PATH, contract.TABLE),
     )
     async def search_file(request: Request) -> Response:
-        """Finds what is most like a file of the server; needs the right to import."""
+        """Finds the clips most like a file of the server. It needs the right to import."""
         recording = await read_server_file(parts, request, "query_audio_path")
         return await _search(parts, request, recording)
 
@@ -111,7 +111,7 @@ def _add_searches(api: APIRouter, parts: Parts) -> None:
 def _add_audio(api: APIRouter, parts: Parts) -> None:
     @api.get("/data", **contract.with_parameters(document_audio(), contract.CLIP))
     async def get_data(request: Request) -> Response:
-        """Sends the audio of a clip, whole or the range that is asked for."""
+        """Sends the audio of a clip, or the requested range of it."""
         refuse_others(request, ["audio_path"])
         name = needed(request, "audio_path")
         split_clip(name, "audio_path")
@@ -119,7 +119,7 @@ def _add_audio(api: APIRouter, parts: Parts) -> None:
 
 
 def _told(job: ImportJob) -> str:
-    """What is said of an import that is done; an error if nothing came of it."""
+    """The message about a finished import. An import without any clip is an error."""
     done = job.progress
     named = "; ".join(f"{each.path}: {each.failure.message}" for each in job.failures)
     told = f"{done.failed} of {done.total} files could not be loaded: {named}"

@@ -1,4 +1,4 @@
-"""What the earlier demo's routes call a table: a library, filled from a folder of the server."""
+"""The tables of the earlier demo's routes: libraries, filled from folders of the server."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from serving.telemetry import remaining
 LOOK_SECONDS = 0.2
 _MOST_SECONDS = 600.0
 ANSWER_SECONDS = 1.0
-"""Kept back of a load's time, so that it can still be told that the import goes on."""
+"""Time of a load that is kept for the answer that the import goes on."""
 
 
 def library_of(table: str, parts: Parts, field: str = "table_name") -> str:
-    """The library of a table, or of the default one; FIELD_INVALID if it can't be one's name."""
+    """The library of a table, or of the default table; FIELD_INVALID for an invalid name."""
     return check_library(f"libraries/{table or parts.settings.default_table}", field)
 
 
@@ -45,7 +45,7 @@ def _find_file(path: str, roots: Sequence[Path], field: str) -> Path:
 
 
 def _absolute(path: str, roots: Sequence[Path]) -> str:
-    """A path as it is; a relative one below the first root that has it."""
+    """The path itself if it is absolute, otherwise the path below the first root that has it."""
     if not roots or Path(path).is_absolute():
         return path
     below = [str(root / path) for root in roots]
@@ -57,19 +57,20 @@ def _find_folder(folder: str, roots: Sequence[Path]) -> str:
 
 
 def check_import(parts: Parts, request: Request, library: str) -> None:
-    """RIGHT_MISSING unless the caller may import into a library, and so name the server's paths."""
+    """Raises RIGHT_MISSING unless the caller may import into a library, and so use paths."""
     message = clips_pb2.ImportClipsRequest(parent=library)
     parts.check(request, "ImportClips", message)
 
 
 async def load(parts: Parts, request: Request, library: str, folder: str) -> ImportJob:
-    """Imports a folder and waits until that is done; makes the library if it is missing.
+    """Imports a folder and waits for the end. A missing library is created.
 
     Raises:
-        ServiceError: as CreateLibrary and ImportClips do; why the import failed, if it did;
-            DEADLINE_EXCEEDED or GATEWAY_UNAVAILABLE when the call or the gateway ends before.
+        ServiceError: of CreateLibrary and ImportClips; of a failed import; DEADLINE_EXCEEDED or
+            GATEWAY_UNAVAILABLE if the call or the gateway ends before the import.
     """
-    # Who may not import learns nothing of the server's folders; a wrong folder makes no library.
+    # The right comes first, so that others learn nothing about folders. The folder comes next, so
+    # that a wrong one creates no library.
     check_import(parts, request, library)
     real = await asyncio.to_thread(_find_folder, folder, parts.settings.roots())
     message = clips_pb2.ImportClipsRequest(parent=library, folder=real)
@@ -80,7 +81,7 @@ async def load(parts: Parts, request: Request, library: str, folder: str) -> Imp
 
 
 async def ensure(parts: Parts, request: Request, library: str) -> None:
-    """Makes a library if it is missing; errors as GetLibrary and CreateLibrary."""
+    """Creates a library if it is missing; errors as GetLibrary and CreateLibrary."""
     view = library_pb2.LIBRARY_VIEW_BASIC
     message = library_pb2.GetLibraryRequest(name=library, view=view)
     with passing_over(Reason.LIBRARY_NOT_FOUND):
@@ -126,7 +127,7 @@ def _succeeded(job: ImportJob) -> ImportJob:
 
 
 async def newest_import(parts: Parts, request: Request, library: str = "") -> ImportJob | None:
-    """The import that began last: of a library, or of all that the caller may read."""
+    """The newest import of a library, or of all libraries that the caller may read."""
     message = operations_pb2.ListOperationsRequest(name=library, page_size=1)
     parts.check(request, "ListOperations", message)
     readable = caller.get().readable()
@@ -137,7 +138,7 @@ async def newest_import(parts: Parts, request: Request, library: str = "") -> Im
         message.name = f"libraries/{name}"
         with passing_over(Reason.LIBRARY_NOT_FOUND):
             jobs.append(await _newest_of(parts, request, message))
-    # Ids sort by the time they were made at.
+    # Ids sort by their time.
     return max(filter(None, jobs), key=lambda job: job.name, default=None)
 
 
@@ -149,7 +150,7 @@ async def _newest_of(
 
 
 def job_of(operation: Any) -> ImportJob:
-    """The import that an operation stands for."""
+    """The import job of an operation."""
     job = ImportJob()
     operation.metadata.Unpack(job)
     return job

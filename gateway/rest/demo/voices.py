@@ -1,7 +1,7 @@
-"""The voiceprint routes of PaddleSpeech's audio_searching demo: who speaks, in a table of its own.
+"""The voiceprint routes of PaddleSpeech's audio_searching demo.
 
-A table is a library, a spk_id a speaker of it. Enrolling adds to what a speaker is known by, and a
-stranger is nobody. Failures have their status.
+A table is a library, and a spk_id is a speaker in it. Unlike in the demo, another enrollment adds
+to a speaker, a stranger is not recognised, and failures have a status of their own.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ ENROLLED = "Successfully enroll data!"
 DELETED = "Successfully delete data!"
 DROPPED = "Successfully drop tables!"
 MOST = 100
-"""Speakers that a recording is told to be; IdentifySpeaker answers with no more."""
+"""Speakers in an answer at most, as IdentifySpeaker returns no more."""
 
 PAGE = 1000
 
@@ -57,7 +57,7 @@ def _add_enrollment(api: APIRouter, parts: Parts) -> None:
     async def enroll_upload(request: Request) -> Response:
         """Enrolls a speaker with an uploaded recording, or adds it to its enrollments.
 
-        The library is made if it is missing. `spk_id` stands before the file.
+        A missing library is created. `spk_id` must come before the file.
         """
         library = library_of(table(request, "spk_id"), parts)
         kind = request.headers.get("content-type", "")
@@ -70,7 +70,7 @@ def _add_enrollment(api: APIRouter, parts: Parts) -> None:
         **contract.documented(contract.DONE, contract.SPEAKER, contract.VOICE_PATH, contract.TABLE),
     )
     async def enroll_file(request: Request) -> Response:
-        """Enrolls a speaker with a file of the server; needs the right to import."""
+        """Enrolls a speaker with a file of the server. It needs the right to import."""
         recording = await read_server_file(parts, request, "audio_path", "spk_id")
         return await _enroll(parts, request, needed(request, "spk_id"), recording)
 
@@ -81,7 +81,7 @@ def _add_recognition(api: APIRouter, parts: Parts) -> None:
         **contract.documented(contract.VOICE_MATCHES, contract.TABLE, body=contract.FORM_BODY),
     )
     async def recognize_upload(request: Request) -> Response:
-        """Says whose voice an uploaded recording is: nobody's, where no score is high enough."""
+        """Finds the speakers of an uploaded recording; none if no score is high enough."""
         return await _identify(parts, request, await read_upload(parts, request))
 
     @api.post(
@@ -89,14 +89,14 @@ def _add_recognition(api: APIRouter, parts: Parts) -> None:
         **contract.documented(contract.VOICE_MATCHES, contract.VOICE_PATH, contract.TABLE),
     )
     async def recognize_file(request: Request) -> Response:
-        """Says whose voice a file of the server is; needs the right to import."""
+        """Finds the speakers of a file of the server. It needs the right to import."""
         return await _identify(parts, request, await read_server_file(parts, request, "audio_path"))
 
 
 def _add_lists(api: APIRouter, parts: Parts) -> None:
     @api.get("/vpr/list", **contract.documented(contract.VOICES, contract.TABLE))
     async def list_voices(request: Request) -> Response:
-        """Lists the speakers of a library, by name, and where a recording of each can be heard."""
+        """Lists the speakers of a library by name, with the address of a recording of each."""
         library = library_of(table(request), parts)
         ids = [spk_id_of(each) async for each in _speakers(parts, request, library)]
         named, public = library.removeprefix("libraries/"), parts.settings.public_url
@@ -118,7 +118,7 @@ def _add_removal(api: APIRouter, parts: Parts) -> None:
         **contract.documented(contract.DONE, contract.TABLE, body=contract.VOICE_BODY),
     )
     async def delete_voice(request: Request) -> Response:
-        """Deletes a speaker with the recordings that it was enrolled with."""
+        """Deletes a speaker with its enrolled recordings."""
         library = library_of(table(request), parts)
         asked = parse_model(await read_body(request), contract.Voice)
         name = f"{library}/speakers/{speaker_id(asked.spk_id)}"
@@ -128,7 +128,7 @@ def _add_removal(api: APIRouter, parts: Parts) -> None:
 
     @api.post("/vpr/drop", **contract.documented(contract.DONE, contract.TABLE))
     async def drop_voices(request: Request) -> Response:
-        """Deletes a library with all that is in it."""
+        """Deletes a library with its contents."""
         name = library_of(table(request), parts)
         message = library_pb2.DeleteLibraryRequest(name=name, force=True)
         await parts.ask(request, "DeleteLibrary", message)
@@ -140,9 +140,9 @@ def _add_audio(api: APIRouter, parts: Parts) -> None:
 
     @api.get("/vpr/data", **described)
     async def get_voice(request: Request) -> Response:
-        """Sends the first of the recordings that a speaker was enrolled with, or a range of it.
+        """Sends the first enrolled recording of a speaker, or a range of it.
 
-        `spk_id` may also stand in a body in JSON, as the demo's clients send it.
+        `spk_id` may also come in a JSON body, because the demo's clients send it so.
         """
         library = library_of(table(request, "spk_id"), parts)
         name = f"{library}/speakers/{speaker_id(await _named(request))}"
@@ -208,7 +208,7 @@ async def _identify(parts: Parts, request: Request, recording: Recording) -> Res
     found = await parts.ask(request, "IdentifySpeaker", requests())
     rows = []
     for match in found.matches:
-        # A speaker that lost its last recording this moment is nobody any more.
+        # A speaker that has just lost its last recording is not recognised any more.
         if clip := await _first_clip(parts, request, match.speaker.name):
             where = link(request, parts.settings.public_url, clip)
             rows.append([spk_id_of(match.speaker), [where, match.score.cosine * 100]])
@@ -229,7 +229,7 @@ async def _first_clip(parts: Parts, request: Request, speaker: str) -> str:
 async def _speakers(
     parts: Parts, request: Request, library: str
 ) -> AsyncIterator[speaker_pb2.Speaker]:
-    """The speakers of a library that are known by a recording, by name."""
+    """The speakers of a library that have a recording, by name."""
 
     async def ask(message: speaker_pb2.ListSpeakersRequest) -> speaker_pb2.ListSpeakersResponse:
         page: speaker_pb2.ListSpeakersResponse = await parts.ask(request, "ListSpeakers", message)

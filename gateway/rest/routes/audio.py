@@ -1,4 +1,4 @@
-"""/v1/libraries/{library}/clips/{clip}/audio: the stored bytes, whole or a range of them."""
+"""/v1/libraries/{library}/clips/{clip}/audio: the stored bytes, or a range of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gateway.rest.messages.query import refuse_others
 from gateway.rest.parts import Parts
 
 _PLAYABLE = ("audio/", "video/webm", "video/mp4")
-"""Media types that are shown as they are; whatever else was stored is no page of ours."""
+"""Media types that browsers may play. Other stored bytes must not be shown as a page."""
 
 
 def router(parts: Parts) -> APIRouter:
@@ -27,7 +27,7 @@ def router(parts: Parts) -> APIRouter:
 
     @api.get("/v1/libraries/{library}/clips/{clip}/audio", **document_audio())
     async def get_audio(request: Request, library: str, clip: str) -> Response:
-        """Sends the audio of a clip as it came in, whole or the range that is asked for.
+        """Sends the audio of a clip as it was uploaded, or the requested range of it.
 
         The entity tag is the SHA-256 of the bytes.
         """
@@ -41,12 +41,12 @@ async def send_audio(parts: Parts, request: Request, name: str) -> Response:
     """The answer to a request for the audio of a clip, `libraries/{library}/clips/{clip}`.
 
     Raises:
-        ServiceError: CLIP_NOT_FOUND, AUDIO_NOT_FOUND, RANGE_INVALID, and of the caller's right.
+        ServiceError: CLIP_NOT_FOUND, AUDIO_NOT_FOUND, RANGE_INVALID, RIGHT_MISSING.
     """
     clip = await parts.ask(request, "GetClip", clip_pb2.GetClipRequest(name=name))
     stored, tag = clip.audio_object, f'"{clip.audio_object.sha256}"'
     headers = {**_described(clip), "etag": tag}
-    if not stored.sha256:  # the catalog says why there is none
+    if not stored.sha256:  # the catalog raises the reason
         return Streaming(_chunks(parts, request, name, Range(0, -1, partial=False)))
     if unchanged(request.headers, tag):
         return Response(status_code=304, headers=headers)
@@ -68,7 +68,7 @@ def _described(clip: Clip) -> dict[str, str]:
         "content-type": kind if shown == "inline" else "application/octet-stream",
         "content-disposition": f"{shown}; filename*=UTF-8''{quote(name, safe='')}",
         "accept-ranges": "bytes",
-        # The bytes of a clip never change, but it can be deleted, and rights can be taken away.
+        # The bytes never change, but the clip may be deleted and the right may be revoked.
         "cache-control": "private, no-cache",
     }
 

@@ -1,4 +1,4 @@
-"""/v1/libraries/{library}/calibration: what scores of voices mean in a library."""
+"""/v1/libraries/{library}/calibration: the meaning of voice scores in a library."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def router(parts: Parts) -> APIRouter:
         **document(body=CalibrateLibraryRequest, answer=Calibration),
     )
     async def calibrate_library(request: Request, library: str) -> Response:
-        """Fits what scores mean from the clips of a library whose speakers are known."""
+        """Fits a calibration to the clips of a library whose speakers are known."""
         refuse_others(request)
         message = await parse_body(request, CalibrateLibraryRequest())
         message.name = f"libraries/{library}"
@@ -42,7 +42,7 @@ def router(parts: Parts) -> APIRouter:
 
     @api.patch(path, **document(_UPDATE, body=Calibration, answer=Calibration))
     async def update_calibration(request: Request, library: str) -> Response:
-        """Changes `operatingPoint` and `normalization`: what the mask names, or the body."""
+        """Changes `operatingPoint` and `normalization`: those in the mask, or in the body."""
         message = _UPDATE.read(request, calibration_pb2.UpdateCalibrationRequest())
         await parse_change(request, message.calibration, message.update_mask)
         message.calibration.name = f"libraries/{library}/calibration"
@@ -53,7 +53,7 @@ def router(parts: Parts) -> APIRouter:
 
     @api.delete(path, **document(answer=Empty))
     async def delete_calibration(request: Request, library: str) -> Response:
-        """Removes the calibration: decisions are made by the default threshold then."""
+        """Deletes the calibration. Then the default threshold decides."""
         refuse_others(request)
         name = f"libraries/{library}/calibration"
         message = calibration_pb2.DeleteCalibrationRequest(name=name)

@@ -1,4 +1,4 @@
-"""/v1/libraries/{library}/clips: what is known of clips, uploads and imports."""
+"""/v1/libraries/{library}/clips: clips, uploads and imports."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _UPLOAD = Query(
 
 
 def router(parts: Parts) -> APIRouter:
-    """The routes of clips, but for their audio."""
+    """The routes of clips, except their audio."""
     api = APIRouter(tags=["clips"])
     _add_collection(api, parts)
     _add_clip(api, parts)
@@ -56,7 +56,7 @@ def _add_collection(api: APIRouter, parts: Parts) -> None:
         **document(_LIST, answer=clip_pb2.ListClipsResponse),
     )
     async def list_clips(request: Request, library: str) -> Response:
-        """Lists clips, the oldest first, or by name or change where the filter asks for that."""
+        """Lists clips, the oldest first, or by name or change if the filter needs that."""
         message = clip_pb2.ListClipsRequest(parent=f"libraries/{library}")
         return answer(await parts.ask(request, "ListClips", _LIST.read(request, message)))
 
@@ -67,9 +67,9 @@ def _add_collection(api: APIRouter, parts: Parts) -> None:
     async def upload_clip(request: Request, library: str) -> Response:
         """Stores a recording and makes it searchable.
 
-        The body is the file itself, or a form with the file in its field `audio`; what stands in
-        the query can then be fields of the form, before the file. A field `config` holds more: a
-        JSON object `UploadClipConfig`.
+        The body is the file itself, or a form with the file in its field `audio`. Parameters of the
+        query can also be fields of the form, before the file. A field `config` may hold a JSON
+        object `UploadClipConfig`.
         """
         sound = await read_sound(request, _UPLOAD)
         config = clips_pb2.UploadClipConfig()
@@ -84,7 +84,7 @@ def _add_collection(api: APIRouter, parts: Parts) -> None:
         **document(body=clips_pb2.ImportClipsRequest, answer=Operation),
     )
     async def import_clips(request: Request, library: str) -> Response:
-        """Starts to import a folder of the server; answers at once with an operation."""
+        """Starts the import of a folder of the server, and answers at once with an operation."""
         refuse_others(request)
         message = await parse_body(request, clips_pb2.ImportClipsRequest())
         message.parent = f"libraries/{library}"
@@ -101,7 +101,7 @@ def _add_clip(api: APIRouter, parts: Parts) -> None:
 
     @api.patch("/v1/libraries/{library}/clips/{clip}", **document(_UPDATE, body=Clip, answer=Clip))
     async def update_clip(request: Request, library: str, clip: str) -> Response:
-        """Changes the fields that the mask names; without a mask, those that the body names."""
+        """Changes the fields in the mask, or without a mask the fields in the body."""
         message = _UPDATE.read(request, clip_pb2.UpdateClipRequest())
         await parse_change(request, message.clip, message.update_mask)
         message.clip.name = f"libraries/{library}/clips/{clip}"
@@ -112,7 +112,7 @@ def _add_clip(api: APIRouter, parts: Parts) -> None:
 
     @api.delete("/v1/libraries/{library}/clips/{clip}", **document(answer=Empty))
     async def delete_clip(request: Request, library: str, clip: str) -> Response:
-        """Removes a clip, its vector and its audio."""
+        """Deletes a clip, its vector and its audio."""
         refuse_others(request)
         message = clip_pb2.DeleteClipRequest(name=f"libraries/{library}/clips/{clip}")
         return answer(await parts.ask(request, "DeleteClip", message))

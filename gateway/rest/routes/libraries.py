@@ -31,7 +31,7 @@ def router(parts: Parts) -> APIRouter:
 
     @api.post("/v1/libraries", **document(_CREATE, body=Library, answer=Library))
     async def create_library(request: Request) -> Response:
-        """Makes an empty library; `displayName` and `model` of the body are read."""
+        """Creates an empty library with the `displayName` and the `model` in the body."""
         message = _CREATE.read(request, library_pb2.CreateLibraryRequest())
         await parse_body(request, message.library)
         return answer(await parts.ask(request, "CreateLibrary", message))
@@ -44,7 +44,7 @@ def router(parts: Parts) -> APIRouter:
 
     @api.patch("/v1/libraries/{library:id}", **document(_UPDATE, body=Library, answer=Library))
     async def update_library(request: Request, library: str) -> Response:
-        """Changes `displayName`, if the mask names it; without a mask, if the body does."""
+        """Changes `displayName`, if it is in the mask, or without a mask in the body."""
         message = _UPDATE.read(request, library_pb2.UpdateLibraryRequest())
         await parse_change(request, message.library, message.update_mask)
         message.library.name = f"libraries/{library}"
@@ -55,7 +55,7 @@ def router(parts: Parts) -> APIRouter:
 
     @api.delete("/v1/libraries/{library:id}", **document(_DELETE, answer=Empty))
     async def delete_library(request: Request, library: str) -> Response:
-        """Removes a library; one that has clips only with `force=true`."""
+        """Deletes a library. One with clips needs `force=true`."""
         message = library_pb2.DeleteLibraryRequest(name=f"libraries/{library}")
         return answer(await parts.ask(request, "DeleteLibrary", _DELETE.read(request, message)))
 
