@@ -28,7 +28,7 @@ $(BIN)/python:
 # JavaScript file of wavesurfer is used.
 $(VENV)/.installed: pyproject.toml constraints.txt setup.py | $(BIN)/python
 	@echo "installing; this takes a few minutes the first time"
-	$(PIP) --constraint constraints.txt --editable '.[embedding,index,catalog,gateway,evaluation]'
+	$(PIP) --constraint constraints.txt --editable '.[stack]'
 	$(PIP) --no-deps $(PADDLESPEECH) $(WAVESURFER)
 	@touch $@
 
@@ -90,7 +90,7 @@ $(VENV)/.installed-bench: $(VENV)/.installed-dev
 	@touch $@
 
 benchmark: install $(VENV)/.installed-bench .venv-paddlespeech/.installed ## Measure all parts at 650,000 clips beside others (ARGS="--rows 50000")
-	$(BIN)/audiosearch benchmark $(ARGS)
+	$(BIN)/python -m tools.benchmarks.experiment $(ARGS)
 
 benchmark-page: install $(VENV)/.installed-dev ## Write the results of `make benchmark` into docs/benchmark.md
 	$(BIN)/python -m tools.benchmarks.experiment.page build/benchmark
@@ -100,7 +100,7 @@ docs: install $(VENV)/.installed-dev ## Write the generated parts of docs/: sett
 	$(BIN)/python -m tools.benchmarks.experiment.page
 
 bench-index: install $(VENV)/.installed-bench ## Time the index beside faiss and hnswlib; ROWS=100000 for less
-	$(BIN)/audiosearch benchmark --parts search --rows $(ROWS) --output build/bench-index
+	$(BIN)/python -m tools.benchmarks.experiment --parts search --rows $(ROWS) --output build/bench-index
 
 bench-catalog: install $(VENV)/.installed-dev ## Time the catalog with 650,000 clips (ARGS="--clips N --plans")
 	$(BIN)/python -m tools.benchmarks.catalog $(ARGS)

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import grpc
-from typing_extensions import Self
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
+    from typing_extensions import Self
 
 CERT, KEY, CA = "AUDIOSEARCH_TLS_CERT", "AUDIOSEARCH_TLS_KEY", "AUDIOSEARCH_TLS_CA"
 
@@ -40,12 +40,10 @@ class Tls:
         if (self.cert is None) != (self.key is None):
             raise ValueError(f"{CERT} and {KEY} go together: set both or neither")
         if self.ca:
-            trusted = _certificates(CA, self.ca)
-            if not any(_expiry(each) is None for each in trusted):
-                raise ValueError(f"{CA}: {self.ca}: {_expiry(trusted[0])}")
+            _check_authorities(self.ca)
         if self.cert and self.key:
-            own = _certificates(CERT, self.cert)[0]
-            if problem := _expiry(own):
+            own = _certificate(self.cert)
+            if problem := _expiry(own.not_valid_before_utc, own.not_valid_after_utc):
                 raise ValueError(f"{CERT}: {self.cert}: {problem}")
             _check_key(self.key, own)
 
@@ -105,19 +103,39 @@ def _read(variable: str, path: Path) -> bytes:
         raise ValueError(f"{variable}: can't read {path}: {error.strerror}") from None
 
 
-def _certificates(variable: str, path: Path) -> list[Certificate]:
-    from cryptography import x509  # noqa: PLC0415  heavy: only where there is TLS
-
-    text = _read(variable, path)
+def _check_authorities(path: Path) -> None:
+    """Python's own ssl reads them, because clients come without cryptography."""
+    text = _read(CA, path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
-        return x509.load_pem_x509_certificates(text)
+        context.load_verify_locations(cadata=text.decode())
+    except (ssl.SSLError, ValueError):
+        raise ValueError(f"{CA}: {path} holds no certificate in PEM") from None
+    found = context.get_ca_certs()
+    problems = [_expiry(_time(each["notBefore"]), _time(each["notAfter"])) for each in found]
+    # Certificates that are no authorities are counted, but not listed.
+    if all(problems) and len(problems) == context.cert_store_stats()["x509"]:
+        raise ValueError(f"{CA}: {path}: {problems[0]}")
+
+
+def _time(text: object) -> datetime:
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(str(text)), timezone.utc)
+
+
+def _certificate(path: Path) -> Certificate:
+    """The first one of a file, which is the server's own."""
+    from cryptography import x509  # noqa: PLC0415  only servers have it
+
+    text = _read(CERT, path)
+    try:
+        return x509.load_pem_x509_certificates(text)[0]
     except ValueError:
-        raise ValueError(f"{variable}: {path} holds no certificate in PEM") from None
+        raise ValueError(f"{CERT}: {path} holds no certificate in PEM") from None
 
 
 def _names(pem: bytes) -> list[str]:
     """Host names of the first certificate."""
-    from cryptography import x509  # noqa: PLC0415  heavy: only where there is TLS
+    from cryptography import x509  # noqa: PLC0415  the same
 
     extensions = x509.load_pem_x509_certificates(pem)[0].extensions
     try:
@@ -127,13 +145,13 @@ def _names(pem: bytes) -> list[str]:
     return [name.replace("*", "any") for name in names.get_values_for_type(x509.DNSName)]
 
 
-def _expiry(certificate: Certificate) -> str | None:
+def _expiry(start: datetime, end: datetime) -> str | None:
     """The reason why a certificate is not valid today; None if it is valid."""
     now = datetime.now(timezone.utc)
-    if now > certificate.not_valid_after_utc:
-        return f"the certificate expired on {certificate.not_valid_after_utc:%Y-%m-%d}; renew it"
-    if now < certificate.not_valid_before_utc:
-        return f"the certificate is not valid before {certificate.not_valid_before_utc:%Y-%m-%d}"
+    if now > end:
+        return f"the certificate expired on {end:%Y-%m-%d}; renew it"
+    if now < start:
+        return f"the certificate is not valid before {start:%Y-%m-%d}"
     return None
 
 

@@ -27,12 +27,12 @@ class Signed(NamedTuple):
 class Authority:
     """Signs certificates, all below a folder."""
 
-    def __init__(self, folder: Path) -> None:
-        """Makes its own certificate, `ca.pem`."""
+    def __init__(self, folder: Path, days: int = 30) -> None:
+        """Makes its own certificate, `ca.pem`, which ends in `days`."""
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._own: Signed | None = None
-        self._own = self._sign(f"authority of {folder}"[-64:], days=30)
+        self._own = self._sign(f"authority of {folder}"[-64:], days)
         self.ca = folder / "ca.pem"
         self.ca.write_bytes(self._own.certificate.public_bytes(serialization.Encoding.PEM))
 

@@ -7,7 +7,6 @@ import sys
 import typer
 
 from audiosearch_cli import (
-    benchmarking,
     calibrating,
     clips,
     enrolling,
@@ -21,7 +20,7 @@ from audiosearch_cli import (
     speakers,
 )
 from audiosearch_cli.output import complain
-from deploy.local_stack import StackError
+from audiosearch_cli.problems import CommandError
 from gateway.access.key_file import KeyFileError
 from serving.errors import ServiceError
 
@@ -45,7 +44,6 @@ app.command("serve")(serving.serve)
 app.command("import")(importing.import_path)
 app.command("evaluate")(evaluating.evaluate)
 app.command("calibrate")(calibrating.calibrate)
-app.command("benchmark")(benchmarking.benchmark)
 app.command("search")(searching.search)
 app.command("embed")(searching.embed)
 
@@ -56,7 +54,7 @@ def main() -> None:
         app()
     except ServiceError as error:
         complain(f"{error.reason.value}: {error.message}")
-    except (StackError, KeyFileError, OSError) as error:
+    except (CommandError, KeyFileError, OSError) as error:
         complain(str(error))
     except KeyboardInterrupt:
         complain("interrupted")

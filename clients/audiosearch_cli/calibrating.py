@@ -30,6 +30,7 @@ from audiosearch_cli.output import (
     print_table,
     say,
 )
+from audiosearch_cli.problems import extra
 
 app = typer.Typer(
     no_args_is_help=True, help="Show, change and delete the calibration of a library."
@@ -206,9 +207,8 @@ def _tell(calibration: Calibration, output: Path | None, *, as_json: bool) -> No
 
 
 def _prepare(folder: Path) -> None:
-    # Imported here, because numpy would slow down the start of every other command.
-    from audiosearch_evaluation import charts  # noqa: PLC0415
-
+    with extra("evaluation"):
+        from audiosearch_evaluation import charts  # noqa: PLC0415  it needs numpy
     charts.check()
     folder.mkdir(parents=True, exist_ok=True)
 

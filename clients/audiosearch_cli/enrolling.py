@@ -31,9 +31,9 @@ from audiosearch_cli.output import (
     say,
 )
 from audiosearch_cli.speakers import Name, describe_speech
-from gateway.speakers.recordings import MOST
 from serving.audio_files import walk
 from serving.errors import Reason, ServiceError
+from serving.limits import MAX_RECORDINGS
 
 
 def enroll(
@@ -57,8 +57,9 @@ def enroll(
         ),
     ] = "",
     count: Annotated[
-        int, typer.Option(min=1, max=MOST, help="With --from-label: at most so many clips.")
-    ] = MOST,
+        int,
+        typer.Option(min=1, max=MAX_RECORDINGS, help="With --from-label: at most so many clips."),
+    ] = MAX_RECORDINGS,
     display_name: Annotated[str, typer.Option(help="Display name, if the speaker is new.")] = "",
     allow_other_voice: Annotated[
         bool,
@@ -124,9 +125,10 @@ def _check(recordings: Sequence[Recording]) -> None:
         raise typer.BadParameter(
             "name audio files or folders that hold some, --clip or --from-label", param_hint="PATH"
         )
-    if len(recordings) > MOST:
+    if len(recordings) > MAX_RECORDINGS:
         raise typer.BadParameter(
-            f"these are {len(recordings):,} recordings; at most {MOST} can be enrolled at a time",
+            f"these are {len(recordings):,} recordings; "
+            f"at most {MAX_RECORDINGS} can be enrolled at a time",
             param_hint="PATH",
         )
 

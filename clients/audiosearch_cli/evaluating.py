@@ -12,6 +12,7 @@ import typer
 from audiosearch_evaluation.options import Options
 
 from audiosearch_cli.output import DEFAULT_TARGET, Ca, Json, Target, connect, print_table, say
+from audiosearch_cli.problems import extra
 from audiosearch_cli.progress import Shown
 
 if TYPE_CHECKING:
@@ -71,9 +72,9 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Measure error rates and retrieval on the clips of a library. Nothing in it changes."""
-    # Imported here, because numpy would slow down the start of every other command.
-    from audiosearch_evaluation import charts, report  # noqa: PLC0415
-    from audiosearch_evaluation.evaluating import Evaluator  # noqa: PLC0415
+    with extra("evaluation"):
+        from audiosearch_evaluation import charts, report  # noqa: PLC0415  they need numpy
+        from audiosearch_evaluation.evaluating import Evaluator  # noqa: PLC0415  the same
 
     if (trials is None) == (by is None) or (enroll and not trials):
         raise typer.BadParameter(

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from audiosearch_cli.output import Json
-from deploy.local_stack import Addresses, LocalStack
+from audiosearch_cli.problems import CommandError, extra
 
 
 def serve(
@@ -65,6 +65,11 @@ def serve(
     json: Json = False,
 ) -> None:
     """Run all four services on this machine until Ctrl-C. No other server is needed."""
+    with extra("stack"):
+        from deploy import parts  # noqa: PLC0415  not there in an installation of clients alone
+        from deploy.local_stack import Addresses, LocalStack, StackError  # noqa: PLC0415  the same
+    if missing := parts.missing():
+        raise CommandError(missing)
 
     def report(line: str) -> None:
         if not json:
@@ -100,6 +105,8 @@ def serve(
         report(f"audiosearch is ready at {stack.target}, data in {stack.data_dir}; Ctrl-C stops it")
         report(f"open {stack.web} in a browser; REST is documented at {stack.web}docs")
         stack.supervise()
+    except StackError as error:
+        raise CommandError(str(error)) from error
     finally:
         stack.stop()
         report("audiosearch has stopped")

@@ -25,7 +25,7 @@ def check() -> None:
     if importlib.util.find_spec("matplotlib") is None:
         raise ServiceError(
             Reason.FIELD_INVALID,
-            "charts need matplotlib: pip install '.[evaluation]' in a checkout brings it; or leave "
+            "charts need matplotlib: pip install 'audiosearch[evaluation]' brings it; or leave "
             "--output out",
         )
 

@@ -8,9 +8,7 @@ from typing import NamedTuple
 from audiosearch.gateway.v1.speakers_pb2 import EnrollSpeakerRequest, Recording
 
 from serving.errors import Reason, ServiceError
-
-MOST = 100
-"""Recordings of one call."""
+from serving.limits import MAX_RECORDINGS
 
 
 class Take(NamedTuple):
@@ -33,8 +31,10 @@ async def takes(requests: AsyncIterator[EnrollSpeakerRequest]) -> AsyncIterator[
         if reader.message.WhichOneof("request") != "recording":
             raise _disorder("recording: it must come before its bytes, and config but once")
         count += 1
-        if count > MOST:
-            raise _disorder(f"recording: at most {MOST} in one call; send the others in another")
+        if count > MAX_RECORDINGS:
+            raise _disorder(
+                f"recording: at most {MAX_RECORDINGS} in one call; send the others in another"
+            )
         recording = reader.message.recording
         await reader.advance()
         chunks = reader.chunks()

@@ -5,19 +5,20 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from audiosearch_cli import app, benchmarking
 
-from tests.end_to_end.command_line import run
+from tests.conftest import REPOSITORY
 from tools.benchmarks.experiment import page
 from tools.benchmarks.experiment.end_to_end import DEMO_STEPS, STEPS
 from tools.benchmarks.experiment.growth import COSTS
 from tools.benchmarks.experiment.results import Results, read
 from tools.benchmarks.experiment.run import steps_of
-from tools.benchmarks.experiment.settings import Settings
+from tools.benchmarks.experiment.settings import Part, Settings
 from tools.servers.debian import require
 from tools.servers.milvus_server import install
 
@@ -42,7 +43,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def benchmark(folder: Path, *arguments: str) -> str:
     """Runs the benchmark and returns its output."""
-    return run("benchmark", "--quick", "--output", folder, *arguments, seconds=800).stderr
+    program = [sys.executable, "-m", "tools.benchmarks.experiment"]
+    done = subprocess.run(
+        [*program, "--quick", "--output", folder, *arguments],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=800,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +68,7 @@ pytestmark = [pytest.mark.server, pytest.mark.timeout(1200)]
 
 def test_every_step_is_done_or_left_out_with_a_word(folder: Path, steps: dict[str, Any]) -> None:
     """Only peers that are not installed may be left out."""
-    wanted = set(steps_of([part.value for part in benchmarking.Part], QUICK))
+    wanted = set(steps_of([part.value for part in Part], QUICK))
     assert wanted - set(steps) <= PEERS
     left_out = read(folder / "benchmark.json")["left_out"]
     assert wanted - set(steps) <= set(left_out)
@@ -67,10 +78,10 @@ def test_every_step_is_done_or_left_out_with_a_word(folder: Path, steps: dict[st
 def test_a_second_run_measures_nothing(folder: Path, steps: dict[str, Any]) -> None:
     """Results that are there stay unchanged."""
     before = (folder / "benchmark.json").read_bytes()
-    names = steps_of([part.value for part in benchmarking.Part], QUICK)
+    names = steps_of([part.value for part in Part], QUICK)
     missing = [name for name in names if name not in steps]
     # Steps that were left out are tried again each time, so they are not asked for here.
-    parts = [part.value for part in benchmarking.Part if not _any_of(part.value, missing)]
+    parts = [part.value for part in Part if not _any_of(part.value, missing)]
     said = benchmark(folder, *(word for part in parts for word in ("--parts", part)))
     assert f"0 of {len(steps_of(parts, QUICK))} steps" in said
     assert (folder / "benchmark.json").read_bytes() == before
@@ -148,15 +159,3 @@ def test_results_of_other_settings_are_put_aside(tmp_path: Path) -> None:
         json.loads(path.read_text())["steps"]["one"]["result"] for path in tmp_path.iterdir()
     )
     assert found == [1, 2]
-
-
-def test_outside_a_checkout_it_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """One sentence, exit code 1."""
-    monkeypatch.setattr(benchmarking, "CHECKOUT", tmp_path)
-    monkeypatch.setattr("sys.argv", ["audiosearch", "benchmark", "--quick"])
-    with pytest.raises(SystemExit) as raised:
-        app.main()
-    assert raised.value.code == 1
-    assert "needs a checkout" in capsys.readouterr().err

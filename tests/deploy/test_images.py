@@ -13,6 +13,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from deploy.container import PORTS, adopt_secrets, module
+from deploy.parts import ALONE
 from tests.conftest import REPOSITORY
 from tests.deploy.deployment import Deployment
 from tools.servers.ports import free_ports
@@ -58,12 +59,13 @@ def test_the_image_does_not_run_as_root_and_tells_its_health() -> None:
 def brought_by(extra: str) -> set[str]:
     """Names of all distributions that `pip install .[extra]` brings, as their metadata say."""
     found: set[str] = set()
+    followed: set[str] = set()
 
     def follow(requirement: Requirement) -> None:
-        name = requirement.name.lower().replace("_", "-").replace(".", "-")
-        if name in found:
+        if str(requirement) in followed:
             return
-        found.add(name)
+        followed.add(str(requirement))
+        found.add(requirement.name.lower().replace("_", "-").replace(".", "-"))
         for text in importlib.metadata.requires(requirement.name) or ():
             inner = Requirement(text)
             wanted = requirement.extras or {""}
@@ -152,7 +154,8 @@ def test_a_container_without_a_service_says_so() -> None:
 
 @pytest.mark.parametrize("package", ["paddlespeech", "wavesurfer"])
 def test_what_comes_without_its_own_packages_is_pinned_alike(package: str) -> None:
-    """In `make install` and in the images."""
+    """In `make install`, in the images and in what `audiosearch serve` says."""
     version = re.compile(rf"{package}==[\d.]+")
     (pinned,) = version.findall((REPOSITORY / "Makefile").read_text())
     assert version.findall(DOCKERFILE.read_text()) == [pinned]
+    assert f"{package}=={ALONE[package]}" == pinned

@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
 from audiosearch_client.corpora.entry import Entry
 from serving.errors import Reason, ServiceError
 
@@ -19,16 +17,7 @@ MAX_LINE = 1_000_000
 SHOWN = 10
 _PREFIX = "metadata."
 _COLUMNS = ("path", "label", "speaker", "display_name")
-
-
-class _Row(BaseModel):
-    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
-
-    path: str
-    label: str = ""
-    speaker: str = ""
-    display_name: str = ""
-    metadata: dict[str, str] = {}
+_FIELDS = ", ".join((*_COLUMNS, "metadata"))
 
 
 class _LineError(ValueError):
@@ -159,21 +148,41 @@ def _csv_row(header: list[str], fields: list[str]) -> object:
 
 def _entry(row: object) -> Entry | _LineError:
     try:
-        known = _Row.model_validate(row)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        return _LineError(f"{where}: {first['msg']}" if where else str(first["msg"]))
-    path = PurePosixPath(known.path)
-    if not path.name or path.is_absolute() or ".." in path.parts or "\0" in known.path:
+        known, metadata = _fields(row)
+    except _LineError as error:
+        return error
+    path = PurePosixPath(known["path"])
+    if not path.name or path.is_absolute() or ".." in path.parts or "\0" in known["path"]:
         return _LineError(
-            f"path: {known.path[:100]!r} is not a path below the manifest's folder; name files "
+            f"path: {known['path'][:100]!r} is not a path below the manifest's folder; name files "
             "from there, without .."
         )
     return Entry(
         str(path),
-        speaker=known.speaker,
-        label=known.label,
-        display_name=known.display_name or path.name,
-        metadata={"path": str(path), **known.metadata},
+        speaker=known.get("speaker", ""),
+        label=known.get("label", ""),
+        display_name=known.get("display_name", "") or path.name,
+        metadata={"path": str(path), **metadata},
     )
+
+
+def _fields(row: object) -> tuple[dict[str, str], dict[str, str]]:
+    """The columns of a row and its metadata, all of them text."""
+    if not isinstance(row, dict):
+        raise _LineError("not an object with the field path")
+    known = {name: _text(name, value) for name, value in row.items() if name != "metadata"}
+    if unknown := known.keys() - {*_COLUMNS}:
+        raise _LineError(f"{min(unknown)[:100]}: there is no such field, only {_FIELDS}")
+    if "path" not in known:
+        raise _LineError("path: this field is required")
+    metadata = row.get("metadata", {})
+    if not isinstance(metadata, dict):
+        raise _LineError("metadata: not an object of texts")
+    return known, {name: _text(f"metadata.{name}", value) for name, value in metadata.items()}
+
+
+def _text(name: str, value: object) -> str:
+    """A number is taken as text."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise _LineError(f"{name[:100]}: neither text nor a number")
+    return str(value)

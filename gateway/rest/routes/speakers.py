@@ -19,7 +19,7 @@ from gateway.rest.messages.query import Query, refuse_others
 from gateway.rest.messages.schemas import CLIP_NAME, Schema
 from gateway.rest.messages.sound import Sound, read_sound
 from gateway.rest.parts import Parts
-from gateway.speakers.recordings import MOST as MOST_RECORDINGS
+from serving.limits import MAX_RECORDINGS
 
 _LIST = Query(speaker_pb2.ListSpeakersRequest, "pageSize", "pageToken", "state", "updateTimeBefore")
 _UPDATE = Query(speaker_pb2.UpdateSpeakerRequest, "updateMask")
@@ -40,7 +40,7 @@ class Clips(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     clips: list[Annotated[str, StringConstraints(pattern=CLIP_NAME)]] = Field(
-        min_length=1, max_length=MOST_RECORDINGS
+        min_length=1, max_length=MAX_RECORDINGS
     )
 
 
@@ -159,7 +159,7 @@ def _add_speaker(api: APIRouter, parts: Parts) -> None:
 
 def _recordings() -> Schema:
     """The body of an enrollment: any number of files, or names of clips."""
-    files = {"type": "array", "items": BINARY, "minItems": 1, "maxItems": MOST_RECORDINGS}
+    files = {"type": "array", "items": BINARY, "minItems": 1, "maxItems": MAX_RECORDINGS}
     return {
         **sounds(_ENROLL, files),
         "application/json": {"schema": Clips.model_json_schema()},
@@ -178,7 +178,7 @@ async def _read_recordings(
     if _is_json(request):
         _ENROLL.read(request, config)
         return _of_clips(parse_model(await read_body(request), Clips))
-    sound = await read_sound(request, _ENROLL, MOST_RECORDINGS)
+    sound = await read_sound(request, _ENROLL, MAX_RECORDINGS)
     sound.configure(config)
     return _of_sound(sound)
 

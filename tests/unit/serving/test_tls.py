@@ -60,7 +60,7 @@ def spoiled(case: str, authority: Authority, folder: Path) -> Tls:
         "text as ca": replace(good, ca=text),
         "expired": old,
         "too early": authority.issue("new", 90),
-        "expired ca": replace(good, ca=old.cert),
+        "expired ca": replace(good, ca=Authority(folder / "before", -1).ca),
         "another key": replace(good, key=old.key),
         "pass phrase": authority.issue("closed", password=b"open sesame"),
         "cert alone": Tls(cert=good.cert),

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from audiosearch_cli.benchmarking import Part
-
 from tools.benchmarks.experiment import goals, measured, planning
 from tools.benchmarks.experiment.run import steps_of
-from tools.benchmarks.experiment.settings import Settings
+from tools.benchmarks.experiment.settings import Part, Settings
 from tools.benchmarks.experiment.wording import Content
 
 SECTIONS: dict[str, Callable[[Content], str]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,23 @@ DEMO_PROBES = 16
 K = 10
 CALLERS = 16
 CLIP_SECONDS = 5
+
+
+class Part(str, Enum):
+    """A part that can be measured by itself."""
+
+    search = "search"
+    embedding = "embedding"
+    end_to_end = "end-to-end"
+    ingest = "ingest"
+    growth = "growth"
+
+
+class Stores(str, Enum):
+    """The stores of vectors and rows."""
+
+    servers = "servers"
+    embedded = "embedded"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Fresh environments, each with one install that users can choose."""

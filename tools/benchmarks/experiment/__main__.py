@@ -1,0 +1,87 @@
+"""Measures all parts beside others: `python -m tools.benchmarks.experiment`."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tools.benchmarks.experiment import charts, report
+from tools.benchmarks.experiment.results import Results
+from tools.benchmarks.experiment.run import Run
+from tools.benchmarks.experiment.settings import Options, Part, Settings, Stores
+from tools.benchmarks.index_recall import say
+
+TABLE = "benchmark.md"
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def benchmark(
+    rows: Annotated[
+        int | None,
+        typer.Option(
+            min=2_000,
+            max=5_000_000,
+            show_default="650000, or 5000 with --quick",
+            help="Vectors and clips in the library.",
+        ),
+    ] = None,
+    stores: Annotated[
+        Stores,
+        typer.Option(help="Milvus and MariaDB, installed and started, or Milvus Lite and SQLite."),
+    ] = Stores.servers,
+    parts: Annotated[
+        list[Part] | None,
+        typer.Option(show_default="all", help="Measure only this part; can be repeated."),
+    ] = None,
+    output: Annotated[
+        Path,
+        typer.Option(
+            file_okay=False,
+            help="Folder for benchmark.json, a table and charts; a run that was stopped goes on "
+            "from what is there.",
+        ),
+    ] = Path("build/benchmark"),
+    quick: Annotated[
+        bool,
+        typer.Option(
+            "--quick", help="Take only a few minutes: this shows that it works, not its speed."
+        ),
+    ] = False,
+) -> None:
+    """Measure search, encoder, whole searches, imports and growth."""
+    settings = Settings.chosen(rows, stores.value, quick=quick)
+    measure(Options(settings, tuple(part.value for part in parts or Part), output))
+
+
+def measure(options: Options) -> None:
+    """Measures, then writes the table and the charts beside the results."""
+    signal.signal(signal.SIGTERM, _end)
+    logging.getLogger("faiss").setLevel(logging.WARNING)
+    with tempfile.TemporaryDirectory(prefix="audiosearch-bench-") as work:
+        run = Run(options, Path(work))
+        try:
+            run.run()
+        finally:
+            write(run.results, options.output)
+
+
+def _end(_number: int, _frame: object) -> None:
+    sys.exit("stopped; run the same command again to continue")
+
+
+def write(results: Results, folder: Path) -> None:
+    """Writes the results so far as a table and charts."""
+    (folder / TABLE).write_text(report.report(results.content), encoding="utf-8")
+    drawn = charts.draw(results.content, folder)
+    say(f"{folder}: {', '.join(['benchmark.json', TABLE, *drawn])}")
+
+
+if __name__ == "__main__":
+    app()
