@@ -12,13 +12,13 @@ SCRIPT = """
 import sys
 from pathlib import Path
 
-from audiosearch.catalog.v1.catalog_service_pb2 import CreateLibraryRequest
+from audiosearch.catalog.v1.library_pb2 import CreateLibraryRequest
 from audiosearch_client import AudiosearchClient
 from audiosearch_client import uploading
 from audiosearch_client.corpora import sources
 
 with AudiosearchClient(sys.argv[1]) as client:
-    client.call(client.stub.CreateLibrary, CreateLibraryRequest(library_id="installed"))
+    client.call(client.stubs.libraries.CreateLibrary, CreateLibraryRequest(library_id="installed"))
     for name in sys.argv[3:]:
         client.upload("installed", Path(sys.argv[2]) / name)
     found = client.search("installed", Path(sys.argv[2]) / sys.argv[3], k=1).matches
