@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -13,14 +14,20 @@ WAITING = 2
 BYTES = 3 * 2**30
 """Memory for a process, with the stack and the servers that it starts."""
 
+MANY = 80
+"""Tests of a group that is begun with: one process is busy with it for most of the time."""
+
 FIRST = (
-    "tests/chaos",
-    "tests/browser",
-    "tests/conformance/index",
     "tests/end_to_end",
-    "tests/clients",
+    "tests/browser",
     "tests/rest",
+    "tests/installs",
+    "tests/benchmarks",
+    "tests/chaos",
+    "tests/conformance/index",
+    "tests/clients",
     "tests/deploy",
+    "tests/docs",
     "tests/conformance/catalog",
     "tests/contract",
 )
@@ -42,7 +49,6 @@ def plan(items: list[pytest.Item]) -> None:
     Tests that share a fixture of their file or folder do: it is started once. So do those of a file
     that share none.
     """
-    items.sort(key=_place)
     groups: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     def head(key: tuple[str, ...]) -> tuple[str, ...]:
@@ -54,9 +60,11 @@ def plan(items: list[pytest.Item]) -> None:
         first, *others = _shared(item)
         for other in others:
             groups[head(other)] = head(first)
+    names = {item: "/".join(head(next(_shared(item)))) for item in items}
+    sizes = Counter(names.values())
+    items.sort(key=lambda item: (sizes[names[item]] < MANY, _place(item)))
     for item in items:
-        name = "/".join(head(next(_shared(item))))
-        item.add_marker(pytest.mark.xdist_group(name))
+        item.add_marker(pytest.mark.xdist_group(names[item]))
 
 
 def without_group(nodeid: str) -> str:
