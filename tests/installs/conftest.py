@@ -176,4 +176,4 @@ def target(whole: Environment, tmp_path_factory: pytest.TempPathFactory) -> Iter
             yield json.loads(line)["target"]
         finally:
             process.terminate()
-            process.wait(60)
+            process.wait(200)  # each service may take its time to end
