@@ -207,7 +207,7 @@ class Stub:
 
 @dataclass(frozen=True)
 class Peer:
-    """A program behind the gateway: its channel, its services and what its absence is called."""
+    """A program behind the gateway: its channel, its services and the reason for its absence."""
 
     channel: grpc.aio.Channel
     contracts: Sequence[Contract]

@@ -1,1 +1,1 @@
-"""Whose voice it is: enrollment, voiceprints, verification, identification, calibration."""
+"""Speakers: enrollment, voiceprints, verification, identification and calibration."""

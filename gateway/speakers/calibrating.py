@@ -1,4 +1,4 @@
-"""Calibration of a library: its labelled clips in, what scores mean out."""
+"""Calibration of a library, fitted to its labelled clips."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ log = structlog.get_logger()
 
 
 class Calibrating:
-    """Fits calibrations, one at a time, and chooses where decisions are made."""
+    """Fits calibrations, one at a time, and sets operating points."""
 
     def __init__(self, upstream: Upstream, libraries: Libraries, voiceprints: Voiceprints) -> None:
         """Works on the services of `upstream`."""
@@ -50,7 +50,7 @@ class Calibrating:
         self._turn = asyncio.Semaphore(1)
 
     async def fit(self, request: CalibrateLibraryRequest) -> Calibration:
-        """Fits a library's calibration and stores it; errors as the contract says."""
+        """Fits a library's calibration and stores it; errors as in the contract."""
         check_library(request.name, "name")
         check_operating_point(request.operating_point, "operating_point")
         count = _within("enrollment_clip_count", request.enrollment_clip_count, 1, MOST_ENROLLMENTS)
@@ -68,10 +68,10 @@ class Calibrating:
         )
 
     async def _fit(self, library: Library, count: int, most: int, seed: int) -> Calibration:
-        """Takes its turn, and gives it away when its thread ends.
+        """Fits when its turn comes. The turn ends with the thread of the fit.
 
-        A thread can't be stopped: the turn of who leaves meanwhile goes on until then, so that
-        neither threads nor vectors of several fits come together.
+        A thread can't be stopped. After a cancellation the turn lasts until the thread ends, so
+        that there is only one thread and one set of vectors at a time.
         """
         await self._turn.acquire()
         try:
@@ -95,7 +95,7 @@ class Calibrating:
         return await asyncio.shield(fitted)
 
     async def update(self, request: UpdateCalibrationRequest) -> Calibration:
-        """Changes operating point or normalization; errors as the contract says."""
+        """Changes operating point or normalization; errors as in the contract."""
         new, paths = request.calibration, set(request.update_mask.paths)
         if unknown := paths.difference((*CHANGEABLE, "*")):
             raise ServiceError(
@@ -107,7 +107,7 @@ class Calibrating:
         if not paths or "*" in paths:
             paths = set(CHANGEABLE)
         for _ in range(ROUNDS - 1):
-            with passing_over(Reason.STATE_CONFLICT):  # somebody else was faster
+            with passing_over(Reason.STATE_CONFLICT):  # another call was faster
                 return await self._change(new, paths)
         return await self._change(new, paths)
 
@@ -124,7 +124,7 @@ class Calibrating:
         )
 
     async def _usual_enrollments(self, library: Library) -> int:
-        """How many enrollments half of the first 1,000 speakers have; 3 where there are none."""
+        """The median of enrollments over the first 1,000 speakers; 3 if there are none."""
         page = await self._upstream.speakers.ListSpeakers(
             ListSpeakersRequest(parent=library.name, page_size=PAGE)
         )
@@ -135,7 +135,7 @@ class Calibrating:
     async def _labelled(
         self, library: Library, most: int, enrollments: int, seed: int
     ) -> Sequence[LabelledClip]:
-        """Clips whose speakers are known: all, or a part chosen by the seed."""
+        """Clips with known speakers: all of them, or a part chosen by the seed."""
         chosen = Labelled(most, enrollments, seed)
         request = ListClipsRequest(parent=library.name, page_size=PAGE)
         async for page in pages(self._upstream.clips.ListClips, request):
@@ -145,7 +145,7 @@ class Calibrating:
 
 
 def _within(field: str, value: int, least: int, most: int) -> int:
-    """The number as it came, if it is 0 or can be used."""
+    """The number itself if it is 0 or within the limits; FIELD_INVALID otherwise."""
     if value and not least <= value <= most:
         raise ServiceError(
             Reason.FIELD_INVALID,

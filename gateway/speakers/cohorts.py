@@ -1,4 +1,4 @@
-"""Vectors of the clips that scores are normalised by, kept for a while."""
+"""Cohorts: vectors of the clips that scores are normalised by, kept for a while."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from gateway.speakers.voiceprints import Values, Voiceprints
 from scoring.as_norm import LEAST_COHORT_SPEAKERS, Statistics, cohort_statistics
 
 KEPT = 8
-"""Libraries whose cohorts are kept: some 600 kB each."""
+"""Libraries whose cohorts are kept. A cohort takes some 600 kB."""
 KEPT_SECONDS = 30.0
-"""So long a clip that was deleted may still count."""
+"""Time for which a cohort is kept. For so long a deleted clip may still count."""
 Sides = tuple[Statistics, Statistics]
-"""Of the cohort's scores against a voiceprint, and of those against the query."""
+"""Statistics of the cohort's scores against a voiceprint, and against the query."""
 
 
 @dataclass(frozen=True)
 class CohortVectors:
-    """A cohort as far as its clips are there."""
+    """A cohort, as far as its clips still exist."""
 
     ids: NDArray[np.str_]
-    """Of the clips, shape (clips,)."""
+    """Ids of the clips, shape (clips,)."""
 
     speakers: NDArray[np.str_]
-    """Whose voice each is, shape (clips,)."""
+    """The speaker of each clip, shape (clips,)."""
 
     vectors: NDArray[np.float32]
     """Unit vectors, shape (clips, dimension)."""
@@ -42,17 +42,17 @@ class CohortVectors:
     def statistics(
         self, voiceprints: Values, query: Values, without: Sequence[set[str]], clip_id: str
     ) -> list[Sides] | None:
-        """Of the best scores against each voiceprint, and of those against the query beside it.
+        """Statistics of the best scores against each voiceprint, and against the query beside it.
 
         Args:
             voiceprints: unit vectors, shape (voiceprints, dimension).
             query: a unit vector, shape (dimension,).
-            without: for each voiceprint the speakers whose clips are left out.
+            without: for each voiceprint, the speakers whose clips are left out.
             clip_id: a clip that is left out.
 
         Returns:
-            None if too little of the cohort is left for one of them: fewer clips than count, or
-            fewer speakers than AS-norm needs.
+            None if too little of the cohort is left for a voiceprint: fewer clips than must count,
+            or fewer speakers than AS-norm needs.
         """
         if not self.ids.size:
             return None
@@ -74,12 +74,12 @@ class CohortVectors:
 
     @cached_property
     def _numbered(self) -> tuple[dict[str, int], NDArray[np.intp]]:
-        """The number of each speaker by name, and that of each clip's, shape (clips,)."""
+        """A number for each speaker by name, and the number of each clip's, shape (clips,)."""
         names, numbers = np.unique(self.speakers, return_inverse=True)
         return {name: number for number, name in enumerate(names.tolist())}, numbers
 
     def _of_others(self, own: set[str]) -> NDArray[np.bool_]:
-        """Which clips are none of these speakers', shape (clips,)."""
+        """True for each clip that is of none of these speakers, shape (clips,)."""
         names, numbers = self._numbered
         kept = np.ones(len(numbers), np.bool_)
         for name in own & names.keys():
@@ -87,16 +87,16 @@ class CohortVectors:
         return kept
 
     def _suffice(self, kept: NDArray[np.bool_]) -> bool:
-        """Whether these clips are of so many speakers as AS-norm needs."""
+        """True if these clips are of as many speakers as AS-norm needs."""
         counts = np.bincount(self._numbered[1][kept])
         return int(np.count_nonzero(counts)) >= LEAST_COHORT_SPEAKERS
 
 
 class Cohorts:
-    """Reads cohorts, each at most every half minute."""
+    """Reads cohorts, each at most once in half a minute."""
 
     def __init__(self, voiceprints: Voiceprints) -> None:
-        """Is empty."""
+        """Starts empty."""
         self._voiceprints = voiceprints
         self._kept: OrderedDict[tuple[str, int], tuple[float, CohortVectors]] = OrderedDict()
 

@@ -1,4 +1,4 @@
-"""Enrollment: recordings become clips, clips become enrollments, enrollments a voiceprint."""
+"""Enrollment: recordings become clips, clips become enrollments, these make a voiceprint."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ from serving.names import clip_within, split_clip
 MIN_SPEECH = 0.2
 """Seconds of speech that a recording needs."""
 OTHER_VOICE = ((5.0, 0.3), (1.5, 0.15))
-"""Cosine to the enrollments before it below which a recording is another voice, where these have so
-many seconds of speech or more. Of recordings of 2 s the bundled model gives one in a hundred of the
-same voice less than 0.36 beside three others, and less than 0.16 beside one; half of those of
-another voice get less than 0.10."""
+"""Pairs of seconds and cosine. A recording is another voice if its cosine to the mean of the
+earlier enrollments is less, and these have at least so many seconds of speech. With the bundled
+model, one in a hundred recordings of 2 s of the same voice gets less than 0.36 to three others, and
+less than 0.16 to one. Half of those of another voice get less than 0.10."""
 JUDGED_SPEECH = 1.5
-"""Seconds of speech of a recording from which on another voice can be told at all."""
+"""Seconds of speech that a recording needs for the check for another voice."""
 
 _ITS_OWN_FAULT = {
     Reason.AUDIO_TOO_SHORT,
@@ -55,19 +55,19 @@ _ITS_OWN_FAULT = {
     Reason.CLIP_ENROLLED,
     Reason.VOICE_MISMATCH,
 }
-"""Reasons that keep back one recording, and not those behind it."""
+"""Reasons that fail one recording but not the next ones."""
 log = structlog.get_logger()
 
 
 @dataclass
 class Enrollee:
-    """Who is being enrolled, as far as it is known."""
+    """The speaker being enrolled, as far as it is known."""
 
     library: Library
     speaker: Speaker
     config: EnrollSpeakerConfig
     vectors: dict[str, Values] = field(default_factory=dict)
-    """Of its enrollments at the speaker's revision, by the id of their clip."""
+    """Vectors of its enrollments at the speaker's revision, by the id of their clip."""
 
     def agreement(self, clip_id: str, vector: Values) -> float | None:
         """Cosine to the mean of the other enrollments; None if there are none."""
@@ -97,7 +97,7 @@ class Enrolling:
     async def enroll(
         self, config: EnrollSpeakerConfig, requests: AsyncIterator[EnrollSpeakerRequest]
     ) -> EnrollSpeakerResponse:
-        """Enrolls with the recordings behind `config`; errors as the contract says."""
+        """Enrolls with the recordings after `config`; errors as in the contract."""
         library = await self._libraries.open(config.parent)
         speaker, made = await self._speaker(config)
         who = Enrollee(library, speaker, config)
@@ -110,20 +110,20 @@ class Enrolling:
                 outcomes.append(outcome)
             _require_some(outcomes, errors)
         except BaseException:
-            # Also where the caller went away: whoever was made for this call is not to stay.
+            # Also if the caller went away: a speaker created for this call must not stay.
             await self._clips.cleanups.finish(self._break_off(who, made=made))
             raise
         await self._finish(who)
         return EnrollSpeakerResponse(speaker=who.speaker, outcomes=outcomes)
 
     async def _finish(self, who: Enrollee) -> None:
-        """Makes the voiceprint of what was enrolled."""
+        """Makes the voiceprint of the enrollments."""
         if who.speaker.state == Speaker.STATE_UPDATING:
             async with self._turn(who):
                 who.speaker = await self._voiceprints.refresh(who.library, who.speaker)
 
     async def _break_off(self, who: Enrollee, *, made: bool) -> None:
-        """Leaves nobody behind who was not enrolled, and whoever was with a voiceprint."""
+        """Cleans up after a failure: removes an empty new speaker, or makes its voiceprint."""
         try:
             if made:
                 await self._removing.undo(who.library, who.speaker)
@@ -132,17 +132,17 @@ class Enrolling:
             log.warning("enroll.postponed", speaker=who.speaker.name, why=str(error))
 
     def _turn(self, who: Enrollee) -> asyncio.Lock:
-        """Who changes a speaker waits for others of this gateway who do, in place of failing."""
+        """A lock that makes changes of a speaker by this gateway wait for each other, not fail."""
         return self._turns.setdefault(who.speaker.uid, asyncio.Lock())
 
     async def _speaker(self, config: EnrollSpeakerConfig) -> tuple[Speaker, bool]:
-        """The speaker, and whether it was made now."""
+        """The speaker, and True if it is new."""
         name = f"{config.parent}/speakers/{config.speaker_id}"
         request = CreateSpeakerRequest(
             parent=config.parent,
             speaker_id=config.speaker_id,
             speaker=config.speaker,
-            request_id=uuid.uuid4().hex,  # it may be sent again on the way
+            request_id=uuid.uuid4().hex,  # the request may be sent again on the way
         )
         for _ in range(ROUNDS):
             try:
@@ -151,7 +151,9 @@ class Enrolling:
                 adds = config.existing != config.EXISTING_POLICY_FAIL
                 if error.reason is not Reason.SPEAKER_EXISTS or not adds:
                     raise
-            with passing_over(Reason.SPEAKER_NOT_FOUND):  # it went in between: made then
+            with passing_over(
+                Reason.SPEAKER_NOT_FOUND
+            ):  # if deleted since, it is created
                 there = await self._upstream.speakers.GetSpeaker(GetSpeakerRequest(name=name))
                 return _alive(there), False
         raise ServiceError(Reason.STATE_CONFLICT, f"{name} comes and goes; try again in a moment")
@@ -159,7 +161,7 @@ class Enrolling:
     async def _outcome(
         self, who: Enrollee, take: Take, errors: list[ServiceError]
     ) -> RecordingOutcome:
-        """What became of a recording; an error of its own is added to `errors`."""
+        """The outcome of a recording. If the recording itself fails, `errors` gets its error."""
         outcome = RecordingOutcome()
         try:
             await self._take_in(who, take, outcome)
@@ -179,7 +181,7 @@ class Enrolling:
             async with self._turn(who):
                 await self._add(who, clip, outcome)
         except BaseException:
-            if created:  # it was to be an enrollment and nothing else
+            if created:  # the clip was only made to be an enrollment
                 undone = self._clips.discard(
                     who.library, clip.name, Clip.STATE_ACTIVE, who.speaker.name
                 )
@@ -189,7 +191,7 @@ class Enrolling:
         outcome.clip.enrolled_speaker = who.speaker.name
 
     async def _clip(self, who: Enrollee, take: Take) -> tuple[Clip, bool]:
-        """The clip to enroll with, and whether it was made now."""
+        """The clip to enroll with, and True if it is new."""
         recording = take.recording
         if not recording.clip:
             clip = Clip(display_name=recording.display_name, speaker=who.config.speaker_id)
@@ -203,7 +205,7 @@ class Enrolling:
         return clip, False
 
     async def _add(self, who: Enrollee, clip: Clip, outcome: RecordingOutcome) -> None:
-        """Makes a clip an enrollment, judged by the very enrollments that it joins."""
+        """Makes a clip an enrollment, judged against exactly the enrollments that it joins."""
         _, clip_id = split_clip(clip.name)
         read = await self._voiceprints.read(who.library.uid, [clip_id])
         if clip_id not in read:
@@ -235,14 +237,14 @@ class Enrolling:
         )
 
     async def _look_again(self, who: Enrollee) -> None:
-        """Reads speaker and enrollments anew: somebody has changed them."""
+        """Reads speaker and enrollments again after another call has changed them."""
         request = GetSpeakerRequest(name=who.speaker.name)
         who.speaker = _alive(await self._upstream.speakers.GetSpeaker(request))
         who.vectors = await self._voiceprints.enrolled(who.library, who.speaker.name)
 
 
 def _require_some(outcomes: Sequence[RecordingOutcome], errors: Sequence[ServiceError]) -> None:
-    """The first of the errors if every recording has one."""
+    """Raises the first error if every recording has one."""
     if errors and len(errors) == len(outcomes):
         raise errors[0]
 
@@ -256,7 +258,7 @@ def _alive(speaker: Speaker) -> Speaker:
 
 
 def _require_free(who: Enrollee, clip: Clip) -> None:
-    """CLIP_ENROLLED if it is another speaker's enrollment; the catalog has the last word."""
+    """Raises CLIP_ENROLLED for another speaker's enrollment. The catalog checks it too."""
     if clip.enrolled_speaker not in {"", who.speaker.name}:
         raise ServiceError(
             Reason.CLIP_ENROLLED,
@@ -267,7 +269,7 @@ def _require_free(who: Enrollee, clip: Clip) -> None:
 
 
 def _require_speech(clip: Clip) -> None:
-    """AUDIO_TOO_SHORT unless there is speech enough."""
+    """Raises AUDIO_TOO_SHORT unless there is enough speech."""
     heard = clip.audio.active_duration.ToNanoseconds() / 1e9
     if heard < MIN_SPEECH:
         raise ServiceError(
@@ -279,7 +281,7 @@ def _require_speech(clip: Clip) -> None:
 
 
 def _require_same_voice(who: Enrollee, clip: Clip, agreement: float | None) -> None:
-    """VOICE_MISMATCH if a recording, and what it is to join, are long enough to tell."""
+    """Raises VOICE_MISMATCH for another voice, if the recordings are long enough to tell."""
     if agreement is None or who.config.allow_other_voice:
         return
     heard = clip.audio.active_duration.ToNanoseconds() / 1e9

@@ -1,4 +1,4 @@
-"""Scores and the threshold they have to reach: by the calibration of a library, or by default."""
+"""Scores and their threshold, by the calibration of a library or by default."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ SHRUNK_NOTE = (
     "decided on, as it was calibrated; fit again with `audiosearch calibrate`"
 )
 FEW = 8
-"""Candidates that are normalised on the event loop; more are in a thread."""
+"""Candidates up to which scores are normalised on the event loop, not in a thread."""
 ITSELF_NOTE = "the clip is one of the speaker's own enrollments: it is no test of the voice"
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A speaker to compare with, and the voiceprint that counts."""
+    """A speaker to compare with, and its current voiceprint."""
 
     speaker: Speaker
     voiceprint: Values
@@ -49,19 +49,19 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What was found: a score for each candidate, in their order."""
+    """The scores of the candidates, in their order, with the threshold."""
 
     threshold: Threshold
     scores: Sequence[VoiceScore]
 
     def decided_on(self, score: VoiceScore) -> float:
-        """The part of a score that the threshold is for."""
+        """The value of a score that is compared with the threshold."""
         if self.threshold.basis == Threshold.BASIS_DEFAULT:
             return score.cosine
         return score.log_likelihood_ratio
 
     def accepts(self, score: VoiceScore) -> bool:
-        """Whether a score is the threshold or higher."""
+        """True if a score reaches the threshold."""
         return self.decided_on(score) >= self.threshold.value
 
 
@@ -69,7 +69,7 @@ class Judging:
     """Scores voices against voiceprints."""
 
     def __init__(self, upstream: Upstream, cohorts: Cohorts, default_threshold: float) -> None:
-        """Takes the cosine that decides where a library has no calibration."""
+        """Decides by the cosine `default_threshold` if a library has no calibration."""
         self._upstream = upstream
         self._cohorts = cohorts
         self._default = default_threshold
@@ -107,7 +107,7 @@ class Judging:
         candidates: Sequence[Candidate],
         cosines: Sequence[float],
     ) -> list[float] | None:
-        """Normalised scores; None where the cohort has become too small for one of them."""
+        """The normalised scores; None if the cohort is now too small for one of them."""
         if not candidates:
             return []
         cohort = await self._cohorts.of(library, calibration)
@@ -119,7 +119,7 @@ class Judging:
 def _normalize(
     cohort: CohortVectors, voice: Voice, candidates: Sequence[Candidate], cosines: Sequence[float]
 ) -> list[float] | None:
-    """The score of each candidate by the cohort without its own clips and the one asked about."""
+    """The score of each candidate by the cohort without its own clips and the clip in question."""
     found = cohort.statistics(
         np.stack([each.voiceprint for each in candidates]),
         voice.values,

@@ -1,4 +1,4 @@
-"""Verification (is it this speaker?) and identification (who is it, if anybody?)."""
+"""Verification of one speaker's voice, and identification among several."""
 
 from __future__ import annotations
 
@@ -38,9 +38,11 @@ DEFAULT_K = 5
 MAX_K = 100
 MAX_CANDIDATES = 1000
 COMPARED = 50
-"""Speakers of the best cosine whose scores are normalised, if k is not more: AS-norm ranks anew."""
+"""Speakers with the best cosine whose scores are normalised, or k if that is more. AS-norm may rank
+them differently.
+"""
 SPARE = 8
-"""Voiceprints looked for beyond that, as a few may be left over from before."""
+"""Voiceprints that are searched in addition, because some may be outdated."""
 MAX_REACH = 1000
 
 
@@ -63,12 +65,12 @@ class Recognizing:
     async def verify(
         self, config: VerifySpeakerConfig, chunks: AsyncIterator[bytes]
     ) -> VerifySpeakerResponse:
-        """Compares a voice with one speaker; errors as the contract says."""
+        """Compares a voice with one speaker; errors as in the contract."""
         parent, _ = split_speaker(config.name, "config.name")
         library = await self._libraries.open(parent)
-        await self._enrolled(config.name)  # before it listens for nothing
+        await self._enrolled(config.name)  # before audio is read in vain
         voice = await hear(self._upstream, library, config.clip, chunks)
-        # As it is now: it may have changed, or gone, while the audio came.
+        # Read again, because it may have changed while the audio came.
         candidates = await self._candidates(library, [await self._enrolled(config.name)])
         if not candidates:
             raise _not_enrolled(config.name)
@@ -94,7 +96,7 @@ class Recognizing:
     async def identify(
         self, config: IdentifySpeakerConfig, chunks: AsyncIterator[bytes]
     ) -> IdentifySpeakerResponse:
-        """Compares a voice with all speakers, or some; errors as the contract says."""
+        """Compares a voice with all speakers, or with some; errors as in the contract."""
         k = _check(config)
         library = await self._libraries.open(config.parent)
         voice = await hear(self._upstream, library, config.clip, chunks)
@@ -114,7 +116,7 @@ class Recognizing:
         return speaker
 
     async def _named(self, library: Library, names: Sequence[str]) -> list[Speaker]:
-        """The speakers of these names that are there."""
+        """The existing speakers among these names."""
         ids = [
             speaker_within(library.name, name, "config.candidates") for name in dict.fromkeys(names)
         ]
@@ -124,10 +126,10 @@ class Recognizing:
         return list(answer.speakers.values())
 
     async def _candidates(self, library: Library, speakers: Sequence[Speaker]) -> list[Candidate]:
-        """Those of the speakers that have a voiceprint, in their order."""
+        """The speakers with a voiceprint, in their order."""
         found = await self._having(library, speakers)
         known = {each.speaker.uid for each in found}
-        # Of some it was made anew since the catalog was asked; or there is none.
+        # Some voiceprints were made again since the catalog was asked, or do not exist.
         if late := [each.uid for each in speakers if each.uid not in known]:
             found += await self._having(library, await self._looked_up(library, late))
         order = {each.uid: place for place, each in enumerate(speakers)}
@@ -143,14 +145,14 @@ class Recognizing:
         ]
 
     async def _looked_up(self, library: Library, uids: Sequence[str]) -> list[Speaker]:
-        """The enrolled ones among these speakers, in this order."""
+        """The enrolled speakers among these, in this order."""
         answer = await self._upstream.speakers.LookupSpeakers(
             LookupSpeakersRequest(parent=library.name, uids=uids)
         )
         return [answer.speakers[uid] for uid in uids if uid in answer.speakers]
 
     async def _nearest(self, library: Library, voice: Voice, wanted: int) -> list[Candidate]:
-        """The speakers whose voiceprints are nearest, at most `wanted`, joined by id."""
+        """The speakers with the nearest voiceprints, at most `wanted`, joined by id."""
         reach = min(wanted + SPARE, MAX_REACH)
         while True:
             neighbors = await self._neighbors(library, voice, reach)
@@ -167,12 +169,12 @@ class Recognizing:
             recall_target=0.99,
             queries=[SearchVectorsRequest.Query(values=voice.values.tolist())],
         )
-        with passing_over(Reason.INDEX_NOT_FOUND):  # nobody was ever enrolled
+        with passing_over(Reason.INDEX_NOT_FOUND):  # no speaker was ever enrolled
             return (await self._upstream.index.SearchVectors(request)).results[0].neighbors
         return ()
 
     async def _joined(self, library: Library, neighbors: Sequence[Neighbor]) -> list[Speaker]:
-        """The speakers whose voiceprints these are, or were: they are compared as they are now."""
+        """The speakers that these voiceprints are or were of; their current ones are compared."""
         if not neighbors:
             return []
         uids = dict.fromkeys(parse_vector_id(near.id)[0] for near in neighbors)
@@ -184,7 +186,7 @@ class Recognizing:
 
 
 def _check(config: IdentifySpeakerConfig) -> int:
-    """How many to find; FIELD_INVALID unless the config can be used."""
+    """The number of speakers to find; FIELD_INVALID for an invalid config."""
     check_library(config.parent, "config.parent")
     if config.HasField("k") and not 1 <= config.k <= MAX_K:
         raise ServiceError(

@@ -12,17 +12,17 @@ from serving.limits import MAX_RECORDINGS
 
 
 class Take(NamedTuple):
-    """One recording: what is told of it, and its bytes as they come."""
+    """One recording: its description, and its bytes as they arrive."""
 
     recording: Recording
     chunks: AsyncIterator[bytes]
 
 
 async def takes(requests: AsyncIterator[EnrollSpeakerRequest]) -> AsyncIterator[Take]:
-    """The recordings behind the config; what is not read of one is passed over.
+    """The recordings after the config. Bytes of a recording that are not read are skipped.
 
     Raises:
-        ServiceError: FIELD_INVALID: the stream is out of order, or has no or too many recordings.
+        ServiceError: FIELD_INVALID if the stream is out of order, or has no or too many recordings.
     """
     reader = _Reader(requests)
     await reader.advance()

@@ -1,4 +1,4 @@
-"""Enrollments and speakers on their way out; every step can be repeated."""
+"""The removal of enrollments and speakers. Every step can be repeated."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Removing:
         self._voiceprints = voiceprints
 
     async def remove_enrollments(self, request: RemoveEnrollmentsRequest) -> Speaker:
-        """Takes clips away from a speaker; its voiceprint is that of the others when it answers."""
+        """Removes clips from a speaker's enrollments, and makes its voiceprint of the others."""
         library = await self._library(request.name)
         speaker = await self._upstream.speakers.RemoveEnrollments(request)
         if speaker.state == Speaker.STATE_UPDATING:
@@ -46,7 +46,7 @@ class Removing:
         return speaker
 
     async def follow(self, library: Library, name: str) -> None:
-        """Makes the voiceprint anew after a clip was deleted; a speaker that is gone is fine."""
+        """Makes the voiceprint again after a clip was deleted. A missing speaker is no error."""
         try:
             speaker = await self._upstream.speakers.GetSpeaker(GetSpeakerRequest(name=name))
             if speaker.state == Speaker.STATE_UPDATING:
@@ -64,7 +64,7 @@ class Removing:
         await self.finish(library, speaker)
 
     async def finish(self, library: Library, speaker: Speaker) -> None:
-        """Removes what is left of a speaker that is DELETING."""
+        """Finishes the removal of a DELETING speaker."""
         request = ListClipsRequest(
             parent=library.name,
             page_size=PAGE,
@@ -78,7 +78,7 @@ class Removing:
         await self._upstream.speakers.DeleteSpeaker(DeleteSpeakerRequest(name=speaker.name))
 
     async def undo(self, library: Library, speaker: Speaker) -> None:
-        """Removes a speaker that nobody has enrolled; any other one stays."""
+        """Removes a speaker without enrollments. Any other speaker stays."""
         if speaker.state != Speaker.STATE_CREATING:
             return
         try:

@@ -1,4 +1,4 @@
-"""Finishes or undoes what was interrupted with speakers, and holds voiceprints against rows."""
+"""Finishes or undoes interrupted work on speakers, and compares voiceprints with rows."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from serving.errors import Reason
 
 PAGE = 1000
 UPDATE_SECONDS = 10.0
-"""Age from which on nobody is taken to be making a voiceprint; to make it twice is harmless."""
+"""Age from which on the making of a voiceprint counts as abandoned. Making it twice is harmless."""
 log = structlog.get_logger()
 
 
 class Upkeep:
-    """What the reconciler does for the speakers of a library."""
+    """The reconciler's work on the speakers of a library."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Upkeep:
         removing: Removing,
         settings: GatewaySettings,
     ) -> None:
-        """Takes from the settings the age at which what is unfinished is nobody's work any more."""
+        """Takes the ages from which on work counts as abandoned from the settings."""
         self._upstream = upstream
         self._voiceprints = voiceprints
         self._removing = removing
@@ -51,7 +51,7 @@ class Upkeep:
         }
 
     async def reconcile(self, library: Library) -> None:
-        """Looks once through the speakers that are neither here nor there."""
+        """Looks once through the speakers with unfinished work."""
         work: dict[int, Callable[[Library, Speaker], Awaitable[object]]] = {
             Speaker.STATE_UPDATING: self._voiceprints.refresh,
             Speaker.STATE_DELETING: self._removing.finish,
@@ -63,7 +63,7 @@ class Upkeep:
                     await self._one(work[state], library, speaker)
 
     async def sweep(self, library: Library) -> None:
-        """Makes voiceprints that speakers lack, and removes those that count for nobody."""
+        """Makes missing voiceprints of speakers, and removes outdated ones."""
         async for some in self._pages(library, Speaker.STATE_ACTIVE):
             wanted = {current_id(each): each for each in some if each.voiceprint_revision}
             there = await self._voiceprints.read(index_of(library), list(wanted))
@@ -80,10 +80,10 @@ class Upkeep:
                     return
 
     async def _remove_left_over(self, library: Library, ids: Collection[str]) -> None:
-        """Removes the listed voiceprints whose speakers, looked up now, have or make others.
+        """Removes the listed voiceprints that their speakers, looked up now, do not need.
 
-        Revisions only rise: what is neither the speaker's voiceprint nor of its last revision never
-        will be.
+        Revisions only rise. So a voiceprint that is neither the speaker's nor of its last revision
+        will never be needed.
         """
         if not ids:
             return

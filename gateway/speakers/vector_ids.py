@@ -1,8 +1,7 @@
-"""How voiceprints are known in the index.
+"""The ids of voiceprints in the index.
 
-A vector's id holds the revision of the speaker that it was made of, and voices are compared only
-with the one whose revision the catalog says is the speaker's. So a voiceprint that is late, or left
-over, is never taken for the right one.
+A vector's id holds the speaker's revision that it was made of. Voices are compared only with the
+vector whose revision the catalog names. So a late or outdated voiceprint is never used by mistake.
 """
 
 from __future__ import annotations
@@ -22,12 +21,12 @@ def parse_vector_id(id_: str) -> tuple[str, int]:
 
 
 def current_id(speaker: Speaker) -> str:
-    """Id of the voiceprint that counts; empty if there is none."""
+    """Id of the current voiceprint; empty if there is none."""
     if not speaker.voiceprint_revision:
         return ""
     return vector_id(speaker.uid, speaker.voiceprint_revision)
 
 
 def is_enrolled(speaker: Speaker) -> bool:
-    """Whether somebody can be taken for it: from its first enrollment until its deletion begins."""
+    """True if the speaker can be recognised: from its first enrollment until its deletion."""
     return speaker.state in {Speaker.STATE_ACTIVE, Speaker.STATE_UPDATING}

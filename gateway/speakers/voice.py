@@ -1,4 +1,4 @@
-"""The voice that is asked about: from audio, or from a clip of the library."""
+"""The voice in question, from audio or from a clip of the library."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class Voice:
     """Its embedding, a unit vector."""
 
     audio: AudioProperties | None = None
-    """What was heard; None for a clip."""
+    """Properties of the audio; None for a clip."""
 
     clip_id: str = ""
-    """The clip it is in, if it is in one."""
+    """Id of its clip, if it comes from one."""
 
     enrolled: str = ""
-    """Name of the speaker whose enrollment this clip is, if it is one."""
+    """Name of the speaker that the clip is an enrollment of, if any."""
 
 
 async def hear(
@@ -41,8 +41,8 @@ async def hear(
     """The voice in a clip if one is named, and otherwise in audio.
 
     Raises:
-        ServiceError: FIELD_INVALID for both, or a clip of another library; CLIP_NOT_FOUND,
-            STATE_CONFLICT; those of the embedding service.
+        ServiceError: FIELD_INVALID for both, or for a clip of another library; CLIP_NOT_FOUND,
+            STATE_CONFLICT; errors of the embedding service.
     """
     if not clip:
         heard = await embed(upstream, library.model, chunks)

@@ -1,4 +1,4 @@
-"""Voiceprints: what the enrollments of a speaker make together, in an index of their own."""
+"""Voiceprints: the means of each speaker's enrollments, in an index of their own."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from serving.names import split_clip
 
 PAGE = 1000
 ROUNDS = 5
-"""How often a voiceprint is made anew because enrollments changed meanwhile."""
+"""Tries to make a voiceprint while its enrollments keep changing."""
 
 Values = NDArray[np.float32]
 
@@ -70,7 +70,7 @@ class Voiceprints:
         return found
 
     async def read(self, index_id: str, ids: Sequence[str]) -> dict[str, Values]:
-        """The vectors of an index that are there, by their ids."""
+        """The existing vectors of an index among these, by their ids."""
         found: dict[str, Values] = {}
         with passing_over(Reason.INDEX_NOT_FOUND):
             for start in range(0, len(ids), PAGE):
@@ -82,11 +82,11 @@ class Voiceprints:
         return found
 
     async def refresh(self, library: Library, speaker: Speaker) -> Speaker:
-        """Makes the voiceprint of the enrollments as they are now; the speaker with it.
+        """Makes the voiceprint of the current enrollments, and returns the speaker with it.
 
         Raises:
-            ServiceError: SPEAKER_NOT_FOUND or STATE_CONFLICT if the speaker is going, or goes on
-                changing.
+            ServiceError: SPEAKER_NOT_FOUND or STATE_CONFLICT if the speaker is being deleted, or
+                keeps changing.
         """
         for _ in range(ROUNDS):
             enrolled = await self.enrolled(library, speaker.name)
@@ -111,7 +111,7 @@ class Voiceprints:
         )
 
     async def remove(self, library: Library, ids: Iterable[str]) -> None:
-        """Removes voiceprints by their ids; those that are not there, or empty, are fine."""
+        """Removes voiceprints by their ids. Missing ones and empty ids are no error."""
         wanted = [id_ for id_ in ids if id_]
         for start in range(0, len(wanted), PAGE):
             with passing_over(Reason.INDEX_NOT_FOUND):
@@ -122,7 +122,7 @@ class Voiceprints:
                 )
 
     async def _changed(self, library: Library, before: Speaker) -> Speaker:
-        """The speaker as it is now; what was written for one that is going is removed."""
+        """The current speaker. If it is being deleted, its new voiceprint is removed."""
         written = vector_id(before.uid, before.revision)
         try:
             now = await self._upstream.speakers.GetSpeaker(GetSpeakerRequest(name=before.name))

@@ -1,4 +1,4 @@
-"""All that is done with speakers, wired."""
+"""The parts that work on speakers, wired together."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gateway.upstream import Upstream
 
 
 class Speakers:
-    """The parts, each of which does one thing."""
+    """The parts, each with one task."""
 
     def __init__(
         self, upstream: Upstream, libraries: Libraries, clips: Clips, settings: GatewaySettings

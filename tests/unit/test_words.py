@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = (
     "catalog_service",
     "clients",
+    "gateway",
     "scoring",
     "serving",
     "embedding_service",

@@ -1,4 +1,4 @@
-"""Forms with files, read as they arrive: no file is ever held whole."""
+"""Forms with files, read as they arrive. A file is never in memory as a whole."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from serving.errors import Reason, ServiceError
 
 MAX_FIELDS = 32
 MAX_TEXT_BYTES = 256 * 1024
-"""Of all text fields of a form together."""
+"""Bytes of all text fields of a form together."""
 
 _ESCAPES = {"%22": '"', "%0D": "\r", "%0A": "\n"}
-"""What browsers write in the names of fields and files, and nothing else of the kind."""
+"""The only escapes that browsers write in the names of fields and files."""
 
 
 @dataclass(frozen=True)
 class Allowed:
-    """What a form may hold."""
+    """The fields and files that a form may hold."""
 
     names: Collection[str] = ()
     """Its text fields."""
     lists: Collection[str] = ()
-    """Those of them that may come more than once."""
+    """The text fields that may come more than once."""
     others: bool = False
-    """Whether text fields of other names are passed over and not refused."""
+    """True if text fields of other names are ignored and not refused."""
     file: str = "audio"
     """The field that holds a file."""
     files: int = 1
-    """How many of them there may be."""
+    """Number of files at most."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,9 @@ class File:
     """The head of a file."""
 
     name: str = ""
-    """What the sender calls it, without folders; may be empty."""
+    """Its name by the sender, without folders; may be empty."""
     content_type: str = ""
-    """What the sender takes it for; may be empty or wrong."""
+    """Its type by the sender; may be empty or wrong."""
 
 
 class Form:
