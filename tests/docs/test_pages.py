@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -20,6 +21,7 @@ from tests.docs.pages import CHINESE, PAGES, Block, blocks, tokens
 from tests.docs.shell import Shell
 from tests.end_to_end.command_line import run
 from tests.end_to_end.conftest import start
+from tests.unit.test_words import riddles
 
 RUN = {"sh", "python"}
 SHOWN = {"text", "json"}
@@ -121,6 +123,18 @@ def test_the_chinese_readme_has_the_same_commands() -> None:
         for page in (PAGES[0], CHINESE)
     )
     assert english == chinese
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_no_sentence_begins_like_a_question(page: Path) -> None:
+    """Headings may."""
+    read = tokens(page)
+    texts = [
+        token.content
+        for before, token in itertools.pairwise(read)
+        if token.type == "inline" and before.type != "heading_open"
+    ]
+    assert [riddle for text in texts for riddle in riddles(text)] == []
 
 
 def _anchors(page: Path) -> set[str]:
