@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local_stack import LocalStack
+from tests.conftest import REPOSITORY
 from tests.docs import recordings
 from tests.docs.pages import CHINESE, PAGES, Block, blocks, tokens
 from tests.docs.shell import Shell
@@ -135,6 +136,18 @@ def test_no_sentence_begins_like_a_question(page: Path) -> None:
         if token.type == "inline" and before.type != "heading_open"
     ]
     assert [riddle for text in texts for riddle in riddles(text)] == []
+
+
+def test_the_places_to_change_are_there() -> None:
+    """Contributors find each file and folder that their page names."""
+    (page,) = (page for page in PAGES if page.stem == "contributing")
+    spans = [child for token in tokens(page) for child in token.children or ()]
+    named = [span.content for span in spans if span.type == "code_inline"]
+    places = [name for name in named if re.fullmatch(r"[\w.]+(/[\w.]+)+", name)]
+    assert len(places) > 20
+    homes = [REPOSITORY, REPOSITORY / "clients" / "audiosearch_web"]
+    lost = [name for name in places if not any((home / name).exists() for home in homes)]
+    assert lost == []
 
 
 def _anchors(page: Path) -> set[str]:
