@@ -23,6 +23,7 @@ FOLDERS = (
     "tools",
     "deploy",
     "protos/audiosearch/embedding",
+    "protos/audiosearch/gateway",
     "protos/audiosearch/index",
 )
 """Folders whose Python, contracts, scripts and style sheets are read."""
