@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from typing_extensions import Self
 
-from audiosearch_cli.rate import Pace
+from audiosearch_cli.rate import Rate
 
 LINE_SECONDS = 60.0
 
@@ -28,14 +28,14 @@ class Shown:
             TextColumn(word),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[pace]}"),
+            TextColumn("{task.fields[rate]}"),
             console=console,
             disable=quiet or not console.is_terminal,
         )
         self._lines = not quiet and not console.is_terminal
         self._word, self._noun = word, noun
-        self._task = self._bar.add_task("", total=None, pace="")
-        self._pace = Pace()
+        self._task = self._bar.add_task("", total=None, rate="")
+        self._rate = Rate()
         self._next_line = time.monotonic() + LINE_SECONDS
 
     def __enter__(self) -> Self:
@@ -59,9 +59,9 @@ class Shown:
 
     def show(self, done: int, total: int) -> None:
         """Shows the number done. `total` is 0 while it is not known."""
-        self._pace.update(done)
-        pace = self._pace.describe(total, self._noun)
-        self._bar.update(self._task, total=total or None, completed=done, pace=pace)
+        self._rate.update(done)
+        rate = self._rate.describe(total, self._noun)
+        self._bar.update(self._task, total=total or None, completed=done, rate=rate)
         if self._lines and time.monotonic() >= self._next_line:
             self._next_line += LINE_SECONDS
-            sys.stderr.write(f"{self._word} {done:,} of {total:,}, {pace}\n")
+            sys.stderr.write(f"{self._word} {done:,} of {total:,}, {rate}\n")

@@ -9,7 +9,7 @@ WINDOW_SECONDS = 60.0
 SAMPLE_SECONDS = 1.0
 
 
-class Pace:
+class Rate:
     """The rate of the last minute.
 
     A mean since the start would promise too early an end, because files that the library already
@@ -30,14 +30,14 @@ class Pace:
             self._samples.popleft()
 
     @property
-    def rate(self) -> float:
+    def per_second(self) -> float:
         """The number done in a second, over the last minute or since the start if that is less."""
         (start, before), (end, done) = self._samples[0], self._latest
         return (done - before) / (end - start) if end > start else 0.0
 
     def left(self, remaining: int) -> float | None:
         """Seconds that the rest takes at this rate; None while the rate is 0."""
-        return remaining / self.rate if self.rate else None
+        return remaining / self.per_second if self.per_second else None
 
     def describe(self, total: int, noun: str = "clips") -> str:
         """Rate and time left, for people. `total` is 0 while it is not known."""
@@ -45,7 +45,7 @@ class Pace:
         left = (
             "" if not total else f", {span(seconds)} left" if seconds is not None else ", stalled"
         )
-        return f"{self.rate:.1f} {noun}/s{left}"
+        return f"{self.per_second:.1f} {noun}/s{left}"
 
 
 def span(seconds: float) -> str:

@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 import pytest
-from audiosearch_cli.rate import Pace, span
+from audiosearch_cli.rate import Rate, span
 
 
 def test_the_rate_is_that_of_the_last_minute() -> None:
     """After an hour of skipping 100 a second, two minutes of 2 a second count alone."""
-    pace = Pace(0.0)
+    rate = Rate(0.0)
     for second in range(1, 3601):
-        pace.update(100 * second, float(second))
-    assert pace.rate == pytest.approx(100)
+        rate.update(100 * second, float(second))
+    assert rate.per_second == pytest.approx(100)
     for second in range(1, 121):
-        pace.update(360_000 + 2 * second, 3600.0 + second)
-    assert pace.rate == pytest.approx(2)
-    assert pace.left(7200) == pytest.approx(3600)
-    assert pace.describe(360_240 + 7200) == "2.0 clips/s, 1 h 00 min left"
+        rate.update(360_000 + 2 * second, 3600.0 + second)
+    assert rate.per_second == pytest.approx(2)
+    assert rate.left(7200) == pytest.approx(3600)
+    assert rate.describe(360_240 + 7200) == "2.0 clips/s, 1 h 00 min left"
 
 
 def test_nothing_is_promised_while_nothing_moves() -> None:
     """Neither at the start nor in an outage of a minute."""
-    pace = Pace(0.0)
-    assert pace.describe(10) == "0.0 clips/s, stalled"
-    pace.update(5, 10.0)
-    assert pace.describe(10) == "0.5 clips/s, 10 s left"
+    rate = Rate(0.0)
+    assert rate.describe(10) == "0.0 clips/s, stalled"
+    rate.update(5, 10.0)
+    assert rate.describe(10) == "0.5 clips/s, 10 s left"
     for second in range(11, 80):
-        pace.update(5, float(second))
-    assert pace.describe(10) == "0.0 clips/s, stalled"
-    assert pace.describe(0) == "0.0 clips/s"
+        rate.update(5, float(second))
+    assert rate.describe(10) == "0.0 clips/s, stalled"
+    assert rate.describe(0) == "0.0 clips/s"
 
 
 def test_times_for_people() -> None:
