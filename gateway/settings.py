@@ -45,15 +45,15 @@ class GatewaySettings(ServerSettings):
     cors_origins: str = Field(
         "",
         alias="AUDIOSEARCH_CORS_ORIGINS",
-        description="pages of other sites that may call by REST, such as https://example.org, "
+        description="origins of other sites that may call by REST, such as https://example.org, "
         "separated by commas",
     )
     public_url: str = Field(
         "",
         alias="AUDIOSEARCH_PUBLIC_URL",
         description="address under which users reach REST, such as https://sounds.example.org, for "
-        "the links that the earlier demo's routes answer; none means the one at which a request "
-        "comes in",
+        "links in the answers of the earlier demo's routes; none means the address that a "
+        "request came in at",
     )
     default_table: str = Field(
         "audio_table",
@@ -108,14 +108,14 @@ class GatewaySettings(ServerSettings):
         description="imports that this gateway works on at a time",
     )
     top_k: int = Field(
-        10, ge=1, le=1000, alias="TOP_K", description="matches of a search that does not say k"
+        10, ge=1, le=1000, alias="TOP_K", description="matches of a search without k"
     )
     speaker_threshold: float = Field(
         0.5,
         ge=-1,
         le=1,
         alias="AUDIOSEARCH_SPEAKER_THRESHOLD",
-        description="cosine from which on a voice is taken for a speaker's, in libraries without a "
+        description="lowest cosine at which a voice counts as a speaker's, in libraries without a "
         "calibration",
     )
     upstream_seconds: float = Field(
@@ -206,10 +206,10 @@ class GatewaySettings(ServerSettings):
         if self.on_loopback or (self.tls_cert and self.keyring):
             return ""
         if self.allow_anonymous:
-            return f"whoever reaches {self.host} can read, change and delete everything"
+            return f"anyone who can reach {self.host} can read, change and delete everything"
         return (
-            f"keys and audio travel to {self.host} unencrypted: let nobody but a proxy that speaks "
-            "TLS reach it, or set AUDIOSEARCH_TLS_CERT and AUDIOSEARCH_TLS_KEY"
+            f"keys and audio travel to {self.host} unencrypted: let only a proxy that speaks TLS "
+            "reach it, or set AUDIOSEARCH_TLS_CERT and AUDIOSEARCH_TLS_KEY"
         )
 
     @property

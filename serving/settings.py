@@ -80,7 +80,7 @@ class ServerSettings(BaseSettings):
     tls_ca: Path | None = Field(
         None,
         alias="AUDIOSEARCH_TLS_CA",
-        description="certificates, in PEM, of who vouches for the other services",
+        description="CA certificates, in PEM, that the other services' certificates come from",
     )
 
     @model_validator(mode="after")
@@ -114,7 +114,7 @@ class ServerSettings(BaseSettings):
         if self.on_loopback or (self.tls_cert and self.tls_ca):
             return ""
         return (
-            f"whoever reaches {self.host} can use this service: let nobody but the other services "
+            f"anyone who can reach {self.host} can use this service: let only the other services "
             f"reach it, or set {CERT}, {KEY} and {CA}"
         )
 

@@ -151,9 +151,7 @@ class Enrolling:
                 adds = config.existing != config.EXISTING_POLICY_FAIL
                 if error.reason is not Reason.SPEAKER_EXISTS or not adds:
                     raise
-            with passing_over(
-                Reason.SPEAKER_NOT_FOUND
-            ):  # if deleted since, it is created
+            with passing_over(Reason.SPEAKER_NOT_FOUND):  # if deleted since, it is created
                 there = await self._upstream.speakers.GetSpeaker(GetSpeakerRequest(name=name))
                 return _alive(there), False
         raise ServiceError(Reason.STATE_CONFLICT, f"{name} comes and goes; try again in a moment")
