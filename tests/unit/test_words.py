@@ -22,6 +22,7 @@ FOLDERS = (
     "index_service",
     "tools",
     "deploy",
+    "protos/audiosearch/catalog",
     "protos/audiosearch/embedding",
     "protos/audiosearch/gateway",
     "protos/audiosearch/index",
