@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 from audiosearch.catalog.v1.clip_pb2 import Failure
+from audiosearch.limits.v1.limits_pb2 import Limits
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from serving import limits
 from serving.errors import Reason, ServiceError
 
-MAX_TEXT = 255
-MAX_PATH = 4096
-MAX_REQUEST_ID = 64
 MAX_PAGE = 1000
 DEFAULT_PAGE = 100
-MAX_LOOKUP = 1000
-MAX_METADATA = 32
-MAX_METADATA_KEY = 63
-MAX_METADATA_VALUE = 1023
-MAX_REASON = 63
-MAX_MESSAGE = 1023
 DEFAULT_LEASE = timedelta(seconds=30)
-MIN_LEASE = timedelta(seconds=1)
-MAX_LEASE = timedelta(minutes=10)
-MAX_BATCH = 1000
 _SHOWN = 80
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -44,42 +36,62 @@ def invalid(field: str, value: object, rule: str) -> ServiceError:
     )
 
 
-def text(field: str, value: str, limit: int = MAX_TEXT, *, required: bool = False) -> str:
-    """Returns the text if it is not too long and has no control characters."""
-    if required and not value:
-        raise invalid(field, value, f"must be 1 to {limit} characters")
-    if len(value) > limit:
-        raise invalid(field, value, f"must be at most {limit} characters, it has {len(value)}")
+def _of(field: str, holder: Message) -> tuple[Any, Limits]:
+    """Returns the value and the limits of the field of `holder` that a path ends with."""
+    name = field.rpartition(".")[2]
+    return getattr(holder, name), limits.of(holder, name)
+
+
+def text(field: str, holder: Message) -> str:
+    """Returns the text of a field if it is not too long and has no control characters.
+
+    Args:
+        field: Path of the field in the request, such as `clip.label`, for the error.
+        holder: The message that has the last part of the path.
+    """
+    value, limit = _of(field, holder)
+    return _line(field, value, limit.min_length, limit.max_length)
+
+
+def _line(field: str, value: str, least: int, most: int) -> str:
+    if len(value) < least:
+        raise invalid(field, value, f"must be {least} to {most} characters")
+    if len(value) > most:
+        raise invalid(field, value, f"must be at most {most} characters, it has {len(value)}")
     if _CONTROL.search(value):
         raise invalid(field, repr(value), "must have no control characters")
     return value
 
 
-def path(field: str, value: str, *, required: bool = False) -> str:
-    """Returns the path if it is valid: it may have any character except the one of code 0."""
-    if required and not value:
-        raise invalid(field, value, f"must be a path of 1 to {MAX_PATH} characters")
-    if len(value) > MAX_PATH or "\0" in value:
-        raise invalid(field, value, f"must be a path of at most {MAX_PATH} characters")
-    return value
+def path(field: str, holder: Message) -> str:
+    """Returns the path of a field, as `text`. It may have any character except that of code 0."""
+    value, limit = _of(field, holder)
+    if len(value) < limit.min_length:
+        raise invalid(
+            field, value, f"must be a path of {limit.min_length} to {limit.max_length} characters"
+        )
+    if len(value) > limit.max_length or "\0" in value:
+        raise invalid(field, value, f"must be a path of at most {limit.max_length} characters")
+    return str(value)
 
 
-def shortened(value: str, limit: int) -> str:
+def shortened(field: str, holder: Message) -> str:
     """Returns the start of a text that describes a failure. It never raises an error itself."""
-    return _CONTROL.sub(" ", value[:limit])
+    value, limit = _of(field, holder)
+    return _CONTROL.sub(" ", value[: limit.max_length])
 
 
 def failure(field: str, value: Failure) -> tuple[str, str]:
     """Reason and message. The message is shortened: telling of a failure must not fail."""
     return (
-        text(f"{field}.reason", value.reason, MAX_REASON, required=True),
-        shortened(value.message, MAX_MESSAGE),
+        text(f"{field}.reason", value),
+        shortened(f"{field}.message", value),
     )
 
 
-def request_id(value: str) -> str | None:
+def request_id(request: Message) -> str | None:
     """Returns the request id without blanks at its end, which MySQL ignores; None if empty."""
-    return text("request_id", value, MAX_REQUEST_ID).rstrip(" ") or None
+    return text("request_id", request).rstrip(" ") or None
 
 
 def sha256(field: str, value: str) -> str:
@@ -89,29 +101,34 @@ def sha256(field: str, value: str) -> str:
     return value
 
 
-def batch(field: str, length: int) -> None:
+def batch(field: str, request: Message) -> None:
     """Checks the number of entries of a batch."""
-    if not 1 <= length <= MAX_BATCH:
-        raise invalid(field, f"{length} entries", f"must be 1 to {MAX_BATCH} entries")
+    value, limit = _of(field, request)
+    if not limit.min_items <= len(value) <= limit.max_items:
+        rule = f"must be {limit.min_items} to {limit.max_items} entries"
+        raise invalid(field, f"{len(value)} entries", rule)
 
 
-def lookup(field: str, length: int) -> None:
-    """Checks the number of ids to look up."""
-    if not 1 <= length <= MAX_LOOKUP:
-        raise invalid(field, f"{length} ids", f"must be 1 to {MAX_LOOKUP} ids")
+def lookup(field: str, length: int, request: Message) -> None:
+    """Checks the number of ids to look up, by the limits of the field."""
+    most = limits.of(request, field).max_items
+    if not 1 <= length <= most:
+        raise invalid(field, f"{length} ids", f"must be 1 to {most} ids")
 
 
-def metadata(field: str, value: Mapping[str, str]) -> dict[str, str]:
-    """Returns the entries if there are not too many and none is too long."""
-    if len(value) > MAX_METADATA:
-        raise invalid(field, f"{len(value)} entries", f"must have at most {MAX_METADATA} entries")
+def metadata(field: str, holder: Message) -> dict[str, str]:
+    """Returns the entries of a field, as `text`, if there are not too many and none is too long."""
+    value, limit = _of(field, holder)
+    if len(value) > limit.max_items:
+        rule = f"must have at most {limit.max_items} entries"
+        raise invalid(field, f"{len(value)} entries", rule)
     for key, entry in value.items():
-        text(f"{field}.key", key, MAX_METADATA_KEY, required=True)
-        if len(entry) > MAX_METADATA_VALUE or "\0" in entry:
+        _line(f"{field}.key", key, 1, limit.max_key_length)
+        if len(entry) > limit.max_length or "\0" in entry:
             raise invalid(
                 f"{field}[{key}]",
                 entry,
-                f"must be at most {MAX_METADATA_VALUE} characters, none of code 0",
+                f"must be at most {limit.max_length} characters, none of code 0",
             )
     return dict(value)
 
@@ -162,11 +179,13 @@ def nanoseconds(field: str, value: Duration) -> int:
     return count(field, total, 100 * 366 * 86400 * 10**9)
 
 
-def lease(value: Duration | None) -> timedelta:
-    """Returns the length of a worker's lease of a job; the default for None."""
-    if value is None:
+def lease(request: Message) -> timedelta:
+    """Returns the length of a worker's lease of a job; the default if the request has none."""
+    if not request.HasField("lease"):
         return DEFAULT_LEASE
+    value, limit = _of("lease", request)
     length = value.seconds + value.nanos / 1e9
-    if not MIN_LEASE.total_seconds() <= length <= MAX_LEASE.total_seconds():
-        raise invalid("lease", f"{length} s", "must be from 1 s to 600 s")
+    if not limit.minimum <= length <= limit.maximum:
+        rule = f"must be from {limit.minimum:g} s to {limit.maximum:g} s"
+        raise invalid("lease", f"{length} s", rule)
     return timedelta(seconds=length)

@@ -8,9 +8,12 @@ from typing import Any, TypeVar
 
 from audiosearch.catalog.v1.clip_pb2 import (
     ActivateClipRequest,
+    BatchActivateClipsRequest,
+    BatchCreateClipsRequest,
     Clip,
     ClipFilter,
     CreateClipRequest,
+    LookupClipsRequest,
     PutAudioRequest,
 )
 from audiosearch.embedding.v1.embedding_pb2 import AudioProperties
@@ -35,15 +38,15 @@ def new_clip(request: CreateClipRequest) -> NewClip:
     clip, audio = request.clip, request.audio_object
     known = request.HasField("audio_object")
     return NewClip(
-        display_name=fields.text("clip.display_name", clip.display_name),
-        label=fields.text("clip.label", clip.label),
-        speaker=fields.text("clip.speaker", clip.speaker),
-        metadata=fields.metadata("clip.metadata", clip.metadata),
-        source=fields.path("clip.source", clip.source),
+        display_name=fields.text("clip.display_name", clip),
+        label=fields.text("clip.label", clip),
+        speaker=fields.text("clip.speaker", clip),
+        metadata=fields.metadata("clip.metadata", clip),
+        source=fields.path("clip.source", clip),
         import_job=names.check_import_job("clip.import_job", clip.import_job)
         if clip.import_job
         else "",
-        request_id=fields.request_id(request.request_id),
+        request_id=fields.request_id(request),
         content_sha256=fields.sha256("audio_object.sha256", audio.sha256) if known else None,
         size_bytes=fields.count("audio_object.size_bytes", audio.size_bytes) if known else None,
     )
@@ -60,7 +63,7 @@ def parent_of(request: ActivateClipRequest) -> str:
 
 
 def batch(
-    parent: str,
+    whole: BatchCreateClipsRequest | BatchActivateClipsRequest,
     requests: Sequence[RequestT],
     parent_of: Callable[[RequestT], str],
     read: Callable[[RequestT], PartT],
@@ -70,12 +73,13 @@ def batch(
     Raises:
         ServiceError: FIELD_INVALID for too many parts, or none.
     """
-    fields.batch("requests", len(requests))
+    fields.batch("requests", whole)
 
     def part(request: RequestT) -> PartT | ServiceError:
         try:
-            if parent_of(request) not in {"", parent}:
-                raise fields.invalid("parent", parent_of(request), f"must be {parent}, as above")
+            if parent_of(request) not in {"", whole.parent}:
+                rule = f"must be {whole.parent}, as above"
+                raise fields.invalid("parent", parent_of(request), rule)
             return read(request)
         except ServiceError as error:
             return error
@@ -89,7 +93,7 @@ def clip_changes(clip: Clip, changed: Iterable[str]) -> dict[str, Any]:
     for name in CHANGEABLE:
         if name in changed:
             check = fields.metadata if name == "metadata" else fields.text
-            values[name] = check(f"clip.{name}", getattr(clip, name))
+            values[name] = check(f"clip.{name}", clip)
     return values
 
 
@@ -102,7 +106,7 @@ def heard(audio: AudioProperties) -> Heard:
         active_duration_ns=fields.nanoseconds("audio.active_duration", audio.active_duration),
         sample_rate=fields.count("audio.sample_rate", audio.sample_rate, _MAX_SAMPLE_RATE),
         channels=fields.count("audio.channels", audio.channels, _MAX_CHANNELS),
-        format=fields.text("audio.format", audio.format, 64),
+        format=fields.text("audio.format", audio),
         level_dbfs=audio.level_dbfs,
     )
 
@@ -115,9 +119,9 @@ def clip_query(parent: str, value: ClipFilter) -> ClipQuery:
     }
     return ClipQuery(
         state=ClipState(fields.choice("filter.state", value.state or ClipState.ACTIVE, ClipState)),
-        label=fields.text("filter.label", value.label) if value.HasField("label") else None,
-        speaker=fields.text("filter.speaker", value.speaker) if value.HasField("speaker") else None,
-        display_name_prefix=fields.text("filter.display_name_prefix", value.display_name_prefix),
+        label=fields.text("filter.label", value) if value.HasField("label") else None,
+        speaker=fields.text("filter.speaker", value) if value.HasField("speaker") else None,
+        display_name_prefix=fields.text("filter.display_name_prefix", value),
         import_job=names.parse_import_job("filter.import_job", value.import_job)
         if value.import_job
         else None,
@@ -146,10 +150,10 @@ def clip_speaker(library: str, text: str) -> str | None:
     return _of_library(library, "only_speaker", text) if text else None
 
 
-def clip_ids(ids: Iterable[str]) -> list[str]:
+def clip_ids(request: LookupClipsRequest) -> list[str]:
     """Returns the ids to look up, 1 to 1,000."""
-    wanted = list(ids)
-    fields.lookup("clip_ids", len(wanted))
+    wanted = list(request.clip_ids)
+    fields.lookup("clip_ids", len(wanted), request)
     return wanted
 
 

@@ -38,7 +38,7 @@ class ClipServicer(clip_service_pb2_grpc.ClipServiceServicer):
     ) -> pb.BatchCreateClipsResponse:
         parent = names.parse_library("parent", request.parent)
         parts = requests.batch(
-            request.parent, request.requests, lambda part: part.parent, requests.new_clip
+            request, request.requests, lambda part: part.parent, requests.new_clip
         )
         return pb.BatchCreateClipsResponse(
             outcomes=await self._outcomes(
@@ -61,9 +61,7 @@ class ClipServicer(clip_service_pb2_grpc.ClipServiceServicer):
         self, request: pb.BatchActivateClipsRequest, context: Any
     ) -> pb.BatchActivateClipsResponse:
         parent = names.parse_library("parent", request.parent)
-        parts = requests.batch(
-            request.parent, request.requests, requests.parent_of, requests.activation
-        )
+        parts = requests.batch(request, request.requests, requests.parent_of, requests.activation)
         return pb.BatchActivateClipsResponse(
             outcomes=await self._outcomes(parent, parts, self._clips.activate_all)
         )
@@ -93,7 +91,7 @@ class ClipServicer(clip_service_pb2_grpc.ClipServiceServicer):
         self, request: pb.LookupClipsRequest, context: Any
     ) -> pb.LookupClipsResponse:
         parent = names.parse_library("parent", request.parent)
-        rows = await self._clips.look_up(parent, requests.clip_ids(request.clip_ids))
+        rows = await self._clips.look_up(parent, requests.clip_ids(request))
         return pb.LookupClipsResponse(clips={row.id: answers.clip(parent, row) for row in rows})
 
     async def UpdateClip(self, request: pb.UpdateClipRequest, context: Any) -> Clip:

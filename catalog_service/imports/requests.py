@@ -11,6 +11,7 @@ from audiosearch.catalog.v1.import_job_pb2 import (
 from catalog_service import fields
 from catalog_service.database.states import JobState
 from catalog_service.imports.jobs import MAX_FAILURES, Progress
+from serving import limits
 
 
 def job_state(value: int) -> JobState | None:
@@ -27,16 +28,16 @@ def progress(request: ReportImportProgressRequest) -> Progress:
     }
     return Progress(
         **counts,
-        cursor=fields.path("progress.cursor", value.cursor),
+        cursor=fields.path("progress.cursor", value),
         failures=[_file_failure(entry) for entry in request.failures[:MAX_FAILURES]],
     )
 
 
 def _file_failure(value: FileFailure) -> dict[str, str]:
     return {
-        "path": value.path[: fields.MAX_PATH],
-        "reason": fields.shortened(value.failure.reason, fields.MAX_REASON),
-        "message": fields.shortened(value.failure.message, fields.MAX_MESSAGE),
+        "path": value.path[: limits.of(value, "path").max_length],
+        "reason": fields.shortened("reason", value.failure),
+        "message": fields.shortened("message", value.failure),
     }
 
 

@@ -27,9 +27,9 @@ class ImportJobServicer(import_job_service_pb2_grpc.ImportJobServiceServicer):
         return answers.import_job(
             await self._jobs.create(
                 names.parse_library("import_job.library", job.library),
-                fields.path("import_job.folder", job.folder, required=True),
-                fields.text("import_job.label", job.label),
-                fields.request_id(request.request_id),
+                fields.path("import_job.folder", job),
+                fields.text("import_job.label", job),
+                fields.request_id(request),
             )
         )
 
@@ -62,8 +62,8 @@ class ImportJobServicer(import_job_service_pb2_grpc.ImportJobServiceServicer):
         self, request: pb.ClaimImportJobRequest, context: Any
     ) -> pb.ClaimImportJobResponse:
         row = await self._jobs.claim(
-            fields.text("worker", request.worker, 64, required=True),
-            fields.lease(request.lease if request.HasField("lease") else None),
+            fields.text("worker", request),
+            fields.lease(request),
         )
         return pb.ClaimImportJobResponse(import_job=row and answers.import_job(row))
 
@@ -73,8 +73,8 @@ class ImportJobServicer(import_job_service_pb2_grpc.ImportJobServiceServicer):
         return answers.import_job(
             await self._jobs.report(
                 names.parse_import_job("name", request.name),
-                fields.text("worker", request.worker, 64, required=True),
-                fields.lease(request.lease if request.HasField("lease") else None),
+                fields.text("worker", request),
+                fields.lease(request),
                 requests.progress(request),
             )
         )

@@ -26,9 +26,9 @@ class LibraryServicer(library_service_pb2_grpc.LibraryServiceServicer):
         return answers.library(
             await self._libraries.create(
                 names.check_id("library_id", request.library_id),
-                fields.text("library.display_name", request.library.display_name),
+                fields.text("library.display_name", request.library),
                 names.check_model("library.model", request.library.model),
-                fields.request_id(request.request_id),
+                fields.request_id(request),
             )
         )
 
@@ -62,7 +62,7 @@ class LibraryServicer(library_service_pb2_grpc.LibraryServiceServicer):
         return answers.library(
             await self._libraries.rename(
                 names.parse_library("library.name", request.library.name),
-                fields.text("library.display_name", request.library.display_name),
+                fields.text("library.display_name", request.library),
             )
         )
 

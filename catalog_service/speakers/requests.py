@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from audiosearch.catalog.v1.calibration_pb2 import Calibration, PutCalibrationRequest
 from audiosearch.catalog.v1.speaker_pb2 import (
+    AddEnrollmentsRequest,
     CreateSpeakerRequest,
     ListSpeakersRequest,
     LookupSpeakersRequest,
+    RemoveEnrollmentsRequest,
     Speaker,
 )
 
@@ -40,9 +42,9 @@ def new_speaker(request: CreateSpeakerRequest) -> tuple[SpeakerName, NewSpeaker]
         names.check_id("speaker_id", request.speaker_id),
     )
     return name, NewSpeaker(
-        display_name=fields.text("speaker.display_name", speaker.display_name),
-        metadata=fields.metadata("speaker.metadata", speaker.metadata),
-        request_id=fields.request_id(request.request_id),
+        display_name=fields.text("speaker.display_name", speaker),
+        metadata=fields.metadata("speaker.metadata", speaker),
+        request_id=fields.request_id(request),
     )
 
 
@@ -50,9 +52,9 @@ def speaker_changes(speaker: Speaker, changed: Iterable[str]) -> dict[str, Any]:
     """Returns the new values of the fields that a mask names."""
     values: dict[str, Any] = {}
     if "display_name" in changed:
-        values["display_name"] = fields.text("speaker.display_name", speaker.display_name)
+        values["display_name"] = fields.text("speaker.display_name", speaker)
     if "metadata" in changed:
-        values["metadata"] = fields.metadata("speaker.metadata", speaker.metadata)
+        values["metadata"] = fields.metadata("speaker.metadata", speaker)
     return values
 
 
@@ -74,14 +76,16 @@ def speaker_state(field: str, value: int) -> SpeakerState | None:
 
 def wanted(request: LookupSpeakersRequest) -> tuple[list[str], list[str]]:
     """Returns the uids and {speaker} parts of the speakers to look up."""
-    fields.lookup("uids", len(request.uids) + len(request.speaker_ids))
+    fields.lookup("uids", len(request.uids) + len(request.speaker_ids), request)
     return list(request.uids), list(request.speaker_ids)
 
 
-def clips(name: SpeakerName, texts: Sequence[str]) -> list[str]:
-    """Returns the {clip} parts of 1 to 1,000 clips of a speaker's library."""
-    fields.batch("clips", len(texts))
-    found = [names.parse_clip("clips", text) for text in texts]
+def clips(
+    name: SpeakerName, request: AddEnrollmentsRequest | RemoveEnrollmentsRequest
+) -> list[str]:
+    """Returns the {clip} parts of clips of a speaker's library."""
+    fields.batch("clips", request)
+    found = [names.parse_clip("clips", text) for text in request.clips]
     for clip in found:
         if clip.library != name.library:
             rule = f"must be clips of {names.library_name(name.library)}"

@@ -66,7 +66,7 @@ class SpeakerServicer(speaker_service_pb2_grpc.SpeakerServiceServicer):
 
     async def AddEnrollments(self, request: pb.AddEnrollmentsRequest, context: Any) -> Speaker:
         name = names.parse_speaker("name", request.name)
-        clips = requests.clips(name, request.clips)
+        clips = requests.clips(name, request)
         expected = request.HasField("revision")
         revision = fields.count("revision", request.revision) if expected else None
         uid = names.check_uid("uid", request.uid) if request.uid else None
@@ -77,7 +77,7 @@ class SpeakerServicer(speaker_service_pb2_grpc.SpeakerServiceServicer):
         self, request: pb.RemoveEnrollmentsRequest, context: Any
     ) -> Speaker:
         name = names.parse_speaker("name", request.name)
-        clips = requests.clips(name, request.clips)
+        clips = requests.clips(name, request)
         return answers.speaker(name.library, await self._speakers.remove_enrollments(name, clips))
 
     async def RecordVoiceprint(self, request: pb.RecordVoiceprintRequest, context: Any) -> Speaker:

@@ -16,6 +16,7 @@ from google.longrunning import operations_pb2
 from audiosearch_client.connection import PATIENCE, Connection
 from audiosearch_client.speakers import Speakers
 from audiosearch_client.streams import stream
+from serving import limits
 
 
 class AudiosearchClient(Connection):
@@ -41,7 +42,7 @@ class AudiosearchClient(Connection):
         self, library: str, path: Path, clip: Clip | None = None, request_id: str = ""
     ) -> clips_pb2.UploadClipResponse:
         """Uploads one file. The clip is searchable when this returns."""
-        described = Clip(display_name=path.name[:255])
+        described = Clip(display_name=limits.cut(Clip, "display_name", path.name))
         if clip:
             described.MergeFrom(clip)
         config = clips_pb2.UploadClipConfig(

@@ -22,6 +22,7 @@ from google.protobuf.message import Message
 
 from audiosearch_client.connection import PATIENCE, Connection
 from audiosearch_client.streams import chunks, stream
+from serving import limits
 
 Recording = Path | str
 """An audio file, or the name of a clip of the library."""
@@ -239,7 +240,7 @@ def _enrollment(
     for recording, file in recordings:
         told = speakers_pb2.Recording(clip=_clip(recording))
         if isinstance(recording, Path):
-            told.display_name = recording.name[:255]
+            told.display_name = limits.cut(Clip, "display_name", recording.name)
         yield speakers_pb2.EnrollSpeakerRequest(recording=told)
         if file:
             yield from chunks(speakers_pb2.EnrollSpeakerRequest, file)

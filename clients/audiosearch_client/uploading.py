@@ -21,6 +21,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from audiosearch_client.client import AudiosearchClient
 from audiosearch_client.corpora.additions import complete
 from audiosearch_client.corpora.entry import Entry, Source
+from serving import limits
 from serving.errors import Reason, ServiceError
 from serving.retry import Retry
 
@@ -107,7 +108,7 @@ class Uploader:
             raise entry.failure
         path = self._source.root / entry.path
         clip = Clip(
-            display_name=(entry.display_name or path.name)[:255],
+            display_name=limits.cut(Clip, "display_name", entry.display_name or path.name),
             label=entry.label,
             speaker=entry.speaker,
             metadata=entry.metadata,

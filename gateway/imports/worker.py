@@ -31,6 +31,7 @@ from gateway.libraries.libraries import Libraries
 from gateway.settings import GatewaySettings
 from gateway.skip import stops_all
 from gateway.upstream import Upstream, passing_over
+from serving import limits
 from serving.audio_files import Found, count, walk
 from serving.errors import Reason, ServiceError
 from serving.retry import Retry
@@ -108,7 +109,7 @@ class Run:
             raise found.failure
         name = Path(found.path).name
         clip = Clip(
-            display_name=name[:255],
+            display_name=limits.cut(Clip, "display_name", name),
             label=self.job.label,
             source=found.path,
             import_job=self.job.name,

@@ -19,10 +19,12 @@ from gateway.clips.audio import embed, mismatch
 from gateway.libraries.libraries import Libraries
 from gateway.search.record import SearchLog, Stopwatch
 from gateway.upstream import Upstream
+from serving import limits
 from serving.errors import Reason, ServiceError
 from serving.names import check_library, clip_within, split_clip
 
-MAX_K = 1000
+MAX_K = int(limits.of(SearchConfig, "k").maximum)
+_SCORES = limits.of(SearchConfig, "min_score")
 
 
 @dataclass(frozen=True)
@@ -41,10 +43,10 @@ def check_config(config: SearchConfig) -> SearchConfig:
         raise ServiceError(
             Reason.FIELD_INVALID, f"k: {config.k} is not from 1 to {MAX_K:,}", {"field": "k"}
         )
-    if math.isnan(config.min_score) or not -1 <= config.min_score <= 1:
+    if math.isnan(config.min_score) or not _SCORES.minimum <= config.min_score <= _SCORES.maximum:
         raise ServiceError(
             Reason.FIELD_INVALID,
-            f"min_score: {config.min_score} is not from -1 to 1",
+            f"min_score: {config.min_score} is not from {_SCORES.minimum:g} to {_SCORES.maximum:g}",
             {"field": "min_score"},
         )
     return config

@@ -26,14 +26,16 @@ from gateway.upstream import Upstream, passing_over
 from scoring.fitting import fit
 from scoring.labelled_clips import Labelled, LabelledClip
 from scoring.operating_points import check_operating_point, set_operating_point
+from serving import limits
 from serving.errors import Reason, ServiceError
 from serving.names import check_library
 
 PAGE = 1000
 DEFAULT_ENROLLMENTS = 3
-MOST_ENROLLMENTS = 100
+MOST_ENROLLMENTS = int(limits.of(CalibrateLibraryRequest, "enrollment_clip_count").maximum)
 DEFAULT_CLIPS = 5000
-FEWEST_CLIPS, MOST_CLIPS = 10, 20_000
+FEWEST_CLIPS = 10
+MOST_CLIPS = int(limits.of(CalibrateLibraryRequest, "max_clip_count").maximum)
 ROUNDS = 3
 CHANGEABLE = ("operating_point", "normalization")
 log = structlog.get_logger()

@@ -31,12 +31,13 @@ from gateway.speakers.vector_ids import (
 from gateway.speakers.voice import Voice, hear
 from gateway.speakers.voiceprints import Voiceprints
 from gateway.upstream import Upstream, passing_over
+from serving import limits
 from serving.errors import Reason, ServiceError
 from serving.names import check_library, speaker_within, split_speaker
 
 DEFAULT_K = 5
-MAX_K = 100
-MAX_CANDIDATES = 1000
+MAX_K = int(limits.of(IdentifySpeakerConfig, "k").maximum)
+MAX_CANDIDATES = limits.of(IdentifySpeakerConfig, "candidates").max_items
 COMPARED = 50
 """Speakers with the best cosine whose scores are normalised, or k if that is more. AS-norm may rank
 them differently.

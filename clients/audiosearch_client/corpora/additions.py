@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from audiosearch.catalog.v1.clip_pb2 import Clip
 
-MAX_METADATA = 32
-"""Entries of a clip's metadata at most, by the contract."""
+from serving import limits
+
+MAX_METADATA = limits.of(Clip, "metadata").max_items
+"""Entries of a clip's metadata at most."""
 
 MAX_PATHS = 16
 """Paths of identical files that are kept for one clip, so that other metadata has room."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from audiosearch.catalog.v1.speaker_pb2 import Speaker
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
@@ -11,12 +12,16 @@ from pydantic import BaseModel, Field
 from gateway.rest.messages.openapi import BINARY
 from gateway.rest.messages.query import pairs, refuse_others
 from gateway.rest.messages.schemas import CLIP_NAME, PLACE, Schema
+from serving import limits
 from serving.errors import Reason, ServiceError
 from serving.names import CHOSEN_ID
 
 _TABLE = f"^({CHOSEN_ID})?$"
 _PATH = r"^[^\x00]+$"
-SPK_ID = r"^[^\u0000-\u001f\u007f-\u009f]{1,255}$"
+MOST = limits.of(Speaker, "display_name").max_length
+"""Characters of a spk_id, which becomes the name of a speaker for people."""
+
+SPK_ID = rf"^[^\u0000-\u001f\u007f-\u009f]{{1,{MOST}}}$"
 
 
 class Load(BaseModel):
@@ -31,7 +36,7 @@ class Load(BaseModel):
 class Voice(BaseModel):
     """A speaker of a library."""
 
-    spk_id: str = Field(min_length=1, max_length=255, pattern=SPK_ID)
+    spk_id: str = Field(min_length=1, max_length=MOST, pattern=SPK_ID)
 
 
 def table(request: Request, *others: str) -> str:

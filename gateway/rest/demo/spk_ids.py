@@ -7,7 +7,7 @@ import re
 
 from audiosearch.catalog.v1.speaker_pb2 import Speaker
 
-from gateway.rest.demo.contract import SPK_ID
+from gateway.rest.demo.contract import MOST, SPK_ID
 from gateway.rest.messages.schemas import SPEAKER
 from serving.errors import Reason, ServiceError
 from serving.names import split_speaker
@@ -22,15 +22,14 @@ def speaker_id(spk_id: str) -> str:
     a name of its own.
 
     Raises:
-        ServiceError: FIELD_INVALID if the text is empty, has control characters, or more than 255
-            characters in all.
+        ServiceError: FIELD_INVALID if the text is empty, has control characters, or is too long.
     """
     if re.fullmatch(SPEAKER, spk_id):
         return spk_id
     if not re.fullmatch(SPK_ID, spk_id):
         raise ServiceError(
             Reason.FIELD_INVALID,
-            f"spk_id: {spk_id[:100]!r} is not a text of 1 to 255 characters, none of which is a "
+            f"spk_id: {spk_id[:100]!r} is not a text of 1 to {MOST} characters, none of which is a "
             "control character",
             {"field": "spk_id"},
         )

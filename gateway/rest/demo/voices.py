@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from audiosearch.catalog.v1 import clip_pb2, library_pb2, speaker_pb2
+from audiosearch.catalog.v1.clip_pb2 import Clip
 from audiosearch.gateway.v1 import speakers_pb2
 from fastapi import APIRouter, Request, Response
 
@@ -27,12 +28,13 @@ from gateway.rest.messages.query import pairs
 from gateway.rest.messages.sound import misplaced, read_files
 from gateway.rest.parts import Parts
 from gateway.rest.routes.audio import send_audio
+from serving import limits
 from serving.errors import Reason, ServiceError
 
 ENROLLED = "Successfully enroll data!"
 DELETED = "Successfully delete data!"
 DROPPED = "Successfully drop tables!"
-MOST = 100
+MOST = int(limits.of(speakers_pb2.IdentifySpeakerConfig, "k").maximum)
 """Speakers in an answer at most, as IdentifySpeaker returns no more."""
 
 PAGE = 1000
@@ -187,7 +189,9 @@ async def _enroll(parts: Parts, request: Request, spk_id: str, recording: Record
     )
 
     async def requests() -> AsyncIterator[speakers_pb2.EnrollSpeakerRequest]:
-        described = speakers_pb2.Recording(display_name=recording.file_name[:255])
+        described = speakers_pb2.Recording(
+            display_name=limits.cut(Clip, "display_name", recording.file_name)
+        )
         yield speakers_pb2.EnrollSpeakerRequest(config=config)
         yield speakers_pb2.EnrollSpeakerRequest(recording=described)
         async for chunk in recording.chunks:

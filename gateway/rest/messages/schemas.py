@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
+from audiosearch.limits.v1.limits_pb2 import Limits
 from google.api import field_behavior_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.descriptor_pool import Default
 
-from serving import names
+from serving import limits, names
 
 Schema = dict[str, Any]
 _Field = FieldDescriptor
@@ -17,6 +18,7 @@ PLACE = "#/components/schemas/"
 LIBRARY = SPEAKER = f"^{names.CHOSEN_ID}$"
 CLIP_NAME = f"^{names.CLIP}$"
 SPEAKER_NAME = f"^{names.SPEAKER}$"
+_IMMUTABLE = field_behavior_pb2.FieldBehavior.Value("IMMUTABLE")
 _OUTPUT_ONLY = field_behavior_pb2.FieldBehavior.Value("OUTPUT_ONLY")
 _REQUIRED = field_behavior_pb2.FieldBehavior.Value("REQUIRED")
 
@@ -44,50 +46,24 @@ _SCALARS: dict[int, Schema] = {
     _Field.TYPE_UINT32: {**_INTEGER, "minimum": 0, "maximum": 2**32 - 1},
     _Field.TYPE_UINT64: {**_LONG, "pattern": "^[0-9]{1,20}$"},
 }
-_TEXT = {"maxLength": 255, "pattern": r"^[^\u0000-\u001f\u007f-\u009f]*$"}
-_REQUEST_ID = {**_TEXT, "maxLength": 64}
-_PAGE_SIZE = {"minimum": 0}
-_POSITIVE = {"exclusiveMinimum": 0}
-_SHARE = {"exclusiveMinimum": 0, "exclusiveMaximum": 1}
-_LIMITS: dict[str, Schema] = {
-    "audiosearch.catalog.v1.Clip.display_name": _TEXT,
-    "audiosearch.catalog.v1.Clip.label": _TEXT,
-    "audiosearch.catalog.v1.Clip.speaker": _TEXT,
-    "audiosearch.catalog.v1.ClipFilter.enrolled_speaker": {"pattern": f"^$|{SPEAKER_NAME}"},
-    "audiosearch.catalog.v1.ClipFilter.import_job": {"pattern": f"^({names.IMPORT_JOB})?$"},
-    "audiosearch.catalog.v1.CreateLibraryRequest.library_id": {"pattern": LIBRARY},
-    "audiosearch.catalog.v1.CreateLibraryRequest.request_id": _REQUEST_ID,
-    "audiosearch.catalog.v1.DetectionCosts.cost_false_alarm": _POSITIVE,
-    "audiosearch.catalog.v1.DetectionCosts.cost_miss": _POSITIVE,
-    "audiosearch.catalog.v1.DetectionCosts.p_target": _SHARE,
-    "audiosearch.catalog.v1.Library.display_name": _TEXT,
-    "audiosearch.catalog.v1.ListClipsRequest.page_size": _PAGE_SIZE,
-    "audiosearch.catalog.v1.ListLibrariesRequest.page_size": _PAGE_SIZE,
-    "audiosearch.catalog.v1.ListSpeakersRequest.page_size": _PAGE_SIZE,
-    "audiosearch.catalog.v1.OperatingPoint.max_false_alarm_rate": _SHARE,
-    "audiosearch.catalog.v1.RemoveEnrollmentsRequest.clips": {"pattern": CLIP_NAME},
-    "audiosearch.catalog.v1.Speaker.display_name": _TEXT,
-    "audiosearch.embedding.v1.PcmFormat.channels": {"minimum": 0, "maximum": 64},
-    "audiosearch.embedding.v1.PcmFormat.sample_rate": {"minimum": 1000, "maximum": 384_000},
-    "audiosearch.gateway.v1.CalibrateLibraryRequest.enrollment_clip_count": {
-        "minimum": 0,
-        "maximum": 100,
-    },
-    "audiosearch.gateway.v1.CalibrateLibraryRequest.max_clip_count": {
-        "minimum": 0,
-        "maximum": 20_000,
-    },
-    "audiosearch.gateway.v1.IdentifySpeakerConfig.candidates": {"pattern": SPEAKER_NAME},
-    "audiosearch.gateway.v1.IdentifySpeakerConfig.k": {"minimum": 1, "maximum": 100},
-    "audiosearch.gateway.v1.ImportClipsRequest.label": _TEXT,
-    "audiosearch.gateway.v1.ImportClipsRequest.request_id": _REQUEST_ID,
-    "audiosearch.gateway.v1.SearchConfig.k": {"minimum": 1, "maximum": 1000},
-    "audiosearch.gateway.v1.SearchConfig.min_score": {"minimum": -1, "maximum": 1},
-    "audiosearch.gateway.v1.UploadClipConfig.request_id": _REQUEST_ID,
-    "google.longrunning.ListOperationsRequest.filter": {"maxLength": 0},
-    "google.longrunning.ListOperationsRequest.page_size": _PAGE_SIZE,
+_LINE = r"^[^\u0000-\u001f\u007f-\u009f]*$"
+_NAMES: dict[int, str] = {
+    Limits.FORM_CHOSEN_ID: names.CHOSEN_ID,
+    Limits.FORM_CLIP: names.CLIP,
+    Limits.FORM_SPEAKER: names.SPEAKER,
+    Limits.FORM_IMPORT_JOB: names.IMPORT_JOB,
 }
-"""Limits that the services check and the descriptors don't contain."""
+_BOUNDS: dict[str, Literal["minimum", "maximum", "exclusive_minimum", "exclusive_maximum"]] = {
+    "minimum": "minimum",
+    "maximum": "maximum",
+    "exclusiveMinimum": "exclusive_minimum",
+    "exclusiveMaximum": "exclusive_maximum",
+}
+_FOREIGN: dict[str, Schema] = {
+    "google.longrunning.ListOperationsRequest.filter": {"maxLength": 0},
+    "google.longrunning.ListOperationsRequest.page_size": {"minimum": 0},
+}
+"""Limits of fields whose contract is not ours."""
 
 
 def reference(message: Any) -> Schema:
@@ -99,13 +75,45 @@ def reference(message: Any) -> Schema:
 def of_field(field: FieldDescriptor) -> Schema:
     """The schema of a field's value."""
     if field.message_type and field.message_type.GetOptions().map_entry:
+        value = field.message_type.fields_by_name["value"]
+        limit = limits.limits(field)
         return {
             "type": "object",
-            "additionalProperties": of_field(field.message_type.fields_by_name["value"]),
+            "additionalProperties": {**of_field(value), **_at_most("maxLength", limit.max_length)},
+            **_at_most("maxProperties", limit.max_items),
         }
     one = _of_one(field)
-    schema = {"type": "array", "items": one} if field.is_repeated else one
+    schema = {"type": "array", "items": one, **_entries(field)} if field.is_repeated else one
     return {**schema, "readOnly": True} if _OUTPUT_ONLY in _behaviour(field) else schema
+
+
+def _at_most(key: str, limit: int) -> Schema:
+    return {key: limit} if limit else {}
+
+
+def _entries(field: FieldDescriptor) -> Schema:
+    """The keys of a list's schema: fewest and most entries."""
+    limit = limits.limits(field)
+    return {**_at_most("minItems", limit.min_items), **_at_most("maxItems", limit.max_items)}
+
+
+def _limited(field: FieldDescriptor) -> Schema:
+    """The keys of a schema that the limits of the field make."""
+    if _IMMUTABLE in _behaviour(field):  # no route reads it, so none refuses it
+        return {}
+    limit = limits.limits(field)
+    schema = _at_most("maxLength", limit.max_length)
+    if limit.form == Limits.FORM_LINE:
+        schema["pattern"] = _LINE
+    if form := _NAMES.get(limit.form):
+        # Every text of a list is a name; elsewhere an empty text means that the field is not set.
+        may_be_empty = not (field.is_repeated or is_required(field))
+        schema["pattern"] = f"^({form})?$" if may_be_empty else f"^{form}$"
+    for key, name in _BOUNDS.items():
+        if limit.HasField(name):
+            bound = getattr(limit, name)
+            schema[key] = int(bound) if bound.is_integer() else bound
+    return schema
 
 
 def is_required(field: FieldDescriptor) -> bool:
@@ -123,7 +131,7 @@ def _of_one(field: FieldDescriptor) -> Schema:
         return reference(field.message_type)
     if field.enum_type:
         return {"type": "string", "enum": [value.name for value in field.enum_type.values]}
-    return {**_SCALARS[field.type], **_LIMITS.get(field.full_name, {})}
+    return {**_SCALARS[field.type], **_limited(field), **_FOREIGN.get(field.full_name, {})}
 
 
 def of_message(message: Descriptor) -> Schema:
