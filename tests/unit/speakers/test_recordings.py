@@ -11,8 +11,9 @@ from audiosearch.gateway.v1.speakers_pb2 import (
     Recording,
 )
 
-from gateway.speakers.recordings import MOST, takes
+from gateway.speakers.recordings import takes
 from serving.errors import Reason, ServiceError
+from serving.limits import MAX_RECORDINGS
 
 
 def begin(name: str = "", clip: str = "") -> EnrollSpeakerRequest:
@@ -67,7 +68,7 @@ async def test_bytes_that_nobody_reads_belong_to_no_other_recording() -> None:
         ([begin("a"), EnrollSpeakerRequest(config=EnrollSpeakerConfig())], "recording"),
         ([begin("a"), EnrollSpeakerRequest()], "recording"),
         ([begin(clip="libraries/l/clips/c"), chunk(b"1")], "audio_chunk"),
-        ([begin("a")] * (MOST + 1), "recording"),
+        ([begin("a")] * (MAX_RECORDINGS + 1), "recording"),
     ],
 )
 async def test_streams_out_of_order_are_refused(
