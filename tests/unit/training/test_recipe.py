@@ -14,6 +14,7 @@ from paddlespeech.vector.models.ecapa_tdnn import EcapaTdnn
 from paddlespeech.vector.modules.sid_model import SpeakerIdetification
 
 from embedding_service.network.features import FeatureSettings, log_mel
+from tests.unit.training.small_run import RATE, SPEAKERS, small_run
 from tools.training.batches import BatchMaker, BatchPlan, batches_from
 from tools.training.checkpoint import load_state
 from tools.training.corpus import (
@@ -22,17 +23,13 @@ from tools.training.corpus import (
     prepare_corpus,
     split_speakers,
 )
-from tools.training.options import OptionsError, TrainingOptions, parse_options
+from tools.training.options import OptionsError, parse_options
 from tools.training.recipe import ResumeError, Training
-from tools.training.sounds.classes import FAMILIES, render
-from tools.training.sounds.tonal import Voice
+from tools.training.sounds.classes import FAMILIES
 from tools.training.voices import ALTERATIONS
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-RATE = 16000
-SPEAKERS = ("ada", "bob", "cleo", "dan", "eve")
 
 
 def _wave(seconds: float, seed: int = 0) -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -41,37 +38,11 @@ def _wave(seconds: float, seed: int = 0) -> np.ndarray[Any, np.dtype[np.float32]
 
 
 @pytest.fixture(scope="module")
-def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of made-up speakers, 5 s each."""
-    folder = tmp_path_factory.mktemp("speech")
-    for number, name in enumerate(SPEAKERS):
-        voice = Voice.draw(np.random.default_rng(number))
-        wave = render(voice, np.random.default_rng(number), 5 * RATE)
-        soundfile.write(folder / f"{name}-1-0001.flac", wave, RATE)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def work(speech: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same speakers prepared."""
     folder = tmp_path_factory.mktemp("work")
     prepare_corpus(speech, folder)
     return folder
-
-
-def _options(speech: Path, work: Path, **changes: Any) -> TrainingOptions:
-    small = TrainingOptions(
-        speech=speech,
-        work=work,
-        export=work / "checkpoint",
-        steps=3,
-        width=16,
-        frames=600,
-        held_out=2,
-        sounds_per_family=1,
-        threads=1,
-    )
-    return replace(small, **changes)
 
 
 def _exported(work: Path) -> dict[str, Any]:
@@ -87,7 +58,7 @@ def finished(speech: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
     """A finished run of three steps: its work folder and what it reported."""
     work = tmp_path_factory.mktemp("finished")
     lines: list[str] = []
-    lines.append(str(Training(_options(speech, work), lines.append).run()))
+    lines.append(str(Training(small_run(speech, work), lines.append).run()))
     return work, lines
 
 
@@ -120,7 +91,7 @@ def test_same_seed_gives_the_same_weights(
     speech: Path, tmp_path: Path, finished: tuple[Path, list[str]]
 ) -> None:
     """Two runs of one seed agree in every bit, whatever the number of processes."""
-    Training(_options(speech, tmp_path, processes=2), [].append).run()
+    Training(small_run(speech, tmp_path, processes=2), [].append).run()
     first, second = _exported(finished[0]), _exported(tmp_path)
     assert first.keys() == second.keys()
     assert all(np.array_equal(first[name], second[name]) for name in first)
@@ -131,9 +102,9 @@ def test_resumed_run_ends_like_one_without_a_pause(
 ) -> None:
     """Leaving off after two steps and going on changes nothing in the result."""
     lines: list[str] = []
-    Training(_options(speech, tmp_path, pause_after=2), lines.append).run()
+    Training(small_run(speech, tmp_path, pause_after=2), lines.append).run()
     assert load_state(tmp_path / "state.pdparams")["progress"]["step"] == 2
-    Training(_options(speech, tmp_path, resume=True), lines.append).run()
+    Training(small_run(speech, tmp_path, resume=True), lines.append).run()
     assert "resumed at step 2" in lines
     first, second = _exported(finished[0]), _exported(tmp_path)
     assert all(np.array_equal(first[name], second[name]) for name in first)
@@ -142,12 +113,12 @@ def test_resumed_run_ends_like_one_without_a_pause(
 def test_resuming_without_a_state_is_an_error(speech: Path, tmp_path: Path) -> None:
     """The message says how to start instead."""
     with pytest.raises(ResumeError, match="without --resume"):
-        Training(_options(speech, tmp_path, resume=True), [].append).run()
+        Training(small_run(speech, tmp_path, resume=True), [].append).run()
 
 
 def test_resuming_another_run_is_an_error(speech: Path, finished: tuple[Path, list[str]]) -> None:
     """A state is never mixed with other options than its own."""
-    options = _options(speech, finished[0], resume=True, width=24)
+    options = small_run(speech, finished[0], resume=True, width=24)
     with pytest.raises(ResumeError, match="another width"):
         Training(options, [].append).run()
 
@@ -180,7 +151,7 @@ def test_run_without_an_end_is_wrong_usage(
 def test_impossible_options_are_named(tmp_path: Path, change: dict[str, int], named: str) -> None:
     """An option that cannot be is refused before anything is read."""
     with pytest.raises(OptionsError, match=named):
-        _options(tmp_path, tmp_path, **change)
+        small_run(tmp_path, tmp_path, **change)
 
 
 # Speech

@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import paddle
 import pytest
-import soundfile
 
+from tests.unit.training.small_run import small_run
 from tools.training.averaging import average_in, blend_in
 from tools.training.batches import BatchMaker, BatchPlan
 from tools.training.checkpoint import StartError, export_checkpoint, load_weights
 from tools.training.corpus import prepare_corpus
 from tools.training.network import EncoderShape, build_encoder
 from tools.training.objective import AngularMarginClassifier
-from tools.training.options import OptionsError, TrainingOptions
+from tools.training.options import OptionsError
 from tools.training.recipe import Training
-from tools.training.sounds.classes import render
-from tools.training.sounds.tonal import Voice
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-RATE = 16000
 SHAPE = EncoderShape(channels=(16, 16, 16, 16, 48))
-
-
-@pytest.fixture(scope="module")
-def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of four made-up speakers, 4 s each."""
-    folder = tmp_path_factory.mktemp("speech")
-    for number, name in enumerate(("ada", "bob", "cleo", "dan")):
-        rng = np.random.default_rng(number)
-        soundfile.write(folder / f"{name}-1.flac", render(Voice.draw(rng), rng, 4 * RATE), RATE)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -47,31 +33,16 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _options(speech: Path, work: Path, **changes: Any) -> TrainingOptions:
-    small = TrainingOptions(
-        speech=speech,
-        work=work,
-        export=work / "out",
-        steps=1,
-        width=16,
-        frames=600,
-        held_out=2,
-        sounds_per_family=1,
-        threads=1,
-    )
-    return replace(small, **changes)
-
-
 def _weights(encoder: Any) -> dict[str, Any]:
     return {name: value.numpy().copy() for name, value in encoder.state_dict().items()}
 
 
 def _change(speech: Path, checkpoint: Path, work: Path, **options: Any) -> dict[str, Any]:
     """Returns the change of the weights by one small step from the checkpoint, by name."""
-    Training(_options(speech, work, start=checkpoint, **options), [].append).run()
+    Training(small_run(speech, work, start=checkpoint, steps=1, **options), [].append).run()
     first, last = build_encoder(SHAPE), build_encoder(SHAPE)
     load_weights(first, checkpoint)
-    load_weights(last, work / "out")
+    load_weights(last, work / "checkpoint")
     before, after = _weights(first), _weights(last)
     return {name: after[name] - before[name] for name in before}
 
@@ -147,7 +118,7 @@ def test_result_keeps_a_share_of_the_start(
 def test_share_of_no_start_is_an_error(tmp_path: Path) -> None:
     """The message names both options."""
     with pytest.raises(OptionsError, match=r"--keep .* --start"):
-        _options(tmp_path, tmp_path, keep=0.4)
+        small_run(tmp_path, tmp_path, keep=0.4)
 
 
 def test_blending_goes_a_share_of_the_way() -> None:
