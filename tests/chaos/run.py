@@ -19,8 +19,9 @@ from rich.console import Console
 from deploy.local_stack import SERVICES
 from tests.chaos.checks import Checks
 from tests.chaos.clients import Client, Importer, Uploader
-from tests.chaos.ledger import Ledger
+from tests.chaos.ledger import DONE, Ledger
 from tests.chaos.processes import (
+    UP_SECONDS,
     Keeper,
     MilvusProcess,
     MysqlProcess,
@@ -170,6 +171,7 @@ class Run:
             client.start()
         try:
             self._kill_all()
+            self._wait_for_an_upload()
         finally:
             for client in clients:
                 client.stopping.set()
@@ -193,6 +195,12 @@ class Run:
             self._pause(done)
         if left:
             self.say(f"the time is up; {len(left)} kills were not done")
+
+    def _wait_for_an_upload(self) -> None:
+        """Lets clients get on where the machine was too slow for them between kills."""
+        until = time.monotonic() + UP_SECONDS
+        while not self.ledger.counts["upload", DONE] and time.monotonic() < until:
+            time.sleep(0.1)
 
     def _pause(self, done: int) -> None:
         """Lets clients get on: a little every other time, and after ten kills until all are up."""

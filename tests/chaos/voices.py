@@ -215,4 +215,9 @@ class VoiceChecks:
         )
         request = ListVectorsRequest(index_id=f"{library.uid}_speakers", page_size=10_000)
         with grpc.insecure_channel(self._index_target) as channel:
-            return set(IndexServiceStub(channel).ListVectors(request, timeout=20).ids)
+            try:
+                return set(IndexServiceStub(channel).ListVectors(request, timeout=20).ids)
+            except grpc.RpcError as error:
+                if error.code() is grpc.StatusCode.NOT_FOUND:  # nobody was ever enrolled
+                    return set()
+                raise

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO
 
 BLOCKS = range(12_000, 32_000, 1_000)
+STEP = 7
 
 
 @functools.cache
@@ -29,7 +30,9 @@ def _block() -> tuple[Iterator[int], IO[str]]:
         except BlockingIOError:
             lock.close()
         else:
-            return itertools.cycle(range(first, first + BLOCKS.step)), lock
+            # Apart from each other: some tests want the ports beside one to be free.
+            ports = [first + STEP * number % BLOCKS.step for number in range(BLOCKS.step)]
+            return itertools.cycle(ports), lock
     raise RuntimeError(f"{len(BLOCKS)} processes start servers already: no ports are left")
 
 

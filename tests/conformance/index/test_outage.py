@@ -161,7 +161,7 @@ async def test_server_stops_and_starts_again(
 ) -> None:
     """A Milvus server dies and comes back: the service follows, nothing answered is lost."""
     milvus = start_milvus()
-    settings = settings_for(tmp_path, milvus.port, store_seconds=5)
+    settings = settings_for(tmp_path, milvus.port, store_seconds=60)
     async with serving_store(MilvusStore(settings), settings) as channel:
         client = Client(IndexServiceStub(channel), "outage")
         await client.create()
