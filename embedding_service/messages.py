@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Literal
 from audiosearch.embedding.v1 import embedding_pb2, embedding_service_pb2, model_pb2
 from google.protobuf.duration_pb2 import Duration
 
-from embedding_service.decoding.readers import MAX_CHANNELS, MAX_RATE, MIN_RATE, Pcm
+from embedding_service.decoding.readers import Pcm
 from embedding_service.encoder import PIECE_SECONDS
 from embedding_service.streams import Answer, Cut, Omission
 from embedding_service.windows import SECOND_NS
+from serving import limits
 from serving.errors import Reason, ServiceError
 
 if TYPE_CHECKING:
@@ -40,12 +41,16 @@ def to_pcm(layout: embedding_pb2.PcmFormat) -> Pcm:
     Raises:
         ServiceError: FIELD_INVALID.
     """
-    if not MIN_RATE <= layout.sample_rate <= MAX_RATE:
+    rate, channels = limits.of(layout, "sample_rate"), limits.of(layout, "channels")
+    if not rate.minimum <= layout.sample_rate <= rate.maximum:
         raise invalid(
-            f"config.pcm.sample_rate must be {MIN_RATE} to {MAX_RATE} Hz, not {layout.sample_rate}"
+            f"config.pcm.sample_rate must be {rate.minimum:.0f} to {rate.maximum:.0f} Hz, "
+            f"not {layout.sample_rate}"
         )
-    if not 0 <= layout.channels <= MAX_CHANNELS:
-        raise invalid(f"config.pcm.channels must be 1 to {MAX_CHANNELS}, not {layout.channels}")
+    if not 0 <= layout.channels <= channels.maximum:
+        raise invalid(
+            f"config.pcm.channels must be 1 to {channels.maximum:.0f}, not {layout.channels}"
+        )
     if layout.sample_type not in _SAMPLE_TYPES:
         raise invalid(f"config.pcm.sample_type {layout.sample_type} is unknown")
     return Pcm(layout.sample_rate, layout.channels or 1, _SAMPLE_TYPES[layout.sample_type])

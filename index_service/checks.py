@@ -7,9 +7,17 @@ import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+from audiosearch.index.v1.index_service_pb2 import (
+    CreateIndexRequest,
+    ListVectorsRequest,
+    SearchVectorsRequest,
+)
+from audiosearch.limits.v1.limits_pb2 import Limits
+from google.protobuf.message import Message
 
 from index_service.recall import HIGHEST_TARGET, LOWEST_TARGET
 from index_service.store import IndexInfo, Vectors
+from serving import limits
 from serving.errors import Reason, ServiceError
 
 _INDEX_ID = re.compile(r"[A-Za-z0-9_]{1,64}")
@@ -17,11 +25,18 @@ _VECTOR_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MODEL = re.compile(r"models/[A-Za-z0-9._~-]{1,200}")
 _UNIT_TOLERANCE = 0.001
 _SHOWN = 80
+_DIMENSION = limits.of(CreateIndexRequest, "dimension")
+_K = limits.of(SearchVectorsRequest, "k")
+_SCORE = limits.of(SearchVectorsRequest, "min_score")
 
 
 def invalid(field: str, problem: str, **metadata: str) -> ServiceError:
     """Returns the error for an invalid field."""
     return ServiceError(Reason.FIELD_INVALID, f"{field}: {problem}", {"field": field, **metadata})
+
+
+def _between(limit: Limits) -> str:
+    return f"from {limit.minimum:,.0f} to {limit.maximum:,.0f}"
 
 
 def check_index_id(index_id: str) -> str:
@@ -63,8 +78,8 @@ def mismatch(index_id: str, info: IndexInfo, problem: str) -> ServiceError:
 
 def check_dimension(dimension: int, accepted: int) -> int:
     """Returns the dimension if it is the one that the service is set up for."""
-    if not 2 <= dimension <= 4096:
-        raise invalid("dimension", f"must be from 2 to 4,096, not {dimension}")
+    if not _DIMENSION.minimum <= dimension <= _DIMENSION.maximum:
+        raise invalid("dimension", f"must be {_between(_DIMENSION)}, not {dimension}")
     if dimension != accepted:
         raise invalid(
             "dimension", f"must be {accepted}, this service's VECTOR_DIMENSION, not {dimension}"
@@ -72,10 +87,12 @@ def check_dimension(dimension: int, accepted: int) -> int:
     return dimension
 
 
-def check_count(field: str, count: int, most: int, least: int = 1) -> None:
+def check_count(field: str, request: Message) -> None:
     """Refuses a list that is too short or too long."""
-    if not least <= count <= most:
-        raise invalid(field, f"takes {least:,} to {most:,} entries, not {count:,}")
+    count, limit = len(getattr(request, field)), limits.of(request, field)
+    if not limit.min_items <= count <= limit.max_items:
+        problem = f"takes {limit.min_items:,} to {limit.max_items:,} entries, not {count:,}"
+        raise invalid(field, problem)
 
 
 def check_ids(field: str, ids: Iterable[str], part: str = "") -> list[str]:
@@ -108,22 +125,24 @@ def check_after(after: str) -> str:
 
 def check_page_size(size: int) -> int:
     """Returns the number of ids of a page if it is valid; the default instead of 0."""
-    if not 0 <= size <= 10_000:
-        raise invalid("page_size", f"must be from 1 to 10,000, or 0 for the default, not {size}")
+    most = limits.of(ListVectorsRequest, "page_size").maximum
+    if not 0 <= size <= most:
+        problem = f"must be from 1 to {most:,.0f}, or 0 for the default, not {size}"
+        raise invalid("page_size", problem)
     return size or 1000
 
 
 def check_k(k: int) -> int:
     """Returns the number of neighbors if it is valid."""
-    if not 1 <= k <= 1000:
-        raise invalid("k", f"must be from 1 to 1,000, not {k}")
+    if not _K.minimum <= k <= _K.maximum:
+        raise invalid("k", f"must be {_between(_K)}, not {k}")
     return k
 
 
 def check_min_score(score: float) -> float:
     """Returns the lowest score of neighbors if it is valid."""
-    if not -1 <= score <= 1:  # NaN fails here too
-        raise invalid("min_score", f"must be from -1 to 1, not {score}")
+    if not _SCORE.minimum <= score <= _SCORE.maximum:  # NaN fails here too
+        raise invalid("min_score", f"must be {_between(_SCORE)}, not {score}")
     return score
 
 

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from serving.threads import Threads
 
 NAME = index_service_pb2.DESCRIPTOR.services_by_name["IndexService"].full_name
-_MOST_WRITTEN = 5000
-_MOST_NAMED = 1000
-_MOST_QUERIES = 100
 _DEFAULT_K = 10
 
 
@@ -97,7 +94,7 @@ class IndexServicer(index_service_pb2_grpc.IndexServiceServicer):
     ) -> index_service_pb2.UpsertVectorsResponse:
         index_id = checks.check_index_id(request.index_id)
         model = checks.check_model(request.model)
-        checks.check_count("vectors", len(request.vectors), _MOST_WRITTEN)
+        checks.check_count("vectors", request)
         ids = [vector.id for vector in request.vectors]
         checks.check_ids("vectors", ids, ".id")
         info = self._store.describe(index_id)
@@ -111,7 +108,7 @@ class IndexServicer(index_service_pb2_grpc.IndexServiceServicer):
 
     def _delete_vectors(self, request: index_service_pb2.DeleteVectorsRequest) -> empty_pb2.Empty:
         index_id = checks.check_index_id(request.index_id)
-        checks.check_count("ids", len(request.ids), _MOST_WRITTEN)
+        checks.check_count("ids", request)
         self._store.delete(index_id, checks.check_ids("ids", request.ids))
         return empty_pb2.Empty()
 
@@ -119,7 +116,7 @@ class IndexServicer(index_service_pb2_grpc.IndexServiceServicer):
         self, request: index_service_pb2.GetVectorsRequest
     ) -> index_service_pb2.GetVectorsResponse:
         index_id = checks.check_index_id(request.index_id)
-        checks.check_count("ids", len(request.ids), _MOST_NAMED)
+        checks.check_count("ids", request)
         ids = checks.check_ids("ids", request.ids)
         info = self._store.describe(index_id)
         there = self._store.get(index_id, ids)
@@ -154,8 +151,8 @@ class IndexServicer(index_service_pb2_grpc.IndexServiceServicer):
         recall = checks.check_recall_target(
             request.recall_target if request.HasField("recall_target") else DEFAULT_TARGET
         )
-        checks.check_count("queries", len(request.queries), _MOST_QUERIES)
-        checks.check_count("only_ids", len(request.only_ids), _MOST_NAMED, least=0)
+        checks.check_count("queries", request)
+        checks.check_count("only_ids", request)
         only_ids = checks.check_ids("only_ids", request.only_ids)
         info = self._store.describe(index_id, remembered=True)
         checks.check_same_model(index_id, info, model)
