@@ -86,7 +86,7 @@ class Encoder:
         """Embeds samples that were checked already. They wait their turn like all other audio.
 
         Args:
-            samples: Mono, shape (n,), at the model's rate, at most 60 s.
+            samples: Mono, shape (n,), at the model's rate, at most 60 s, without silence.
 
         Returns:
             The embedding, shape (192,), L2 norm 1.
@@ -115,9 +115,12 @@ class Encoder:
                 {"min_seconds": f"{limits.min_audio_seconds:g}"},
             )
         if heard.active_seconds == 0:
+            constant = heard.level_dbfs > limits.silence_dbfs
             raise ServiceError(
                 Reason.AUDIO_SILENT,
-                f"nothing in the audio is louder than {limits.silence_dbfs:g} "
+                "the audio holds a constant level (DC) and no sound"
+                if constant
+                else f"nothing in the audio is louder than {limits.silence_dbfs:g} "
                 f"dBFS; its level is {heard.level_dbfs:.0f} dBFS",
                 {"silence_dbfs": f"{limits.silence_dbfs:g}"},
             )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from embedding_service.decoding.decoding import Heard
 from embedding_service.decoding.loudness import Loudness
+from embedding_service.decoding.silence import audible
 from embedding_service.decoding.stream_decoder import StreamDecoder, decode_stream
 from embedding_service.decoding.stream_decoding import StreamOrder
 from embedding_service.windows import Cutter
@@ -101,11 +102,15 @@ class Streams:
             self._running -= 1
 
     async def _answer(self, window: Window, source: Source) -> Answer:
-        heard, omission = await asyncio.to_thread(self._judge, window, source)
-        result = omission or await self._encoder.embed_samples(window.samples)
-        return Answer(window.start, window.end, heard, result)
+        heard, found = await asyncio.to_thread(self._judge, window, source)
+        if not isinstance(found, Omission):
+            found = await self._encoder.embed_samples(found)
+        return Answer(window.start, window.end, heard, found)
 
-    def _judge(self, window: Window, source: Source) -> tuple[Heard, Omission | None]:
+    def _judge(
+        self, window: Window, source: Source
+    ) -> tuple[Heard, NDArray[np.float32] | Omission]:
+        """Measures a window; gives what of it is to be embedded, or why nothing is."""
         loudness = Loudness(self._rate, self._limits.silence_dbfs)
         loudness.add(window.samples)
         loudness.finish()
@@ -120,7 +125,10 @@ class Streams:
         )
         if heard.seconds < self._limits.min_audio_seconds:
             return heard, Omission.TOO_SHORT
-        return heard, None if heard.active_seconds else Omission.SILENT
+        samples = audible(window.samples, self._rate)
+        if not heard.active_seconds or not len(samples):
+            return heard, Omission.SILENT
+        return heard, samples
 
 
 async def _windows(decoder: StreamDecoder, cutter: Cutter) -> AsyncIterator[Window | Heard]:

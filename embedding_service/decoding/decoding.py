@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -12,7 +12,9 @@ import numpy as np
 import soxr
 
 from embedding_service.decoding.loudness import Loudness
+from embedding_service.decoding.mixing import Mixer
 from embedding_service.decoding.readers import AudioError, Pcm, Stream, open_audio, undecodable
+from embedding_service.decoding.silence import Frames, kept_samples
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,8 +26,8 @@ if TYPE_CHECKING:
 INLINE_BYTES = 2**20
 """Largest piece of audio, encoded or decoded, that is kept in memory; larger ones use a file."""
 
-_MAX_PEAK = 1e6
-"""Largest valid sample (full scale is 1): the power of larger ones overflows float32."""
+_FRAMES_AT_ONCE = 2**11
+"""Frames of a file that are moved at once: 1.3 MB of 16 kHz."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Heard:
         seconds: Its length.
         active_seconds: Length of the frames louder than the silence level.
         level_dbfs: Root mean square level of the whole audio.
-        samples: Number of samples after resampling.
+        samples: Number of samples after resampling; `decode` counts them without silence.
         sample_rate: Sample rate of the input, Hz.
         channels: Channels of the input.
         format: Container and codec of the input.
@@ -107,6 +109,28 @@ class _Kept:
             return None
         return np.concatenate(self._blocks)
 
+    def leave(self, kept: NDArray[np.bool_], length: int) -> int:
+        """Drops the frames that are not kept; gives the number of samples that are left."""
+        if not self._written:
+            self._blocks = [kept_samples(np.concatenate(self._blocks), kept, length)]
+            return len(self._blocks[0])
+        self._write()
+        return self._compact(kept, length)
+
+    def _compact(self, kept: NDArray[np.bool_], length: int) -> int:
+        """Moves what is kept to the front of the file, block by block; gives its samples."""
+        step, end = _FRAMES_AT_ONCE, 0
+        with open(self._path, "r+b") as sink:  # noqa: PTH123  never creates it
+            for first in range(0, len(kept), step):
+                sink.seek(4 * first * length)
+                block = np.frombuffer(sink.read(4 * step * length), np.float32)
+                block = kept_samples(block, kept[first : first + step], length)
+                sink.seek(4 * end)
+                sink.write(block.tobytes())
+                end += len(block)
+            sink.truncate(4 * end)
+        return end
+
     def _write(self) -> None:
         with open(self._path, "r+b") as sink:  # noqa: PTH123  never creates it
             sink.seek(0, io.SEEK_END)
@@ -115,7 +139,7 @@ class _Kept:
 
 
 def decode(order: Order) -> Decoded:
-    """Decodes, mixes to mono, resamples and measures.
+    """Decodes, mixes to mono, resamples, measures, and leaves silence out.
 
     Raises:
         AudioError: AUDIO_UNDECODABLE, or AUDIO_TOO_LONG.
@@ -123,9 +147,17 @@ def decode(order: Order) -> Decoded:
     with _open(order.source) as file, open_audio(file, order.pcm) as stream:
         if stream.seconds is not None and stream.seconds > order.max_seconds:
             raise _too_long(stream.seconds, order.max_seconds)
-        kept = _Kept(order.sink)
-        heard = convert(stream, order.sample_rate, order.silence_dbfs, kept.add, order.max_seconds)
-        return Decoded(heard, kept.samples())
+        kept, frames = _Kept(order.sink), Frames(order.sample_rate)
+
+        def keep(samples: NDArray[np.float32]) -> None:
+            frames.add(samples)
+            kept.add(samples)
+
+        heard = convert(stream, order.sample_rate, order.silence_dbfs, keep, order.max_seconds)
+        frames.finish()
+        left = kept.leave(frames.audible(), frames.length)
+        active = heard.active_seconds if left else 0.0
+        return Decoded(replace(heard, samples=left, active_seconds=active), kept.samples())
 
 
 def _open(source: bytes | str) -> BinaryIO:
@@ -154,6 +186,7 @@ def convert(
     same = stream.sample_rate == sample_rate
     resampler = None if same else soxr.ResampleStream(stream.sample_rate, sample_rate, 1, "float32")
     loudness = Loudness(sample_rate, silence_dbfs)
+    mixer = Mixer(stream.channels)
     frames = 0
 
     def take(samples: NDArray[np.float32], *, last: bool = False) -> None:
@@ -165,7 +198,7 @@ def convert(
         frames += len(block)
         if frames > max_seconds * stream.sample_rate:
             raise _too_long(None, max_seconds)
-        take(_mono(block))
+        take(mixer.mix(block))
     if not frames:
         raise undecodable(f"the {stream.format} file holds no samples: is it cut off?")
     take(np.zeros(0, np.float32), last=True)
@@ -179,17 +212,6 @@ def convert(
         channels=stream.channels,
         format=stream.format,
     )
-
-
-def _mono(block: NDArray[np.float32]) -> NDArray[np.float32]:
-    peak = float(np.abs(block).max(initial=0))
-    if not math.isfinite(peak):
-        raise undecodable("the audio holds samples that are not numbers (NaN or infinite)")
-    if peak > _MAX_PEAK:
-        raise undecodable(f"the audio holds samples of size {peak:.3g}, where 1 is full scale")
-    channels = block.shape[1]
-    mixed: NDArray[np.float32] = block @ np.full(channels, 1 / channels, np.float32)
-    return mixed
 
 
 def _too_long(seconds: float | None, limit: float) -> AudioError:

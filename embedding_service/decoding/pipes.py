@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from embedding_service.decoding.readers import (
-    FFMPEG_FORMATS,
     Pcm,
     Stream,
     raw_samples,
@@ -27,9 +26,6 @@ if TYPE_CHECKING:
 _READ_BYTES = 2**16
 _BLOCK_SAMPLES = 2**12
 """Samples of all channels in one block: 85 ms of one channel at 48 kHz."""
-
-_FORMATS = FFMPEG_FORMATS + ",wav,w64,aiff,au"
-"""Formats of a stream. FFmpeg reads them all, because libsndfile must seek in most."""
 
 _MP4_STARTS = {b"ftyp", b"wide", b"free", b"skip", b"moov", b"mdat"}
 _MP4_HEAD_BYTES = 2**16
@@ -70,9 +66,9 @@ def open_pipe(pipe: Pipe, pcm: Pcm | None) -> Iterator[Stream]:
             stream = Stream(pcm.sample_rate, pcm.channels, "pcm", None, _raw_blocks(pipe, pcm))
         elif not pipe.look(0, 1):
             raise undecodable("no audio was sent: all chunks are empty")
-        else:
+        else:  # by FFmpeg: libsndfile has to seek in most formats
             _require_index_first(pipe)
-            stream = read_ffmpeg(pipe, stack, _FORMATS, _BLOCK_SAMPLES)
+            stream = read_ffmpeg(pipe, stack, _BLOCK_SAMPLES)
         require_usable(stream)
         yield stream
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 import soundfile
 
+from embedding_service.decoding.riff import is_unfinished
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -21,14 +23,23 @@ _BLOCK_SAMPLES = 2**18
 """Samples of all channels in one block: 1 MiB."""
 
 _INT16_SCALE = 2**15
-_LIBSNDFILE_FORMATS = {"WAV", "WAVEX", "RF64", "W64", "FLAC", "MP3", "OGG", "AIFF", "AU", "CAF"}
-_SHORT_FORMATS = {"WAVEX": "wav", "MP3": "mp3"}
+_LEFT_TO_FFMPEG = {"MP3", "OGG"}
+"""Formats of which libsndfile gives a part as the whole, without a word: it takes an estimate for
+the length of an mp3, and only the first of joined ogg streams."""
+
+_SHORT_FORMATS = {"WAVEX": "wav"}
 _UNKNOWN_FRAMES = 2**62
 """Least number of frames by which libsndfile means a file that does not tell its length."""
 
-FFMPEG_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac,ogg,mp3,flac"
-"""Formats that FFmpeg may read. Play lists are left out: they name other files."""
-_FFMPEG_NAMES = {"mov,mp4,m4a,3gp,3g2,mj2": "m4a", "matroska,webm": "webm"}
+FFMPEG_FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac,ogg,mp3,flac,wav,w64,aiff,au,caf,amr,amrnb,amrwb,"
+    "asf,avi,flv,mpegts,mpeg,ac3,eac3,dts,ape,wv,tta,mpc,mpc8,dsf,iff,voc,sox,nistsphere,gsm"
+)
+"""Formats that FFmpeg may read. Never play lists: they name other files."""
+_FFMPEG_NAMES = {"mov,mp4,m4a,3gp,3g2,mj2": "m4a", "matroska,webm": "webm", "asf": "wma"}
+_GUESSED_LENGTH = {"mp3", "aac", "wav"}
+"""Formats of which FFmpeg guesses the length, by the first frames or an unfinished head."""
+
 _LIBSNDFILE_NAMES = {
     **{f"pcm_s{bits}{end}": f"pcm_{bits}" for bits in (16, 24, 32) for end in ("le", "be")},
     **{f"pcm_f32{end}": "float" for end in ("le", "be")},
@@ -95,9 +106,12 @@ def open_audio(file: BinaryIO, pcm: Pcm | None) -> Iterator[Stream]:
     with contextlib.ExitStack() as stack:
         if pcm is not None:
             stream = _raw(file, pcm)
+        elif is_unfinished(file):
+            stream = read_ffmpeg(file, stack, ignore_length="1")
+        elif sound := _try_libsndfile(file):
+            stream = _libsndfile(stack.enter_context(sound))
         else:
-            sound = _try_libsndfile(file)
-            stream = _libsndfile(stack.enter_context(sound)) if sound else read_ffmpeg(file, stack)
+            stream = read_ffmpeg(file, stack)
         require_usable(stream)
         yield stream
 
@@ -145,28 +159,28 @@ def raw_samples(data: bytes, pcm: Pcm) -> NDArray[np.float32]:
 
 
 def _try_libsndfile(file: BinaryIO) -> soundfile.SoundFile | None:
+    """Opens what libsndfile reads whole; leaves the file at its start where it does not."""
     try:
         sound = soundfile.SoundFile(file)
     except soundfile.LibsndfileError:
         file.seek(0)
         return None
-    if sound.format == "FLAC" and sound.frames >= _UNKNOWN_FRAMES:
-        sound.close()  # a stream: soundfile seeks after each block, which fails at its end
-        file.seek(0)
-        return None
-    if sound.format not in _LIBSNDFILE_FORMATS:
-        with sound:
-            raise undecodable(
-                f"{sound.format} files are not read; send wav, flac, mp3, ogg, opus, "
-                "m4a, aiff or webm"
-            )
-    return sound
+    if _reads_whole(sound):
+        return sound
+    sound.close()
+    file.seek(0)
+    return None
+
+
+def _reads_whole(sound: soundfile.SoundFile) -> bool:
+    # Without a length: flac as a stream, in which soundfile seeks after each block and fails at its
+    # end, and files whose recorder was killed.
+    unknown = sound.frames >= _UNKNOWN_FRAMES if sound.format == "FLAC" else sound.frames <= 0
+    return not (unknown or sound.format in _LEFT_TO_FFMPEG or sound.subtype.startswith("MPEG"))
 
 
 def _libsndfile(sound: soundfile.SoundFile) -> Stream:
-    name = _SHORT_FORMATS.get(sound.format, sound.format.lower())
-    if sound.format != "MP3":
-        name += f"/{sound.subtype.lower()}"
+    name = _SHORT_FORMATS.get(sound.format, sound.format.lower()) + f"/{sound.subtype.lower()}"
     known = 0 <= sound.frames < _UNKNOWN_FRAMES and sound.samplerate > 0
     seconds = sound.frames / sound.samplerate if known else None
     return Stream(sound.samplerate, sound.channels, name, seconds, _libsndfile_blocks(sound))
@@ -190,16 +204,16 @@ def _libsndfile_blocks(sound: soundfile.SoundFile) -> Iterator[NDArray[np.float3
 def read_ffmpeg(
     file: Any,
     stack: contextlib.ExitStack,
-    formats: str = FFMPEG_FORMATS,
     block_samples: int = _BLOCK_SAMPLES,
+    **options: str,
 ) -> Stream:
     """Opens audio with FFmpeg.
 
     Args:
         file: Has `read`, and `seek` if it can seek.
         stack: Closes everything that is opened here.
-        formats: FFmpeg's names of the formats that may be read.
         block_samples: Samples of all channels in one block; a block may hold a few more.
+        options: Options of FFmpeg's reader of the format.
 
     Raises:
         AudioError: AUDIO_UNDECODABLE, here or while the blocks are read.
@@ -208,23 +222,26 @@ def read_ffmpeg(
 
     try:
         container = stack.enter_context(
-            av.open(file, options={"format_whitelist": formats}, metadata_errors="ignore")
+            av.open(
+                file,
+                options={"format_whitelist": FFMPEG_FORMATS, **options},
+                metadata_errors="ignore",
+            )
         )
     except (av.error.FFmpegError, ValueError) as error:
         raise undecodable(
             "no known audio format, or a damaged file; send wav, flac, mp3, ogg, "
             "opus, m4a, aiff or webm"
         ) from error
-    if not container.streams.audio:
-        raise undecodable("the file holds no audio")
-    track = container.streams.audio[0]
+    track = _track(container)
     frames = _frames(container, track)
     first = next(frames, None)
     if first is None:
         raise undecodable("the file holds no samples: is it cut off?")
     name = _FFMPEG_NAMES.get(container.format.name, container.format.name)
     codec = _LIBSNDFILE_NAMES.get(track.codec.name, track.codec.name)
-    seconds = None if container.duration is None else container.duration / av.time_base
+    known = container.duration is not None and container.format.name not in _GUESSED_LENGTH
+    seconds = container.duration / av.time_base if known else None
     # Rate and channels come from the first frame: the header of some codecs (HE-AAC) differs.
     return Stream(
         first.sample_rate,
@@ -235,25 +252,62 @@ def read_ffmpeg(
     )
 
 
+def _track(container: Any) -> Any:
+    """The track that players play: the first that is marked as the default, else the first."""
+    import av  # noqa: PLC0415  most decoder processes never need it
+
+    tracks = container.streams.audio
+    if not tracks:
+        raise undecodable("the file holds no audio")
+    default = av.stream.Disposition.default
+    return next((track for track in tracks if track.disposition & default), tracks[0])
+
+
 def _frames(container: Any, track: Any) -> Iterator[Any]:
-    """Decodes a track to interleaved float32.
+    """Decodes a track to interleaved float32, at the rate and with the channels of its beginning.
 
     Uses FFmpeg's own conversion: PyAV crashes on 8 or more separate channels.
     """
     import av  # noqa: PLC0415  most decoder processes never need it
 
-    convert = av.AudioResampler(format="flt")
-    layout = None
-    try:
-        for frame in container.decode(track):
-            layout = layout or (frame.sample_rate, frame.layout.nb_channels)
-            if (frame.sample_rate, frame.layout.nb_channels) != layout:
-                raise undecodable("the audio changes its sample rate or channels half way")
-            yield from convert.resample(frame)
-        if layout:
-            yield from convert.resample(None)
-    except av.error.FFmpegError as error:
-        raise undecodable(f"the audio is damaged or cut off: {error.strerror}") from error
+    convert: Any = None
+    given, wanted = None, None
+    for frame in _decoded(container, track):
+        layout = (frame.format.name, frame.layout.name, frame.sample_rate)
+        wanted = wanted or (frame.layout, frame.sample_rate)
+        if layout != given:
+            if convert:
+                yield from convert.resample(None)
+            convert, given = av.AudioResampler("flt", *wanted), layout
+        yield from convert.resample(frame)
+    if convert:
+        yield from convert.resample(None)
+
+
+def _decoded(container: Any, track: Any) -> Iterator[Any]:
+    """Decodes packet by packet. Damaged packets are passed over, as FFmpeg's own tools do.
+
+    Raises:
+        AudioError: AUDIO_UNDECODABLE: more packets are damaged than not, or one of flac, which
+            nobody sends in pieces.
+    """
+    import av  # noqa: PLC0415  most decoder processes never need it
+
+    good, failures = 0, []
+    packets = container.demux(track)
+    while True:
+        try:
+            packet = next(packets, None)
+            if packet is None:
+                break
+            frames = packet.decode()
+        except av.error.FFmpegError as error:
+            failures.append(error.strerror)
+            continue
+        good += bool(frames)
+        yield from frames
+    if len(failures) > (0 if track.codec.name == "flac" else good):
+        raise undecodable(f"the audio is damaged or cut off: {failures[0]}")
 
 
 def _gathered(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import struct
 
 from embedding_service.decoding.readers import Pcm
+from embedding_service.decoding.riff import is_unfinished
 
 _LAYOUTS = {(1, 16): ("<i2", "wav/pcm_16"), (3, 32): ("<f4", "wav/float")}
 """Type and name of samples, by the number of the format and the bits of a sample."""
@@ -17,7 +19,7 @@ def plain_samples(data: bytes) -> tuple[Pcm, bytes] | None:
 
     Returns None for other formats and for files that are cut off or unusual: a decoder reads them.
     """
-    if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
+    if data[:4] != b"RIFF" or data[8:12] != b"WAVE" or is_unfinished(io.BytesIO(data)):
         return None
     layout, place = None, 12
     while place + 8 <= len(data):

@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 
 DIMENSION = 192
 _HASH_DIGITS = 12
+_PREPARATION = 2
+"""Revision of how audio is prepared for the network; with another one, vectors are not comparable.
+
+1: all samples, channels averaged. 2: silence left out, a channel taken where channels cancel out.
+"""
 _PREFIX = "backbone."
 """Prefix of the backbone's weights in PaddleSpeech's SpeakerIdetification; others classify."""
 
@@ -39,7 +44,7 @@ class ModelInfo:
     """A description of a model.
 
     Attributes:
-        name: `models/{checkpoint}-{first 12 digits of the hash}`.
+        name: `models/{checkpoint}-{first 12 digits of the hash}-p{revision of the preparation}`.
         display_name: Name of the checkpoint.
         sample_rate: Sample rate of its input, Hz.
         parameter_count: Number of trainable values in the backbone.
@@ -79,7 +84,7 @@ class Model:
         _require_bands(backbone, self._features)
         self._engine = _open(backbone, checkpoint, self._features, options)
         self.info = ModelInfo(
-            name=f"models/{checkpoint.name}-{weights.sha256[:_HASH_DIGITS]}",
+            name=f"models/{checkpoint.name}-{weights.sha256[:_HASH_DIGITS]}-p{_PREPARATION}",
             display_name=checkpoint.name,
             sample_rate=self._features.sample_rate,
             parameter_count=sum(int(np.prod(p.shape)) for p in backbone.parameters()),
