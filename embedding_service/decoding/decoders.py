@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import shutil
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TimedOut
 from concurrent.futures.process import BrokenProcessPool
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 log = structlog.get_logger()
+_TURN_SECONDS = 0.02
+"""Time that a process that has started leaves to the others to take work."""
+
 _GOING_SECONDS = 1.0
 """Longest wait for the end of a parent process whose pipe broke."""
 
@@ -58,8 +62,10 @@ def _remove_behind_parent(folder: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def ready() -> None:
-    """Does nothing. A process that has run this has started."""
+def ready() -> int:
+    """Gives the id of a process that has started, which lets the others start meanwhile."""
+    time.sleep(_TURN_SECONDS)
+    return os.getpid()
 
 
 class Decoders:
@@ -81,9 +87,11 @@ class Decoders:
         self._threads = ThreadPoolExecutor(processes, "plain samples")
 
     def __enter__(self) -> Self:
-        """Waits until the processes run."""
-        for started in [self._pool.schedule(ready) for _ in range(self._processes)]:
-            started.result()
+        """Waits until all processes run: one that is stopped while it starts leaves a traceback."""
+        running: set[int] = set()
+        while len(running) < self._processes:
+            asked = [self._pool.schedule(ready) for _ in range(self._processes)]
+            running |= {each.result() for each in asked}
         return self
 
     def __exit__(self, *_: object) -> None:
