@@ -12,8 +12,8 @@ _TAGS = (b"ID3", b"TAG")
 def is_unfinished(file: BinaryIO) -> bool:
     """Tells if the data chunk of a WAV file is longer than it says; the file is left at its start.
 
-    A recorder that is killed leaves a length of 0, or that of the last time it was written. What
-    stands behind that length is no chunk then, but more samples.
+    A recorder that is killed leaves a length of 0, or that of the last time it was written. More
+    samples stand behind that length then, and no chunk.
     """
     end = file.seek(0, os.SEEK_END)
     file.seek(0)
