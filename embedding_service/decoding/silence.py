@@ -55,8 +55,8 @@ class Frames:
     def audible(self) -> NDArray[np.bool_]:
         """Tells for each frame if it is kept; all are False where none is audible.
 
-        A frame's level is that of its spread around its mean: a constant offset is no sound. If less
-        than LEAST_SECONDS is audible, the frames beside are kept too.
+        A frame's level is that of its spread around its mean: a constant offset is no sound. If
+        less than LEAST_SECONDS is audible, the frames beside are kept too.
         """
         levels = np.concatenate([*self._levels, np.zeros(0, np.float32)])
         kept = levels > FLOOR_DBFS
