@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from tools.benchmarks.experiment import charts, report
+from tools.benchmarks.experiment.order import measure as measure_steps
 from tools.benchmarks.experiment.results import Results
 from tools.benchmarks.experiment.run import Run
 from tools.benchmarks.experiment.settings import Options, Part, Settings, Stores
@@ -67,7 +68,7 @@ def measure(options: Options) -> None:
     with tempfile.TemporaryDirectory(prefix="audiosearch-bench-") as work:
         run = Run(options, Path(work))
         try:
-            run.run()
+            measure_steps(run)
         finally:
             write(run.results, options.output)
 

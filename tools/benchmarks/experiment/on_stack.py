@@ -13,15 +13,14 @@ from tools.benchmarks.experiment import demo, end_to_end, growth, ingest, search
 from tools.benchmarks.experiment.encoder import MISSING
 from tools.benchmarks.experiment.filled import NAME, Filled
 from tools.benchmarks.experiment.results import LeftOutError
+from tools.benchmarks.experiment.run import Run
 from tools.benchmarks.experiment.stack import Servers, Stack
 from tools.benchmarks.vector_executor import PEER, installed, with_threads
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
-    from tools.benchmarks.experiment.run import Run
 
-ON_SERVERS = ("search/bare pymilvus", "search/wrapping", "search/demo")
 NO_SERVERS = "Milvus Lite lets one process open a file, and that is the index service"
 QUERIES = 16
 

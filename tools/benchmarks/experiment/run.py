@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tools.benchmarks.experiment import encoder, peers, search
+from tools.benchmarks.experiment import peers, search
 from tools.benchmarks.experiment.encoder import Official
-from tools.benchmarks.experiment.on_stack import ON_SERVERS, Measuring
-from tools.benchmarks.experiment.results import LeftOutError, Results
+from tools.benchmarks.experiment.results import Results
 from tools.benchmarks.experiment.settings import Options, Settings
-from tools.benchmarks.experiment.stack import running
-from tools.benchmarks.index_recall import say
 
+ON_SERVERS = ("search/bare pymilvus", "search/wrapping", "search/demo")
 IN_PROCESS = tuple(f"search/{name}" for name in peers.ROUTES)
 
 
@@ -40,48 +37,22 @@ class Run:
         self.settings = options.settings
         self.work = work
         self.official = Official(work)
-        self._steps = steps_of(options.parts, options.settings)
+        self.steps = steps_of(options.parts, options.settings)
 
     @cached_property
     def data(self) -> search.Data:
         """Vectors, queries and exact neighbors."""
         return search.Data.make(self.settings)
 
-    def run(self) -> None:
-        """Measures all steps that are not done."""
-        begun, missing = time.monotonic(), self.results.missing(self._steps)
-        say(f"{len(missing)} of {len(self._steps)} steps are to be measured")
-        # First the steps on the stack: a run that is stopped among them must fill it again.
-        self._with_stack([step for step in missing if step not in ("embedding", *IN_PROCESS)])
-        self.step("embedding", partial(encoder.measure, self.official, self.work, self.settings))
-        for name in peers.ROUTES:
-            self.step(f"search/{name}", partial(self._in_process, name))
-        say(f"{len(missing)} steps in {(time.monotonic() - begun) / 60:.0f} minutes")
-
     def wanted(self, step: str) -> bool:
         """Returns True if a step is asked for and not done."""
-        return step in self._steps and bool(self.results.missing([step]))
+        return step in self.steps and bool(self.results.missing([step]))
 
     def step(self, name: str, measure: Callable[[], Any]) -> None:
         """Measures a step if it is asked for and not done."""
-        if name in self._steps:
+        if name in self.steps:
             self.results.step(name, measure)
 
     def curve(self, route: search.Route) -> dict[str, Any]:
         """Measures recall, time and rate of a route."""
         return search.curve(route, self.data, self.settings)
-
-    def _in_process(self, name: str) -> dict[str, Any]:
-        package = peers.package(name)
-        return self.curve(peers.ROUTES[name](package, self.data.stored))
-
-    def _with_stack(self, steps: Sequence[str]) -> None:
-        if not steps:
-            return
-        checkpoint = None if self.settings.quick else self.official.made()
-        try:
-            with running(self.settings.stores, checkpoint) as stack:
-                Measuring(self, stack).run()
-        except LeftOutError as error:
-            for step in self.results.missing(steps):
-                self.results.leave_out(step, str(error))
