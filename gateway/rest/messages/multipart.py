@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-import re
 from collections.abc import AsyncIterable, AsyncIterator, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
+from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
 from serving.errors import Reason, ServiceError
 
@@ -16,8 +13,7 @@ MAX_FIELDS = 32
 MAX_TEXT_BYTES = 256 * 1024
 """Bytes of all text fields of a form together."""
 
-_ESCAPES = {"%22": '"', "%0D": "\r", "%0A": "\n"}
-"""The only escapes that browsers write in the names of fields and files."""
+MAX_BOUNDARY = 256
 
 
 @dataclass(frozen=True)
@@ -52,7 +48,7 @@ class Form:
     In memory are the text fields and one piece of the body, however long the files are.
     """
 
-    def __init__(self, boundary: bytes, body: AsyncIterable[bytes], allowed: Allowed) -> None:
+    def __init__(self, boundary: str, body: AsyncIterable[bytes], allowed: Allowed) -> None:
         """Reads nothing yet; see `read_form`."""
         self.fields: dict[str, list[str]] = {}
         """The text fields before the first file."""
@@ -62,33 +58,17 @@ class Form:
         """The head of the first file."""
         self._body = aiter(body)
         self._allowed = allowed
-        self._part = _Part()
+        self._name = ""
+        """The name of the part that is being read."""
+        self._text = bytearray()
         self._left = MAX_TEXT_BYTES
         self._pieces: list[File | bytes] = []
         self._count = 0
         self._files = 0
-        self._ended = False
-        self._parser = self._make_parser(boundary)
-
-    def _make_parser(self, boundary: bytes) -> MultipartParser:
         try:
-            parser = MultipartParser(
-                boundary,
-                {
-                    "on_part_begin": self._begin,
-                    "on_header_field": self._header_name,
-                    "on_header_value": self._header_value,
-                    "on_header_end": self._header_end,
-                    "on_headers_finished": self._open,
-                    "on_part_data": self._data,
-                    "on_part_end": self._close,
-                    "on_end": self._finish,
-                },
-            )
-            parser.logger.setLevel(logging.ERROR)  # a bad form is its sender's business alone
-        except FormParserError as error:
+            self._parser = PushMultipartParser(boundary)
+        except MultipartError as error:
             raise _bad("content-type", f"its boundary can't be used: {error}") from error
-        return parser
 
     async def find(self) -> None:
         """Reads on until the first file begins."""
@@ -121,42 +101,51 @@ class Form:
         """Reads the next piece of the body; False at the end of a complete form."""
         piece = await anext(self._body, None)
         if piece is None:
-            if not self._ended:
-                raise _bad("body", "the form ends before its last boundary: it was cut off")
+            if not self._parser.closed:
+                self._end()
             return False
         try:
-            self._parser.write(piece)
-        except FormParserError as error:
+            for event in self._parser.parse(piece) if piece else ():
+                self._take(event)
+        except MultipartError as error:
             raise _bad("body", f"not a form with the boundary it announces: {error}") from error
         return True
 
-    def _begin(self) -> None:
-        self._part = _Part()
+    def _end(self) -> None:
+        try:
+            self._parser.close()
+        except MultipartError as error:
+            raise _bad("body", "the form ends before its last boundary: it was cut off") from error
+
+    def _take(self, event: MultipartSegment | bytearray | bytes | None) -> None:
+        """Takes a part's head, the next of its bytes, or its end."""
+        if isinstance(event, MultipartSegment):
+            self._open(event)
+        elif event is None:
+            self._close()
+        elif self._is_file:
+            self._pieces.append(bytes(event))
+        else:
+            self._keep(event)
+
+    @property
+    def _is_file(self) -> bool:
+        return self._name == self._allowed.file
+
+    def _open(self, head: MultipartSegment) -> None:
+        name, allowed = head.name or "", self._allowed
+        self._name, self._text = name, bytearray()
         self._count += 1
-        most = MAX_FIELDS - 1 + self._allowed.files
+        most = MAX_FIELDS - 1 + allowed.files
         if self._count > most:
             raise _bad("body", f"the form has more than {most} fields")
-
-    def _header_name(self, data: bytes, start: int, end: int) -> None:
-        self._part.header += data[start:end]
-
-    def _header_value(self, data: bytes, start: int, end: int) -> None:
-        self._part.value += data[start:end]
-
-    def _header_end(self) -> None:
-        self._part.keep_header()
-
-    def _open(self) -> None:
-        part, allowed = self._part, self._allowed
-        part.read_headers()
-        part.is_file = part.name == allowed.file
-        if part.is_file:
-            self._open_file(File(part.file_name, part.content_type))
-        elif (part.name in self.fields or part.name in self.later) and not self._listed(part.name):
-            raise _bad(part.name, "the form has this field twice")
-        elif part.name not in allowed.names and not allowed.others:
+        if self._is_file:
+            self._open_file(File(_base_name(head.filename or ""), head.content_type or ""))
+        elif (name in self.fields or name in self.later) and name not in allowed.lists:
+            raise _bad(name, "the form has this field twice")
+        elif name not in allowed.names and not allowed.others:
             known = ", ".join([allowed.file, *sorted(allowed.names)])
-            raise _bad(part.name, f"the form may have no such field, only {known}")
+            raise _bad(name, f"the form may have no such field, only {known}")
 
     def _open_file(self, file: File) -> None:
         if self._files == self._allowed.files:
@@ -169,29 +158,22 @@ class Form:
             self.first = file
         self._pieces.append(file)
 
-    def _data(self, data: bytes, start: int, end: int) -> None:
-        if self._part.is_file:
-            self._pieces.append(data[start:end])
-            return
-        self._left -= end - start
+    def _keep(self, text: bytearray | bytes) -> None:
+        self._left -= len(text)
         if self._left < 0:
-            raise _bad(
-                self._part.name, f"the form has more than {MAX_TEXT_BYTES // 1024} KiB of text"
-            )
-        if self._part.name in self._allowed.names:
-            self._part.text += data[start:end]
+            raise _bad(self._name, f"the form has more than {MAX_TEXT_BYTES // 1024} KiB of text")
+        if self._name in self._allowed.names:
+            self._text += text
 
     def _close(self) -> None:
-        name = self._part.name
-        if not self._part.is_file and name in self._allowed.names:
-            fields = self.later if self._files else self.fields
-            fields.setdefault(name, []).append(_text(bytes(self._part.text), name))
-
-    def _listed(self, name: str) -> bool:
-        return name in self._allowed.lists
-
-    def _finish(self) -> None:
-        self._ended = True
+        if self._is_file or self._name not in self._allowed.names:
+            return
+        try:
+            text = self._text.decode()
+        except UnicodeDecodeError as error:
+            raise _bad(self._name, "is not UTF-8") from error
+        fields = self.later if self._files else self.fields
+        fields.setdefault(self._name, []).append(text)
 
 
 async def read_form(content_type: str, body: AsyncIterable[bytes], allowed: Allowed) -> Form:
@@ -210,51 +192,17 @@ async def read_form(content_type: str, body: AsyncIterable[bytes], allowed: Allo
             broken, cut off, or has too many, too long or unknown fields; the message says which.
     """
     kind, options = parse_options_header(content_type)
-    if kind != b"multipart/form-data" or not options.get(b"boundary"):
+    boundary = options.get("boundary", "")
+    if kind != "multipart/form-data" or not 0 < len(boundary) <= MAX_BOUNDARY:
         raise _bad("content-type", "must be multipart/form-data with a boundary")
-    form = Form(options[b"boundary"], body, allowed)
+    form = Form(boundary, body, allowed)
     await form.find()
     return form
 
 
-@dataclass
-class _Part:
-    """One part of a form: its headers while they arrive, then what they say."""
-
-    header: bytearray = field(default_factory=bytearray)
-    value: bytearray = field(default_factory=bytearray)
-    headers: dict[bytes, bytes] = field(default_factory=dict)
-    text: bytearray = field(default_factory=bytearray)
-    name: str = ""
-    file_name: str = ""
-    content_type: str = ""
-    is_file: bool = False
-
-    def keep_header(self) -> None:
-        self.headers[bytes(self.header).lower()] = bytes(self.value)
-        self.header.clear()
-        self.value.clear()
-
-    def read_headers(self) -> None:
-        kind, options = parse_options_header(self.headers.get(b"content-disposition"))
-        if kind != b"form-data" or not options.get(b"name"):
-            raise _bad("body", "a part of the form has no name")
-        self.name = _decoded(options[b"name"], "the name of a field")
-        path = _decoded(options.get(b"filename", b""), "filename")
-        self.file_name = path.replace("\\", "/").rpartition("/")[2]
-        self.content_type = self.headers.get(b"content-type", b"").decode("latin-1")
-
-
-def _decoded(raw: bytes, what: str) -> str:
-    text = _text(raw, what)
-    return re.sub("%22|%0D|%0A", lambda found: _ESCAPES[found[0]], text)
-
-
-def _text(raw: bytes, what: str) -> str:
-    try:
-        return raw.decode()
-    except UnicodeDecodeError as error:
-        raise _bad(what, "is not UTF-8") from error
+def _base_name(path: str) -> str:
+    """The name of a file without the folders that some senders put before it."""
+    return path.replace("\\", "/").rpartition("/")[2]
 
 
 def _bad(where: str, why: str) -> ServiceError:
