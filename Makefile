@@ -60,7 +60,7 @@ test: install $(VENV)/.installed-dev ## Run all tests
 
 test-fast: install $(VENV)/.installed-dev ## Run unit and conformance tests, on embedded stores
 	$(BIN)/python protos/generate.py
-	$(PYTEST) -m 'not server' tests/unit tests/conformance
+	$(PYTEST) -m 'not server and not slow' tests/unit tests/conformance
 
 lint: install $(VENV)/.installed-dev ## Check style, types, contracts and imports, of Python and JavaScript
 	$(BIN)/python protos/generate.py

@@ -19,6 +19,8 @@ from embedding_service.network.features import FeatureSettings, log_mel
 from embedding_service.network.model import Model
 from tools.servers.checkpoints import OFFICIAL_SHAPE, write_checkpoint
 
+pytestmark = pytest.mark.slow
+
 NAME = "sv0_ecapa_tdnn_voxceleb12_ckpt_0_2_0"
 
 

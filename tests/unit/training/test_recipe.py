@@ -31,6 +31,8 @@ from tools.training.voices import ALTERATIONS
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 
 def _wave(seconds: float, seed: int = 0) -> np.ndarray[Any, np.dtype[np.float32]]:
     rng = np.random.default_rng(seed)

@@ -21,6 +21,8 @@ from tools.training.recipe import Training
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 SHAPE = EncoderShape(channels=(16, 16, 16, 16, 48))
 
 
