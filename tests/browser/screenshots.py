@@ -117,7 +117,7 @@ def _identify(page: Page, scene: Scene) -> None:
 
 
 def _stranger(page: Page, scene: Scene) -> None:
-    drop(page, page.locator(".query"), scene.folder.parent / "Ben 1.wav")
+    drop(page, page.locator(".query"), scene.folder.parent / "a stranger.wav")
     expect(page.locator(".verdict.nobody")).to_be_visible()
     expect(page.locator(".query .wave.drawn")).to_be_visible()
 
@@ -136,7 +136,7 @@ def _verify(page: Page, scene: Scene) -> None:
 
 
 def _reject(page: Page, scene: Scene) -> None:
-    page.locator(".question input").set_input_files(scene.folder.parent / "Ben 1.wav")
+    page.locator(".question input").set_input_files(scene.folder.parent / "a stranger.wav")
     expect(page.locator(".verdict.reject")).to_be_visible()
     page.evaluate("scrollTo(0, document.querySelector('.question').offsetTop - 90)")
 
