@@ -34,6 +34,7 @@ from google.protobuf.descriptor_pb2 import MethodOptions
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gateway.settings import GatewaySettings
+from serving.client_streams import send
 from serving.contracts import Contract
 from serving.errors import Reason, ServiceError, from_rpc_error
 from serving.telemetry import REQUEST_ID_KEY, remaining, request_id
@@ -183,17 +184,8 @@ class Stub:
             return await method(request, **self._outgoing(self._limits.call))
 
     async def _send(self, method: Callable[..., Any], requests: AsyncIterator[Any]) -> Any:
-        call = method(**self._outgoing(self._limits.stream))
-        try:
-            with self._errors():
-                # A write fails if the service has already answered, and the answer has the reason.
-                with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
-                    async for request in requests:
-                        await call.write(request)
-                    await call.done_writing()
-                return await call
-        finally:
-            call.cancel()
+        with self._errors():
+            return await send(method(**self._outgoing(self._limits.stream)), requests)
 
     async def _receive(self, method: Callable[..., Any], request: Any) -> AsyncIterator[Any]:
         call = method(request, **self._outgoing(self._limits.stream))

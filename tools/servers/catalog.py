@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from catalog_service.__main__ import start
 from catalog_service.settings import CatalogSettings
+from serving.client_streams import send
 from serving.errors import Reason, ServiceError, from_rpc_error
 from tools.servers.catalog_stubs import CatalogStubs
 
@@ -74,7 +75,17 @@ class Catalog:
 
     async def put(self, name: str, *chunks: bytes) -> AudioObject:
         """Stores audio."""
-        return await self.stubs.clips.PutAudio(messages(name, *chunks))
+        return await self.send(messages(name, *chunks))
+
+    async def send(self, stream: Iterable[clip_pb2.PutAudioRequest]) -> AudioObject:
+        """Makes one PutAudio call with exactly these messages."""
+
+        async def requests() -> AsyncIterator[clip_pb2.PutAudioRequest]:
+            for message in stream:
+                yield message
+
+        answer: AudioObject = await send(self.stubs.clips.PutAudio(), requests())
+        return answer
 
     async def activate(self, name: str) -> Clip:
         """Makes a clip ACTIVE."""

@@ -165,7 +165,7 @@ async def test_streams_that_break_the_rules(catalog: Catalog) -> None:
         ([name, chunk, clip_pb2.PutAudioRequest()], "chunk"),
     ):
         async with refused(Reason.FIELD_INVALID, field=field):
-            await catalog.stubs.clips.PutAudio(iter(stream))
+            await catalog.send(stream)
     assert not files_of(catalog, library)
 
 
