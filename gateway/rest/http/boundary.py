@@ -32,15 +32,17 @@ class Boundary:
         if scope["type"] != "http" or scope["path"] == PROBE:
             await self._app(scope, receive, send)
             return
+        scope = _as_get(scope)
+        exchange = Exchange(scope, receive, _identified(send))
         self._running += 1
         try:
-            await self._answer(_as_get(scope), receive, send)
+            await self._answer(scope, exchange)
         finally:
             self._running -= 1
+        await exchange.finish()
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _answer(self, scope: Scope, exchange: Exchange) -> None:
         sent_id = Headers(scope=scope).get(REQUEST_ID_KEY)
-        exchange = Exchange(scope, receive, _identified(send))
         try:
             async with take_call(scope["method"], sent_id, self._seconds) as call:
                 await self._run(call, scope, exchange)
@@ -48,6 +50,7 @@ class Boundary:
                 await exchange.fail(call.failure)
         except asyncio.CancelledError:
             if not exchange.gone:
+                exchange.lingers = False
                 stopping = ServiceError(Reason.GATEWAY_UNAVAILABLE, "the gateway stops; try again")
                 await exchange.fail(stopping)
 

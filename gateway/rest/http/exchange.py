@@ -18,6 +18,12 @@ from serving.errors import Reason, ServiceError
 STALL_SECONDS = 60.0
 """Longest wait for the client to send the next piece, or to receive one."""
 
+LINGER_SECONDS = 300.0
+"""Longest that the rest of a request is read after its answer.
+
+A connection that is closed before that is reset, and many clients then never see the answer.
+"""
+
 CONNECTION = "connection"
 """Key in a request's state for its connection, from gateway.rest.http.connection."""
 
@@ -35,7 +41,9 @@ class Exchange:
         self._first: Message | None = None
         self._body_over = asyncio.Event()
         self._lost = asyncio.Event()
-        self._started = self._complete = self._events = False
+        self._started = self._complete = self._events = self._sized = self._held = False
+        self.lingers = True
+        """False if the rest of the request is not to be read after the answer."""
 
     @property
     def gone(self) -> bool:
@@ -81,11 +89,32 @@ class Exchange:
         """Sends a piece of the answer."""
         if message["type"] == "http.response.start":
             self._started = True
-            kind = Headers(raw=message["headers"]).get("content-type", "")
-            self._events = kind.startswith("text/event-stream")
+            headers = Headers(raw=message["headers"])
+            self._events = headers.get("content-type", "").startswith("text/event-stream")
+            self._sized = "content-length" in headers
         elif not message.get("more_body"):
             self._complete = True
+            # The length tells the client where the answer ends. The server learns it in `finish`.
+            self._held = self.lingers and self._sized and not self._body_over.is_set()
+            message = {**message, "more_body": self._held}
         await _in_time(self._send(message), "took")
+
+    async def finish(self) -> None:
+        """Ends an answer that came before the end of its request, of which the rest is dropped."""
+        if not self._held:
+            return
+        try:
+            async with timeout(LINGER_SECONDS):
+                await self._drop()
+            await self._send({"type": "http.response.body", "body": b""})
+        except (ServiceError, TimeoutError, asyncio.TimeoutError, asyncio.CancelledError):
+            await self._break_off()
+
+    async def _drop(self) -> None:
+        more = True
+        while more:
+            message = await _in_time(self._receive(), "sent")
+            more = message["type"] == "http.request" and message.get("more_body", False)
 
     async def fail(self, error: ServiceError) -> None:
         """Sends an error as the answer or as the last event, or else aborts the connection.

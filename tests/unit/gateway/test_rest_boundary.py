@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import http.client
 import json
 import logging
 from collections.abc import AsyncIterator
@@ -19,6 +20,8 @@ from tests.unit.gateway.rest_server import AUDIO, Served, serving
 LIBRARIES = "/v1/libraries/"
 CLIP = "/v1/libraries/a/clips/"
 PATIENCE = 60
+REFUSED = f"POST {LIBRARIES}full/clips HTTP/1.1\nhost: localhost\ncontent-length: 999999\n\nsome"
+"""The head of an upload that is refused at once, and a little of its body."""
 
 
 async def raw(served: Served, head: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -216,6 +219,52 @@ async def test_a_refusal_reaches_who_still_sends() -> None:
         large = b'{"displayName": "' + b"x" * 2**21 + b'"}'
         answer = await served.http.patch(LIBRARIES + "a", content=large)
         assert (answer.status_code, reason(answer)) == (413, "BODY_TOO_LARGE")
+
+
+async def test_a_refusal_reaches_who_sends_all_before_it_reads() -> None:
+    """Each time of 40, also where the connection is closed after the answer."""
+
+    def upload(port: int, more: dict[str, str]) -> int:
+        client = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+        with contextlib.closing(client):
+            client.request("POST", LIBRARIES + "full/clips", AUDIO * 16, more)
+            return client.getresponse().status
+
+    async with serving() as served:
+        for more in ({"connection": "close"}, {}):
+            calls = (asyncio.to_thread(upload, served.port, more) for _ in range(20))
+            assert set(await asyncio.gather(*calls)) == {507}
+
+
+async def test_what_comes_after_a_refusal_takes_no_room_and_not_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The refused client sends on and on. Others are answered meanwhile; in the end it is left."""
+    monkeypatch.setattr(exchange, "LINGER_SECONDS", 1.5)
+
+    async def drip() -> None:
+        with contextlib.suppress(ConnectionError):
+            while not reader.at_eof():
+                writer.write(b"more")
+                await writer.drain()
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(reader.read(2**16), 0.1)
+
+    async with serving(max_concurrent_calls=1) as served:
+        reader, writer = await raw(served, REFUSED)
+        assert b" 507 " in await asyncio.wait_for(reader.readline(), PATIENCE)
+        assert (await served.http.get(LIBRARIES + "a")).status_code == 200
+        await asyncio.wait_for(drip(), PATIENCE)
+        writer.close()
+
+
+async def test_what_comes_after_a_refusal_does_not_hold_up_the_end() -> None:
+    """The server ends although a refused client has more to send."""
+    async with serving() as served:
+        reader, writer = await raw(served, REFUSED)
+        assert b" 507 " in await asyncio.wait_for(reader.readline(), PATIENCE)
+    assert b"STORAGE_FULL" in await asyncio.wait_for(reader.read(), PATIENCE)
+    writer.close()
 
 
 async def test_what_is_no_http_is_answered_too(caplog: pytest.LogCaptureFixture) -> None:
