@@ -25,6 +25,8 @@ from serving.names import check_library, clip_within, split_clip
 
 MAX_K = int(limits.of(SearchConfig, "k").maximum)
 _SCORES = limits.of(SearchConfig, "min_score")
+_DECIMALS = 4
+"""Decimals of a score. The next one depends on the batch that a vector was computed in."""
 
 
 @dataclass(frozen=True)
@@ -146,9 +148,12 @@ class Search:
             k=reach,
             queries=[SearchVectorsRequest.Query(values=query.values)],
         )
-        if config.HasField("min_score"):
-            request.min_score = config.min_score
-        return (await self._upstream.index.SearchVectors(request)).results[0].neighbors
+        if not config.HasField("min_score"):
+            return (await self._upstream.index.SearchVectors(request)).results[0].neighbors
+        least = round(config.min_score, _DECIMALS)
+        request.min_score = max(_SCORES.minimum, least - 10**-_DECIMALS)  # the index's are finer
+        neighbors = (await self._upstream.index.SearchVectors(request)).results[0].neighbors
+        return [each for each in neighbors if round(each.score, _DECIMALS) >= least]
 
     async def _join(
         self, library: Library, neighbors: Sequence[Neighbor], query: Query
@@ -160,7 +165,7 @@ class Search:
             LookupClipsRequest(parent=library.name, clip_ids=[neighbor.id for neighbor in others])
         )
         return [
-            Match(clip=answer.clips[neighbor.id], score=neighbor.score)
+            Match(clip=answer.clips[neighbor.id], score=round(neighbor.score, _DECIMALS))
             for neighbor in others
             if neighbor.id in answer.clips
         ]

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import grpc
 import numpy as np
 import pytest
+from audiosearch.catalog.v1 import library_pb2
 from audiosearch.catalog.v1.clip_pb2 import Clip
 from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.embedding.v1.embedding_pb2 import PcmFormat
 from audiosearch.gateway.v1 import search_pb2
+from audiosearch.index.v1.index_pb2 import Vector
+from audiosearch.index.v1.index_service_pb2 import UpsertVectorsRequest
+from audiosearch.index.v1.index_service_pb2_grpc import IndexServiceStub
 
 from deploy import example_sounds
 from serving.errors import Reason, ServiceError
@@ -44,6 +49,40 @@ def test_a_stored_clip_finds_itself_first_with_score_one(
     answer = shared.client.search(short(filled), sounds / "bronze_bell_2.wav", k=1)
     assert [match.clip.display_name for match in answer.matches] == ["bronze_bell_2.wav"]
     assert answer.matches[0].score == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.parametrize("near", [1 - 1.3e-5, 1 - 4e-5])
+def test_the_same_audio_scores_one_whatever_batch_computed_it(
+    shared: Running, sounds: Path, near: float
+) -> None:
+    """A vector that differs by rounding alone is found by a min_score of 1, and others are not."""
+    client, library = shared.client, shared.library()
+    paths = [sounds / f"bronze_bell_{number}.wav" for number in (1, 2, 3)]
+    clips = [client.upload(library, path).clip for path in paths]
+    heard = client.embed(paths[0]).embedding
+    one = np.array(heard.values)
+    aside = np.roll(one, 1) - (np.roll(one, 1) @ one) * one
+    turned = near * one + np.sqrt(1 - near**2) * aside / np.linalg.norm(aside)
+    uid = client.call(
+        client.stubs.libraries.GetLibrary,
+        library_pb2.GetLibraryRequest(name=f"libraries/{library}"),
+    ).uid
+    with grpc.insecure_channel(shared.stack.addresses.target("index")) as channel:
+        IndexServiceStub(channel).UpsertVectors(
+            UpsertVectorsRequest(
+                index_id=uid,
+                model=heard.model,
+                vectors=[Vector(id=clips[0].name.rpartition("/")[2], values=turned.tolist())],
+            )
+        )
+    (match,) = client.search(library, paths[0], min_score=1).matches
+    assert (match.clip.name, match.score) == (clips[0].name, 1)
+    every = client.search(library, paths[0]).matches
+    for limit in every:
+        found = client.search(library, paths[0], min_score=limit.score).matches
+        assert [m.clip.name for m in found] == [
+            m.clip.name for m in every if m.score >= limit.score
+        ]
 
 
 def test_a_search_by_clip_leaves_the_clip_out(
