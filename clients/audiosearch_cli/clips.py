@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -46,6 +47,9 @@ InLibrary = Annotated[
         "--library", "-l", envvar="DEFAULT_TABLE", help="Library of a clip named by its ID alone."
     ),
 ]
+
+MAX_NAME_BYTES = 200
+"""Length of a file's name at most, when it comes from a clip; most disks take 255."""
 
 
 def _full(name: str, library: str) -> str:
@@ -161,14 +165,14 @@ def delete(
 def download(
     name: Name,
     output: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             "--output",
             "-o",
             dir_okay=False,
-            help="File to write; by default the clip's display name.",
+            help="File to write; by default the clip's display name, in this folder.",
         ),
-    ] = Path(),
+    ] = None,
     library: InLibrary = "",
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
     target: Target = DEFAULT_TARGET,
@@ -179,8 +183,7 @@ def download(
     full = _full(name, library)
     with connect(target, ca) as client:
         clip = client.call(client.stubs.clips.GetClip, clip_pb2.GetClipRequest(name=full))
-        # The name may come from anywhere, so only its last part is used.
-        path = output if output.name else Path(Path(clip.display_name).name or clip_id(clip))
+        path = output or _file_of(clip)
         if path.exists() and not force:
             raise typer.BadParameter(
                 f"{path} is there already; choose another or use --force", param_hint="--output"
@@ -198,6 +201,21 @@ def download(
     if json:
         return print_json(stored)
     return say(f"{path}: {size(stored.size_bytes)}")
+
+
+def _file_of(clip: Clip) -> Path:
+    """A file in this folder, by the clip's display name.
+
+    The name may come from anywhere. So it leads to no other folder, hides no file, and has only
+    what a name of a file may have.
+    """
+    last = re.split(r"[/\\]", clip.display_name)[-1]
+    clean = "".join(each if each.isprintable() else "_" for each in last).strip().lstrip(".")
+    stem, dot, ending = clean.rpartition(".")
+    room = MAX_NAME_BYTES - len((dot + ending).encode())
+    if stem and room > 0:
+        clean = stem.encode()[:room].decode(errors="ignore") + dot + ending
+    return Path(clean.encode()[:MAX_NAME_BYTES].decode(errors="ignore") or clip_id(clip))
 
 
 def _umask() -> int:

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+from audiosearch.catalog.v1.clip_pb2 import Clip, UpdateClipRequest
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from tests.conftest import REPOSITORY
 from tests.end_to_end.command_line import AUDIOSEARCH, Run
@@ -65,6 +67,40 @@ def test_the_whole_story(run: Run, shared: Running, sounds: Path, tmp_path: Path
     assert json.loads(run("library", "show", "story", "--json").stdout)["clipCount"] == "19"
     assert "LIBRARY_NOT_EMPTY" in run("library", "delete", "story", code=1).stderr
     run("library", "delete", "story", "--force")
+
+
+@pytest.mark.parametrize(
+    ("called", "written"),
+    [
+        ("my bell.wav", "my bell.wav"),
+        ("../../up.wav", "up.wav"),
+        ("C:\\sounds\\x.wav", "x.wav"),
+        (".profile", "profile"),
+        ("声" * 100 + ".wav", "声" * 65 + ".wav"),
+        ("..", ""),
+        ("", ""),
+    ],
+)
+def test_a_download_takes_the_name_of_its_clip(
+    run: Run, shared: Running, sounds: Path, tmp_path: Path, called: str, written: str
+) -> None:
+    """In the current folder; a file that is there is kept unless that is asked for."""
+    sound, library = sounds / "bronze_bell_1.wav", shared.library()
+    clip = shared.client.upload(library, sound, Clip(display_name=called or " ")).clip
+    if not called.strip():
+        change = UpdateClipRequest(
+            clip=Clip(name=clip.name), update_mask=FieldMask(paths=["display_name"])
+        )
+        shared.client.call(shared.client.stubs.clips.UpdateClip, change)
+    run("clip", "download", clip.name)
+    file = tmp_path / (written or clip.name.rpartition("/")[2])
+    assert list(tmp_path.iterdir()) == [file]
+    assert file.read_bytes() == sound.read_bytes()
+    file.write_text("mine")
+    assert "there already" in run("clip", "download", clip.name, code=2).stderr
+    assert file.read_text() == "mine"
+    run("clip", "download", clip.name, "--force")
+    assert file.read_bytes() == sound.read_bytes()
 
 
 def test_plain_output_of_every_command(run: Run, sounds: Path) -> None:
