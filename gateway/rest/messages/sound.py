@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timezone
 
+from audiosearch.catalog.v1.clip_pb2 import Clip
 from google.protobuf.message import Message
 from starlette.requests import Request
 
 from gateway.rest.messages.json import parse
 from gateway.rest.messages.multipart import Allowed, File, Form, read_form
 from gateway.rest.messages.query import Query
+from serving import limits
 from serving.errors import Reason, ServiceError
 
 CONFIG = "config"
@@ -63,6 +66,12 @@ async def read_sound(request: Request, query: Query, most: int = 1) -> Sound:
     fields = {name: given for name, given in form.fields.items() if name != CONFIG}
     (config,) = form.fields.get(CONFIG, [""])
     return Sound(read_files(form), query, {**values, **fields}, config, form.first.name)
+
+
+def display_name(file_name: str) -> str:
+    """The display name of an upload: its file's name, or else its time."""
+    now = f"upload of {datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
+    return limits.cut(Clip, "display_name", file_name or now)
 
 
 async def _body(request: Request) -> AsyncIterator[File | bytes]:

@@ -14,9 +14,8 @@ from google.protobuf.empty_pb2 import Empty
 from gateway.rest.messages.json import answer, parse_body, parse_change
 from gateway.rest.messages.openapi import AUDIO, document
 from gateway.rest.messages.query import Query, refuse_others
-from gateway.rest.messages.sound import Sound, read_sound
+from gateway.rest.messages.sound import Sound, display_name, read_sound
 from gateway.rest.parts import Parts
-from serving import limits
 
 _LIST = Query(
     clip_pb2.ListClipsRequest,
@@ -76,7 +75,7 @@ def _add_collection(api: APIRouter, parts: Parts) -> None:
         config = clips_pb2.UploadClipConfig()
         sound.configure(config)
         if not config.clip.display_name:
-            config.clip.display_name = limits.cut(Clip, "display_name", sound.file_name)
+            config.clip.display_name = display_name(sound.file_name)
         config.parent = f"libraries/{library}"
         return answer(await parts.ask(request, "UploadClip", _upload(config, sound)))
 

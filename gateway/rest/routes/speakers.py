@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 
 from audiosearch.catalog.v1 import speaker_pb2
-from audiosearch.catalog.v1.clip_pb2 import Clip
 from audiosearch.catalog.v1.speaker_pb2 import Speaker
 from audiosearch.gateway.v1 import speakers_pb2
 from fastapi import APIRouter, Request, Response
@@ -18,9 +17,8 @@ from gateway.rest.messages.multipart import File
 from gateway.rest.messages.openapi import AUDIO, BINARY, document, sounds
 from gateway.rest.messages.query import Query, refuse_others
 from gateway.rest.messages.schemas import CLIP_NAME, Schema
-from gateway.rest.messages.sound import Sound, read_sound
+from gateway.rest.messages.sound import Sound, display_name, read_sound
 from gateway.rest.parts import Parts
-from serving import limits
 from serving.limits import MAX_RECORDINGS
 
 _LIST = Query(speaker_pb2.ListSpeakersRequest, "pageSize", "pageToken", "state", "updateTimeBefore")
@@ -194,9 +192,7 @@ async def _of_clips(named: Clips) -> AsyncIterator[speakers_pb2.EnrollSpeakerReq
 async def _of_sound(sound: Sound) -> AsyncIterator[speakers_pb2.EnrollSpeakerRequest]:
     async for piece in sound.pieces:
         if isinstance(piece, File):
-            recording = speakers_pb2.Recording(
-                display_name=limits.cut(Clip, "display_name", piece.name)
-            )
+            recording = speakers_pb2.Recording(display_name=display_name(piece.name))
             yield speakers_pb2.EnrollSpeakerRequest(recording=recording)
         else:
             yield speakers_pb2.EnrollSpeakerRequest(audio_chunk=piece)

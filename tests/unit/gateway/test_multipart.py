@@ -153,6 +153,35 @@ async def test_a_file_name_has_no_folders(sent: str, name: str) -> None:
     assert form.first.name == name
 
 
+@pytest.mark.parametrize(
+    ("sent", "name"),
+    [
+        ("filename*=UTF-8''%E4%BD%A0%E5%A5%BD.wav", "你好.wav"),
+        ("filename*=utf-8'zh'%e4%bd%a0.wav", "你.wav"),
+        ("filename*=\"utf-8''%E4%BD%A0.wav\"", "你.wav"),
+        ("filename*=iso-8859-1''gr%FC%DFe.wav", "grüße.wav"),
+        ("filename=\"%E4%BD%A0.wav\"; filename*=utf-8''%E4%BD%A0%E5%A5%BD.wav", "你好.wav"),
+        ("filename*=utf-8''%E4%BD%A0%E5%A5%BD.wav; filename=\"x.wav\"", "你好.wav"),
+        ("filename*=utf-8''..%2F..%2Fpasswd", "passwd"),
+        ("filename*0*=utf-8''%E4%BD%A0; filename*1=\".wav\"", "你.wav"),
+        ("filename=\"kept.wav\"; filename*=utf-8''%E4%BD", "kept.wav"),
+        ('filename="kept.wav"; filename*=nonsense', "kept.wav"),
+        ('filename="%E4%BD%A0%E5%A5%BD.wav"', "你好.wav"),
+        ('filename="my%20bell%20%281%29.wav"', "my bell (1).wav"),
+        ('filename="100% \\"x%20.wav"', '100% "x%20.wav'),
+        ('filename="%FF%FE.wav"', "%FF%FE.wav"),
+        ('filename="=?utf-8?B?5L2g5aW9Lndhdg==?="', "你好.wav"),
+        ('filename="=?UTF-8?Q?gr=C3=BC=C3=9Fe.wav?="', "grüße.wav"),
+        ('filename="=?gb18030?B?xOO6ww==?= =?utf-8?Q?.wav?="', "你好.wav"),
+        ('filename="=?nothing?B?5L2g?="', "=?nothing?B?5L2g?="),
+    ],
+)
+async def test_a_file_name_is_read_however_it_is_written(sent: str, name: str) -> None:
+    """As aiohttp, requests, mail programs and browsers write names beyond ASCII."""
+    form, _ = await read(part("audio", AUDIO[:9], f"; {sent}") + END)
+    assert form.first.name == name
+
+
 def _many() -> bytes:
     return b"".join(part(f"f{number}", b"") for number in range(MAX_FIELDS + 1))
 

@@ -52,6 +52,18 @@ async def test_a_message_is_protobufs_json() -> None:
     assert (body["displayName"], body["clipCount"], body["uid"]) == ("Töne", "3", "")
 
 
+async def test_an_upload_without_a_name_is_named_by_its_time() -> None:
+    """Raw, or as a file without a name; a name that is given stays."""
+    async with serving() as served:
+        form = b'--b\r\nContent-Disposition: form-data; name="audio"\r\n\r\nx\r\n--b--\r\n'
+        kind = {"content-type": "multipart/form-data; boundary=b"}
+        for body, headers in ((b"x", {}), (form, kind)):
+            answer = await served.http.post(LIBRARIES + "a/clips", content=body, headers=headers)
+            assert answer.json()["clip"]["displayName"].startswith("upload of 2")
+        named = await served.http.post(LIBRARIES + "a/clips?displayName=bell", content=b"x")
+        assert named.json()["clip"]["displayName"] == "bell"
+
+
 async def test_errors_have_status_reason_and_metadata() -> None:
     """As google.rpc.Status in JSON; paths and methods that are not there, too."""
     async with serving() as served:
