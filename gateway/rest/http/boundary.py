@@ -57,6 +57,7 @@ class Boundary:
     async def _run(self, call: Call, scope: Scope, exchange: Exchange) -> None:
         try:
             self._make_room()
+            _check_encoding(Headers(scope=scope))
             async with exchange.watched():
                 await self._app(scope, exchange.receive, exchange.send)
         finally:
@@ -68,6 +69,15 @@ class Boundary:
         if self._running > self._most:
             message = f"{self._most} requests run already; try again in a moment"
             raise ServiceError(Reason.GATEWAY_BUSY, message)
+
+
+def _check_encoding(headers: Headers) -> None:
+    encoding = headers.get("content-encoding", "").strip()
+    if encoding.lower() not in ("", "identity"):
+        raise ServiceError(
+            Reason.ENCODING_UNSUPPORTED,
+            f"content-encoding: {encoding[:100]!r} is not read; send the body as it is",
+        )
 
 
 def _as_get(scope: Scope) -> Scope:

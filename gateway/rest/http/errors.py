@@ -29,6 +29,7 @@ _BY_CODE = {
 }
 _BY_REASON = {
     Reason.BODY_TOO_LARGE: 413,
+    Reason.ENCODING_UNSUPPORTED: 415,
     Reason.METHOD_NOT_ALLOWED: 405,
     Reason.RANGE_INVALID: 416,
     Reason.STORAGE_FULL: 507,
@@ -65,6 +66,8 @@ def error_headers(error: ServiceError) -> list[tuple[bytes, bytes]]:
         headers.append((b"www-authenticate", b"Bearer"))
     if http_status(error) in (429, 503):
         headers.append((b"retry-after", b"1"))
+    if error.reason is Reason.ENCODING_UNSUPPORTED:
+        headers.append((b"accept-encoding", b"identity"))
     if error.reason is Reason.METHOD_NOT_ALLOWED:
         headers.append((b"allow", error.metadata["allowed"].encode()))
     if error.reason is Reason.RANGE_INVALID:

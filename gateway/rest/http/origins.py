@@ -44,7 +44,9 @@ class Origins:
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
         host, origin = headers.get("host", ""), headers.get("origin")
-        if self._names and _name(host) not in self._names:
+        # Every browser names a host. HTTP/1.0 does not ask for one.
+        nameless = not host and scope["http_version"] == "1.0"
+        if self._names and not nameless and _name(host) not in self._names:
             raise _refused("host", host, "call this gateway as localhost")
         if origin and scope["method"] not in _READING and not self._may(origin, host):
             raise _refused(
@@ -52,7 +54,7 @@ class Origins:
             )
 
     def _may(self, origin: str, host: str) -> bool:
-        return origin in self._listed or origin.partition("://")[2] == host
+        return origin in self._listed or (bool(host) and origin.partition("://")[2] == host)
 
 
 def _name(host: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import http.client
 import json
 import logging
@@ -62,6 +63,23 @@ async def test_an_upload_without_a_name_is_named_by_its_time() -> None:
             assert answer.json()["clip"]["displayName"].startswith("upload of 2")
         named = await served.http.post(LIBRARIES + "a/clips?displayName=bell", content=b"x")
         assert named.json()["clip"]["displayName"] == "bell"
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "GZIP", "br", "identity, gzip", "no such thing"])
+async def test_a_packed_body_is_refused_in_words(encoding: str) -> None:
+    """Never taken for the audio itself; the plain one is."""
+    async with serving() as served:
+        body = gzip.compress(AUDIO)
+        for path in ("a/clips", "a/clips:search"):
+            answer = await served.http.post(
+                LIBRARIES + path, content=body, headers={"content-encoding": encoding}
+            )
+            assert (answer.status_code, reason(answer)) == (415, "ENCODING_UNSUPPORTED")
+            assert answer.headers["accept-encoding"] == "identity"
+        plain = await served.http.post(
+            LIBRARIES + "a/clips", content=AUDIO, headers={"content-encoding": "identity"}
+        )
+        assert plain.json()["clip"]["audioObject"]["sizeBytes"] == str(len(AUDIO))
 
 
 async def test_errors_have_status_reason_and_metadata() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from gateway.access import api_key, key_file
 from gateway.access.rights import Right
 from tests.certificates import Authority
 from tests.unit.gateway.rest_server import serving
-from tests.unit.gateway.test_rest_boundary import LIBRARIES, reason
+from tests.unit.gateway.test_rest_boundary import LIBRARIES, PATIENCE, raw, reason
 
 
 async def test_who_has_no_key_is_turned_away_first(tmp_path: Path) -> None:
@@ -46,6 +47,26 @@ async def test_pages_of_other_sites_may_not_call() -> None:
         assert "access-control-allow-origin" not in answer.headers
         answer = await served.http.get(path, headers={"host": "evil.example"})
         assert (answer.status_code, reason(answer)) == (403, "ORIGIN_NOT_ALLOWED")
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        ("GET {} HTTP/1.0\n\n", 200),
+        ("GET {} HTTP/1.0\nHost: localhost\n\n", 200),
+        ("GET {} HTTP/1.0\nHost: evil.example\n\n", 403),
+        ("POST {} HTTP/1.0\nOrigin: null\n\n", 403),
+        ("POST {} HTTP/1.0\nOrigin: https://evil.example\n\n", 403),
+        ("GET {} HTTP/1.1\nConnection: close\n\n", 400),
+    ],
+)
+async def test_http_1_0_needs_no_host(head: str, status: int) -> None:
+    """Old clients and probes name none. A browser always does."""
+    async with serving() as served:
+        reader, writer = await raw(served, head.format(LIBRARIES + "a"))
+        line = await asyncio.wait_for(reader.readline(), PATIENCE)
+        writer.close()
+    assert line.split()[1] == str(status).encode()
 
 
 async def test_every_answer_has_the_headers_of_security() -> None:
