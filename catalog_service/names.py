@@ -95,11 +95,7 @@ def import_job_name(job: str) -> str:
 def check_id(field: str, text: str) -> str:
     """Returns the id if a library or a speaker can have it. Raises FIELD_INVALID if not."""
     if not re.fullmatch(CHOSEN_ID, text):
-        raise invalid(
-            field,
-            text,
-            "must be 1 to 63 of the characters A-Z a-z 0-9 _ - and begin with a letter or a digit",
-        )
+        raise invalid(field, text, "must be 1 to 63 of the characters A-Z a-z 0-9 _ -")
     return text
 
 

@@ -6,7 +6,7 @@ import re
 
 from serving.errors import Reason, ServiceError
 
-CHOSEN_ID = r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
+CHOSEN_ID = r"[A-Za-z0-9_-]{1,63}"
 """Grammar of the ids that users choose: those of libraries and speakers."""
 GIVEN_ID = r"[a-z0-9]{1,64}"
 """Grammar of the ids that the catalog gives: those of clips and import jobs."""

@@ -54,9 +54,10 @@ class ClipServicer(clip_service_pb2_grpc.ClipServiceServicer):
             speaker=config.clip.speaker,
             metadata=config.clip.metadata,
         )
-        row, created = await self._clips.ingest(
-            library, clip, audio_chunks(request_iterator), config.request_id
-        )
+        async with self._libraries.held(library):
+            row, created = await self._clips.ingest(
+                library, clip, audio_chunks(request_iterator), config.request_id
+            )
         if not created and config.duplicates == config.DUPLICATE_POLICY_FAIL:
             raise ServiceError(
                 Reason.CLIP_EXISTS,

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import AsyncIterator
+
+import grpc
 from audiosearch.catalog.v1.library_pb2 import (
     LIBRARY_VIEW_BASIC,
     ActivateLibraryRequest,
@@ -114,6 +118,22 @@ class Libraries:
         if library.state != Library.STATE_ACTIVE:
             raise ServiceError(Reason.STATE_CONFLICT, f"{name} is being deleted")
         return library
+
+    @contextlib.asynccontextmanager
+    async def held(self, library: Library) -> AsyncIterator[None]:
+        """Turns what a deletion of the library makes of the block into LIBRARY_NOT_FOUND."""
+        try:
+            yield
+        except ServiceError as error:
+            if error.code is not grpc.StatusCode.NOT_FOUND and (
+                error.reason is not Reason.STATE_CONFLICT
+            ):
+                raise
+            if await self._is_active(library):
+                raise
+            raise ServiceError(
+                Reason.LIBRARY_NOT_FOUND, f"{library.name} was deleted in the meantime"
+            ) from error
 
     async def delete(self, name: str, *, force: bool) -> None:
         """Removes a library; LIBRARY_NOT_EMPTY if it has clips and `force` is not set."""

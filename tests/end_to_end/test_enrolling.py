@@ -227,7 +227,7 @@ def test_who_goes_away_leaves_nobody_behind(shared: Running, library: str, take:
     assert len(clips(shared, library)) == 1
 
 
-@pytest.mark.parametrize("name", ["", "../x", "a b", "-a", "x" * 64, "名"])
+@pytest.mark.parametrize("name", ["", "../x", "a b", "x" * 64, "名"])
 def test_a_name_of_other_characters_is_refused(
     shared: Running, library: str, take: Take, name: str
 ) -> None:

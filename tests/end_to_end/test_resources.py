@@ -58,7 +58,7 @@ def test_a_name_is_taken_once(shared: Running) -> None:
     assert raised.value.reason is Reason.LIBRARY_EXISTS
 
 
-@pytest.mark.parametrize("name", ["../up", "a'; DROP TABLE libraries; --", "", "-a", "x" * 64, "ä"])
+@pytest.mark.parametrize("name", ["../up", "a'; DROP TABLE libraries; --", "", "x" * 64, "ä"])
 def test_other_names_are_refused(shared: Running, name: str) -> None:
     """FIELD_INVALID with the form."""
     with pytest.raises(ServiceError, match="letters, digits") as raised:

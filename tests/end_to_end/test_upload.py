@@ -15,10 +15,13 @@ import soundfile
 from audiosearch.catalog.v1 import clip_pb2, library_pb2
 from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter
 from audiosearch.gateway.v1 import clips_pb2
+from audiosearch.index.v1.index_service_pb2 import DropIndexRequest
+from audiosearch.index.v1.index_service_pb2_grpc import IndexServiceStub
 
 from deploy import example_sounds
 from serving.errors import Reason, ServiceError, from_rpc_error
 from tests.end_to_end.conftest import Running
+from tools.servers.catalog_stubs import CatalogStubs
 from tools.servers.processes import until
 
 RATE = 16_000
@@ -249,6 +252,44 @@ def test_an_unknown_library_is_told_before_the_audio_is_read(shared: Running) ->
     """LIBRARY_NOT_FOUND."""
     with pytest.raises(ServiceError) as raised:
         send(shared, "nowhere", encoded(noise(1)))
+    assert raised.value.reason is Reason.LIBRARY_NOT_FOUND
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_a_library_deleted_during_an_upload_is_told(
+    shared: Running, library: str, *, complete: bool
+) -> None:
+    """LIBRARY_NOT_FOUND, as after the deletion, and not the word of a service behind."""
+    name = f"libraries/{library}"
+
+    def half_deleted() -> None:
+        """As in the middle of a deletion: the index is dropped, the catalog's rows are there."""
+        target = shared.stack.addresses.target
+        with (
+            grpc.insecure_channel(target("catalog")) as catalog,
+            grpc.insecure_channel(target("index")) as index,
+        ):
+            begun = CatalogStubs(catalog).libraries.BeginLibraryDeletion(
+                library_pb2.BeginLibraryDeletionRequest(name=name, force=True)
+            )
+            IndexServiceStub(index).DropIndex(DropIndexRequest(index_id=begun.uid))
+
+    def requests() -> Iterator[clips_pb2.UploadClipRequest]:
+        audio = encoded(noise(3))
+        yield clips_pb2.UploadClipRequest(config=clips_pb2.UploadClipConfig(parent=name))
+        yield clips_pb2.UploadClipRequest(audio_chunk=audio[:40_000])
+        until(lambda: listed(shared, library, Clip.STATE_CREATING))
+        if complete:
+            shared.client.call(
+                shared.client.stubs.libraries.DeleteLibrary,
+                library_pb2.DeleteLibraryRequest(name=name, force=True),
+            )
+        else:
+            half_deleted()
+        yield clips_pb2.UploadClipRequest(audio_chunk=audio[40_000:])
+
+    with pytest.raises(ServiceError, match="deleted") as raised:
+        shared.client.call(shared.client.stubs.clips.UploadClip, requests())
     assert raised.value.reason is Reason.LIBRARY_NOT_FOUND
 
 

@@ -2,7 +2,7 @@
 
 import { h } from "./dom.js";
 
-const PATTERN = "[A-Za-z0-9][A-Za-z0-9_\\-]*";
+const PATTERN = "[A-Za-z0-9_\\-]+";
 
 /** An id like a name: what it may not hold is left out. */
 const latin = (text) =>

@@ -32,8 +32,6 @@ ATTACKS = [
     "x' OR '1'='1",
     "a;b",
     "a b",
-    "-a",
-    "_a",
     "a\n",
     "a\0b",
     "ä",
@@ -78,6 +76,25 @@ async def test_ids_and_names_of_no_library(catalog: Catalog, attack: str) -> Non
     ):
         async with refused(Reason.FIELD_INVALID, field=field):
             await call(request)
+
+
+@pytest.mark.parametrize("chosen", ["_a", "-a", "__", "-", "0", "Z-_9", "x" * 63])
+async def test_every_id_of_these_characters_is_taken(catalog: Catalog, chosen: str) -> None:
+    """As the message says that refuses others; for libraries and speakers alike."""
+    request = library_pb2.CreateLibraryRequest(library_id=chosen, library=Library(model=MODEL))
+    library = await catalog.stubs.libraries.CreateLibrary(request)
+    assert library.name == f"libraries/{chosen}"
+    await catalog.stubs.libraries.ActivateLibrary(
+        library_pb2.ActivateLibraryRequest(name=library.name)
+    )
+    speaker = await catalog.stubs.speakers.CreateSpeaker(
+        spk.CreateSpeakerRequest(parent=library.name, speaker_id=chosen)
+    )
+    assert speaker.name == f"{library.name}/speakers/{chosen}"
+    await catalog.stubs.libraries.BeginLibraryDeletion(
+        library_pb2.BeginLibraryDeletionRequest(name=library.name, force=True)
+    )
+    await catalog.stubs.libraries.DeleteLibrary(library_pb2.DeleteLibraryRequest(name=library.name))
 
 
 @pytest.mark.parametrize(
