@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import Enum
 from pathlib import Path
-from typing import IO, Annotated
+from typing import IO, Annotated, TypeVar
 
 import typer
 from audiosearch.catalog.v1 import library_pb2
@@ -33,8 +33,10 @@ from audiosearch_cli.output import (
 )
 from audiosearch_cli.progress import Shown
 from serving.errors import Reason, ServiceError
+from serving.retry import Retry
 
 POLL_SECONDS = 0.5
+T = TypeVar("T")
 _LOOPBACK = ("localhost:", "127.0.0.1:", "[::1]:")
 
 
@@ -95,10 +97,14 @@ def import_path(
     job = _new_job(library, source) if source else None
     start = time.monotonic()
     with connect(target, ca) as client:
-        _ensure(client, library)
+        _patiently(lambda: _ensure(client, library), final=(Reason.GATEWAY_UNAVAILABLE,))
         operation, labelled = None, 0
         if path is not None and source is None:
-            operation = _start(client, library, path, label, where, target)
+            folder = path
+            operation = _patiently(
+                lambda: _start(client, library, folder, label, where, target),
+                final=(Reason.GATEWAY_UNAVAILABLE,),
+            )
             source = folder_source(path, label)
         with Shown(quiet=json) as shown, _sink(failures) as fail:
             if operation:
@@ -184,6 +190,22 @@ def _write(file: IO[str], failure: FileFailure) -> None:
     file.flush()
 
 
+def _patiently(ask: Callable[[], T], final: tuple[Reason, ...] = ()) -> T:
+    """The answer, waited for while a service is away; not for the reasons of `final`."""
+    retry, told = Retry(), False
+    while True:
+        try:
+            return ask()
+        except ServiceError as error:
+            if error.reason in final:
+                raise
+            pause = retry.pause(error)
+            if not told:
+                sys.stderr.write(f"waiting: {error.message}\n")
+                told = True
+            time.sleep(pause)
+
+
 def _ensure(client: AudiosearchClient, library: str) -> None:
     try:
         client.call(
@@ -225,7 +247,7 @@ def _follow(
     """Shows a running import until its end. Ctrl-C leaves it running on the server."""
     try:
         while True:
-            job, done = client.import_job(operation.name)
+            job, done = _patiently(lambda: client.import_job(operation.name))
             shown.update(job)
             if done:
                 break

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +20,7 @@ from google.longrunning import operations_pb2
 
 from deploy import example_sounds
 from serving.errors import Reason, ServiceError
+from tests.end_to_end.command_line import AUDIOSEARCH
 from tests.end_to_end.conftest import Running
 from tests.end_to_end.test_services import health
 from tools.servers.processes import until
@@ -265,3 +268,58 @@ def test_an_import_waits_for_a_service_that_is_gone(fragile: Running) -> None:
     fragile.stack.wait("embedding")
     job = finish(fragile, operation.name)
     assert counts(job) == (60, 60, 0, 0)
+
+
+def kill(running: Running, service: str) -> None:
+    """Ends a service without a word."""
+    os.kill(running.stack.pid(service), signal.SIGKILL)
+    os.waitpid(running.stack.pid(service), 0)
+
+
+def importing(running: Running, *arguments: object) -> subprocess.Popen[str]:
+    """`audiosearch import` with these arguments, as it runs."""
+    return subprocess.Popen(
+        [AUDIOSEARCH, "import", *map(str, arguments), "--json"],
+        env={**os.environ, "AUDIOSEARCH_TARGET": running.stack.target},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("where", ["client", "server"])
+def test_the_command_waits_for_an_embedding_service_that_starts_late(
+    fragile: Running, where: str
+) -> None:
+    """Right after `serve`, say: the library is not there yet either."""
+    folder = fragile.folder()
+    make_files(folder, 3)
+    kill(fragile, "embedding")
+    with importing(fragile, folder, "-l", f"late-{where}", "--from", where) as command:
+        assert command.stderr
+        assert "waiting: the embedding service" in command.stderr.readline()
+        assert command.poll() is None
+        fragile.stack.launch("embedding")
+        out, err = command.communicate(timeout=240)
+    assert command.returncode == 0, err
+    assert json.loads(out)["progress"]["imported"] == "3"
+
+
+def test_the_command_watches_on_when_the_gateway_is_back(fragile: Running) -> None:
+    """The import goes on at the server, so its end is worth waiting for."""
+    folder, library = fragile.folder(), fragile.library()
+    make_files(folder, 3)
+    kill(fragile, "embedding")  # so that the import can't end before the gateway does
+    with importing(fragile, folder, "-l", library, "--from", "server") as command:
+        jobs = operations_pb2.ListOperationsRequest(name=f"libraries/{library}")
+        operations = fragile.client.stubs.operations
+        until(lambda: fragile.client.call(operations.ListOperations, jobs).operations)
+        time.sleep(1)  # until the command has its answer and watches
+        kill(fragile, "gateway")
+        assert command.stderr
+        assert "waiting: no gateway answers" in command.stderr.readline()
+        for service in ("embedding", "gateway"):
+            fragile.stack.launch(service)
+        out, err = command.communicate(timeout=240)
+    assert command.returncode == 0, err
+    assert json.loads(out)["progress"]["imported"] == "3"
