@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import Field, SecretStr
 
+from serving.audio_size import MAX_AUDIO_BYTES
 from serving.settings import ServerSettings
 
 
@@ -40,7 +41,7 @@ class CatalogSettings(ServerSettings):
         description="its database; created if it is missing and the user may",
     )
     max_audio_bytes: int = Field(
-        256 * 2**20,
+        MAX_AUDIO_BYTES,
         ge=1,
         alias="AUDIOSEARCH_MAX_AUDIO_BYTES",
         description="largest recording that is accepted, in bytes",

@@ -16,6 +16,7 @@ from embedding_service.checkpoints.checkpoint import Source
 from embedding_service.decoding.decoding import Heard
 from embedding_service.messages import invalid, to_cut, to_pcm, to_properties, to_summary, to_window
 from embedding_service.network.model import DIMENSION
+from serving.audio_size import too_large
 from serving.errors import Reason, ServiceError
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class EmbeddingServicer(embedding_service_pb2_grpc.EmbeddingServiceServicer):
             description=f"{_DESCRIPTIONS[info.source]} {_computed(info.measured)}",
             min_audio_seconds=limits.min_audio_seconds,
             max_audio_seconds=limits.max_audio_seconds,
+            max_audio_bytes=limits.max_audio_bytes,
         )
 
     async def EmbedAudio(
@@ -146,12 +148,7 @@ class EmbeddingServicer(embedding_service_pb2_grpc.EmbeddingServiceServicer):
         async for chunk in _chunks(requests):
             await audio.write(chunk)
             if audio.size > self._max_bytes:
-                raise ServiceError(
-                    Reason.AUDIO_TOO_LONG,
-                    f"at most {self._max_bytes} bytes of audio are accepted: "
-                    "cut it into shorter clips, or send it compressed",
-                    {"max_bytes": str(self._max_bytes)},
-                )
+                raise too_large(self._max_bytes)
         if not audio.size:
             raise ServiceError(Reason.AUDIO_UNDECODABLE, "no audio was sent: all chunks are empty")
         await audio.finish()

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import Field, model_validator
 from typing_extensions import Self
 
+from serving.audio_size import MAX_AUDIO_BYTES
 from serving.settings import ServerSettings
 
 
@@ -30,7 +31,7 @@ class EmbeddingSettings(ServerSettings):
         default=False, alias="AUDIOSEARCH_OFFLINE", description="never try to download a checkpoint"
     )
     max_audio_bytes: int = Field(
-        256 * 2**20,
+        MAX_AUDIO_BYTES,
         ge=2**16,
         le=2**34,
         alias="AUDIOSEARCH_MAX_AUDIO_BYTES",

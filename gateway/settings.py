@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from typing_extensions import Self
 
 from gateway.access import key_file
+from serving.audio_size import MAX_AUDIO_BYTES
 from serving.names import CHOSEN_ID
 from serving.settings import ServerSettings
 from serving.tls import Tls
@@ -92,6 +93,13 @@ class GatewaySettings(ServerSettings):
         "",
         alias="AUDIOSEARCH_IMPORT_ROOTS",
         description=f"folders below which ImportClips may read, separated by '{os.pathsep}'",
+    )
+    max_audio_bytes: int = Field(
+        MAX_AUDIO_BYTES,
+        ge=1,
+        alias="AUDIOSEARCH_MAX_AUDIO_BYTES",
+        description="most bytes of one recording by REST: what says that it is larger is refused "
+        "before it is sent; the same as that of the catalog and the embedding service",
     )
     import_concurrency: int = Field(
         16,

@@ -18,6 +18,7 @@ from catalog_service.database.schema import clips
 from catalog_service.database.states import ClipState
 from catalog_service.fields import invalid
 from catalog_service.names import ClipName
+from serving.audio_size import too_large
 from serving.errors import Reason, ServiceError
 
 CHUNK_BYTES = 256 * 1024
@@ -58,12 +59,7 @@ class Audio:
             async for chunk in chunks:
                 await upload.write(chunk)
                 if upload.size > self._max_bytes:
-                    raise ServiceError(
-                        Reason.AUDIO_TOO_LONG,
-                        f"the audio has more than {self._max_bytes} bytes; "
-                        "send a shorter recording",
-                        {"limit": str(self._max_bytes)},
-                    )
+                    raise too_large(self._max_bytes)
             if not upload.size:
                 raise ServiceError(
                     Reason.AUDIO_UNDECODABLE, "the audio has no bytes at all; send a recording"

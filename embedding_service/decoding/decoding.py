@@ -218,5 +218,6 @@ def _too_long(seconds: float | None, limit: float) -> AudioError:
     found = "more" if seconds is None else f"{seconds:.6g} s"
     return AudioError(
         "AUDIO_TOO_LONG",
-        f"at most {limit:g} s of audio are accepted, this is {found}: cut it into shorter clips",
+        f"at most {limit:g} s of audio are accepted, this is {found}: cut it into shorter clips, "
+        "or have the operator raise AUDIOSEARCH_MAX_AUDIO_SECONDS",
     )

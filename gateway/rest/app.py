@@ -64,6 +64,7 @@ def build(parts: Parts) -> FastAPI:
         generate_unique_id_function=openapi.operation_id,
         middleware=_middleware(parts.settings),
     )
+    app.state.max_audio_bytes = parts.settings.max_audio_bytes
     others = (probe.router(parts), docs.router(), web.router(), openapi.router(app, parts))
     resources = [resource.router(parts) for resource in _RESOURCES]
     for router in resources:

@@ -293,6 +293,26 @@ def test_a_library_deleted_during_an_upload_is_told(
     assert raised.value.reason is Reason.LIBRARY_NOT_FOUND
 
 
+def test_a_file_that_is_too_large_is_told_before_it_is_sent(
+    shared: Running, library: str, tmp_path: Path
+) -> None:
+    """By the file's size, whatever it is for; nothing of it reaches the catalog."""
+    path = tmp_path / "long.wav"
+    with path.open("wb") as file:
+        file.truncate(769 * 2**20)
+    client = shared.client
+    for send_it in (
+        lambda: client.upload(library, path),
+        lambda: client.search(library, path),
+        lambda: client.embed(path),
+    ):
+        with pytest.raises(ServiceError, match=r"768\.0 MiB .* this is 769\.0 MiB") as raised:
+            send_it()
+        assert raised.value.reason is Reason.AUDIO_TOO_LONG
+    every = (Clip.STATE_CREATING, Clip.STATE_ACTIVE, Clip.STATE_FAILED, Clip.STATE_DELETING)
+    assert not [clip for state in every for clip in listed(shared, library, state)]
+
+
 def test_field_limits_are_told(shared: Running, library: str) -> None:
     """A name of 300 characters names the field."""
     with pytest.raises(ServiceError, match="display_name") as raised:

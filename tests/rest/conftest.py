@@ -63,7 +63,9 @@ def rest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rest]:
     """The stack that most tests share; each works in libraries of its own."""
     folder = tmp_path_factory.mktemp("rest")
     with (
-        start(folder, AUDIOSEARCH_CORS_ORIGINS=FRIEND) as running,
+        start(
+            folder, AUDIOSEARCH_CORS_ORIGINS=FRIEND, AUDIOSEARCH_MAX_AUDIO_BYTES=f"{2**28}"
+        ) as running,
         client(running.stack) as http,
     ):
         yield Rest(running, http)

@@ -118,6 +118,18 @@ def test_a_recording_above_the_limit_is_refused(rest: Rest, library: str) -> Non
     assert rest.http.get(f"/v1/libraries/{library}").json()["clipCount"] == "0"
 
 
+def test_what_says_that_it_is_too_large_is_refused_before_it_is_sent(
+    rest: Rest, library: str
+) -> None:
+    """In MiB and minutes, with the setting that moves the limit."""
+    length = f"Content-Length: {300 * MEGABYTE}"
+    line = f"POST /v1/libraries/{library}/clips"
+    told = raw(rest, head(rest, line, length), until=b"AUDIO_TOO_LONG").decode()
+    assert "400" in told.splitlines()[0]
+    for word in ("256.0 MiB", "23.3 minutes", "300.0 MiB", "AUDIOSEARCH_MAX_AUDIO_BYTES"):
+        assert word in told
+
+
 def raw(rest: Rest, *pieces: bytes, until: bytes = b"") -> bytes:
     """Sends bytes by TCP, closes or waits for an answer, and gives what came."""
     address = urllib.parse.urlsplit(rest.stack.web)

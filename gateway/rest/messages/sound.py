@@ -14,10 +14,13 @@ from gateway.rest.messages.json import parse
 from gateway.rest.messages.multipart import Allowed, File, Form, read_form
 from gateway.rest.messages.query import Query
 from serving import limits
+from serving.audio_size import too_large
 from serving.errors import Reason, ServiceError
 
 CONFIG = "config"
 """The field of a form with a message in JSON."""
+FORM_BYTES = 2**20
+"""Bytes of a form at most besides its files."""
 
 
 @dataclass
@@ -54,10 +57,13 @@ async def read_sound(request: Request, query: Query, most: int = 1) -> Sound:
         most: files in a form at most.
 
     Raises:
-        ServiceError: FIELD_INVALID as in `read_form`, or if a parameter comes twice.
+        ServiceError: FIELD_INVALID as in `read_form`, or if a parameter comes twice; AUDIO_TOO_LONG
+            if the body is announced larger than recordings may be.
     """
     values, kind = query.values(request), request.headers.get("content-type", "")
-    if not kind.lower().startswith("multipart/"):
+    is_form = kind.lower().startswith("multipart/")
+    _check_size(request, most, FORM_BYTES if is_form else 0)
+    if not is_form:
         return Sound(_body(request), query, values)
     allowed = Allowed((CONFIG, *query.fields), query.lists, files=most)
     form = await read_form(kind, request.stream(), allowed)
@@ -66,6 +72,14 @@ async def read_sound(request: Request, query: Query, most: int = 1) -> Sound:
     fields = {name: given for name, given in form.fields.items() if name != CONFIG}
     (config,) = form.fields.get(CONFIG, [""])
     return Sound(read_files(form), query, {**values, **fields}, config, form.first.name)
+
+
+def _check_size(request: Request, most: int, around: int) -> None:
+    """Refuses a body, before it comes, that is announced larger than its recordings may be."""
+    limit: int = request.app.state.max_audio_bytes
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length) > most * limit + around:
+        raise too_large(limit, int(length) if most == 1 else None)
 
 
 def display_name(file_name: str) -> str:

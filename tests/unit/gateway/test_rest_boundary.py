@@ -82,6 +82,22 @@ async def test_a_packed_body_is_refused_in_words(encoding: str) -> None:
         assert plain.json()["clip"]["audioObject"]["sizeBytes"] == str(len(AUDIO))
 
 
+async def test_a_body_that_says_it_is_too_large_is_not_read() -> None:
+    """Its answer arrives each time. What has exactly the limit is taken, also in a form."""
+    path, limit = LIBRARIES + "a/clips", len(AUDIO)
+    async with serving(max_audio_bytes=limit) as served:
+        for _ in range(20):
+            answer = await served.http.post(path, content=AUDIO * 32)
+            assert (answer.status_code, reason(answer)) == (400, "AUDIO_TOO_LONG")
+            assert "32.0 MiB" in answer.json()["error"]["message"]
+        answer = await served.http.post(path, files={"audio": ("x.wav", AUDIO * 32)})
+        assert reason(answer) == "AUDIO_TOO_LONG"
+        assert not served.behaviour.began.is_set()
+        for sent in ({"content": AUDIO}, {"files": {"audio": ("x.wav", AUDIO)}}):
+            answer = await served.http.post(path, **sent)
+            assert answer.json()["clip"]["audioObject"]["sizeBytes"] == str(limit)
+
+
 async def test_errors_have_status_reason_and_metadata() -> None:
     """As google.rpc.Status in JSON; paths and methods that are not there, too."""
     async with serving() as served:
