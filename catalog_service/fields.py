@@ -21,7 +21,6 @@ MAX_PAGE = 1000
 DEFAULT_PAGE = 100
 DEFAULT_LEASE = timedelta(seconds=30)
 _SHOWN = 80
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MAX_COUNT = 2**63 - 1
 
@@ -58,7 +57,7 @@ def _line(field: str, value: str, least: int, most: int) -> str:
         raise invalid(field, value, f"must be {least} to {most} characters")
     if len(value) > most:
         raise invalid(field, value, f"must be at most {most} characters, it has {len(value)}")
-    if _CONTROL.search(value):
+    if limits.CONTROL.search(value):
         raise invalid(field, repr(value), "must have no control characters")
     return value
 
@@ -78,7 +77,7 @@ def path(field: str, holder: Message) -> str:
 def shortened(field: str, holder: Message) -> str:
     """Returns the start of a text that describes a failure. It never raises an error itself."""
     value, limit = _of(field, holder)
-    return _CONTROL.sub(" ", value[: limit.max_length])
+    return limits.CONTROL.sub(" ", value[: limit.max_length])
 
 
 def failure(field: str, value: Failure) -> tuple[str, str]:

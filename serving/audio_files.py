@@ -1,21 +1,29 @@
-"""Audio files below a folder: their suffixes, and the order in which a walk finds them."""
+"""Audio files below a folder, the order in which a walk finds them, and what it passes over."""
 
 from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Iterator
+import re
+import stat
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path, PurePosixPath
 
+from audiosearch.catalog.v1.import_job_pb2 import ImportProgress
+
+from serving import limits
+from serving.audio_signs import HEAD_BYTES, begins, has_ending
 from serving.errors import Reason, ServiceError
 
-SUFFIXES = (
-    *(".wav", ".wave", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".m4a", ".mp4", ".aac"),
-    *(".aif", ".aiff", ".aifc", ".webm"),
-)
-"""Suffixes of audio files in lower case. A file's own suffix may be in any case."""
+HIDDEN, LINK, UNREADABLE, OTHER = "hidden", "link", "unreadable", "other"
+MAX_KINDS = limits.of(ImportProgress, "passed_over").max_items
+"""Kinds of files passed over that are told apart. Those met later are OTHER."""
+
+_HIDDEN_FOLDERS = {"__MACOSX"}
+_ENDING = re.compile(r"\.[A-Za-z0-9_-]{1,15}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -28,36 +36,43 @@ class Found:
     failure: ServiceError | None = None
 
 
-def walk(root: Path, after: str = "") -> Iterator[Found]:
+class PassedOver(Counter[str]):
+    """Files that a walk passed over, by kind: an ending in lower case, or a name as HIDDEN."""
+
+    def add(self, kind: str) -> None:
+        """Counts one."""
+        self[kind if kind in self or len(self) < MAX_KINDS - 1 else OTHER] += 1
+
+
+def walk(
+    root: Path,
+    after: str = "",
+    *,
+    roots: Sequence[Path] | None = None,
+    passed_over: PassedOver | None = None,
+) -> Iterator[Found]:
     """Audio files below `root`, depth first, names sorted within each folder.
 
-    Memory is bounded by the names in the folders on the way to the current file. A folder that
-    can't be listed and a link to a folder are failures in their place.
+    A file is audio by its ending or its first bytes. All else is passed over: hidden files and
+    folders, links that lead nowhere, and files of other kinds. Memory is bounded by the names in
+    the folders on the way to the current file. A folder that can't be listed and a link to a folder
+    are failures in their place.
 
     Args:
         root: real path of the folder.
         after: path of the last file to skip, as in `Found.path`; empty to skip none.
+        roots: folders that links must not lead out of; None for any. The first bytes of a file
+            elsewhere are never read.
+        passed_over: gets what is passed over in the folders that are listed.
     """
-    yield from _walk(root, (), PurePosixPath(after).parts)
+    counted = PassedOver() if passed_over is None else passed_over
+    yield from _Walk(root, roots, counted).below((), PurePosixPath(after).parts)
 
 
-def _walk(root: Path, parts: tuple[str, ...], after: tuple[str, ...]) -> Iterator[Found]:
-    try:
-        entries = _entries(root.joinpath(*parts))
-    except OSError as error:
-        yield Found("/".join(parts), unreadable("folder", error))
-        return
-    for name, kind in entries:
-        here = (*parts, name)
-        if here < after[: len(here)] or here == after:
-            continue
-        if kind is _Kind.FOLDER:
-            yield from _walk(root, here, after)
-        elif kind is _Kind.LINKED_FOLDER:
-            message = "a link to a folder is not followed; import the folder itself"
-            yield Found(_printable("/".join(here)), ServiceError(Reason.PATH_NOT_ALLOWED, message))
-        else:
-            yield _file("/".join(here))
+def count(root: Path, *, roots: Sequence[Path] | None = None) -> tuple[int, PassedOver]:
+    """The number of results that `walk` will give, files and failures, and what it passes over."""
+    passed_over = PassedOver()
+    return sum(1 for _ in walk(root, roots=roots, passed_over=passed_over)), passed_over
 
 
 class _Kind(Enum):
@@ -66,17 +81,78 @@ class _Kind(Enum):
     AUDIO = 3
 
 
-def _entries(folder: Path) -> list[tuple[str, _Kind]]:
-    """The audio files and folders in a folder, by name."""
-    with os.scandir(folder) as entries:
-        kinds = ((entry.name, _kind(entry)) for entry in entries)
-        return sorted(((name, kind) for name, kind in kinds if kind), key=operator.itemgetter(0))
+@dataclass(frozen=True)
+class _Walk:
+    root: Path
+    roots: Sequence[Path] | None
+    passed_over: PassedOver
+
+    def below(self, parts: tuple[str, ...], after: tuple[str, ...]) -> Iterator[Found]:
+        try:
+            entries = self._entries(self.root.joinpath(*parts))
+        except OSError as error:
+            yield Found(_printable("/".join(parts)), unreadable("folder", error))
+            return
+        for name, kind in entries:
+            here = (*parts, name)
+            if here < after[: len(here)] or here == after:
+                continue
+            if kind is _Kind.FOLDER:
+                yield from self.below(here, after)
+            elif kind is _Kind.LINKED_FOLDER:
+                message = "a link to a folder is not followed; import the folder itself"
+                failure = ServiceError(Reason.PATH_NOT_ALLOWED, message)
+                yield Found(_printable("/".join(here)), failure)
+            else:
+                yield _file("/".join(here))
+
+    def _entries(self, folder: Path) -> list[tuple[str, _Kind]]:
+        """The audio files and folders in a folder, by name."""
+        found = []
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                kind = self._kind(entry)
+                if isinstance(kind, _Kind):
+                    found.append((entry.name, kind))
+                else:
+                    self.passed_over.add(kind)
+        return sorted(found, key=operator.itemgetter(0))
+
+    def _kind(self, entry: os.DirEntry[str]) -> _Kind | str:
+        """The kind of an entry to look at, or the name of the kind that is passed over."""
+        if entry.name.startswith(".") or entry.name in _HIDDEN_FOLDERS:
+            return HIDDEN
+        is_link = entry.is_symlink()
+        try:
+            if entry.is_dir():
+                return _Kind.LINKED_FOLDER if is_link else _Kind.FOLDER
+            if is_link:
+                entry.stat()
+        except OSError:  # it leads to itself, to nothing, or to where nobody may look
+            return LINK if is_link else UNREADABLE
+        if has_ending(entry.name):
+            return _Kind.AUDIO
+        real = Path(os.path.realpath(entry.path)) if is_link else Path(entry.path)
+        if is_link and not self._allows(real):
+            return LINK
+        return _kind_by_content(entry.name, real)
+
+    def _allows(self, real: Path) -> bool:
+        return self.roots is None or any(real.is_relative_to(root) for root in self.roots)
 
 
-def _kind(entry: os.DirEntry[str]) -> _Kind | None:
-    if entry.is_dir():
-        return _Kind.LINKED_FOLDER if entry.is_symlink() else _Kind.FOLDER
-    return _Kind.AUDIO if entry.name.lower().endswith(SUFFIXES) else None
+def _kind_by_content(name: str, real: Path) -> _Kind | str:
+    ending = _ENDING.fullmatch(PurePosixPath(name).suffix)
+    kind = ending[0].lower() if ending else OTHER
+    try:
+        if not stat.S_ISREG(real.lstat().st_mode):
+            return kind
+        # A pipe or a link may have taken the file's place: neither is waited for nor followed.
+        descriptor = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb", buffering=0) as file:
+            return _Kind.AUDIO if begins(file.read(HEAD_BYTES) or b"") else kind
+    except OSError:
+        return UNREADABLE
 
 
 def unreadable(what: str, error: OSError) -> ServiceError:
@@ -97,8 +173,3 @@ def _file(path: str) -> Found:
 
 def _printable(path: str) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
-
-
-def count(root: Path) -> int:
-    """The number of results that `walk` will give, files and failures."""
-    return sum(1 for _ in walk(root))

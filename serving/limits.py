@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 
 from audiosearch.gateway.v1.speakers_pb2 import EnrollSpeakerRequest
@@ -9,6 +10,9 @@ from audiosearch.limits.v1 import limits_pb2
 from audiosearch.limits.v1.limits_pb2 import Limits
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+"""Characters that no line has."""
 
 
 @cache
@@ -19,8 +23,13 @@ def limits(field: FieldDescriptor) -> Limits:
 
 
 def cut(message: type[Message], field: str, text: str) -> str:
-    """Returns the start of a text, as much as the field of that name may hold."""
-    return text[: of(message, field).max_length]
+    """Returns what the field of that name may hold of a text: its start, control characters blank.
+
+    Characters that a text of any form may have stay in fields that are no line.
+    """
+    limit = of(message, field)
+    plain = CONTROL.sub(" ", text) if limit.form == Limits.FORM_LINE else text
+    return plain[: limit.max_length]
 
 
 def of(message: Message | type[Message], field: str) -> Limits:

@@ -206,6 +206,7 @@ import_jobs = Table(
     Column("failed", BigInteger, nullable=False),
     Column("cursor", Text, nullable=False),
     Column("failures", JSON, nullable=False),
+    Column("passed_over", JSON),
     Column("failure_reason", String(63)),
     Column("failure_message", String(1023)),
     Column("cancel_requested", Boolean, nullable=False),

@@ -29,6 +29,7 @@ def import_job(row: Row[Any]) -> ImportJob:
             existing=row.existing,
             failed=row.failed,
             cursor=row.cursor,
+            passed_over=row.passed_over,
         ),
         failure=answers.failure(row) if row.state == JobState.FAILED else None,
         cancel_requested=row.cancel_requested,

@@ -35,6 +35,7 @@ class Progress:
     failed: int
     cursor: str
     failures: list[dict[str, str]]
+    passed_over: dict[str, int]
 
 
 class ImportJobs:
@@ -249,7 +250,7 @@ def _insert(
             lease_until=_NEVER,
             create_time=time,
             update_time=time,
-            **vars(Progress(0, 0, 0, 0, "", [])),
+            **vars(Progress(0, 0, 0, 0, "", [], {})),
         )
     )
     return _get(connection, job)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from audiosearch.catalog.v1.import_job_pb2 import (
     FileFailure,
     FinishImportJobRequest,
+    ImportProgress,
     ReportImportProgressRequest,
 )
 
@@ -29,8 +30,19 @@ def progress(request: ReportImportProgressRequest) -> Progress:
     return Progress(
         **counts,
         cursor=fields.path("progress.cursor", value),
+        passed_over=_passed_over(value),
         failures=[_file_failure(entry) for entry in request.failures[:MAX_FAILURES]],
     )
+
+
+def _passed_over(value: ImportProgress) -> dict[str, int]:
+    """The counts of the first kinds, each with the start of its name."""
+    limit = limits.of(value, "passed_over")
+    first = list(value.passed_over.items())[: limit.max_items]
+    return {
+        kind[: limit.max_key_length]: fields.count("progress.passed_over", number)
+        for kind, number in first
+    }
 
 
 def _file_failure(value: FileFailure) -> dict[str, str]:

@@ -6,7 +6,7 @@ import json
 import sys
 from collections import Counter
 
-from audiosearch_client.corpora.survey import Survey
+from audiosearch_client.corpora.survey import Survey, told_kinds
 
 from audiosearch_cli.output import print_table, say, size
 
@@ -22,6 +22,7 @@ def show(found: Survey, library: str, *, as_json: bool) -> None:
             "fit": fit,
             "unfit": found.unfit,
             "missing": found.missing,
+            "passedOver": found.passed_over,
             "sizeBytes": found.size_bytes,
             "speakers": found.speakers,
             "labels": found.labels,
@@ -34,6 +35,8 @@ def show(found: Survey, library: str, *, as_json: bool) -> None:
         f"{fit:,} files of {size(found.size_bytes)} would be imported into {library}; "
         f"{found.unfit:,} do not fit, {found.missing:,} are missing"
     )
+    if told := told_kinds(found.passed_over):
+        say(told)
     say(
         f"speakers: {len(found.speakers):,}, labels: {len(found.labels):,}, "
         f"sessions: {len(found.sessions):,}"

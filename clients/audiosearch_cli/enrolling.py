@@ -14,6 +14,7 @@ from audiosearch.catalog.v1.clip_pb2 import ClipFilter
 from audiosearch.catalog.v1.speaker_pb2 import Speaker
 from audiosearch.gateway.v1.speakers_pb2 import EnrollSpeakerResponse, RecordingOutcome
 from audiosearch_client.client import AudiosearchClient
+from audiosearch_client.corpora.survey import told_kinds
 from audiosearch_client.speakers import Recording
 
 from audiosearch_cli.output import (
@@ -31,7 +32,7 @@ from audiosearch_cli.output import (
     say,
 )
 from audiosearch_cli.speakers import Name, describe_speech
-from serving.audio_files import walk
+from serving.audio_files import PassedOver, walk
 from serving.errors import Reason, ServiceError
 from serving.limits import MAX_RECORDINGS
 
@@ -99,11 +100,14 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
         if not path.is_dir():
             yield path
             continue
-        for found in walk(path.resolve()):
+        passed_over = PassedOver()
+        for found in walk(path.resolve(), passed_over=passed_over):
             if found.failure:
                 sys.stderr.write(f"note: {found.path}: {found.failure.message}\n")
             else:
                 yield path / found.path
+        if told := told_kinds(passed_over):
+            sys.stderr.write(f"note: {path}: {told}\n")
 
 
 def _labelled(client: AudiosearchClient, library: str, label: str, count: int) -> list[Recording]:

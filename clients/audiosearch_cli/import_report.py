@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from audiosearch.catalog.v1.import_job_pb2 import ImportJob
+from audiosearch_client.corpora.survey import told_kinds
 from google.protobuf.json_format import MessageToDict
 
 from audiosearch_cli.output import say
@@ -44,6 +45,8 @@ def summarise(
         f"{state.imported} imported into {library}, {told}, {state.failed} failed, "
         f"in {span(seconds)}"
     )
+    if passed := told_kinds(state.passed_over):
+        say(passed)
     for failure in job.failures:
         say(f"  {failure.path}: {failure.failure.reason}: {failure.failure.message}")
     if state.failed > len(job.failures):

@@ -156,6 +156,7 @@ def _source(
 def _new_job(library: str, source: Source) -> ImportJob:
     job = ImportJob(library=f"libraries/{library}", folder=str(source.root))
     job.progress.total = count(source)
+    job.progress.passed_over.update(source.passed_over)
     return job
 
 

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from audiosearch.catalog.v1.clip_pb2 import Clip
 from audiosearch_client.corpora.additions import is_full, paths
 
-from serving.audio_files import SUFFIXES
+from serving.audio_signs import has_ending
 from serving.errors import Reason, ServiceError
 
 SHOWN = 5
@@ -77,8 +77,7 @@ def _refuse(names: list[str], reason: Reason, library: str, full: int = 0) -> No
 def _bare(name: str) -> str:
     """A path without `./` and without the suffix of an audio file."""
     path = str(PurePosixPath(name))
-    ending = path.lower().endswith(SUFFIXES)
-    return path[: path.rindex(".")] if ending else path
+    return path[: path.rindex(".")] if has_ending(path) else path
 
 
 def _keys(clip: Clip) -> Iterator[tuple[int, str]]:

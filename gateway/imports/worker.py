@@ -80,7 +80,9 @@ class Run:
         """Imports the remaining files; Stopped if `stop` was called before the end."""
         resolve_folder(self.job.folder, self._roots)
         if not self.progress.total:
-            self.progress.total = await asyncio.to_thread(count, self._folder)
+            total, passed_over = await asyncio.to_thread(count, self._folder, roots=self._roots)
+            self.progress.total = total
+            self.progress.passed_over.update(passed_over)
         window: deque[tuple[Found, asyncio.Task[bool]]] = deque()
         try:
             async for found in self._found():
@@ -98,7 +100,7 @@ class Run:
             raise Stopped
 
     async def _found(self) -> AsyncIterator[Found]:
-        entries = walk(self._folder, self.progress.cursor)
+        entries = walk(self._folder, self.progress.cursor, roots=self._roots)
         while batch := await asyncio.to_thread(lambda: list(itertools.islice(entries, BATCH))):
             for found in batch:
                 yield found

@@ -166,6 +166,7 @@ def test_a_chosen_folder_labels_its_sounds(visit: Visit, shared: Site, folder: P
 def test_a_folder_of_the_server_is_imported(visit: Visit, shared: Site, folder: Path) -> None:
     """The server reads it; the page shows how far it is, and which file failed."""
     shutil.copytree(folder, shared.imports / "shelf")
+    (shared.imports / "shelf" / "._a.wav").write_bytes(bytes(100))
     page = visit(f"#/library/{shared.library()}", expected="status of 40[034]")
     page.get_by_text("Import a folder of the server").click()
     page.get_by_label("Folder on the server").fill("/etc")
@@ -175,8 +176,28 @@ def test_a_folder_of_the_server_is_imported(visit: Visit, shared: Site, folder: 
     page.get_by_role("button", name="Import it").click()
     imports = importing(page)
     expect(imports).to_contain_text("21 of 21 · 20 imported · 1 failed")
+    expect(imports).to_contain_text("2 files passed over, not sounds: 1 .txt, 1 hidden")
     expect(imports.get_by_role("listitem")).to_contain_text("Things/broken.wav")
     expect(clips(page)).to_have_count(20)
+
+
+def test_a_folder_is_judged_by_content(visit: Visit, shared: Site, tmp_path: Path) -> None:
+    """Sounds under any ending and name are imported; what is passed over is counted by kind."""
+    top = tmp_path / "recorder"
+    top.mkdir()
+    sound = example_sounds.make("sword_clash", 3)
+    example_sounds.write(top / "take.wav", sound).rename(top / "take.dat")
+    example_sounds.write(top / "new\nline.wav", sound[100:])
+    for name in (".DS_Store", "._take.wav", "notes.txt", "more.txt", "README"):
+        (top / name).write_text("not audio")
+    page = visit(f"#/library/{shared.library()}")
+    drop(page, importing(page), top)
+    expect(importing(page)).to_contain_text("2 of 2 · 2 imported")
+    expect(importing(page)).to_contain_text(
+        "5 files passed over, not sounds: 2 .txt, 2 hidden, 1 other"
+    )
+    expect(clips(page)).to_have_count(2)
+    expect(importing(page).get_by_role("listitem")).to_have_count(0)
 
 
 def test_an_import_goes_on_in_the_background(

@@ -28,7 +28,7 @@ def test_from_an_empty_library_to_hearing_a_result(
     imports = importing(page)
     expect(imports).to_contain_text("Imported, but for some files")
     expect(imports).to_contain_text("21 of 21 · 20 imported · 1 failed")
-    expect(imports).to_contain_text("1 file left out, not sounds: .txt")
+    expect(imports).to_contain_text("1 file passed over, not sounds: 1 .txt")
     failed = imports.get_by_role("listitem")
     expect(failed).to_have_count(1)
     expect(failed).to_contain_text("My sounds/Things/broken.wav")

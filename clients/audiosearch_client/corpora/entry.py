@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from serving.audio_files import PassedOver
 from serving.errors import ServiceError
 
 
@@ -37,3 +38,6 @@ class Source:
 
     confined: bool = False
     """True if links must not lead outside the root."""
+
+    passed_over: PassedOver = field(default_factory=PassedOver)
+    """Files that the last reading of the entries passed over, by kind."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from audiosearch_client.corpora import manifest
 from audiosearch_client.corpora.entry import Entry, Source
 from audiosearch_client.corpora.layouts import LAYOUTS
-from serving.audio_files import walk
+from serving.audio_files import Found, PassedOver, walk
 from serving.errors import Reason, ServiceError
 
 
@@ -20,12 +20,20 @@ def folder_source(path: Path, label: str = "") -> Source:
         one = Entry(path.name, label=label, display_name=path.name)
         return Source(path.absolute().parent, lambda: iter([one]))
 
+    passed_over = PassedOver()
+
     def entries() -> Iterator[Entry]:
-        for found in walk(real):
+        for found in _walk_anew(real, passed_over):
             name = found.path.rpartition("/")[2]
             yield Entry(found.path, label=label, display_name=name, failure=found.failure)
 
-    return Source(real, entries)
+    return Source(real, entries, passed_over=passed_over)
+
+
+def _walk_anew(root: Path, passed_over: PassedOver) -> Iterator[Found]:
+    """The walk, which counts what it passes over from the start."""
+    passed_over.clear()
+    return walk(root, passed_over=passed_over)
 
 
 def corpus_source(path: Path, layout_name: str, label: str = "") -> Source:
@@ -52,15 +60,17 @@ def corpus_source(path: Path, layout_name: str, label: str = "") -> Source:
         raise ServiceError(Reason.PATH_NOT_FOUND, f"{path} is not a folder")
     details, notes = layout.details(root)
 
+    passed_over = PassedOver()
+
     def entries() -> Iterator[Entry]:
-        for found in walk(root):
+        for found in _walk_anew(root, passed_over):
             if found.failure:
                 yield Entry(found.path, failure=found.failure)
             else:
                 entry = layout.describe(found.path, details)
                 yield entry if entry.label else replace(entry, label=label)
 
-    return Source(root, entries, notes)
+    return Source(root, entries, notes, passed_over=passed_over)
 
 
 def manifest_source(path: Path, label: str = "") -> Source:

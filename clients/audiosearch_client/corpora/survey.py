@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from audiosearch_client.corpora.entry import Source
 from serving.errors import Reason, ServiceError
 
 SHOWN = 5
+
+
+def told_kinds(passed_over: Mapping[str, int]) -> str:
+    """The files passed over, by kind and in words; empty if there are none."""
+    if not passed_over:
+        return ""
+    ranked = sorted(passed_over.items(), key=lambda pair: (-pair[1], pair[0]))
+    kinds = ", ".join(f"{number:,} {kind}" for kind, number in ranked)
+    return f"{sum(passed_over.values()):,} passed over ({kinds})"
 
 
 @dataclass
@@ -18,6 +28,9 @@ class Survey:
     files: int = 0
     unfit: int = 0
     missing: int = 0
+    passed_over: Mapping[str, int] = field(default_factory=dict)
+    """Files that are no audio, by kind; they are not among `files`."""
+
     size_bytes: int = 0
     speakers: Counter[str] = field(default_factory=Counter)
     labels: Counter[str] = field(default_factory=Counter)
@@ -47,7 +60,9 @@ def count(source: Source) -> int:
         first = first or entry
     if first is None:
         raise ServiceError(
-            Reason.PATH_NOT_FOUND, f"there is no audio file below {source.root}: check the path"
+            Reason.PATH_NOT_FOUND,
+            f"there is no audio file below {source.root}: "
+            + (told_kinds(source.passed_over) or "check the path"),
         )
     if not fit:
         raise ServiceError(
@@ -79,4 +94,5 @@ def survey(source: Source) -> Survey:
             found.labels[entry.label] += 1
         if "session" in entry.metadata:
             found.sessions.add((entry.speaker, entry.metadata["session"]))
+    found.passed_over = dict(source.passed_over)
     return found

@@ -22,7 +22,7 @@ export class FolderImport {
       library,
       name: operation.name,
       status: "running",
-      leftOut: 0,
+      passedOver: {},
       waiting: null,
     };
     this.#read(operation);
@@ -64,6 +64,11 @@ export class FolderImport {
     };
     Object.assign(this.state, counts, {
       folder: job.folder,
+      passedOver: Object.fromEntries(
+        Object.entries(job.progress?.passedOver ?? {}).map((
+          [kind, count],
+        ) => [kind, Number(count)]),
+      ),
       done: counts.imported + counts.existing + counts.failed,
       status: STATUS[job.state] ?? "running",
       failures: (job.failures ?? []).map(({ path, failure }) => ({

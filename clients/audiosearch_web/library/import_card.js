@@ -10,6 +10,8 @@ import { toast } from "../parts/toast.js";
 
 const t = words(strings);
 const DRAW_MS = 150;
+const NAMED_KINDS = ["hidden", "link", "unreadable", "other"];
+const kindInWords = (kind) => NAMED_KINDS.includes(kind) ? t(`kind_${kind}`) : kind;
 
 export class ImportCard {
   told = false;
@@ -78,14 +80,12 @@ export class ImportCard {
   #showNotes(state) {
     const notes = [];
     if (state.folder) notes.push(h("p", {}, icon("folder"), " ", state.folder));
-    if (state.leftOut) {
-      notes.push(
-        h(
-          "p",
-          {},
-          t("leftOut", { count: state.leftOut, kinds: [...state.leftOutKinds].join(", ") }),
-        ),
-      );
+    const passedOver = Object.entries(state.passedOver)
+      .sort(([kind, some], [other, more]) => more - some || kind.localeCompare(other));
+    if (passedOver.length) {
+      const count = passedOver.reduce((sum, [, some]) => sum + some, 0);
+      const kinds = passedOver.map(([kind, some]) => `${number(some)} ${kindInWords(kind)}`);
+      notes.push(h("p", {}, t("passedOver", { count, kinds: kinds.join(", ") })));
     }
     if (state.waiting) {
       notes.push(h("p", { class: "import-waiting" }, t("waiting"), " ", said(state.waiting)));

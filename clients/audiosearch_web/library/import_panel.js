@@ -1,6 +1,7 @@
 /** Imports into a library: by files of this machine, or a folder of the server. */
 
-import { ACCEPT, chosen, filesBelow, takeDrops } from "../parts/drops.js";
+import { chosen, filesBelow, takeDrops } from "../parts/drops.js";
+import { ACCEPT } from "../parts/sounds.js";
 import { field, h, icon } from "../core/dom.js";
 import { failureBox, said } from "../core/failure.js";
 import { findImports, importFolder } from "./folder_import.js";

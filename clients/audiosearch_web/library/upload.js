@@ -3,12 +3,16 @@
  */
 
 import { api, ApiError, requestId } from "../core/api.js";
-import { isSound } from "../parts/drops.js";
+import { kindPassedOver } from "../parts/sounds.js";
 import { addImport, Rate, tellImports } from "./imports.js";
 import { failsAll, withRetries } from "../core/retry.js";
 
 const AT_ONCE = 4;
 const MOST_FAILURES = 500;
+const MOST_KINDS = 20;
+// deno-lint-ignore no-control-regex
+const CONTROL = /[\x00-\x1f\x7f-\x9f]/g;
+const asLine = (text) => text.replace(CONTROL, " ").slice(0, 255);
 
 export class Upload {
   #todo = [];
@@ -30,8 +34,7 @@ export class Upload {
       existing: 0,
       failed: 0,
       bytes: 0,
-      leftOut: 0,
-      leftOutKinds: new Set(),
+      passedOver: {},
       failures: [],
       waiting: null,
     };
@@ -46,7 +49,7 @@ export class Upload {
     try {
       for await (const file of files) {
         if (this.#ending.signal.aborted) return;
-        this.#take(file, (folders && file.path.split("/").at(-2)) || label);
+        await this.#take(file, (folders && file.path.split("/").at(-2)) || label);
         if (this.#todo.length % 100 === 0) tellImports();
       }
     } catch (error) {
@@ -90,17 +93,17 @@ export class Upload {
 
   rate = () => (this.state.status === "running" ? this.#rate.perSecond() : undefined);
 
-  #take(file, label) {
-    if (isSound(file.name)) {
+  async #take(file, label) {
+    const kind = await kindPassedOver(file);
+    if (!kind) {
       this.#todo.push({ ...file, label });
       this.state.total += 1;
-    } else {
-      this.state.leftOut += 1;
-      const dot = file.name.lastIndexOf(".");
-      if (this.state.leftOutKinds.size < 6) {
-        this.state.leftOutKinds.add(dot > 0 ? file.name.slice(dot).toLowerCase() : file.name);
-      }
+      return;
     }
+    const kinds = this.state.passedOver;
+    const known = kind in kinds || Object.keys(kinds).length < MOST_KINDS - 1;
+    const counted = known ? kind : "other";
+    kinds[counted] = (kinds[counted] ?? 0) + 1;
   }
 
   #start() {
@@ -135,7 +138,7 @@ export class Upload {
   async #one(entry) {
     try {
       const file = await entry.file();
-      const about = { displayName: entry.name.slice(0, 255), label: entry.label.slice(0, 255) };
+      const about = { displayName: asLine(entry.name), label: asLine(entry.label) };
       const { created } = await this.#send(file, { ...about, requestId: requestId() });
       this.state[created ? "imported" : "existing"] += 1;
       this.state.bytes += file.size;

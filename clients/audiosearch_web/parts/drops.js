@@ -2,30 +2,6 @@
 
 import { h, icon } from "../core/dom.js";
 
-const KINDS = [
-  "wav",
-  "wave",
-  "flac",
-  "mp3",
-  "ogg",
-  "oga",
-  "opus",
-  "m4a",
-  "mp4",
-  "aac",
-  "aif",
-  "aiff",
-  "aifc",
-  "webm",
-];
-
-/** For `accept` of a file input. */
-export const ACCEPT = ["audio/*", ...KINDS.map((kind) => `.${kind}`)].join();
-
-/** True if a file's name is that of a sound. */
-export const isSound = (name) =>
-  KINDS.includes(name.slice(name.lastIndexOf(".") + 1).toLowerCase());
-
 /** The dropped entries; they must be asked for at once, before the event is over. */
 export function entriesOf(transfer) {
   return [...transfer.items]

@@ -1,6 +1,6 @@
 /** A box where a sound is dropped, chosen or recorded; then its waveform. */
 
-import { ACCEPT } from "./drops.js";
+import { ACCEPT } from "./sounds.js";
 import { h, icon } from "../core/dom.js";
 import { failureBox } from "../core/failure.js";
 import { length } from "../core/format.js";

@@ -1,7 +1,8 @@
 /** The page Search: a sound in, the sounds most like it out. */
 
 import { api } from "../core/api.js";
-import { filesBelow, isSound, takeDrops } from "../parts/drops.js";
+import { filesBelow, takeDrops } from "../parts/drops.js";
+import { isSound } from "../parts/sounds.js";
 import { afterPause, h, keepHeading } from "../core/dom.js";
 import { failureBox } from "../core/failure.js";
 import { idOf, score } from "../core/format.js";
@@ -165,8 +166,13 @@ class SearchPage {
       found.push(file);
       if (found.length > 50) break;
     }
-    const first = found.find(({ name }) => isSound(name)) ?? found[0];
+    let first = found[0];
     if (!first) return;
+    for (const file of found) {
+      if (!(await isSound(file))) continue;
+      first = file;
+      break;
+    }
     if (found.length > 1) toast(t("firstOnly", { name: first.name }));
     this.#searchFile(await first.file(), first.name);
   }

@@ -2,7 +2,8 @@
 
 import { api } from "../core/api.js";
 import { CalibrationCard } from "./calibration_card.js";
-import { filesBelow, isSound, takeDrops } from "../parts/drops.js";
+import { filesBelow, takeDrops } from "../parts/drops.js";
+import { isSound } from "../parts/sounds.js";
 import { h, keepHeading } from "../core/dom.js";
 import { enrollmentOf } from "./enrollment.js";
 import { failureBox } from "../core/failure.js";
@@ -98,7 +99,7 @@ class SpeakersPage {
 
   async #dropped(entries) {
     for await (const file of filesBelow(entries)) {
-      if (!isSound(file.name)) continue;
+      if (!(await isSound(file))) continue;
       this.#asked.hidden = false;
       this.#question.take([{ blob: await file.file(), name: file.name }]);
       return;

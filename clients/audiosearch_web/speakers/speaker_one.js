@@ -2,7 +2,8 @@
 
 import { api } from "../core/api.js";
 import { ClipList } from "../parts/clip_list.js";
-import { filesBelow, isSound, takeDropsInParts } from "../parts/drops.js";
+import { filesBelow, takeDropsInParts } from "../parts/drops.js";
+import { isSound } from "../parts/sounds.js";
 import { h, icon, iconButton, keepHeading } from "../core/dom.js";
 import { EnrollPanel } from "./enroll_panel.js";
 import { enrollmentOf } from "./enrollment.js";
@@ -215,7 +216,7 @@ class SpeakerPage {
 async function soundsOf(entries, most) {
   const found = [];
   for await (const file of filesBelow(entries)) {
-    if (isSound(file.name)) found.push({ blob: await file.file(), name: file.name });
+    if (await isSound(file)) found.push({ blob: await file.file(), name: file.name });
     if (found.length < most) continue;
     if (most > 1) toast(t("soManyOnly", { count: number(most) }));
     break;

@@ -71,6 +71,7 @@ async def test_a_job_from_asking_to_its_end(catalog: Catalog) -> None:
     assert claimed is not None
     assert claimed.name == job.name
     progress = ImportProgress(total=100, imported=40, existing=5, failed=25, cursor="a/\n'ü.wav")
+    progress.passed_over.update({".txt": 7, "hidden": 2})
     failures = [
         FileFailure(path=f"{n}.wav", failure=Failure(reason="AUDIO_SILENT", message="m"))
         for n in range(25)
@@ -267,3 +268,16 @@ async def test_leases_and_counts_have_limits(catalog: Catalog) -> None:
     for field in ("total", "imported", "existing", "failed"):
         async with refused(Reason.FIELD_INVALID, field=f"progress.{field}"):
             await report(catalog, job.name, "w", progress=ImportProgress(**{field: -1}))
+
+
+async def test_kinds_passed_over_are_bounded(catalog: Catalog) -> None:
+    """Too many are cut, for progress must be told; a count below zero is none."""
+    await clear(catalog)
+    job = await catalog.job(await catalog.library())
+    await claim(catalog, "w")
+    many = ImportProgress(passed_over={f".{number}{'x' * 99}": number for number in range(50)})
+    reported = await report(catalog, job.name, "w", progress=many)
+    assert len(reported.progress.passed_over) == 20
+    assert {len(kind) for kind in reported.progress.passed_over} == {63}
+    async with refused(Reason.FIELD_INVALID, field="progress.passed_over"):
+        await report(catalog, job.name, "w", progress=ImportProgress(passed_over={".txt": -1}))

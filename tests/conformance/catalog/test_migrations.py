@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from audiosearch.catalog.v1 import clip_pb2
+from audiosearch.catalog.v1 import clip_pb2, import_job_pb2
 from audiosearch.catalog.v1.clip_pb2 import ClipFilter
 from audiosearch.catalog.v1.library_pb2 import Library
 from sqlalchemy import Connection, Table, column, inspect, select, table
@@ -22,7 +22,7 @@ from catalog_service.settings import CatalogSettings
 from tests.conformance.catalog.filled import OLD, fill
 from tools.servers.catalog import serving
 
-HEAD = "0003"
+HEAD = "0004"
 
 
 async def test_migrations_build_the_tables(settings: CatalogSettings) -> None:
@@ -63,7 +63,7 @@ async def start_replica(settings: CatalogSettings) -> None:
     assert process.returncode == 0, problems.decode()
 
 
-@pytest.mark.parametrize("revision", ["0001", "0002"])
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003"])
 async def test_a_database_of_an_earlier_revision_is_taken_on(
     settings: CatalogSettings, revision: str
 ) -> None:
@@ -90,12 +90,17 @@ async def test_a_database_of_an_earlier_revision_is_taken_on(
         assert {clip.enrolled_speaker for clip in page.clips} == {""}
         speaker = await catalog.speaker(library, *page.clips)
         assert speaker.enrollment_count == 100
+        jobs = await catalog.stubs.import_jobs.ListImportJobs(
+            import_job_pb2.ListImportJobsRequest(library=library.name)
+        )
+        assert jobs.import_jobs
+        assert not any(job.progress.passed_over for job in jobs.import_jobs)
     with engine.connect() as connection:
         assert MigrationContext.configure(connection).get_current_revision() == HEAD
     engine.dispose()
 
 
-@pytest.mark.parametrize("left", range(6))
+@pytest.mark.parametrize("left", range(7))
 async def test_a_migration_that_was_cut_off_is_done_again(
     settings: CatalogSettings, left: int
 ) -> None:
@@ -104,6 +109,7 @@ async def test_a_migration_that_was_cut_off_is_done_again(
     migrate(where)
     engine = where.migrating_engine()
     undo = [
+        "ALTER TABLE import_jobs DROP COLUMN passed_over",
         "DROP INDEX ix_clips_enrolled" + ("" if where.is_sqlite else " ON clips"),
         "ALTER TABLE clips DROP COLUMN enrolled_as",
         "DROP TABLE calibrations",

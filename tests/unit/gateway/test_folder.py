@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.imports.folder import read_file, resolve_folder
-from serving.audio_files import count, walk
+from serving.audio_files import MAX_KINDS, PassedOver, count, walk
 from serving.errors import Reason, ServiceError
 
 
@@ -29,7 +29,109 @@ def test_only_audio_files_are_found_whatever_the_case_of_their_ending(tmp_path: 
     """Upper-case endings count; text files, pictures and hidden system files do not."""
     touch(tmp_path, "a.WAV", "b.Mp3", "sub/c.flac", "notes.txt", "cover.jpg", ".DS_Store", "d.webm")
     assert [found.path for found in walk(tmp_path)] == ["a.WAV", "b.Mp3", "d.webm", "sub/c.flac"]
-    assert count(tmp_path) == 4
+    assert count(tmp_path) == (4, {".txt": 1, ".jpg": 1, "hidden": 1})
+
+
+@pytest.mark.parametrize(
+    ("name", "head"),
+    [
+        ("core audio", b"caff\0\1\0\0desc"),
+        ("clip.mov", b"\0\0\0\x14ftypqt  "),
+        ("clip.mkv", b"\x1aE\xdf\xa3\xa3B\x86"),
+        ("song.bin", b"ID3\4\0\0\0\0\0\0"),
+        ("song", b"\xff\xfb\x90\x64"),
+        ("adts", b"\xff\xf1\x50\x80"),
+        ("call.dat", b"RIFF\x24\0\0\0WAVEfmt "),
+        ("call.sphere", b"NIST_1A\n   1024\n"),
+        ("voice.x", b"#!AMR-WB\n"),
+        ("stream.ts", (b"G" + bytes(187)) * 3),
+        ("stream.m2ts", (bytes(4) + b"G" + bytes(187)) * 3),
+    ],
+)
+def test_a_file_is_audio_by_its_first_bytes(tmp_path: Path, name: str, head: bytes) -> None:
+    """Its ending does not matter, and it may have none."""
+    (tmp_path / name).write_bytes(head)
+    assert [found.path for found in walk(tmp_path)] == [name]
+    assert count(tmp_path) == (1, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "kind"),
+    [
+        ("photo.heic", b"\0\0\0\x18ftypheic", ".heic"),
+        ("photo.webp", b"RIFF\x24\0\0\0WEBPVP8 ", ".webp"),
+        ("photo.JPG", b"\xff\xd8\xff\xe0", ".jpg"),
+        ("page.txt", "Dear Sir".encode("utf-16"), ".txt"),
+        ("list.csv", b"Good day, " * 60, ".csv"),
+        ("README", b"no sound", "other"),
+        ("Mr. Smith", b"no sound", "other"),
+        ("empty.bin", b"", ".bin"),
+    ],
+)
+def test_other_files_are_passed_over_by_kind(
+    tmp_path: Path, name: str, head: bytes, kind: str
+) -> None:
+    """Pictures share containers with audio, and text may begin as its frames do."""
+    (tmp_path / name).write_bytes(head)
+    assert list(walk(tmp_path)) == []
+    assert count(tmp_path) == (0, {kind: 1})
+
+
+def test_hidden_files_and_folders_are_passed_over(tmp_path: Path) -> None:
+    """What macOS lays beside a.wav and into archives has the endings of audio."""
+    touch(tmp_path, "a.wav", "._a.wav", ".Trashes/b.wav", "__MACOSX/._a.wav", "c/.hidden.flac")
+    assert [found.path for found in walk(tmp_path)] == ["a.wav"]
+    assert count(tmp_path) == (1, {"hidden": 4})
+
+
+def test_links_that_lead_nowhere_cost_themselves_alone(tmp_path: Path) -> None:
+    """A link to itself, two to each other, and two to what is gone, with or without an ending."""
+    touch(tmp_path, "a.wav", "z/b.wav")
+    for name, target in {
+        "loop": "loop", "one": "other", "other": "one", "gone": "nowhere", "gone.wav": "nowhere",
+    }.items():  # fmt: skip
+        (tmp_path / name).symlink_to(tmp_path / target)
+    found = list(walk(tmp_path))
+    assert [entry.path for entry in found] == ["a.wav", "z/b.wav"]
+    assert not any(entry.failure for entry in found)
+    assert count(tmp_path) == (2, {"link": 5})
+
+
+def test_a_link_to_audio_is_followed_within_the_roots_alone(tmp_path: Path) -> None:
+    """The first bytes of a file elsewhere are not looked at."""
+    inside, outside = tmp_path / "in", tmp_path / "out"
+    for folder in (inside, outside):
+        folder.mkdir()
+        (folder / "sound.bin").write_bytes(b"fLaC" + bytes(40))
+    (inside / "near").symlink_to(inside / "sound.bin")
+    (inside / "far").symlink_to(outside / "sound.bin")
+    assert count(inside, roots=[inside]) == (2, {"link": 1})
+    assert count(inside) == (3, {})
+
+
+def test_what_is_no_regular_file_is_passed_over_without_waiting(tmp_path: Path) -> None:
+    """A pipe that nobody writes to does not hang the walk."""
+    os.mkfifo(tmp_path / "pipe")
+    assert count(tmp_path) == (0, {"other": 1})
+
+
+def test_kinds_are_bounded(tmp_path: Path) -> None:
+    """The kinds beyond are counted together."""
+    touch(tmp_path, *(f"file.x{number}" for number in range(50)))
+    total, passed_over = count(tmp_path)
+    assert total == 0
+    assert len(passed_over) == MAX_KINDS
+    assert passed_over.total() == 50
+
+
+def test_a_walk_that_goes_on_counts_what_it_passes_over(tmp_path: Path) -> None:
+    """The counts are of the folders that it lists."""
+    touch(tmp_path, "a/1.wav", "a/2.txt", "b/3.wav", "b/4.txt")
+    passed_over = PassedOver()
+    assert [found.path for found in walk(tmp_path, "a/1.wav", passed_over=passed_over)] == [
+        "b/3.wav"
+    ]
+    assert passed_over[".txt"] == 2
 
 
 def test_a_walk_goes_on_behind_any_of_its_entries(tmp_path: Path) -> None:
@@ -52,7 +154,7 @@ def test_a_hundred_thousand_files_are_walked_in_bounded_memory(tmp_path: Path) -
             os.close(os.open(path / f"{number:04}.wav", os.O_CREAT | os.O_WRONLY))
     tracemalloc.start()
     try:
-        assert count(tmp_path) == 100_000
+        assert count(tmp_path) == (100_000, {})
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -16,6 +16,13 @@ def test_a_text_is_cut_to_the_limit_of_its_field() -> None:
     assert limits.cut(Clip, "display_name", "x" * most) == "x" * most
 
 
+def test_a_line_has_no_control_characters() -> None:
+    """They become blanks, and stay where a text may have them."""
+    name = "new\nline\x85.flac"
+    assert limits.cut(Clip, "display_name", name) == "new line .flac"
+    assert limits.cut(Clip, "source", name) == name
+
+
 def test_a_field_without_limits_has_empty_ones() -> None:
     """Every bound of it is unset."""
     assert limits.of(ClipFilter, "state") == Limits()
