@@ -16,12 +16,12 @@ _QUOTED = re.compile(r"(?:[A-Za-z0-9_.~!'()*/-]|%[0-9A-Fa-f]{2})+")
 _WORDS = re.compile(r"=\?[^?\s]+\?[bq]\?[^?]*\?=", re.IGNORECASE)
 
 
-def extended(header: bytes) -> str:
+def extended(header: str) -> str:
     """The name by `filename*`, as in RFC 5987 and RFC 2231; empty if there is none of use."""
-    if b"*" not in header:
+    if "*" not in header:
         return ""
     message = Message()
-    message["content-disposition"] = header.decode("latin-1")
+    message["content-disposition"] = header
     for name, value in message.get_params([], "content-disposition"):
         if name.lower() == "filename" and isinstance(value, tuple) and value[0]:
             text = collapse_rfc2231_value(value)
@@ -43,9 +43,4 @@ def decoded(name: str) -> str:
             return unquote(name, errors="strict")
         except UnicodeDecodeError:
             return name
-    return unescaped(name)
-
-
-def unescaped(name: str) -> str:
-    """The name of a field, as browsers write it."""
     return _BROWSERS.sub(lambda found: unquote(found[0]), name)

@@ -141,7 +141,7 @@ class Form:
         if self._count > most:
             raise _bad("body", f"the form has more than {most} fields")
         if self._is_file:
-            self._open_file(File(_file_name(head), head.content_type or ""))
+            self._open_file(File(_base_name(_path(head)), head.content_type or ""))
         elif (name in self.fields or name in self.later) and name not in allowed.lists:
             raise _bad(name, "the form has this field twice")
         elif name not in allowed.names and not allowed.others:
@@ -201,10 +201,15 @@ async def read_form(content_type: str, body: AsyncIterable[bytes], allowed: Allo
     return form
 
 
-def _file_name(head: MultipartSegment) -> str:
+def _path(head: MultipartSegment) -> str:
+    """The name of a file as its sender wrote it, which the parser reads as browsers write it."""
+    header = head.header("Content-Disposition", "")
+    plain = parse_options_header(header)[1].get("filename", "")
+    return file_names.extended(header) or file_names.decoded(plain)
+
+
+def _base_name(path: str) -> str:
     """The name of a file without the folders that some senders put before it."""
-    header = head.header("Content-Disposition", "").encode()
-    path = file_names.extended(header) or file_names.decoded(head.filename or "")
     return path.replace("\\", "/").rpartition("/")[2]
 
 
