@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import concurrent.futures
 import io
-import os
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import grpc
 import numpy as np
 import soundfile
-from audiosearch.embedding.v1 import embedding_service_pb2 as messages
-from audiosearch.embedding.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
 from rich.console import Console
 from rich.table import Table
 
@@ -31,27 +24,12 @@ from embedding_service.decoding.readers import open_audio
 from embedding_service.network.engine import Options
 from embedding_service.network.model import Model
 from tools.benchmarks.timing import medians, seconds
-from tools.servers.processes import children, read, wait_for_port
+from tools.servers.embedding_process import Service, running
+from tools.servers.processes import children, read
 
 AT_ONCE = (1, 8, 64)
 _RATE, _SECONDS = 44100, 5
-_CHUNK = 64 * 1024
 _REPEATS = 15
-
-
-@dataclass(frozen=True)
-class Service:
-    """A running embedding service."""
-
-    process: int
-    stub: EmbeddingServiceStub
-
-    def embed(self, audio: bytes) -> None:
-        """Makes one call."""
-        parts = [audio[start : start + _CHUNK] for start in range(0, len(audio), _CHUNK)]
-        first = messages.EmbedAudioRequest(config=messages.EmbedAudioConfig())
-        chunks = [messages.EmbedAudioRequest(audio_chunk=part) for part in parts]
-        self.stub.EmbedAudio(iter([first, *chunks]), timeout=300)
 
 
 def print_stages(console: Console, official: Path) -> None:
@@ -144,23 +122,5 @@ def _most_memory(pid: int) -> float:
     return next((int(line.split()[1]) / 1000 for line in lines if line.startswith("VmHWM")), 0.0)
 
 
-@contextmanager
-def _running(checkpoint: Path, cache: str = "") -> Iterator[Service]:
-    environment = {
-        "AUDIOSEARCH_CHECKPOINT": str(checkpoint),
-        "AUDIOSEARCH_EMBEDDING_PORT": "0",
-        "AUDIOSEARCH_ENCODER_CACHE": cache,
-        "AUDIOSEARCH_LOG_FORMAT": "json",
-    }
-    command = [sys.executable, "-m", "embedding_service"]
-    with tempfile.TemporaryDirectory() as folder:
-        log = Path(folder) / "log"
-        with log.open("wb") as file:
-            process = subprocess.Popen(command, env=os.environ | environment, stderr=file)
-        try:
-            port = wait_for_port(process, log)
-            with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-                yield Service(process.pid, EmbeddingServiceStub(channel))
-        finally:
-            process.terminate()
-            process.wait(60)
+def _running(checkpoint: Path, cache: str = "") -> AbstractContextManager[Service]:
+    return running({"AUDIOSEARCH_CHECKPOINT": str(checkpoint), "AUDIOSEARCH_ENCODER_CACHE": cache})
