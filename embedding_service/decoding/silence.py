@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FRAME_SECONDS = 0.01
-FLOOR_DBFS = -70.0
-"""Level at or below which every frame is silent: the idle noise of mu-law and A-law is at -72."""
+FLOOR_DBFS = -85.0
+"""Level at or below which every frame is silent: one bit of 16, switching, is at -92.
+
+A higher floor would take the soft parts of quiet recordings for silence.
+"""
 
 BELOW_LOUD_DB = 55.0
 """Distance below a clip's loud frames from which a frame is silent: no pause of clean speech is."""
