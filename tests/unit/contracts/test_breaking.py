@@ -57,12 +57,20 @@ def test_a_field_more_breaks_nothing_and_a_field_less_does(repository: Path) -> 
     assert 'field "3" with name "label" on message "Clip" was deleted' in done.stdout
 
 
-def test_a_commit_that_nobody_has_is_a_failure(repository: Path) -> None:
-    """A clone with all of its history should have it."""
-    (repository / "protos/BASELINE").write_text("0" * 40 + "\n")
+def test_a_baseline_that_names_no_commit_is_a_failure(repository: Path) -> None:
+    """A slip of the pen does not switch the comparison off."""
+    (repository / "protos/BASELINE").write_text("v1\n")
     done = compare(repository)
     assert done.returncode != 0
     assert "protos/BASELINE" in done.stderr
+
+
+def test_a_commit_that_is_not_at_hand_is_told(repository: Path) -> None:
+    """As in a history that was imported under other ids."""
+    (repository / "protos/BASELINE").write_text("0" * 40 + "\n")
+    done = compare(repository)
+    assert done.returncode == 0
+    assert "NOT compared" in done.stderr
 
 
 def test_a_shallow_clone_says_that_nothing_was_compared(repository: Path, tmp_path: Path) -> None:
