@@ -155,7 +155,9 @@ def decode(order: Order) -> Decoded:
 
         heard = convert(stream, order.sample_rate, order.silence_dbfs, keep, order.max_seconds)
         frames.finish()
-        left = kept.leave(frames.audible(), frames.length)
+        audible = frames.audible()
+        # The file of a long recording without silence is not written a second time.
+        left = heard.samples if audible.all() else kept.leave(audible, frames.length)
         active = heard.active_seconds if left else 0.0
         return Decoded(replace(heard, samples=left, active_seconds=active), kept.samples())
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from embedding_service.decoding.framing import Framing
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -23,10 +25,9 @@ class Loudness:
 
     def __init__(self, sample_rate: int, limit_dbfs: float) -> None:
         """Takes the sample rate in Hz and the limit in dB relative to full scale."""
-        self._frame = max(1, round(FRAME_SECONDS * sample_rate))
+        self._framing = Framing(sample_rate, FRAME_SECONDS)
         self._rate = sample_rate
         self._limit = 10 ** (limit_dbfs / 10)
-        self._rest = np.zeros(0, np.float32)
         self._power = 0.0
         self._active = 0
         self.samples = 0
@@ -34,16 +35,11 @@ class Loudness:
     def add(self, samples: NDArray[np.float32]) -> None:
         """Takes the next samples, mono, shape (n,)."""
         self.samples += len(samples)
-        joined = np.concatenate([self._rest, samples])
-        whole = len(joined) - len(joined) % self._frame
-        self._measure(joined[:whole].reshape(-1, self._frame))
-        self._rest = joined[whole:]
+        self._measure(self._framing.add(samples))
 
     def finish(self) -> None:
         """Measures the remaining samples as one short frame."""
-        if len(self._rest):
-            self._measure(self._rest[np.newaxis])
-        self._rest = self._rest[:0]
+        self._measure(self._framing.finish())
 
     def _measure(self, frames: NDArray[np.float32]) -> None:
         wide = frames.astype(np.float64)

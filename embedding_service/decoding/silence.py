@@ -1,4 +1,4 @@
-"""Silence is left out: digital zeros, idle codecs, and what lies far below a clip's own level.
+"""Silence is left out: digital zeros, a switching bit, and what lies far below a clip's own level.
 
 The network hears silence as a voice of its own, which pulls every vector towards it: with one
 second of zeros after five seconds of speech the cosine to the speech alone is 0.77. So frames of
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from embedding_service.decoding.framing import Framing
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -22,7 +24,7 @@ A higher floor would take the soft parts of quiet recordings for silence.
 """
 
 BELOW_LOUD_DB = 55.0
-"""Distance below a clip's loud frames from which a frame is silent: no pause of clean speech is."""
+"""Distance below a clip's loud frames from which a frame is silent."""
 
 _LOUD_PERCENTILE = 95
 """Percentile of the audible frames' levels that is called loud."""
@@ -38,22 +40,17 @@ class Frames:
 
     def __init__(self, sample_rate: int) -> None:
         """Takes the sample rate in Hz."""
-        self.length = max(1, round(FRAME_SECONDS * sample_rate))
-        self._rest = np.zeros(0, np.float32)
+        self._framing = Framing(sample_rate, FRAME_SECONDS)
+        self.length = self._framing.length
         self._levels: list[NDArray[np.float32]] = []
 
     def add(self, samples: NDArray[np.float32]) -> None:
         """Takes the next samples, mono, shape (n,)."""
-        joined = np.concatenate([self._rest, samples])
-        whole = len(joined) - len(joined) % self.length
-        self._measure(joined[:whole].reshape(-1, self.length))
-        self._rest = joined[whole:]
+        self._measure(self._framing.add(samples))
 
     def finish(self) -> None:
         """Takes what is left, as one short frame."""
-        if len(self._rest):
-            self._measure(self._rest[np.newaxis])
-        self._rest = self._rest[:0]
+        self._measure(self._framing.finish())
 
     def audible(self) -> NDArray[np.bool_]:
         """Tells for each frame if it is kept; all are False where none is audible.
