@@ -71,6 +71,7 @@ _SERVICES: Mapping[str, Mapping[str, Rule]] = {
         "GetLibrary": Rule(_READ, _library("name")),
         "ListLibraries": Rule(_READ),
         "UpdateLibrary": Rule(_MANAGE, _library("library.name")),
+        "MigrateLibrary": Rule(_MANAGE, _library("name")),
         "DeleteLibrary": Rule(_MANAGE, _library("name")),
         "GetLibraryMap": Rule(_READ, _of_map("name")),
     },
@@ -79,12 +80,14 @@ _SERVICES: Mapping[str, Mapping[str, Rule]] = {
         "ImportClips": Rule(_WRITE, _library("parent")),
         "GetClip": Rule(_READ, _of_clip("name")),
         "ListClips": Rule(_READ, _library("parent")),
+        "CountValues": Rule(_READ, _library("parent")),
         "UpdateClip": Rule(_WRITE, _of_clip("clip.name")),
         "DeleteClip": Rule(_WRITE, _of_clip("name")),
         "DownloadAudio": Rule(_READ, _of_clip("name")),
     },
     "audiosearch.gateway.v1.SearchService": {
         "SearchClips": Rule(_READ, _library("config.parent")),
+        "BatchSearchClips": Rule(_READ),
         "StreamSearchClips": Rule(_READ, _library("config.search.parent")),
     },
     "audiosearch.gateway.v1.SpeakerService": {
@@ -107,6 +110,7 @@ _SERVICES: Mapping[str, Mapping[str, Rule]] = {
         "GetModel": Rule(),
         "ListModels": Rule(),
         "EmbedAudio": Rule(),
+        "StreamEmbeddings": Rule(),
     },
     "audiosearch.gateway.v1.StatusService": {
         "GetStatus": Rule(_READ),
