@@ -14,9 +14,11 @@ from embedding_service.decoding.readers import (
     Stream,
     raw_samples,
     read_ffmpeg,
+    require_audio,
     require_usable,
     undecodable,
 )
+from serving.audio_signs import HEAD_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,6 +69,7 @@ def open_pipe(pipe: Pipe, pcm: Pcm | None) -> Iterator[Stream]:
         elif not pipe.look(0, 1):
             raise undecodable("no audio was sent: all chunks are empty")
         else:  # by FFmpeg: libsndfile has to seek in most formats
+            require_audio(pipe.look(0, HEAD_BYTES))
             _require_index_first(pipe)
             stream = read_ffmpeg(pipe, stack, _BLOCK_SAMPLES)
         require_usable(stream)

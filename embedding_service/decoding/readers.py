@@ -11,6 +11,7 @@ import numpy as np
 import soundfile
 
 from embedding_service.decoding.riff import is_unfinished
+from serving.not_audio import ENCRYPTED, NO_SOUND, READABLE, UNKNOWN, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +27,12 @@ _INT16_SCALE = 2**15
 _LEFT_TO_FFMPEG = {"MP3", "OGG"}
 """Formats of which libsndfile gives a part as the whole, without a word: it takes an estimate for
 the length of an mp3, and only the first of joined ogg streams."""
+
+_HEAD_BYTES = 2**16
+"""First bytes of a file in which it is looked for what else than audio it may be."""
+
+_ENCRYPTED_TAGS = {"drms", "enca", "aavd"}
+"""Tags of encrypted tracks in MP4: FairPlay, common encryption, Audible."""
 
 _SHORT_FORMATS = {"WAVEX": "wav"}
 _UNKNOWN_FRAMES = 2**62
@@ -104,6 +111,9 @@ def open_audio(file: BinaryIO, pcm: Pcm | None) -> Iterator[Stream]:
         AudioError: AUDIO_UNDECODABLE, here or while the blocks are read.
     """
     with contextlib.ExitStack() as stack:
+        if pcm is None:
+            require_audio(file.read(_HEAD_BYTES))
+            file.seek(0)
         if pcm is not None:
             stream = _raw(file, pcm)
         elif is_unfinished(file):
@@ -114,6 +124,16 @@ def open_audio(file: BinaryIO, pcm: Pcm | None) -> Iterator[Stream]:
             stream = read_ffmpeg(file, stack)
         require_usable(stream)
         yield stream
+
+
+def require_audio(head: bytes) -> None:
+    """Checks that a file does not begin as one of another kind.
+
+    Raises:
+        AudioError: AUDIO_UNDECODABLE, with the kind in words.
+    """
+    if sentence := refusal(head):
+        raise undecodable(sentence)
 
 
 def require_usable(stream: Stream) -> None:
@@ -229,10 +249,7 @@ def read_ffmpeg(
             )
         )
     except (av.error.FFmpegError, ValueError) as error:
-        raise undecodable(
-            "no known audio format, or a damaged file; send wav, flac, mp3, ogg, "
-            "opus, m4a, aiff or webm"
-        ) from error
+        raise undecodable(UNKNOWN) from error
     track = _track(container)
     frames = _frames(container, track)
     first = next(frames, None)
@@ -258,9 +275,14 @@ def _track(container: Any) -> Any:
 
     tracks = container.streams.audio
     if not tracks:
-        raise undecodable("the file holds no audio")
+        raise undecodable(NO_SOUND)
     default = av.stream.Disposition.default
-    return next((track for track in tracks if track.disposition & default), tracks[0])
+    chosen = next((track for track in tracks if track.disposition & default), tracks[0])
+    if chosen.codec_context is None:
+        raise undecodable(f"its audio is in a codec that nobody here reads: {READABLE}")
+    if chosen.codec_context.codec_tag in _ENCRYPTED_TAGS or "enc_key_id" in chosen.metadata:
+        raise undecodable(ENCRYPTED)
+    return chosen
 
 
 def _frames(container: Any, track: Any) -> Iterator[Any]:
@@ -300,6 +322,8 @@ def _decoded(container: Any, track: Any) -> Iterator[Any]:
             packet = next(packets, None)
             if packet is None:
                 break
+            if packet.has_sidedata("encryption_info"):
+                raise undecodable(ENCRYPTED)
             frames = packet.decode()
         except av.error.FFmpegError as error:
             failures.append(error.strerror)

@@ -14,6 +14,7 @@ from audiosearch.catalog.v1 import clip_pb2
 from audiosearch.catalog.v1.clip_pb2 import Clip
 
 from deploy import example_sounds
+from serving.errors import Reason, ServiceError
 from tests.end_to_end.command_line import Run
 from tests.end_to_end.command_line import run as run_command
 from tests.end_to_end.conftest import Running
@@ -132,3 +133,27 @@ def test_a_folder_is_enrolled_with_its_audio_alone(library: str, run: Run, tmp_p
     done = run("speaker", "enroll", "ann", "ann", "--library", library)
     assert "1 passed over (1 .txt)" in done.stderr
     assert "2 enrollments" in done.stdout
+
+
+KINDS = {"list.mp3": b"#EXTM3U\na.mp3\n", "paper.wav": b"%PDF-1.7\n", "notes.m4a": b"MThd\0\0\0\6"}
+
+
+def test_what_is_no_audio_is_named_wherever_it_is_sent(
+    shared: Running, library: str, run: Run
+) -> None:
+    """Upload, search and both imports refuse a file in the same words, which name its kind."""
+    folder = shared.folder()
+    for name, content in KINDS.items():
+        (folder / name).write_bytes(content)
+    told = {each.path: each.failure for each in run_import(shared, library, folder).failures}
+    assert told.keys() == KINDS.keys()
+    sent = run("import", folder, "--library", library, code=1).stdout
+    for name, kind in zip(KINDS, ("a play list", "a PDF document", "music as notes"), strict=True):
+        assert told[name].reason == Reason.AUDIO_UNDECODABLE.value
+        assert f"this is {kind}" in told[name].message
+        assert told[name].message in " ".join(sent.split())
+        for call in (shared.client.upload, shared.client.search):
+            with pytest.raises(ServiceError) as caught:
+                call(library, folder / name)
+            assert caught.value.message == told[name].message
+    assert not clips(shared, library)

@@ -230,8 +230,8 @@ def test_cut_flac(service: Any, encode: Any, sound: Any) -> None:
 @pytest.mark.parametrize(
     ("audio", "config", "message"),
     [
-        (b"this is no audio\n" * 1000, {}, "no known audio format"),
-        (b"#EXTM3U\n#EXTINF:1,\nfile:///etc/hostname\n", {}, "no known audio format"),
+        (b"this is no audio\n" * 1000, {}, "this is text, not audio"),
+        (b"#EXTM3U\n#EXTINF:1,\nfile:///etc/hostname\n", {}, "this is a play list"),
         (b"", {}, "no audio was sent"),
         (b"", {"pcm": PCM}, "no samples"),
         (b"\1" * 4001, {"pcm": PCM}, "whole number|ends after"),
