@@ -1,0 +1,140 @@
+"""The indexes of a library: their ids, the ids of their vectors, and the vectors of whole clips.
+
+A library has a generation of indexes, and while it is migrated also the next one. Generation 0 is
+one index with a vector for each clip. Later ones have an index of windows, which is searched, and
+an index of the whole-clip vectors of clips that have several windows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from audiosearch.catalog.v1.clip_pb2 import Clip
+from audiosearch.catalog.v1.library_pb2 import Library
+from audiosearch.embedding.v1.embedding_pb2 import WindowRule
+from audiosearch.index.v1.index_pb2 import (
+    INDEX_KIND_PLAIN,
+    INDEX_KIND_WINDOWS,
+    Attributes,
+    IndexKind,
+)
+from audiosearch.index.v1.index_service_pb2 import GetVectorsRequest
+from google.protobuf.duration_pb2 import Duration
+
+from serving import limits
+
+if TYPE_CHECKING:
+    from audiosearch.index.v1.index_service_pb2_grpc import IndexServiceAsyncStub
+
+PAGE = limits.of(GetVectorsRequest, "ids").max_items
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One generation of the indexes of a library."""
+
+    uid: str
+    """Uid of the library."""
+
+    number: int
+    """0 for one vector for each clip."""
+
+    rule: WindowRule | None
+    """Rule by which clips are cut into windows; None in generation 0."""
+
+    @property
+    def windows(self) -> str:
+        """Id of the index that is searched."""
+        return f"{self.uid}_w{self.number}" if self.number else self.uid
+
+    @property
+    def wholes(self) -> str | None:
+        """Id of the index with the whole-clip vectors that the index of windows lacks."""
+        return f"{self.uid}_c{self.number}" if self.number else None
+
+    @property
+    def kinds(self) -> Mapping[str, IndexKind.ValueType]:
+        """The ids of all its indexes, and the kind of each."""
+        if self.wholes is None:
+            return {self.windows: INDEX_KIND_PLAIN}
+        return {self.windows: INDEX_KIND_WINDOWS, self.wholes: INDEX_KIND_PLAIN}
+
+
+def present(library: Library) -> Generation:
+    """The generation in which a library is searched."""
+    rule = library.window_rule if library.generation else None
+    return Generation(library.uid, library.generation, rule)
+
+
+def coming(library: Library) -> Generation | None:
+    """The generation that a migration of the library fills; None if there is no migration."""
+    if not library.HasField("migration"):
+        return None
+    migration = library.migration
+    return Generation(library.uid, migration.generation, migration.window_rule)
+
+
+def written(library: Library) -> list[Generation]:
+    """The generations that new clips are written to and deleted clips removed from, by number."""
+    following = coming(library)
+    return [present(library)] if following is None else [present(library), following]
+
+
+def voiceprints(library: Library) -> str:
+    """Id of the index with the voiceprints of a library."""
+    return f"{library.uid}_speakers"
+
+
+def window_id(clip_id: str, start_ms: int | None) -> str:
+    """Id of the vector of a window; None as its start stands for a clip of one window."""
+    return clip_id if start_ms is None else f"{clip_id}:{start_ms:08d}"
+
+
+def milliseconds(offset: Duration) -> int:
+    """An offset of a window as its id has it."""
+    return round(offset.ToNanoseconds() / 1e6)
+
+
+def split_window(id_: str) -> tuple[str, int | None]:
+    """The clip's id and the start of the window in milliseconds; None for a clip of one window."""
+    clip_id, colon, start = id_.partition(":")
+    return clip_id, int(start) if colon else None
+
+
+def attributes(clip: Clip) -> Attributes:
+    """The fields of a clip that the index of windows mirrors, to filter by."""
+    mirrored = Attributes(
+        display_name=clip.display_name,
+        label=clip.label,
+        speaker=clip.speaker,
+        source=clip.source,
+        enrolled_speaker=clip.enrolled_speaker.rpartition("/")[2],
+        metadata=clip.metadata,
+        revision=clip.revision,
+    )
+    if clip.HasField("create_time"):
+        mirrored.create_time.CopyFrom(clip.create_time)
+    if clip.audio.HasField("duration"):
+        mirrored.duration.CopyFrom(clip.audio.duration)
+    return mirrored
+
+
+async def whole_vectors(
+    index: IndexServiceAsyncStub, library: Library, clip_ids: Collection[str]
+) -> dict[str, Sequence[float]]:
+    """The whole-clip vectors of these clips that the library's indexes have, by clip id.
+
+    Raises:
+        ServiceError: of the index service, also INDEX_NOT_FOUND while an index is lost.
+    """
+    generation = present(library)
+    found: dict[str, Sequence[float]] = {}
+    for index_id in generation.kinds:
+        left = [id_ for id_ in dict.fromkeys(clip_ids) if id_ not in found]
+        for start in range(0, len(left), PAGE):
+            request = GetVectorsRequest(index_id=index_id, ids=left[start : start + PAGE])
+            answer = await index.GetVectors(request)
+            found.update({vector.id: vector.values for vector in answer.vectors})
+    return found
