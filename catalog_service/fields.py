@@ -117,10 +117,8 @@ def lookup(field: str, length: int, request: Message) -> None:
 
 def metadata(field: str, holder: Message) -> dict[str, str]:
     """Returns the entries of a field, as `text`, if there are not too many and none is too long."""
+    entries(field, holder)
     value, limit = _of(field, holder)
-    if len(value) > limit.max_items:
-        rule = f"must have at most {limit.max_items} entries"
-        raise invalid(field, f"{len(value)} entries", rule)
     for key, entry in value.items():
         _line(f"{field}.key", key, 1, limit.max_key_length)
         if len(entry) > limit.max_length or "\0" in entry:
@@ -130,6 +128,20 @@ def metadata(field: str, holder: Message) -> dict[str, str]:
                 f"must be at most {limit.max_length} characters, none of code 0",
             )
     return dict(value)
+
+
+def entries(field: str, holder: Message) -> None:
+    """Checks that a list is not too long."""
+    value, limit = _of(field, holder)
+    if len(value) > limit.max_items:
+        rule = f"must have at most {limit.max_items} entries"
+        raise invalid(field, f"{len(value)} entries", rule)
+
+
+def channel(field: str, holder: Message) -> int:
+    """Returns the number of a channel; 0 means all of them."""
+    value, limit = _of(field, holder)
+    return count(field, value, int(limit.maximum))
 
 
 def page_size(value: int) -> int:

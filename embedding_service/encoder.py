@@ -52,15 +52,17 @@ class Encoder:
         """Checks that the decoders run, and starts new ones if they do not."""
         self._decoders.check()
 
-    async def embed(self, audio: Spool, pcm: Pcm | None) -> tuple[NDArray[np.float32], Heard]:
-        """Embeds one piece of audio.
+    async def embed(
+        self, audio: Spool, pcm: Pcm | None, channel: int = 0
+    ) -> tuple[NDArray[np.float32], Heard]:
+        """Embeds one piece of audio, or one of its channels, counted from 1.
 
         Returns:
             The embedding, shape (192,), L2 norm 1, and the properties of the audio.
 
         Raises:
-            ServiceError: AUDIO_UNDECODABLE, AUDIO_TOO_SHORT, AUDIO_TOO_LONG, AUDIO_SILENT or
-                ENCODER_BUSY.
+            ServiceError: AUDIO_UNDECODABLE, AUDIO_TOO_SHORT, AUDIO_TOO_LONG, AUDIO_SILENT,
+                AUDIO_CHANNEL_MISSING or ENCODER_BUSY.
         """
         with self._place(), self._spools.open() as sink:
             sink.reserve()
@@ -72,6 +74,7 @@ class Encoder:
                 self._limits.max_audio_seconds,
                 self._limits.silence_dbfs,
                 pcm,
+                channel,
             )
             start = time.monotonic()
             try:

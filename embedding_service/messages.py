@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from audiosearch.embedding.v1 import embedding_pb2, embedding_service_pb2, model_pb2
 from google.protobuf.duration_pb2 import Duration
 
-from embedding_service.decoding.readers import Pcm
+from embedding_service.decoding.readers import Pcm, Remark
 from embedding_service.encoder import PIECE_SECONDS
 from embedding_service.streams import Answer, Cut, Omission
 from embedding_service.windows import SECOND_NS
@@ -27,6 +27,12 @@ _SAMPLE_TYPES = {
 _OMISSIONS = {
     omission: embedding_service_pb2.EmbeddedWindow.Omission.Value(f"OMISSION_{omission.value}")
     for omission in Omission
+}
+
+
+_REMARKS = {
+    remark.value: embedding_pb2.AudioRemark.Value(f"AUDIO_REMARK_{remark.value}")
+    for remark in Remark
 }
 
 
@@ -56,6 +62,20 @@ def to_pcm(layout: embedding_pb2.PcmFormat) -> Pcm:
     return Pcm(layout.sample_rate, layout.channels or 1, _SAMPLE_TYPES[layout.sample_type])
 
 
+def to_channel(
+    config: embedding_service_pb2.EmbedAudioConfig | embedding_service_pb2.StreamEmbeddingsConfig,
+) -> int:
+    """Reads the channel to hear.
+
+    Raises:
+        ServiceError: FIELD_INVALID.
+    """
+    most = limits.of(config, "channel").maximum
+    if config.channel > most:
+        raise invalid(f"config.channel must be 0 to {most:.0f}, not {config.channel}")
+    return config.channel
+
+
 def to_properties(heard: Heard) -> embedding_pb2.AudioProperties:
     """Writes the properties of audio."""
     return embedding_pb2.AudioProperties(
@@ -65,6 +85,7 @@ def to_properties(heard: Heard) -> embedding_pb2.AudioProperties:
         channels=heard.channels,
         format=heard.format,
         level_dbfs=heard.level_dbfs,
+        remarks=[_REMARKS[remark] for remark in heard.remarks],
     )
 
 
@@ -75,7 +96,7 @@ def _duration(seconds: float) -> Duration:
 
 
 def to_cut(config: embedding_service_pb2.StreamEmbeddingsConfig, min_seconds: float) -> Cut:
-    """Reads window and hop of a stream. A window has at least `min_seconds`.
+    """Reads layout, channel, window and hop of a stream. A window has at least `min_seconds`.
 
     Raises:
         ServiceError: FIELD_INVALID.
@@ -83,6 +104,7 @@ def to_cut(config: embedding_service_pb2.StreamEmbeddingsConfig, min_seconds: fl
     window = round(min_seconds * SECOND_NS), PIECE_SECONDS * SECOND_NS
     return Cut(
         to_pcm(config.pcm) if config.HasField("pcm") else None,
+        to_channel(config),
         _length(config, "window", _WINDOW_NS, window),
         _length(config, "hop", _HOP_NS, _HOP_LIMITS_NS),
     )

@@ -14,7 +14,15 @@ from audiosearch.embedding.v1 import (
 
 from embedding_service.checkpoints.checkpoint import Source
 from embedding_service.decoding.decoding import Heard
-from embedding_service.messages import invalid, to_cut, to_pcm, to_properties, to_summary, to_window
+from embedding_service.messages import (
+    invalid,
+    to_channel,
+    to_cut,
+    to_pcm,
+    to_properties,
+    to_summary,
+    to_window,
+)
 from embedding_service.network.model import DIMENSION
 from serving.audio_size import too_large
 from serving.errors import Reason, ServiceError
@@ -89,9 +97,10 @@ class EmbeddingServicer(embedding_service_pb2_grpc.EmbeddingServiceServicer):
     ) -> embedding_service_pb2.EmbedAudioResponse:
         config = await self._config(request_iterator)
         pcm = to_pcm(config.pcm) if config.HasField("pcm") else None
+        channel = to_channel(config)
         with self._spools.open() as audio:
             await self._receive(request_iterator, audio)
-            vector, heard = await self._encoder.embed(audio, pcm)
+            vector, heard = await self._encoder.embed(audio, pcm, channel)
         return embedding_service_pb2.EmbedAudioResponse(
             embedding=embedding_pb2.Embedding(values=vector.tolist(), model=self._model.name),
             audio=to_properties(heard),

@@ -38,9 +38,17 @@ class Omission(Enum):
 
 @dataclass(frozen=True)
 class Cut:
-    """Layout of a stream's raw samples (None if they are encoded), window and hop in ns."""
+    """The windows of a stream.
+
+    Attributes:
+        pcm: Layout of raw samples; None if the stream is an encoded file.
+        channel: The channel to hear, counted from 1; 0 for all, mixed to one.
+        window_ns: Length of a window.
+        hop_ns: Time between the starts of windows.
+    """
 
     pcm: Pcm | None
+    channel: int
     window_ns: int
     hop_ns: int
 
@@ -78,9 +86,10 @@ class Streams:
         """Yields an answer for each window as soon as it is full, then the whole's properties.
 
         Raises:
-            ServiceError: AUDIO_UNDECODABLE, ENCODER_BUSY, or the error of the chunks.
+            ServiceError: AUDIO_UNDECODABLE, AUDIO_CHANNEL_MISSING, ENCODER_BUSY, or the error of
+                the chunks.
         """
-        order = StreamOrder(self._rate, self._limits.silence_dbfs, cut.pcm)
+        order = StreamOrder(self._rate, self._limits.silence_dbfs, cut.pcm, cut.channel)
         cutter = Cutter(self._rate, cut.window_ns, cut.hop_ns)
         with self._place():
             async with decode_stream(chunks, order) as decoder:

@@ -24,7 +24,10 @@ from serving.errors import Reason, ServiceError
 CHUNK_BYTES = 256 * 1024
 _ATTEMPTS = 3
 _OTHER = select(clips.c.id).where(
-    IN_LIBRARY, clips.c.content_sha256 == bindparam("sha256"), clips.c.id != bindparam("clip")
+    IN_LIBRARY,
+    clips.c.content_sha256 == bindparam("sha256"),
+    clips.c.channel == bindparam("channel"),
+    clips.c.id != bindparam("clip"),
 )
 
 
@@ -52,9 +55,8 @@ class Audio:
             ServiceError: CLIP_NOT_FOUND, STATE_CONFLICT, AUDIO_UNDECODABLE, AUDIO_TOO_LONG,
                 STORAGE_FULL, CLIP_EXISTS.
         """
-        clip_rows.require_state(
-            await self._database.read(lambda c: clip_rows.get(c, name)), name, ClipState.CREATING
-        )
+        row = await self._database.read(lambda c: clip_rows.get(c, name))
+        clip_rows.require_state(row, name, ClipState.CREATING)
         async with self._store.upload() as upload:
             async for chunk in chunks:
                 await upload.write(chunk)
@@ -65,9 +67,9 @@ class Audio:
                     Reason.AUDIO_UNDECODABLE, "the audio has no bytes at all; send a recording"
                 )
             await upload.finish()
-            return await to_the_end(self._record(name, upload))
+            return await to_the_end(self._record(name, row.channel, upload))
 
-    async def _record(self, name: ClipName, upload: Upload) -> Stored:
+    async def _record(self, name: ClipName, channel: int, upload: Upload) -> Stored:
         """Row and object change together: the row is locked while the object takes its place."""
         stored = Stored(upload.sha256, upload.size, judge(upload.head))
         for _ in range(_ATTEMPTS):
@@ -78,7 +80,7 @@ class Audio:
                     lambda _, before: before,
                 )
             except exc.IntegrityError:
-                await self._refuse_duplicate(name, upload.sha256)
+                await self._refuse_duplicate(name, channel, upload.sha256)
                 continue
             if before.content_sha256 not in {None, stored.content_sha256}:
                 await self._store.remove(
@@ -89,8 +91,13 @@ class Audio:
             Reason.CATALOG_UNAVAILABLE, "another clip with these bytes comes and goes; try again"
         )
 
-    async def _refuse_duplicate(self, name: ClipName, sha256: str) -> None:
-        values = {"library": name.library, "sha256": sha256, "clip": name.clip}
+    async def _refuse_duplicate(self, name: ClipName, channel: int, sha256: str) -> None:
+        values = {
+            "library": name.library,
+            "sha256": sha256,
+            "channel": channel,
+            "clip": name.clip,
+        }
         other = await self._database.read(lambda c: c.scalar(_OTHER, values))
         if other:
             raise exists(ClipName(name.library, other))

@@ -36,6 +36,7 @@ def clip(parent: str, row: ClipRow) -> Clip:
         import_job=import_job_name(row.import_job) if row.import_job else "",
         enrolled_speaker=speaker_name(parent, row.enrolled_as) if row.enrolled_as else "",
         failure=answers.failure(row) if row.state == ClipState.FAILED else None,
+        channel=row.channel,
         **parts,
     )
 
@@ -71,4 +72,5 @@ def _heard(row: ClipRow) -> answers.Parts:
         "channels": row.channels,
         "format": row.format,
         "level_dbfs": row.level_dbfs,
+        "remarks": row.remarks,
     }

@@ -41,11 +41,16 @@ class NewClip:
     content_sha256: str | None
     """Hash of the audio to come, if it is known. If so, the size is known too."""
     size_bytes: int | None
+    channel: int
+    """The channel that is heard, counted from 1; 0 for all, mixed to one."""
 
 
 @dataclass(frozen=True)
 class Heard:
-    """Properties of a clip's audio: durations in ns, sample rate in Hz, level in dBFS."""
+    """Properties of a clip's audio: durations in ns, sample rate in Hz, level in dBFS.
+
+    `remarks` are numbers of AudioRemark; None for none.
+    """
 
     duration_ns: int
     active_duration_ns: int
@@ -53,6 +58,7 @@ class Heard:
     channels: int
     format: str
     level_dbfs: float
+    remarks: list[int] | None
 
 
 class Locked(NamedTuple):
@@ -83,7 +89,7 @@ def create(connection: Connection, library: str, new: Sequence[NewClip]) -> list
     outcomes: list[Outcome] = []
     for clip, row in zip(new, _rows(parent.uid, new), strict=True):
         before = by_request.get(clip.request_id)
-        other = by_content.get(clip.content_sha256)
+        other = by_content.get((clip.content_sha256, clip.channel))
         if before:
             outcomes.append(Outcome(before))
         elif other:
@@ -94,7 +100,7 @@ def create(connection: Connection, library: str, new: Sequence[NewClip]) -> list
             if clip.request_id is not None:
                 by_request[clip.request_id] = row
             if clip.content_sha256 is not None:
-                by_content[clip.content_sha256] = row
+                by_content[clip.content_sha256, clip.channel] = row
     if made:
         library_rows.require_state(parent, LibraryState.ACTIVE)
         for some in clip_rows.batched(made):
@@ -132,8 +138,8 @@ def exists(other: ClipName) -> ServiceError:
 
 def _made_before(
     connection: Connection, library: str, new: Sequence[NewClip]
-) -> tuple[dict[str | None, ClipRow], dict[str | None, ClipRow]]:
-    """Returns the clips that exist already, by request id and by hash of their bytes."""
+) -> tuple[dict[str | None, ClipRow], dict[tuple[str | None, int], ClipRow]]:
+    """Returns the clips that exist already: by request id; by hash of their bytes and channel."""
     request_ids = [clip.request_id for clip in new if clip.request_id is not None]
     hashes = [clip.content_sha256 for clip in new if clip.content_sha256 is not None]
     by_request = [
@@ -148,7 +154,7 @@ def _made_before(
     ]
     return (
         {row.request_id: row for row in by_request},
-        {row.content_sha256: row for row in by_content},
+        {(row.content_sha256, row.channel): row for row in by_content},
     )
 
 

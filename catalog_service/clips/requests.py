@@ -16,7 +16,11 @@ from audiosearch.catalog.v1.clip_pb2 import (
     LookupClipsRequest,
     PutAudioRequest,
 )
-from audiosearch.embedding.v1.embedding_pb2 import AudioProperties
+from audiosearch.embedding.v1.embedding_pb2 import (
+    AUDIO_REMARK_UNSPECIFIED,
+    AudioProperties,
+    AudioRemark,
+)
 
 from catalog_service import fields, names
 from catalog_service.clips.batches import Heard, NewClip
@@ -49,6 +53,7 @@ def new_clip(request: CreateClipRequest) -> NewClip:
         request_id=fields.request_id(request),
         content_sha256=fields.sha256("audio_object.sha256", audio.sha256) if known else None,
         size_bytes=fields.count("audio_object.size_bytes", audio.size_bytes) if known else None,
+        channel=fields.channel("clip.channel", clip),
     )
 
 
@@ -108,7 +113,15 @@ def heard(audio: AudioProperties) -> Heard:
         channels=fields.count("audio.channels", audio.channels, _MAX_CHANNELS),
         format=fields.text("audio.format", audio),
         level_dbfs=audio.level_dbfs,
+        remarks=_remarks(audio),
     )
+
+
+def _remarks(audio: AudioProperties) -> list[int] | None:
+    """Returns the numbers of the remarks, each once, in order; None if there are none."""
+    fields.entries("audio.remarks", audio)
+    known = set(AudioRemark.values()) - {AUDIO_REMARK_UNSPECIFIED}
+    return sorted({fields.choice("audio.remarks", it, known) for it in audio.remarks}) or None
 
 
 def clip_query(parent: str, value: ClipFilter) -> ClipQuery:

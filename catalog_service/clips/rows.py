@@ -53,6 +53,8 @@ class ClipRow(NamedTuple):
     create_time: datetime
     update_time: datetime
     enrolled_as: str
+    channel: int
+    remarks: Sequence[int] | None
 
 
 def uid_of(library: str | BindParameter[str]) -> ScalarSelect[Any]:

@@ -127,8 +127,12 @@ clips = Table(
     # The {speaker} part of the name of the speaker whose enrollment it is. The default is for
     # replicas that are older than the column.
     Column("enrolled_as", String(63), nullable=False, server_default=""),
+    # The channel that is heard, counted from 1; 0 for all, mixed to one.
+    Column("channel", SmallInteger, nullable=False, server_default="0"),
+    # Numbers of AudioRemark; NULL for none.
+    Column("remarks", JSON(none_as_null=True)),
     # A clip that has no audio, or had to give it up, has no hash: NULL is never a duplicate.
-    UniqueConstraint("library_uid", "content_sha256", name="uq_clips_content"),
+    UniqueConstraint("library_uid", "content_sha256", "channel", name="uq_clips_content"),
     UniqueConstraint("library_uid", "request_id", name="uq_clips_request"),
     # size_bytes is in it so that counting a library reads the index alone.
     Index("ix_clips_state", "library_uid", "state", "id", "size_bytes"),
@@ -214,6 +218,7 @@ import_jobs = Table(
     Column("lease_until", UtcTime, nullable=False),
     Column("create_time", UtcTime, nullable=False),
     Column("update_time", UtcTime, nullable=False),
+    Column("channel", SmallInteger, nullable=False, server_default="0"),
     UniqueConstraint("request_id", name="uq_import_jobs_request"),
     Index("ix_import_jobs_library", "library_uid", "id"),
     Index("ix_import_jobs_state", "state", "id"),

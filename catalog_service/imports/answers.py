@@ -21,6 +21,7 @@ def import_job(row: Row[Any]) -> ImportJob:
         library=library_name(row.library),
         folder=row.folder,
         label=row.label,
+        channel=row.channel,
         state=row.state,
         failures=[_file_failure(entry) for entry in row.failures],
         progress=ImportProgress(

@@ -26,6 +26,15 @@ _AFTER_ALL = "~"
 
 
 @dataclass(frozen=True)
+class NewJob:
+    """The caller's fields of a new job. `label` and `channel` are those of every clip."""
+
+    folder: str
+    label: str
+    channel: int
+
+
+@dataclass(frozen=True)
 class Progress:
     """The progress of a job, and its first failures as `{path, reason, message}`."""
 
@@ -45,9 +54,7 @@ class ImportJobs:
         """Takes the database."""
         self._database = database
 
-    async def create(
-        self, library: str, folder: str, label: str, request_id: str | None
-    ) -> Row[Any]:
+    async def create(self, library: str, new: NewJob, request_id: str | None) -> Row[Any]:
         """Creates a RUNNING job. A repeated request id returns the job of the first call.
 
         Raises:
@@ -56,7 +63,7 @@ class ImportJobs:
 
         def make(connection: Connection) -> Row[Any]:
             made = _made_by(connection, request_id)
-            return made or _insert(connection, library, folder, label, request_id)
+            return made or _insert(connection, library, new, request_id)
 
         try:
             return await self._database.write(make)
@@ -230,9 +237,7 @@ def _made_by(connection: Connection, request_id: str | None) -> Row[Any] | None:
     return row
 
 
-def _insert(
-    connection: Connection, library: str, folder: str, label: str, request_id: str | None
-) -> Row[Any]:
+def _insert(connection: Connection, library: str, new: NewJob, request_id: str | None) -> Row[Any]:
     parent = library_rows.get(connection, library, share=True)
     library_rows.require_state(parent, LibraryState.ACTIVE)
     time = now()
@@ -243,13 +248,12 @@ def _insert(
             library_uid=parent.uid,
             state=JobState.RUNNING,
             request_id=request_id,
-            folder=folder,
-            label=label,
             cancel_requested=False,
             worker="",
             lease_until=_NEVER,
             create_time=time,
             update_time=time,
+            **vars(new),
             **vars(Progress(0, 0, 0, 0, "", [], {})),
         )
     )

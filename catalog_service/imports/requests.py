@@ -5,14 +5,24 @@ from __future__ import annotations
 from audiosearch.catalog.v1.import_job_pb2 import (
     FileFailure,
     FinishImportJobRequest,
+    ImportJob,
     ImportProgress,
     ReportImportProgressRequest,
 )
 
 from catalog_service import fields
 from catalog_service.database.states import JobState
-from catalog_service.imports.jobs import MAX_FAILURES, Progress
+from catalog_service.imports.jobs import MAX_FAILURES, NewJob, Progress
 from serving import limits
+
+
+def new_job(job: ImportJob) -> NewJob:
+    """Reads the job that a caller asks for."""
+    return NewJob(
+        folder=fields.path("import_job.folder", job),
+        label=fields.text("import_job.label", job),
+        channel=fields.channel("import_job.channel", job),
+    )
 
 
 def job_state(value: int) -> JobState | None:

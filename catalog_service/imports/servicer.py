@@ -27,8 +27,7 @@ class ImportJobServicer(import_job_service_pb2_grpc.ImportJobServiceServicer):
         return answers.import_job(
             await self._jobs.create(
                 names.parse_library("import_job.library", job.library),
-                fields.path("import_job.folder", job),
-                fields.text("import_job.label", job),
+                requests.new_job(job),
                 fields.request_id(request),
             )
         )

@@ -11,9 +11,17 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 import soxr
 
+from embedding_service.decoding.likeness import Likeness
 from embedding_service.decoding.loudness import Loudness
 from embedding_service.decoding.mixing import Mixer
-from embedding_service.decoding.readers import AudioError, Pcm, Stream, open_audio, undecodable
+from embedding_service.decoding.readers import (
+    AudioError,
+    Pcm,
+    Remark,
+    Stream,
+    open_audio,
+    undecodable,
+)
 from embedding_service.decoding.silence import Frames, kept_samples
 
 if TYPE_CHECKING:
@@ -42,6 +50,7 @@ class Order:
         max_seconds: Longest audio that is accepted.
         silence_dbfs: Level below which a 25 ms frame counts as silent.
         pcm: Layout of raw samples; None for an encoded file.
+        channel: The channel to hear, counted from 1; 0 for all, mixed to one.
     """
 
     source: bytes | str
@@ -50,6 +59,7 @@ class Order:
     max_seconds: float
     silence_dbfs: float
     pcm: Pcm | None = None
+    channel: int = 0
 
 
 @dataclass(frozen=True)
@@ -64,6 +74,7 @@ class Heard:
         sample_rate: Sample rate of the input, Hz.
         channels: Channels of the input.
         format: Container and codec of the input.
+        remarks: Remarks about the audio, as names of Remark.
     """
 
     seconds: float
@@ -73,6 +84,7 @@ class Heard:
     sample_rate: int
     channels: int
     format: str
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -142,7 +154,7 @@ def decode(order: Order) -> Decoded:
     """Decodes, mixes to mono, resamples, measures, and leaves silence out.
 
     Raises:
-        AudioError: AUDIO_UNDECODABLE, or AUDIO_TOO_LONG.
+        AudioError: AUDIO_UNDECODABLE, AUDIO_CHANNEL_MISSING, or AUDIO_TOO_LONG.
     """
     with _open(order.source) as file, open_audio(file, order.pcm) as stream:
         if stream.seconds is not None and stream.seconds > order.max_seconds:
@@ -153,7 +165,14 @@ def decode(order: Order) -> Decoded:
             frames.add(samples)
             kept.add(samples)
 
-        heard = convert(stream, order.sample_rate, order.silence_dbfs, keep, order.max_seconds)
+        heard = convert(
+            stream,
+            order.sample_rate,
+            order.silence_dbfs,
+            keep,
+            max_seconds=order.max_seconds,
+            channel=order.channel,
+        )
         frames.finish()
         audible = frames.audible()
         # The file of a long recording without silence is not written a second time.
@@ -171,7 +190,9 @@ def convert(
     sample_rate: int,
     silence_dbfs: float,
     keep: Keep,
+    *,
     max_seconds: float = math.inf,
+    channel: int = 0,
 ) -> Heard:
     """Mixes to mono, resamples and measures, block by block.
 
@@ -181,14 +202,16 @@ def convert(
         silence_dbfs: Level below which a 25 ms frame counts as silent.
         keep: Called with the samples in order: mono float32, shape (n,).
         max_seconds: Longest audio that is accepted.
+        channel: As in `Order`.
 
     Raises:
-        AudioError: AUDIO_UNDECODABLE, or AUDIO_TOO_LONG.
+        AudioError: AUDIO_UNDECODABLE, AUDIO_CHANNEL_MISSING, or AUDIO_TOO_LONG.
     """
     same = stream.sample_rate == sample_rate
     resampler = None if same else soxr.ResampleStream(stream.sample_rate, sample_rate, 1, "float32")
     loudness = Loudness(sample_rate, silence_dbfs)
-    mixer = Mixer(stream.channels)
+    mixer = Mixer(stream.channels, channel)
+    likeness = Likeness(stream.channels, stream.sample_rate)
     frames = 0
 
     def take(samples: NDArray[np.float32], *, last: bool = False) -> None:
@@ -200,11 +223,14 @@ def convert(
         frames += len(block)
         if frames > max_seconds * stream.sample_rate:
             raise _too_long(None, max_seconds)
+        if not channel:
+            likeness.add(block)
         take(mixer.mix(block))
     if not frames:
         raise undecodable(f"the {stream.format} file holds no samples: is it cut off?")
     take(np.zeros(0, np.float32), last=True)
     loudness.finish()
+    remarks = stream.remarks | ({Remark.UNLIKE_CHANNELS_MIXED} if likeness.unlike else set())
     return Heard(
         seconds=frames / stream.sample_rate,
         active_seconds=min(loudness.active_seconds, frames / stream.sample_rate),
@@ -213,6 +239,7 @@ def convert(
         sample_rate=stream.sample_rate,
         channels=stream.channels,
         format=stream.format,
+        remarks=tuple(remark.value for remark in Remark if remark in remarks),
     )
 
 

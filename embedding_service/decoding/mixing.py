@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from embedding_service.decoding.readers import undecodable
+from embedding_service.decoding.readers import AudioError, undecodable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,10 +23,24 @@ Unlike channels keep 1, equal ones as much as there are channels, opposite ones 
 
 
 class Mixer:
-    """Mixes blocks to mono: the channels' mean, or the loudest channel where they cancel out."""
+    """Makes one channel of many: the one chosen, or else their mean.
 
-    def __init__(self, channels: int) -> None:
-        """Takes the number of channels."""
+    The loudest one takes the place of the mean if channels cancel each other out.
+    """
+
+    def __init__(self, channels: int, channel: int = 0) -> None:
+        """Takes the number of channels, and the channel to hear: from 1 on, or 0 for all.
+
+        Raises:
+            AudioError: AUDIO_CHANNEL_MISSING.
+        """
+        if channel > channels:
+            there = "1 channel" if channels == 1 else f"{channels} channels"
+            raise AudioError(
+                "AUDIO_CHANNEL_MISSING",
+                f"channel {channel} was asked for, and the audio has {there}",
+            )
+        self._chosen = channel
         self._mean = np.full(channels, 1 / channels, np.float32)
         self._power = np.zeros(channels)
         self._summed = 0.0
@@ -48,6 +62,8 @@ class Mixer:
         _check(block)
         if block.shape[1] == 1:
             return block[:, 0]
+        if self._chosen:
+            return block[:, self._chosen - 1]
         mixed: NDArray[np.float32] = block @ self._mean
         self._power += np.einsum("ij,ij->j", block, block, dtype=np.float64)
         self._summed += float(np.dot(mixed, mixed)) * block.shape[1] ** 2

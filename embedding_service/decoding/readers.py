@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import Enum
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -56,6 +57,14 @@ _LIBSNDFILE_NAMES = {
 """FFmpeg's names of raw samples to libsndfile's names, so that one format has one name."""
 
 
+class Remark(Enum):
+    """A remark about audio that was heard all the same."""
+
+    UNLIKE_CHANNELS_MIXED = "UNLIKE_CHANNELS_MIXED"
+    CUT_OFF = "CUT_OFF"
+    ONE_TRACK_OF_SEVERAL = "ONE_TRACK_OF_SEVERAL"
+
+
 class AudioError(Exception):
     """Audio that can't be used. Its arguments are plain, because it is sent between processes."""
 
@@ -92,6 +101,7 @@ class Stream:
         format: Container and codec.
         seconds: Length that the container claims; None if it names none.
         blocks: Samples, shape (frames, channels), float32 in about [-1, 1].
+        remarks: Remarks about the audio. Complete when all blocks are read.
     """
 
     sample_rate: int
@@ -99,6 +109,7 @@ class Stream:
     format: str
     seconds: float | None
     blocks: Iterator[NDArray[np.float32]]
+    remarks: set[Remark] = field(default_factory=set)
 
 
 @contextlib.contextmanager

@@ -48,11 +48,13 @@ class StreamOrder:
         sample_rate: Sample rate of the result, Hz.
         silence_dbfs: Level below which a 25 ms frame counts as silent.
         pcm: Layout of raw samples; None for an encoded file.
+        channel: The channel to hear, counted from 1; 0 for all, mixed to one.
     """
 
     sample_rate: int
     silence_dbfs: float
     pcm: Pcm | None = None
+    channel: int = 0
 
     def to_json(self) -> str:
         """Writes the order for the command line of the process."""
@@ -102,7 +104,7 @@ def _decode(pipe: Pipe, sink: BinaryIO, order: StreamOrder) -> None:
     with open_pipe(pipe, order.pcm) as stream:
         source = Source(stream.sample_rate, stream.channels, stream.format)
         _send(sink, Kind.SOURCE, dataclasses.asdict(source))
-        heard = convert(stream, order.sample_rate, order.silence_dbfs, keep)
+        heard = convert(stream, order.sample_rate, order.silence_dbfs, keep, channel=order.channel)
     while pipe.read(2**16):
         pass  # bytes after the end of the file
     _send(sink, Kind.HEARD, dataclasses.asdict(heard))

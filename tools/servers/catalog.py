@@ -27,7 +27,11 @@ from audiosearch.catalog.v1.speaker_pb2 import (
     RemoveEnrollmentsRequest,
     Speaker,
 )
-from audiosearch.embedding.v1.embedding_pb2 import AudioProperties
+from audiosearch.embedding.v1.embedding_pb2 import (
+    AUDIO_REMARK_CUT_OFF,
+    AUDIO_REMARK_UNLIKE_CHANNELS_MIXED,
+    AudioProperties,
+)
 from google.protobuf.duration_pb2 import Duration
 
 from catalog_service.__main__ import start
@@ -43,6 +47,7 @@ HEARD = AudioProperties(
     channels=2,
     format="wav/pcm_16",
     level_dbfs=-20.5,
+    remarks=[AUDIO_REMARK_UNLIKE_CHANNELS_MIXED, AUDIO_REMARK_CUT_OFF],
 )
 MODEL = "models/example-0123456789ab"
 

@@ -9,6 +9,7 @@ export const failures = {
     AUDIO_TOO_LONG: "This sound is too long. Cut out the part that matters.",
     AUDIO_UNDECODABLE:
       "This file can't be read as a sound. Try wav, flac, mp3, ogg, opus, m4a, aiff or webm.",
+    AUDIO_CHANNEL_MISSING: "This sound has fewer channels than that. Choose another one.",
     AUDIO_SILENT: "Nothing can be heard in this sound. Record it again, closer or louder.",
     BODY_TOO_LARGE: "This file is larger than the server takes.",
     LIBRARY_NOT_FOUND: "This library isn't there. It may have been deleted.",
@@ -76,6 +77,7 @@ export const failures = {
     AUDIO_TOO_LONG: "这段声音太长，请截取需要的部分。",
     AUDIO_UNDECODABLE:
       "无法把这个文件作为声音读取。请使用 wav、flac、mp3、ogg、opus、m4a、aiff 或 webm。",
+    AUDIO_CHANNEL_MISSING: "这段声音没有这么多声道，请选择另一个声道。",
     AUDIO_SILENT: "这段声音里什么也听不到。请靠近一些或大声一些，重新录制。",
     BODY_TOO_LARGE: "文件超过了服务器允许的大小。",
     LIBRARY_NOT_FOUND: "没有这个库，可能已被删除。",

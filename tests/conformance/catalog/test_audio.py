@@ -9,7 +9,12 @@ from collections.abc import AsyncIterator
 import grpc
 import pytest
 from audiosearch.catalog.v1 import clip_pb2
-from audiosearch.catalog.v1.clip_pb2 import Clip
+from audiosearch.catalog.v1.clip_pb2 import (
+    AudioObject,
+    BatchCreateClipsRequest,
+    Clip,
+    CreateClipRequest,
+)
 from audiosearch.catalog.v1.library_pb2 import Library
 
 from catalog_service.settings import CatalogSettings
@@ -103,6 +108,34 @@ async def test_the_same_bytes_are_one_clip(catalog: Catalog) -> None:
         await catalog.audio(second.name)
     await catalog.put(second.name, b"others")
     await catalog.clip(other, b"bytes")
+
+
+async def test_the_same_bytes_are_a_clip_for_each_channel(catalog: Catalog) -> None:
+    """Both sides of a call, and their mix, are clips of their own; each of them only once."""
+    library = await catalog.library()
+    clips = [await catalog.clip(library, b"call", channel=channel) for channel in (0, 1, 2)]
+    assert [clip.channel for clip in clips] == [0, 1, 2]
+    assert len({clip.name for clip in clips}) == 3
+    for clip in clips:
+        again = await catalog.creating(library, channel=clip.channel)
+        async with refused(Reason.CLIP_EXISTS, clip=clip.name):
+            await catalog.put(again.name, b"call")
+        assert (await catalog.audio(clip.name))[1] == b"call"
+    known = AudioObject(sha256=clips[0].audio_object.sha256, size_bytes=4)
+    answer = await catalog.stubs.clips.BatchCreateClips(
+        BatchCreateClipsRequest(
+            parent=library.name,
+            requests=[
+                CreateClipRequest(clip=Clip(channel=channel), audio_object=known)
+                for channel in (2, 3, 1, 3)
+            ],
+        )
+    )
+    two, three, one, repeated = answer.outcomes
+    assert (two.clip.name, one.clip.name) == (clips[2].name, clips[1].name)
+    assert not three.HasField("failure")
+    assert repeated.failure.reason == "CLIP_EXISTS"
+    assert repeated.clip.name == three.clip.name
 
 
 async def test_twenty_at_once_with_the_same_bytes_are_one_clip(catalog: Catalog) -> None:

@@ -38,6 +38,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
         ({"metadata": {"k": "\0"}}, "clip.metadata[k]"),
         ({"import_job": "x"}, "clip.import_job"),
         ({"import_job": "importJobs/x"}, "clip.import_job"),
+        ({"channel": 65}, "clip.channel"),
     ],
 )
 async def test_fields_of_a_clip_have_limits(
@@ -269,6 +270,9 @@ async def test_calls_about_speakers_have_limits(catalog: Catalog) -> None:
         (AudioProperties(sample_rate=-1), "audio.sample_rate"),
         (AudioProperties(channels=-1), "audio.channels"),
         (AudioProperties(format="x" * 65), "audio.format"),
+        (AudioProperties(remarks=[0]), "audio.remarks"),
+        (AudioProperties(remarks=[99]), "audio.remarks"),
+        (AudioProperties(remarks=[1] * 17), "audio.remarks"),
         (AudioProperties(level_dbfs=float("nan")), "audio.level_dbfs"),
         (AudioProperties(level_dbfs=float("-inf")), "audio.level_dbfs"),
     ],

@@ -22,6 +22,7 @@ FIELDS = {
     "metadata": {"mic": "a\nb", "take": ""},
     "source": "a/b\nc/1.wav",
     "import_job": "importJobs/01arz3ndektsv4rrffq69g5fav",
+    "channel": 2,
 }
 
 

@@ -64,8 +64,9 @@ async def test_a_job_from_asking_to_its_end(catalog: Catalog) -> None:
     """A job is made, claimed, reported and finished. Its end is final, and then it can go."""
     await clear(catalog)
     library = await catalog.library()
-    job = await catalog.job(library, label="knife")
+    job = await catalog.job(library, label="knife", channel=2)
     assert (job.library, job.folder, job.label) == (library.name, "/sounds", "knife")
+    assert job.channel == 2
     assert job.state == ImportJob.STATE_RUNNING
     claimed = await claim(catalog, "w")
     assert claimed is not None

@@ -37,6 +37,21 @@ def test_the_choice_does_not_change_with_a_quiet_block() -> None:
     assert np.array_equal(mixer.mix(np.stack([soft, soft], axis=1)), soft)
 
 
+@pytest.mark.parametrize("channel", [1, 2, 3])
+def test_one_channel_is_heard(channel: int) -> None:
+    """The channel that is chosen is given as it is, also beside its opposite."""
+    block = np.stack([noise(1), -noise(1), noise(2)], axis=1)
+    assert np.array_equal(Mixer(3, channel).mix(block), block[:, channel - 1])
+
+
+@pytest.mark.parametrize(("channels", "there"), [(1, "1 channel"), (2, "2 channels")])
+def test_a_channel_that_is_not_there(channels: int, there: str) -> None:
+    """The refusal says how many channels there are."""
+    with pytest.raises(AudioError, match=there) as raised:
+        Mixer(channels, channels + 1)
+    assert raised.value.reason == "AUDIO_CHANNEL_MISSING"
+
+
 def test_a_silent_channel_costs_nothing() -> None:
     """One voice among empty channels is no cancelling out."""
     block = np.zeros((4000, 8), np.float32)
