@@ -34,7 +34,7 @@ from google.protobuf.descriptor_pb2 import MethodOptions
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gateway.settings import GatewaySettings
-from serving.client_streams import send
+from serving.client_streams import converse, send
 from serving.contracts import Contract
 from serving.errors import Reason, ServiceError, from_rpc_error
 from serving.telemetry import REQUEST_ID_KEY, remaining, request_id
@@ -134,6 +134,8 @@ class Stub:
             setattr(self, method.name, self._wrap(getattr(stub, method.name), method))
 
     def _wrap(self, method: Callable[..., Any], descriptor: MethodDescriptor) -> Callable[..., Any]:
+        if descriptor.server_streaming and descriptor.client_streaming:
+            return lambda requests: self._converse(method, requests)
         if descriptor.server_streaming:
             return lambda request: self._receive(method, request)
         if descriptor.client_streaming:
@@ -195,6 +197,15 @@ class Stub:
                     yield response
         finally:
             call.cancel()
+
+    async def _converse(
+        self, method: Callable[..., Any], requests: AsyncIterator[Any]
+    ) -> AsyncIterator[Any]:
+        call = method(**self._outgoing(self._limits.stream))
+        with self._errors():
+            async with contextlib.aclosing(converse(call, requests)) as responses:
+                async for response in responses:
+                    yield response
 
 
 @dataclass(frozen=True)

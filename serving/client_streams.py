@@ -1,10 +1,10 @@
-"""The client's side of a client stream over grpc.aio."""
+"""The client's side of streams of requests over grpc.aio."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterable
+from collections.abc import AsyncGenerator, AsyncIterable
 from typing import Any
 
 import grpc
@@ -38,7 +38,45 @@ async def send(call: grpc.aio.StreamUnaryCall[Any, Any], requests: AsyncIterable
         await asyncio.wait({writing})
 
 
-async def _write(call: grpc.aio.StreamUnaryCall[Any, Any], requests: AsyncIterable[Any]) -> None:
+async def converse(
+    call: grpc.aio.StreamStreamCall[Any, Any], requests: AsyncIterable[Any]
+) -> AsyncGenerator[Any, None]:
+    """Writes the requests to a call while it yields the answers, also those before an early end.
+
+    A refusal is never lost, as in `send`. No more requests are read than the other side takes.
+
+    Raises:
+        grpc.aio.AioRpcError: The call failed; the status is the server's.
+        Exception: What the requests raise.
+    """
+    writing = asyncio.create_task(_write(call, requests))
+
+    def stop(_: object) -> None:
+        writing.cancel()
+
+    def end(written: asyncio.Task[None]) -> None:
+        if not written.cancelled() and written.exception():
+            call.cancel()
+
+    call.add_done_callback(stop)
+    writing.add_done_callback(end)
+    try:
+        async for answer in call:
+            yield answer
+    except asyncio.CancelledError:
+        if writing.done() and not writing.cancelled():
+            writing.result()  # the requests failed, and ended the call
+        raise
+    finally:
+        call.cancel()
+        writing.cancel()
+        await asyncio.wait({writing})
+
+
+async def _write(
+    call: grpc.aio.StreamUnaryCall[Any, Any] | grpc.aio.StreamStreamCall[Any, Any],
+    requests: AsyncIterable[Any],
+) -> None:
     # A write that fails before the answer has come says nothing: the answer has the reason.
     async for request in requests:
         try:

@@ -98,6 +98,11 @@ class ClipServicer(clip_service_pb2_grpc.ClipServiceServicer):
     ) -> clip_pb2.ListClipsResponse:
         return await self._upstream.clips.ListClips(request)
 
+    async def CountValues(
+        self, request: clip_pb2.CountValuesRequest, context: grpc.aio.ServicerContext
+    ) -> clip_pb2.CountValuesResponse:
+        return await self._upstream.clips.CountValues(request)
+
     async def UpdateClip(
         self, request: clip_pb2.UpdateClipRequest, context: grpc.aio.ServicerContext
     ) -> Clip:

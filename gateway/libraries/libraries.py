@@ -10,6 +10,7 @@ from audiosearch.catalog.v1.library_pb2 import (
     LIBRARY_VIEW_BASIC,
     ActivateLibraryRequest,
     BeginLibraryDeletionRequest,
+    BeginMigrationRequest,
     CreateLibraryRequest,
     DeleteLibraryRequest,
     GetLibraryRequest,
@@ -22,6 +23,7 @@ from audiosearch.embedding.v1.embedding_service_pb2 import GetModelRequest
 from audiosearch.index.v1.index_service_pb2 import CreateIndexRequest, DropIndexRequest
 
 from gateway.access.rights import MAX_GRANTS, Caller
+from gateway.clips.audio import mismatch
 from gateway.upstream import Upstream, passing_over
 from serving.errors import Reason, ServiceError
 
@@ -118,6 +120,24 @@ class Libraries:
         if library.state != Library.STATE_ACTIVE:
             raise ServiceError(Reason.STATE_CONFLICT, f"{name} is being deleted")
         return library
+
+    async def begin_migration(self, request: BeginMigrationRequest) -> Library:
+        """Begins a library's migration, by the rule of its model if the request has none.
+
+        Raises:
+            ServiceError: MODEL_MISMATCH if no running service could embed the library's clips.
+        """
+        library = await self.open(request.name)
+        try:
+            model = await self._upstream.embedding.GetModel(GetModelRequest(name=library.model))
+        except ServiceError as error:
+            if error.reason is not Reason.MODEL_NOT_FOUND:
+                raise
+            raise await mismatch(self._upstream, library.model) from error
+        bound = BeginMigrationRequest(name=request.name, window_rule=model.window_rule)
+        if request.HasField("window_rule"):
+            bound.window_rule.CopyFrom(request.window_rule)
+        return await self._upstream.libraries.BeginMigration(bound)
 
     @contextlib.asynccontextmanager
     async def held(self, library: Library) -> AsyncIterator[None]:

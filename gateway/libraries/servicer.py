@@ -45,6 +45,12 @@ class LibraryServicer(library_service_pb2_grpc.LibraryServiceServicer):
     ) -> Library:
         return await self._upstream.libraries.UpdateLibrary(request)
 
+    async def MigrateLibrary(
+        self, request: library_pb2.BeginMigrationRequest, context: grpc.aio.ServicerContext
+    ) -> Library:
+        check_library(request.name, "name")
+        return await self._libraries.begin_migration(request)
+
     async def DeleteLibrary(
         self, request: library_pb2.DeleteLibraryRequest, context: grpc.aio.ServicerContext
     ) -> Empty:

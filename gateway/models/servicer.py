@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import cast
 
 import grpc
 from audiosearch.embedding.v1 import embedding_service_pb2 as embedding_pb2
@@ -35,3 +36,12 @@ class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
         context: grpc.aio.ServicerContext,
     ) -> embedding_pb2.EmbedAudioResponse:
         return await self._upstream.embedding.EmbedAudio(request_iterator)
+
+    def StreamEmbeddings(
+        self,
+        request_iterator: AsyncIterator[embedding_pb2.StreamEmbeddingsRequest],
+        context: grpc.aio.ServicerContext,
+    ) -> AsyncIterator[embedding_pb2.StreamEmbeddingsResponse]:
+        # Not yielded one by one: who closes the answers here closes those of the service.
+        answers = self._upstream.embedding.StreamEmbeddings(request_iterator)
+        return cast("AsyncIterator[embedding_pb2.StreamEmbeddingsResponse]", answers)

@@ -6,8 +6,9 @@ import http.client
 import io
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy as np
@@ -18,6 +19,7 @@ from audiosearch.embedding.v1 import embedding_service_pb2 as service_pb2
 from audiosearch.embedding.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
 from audiosearch.gateway.v1 import search_pb2
 from audiosearch.gateway.v1.library_service_pb2_grpc import LibraryServiceStub
+from audiosearch.gateway.v1.model_service_pb2_grpc import ModelServiceStub
 from audiosearch.index.v1 import index_service_pb2
 from audiosearch.index.v1.index_service_pb2_grpc import IndexServiceStub
 from google.protobuf.duration_pb2 import Duration
@@ -56,7 +58,12 @@ def test_a_stream_back(deployment: Deployment, library: str, sounds: Path) -> No
     assert audio.getvalue() == (sounds / QUERY).read_bytes()
 
 
-def test_streams_both_ways_at_once(deployment: Deployment) -> None:
+@pytest.mark.parametrize(
+    ("listener", "stub"), [("embedding", EmbeddingServiceStub), ("public", ModelServiceStub)]
+)
+def test_streams_both_ways_at_once(
+    deployment: Deployment, listener: str, stub: Callable[[grpc.Channel], Any]
+) -> None:
     """Bidirectional: a window is answered while the sender has not ended yet."""
     samples = np.random.default_rng(0).uniform(-0.5, 0.5, RATE).astype("<f4").tobytes()
     second = Duration(seconds=1)
@@ -74,9 +81,8 @@ def test_streams_both_ways_at_once(deployment: Deployment) -> None:
             until(lambda number=number: len(heard) > number)  # type: ignore[misc]
             sent_before_answer.append(number)
 
-    with grpc.insecure_channel(deployment.envoy.target("embedding")) as channel:
-        stub = EmbeddingServiceStub(channel)
-        for answer in stub.StreamEmbeddings(requests(), timeout=120):
+    with grpc.insecure_channel(deployment.envoy.target(listener)) as channel:
+        for answer in stub(channel).StreamEmbeddings(requests(), timeout=120):
             start = answer.window.start_offset.seconds if answer.HasField("window") else -1
             heard.append(start)
     assert heard == [0, 1, 2, -1]

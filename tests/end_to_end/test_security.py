@@ -10,6 +10,7 @@ from audiosearch.catalog.v1.clip_pb2 import Clip
 from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.catalog.v1.speaker_pb2 import Speaker
 from audiosearch.embedding.v1 import embedding_service_pb2 as embedding_pb2
+from audiosearch.embedding.v1.embedding_pb2 import WindowRule
 from audiosearch.gateway.v1 import (
     calibrations_pb2,
     clips_pb2,
@@ -43,11 +44,13 @@ REQUESTS: dict[str, Message] = {
     "GetLibrary": library_pb2.GetLibraryRequest(name=LIBRARY),
     "ListLibraries": library_pb2.ListLibrariesRequest(),
     "UpdateLibrary": library_pb2.UpdateLibraryRequest(library=Library(name=LIBRARY)),
+    "MigrateLibrary": library_pb2.BeginMigrationRequest(name=LIBRARY, window_rule=WindowRule()),
     "DeleteLibrary": library_pb2.DeleteLibraryRequest(name=LIBRARY),
     "UploadClip": clips_pb2.UploadClipRequest(config=clips_pb2.UploadClipConfig(parent=LIBRARY)),
     "ImportClips": clips_pb2.ImportClipsRequest(parent=LIBRARY, folder="/nowhere"),
     "GetClip": clip_pb2.GetClipRequest(name=CLIP),
     "ListClips": clip_pb2.ListClipsRequest(parent=LIBRARY),
+    "CountValues": clip_pb2.CountValuesRequest(parent=LIBRARY, field="label"),
     "UpdateClip": clip_pb2.UpdateClipRequest(clip=Clip(name=CLIP)),
     "DeleteClip": clip_pb2.DeleteClipRequest(name=CLIP),
     "DownloadAudio": clips_pb2.DownloadAudioRequest(name=CLIP),
@@ -78,6 +81,9 @@ REQUESTS: dict[str, Message] = {
     "GetLibraryMap": library_map_pb2.GetLibraryMapRequest(name=f"{LIBRARY}/map"),
     "GetStatus": system_status_pb2.GetStatusRequest(),
     "EmbedAudio": embedding_pb2.EmbedAudioRequest(config=embedding_pb2.EmbedAudioConfig()),
+    "StreamEmbeddings": embedding_pb2.StreamEmbeddingsRequest(
+        config=embedding_pb2.StreamEmbeddingsConfig()
+    ),
     "GetModel": embedding_pb2.GetModelRequest(name="models/none"),
     "ListModels": embedding_pb2.ListModelsRequest(),
     "GetOperation": operations_pb2.GetOperationRequest(name=ABSENT),

@@ -1,18 +1,25 @@
-"""Client streams that are answered early, against a server of their own."""
+"""Streams of requests that are answered early, against a server of their own."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 import grpc
 import pytest
 from audiosearch.catalog.v1 import clip_service_pb2_grpc
 from audiosearch.catalog.v1.clip_pb2 import AudioObject, PutAudioRequest
+from audiosearch.embedding.v1 import embedding_service_pb2_grpc
+from audiosearch.embedding.v1.embedding_service_pb2 import (
+    EmbeddedWindow,
+    StreamEmbeddingsConfig,
+    StreamEmbeddingsRequest,
+    StreamEmbeddingsResponse,
+)
 
-from serving.client_streams import send
+from serving.client_streams import converse, send
 
 PATIENCE = 60
 CHUNK = bytes(2**18)
@@ -45,13 +52,53 @@ class Early(clip_service_pb2_grpc.ClipServiceServicer):
         return AudioObject(size_bytes=size)
 
 
+class Echo(embedding_service_pb2_grpc.EmbeddingServiceServicer):
+    """Answers each chunk, or refuses the stream after two."""
+
+    def __init__(self) -> None:
+        """Notes that a stream is over."""
+        self.left = asyncio.Event()
+
+    async def StreamEmbeddings(
+        self,
+        request_iterator: AsyncIterator[StreamEmbeddingsRequest],
+        context: grpc.aio.ServicerContext,
+    ) -> AsyncIterator[StreamEmbeddingsResponse]:
+        """Refuses at once or after two answers, as the model's name says."""
+        try:
+            model, count = (await anext(request_iterator)).config.model, 0
+            async for _ in request_iterator:
+                if model == "early" or (model == "late" and count == 2):
+                    await context.abort(grpc.StatusCode.INVALID_ARGUMENT, model, (("why", model),))
+                count += 1
+                yield StreamEmbeddingsResponse(window=EmbeddedWindow())
+        finally:
+            self.left.set()
+
+
 class Served:
     """A running server and its client."""
 
-    def __init__(self, early: Early, channel: grpc.aio.Channel) -> None:
-        """Takes both."""
-        self.early = early
+    def __init__(self, early: Early, echo: Echo, channel: grpc.aio.Channel) -> None:
+        """Takes all three."""
+        self.early, self.echo = early, echo
         self._stub = clip_service_pb2_grpc.ClipServiceStub(channel)
+        self._embedding = embedding_service_pb2_grpc.EmbeddingServiceStub(channel)
+
+    def converse(
+        self, requests: AsyncIterator[StreamEmbeddingsRequest]
+    ) -> contextlib.aclosing[AsyncGenerator[StreamEmbeddingsResponse, None]]:
+        """Sends a stream and reads the other."""
+        call = self._embedding.StreamEmbeddings(timeout=PATIENCE)
+        return contextlib.aclosing(converse(call, requests))
+
+    async def hear(
+        self, requests: AsyncIterator[StreamEmbeddingsRequest], heard: asyncio.Queue[object]
+    ) -> None:
+        """Sends a stream and collects the other."""
+        async with self.converse(requests) as answers:
+            async for answer in answers:
+                heard.put_nowait(answer)
 
     async def put(self, requests: AsyncIterator[PutAudioRequest]) -> AudioObject:
         """Sends a stream."""
@@ -62,13 +109,14 @@ class Served:
 @contextlib.asynccontextmanager
 async def serving() -> AsyncIterator[Served]:
     """A server during the block."""
-    early, server = Early(), grpc.aio.server()
+    early, echo, server = Early(), Echo(), grpc.aio.server()
     clip_service_pb2_grpc.add_ClipServiceServicer_to_server(early, server)
+    embedding_service_pb2_grpc.add_EmbeddingServiceServicer_to_server(echo, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-            yield Served(early, channel)
+            yield Served(early, echo, channel)
     finally:
         await server.stop(None)
 
@@ -165,3 +213,83 @@ async def test_a_caller_that_is_cancelled_ends_both() -> None:
             await call
         assert ended.is_set()
         await asyncio.wait_for(served.early.left.wait(), PATIENCE)
+
+
+async def sound(model: str, chunks: int) -> AsyncIterator[StreamEmbeddingsRequest]:
+    """A stream of so many chunks for both ways."""
+    yield StreamEmbeddingsRequest(config=StreamEmbeddingsConfig(model=model))
+    for _ in range(chunks):
+        yield StreamEmbeddingsRequest(audio_chunk=CHUNK)
+
+
+@pytest.mark.parametrize(("model", "answers"), [("early", 0), ("late", 2)])
+async def test_an_early_refusal_of_both_ways_is_never_lost(model: str, answers: int) -> None:
+    """Its code, words and metadata, and all answers before it, each time of 200, eight at once."""
+    seen: Counter[tuple[object, ...]] = Counter()
+
+    async def several(served: Served) -> None:
+        for _ in range(25):
+            heard: asyncio.Queue[object] = asyncio.Queue()
+            with pytest.raises(grpc.aio.AioRpcError) as raised:
+                await served.hear(sound(model, 24), heard)
+            error = raised.value
+            why = error.trailing_metadata().get("why")
+            seen[heard.qsize(), error.code(), error.details(), why] += 1
+
+    async with serving() as served:
+        await asyncio.gather(*(several(served) for _ in range(8)))
+    assert seen == {(answers, grpc.StatusCode.INVALID_ARGUMENT, model, model): 200}
+
+
+async def test_answers_come_while_requests_are_sent() -> None:
+    """Each request waits for the answer to the one before."""
+    heard: asyncio.Queue[None] = asyncio.Queue()
+
+    async def waiting() -> AsyncIterator[StreamEmbeddingsRequest]:
+        async for message in sound("well", 20):
+            yield message
+            if message.audio_chunk:
+                await asyncio.wait_for(heard.get(), PATIENCE)
+
+    async with serving() as served, served.converse(waiting()) as answers:
+        count = 0
+        async for _ in answers:
+            heard.put_nowait(None)
+            count += 1
+    assert count == 20
+
+
+async def test_requests_that_fail_end_both_ways() -> None:
+    """Their error is raised as it is."""
+
+    async def failing() -> AsyncIterator[StreamEmbeddingsRequest]:
+        async for message in sound("well", 1):
+            yield message
+        while heard.empty():
+            await asyncio.sleep(0)
+        raise ValueError("mine")
+
+    async with serving() as served:
+        heard: asyncio.Queue[object] = asyncio.Queue()
+        with pytest.raises(ValueError, match="mine"):
+            await served.hear(failing(), heard)
+        await asyncio.wait_for(served.echo.left.wait(), PATIENCE)
+
+
+async def test_a_reader_that_leaves_ends_both_ways() -> None:
+    """The stream of requests and the call."""
+    ended = asyncio.Event()
+
+    async def pausing() -> AsyncIterator[StreamEmbeddingsRequest]:
+        async for message in sound("well", 1):
+            yield message
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    async with serving() as served:
+        async with served.converse(pausing()) as answers:
+            await anext(answers)
+        assert ended.is_set()
+        await asyncio.wait_for(served.echo.left.wait(), PATIENCE)
