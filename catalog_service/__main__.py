@@ -16,6 +16,7 @@ from catalog_service.database.servicer import StoreServicer
 from catalog_service.imports.jobs import ImportJobs
 from catalog_service.imports.servicer import ImportJobServicer
 from catalog_service.libraries.libraries import Libraries
+from catalog_service.libraries.migrations import Migrations
 from catalog_service.libraries.servicer import LibraryServicer
 from catalog_service.readiness import opened
 from catalog_service.settings import CatalogSettings
@@ -39,7 +40,7 @@ async def start(
     audio = Audio(database, store, settings.max_audio_bytes)
     servicers = Servicers(
         {
-            contracts.LIBRARIES: LibraryServicer(Libraries(database, store)),
+            contracts.LIBRARIES: LibraryServicer(Libraries(database, store), Migrations(database)),
             contracts.CLIPS: ClipServicer(Clips(database, store), audio),
             contracts.SPEAKERS: SpeakerServicer(Speakers(database)),
             contracts.CALIBRATIONS: CalibrationServicer(Calibrations(database)),

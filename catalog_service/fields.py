@@ -192,8 +192,11 @@ def nanoseconds(field: str, value: Duration) -> int:
 
 def lease(request: Message) -> timedelta:
     """Returns the length of a worker's lease of a job; the default if the request has none."""
-    if not request.HasField("lease"):
-        return DEFAULT_LEASE
+    return claimed(request) if request.HasField("lease") else DEFAULT_LEASE
+
+
+def claimed(request: Message) -> timedelta:
+    """Returns the length of a worker's lease, which the request must have."""
     value, limit = _of("lease", request)
     length = value.seconds + value.nanos / 1e9
     if not limit.minimum <= length <= limit.maximum:

@@ -37,6 +37,8 @@ def clip(parent: str, row: ClipRow) -> Clip:
         enrolled_speaker=speaker_name(parent, row.enrolled_as) if row.enrolled_as else "",
         failure=answers.failure(row) if row.state == ClipState.FAILED else None,
         channel=row.channel,
+        revision=row.revision,
+        window_count=row.window_count,
         **parts,
     )
 

@@ -59,6 +59,8 @@ class Heard:
     format: str
     level_dbfs: float
     remarks: list[int] | None
+    window_count: int
+    """Its vectors in the index of windows; 0 if that is not known."""
 
 
 class Locked(NamedTuple):
@@ -111,19 +113,28 @@ def create(connection: Connection, library: str, new: Sequence[NewClip]) -> list
 def activate(
     connection: Connection, locked: Locked, wanted: Sequence[tuple[ClipName, Heard]]
 ) -> list[Outcome]:
-    """CREATING -> ACTIVE for clips of one library that have their audio. ACTIVE ones stay."""
+    """CREATING -> ACTIVE for clips of one library that have their audio.
+
+    ACTIVE ones stay as they are, but for the number of windows, if that is known now.
+    """
     rows = dict(locked.rows)
     errors: dict[str, ServiceError] = {}
     ready: dict[str, Heard] = {}
+    counts: dict[str, int] = {}
     for name, heard in wanted:
         error = _unfit(rows.get(name.clip), name, locked)
         if error:
             errors[name.clip] = error
         elif rows[name.clip].state == ClipState.CREATING:
             ready[name.clip] = heard
+        elif heard.window_count not in {0, rows[name.clip].window_count}:
+            counts[name.clip] = heard.window_count
     changed = clip_rows.change_all(
         connection,
         [(rows[clip], {"state": ClipState.ACTIVE, **vars(heard)}) for clip, heard in ready.items()],
+    )
+    changed += clip_rows.count_windows(
+        connection, [(rows[clip], count) for clip, count in counts.items()]
     )
     rows |= {row.id: row for row in changed}
     return [Outcome(rows.get(name.clip), errors.get(name.clip)) for name, _ in wanted]
@@ -169,6 +180,8 @@ def _rows(library_uid: str, new: Sequence[NewClip]) -> Iterator[ClipRow]:
             create_time=time,
             update_time=time,
             enrolled_as="",
+            revision=1,
+            window_count=0,
             **vars(clip),
         )
 

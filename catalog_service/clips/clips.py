@@ -98,7 +98,7 @@ class Clips:
         def change(connection: Connection) -> ClipRow:
             row = clip_rows.get(connection, name, lock=True)
             clip_rows.require_state(row, name, *_CHANGEABLE_IN)
-            return clip_rows.change(connection, row, values)
+            return clip_rows.change(connection, row, clip_rows.mirrored(row, values))
 
         return await self._database.write(change)
 

@@ -35,6 +35,7 @@ PartT = TypeVar("PartT")
 _MAX_SAMPLE_RATE = 10_000_000
 _MAX_CHANNELS = 65_535
 _MAX_LEVEL = 1_000
+_MAX_WINDOWS = 2**31 - 1
 
 
 def new_clip(request: CreateClipRequest) -> NewClip:
@@ -59,7 +60,7 @@ def new_clip(request: CreateClipRequest) -> NewClip:
 
 def activation(request: ActivateClipRequest) -> tuple[ClipName, Heard]:
     """Reads ActivateClip."""
-    return names.parse_clip("name", request.name), heard(request.audio)
+    return names.parse_clip("name", request.name), heard(request)
 
 
 def parent_of(request: ActivateClipRequest) -> str:
@@ -102,8 +103,9 @@ def clip_changes(clip: Clip, changed: Iterable[str]) -> dict[str, Any]:
     return values
 
 
-def heard(audio: AudioProperties) -> Heard:
+def heard(request: ActivateClipRequest) -> Heard:
     """Returns the properties of audio that the embedding service measured."""
+    audio = request.audio
     if not math.isfinite(audio.level_dbfs) or abs(audio.level_dbfs) > _MAX_LEVEL:
         raise fields.invalid("audio.level_dbfs", audio.level_dbfs, "must be a level in dB")
     return Heard(
@@ -114,6 +116,7 @@ def heard(audio: AudioProperties) -> Heard:
         format=fields.text("audio.format", audio),
         level_dbfs=audio.level_dbfs,
         remarks=_remarks(audio),
+        window_count=fields.count("window_count", request.window_count, _MAX_WINDOWS),
     )
 
 

@@ -55,6 +55,8 @@ class ClipRow(NamedTuple):
     enrolled_as: str
     channel: int
     remarks: Sequence[int] | None
+    revision: int
+    window_count: int
 
 
 def uid_of(library: str | BindParameter[str]) -> ScalarSelect[Any]:
@@ -151,6 +153,26 @@ def change_all(
             [{"clip": row.id, "state_before": row.state, **values} for row, values in pairs],
         )
     return [row._replace(**values) for row, values in pairs]
+
+
+def mirrored(row: ClipRow, values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns new values of a row, with a new revision if they change what is in the index."""
+    changed = any(getattr(row, column) != value for column, value in values.items())
+    return {**values, "revision": row.revision + 1} if changed else values
+
+
+def count_windows(connection: Connection, counts: Iterable[tuple[ClipRow, int]]) -> list[ClipRow]:
+    """Sets the number of windows of locked rows; not a change that a list by time would tell."""
+    pairs = list(counts)
+    if pairs:
+        connection.execute(
+            _SET,
+            [
+                {"clip": row.id, "state_before": row.state, "window_count": count}
+                for row, count in pairs
+            ],
+        )
+    return [row._replace(window_count=count) for row, count in pairs]
 
 
 def require_state(row: ClipRow, name: ClipName, *allowed: ClipState) -> None:

@@ -91,8 +91,20 @@ libraries = Table(
     Column("request_id", String(64)),
     Column("create_time", UtcTime, nullable=False),
     Column("update_time", UtcTime, nullable=False),
+    # 0 for a library that was made before there were windows; the default is for replicas that are
+    # older than the column. Such a library has no rule.
+    Column("generation", Integer, nullable=False, server_default="0"),
+    Column("window_ns", BigInteger),
+    Column("hop_ns", BigInteger),
+    Column("single_ns", BigInteger),
+    # A Migration message; all four are NULL while there is none.
+    Column("migration", _CONTENT),
+    Column("migration_worker", String(64)),
+    Column("migration_lease_until", UtcTime),
+    Column("migration_begin_time", UtcTime),
     UniqueConstraint("name", name="uq_libraries_name"),
     Index("ix_libraries_state", "state", "name"),
+    Index("ix_libraries_migration", "migration_begin_time"),
     **_OPTIONS,
 )
 
@@ -131,6 +143,10 @@ clips = Table(
     Column("channel", SmallInteger, nullable=False, server_default="0"),
     # Numbers of AudioRemark; NULL for none.
     Column("remarks", JSON(none_as_null=True)),
+    # Changes of what is mirrored in the index, plus one.
+    Column("revision", BigInteger, nullable=False, server_default="1"),
+    # Rows in the index of windows; 0 while not known.
+    Column("window_count", Integer, nullable=False, server_default="0"),
     # A clip that has no audio, or had to give it up, has no hash: NULL is never a duplicate.
     UniqueConstraint("library_uid", "content_sha256", "channel", name="uq_clips_content"),
     UniqueConstraint("library_uid", "request_id", name="uq_clips_request"),

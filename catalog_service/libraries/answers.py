@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from audiosearch.catalog.v1.library_pb2 import Library
+from audiosearch.catalog.v1.library_pb2 import Library, Migration
 
 from catalog_service.libraries import libraries
+from catalog_service.libraries.windows import WindowRule
 from catalog_service.names import library_name
 
 
 def library(found: libraries.Library) -> Library:
     """Returns a library with its counts."""
     row = found.row
+    rule = WindowRule.of_row(row)
     return Library(
         name=library_name(row.name),
         uid=row.uid,
@@ -21,4 +23,7 @@ def library(found: libraries.Library) -> Library:
         size_bytes=found.size_bytes,
         create_time=row.create_time,
         update_time=row.update_time,
+        window_rule=rule.message() if rule else None,
+        generation=row.generation,
+        migration=Migration.FromString(row.migration) if row.migration is not None else None,
     )

@@ -12,7 +12,9 @@ from catalog_service.clips.rows import now
 from catalog_service.database.database import Database
 from catalog_service.database.schema import calibrations, clips, import_jobs, libraries, speakers
 from catalog_service.database.states import ClipState, JobState, LibraryState
+from catalog_service.libraries import migrations
 from catalog_service.libraries import rows as library_rows
+from catalog_service.libraries.windows import WindowRule
 from catalog_service.names import library_name, new_id
 from catalog_service.paging import Page
 from serving.errors import Reason, ServiceError
@@ -37,9 +39,16 @@ class Libraries:
         self._store = store
 
     async def create(
-        self, library: str, display_name: str, model: str, request_id: str | None
+        self,
+        library: str,
+        display_name: str,
+        model: str,
+        rule: WindowRule | None,
+        request_id: str | None,
     ) -> Library:
         """Creates a library. A repeated request id returns the library again.
+
+        Without a rule of windows it is one of generation 0, with a vector for each clip.
 
         Raises:
             ServiceError: LIBRARY_EXISTS.
@@ -57,6 +66,8 @@ class Libraries:
                     request_id=request_id,
                     create_time=time,
                     update_time=time,
+                    generation=1 if rule else 0,
+                    **(rule._asdict() if rule else {}),
                 )
             )
             return Library(library_rows.get(connection, library), 0, 0)
@@ -121,7 +132,7 @@ class Libraries:
         return await self._database.write(change)
 
     async def begin_deletion(self, library: str, *, force: bool) -> Library:
-        """Any state -> DELETING. Cancels the library's import jobs.
+        """Any state -> DELETING. Cancels the library's import jobs, and ends its migration.
 
         Raises:
             ServiceError: LIBRARY_NOT_FOUND, LIBRARY_NOT_EMPTY.
@@ -133,6 +144,7 @@ class Libraries:
                 library,
                 [LibraryState.CREATING, LibraryState.ACTIVE],
                 state=LibraryState.DELETING,
+                **migrations.NONE,
             )
             row = library_rows.get(connection, library)
             if began and not force:

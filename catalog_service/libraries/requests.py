@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+from audiosearch.catalog.v1.library_pb2 import Migration, MigrationFailure, ReportMigrationRequest
+from audiosearch.embedding.v1 import embedding_pb2
+
 from catalog_service import fields
 from catalog_service.database.states import LibraryState, LibraryView
+from catalog_service.libraries.windows import WindowRule
+from serving import limits
+
+_NANOS = 10**9
+_LEAST_HOP = _NANOS // 100
+"""The shortest hop: ids of windows tell starts to the millisecond."""
+_LONGEST = 3600 * _NANOS
+"""The longest window, and the longest recording that is one window."""
+_NAME_LENGTH = 255
 
 
 def library_state(value: int) -> LibraryState:
@@ -14,3 +26,44 @@ def library_state(value: int) -> LibraryState:
 def counted(view: int) -> bool:
     """Returns True if a view of a library has its counts."""
     return fields.choice("view", view or LibraryView.FULL, LibraryView) == LibraryView.FULL
+
+
+def window_rule(field: str, rule: embedding_pb2.WindowRule) -> WindowRule:
+    """Returns a rule of windows if recordings can be cut by it."""
+    lengths = {}
+    for name, length in (("window", rule.window), ("hop", rule.hop), ("single", rule.single)):
+        lengths[name] = fields.nanoseconds(f"{field}.{name}", length)
+        if not _LEAST_HOP <= lengths[name] <= _LONGEST:
+            shown = f"{lengths[name] / _NANOS} s"
+            raise fields.invalid(f"{field}.{name}", shown, "must be from 0.01 s to 3600 s")
+    read = WindowRule(lengths["window"], lengths["hop"], lengths["single"])
+    if read.hop_ns > read.window_ns:
+        raise fields.invalid(
+            f"{field}.hop", f"{read.hop_ns / _NANOS} s", "must be at most the window"
+        )
+    if read.single_ns < read.window_ns:
+        raise fields.invalid(
+            f"{field}.single", f"{read.single_ns / _NANOS} s", "must be the window or longer"
+        )
+    return read
+
+
+def progress(request: ReportMigrationRequest) -> Migration:
+    """Reads a worker's progress with its first failures."""
+    value = request.migration
+    most = limits.of(value, "failures").max_items
+    return Migration(
+        clip_count=fields.count("migration.clip_count", value.clip_count),
+        done_count=fields.count("migration.done_count", value.done_count),
+        failed_count=fields.count("migration.failed_count", value.failed_count),
+        cursor=fields.text("migration.cursor", value),
+        failures=[_failure(entry) for entry in value.failures[:most]],
+    )
+
+
+def _failure(value: MigrationFailure) -> MigrationFailure:
+    return MigrationFailure(
+        clip=value.clip[:_NAME_LENGTH],
+        reason=fields.shortened("reason", value),
+        message=fields.shortened("message", value),
+    )

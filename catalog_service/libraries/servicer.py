@@ -8,26 +8,34 @@ from audiosearch.catalog.v1 import library_pb2 as pb
 from audiosearch.catalog.v1 import library_service_pb2_grpc
 from audiosearch.catalog.v1.library_pb2 import Library
 from google.protobuf.empty_pb2 import Empty
+from sqlalchemy import Row
 
 from catalog_service import fields, names
 from catalog_service.libraries import answers, requests
 from catalog_service.libraries.libraries import Libraries
+from catalog_service.libraries.libraries import Library as Found
+from catalog_service.libraries.migrations import Migrations
 from catalog_service.paging import page
 
 
 class LibraryServicer(library_service_pb2_grpc.LibraryServiceServicer):
     """Serves audiosearch.catalog.v1.LibraryService."""
 
-    def __init__(self, libraries: Libraries) -> None:
-        """Takes the libraries."""
+    def __init__(self, libraries: Libraries, migrations: Migrations) -> None:
+        """Takes the libraries and their migrations."""
         self._libraries = libraries
+        self._migrations = migrations
 
     async def CreateLibrary(self, request: pb.CreateLibraryRequest, context: Any) -> Library:
+        wanted = request.library
         return answers.library(
             await self._libraries.create(
                 names.check_id("library_id", request.library_id),
-                fields.text("library.display_name", request.library),
-                names.check_model("library.model", request.library.model),
+                fields.text("library.display_name", wanted),
+                names.check_model("library.model", wanted.model),
+                requests.window_rule("library.window_rule", wanted.window_rule)
+                if wanted.HasField("window_rule")
+                else None,
                 fields.request_id(request),
             )
         )
@@ -66,6 +74,36 @@ class LibraryServicer(library_service_pb2_grpc.LibraryServiceServicer):
             )
         )
 
+    async def BeginMigration(self, request: pb.BeginMigrationRequest, context: Any) -> Library:
+        row = await self._migrations.begin(
+            names.parse_library("name", request.name),
+            requests.window_rule("window_rule", request.window_rule),
+        )
+        return _uncounted(row)
+
+    async def ClaimMigration(
+        self, request: pb.ClaimMigrationRequest, context: Any
+    ) -> pb.ClaimMigrationResponse:
+        row = await self._migrations.claim(fields.text("worker", request), fields.claimed(request))
+        return pb.ClaimMigrationResponse(library=None if row is None else _uncounted(row))
+
+    async def ReportMigration(self, request: pb.ReportMigrationRequest, context: Any) -> Library:
+        row = await self._migrations.report(
+            names.parse_library("name", request.name),
+            fields.text("worker", request),
+            fields.claimed(request),
+            requests.progress(request),
+        )
+        return _uncounted(row)
+
+    async def FinishMigration(self, request: pb.FinishMigrationRequest, context: Any) -> Library:
+        row = await self._migrations.finish(
+            names.parse_library("name", request.name),
+            fields.text("worker", request),
+            fields.count("generation", request.generation),
+        )
+        return _uncounted(row)
+
     async def BeginLibraryDeletion(
         self, request: pb.BeginLibraryDeletionRequest, context: Any
     ) -> Library:
@@ -78,3 +116,8 @@ class LibraryServicer(library_service_pb2_grpc.LibraryServiceServicer):
     async def DeleteLibrary(self, request: pb.DeleteLibraryRequest, context: Any) -> Empty:
         await self._libraries.delete(names.parse_library("name", request.name))
         return Empty()
+
+
+def _uncounted(row: Row[Any]) -> Library:
+    """Returns a library without its counts, which take a while and which no worker needs."""
+    return answers.library(Found(row, 0, 0))

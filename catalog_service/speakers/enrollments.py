@@ -82,7 +82,7 @@ def add(
             "some first",
             {"speaker": str(name), "limit": str(MOST)},
         )
-    _set(connection, new, enrolled_as=name.speaker)
+    _enroll(connection, new, name.speaker)
     return _recount(connection, row)
 
 
@@ -102,7 +102,7 @@ def remove(connection: Connection, name: SpeakerName, unwanted: Iterable[str]) -
     ]
     if not gone:
         return row
-    _set(connection, gone, enrolled_as=_NOBODY)
+    _enroll(connection, gone, _NOBODY)
     return _recount(connection, row)
 
 
@@ -138,7 +138,7 @@ def let_go(connection: Connection, row: SpeakerRow) -> int:
     enrolled = _some(connection, row, ClipState.ACTIVE)
     ids = enrolled or _some(connection, row, ClipState.DELETING)
     if ids:
-        _set(connection, ids, enrolled_as=_NOBODY)
+        _enroll(connection, ids, _NOBODY)
     if enrolled:
         _recount(connection, row)
     return len(ids)
@@ -151,6 +151,11 @@ def _some(connection: Connection, row: SpeakerRow, state: ClipState) -> Sequence
 
 def _whose(row: SpeakerRow, state: ClipState) -> dict[str, Any]:
     return {"library_uid": row.library_uid, "speaker": row.name, "state": state}
+
+
+def _enroll(connection: Connection, ids: Collection[str], speaker: str) -> None:
+    """Sets the speaker of clips that have another one."""
+    _set(connection, ids, enrolled_as=speaker, revision=clips.c.revision + 1)
 
 
 def _set(connection: Connection, ids: Collection[str], **values: Any) -> None:

@@ -14,6 +14,8 @@ from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip, ClipFilter
 from audiosearch.catalog.v1.import_job_pb2 import ImportJob
 from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.catalog.v1.speaker_pb2 import Speaker
+from audiosearch.embedding.v1.embedding_pb2 import WindowRule
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy import Connection, Engine, event
 
@@ -133,6 +135,7 @@ async def exercise(catalog: Catalog, library: Library) -> None:
     await jobs(catalog, library)
     await speakers(catalog, library)
     await calibrations(catalog, library)
+    await migrations(catalog, library)
     await stubs.libraries.UpdateLibrary(
         library_pb2.UpdateLibraryRequest(library=Library(name=parent))
     )
@@ -188,6 +191,28 @@ async def jobs(catalog: Catalog, library: Library) -> None:
         import_job_pb2.FinishImportJobRequest(name=job.name, state=ImportJob.STATE_CANCELLED)
     )
     await stubs.import_jobs.DeleteImportJob(import_job_pb2.DeleteImportJobRequest(name=job.name))
+
+
+async def migrations(catalog: Catalog, library: Library) -> None:
+    """Begins, claims, reports and finishes a migration."""
+    stubs, rule = catalog.stubs.libraries, WindowRule()
+    for length, seconds in ((rule.window, 3), (rule.hop, 1), (rule.single, 3)):
+        length.seconds = seconds
+    began = await stubs.BeginMigration(
+        library_pb2.BeginMigrationRequest(name=library.name, window_rule=rule)
+    )
+    whose: dict[str, Any] = {"worker": "w", "lease": Duration(seconds=9)}
+    await stubs.ClaimMigration(library_pb2.ClaimMigrationRequest(**whose))
+    await stubs.ReportMigration(
+        library_pb2.ReportMigrationRequest(
+            name=library.name, migration=library_pb2.Migration(), **whose
+        )
+    )
+    await stubs.FinishMigration(
+        library_pb2.FinishMigrationRequest(
+            name=library.name, worker="w", generation=began.migration.generation
+        )
+    )
 
 
 async def speakers(catalog: Catalog, library: Library) -> None:

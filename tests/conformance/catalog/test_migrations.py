@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from audiosearch.catalog.v1 import clip_pb2, import_job_pb2
+from audiosearch.catalog.v1 import clip_pb2, import_job_pb2, library_pb2
 from audiosearch.catalog.v1.clip_pb2 import ClipFilter
 from audiosearch.catalog.v1.library_pb2 import Library
 from sqlalchemy import Connection, Table, column, inspect, select, table
@@ -22,7 +22,7 @@ from catalog_service.settings import CatalogSettings
 from tests.conformance.catalog.filled import OLD, fill
 from tools.servers.catalog import serving
 
-HEAD = "0005"
+HEAD = "0006"
 
 
 async def test_migrations_build_the_tables(settings: CatalogSettings) -> None:
@@ -63,7 +63,7 @@ async def start_replica(settings: CatalogSettings) -> None:
     assert process.returncode == 0, problems.decode()
 
 
-@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004"])
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004", "0005"])
 async def test_a_database_of_an_earlier_revision_is_taken_on(
     settings: CatalogSettings, revision: str
 ) -> None:
@@ -88,6 +88,11 @@ async def test_a_database_of_an_earlier_revision_is_taken_on(
         )
         assert len(page.clips) == 100
         assert {clip.enrolled_speaker for clip in page.clips} == {""}
+        assert {(clip.revision, clip.window_count) for clip in page.clips} == {(1, 0)}
+        old = await catalog.stubs.libraries.GetLibrary(
+            library_pb2.GetLibraryRequest(name=library.name)
+        )
+        assert (old.generation, old.HasField("window_rule")) == (0, False)
         speaker = await catalog.speaker(library, *page.clips)
         assert speaker.enrollment_count == 100
         jobs = await catalog.stubs.import_jobs.ListImportJobs(
@@ -100,7 +105,7 @@ async def test_a_database_of_an_earlier_revision_is_taken_on(
     engine.dispose()
 
 
-@pytest.mark.parametrize("left", range(10))
+@pytest.mark.parametrize("left", range(14))
 async def test_a_migration_that_was_cut_off_is_done_again(
     settings: CatalogSettings, left: int
 ) -> None:
@@ -109,6 +114,7 @@ async def test_a_migration_that_was_cut_off_is_done_again(
     migrate(where)
     engine = where.migrating_engine()
     undo = [
+        *unmade_windows(on_sqlite=where.is_sqlite),
         *unmade_channels(on_sqlite=where.is_sqlite),
         "ALTER TABLE import_jobs DROP COLUMN passed_over",
         "DROP INDEX ix_clips_enrolled" + ("" if where.is_sqlite else " ON clips"),
@@ -118,7 +124,7 @@ async def test_a_migration_that_was_cut_off_is_done_again(
         "DROP TABLE speakers",
     ]
     with engine.begin() as connection:
-        for command in undo[:left]:
+        for command in ";".join(undo[:left]).split(";") if left else ():
             connection.exec_driver_sql(command)
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0002'")
     migrate(where)
@@ -127,8 +133,22 @@ async def test_a_migration_that_was_cut_off_is_done_again(
     engine.dispose()
 
 
-def unmade_channels(*, on_sqlite: bool) -> list[str]:
+def unmade_windows(*, on_sqlite: bool) -> list[str]:
     """Statements that take back the newest revision, the last of its steps first."""
+    migration = ("begin_time", "lease_until", "worker")
+    return [
+        "DROP INDEX ix_libraries_migration" + ("" if on_sqlite else " ON libraries"),
+        ";".join(f"ALTER TABLE libraries DROP COLUMN migration_{each}" for each in migration),
+        ";".join(
+            f"ALTER TABLE libraries DROP COLUMN {each}"
+            for each in ("migration", "single_ns", "hop_ns", "window_ns", "generation")
+        ),
+        "ALTER TABLE clips DROP COLUMN window_count;ALTER TABLE clips DROP COLUMN revision",
+    ]
+
+
+def unmade_channels(*, on_sqlite: bool) -> list[str]:
+    """Statements that take back the revision before, the last of its steps first."""
     narrow = "ALTER TABLE clips DROP INDEX uq_clips_content, ADD UNIQUE uq_clips_content "
     return [
         # SQLite changes a table whole, in the transaction of the migration.

@@ -1,0 +1,286 @@
+"""Windows of libraries and clips, and the migration of a library to its next generation."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import uuid
+
+import pytest
+from audiosearch.catalog.v1 import clip_pb2
+from audiosearch.catalog.v1 import library_pb2 as pb
+from audiosearch.catalog.v1.clip_pb2 import Clip
+from audiosearch.catalog.v1.library_pb2 import Library, Migration, MigrationFailure
+from audiosearch.embedding.v1.embedding_pb2 import WindowRule
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.field_mask_pb2 import FieldMask
+
+from serving.errors import Reason
+from tools.servers.catalog import HEARD, Catalog, refused
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+def rule(window: float = 3, hop: float = 1.5, single: float = 6) -> WindowRule:
+    """A rule of windows, with lengths in seconds."""
+
+    def length(seconds: float) -> Duration:
+        whole = math.floor(seconds)
+        return Duration(seconds=whole, nanos=round((seconds - whole) * 1e9))
+
+    return WindowRule(window=length(window), hop=length(hop), single=length(single))
+
+
+async def begin(catalog: Catalog, library: Library, wanted: WindowRule) -> Library:
+    """Begins a migration."""
+    return await catalog.stubs.libraries.BeginMigration(
+        pb.BeginMigrationRequest(name=library.name, window_rule=wanted)
+    )
+
+
+async def claim(catalog: Catalog, worker: str, seconds: float = 30) -> str:
+    """Claims a migration. Returns the name of its library, empty if none waits."""
+    lease = Duration()
+    lease.FromMilliseconds(round(seconds * 1000))
+    answer = await catalog.stubs.libraries.ClaimMigration(
+        pb.ClaimMigrationRequest(worker=worker, lease=lease)
+    )
+    return answer.library.name
+
+
+async def report(
+    catalog: Catalog, name: str, worker: str, progress: Migration, seconds: int = 30
+) -> Library:
+    """Reports progress."""
+    return await catalog.stubs.libraries.ReportMigration(
+        pb.ReportMigrationRequest(
+            name=name, worker=worker, lease=Duration(seconds=seconds), migration=progress
+        )
+    )
+
+
+async def finish(catalog: Catalog, name: str, worker: str, generation: int) -> Library:
+    """Finishes a migration."""
+    return await catalog.stubs.libraries.FinishMigration(
+        pb.FinishMigrationRequest(name=name, worker=worker, generation=generation)
+    )
+
+
+async def get(catalog: Catalog, name: str) -> Library:
+    """Reads a library without its counts, as migrations answer it."""
+    return await catalog.stubs.libraries.GetLibrary(
+        pb.GetLibraryRequest(name=name, view=pb.LIBRARY_VIEW_BASIC)
+    )
+
+
+async def test_a_library_keeps_the_rule_that_it_was_made_with(catalog: Catalog) -> None:
+    """Its generation is 1; without a rule it is 0, as of one made before there were windows."""
+    made = await catalog.library(window_rule=rule(0.5, 0.25, 1.000000001))
+    assert made.generation == 1
+    assert made.window_rule == rule(0.5, 0.25, 1.000000001)
+    assert not made.HasField("migration")
+    assert await get(catalog, made.name) == made
+    old = await catalog.library()
+    assert old.generation == 0
+    assert not old.HasField("window_rule")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "field"),
+    [
+        (WindowRule(), "window"),
+        (rule(window=0), "window"),
+        (rule(window=-1), "window"),
+        (rule(window=3601, single=3601), "window"),
+        (rule(hop=0), "hop"),
+        (rule(hop=0.009), "hop"),
+        (rule(hop=3.1), "hop"),
+        (rule(single=2.9), "single"),
+        (rule(single=3601), "single"),
+        (rule(single=1e11), "single"),
+    ],
+)
+async def test_a_rule_that_cuts_nothing_is_refused(
+    catalog: Catalog, wanted: WindowRule, field: str
+) -> None:
+    """The error names the length that is wrong, at a library's creation and at a migration."""
+    library = await catalog.library()
+    async with refused(Reason.FIELD_INVALID, field=f"library.window_rule.{field}"):
+        await catalog.library(window_rule=wanted)
+    async with refused(Reason.FIELD_INVALID, field=f"window_rule.{field}"):
+        await begin(catalog, library, wanted)
+
+
+async def test_a_migration_is_claimed_reported_and_finished(catalog: Catalog) -> None:
+    """The library has its rule until the end, then that of the migration, with the generation."""
+    library = await catalog.library(window_rule=rule())
+    began = await begin(catalog, library, rule(2, 1, 2))
+    assert (began.generation, began.window_rule) == (1, rule())
+    assert (began.migration.generation, began.migration.window_rule) == (2, rule(2, 1, 2))
+    assert began.migration.create_time == began.migration.update_time
+    assert await begin(catalog, library, rule()) == began
+    assert await claim(catalog, "w") == library.name
+    assert await claim(catalog, "v") == ""
+    failures = [
+        MigrationFailure(clip=f"{library.name}/clips/{number}", reason="R", message="a\nb" * 999)
+        for number in range(25)
+    ]
+    progress = Migration(
+        clip_count=7, done_count=5, cursor="0" * 26, failures=failures, failed_count=25
+    )
+    reported = (await report(catalog, library.name, "w", progress)).migration
+    assert (reported.clip_count, reported.done_count, reported.failed_count) == (7, 5, 25)
+    assert reported.cursor == "0" * 26
+    assert [it.clip for it in reported.failures] == [it.clip for it in failures[:20]]
+    assert reported.failures[0].message == ("a b" * 999)[:1023]
+    assert (reported.generation, reported.window_rule) == (2, rule(2, 1, 2))
+    assert reported.create_time == began.migration.create_time
+    assert reported.update_time.ToMicroseconds() > began.migration.update_time.ToMicroseconds()
+    assert (await get(catalog, library.name)).migration == reported
+    again = (await report(catalog, library.name, "w", Migration(clip_count=8))).migration
+    assert (again.clip_count, again.done_count, again.cursor) == (8, 0, "")
+    assert not again.failures
+    for _ in range(2):
+        done = await finish(catalog, library.name, "w", 2)
+        assert (done.generation, done.window_rule) == (2, rule(2, 1, 2))
+        assert not done.HasField("migration")
+        assert await get(catalog, library.name) == done
+    assert await claim(catalog, "w") == ""
+
+
+async def test_a_worker_holds_a_migration_for_its_lease_alone(catalog: Catalog) -> None:
+    """The one that began first comes first; a report renews a lease; a loser is told to stop."""
+    first, second = await catalog.library(), await catalog.library()
+    for library in (first, second):
+        await begin(catalog, library, rule())
+    claimed = await asyncio.gather(*(claim(catalog, f"w{number}", 1) for number in range(6)))
+    assert sorted(filter(None, claimed)) == sorted([first.name, second.name])
+    holder = f"w{claimed.index(first.name)}"
+    await report(catalog, first.name, holder, Migration(clip_count=1))
+    await asyncio.sleep(1.1)
+    assert await claim(catalog, "late") == second.name
+    loser = f"w{claimed.index(second.name)}"
+    async with refused(Reason.STATE_CONFLICT, library=second.name):
+        await report(catalog, second.name, loser, Migration())
+    async with refused(Reason.STATE_CONFLICT, library=second.name):
+        await finish(catalog, second.name, loser, 1)
+    async with refused(Reason.STATE_CONFLICT, library=second.name):
+        await finish(catalog, second.name, "late", 2)
+    assert (await finish(catalog, second.name, "late", 1)).generation == 1
+    assert (await finish(catalog, first.name, holder, 1)).window_rule == rule()
+
+
+async def test_a_library_that_is_deleted_is_in_no_migration(catalog: Catalog) -> None:
+    """Nobody can claim, report, finish or begin one."""
+    library = await catalog.library()
+    await begin(catalog, library, rule())
+    assert await claim(catalog, "w", 1) == library.name
+    deleted = await catalog.stubs.libraries.BeginLibraryDeletion(
+        pb.BeginLibraryDeletionRequest(name=library.name)
+    )
+    assert not deleted.HasField("migration")
+    await asyncio.sleep(1.1)
+    assert await claim(catalog, "w") == ""
+    for call in (
+        report(catalog, library.name, "w", Migration()),
+        finish(catalog, library.name, "w", 1),
+        begin(catalog, library, rule()),
+    ):
+        async with refused(Reason.STATE_CONFLICT, library=library.name, state="DELETING"):
+            await call
+    await catalog.stubs.libraries.DeleteLibrary(pb.DeleteLibraryRequest(name=library.name))
+    for call in (
+        report(catalog, library.name, "w", Migration()),
+        finish(catalog, library.name, "w", 1),
+        begin(catalog, library, rule()),
+    ):
+        async with refused(Reason.LIBRARY_NOT_FOUND, library=library.name):
+            await call
+
+
+async def test_requests_about_migrations_are_checked(catalog: Catalog) -> None:
+    """A lease must be given; names, counts and a cursor have their limits."""
+    library = await catalog.library()
+    for call, field in (
+        (pb.ClaimMigrationRequest(worker="", lease=Duration(seconds=1)), "worker"),
+        (pb.ClaimMigrationRequest(worker="x" * 65, lease=Duration(seconds=1)), "worker"),
+        (pb.ClaimMigrationRequest(worker="w"), "lease"),
+        (pb.ClaimMigrationRequest(worker="w", lease=Duration(seconds=3601)), "lease"),
+    ):
+        async with refused(Reason.FIELD_INVALID, field=field):
+            await catalog.stubs.libraries.ClaimMigration(call)
+    for progress, field in (
+        (Migration(clip_count=-1), "migration.clip_count"),
+        (Migration(failed_count=-1), "migration.failed_count"),
+        (Migration(cursor="x" * 27), "migration.cursor"),
+    ):
+        async with refused(Reason.FIELD_INVALID, field=field):
+            await report(catalog, library.name, "w", progress)
+    async with refused(Reason.FIELD_INVALID, field="lease"):
+        await report(catalog, library.name, "w", Migration(), seconds=0)
+    async with refused(Reason.STATE_CONFLICT, library=library.name):
+        await report(catalog, library.name, "w", Migration())
+    async with refused(Reason.STATE_CONFLICT, library=library.name):
+        await finish(catalog, library.name, "w", 1)
+
+
+async def test_the_number_of_windows_comes_with_the_activation(catalog: Catalog) -> None:
+    """On an ACTIVE clip it replaces the one that is known, and nothing else changes."""
+    library = await catalog.library()
+    clips = [await catalog.creating(library) for _ in range(2)]
+    for clip in clips:
+        await catalog.put(clip.name, uuid.uuid4().bytes)
+
+    async def activate(*counts: int) -> list[Clip]:
+        answer = await catalog.stubs.clips.BatchActivateClips(
+            clip_pb2.BatchActivateClipsRequest(
+                parent=library.name,
+                requests=[
+                    clip_pb2.ActivateClipRequest(name=clip.name, audio=HEARD, window_count=count)
+                    for clip, count in zip(clips, counts, strict=True)
+                ],
+            )
+        )
+        return [outcome.clip for outcome in answer.outcomes]
+
+    before = await activate(0, 3)
+    assert [clip.window_count for clip in before] == [0, 3]
+    after = await activate(2**31 - 1, 0)
+    assert [clip.window_count for clip in after] == [2**31 - 1, 3]
+    assert [await catalog.get(clip.name) for clip in clips] == after
+    after[0].window_count = 0
+    assert after == before
+    async with refused(Reason.FIELD_INVALID, field="window_count"):
+        await catalog.stubs.clips.ActivateClip(
+            clip_pb2.ActivateClipRequest(name=clips[0].name, audio=HEARD, window_count=-1)
+        )
+
+
+async def test_a_clip_has_a_revision_of_what_is_mirrored(catalog: Catalog) -> None:
+    """It grows when its description or its speaker changes, and with nothing else."""
+    library = await catalog.library()
+    clip = await catalog.clip(library, label="a", metadata={"k": "v"})
+    assert clip.revision == 1
+
+    async def update(*paths: str, **fields: object) -> int:
+        changed = await catalog.stubs.clips.UpdateClip(
+            clip_pb2.UpdateClipRequest(
+                clip=Clip(name=clip.name, **fields),  # type: ignore[arg-type]
+                update_mask=FieldMask(paths=paths),
+            )
+        )
+        assert await catalog.get(clip.name) == changed
+        return changed.revision
+
+    assert await update("label", label="a") == 1
+    assert await update("label", label="a ") == 2
+    assert await update("display_name", display_name="n") == 3
+    assert await update("speaker", speaker="s") == 4
+    assert await update("metadata", metadata={"k": "V"}) == 5
+    assert await update("metadata", metadata={"k": "V"}) == 5
+    speaker = await catalog.speaker(library, clip)
+    assert (await catalog.get(clip.name)).revision == 6
+    await catalog.remove(speaker.name, clip)
+    assert (await catalog.get(clip.name)).revision == 7
+    await catalog.activate(clip.name)
+    assert (await catalog.begin_deletion(clip.name)).revision == 7
