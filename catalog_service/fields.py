@@ -158,6 +158,14 @@ def count(field: str, value: int, largest: int = _MAX_COUNT) -> int:
     return value
 
 
+def within(field: str, holder: Message) -> float:
+    """Returns the number of a field if it is one, and within the field's limits."""
+    value, limit = _of(field, holder)
+    if not limit.minimum <= value <= limit.maximum:
+        raise invalid(field, value, f"must be from {limit.minimum:g} to {limit.maximum:g}")
+    return float(value)
+
+
 def choice(field: str, value: int, allowed: Iterable[int]) -> int:
     """Returns the number of an enum value if it is allowed."""
     numbers = sorted(int(number) for number in allowed)

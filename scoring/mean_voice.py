@@ -17,3 +17,22 @@ def mean_voice(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """
     mean = vectors.mean(axis=0, dtype=np.float64)
     return np.asarray(mean / (np.linalg.norm(mean) or 1.0), np.float32)
+
+
+def lowest_agreement(vectors: NDArray[np.float32], judged: NDArray[np.bool_]) -> float | None:
+    """The lowest cosine of one of some unit vectors to the mean of all others.
+
+    Args:
+        vectors: shape (vectors, dimension).
+        judged: tells of each if it is judged, shape (vectors,).
+
+    Returns:
+        The cosine, in [-1, 1]; None if fewer than two are judged.
+    """
+    if np.count_nonzero(judged) < 2:
+        return None
+    wide = vectors.astype(np.float64)
+    others = wide.sum(axis=0) - wide
+    lengths = np.linalg.norm(others, axis=1)
+    cosines = np.einsum("ij,ij->i", wide, others) / np.where(lengths, lengths, 1.0)
+    return float(np.clip(cosines[judged].min(), -1.0, 1.0))

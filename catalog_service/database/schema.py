@@ -182,6 +182,7 @@ speakers = Table(
     Column("speech_ns", BigInteger, nullable=False),
     Column("create_time", UtcTime, nullable=False),
     Column("update_time", UtcTime, nullable=False),
+    Column("agreement", Double),
     UniqueConstraint("library_uid", "request_id", name="uq_speakers_request"),
     # An index, not a constraint: lists name it, and SQLite gives constraints names of its own.
     Index("uq_speakers_name", "library_uid", "name", unique=True),

@@ -9,9 +9,9 @@ from catalog_service import answers
 from catalog_service.names import calibration_name, speaker_name
 from catalog_service.speakers.calibrations import StoredCalibration
 from catalog_service.speakers.rows import SpeakerRow
+from serving.speech import AGREES, ENOUGH_SECONDS
 
-_ENOUGH_SPEECH_NS = 20 * 10**9
-"""Speech of a speaker that is enough: more changes little."""
+_ENOUGH_SPEECH_NS = round(ENOUGH_SECONDS * 10**9)
 
 
 def speaker(parent: str, row: SpeakerRow) -> Speaker:
@@ -31,8 +31,16 @@ def speaker(parent: str, row: SpeakerRow) -> Speaker:
         enrollment_count=row.enrollment_count,
         revision=row.revision,
         voiceprint_revision=row.voiceprint_revision,
+        agreement=row.agreement,
+        consistency=_consistency(row.agreement),
         **parts,
     )
+
+
+def _consistency(agreement: float | None) -> Speaker.Consistency.ValueType:
+    if agreement is None:
+        return Speaker.CONSISTENCY_UNSPECIFIED
+    return Speaker.CONSISTENCY_GOOD if agreement >= AGREES else Speaker.CONSISTENCY_LOW
 
 
 def calibration(library: str, stored: StoredCalibration) -> Calibration:

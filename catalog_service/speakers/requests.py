@@ -12,6 +12,7 @@ from audiosearch.catalog.v1.speaker_pb2 import (
     CreateSpeakerRequest,
     ListSpeakersRequest,
     LookupSpeakersRequest,
+    RecordVoiceprintRequest,
     RemoveEnrollmentsRequest,
     Speaker,
 )
@@ -46,6 +47,11 @@ def new_speaker(request: CreateSpeakerRequest) -> tuple[SpeakerName, NewSpeaker]
         metadata=fields.metadata("speaker.metadata", speaker),
         request_id=fields.request_id(request),
     )
+
+
+def agreement(request: RecordVoiceprintRequest) -> float | None:
+    """Returns the agreement of RecordVoiceprint; None if it is not set."""
+    return fields.within("agreement", request) if request.HasField("agreement") else None
 
 
 def speaker_changes(speaker: Speaker, changed: Iterable[str]) -> dict[str, Any]:

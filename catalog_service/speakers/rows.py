@@ -31,6 +31,7 @@ class SpeakerRow(NamedTuple):
     speech_ns: int
     create_time: datetime
     update_time: datetime
+    agreement: float | None
 
 
 # Built once, because building a statement costs more than running it.

@@ -86,6 +86,7 @@ class SpeakerServicer(speaker_service_pb2_grpc.SpeakerServiceServicer):
             name,
             names.check_uid("uid", request.uid),
             fields.count("revision", request.revision),
+            requests.agreement(request),
         )
         return answers.speaker(name.library, row)
 

@@ -142,7 +142,9 @@ class Speakers:
         """Removes clips from the enrollments of a speaker."""
         return await self._database.write(lambda c: enrollments.remove(c, name, clips))
 
-    async def record_voiceprint(self, name: SpeakerName, uid: str, revision: int) -> SpeakerRow:
+    async def record_voiceprint(
+        self, name: SpeakerName, uid: str, revision: int, agreement: float | None
+    ) -> SpeakerRow:
         """UPDATING -> ACTIVE, if the speaker still has this revision.
 
         Raises:
@@ -161,7 +163,11 @@ class Speakers:
             if row.state == SpeakerState.ACTIVE:
                 return row
             recorded = revision if row.enrollment_count else 0
-            values = {"state": SpeakerState.ACTIVE, "voiceprint_revision": recorded}
+            values = {
+                "state": SpeakerState.ACTIVE,
+                "voiceprint_revision": recorded,
+                "agreement": agreement,
+            }
             return speaker_rows.change(connection, row, values)
 
         return await self._database.write(change)
@@ -238,6 +244,7 @@ def _insert(connection: Connection, parent: Any, name: SpeakerName, new: NewSpea
         speech_ns=0,
         create_time=time,
         update_time=time,
+        agreement=None,
     )
     connection.execute(insert(speakers).values(**row._asdict()))
     return row

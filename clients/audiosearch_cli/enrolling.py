@@ -36,6 +36,12 @@ from serving.audio_files import PassedOver, walk
 from serving.errors import Reason, ServiceError
 from serving.limits import MAX_RECORDINGS
 
+_FITS = {
+    RecordingOutcome.FIT_GOOD: "good",
+    RecordingOutcome.FIT_LOW: "low",
+    RecordingOutcome.FIT_TOO_SHORT: "too short to tell",
+}
+
 
 def enroll(
     name: Name,
@@ -139,7 +145,7 @@ def _check(recordings: Sequence[Recording]) -> None:
 
 def _tell(name: str, recordings: Sequence[Recording], answer: EnrollSpeakerResponse) -> None:
     rows = [_row(*pair) for pair in zip(recordings, answer.outcomes, strict=True)]
-    print_table(("recording", "", "agreement", "speech", "why"), rows)
+    print_table(("recording", "", "agreement", "", "speech", "why"), rows)
     speaker = answer.speaker
     say(f"{name}: {speaker.enrollment_count:,} enrollments, {describe_speech(speaker)}")
 
@@ -152,6 +158,7 @@ def _row(recording: Recording, outcome: RecordingOutcome) -> tuple[str, ...]:
         known,
         failure.reason or "enrolled",
         f"{outcome.agreement:.3f}" if outcome.HasField("agreement") else "",
+        _FITS.get(outcome.fit, ""),
         in_seconds(clip.audio.active_duration) if clip.HasField("audio") else "",
         failure.message,
     )

@@ -31,6 +31,7 @@ from audiosearch_cli.output import (
     share,
 )
 from audiosearch_cli.speakers import Name, known_as, short
+from serving.speech import SHORT_NOTE
 
 File = Annotated[
     Path | None,
@@ -66,7 +67,7 @@ def verify(
     said = "ACCEPT: it is" if accepted else "REJECT: it is not"
     say(f"{said} taken for the voice of {name}")
     print_table(("score", "", "AS-norm", "log-likelihood ratio"), [_score(answer.score)])
-    for line in describe_threshold(answer.threshold):
+    for line in describe_threshold(answer):
         say(line)
     return None
 
@@ -132,14 +133,17 @@ def _describe(answer: IdentifySpeakerResponse) -> Iterator[str]:
         ratio = f", log-likelihood ratio {best.log_likelihood_ratio:+.2f}"
         told = ratio if best.HasField("log_likelihood_ratio") else ""
         yield f"nobody who is enrolled: {compared}, the best score is {best.cosine:.3f}{told}"
-    yield from describe_threshold(answer.threshold)
+    yield from describe_threshold(answer)
     if answer.matches and answer.HasField("expected_stranger_rate"):
         rate = share(answer.expected_stranger_rate)
         yield f"{compared}: a stranger is taken for one of them in at most {rate}"
 
 
-def describe_threshold(threshold: Threshold) -> Iterator[str]:
-    """The threshold, and the error rates of decisions by it."""
+def describe_threshold(
+    answer: IdentifySpeakerResponse | VerifySpeakerResponse,
+) -> Iterator[str]:
+    """The threshold, the error rates of decisions by it, and what makes them less certain."""
+    threshold = answer.threshold
     yield f"threshold: {threshold.value:.3f} of the {_BASES.get(threshold.basis, 'score')}"
     if threshold.HasField("expected_miss_rate"):
         miss = share(threshold.expected_miss_rate)
@@ -147,3 +151,5 @@ def describe_threshold(threshold: Threshold) -> Iterator[str]:
         yield f"expected:  {miss} of the speaker's recordings missed, {alarm} of others' accepted"
     if threshold.note:
         yield f"note:      {threshold.note}"
+    if answer.short_speech:
+        yield f"note:      {SHORT_NOTE}"

@@ -37,6 +37,9 @@ Name = Annotated[
 ]
 
 
+_CONSISTENCIES = {Speaker.CONSISTENCY_GOOD: "good", Speaker.CONSISTENCY_LOW: "low"}
+
+
 def short(speaker: Speaker) -> str:
     """The {speaker} part of its name."""
     return speaker.name.rpartition("/")[2]
@@ -51,7 +54,16 @@ def describe_speech(speaker: Speaker) -> str:
     """The amount of speech, and the amount that would still help."""
     wanted = speaker.wanted_speech_duration
     more = f"{in_seconds(wanted)} more would help" if wanted.ToNanoseconds() else "that is enough"
-    return f"{in_seconds(speaker.speech_duration)} of speech; {more}"
+    told = f"{in_seconds(speaker.speech_duration)} of speech; {more}"
+    if speaker.consistency == Speaker.CONSISTENCY_LOW:
+        told += f"; but its recordings do not agree (lowest agreement {speaker.agreement:.3f})"
+    return told
+
+
+def consistency(speaker: Speaker) -> str:
+    """The agreement of its recordings, and a word for it; empty if it is not known."""
+    word = _CONSISTENCIES.get(speaker.consistency, "")
+    return f"{speaker.agreement:.3f} {word}" if word else ""
 
 
 @app.command("list")
@@ -74,12 +86,13 @@ def list_speakers(
             f"{each.enrollment_count:,}",
             in_seconds(each.speech_duration),
             _wanted(each.wanted_speech_duration),
+            consistency(each),
             f"{each.create_time.ToDatetime():%Y-%m-%d %H:%M}",
         )
         for each in speakers
     ]
-    columns = ("speaker", "name", "enrollments", "speech", "more would help", "created")
-    return print_table(columns, rows)
+    told = ("enrollments", "speech", "more would help", "agreement", "created")
+    return print_table(("speaker", "name", *told), rows)
 
 
 def _wanted(duration: Duration) -> str:
@@ -108,6 +121,7 @@ def show(
             ("display name", known_as(speaker)),
             ("state", Speaker.State.Name(speaker.state).removeprefix("STATE_")),
             ("enrollments", f"{speaker.enrollment_count:,}, {describe_speech(speaker)}"),
+            ("agreement", consistency(speaker) or "not known"),
             ("created", f"{speaker.create_time.ToDatetime():%Y-%m-%d %H:%M:%S} UTC"),
             *sorted(speaker.metadata.items()),
         ]

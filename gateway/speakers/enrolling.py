@@ -25,6 +25,7 @@ from audiosearch.gateway.v1.speakers_pb2 import (
     EnrollSpeakerResponse,
     RecordingOutcome,
 )
+from google.protobuf.duration_pb2 import Duration
 
 from gateway.clips.life import Clips
 from gateway.libraries.libraries import Libraries
@@ -35,17 +36,13 @@ from gateway.upstream import Upstream, passing_over
 from scoring.mean_voice import mean_voice
 from serving.errors import Reason, ServiceError
 from serving.names import clip_within, split_clip
+from serving.speech import AGREES, JUDGED_SECONDS, LEAST_SECONDS
 
-MIN_SPEECH = 0.2
-"""Seconds of speech that a recording needs."""
-OTHER_VOICE = ((5.0, 0.3), (1.5, 0.15))
+OTHER_VOICE = ((5.0, 0.3), (JUDGED_SECONDS, 0.15))
 """Pairs of seconds and cosine. A recording is another voice if its cosine to the mean of the
 earlier enrollments is less, and these have at least so many seconds of speech. With the bundled
 model, one in a hundred recordings of 2 s of the same voice gets less than 0.36 to three others, and
 less than 0.16 to one. Half of those of another voice get less than 0.10."""
-JUDGED_SPEECH = 1.5
-"""Seconds of speech that a recording needs for the check for another voice."""
-
 _ITS_OWN_FAULT = {
     Reason.AUDIO_TOO_SHORT,
     Reason.AUDIO_TOO_LONG,
@@ -212,6 +209,7 @@ class Enrolling:
             agreement = who.agreement(clip_id, read[clip_id])
             if agreement is not None:
                 outcome.agreement = agreement
+            outcome.fit = _fit(who, clip, agreement)
             _require_same_voice(who, clip, agreement)
             request = AddEnrollmentsRequest(
                 name=who.speaker.name,
@@ -268,25 +266,33 @@ def _require_free(who: Enrollee, clip: Clip) -> None:
 
 def _require_speech(clip: Clip) -> None:
     """Raises AUDIO_TOO_SHORT unless there is enough speech."""
-    heard = clip.audio.active_duration.ToNanoseconds() / 1e9
-    if heard < MIN_SPEECH:
+    heard = _seconds(clip.audio.active_duration)
+    if heard < LEAST_SECONDS:
         raise ServiceError(
             Reason.AUDIO_TOO_SHORT,
-            f"the recording has {heard:.2f} s above silence; enroll with at least {MIN_SPEECH} s, "
-            "better several seconds",
-            {"active_seconds": f"{heard:.3f}", "limit": str(MIN_SPEECH)},
+            f"the recording has {heard:.2f} s above silence; enroll with at least "
+            f"{LEAST_SECONDS} s, better several seconds",
+            {"active_seconds": f"{heard:.3f}", "limit": str(LEAST_SECONDS)},
         )
+
+
+def _fit(who: Enrollee, clip: Clip, agreement: float | None) -> RecordingOutcome.Fit.ValueType:
+    if agreement is None:
+        return RecordingOutcome.FIT_FIRST
+    heard = min(_seconds(clip.audio.active_duration), _seconds(who.speaker.speech_duration))
+    if heard < JUDGED_SECONDS:
+        return RecordingOutcome.FIT_TOO_SHORT
+    return RecordingOutcome.FIT_GOOD if agreement >= AGREES else RecordingOutcome.FIT_LOW
 
 
 def _require_same_voice(who: Enrollee, clip: Clip, agreement: float | None) -> None:
     """Raises VOICE_MISMATCH for another voice, if the recordings are long enough to tell."""
     if agreement is None or who.config.allow_other_voice:
         return
-    heard = clip.audio.active_duration.ToNanoseconds() / 1e9
-    before = who.speaker.speech_duration.ToNanoseconds() / 1e9
+    heard, before = _seconds(clip.audio.active_duration), _seconds(who.speaker.speech_duration)
     needed = next((cosine for seconds, cosine in OTHER_VOICE if before >= seconds), -1.0)
     enrolled = clip.enrolled_speaker == who.speaker.name
-    if heard < JUDGED_SPEECH or agreement >= needed or enrolled:
+    if heard < JUDGED_SECONDS or agreement >= needed or enrolled:
         return
     raise ServiceError(
         Reason.VOICE_MISMATCH,
@@ -295,3 +301,7 @@ def _require_same_voice(who: Enrollee, clip: Clip, agreement: float | None) -> N
         "allow_other_voice",
         {"agreement": f"{agreement:.3f}", "limit": str(needed)},
     )
+
+
+def _seconds(duration: Duration) -> float:
+    return duration.ToNanoseconds() / 1e9

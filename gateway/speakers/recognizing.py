@@ -92,6 +92,7 @@ class Recognizing:
             else VerifySpeakerResponse.DECISION_REJECT,
             audio=voice.audio,
             model=library.model,
+            short_speech=voice.short,
         )
 
     async def identify(
@@ -225,6 +226,7 @@ def _answer(
         best_score=ranked[0][1] if ranked else None,
         audio=voice.audio,
         model=library.model,
+        short_speech=voice.short,
     )
     if judgement.threshold.basis != Threshold.BASIS_DEFAULT:
         rate = judgement.threshold.expected_false_alarm_rate

@@ -16,6 +16,7 @@ from gateway.speakers.voiceprints import Values
 from gateway.upstream import Upstream
 from serving.errors import Reason, ServiceError
 from serving.names import clip_within
+from serving.speech import JUDGED_SECONDS
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,14 @@ class Voice:
     enrolled: str = ""
     """Name of the speaker that the clip is an enrollment of, if any."""
 
+    speech: float = 0.0
+    """Its speech in seconds."""
+
+    @property
+    def short(self) -> bool:
+        """True if there is too little speech to tell much of a voice."""
+        return self.speech < JUDGED_SECONDS
+
 
 async def hear(
     upstream: Upstream, library: Library, clip: str, chunks: AsyncIterator[bytes]
@@ -46,7 +55,8 @@ async def hear(
     """
     if not clip:
         heard = await embed(upstream, library.model, chunks)
-        return Voice(np.array(heard.embedding.values, np.float32), heard.audio)
+        speech = heard.audio.active_duration.ToNanoseconds() / 1e9
+        return Voice(np.array(heard.embedding.values, np.float32), heard.audio, speech=speech)
     async for _ in chunks:
         raise ServiceError(
             Reason.FIELD_INVALID,
@@ -56,4 +66,5 @@ async def hear(
     clip_id = clip_within(library.name, clip, "config.clip")
     row = await upstream.clips.GetClip(GetClipRequest(name=clip))
     vector = await searchable(upstream, library, row)
-    return Voice(np.array(vector, np.float32), None, clip_id, row.enrolled_speaker)
+    speech = row.audio.active_duration.ToNanoseconds() / 1e9
+    return Voice(np.array(vector, np.float32), None, clip_id, row.enrolled_speaker, speech)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter, ListClipsRequest
@@ -25,15 +26,23 @@ from gateway.libraries.libraries import Libraries, index_of
 from gateway.listing import pages
 from gateway.speakers.vector_ids import current_id, vector_id
 from gateway.upstream import Upstream, passing_over
-from scoring.mean_voice import mean_voice
+from scoring.mean_voice import lowest_agreement, mean_voice
 from serving.errors import Reason, ServiceError
 from serving.names import split_clip
+from serving.speech import JUDGED_SECONDS
 
 PAGE = 1000
 ROUNDS = 5
 """Tries to make a voiceprint while its enrollments keep changing."""
 
 Values = NDArray[np.float32]
+
+
+class Enrollment(NamedTuple):
+    """A clip that a voiceprint is made of: its vector, and its speech in seconds."""
+
+    values: Values
+    speech: float
 
 
 class Voiceprints:
@@ -45,7 +54,12 @@ class Voiceprints:
         self._libraries = libraries
 
     async def enrolled(self, library: Library, speaker: str) -> dict[str, Values]:
-        """Vectors of the enrollments of a speaker, by the id of their clip.
+        """Vectors of the enrollments of a speaker, by the id of their clip; errors as below."""
+        found = await self._enrollments(library, speaker)
+        return {id_: each.values for id_, each in found.items()}
+
+    async def _enrollments(self, library: Library, speaker: str) -> dict[str, Enrollment]:
+        """The enrollments of a speaker, by the id of their clip.
 
         Raises:
             ServiceError: STATE_CONFLICT while the index lacks one of them.
@@ -55,7 +69,7 @@ class Voiceprints:
             page_size=PAGE,
             filter=ClipFilter(state=Clip.STATE_ACTIVE, enrolled_speaker=speaker),
         )
-        found: dict[str, Values] = {}
+        found: dict[str, Enrollment] = {}
         async for page in pages(self._upstream.clips.ListClips, request):
             ids = [split_clip(clip.name)[1] for clip in page.clips]
             vectors = await self.read(library.uid, ids)
@@ -66,7 +80,9 @@ class Voiceprints:
                     f"enrollment of {speaker}; it is made again within an hour: try again then, or "
                     "delete it",
                 )
-            found |= vectors
+            for id_, clip in zip(ids, page.clips, strict=True):
+                speech = clip.audio.active_duration.ToNanoseconds() / 1e9
+                found[id_] = Enrollment(vectors[id_], speech)
         return found
 
     async def read(self, index_id: str, ids: Sequence[str]) -> dict[str, Values]:
@@ -89,13 +105,20 @@ class Voiceprints:
                 keeps changing.
         """
         for _ in range(ROUNDS):
-            enrolled = await self.enrolled(library, speaker.name)
+            enrolled = list((await self._enrollments(library, speaker.name)).values())
+            agreement = None
             if enrolled:
-                await self._write(library, speaker, mean_voice(np.stack(list(enrolled.values()))))
+                vectors = np.stack([each.values for each in enrolled])
+                judged = np.array([each.speech >= JUDGED_SECONDS for each in enrolled])
+                agreement = lowest_agreement(vectors, judged)
+                await self._write(library, speaker, mean_voice(vectors))
             try:
                 recorded = await self._upstream.speakers.RecordVoiceprint(
                     RecordVoiceprintRequest(
-                        name=speaker.name, uid=speaker.uid, revision=speaker.revision
+                        name=speaker.name,
+                        uid=speaker.uid,
+                        revision=speaker.revision,
+                        agreement=agreement,
                     )
                 )
             except ServiceError as error:

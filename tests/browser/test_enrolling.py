@@ -82,7 +82,7 @@ def test_recordings_that_are_dropped_are_told_apart(
         re.compile(r"Another voice: agrees with the others by -?0\.\d+")
     )
     stranger.get_by_role("button", name="Enroll it all the same").click()
-    expect(stranger).to_contain_text("Enrolled; agrees")
+    expect(stranger).to_contain_text("Enrolled, but agrees")
     expect(page.get_by_role("heading", name="2 of 5 recordings enrolled")).to_be_visible()
     assert names(enrollments(page)) == ["Ann 1.wav", "Ann 2.wav", "Ann 3.wav", "Ben 3.wav"]
     expect(page.get_by_text("16.0 s of speech")).to_be_visible()

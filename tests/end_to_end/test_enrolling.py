@@ -17,7 +17,7 @@ from audiosearch.gateway.v1 import speakers_pb2
 from serving.errors import Reason, ServiceError
 from tests.end_to_end.conftest import Running
 from tests.end_to_end.enrollments import ANN, BOB, Take, clips, reasons, refused
-from tests.vowels import RATE
+from tests.vowels import RATE, record
 from tools.servers.processes import until
 
 
@@ -143,6 +143,36 @@ def test_another_voice_under_a_name_is_refused(shared: Running, library: str, ta
     assert refused(lambda: speakers.enroll(library, "ann", [take(BOB, 0)])) is Reason.VOICE_MISMATCH
     allowed = speakers.enroll(library, "ann", [take(BOB, 0)], allow_other_voice=True)
     assert allowed.speaker.enrollment_count == 3
+
+
+def test_recordings_that_do_not_agree_are_told(
+    shared: Running, library: str, take: Take, tmp_path: Path
+) -> None:
+    """Each in its outcome, and the speaker as long as it has one. A short one says nothing."""
+    speakers, fit = shared.client.speakers, speakers_pb2.RecordingOutcome
+    own = speakers.enroll(library, "ann", [take(ANN, 0), take(ANN, 1)])
+    assert [outcome.fit for outcome in own.outcomes] == [fit.FIT_FIRST, fit.FIT_GOOD]
+    assert own.speaker.consistency == Speaker.CONSISTENCY_GOOD
+    assert own.speaker.agreement == pytest.approx(own.outcomes[1].agreement, abs=1e-4)
+    short = record(tmp_path, ANN, 7, 0.6)
+    answer = speakers.enroll(library, "ann", [short])
+    assert answer.outcomes[0].fit == fit.FIT_TOO_SHORT
+    assert answer.speaker.consistency == Speaker.CONSISTENCY_GOOD
+    mixed = speakers.enroll(library, "ann", [take(BOB, 0)], allow_other_voice=True)
+    assert mixed.outcomes[0].fit == fit.FIT_LOW
+    assert mixed.speaker.consistency == Speaker.CONSISTENCY_LOW
+    assert mixed.speaker.agreement < 0.4
+    assert speakers.get(library, "ann") == mixed.speaker
+    again = speakers.remove_enrollments(library, "ann", [mixed.outcomes[0].clip.name])
+    assert again.consistency == Speaker.CONSISTENCY_GOOD
+    asked = (
+        lambda path: speakers.verify(library, "ann", path),
+        lambda path: speakers.identify(library, path),
+    )
+    for ask in asked:
+        assert ask(short).short_speech
+        assert ask(answer.outcomes[0].clip.name).short_speech
+        assert not ask(take(ANN, 8)).short_speech
 
 
 def test_of_two_voices_at_once_one_wins(shared: Running, library: str, take: Take) -> None:

@@ -79,7 +79,7 @@ def test_plain_output(run: Run, library: str, ann: Path, tmp_path: Path) -> None
     assert "nobody to compare with" in speaker("identify", probe).stdout
     told = speaker("enroll", "ann", ann, other).stdout
     assert re.search(r"broken\.wav\s+AUDIO_UNDECODABLE", told)
-    assert re.search(r"v0-1\.flac\s+enrolled\s+0\.9\d\d\s+2\.00 s", told)
+    assert re.search(r"v0-1\.flac\s+enrolled\s+0\.9\d\d\s+good\s+2\.00 s", told)
     assert re.search(r"v1-0\.flac\s+VOICE_MISMATCH", told)
     assert "ann: 3 enrollments, 6.00 s of speech; 14.00 s more would help" in told
     accepted = speaker("verify", "ann", probe).stdout
@@ -218,3 +218,24 @@ def test_a_failed_request_is_code_1_and_one_line(run: Run, library: str, ann: Pa
     ]:
         assert word in done.stderr
         assert len(done.stderr.splitlines()) == 1
+
+
+def test_recordings_that_do_not_agree_are_never_called_good(
+    run: Run, library: str, ann: Path, tmp_path: Path
+) -> None:
+    """Enrolling, the list and the page of a speaker say it, and what is too short to tell."""
+    speaker, inside = partial(run, "speaker"), ("-l", library)
+    (ann / "broken.wav").unlink()
+    assert "good" in speaker("enroll", "ann", ann, *inside).stdout
+    other, short = record(tmp_path, 1, 0, 2.0), record(tmp_path, 0, 8, 0.6)
+    told = speaker("enroll", "ann", other, short, "--allow-other-voice", *inside).stdout
+    assert "low" in told
+    assert "too short to tell" in told
+    for way in (("list",), ("show", "ann")):
+        shown = speaker(*way, *inside).stdout
+        assert "low" in shown
+        assert "good" not in shown
+    assert "its recordings do not agree" in told
+    for way in (("verify", "ann", short), ("identify", short)):
+        assert "less than 1.5 s of speech" in speaker(*way, *inside).stdout
+    assert "less than 1.5 s" not in speaker("verify", "ann", other, *inside).stdout

@@ -64,6 +64,7 @@ const ICONS = {
   stop: "M7 7h10v10H7z",
   trash: "M4.5 7h15M9.5 7V4.5h5V7M6.5 7l1 13h9l1-13M10.5 11v5M13.5 11v5",
   upload: "M12 15.5V4.5M7.5 9L12 4.5 16.5 9M5 20h14",
+  warning: "M12 4L3 20h18zM12 10v4.5M12 17.3h.01",
   wave: "M4 10.5v3M8 7.5v9M12 4v16M16 8.5v7M20 10.5v3",
 };
 

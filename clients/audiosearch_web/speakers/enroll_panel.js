@@ -118,8 +118,8 @@ export class EnrollPanel {
     const { source, status } = item;
     return h(
       "li",
-      { class: `outcome outcome-${status}` },
-      h("span", { class: "outcome-mark" }, icon(MARKS[status])),
+      { class: `outcome outcome-${isLow(item) ? "low" : status}` },
+      h("span", { class: "outcome-mark" }, icon(isLow(item) ? "warning" : MARKS[status])),
       h(
         "div",
         { class: "outcome-words" },
@@ -130,12 +130,10 @@ export class EnrollPanel {
     );
   }
 
-  #what({ status, error, agreement }) {
+  #what({ status, error, agreement, fit }) {
     if (status === "refused") return why(error);
     if (status !== "enrolled") return t(status);
-    return agreement === undefined
-      ? t("enrolledWord")
-      : t("enrolledAgrees", { agreement: score(agreement) });
+    return t(fit ?? "FIT_FIRST", { agreement: score(agreement ?? 0) });
   }
 
   #ways(item) {
@@ -156,6 +154,8 @@ export class EnrollPanel {
     return /^(AUDIO|BODY|SPEAKER|CLIP)_/.test(error.reason) ? [] : [way(t("again"))];
   }
 }
+
+const isLow = ({ status, fit }) => status === "enrolled" && fit === "FIT_LOW";
 
 const over = ({ status }) => status === "enrolled" || status === "refused";
 

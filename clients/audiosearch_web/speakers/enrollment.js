@@ -18,7 +18,7 @@ export function enrollmentOf(name) {
 export const enrolling = () => [...known.values()].some(({ busy }) => busy);
 
 /**
- * `items` are `{source, status, error, agreement}` with `status` waiting, sending, enrolled or
+ * `items` are `{source, status, error, agreement, fit}` with `status` waiting, sending, enrolled or
  * refused.
  */
 class Enrollment {
@@ -91,7 +91,8 @@ class Enrollment {
       const { speaker, outcomes } = await this.#send(item);
       this.speaker = speaker;
       this.exists = true;
-      Object.assign(item, { status: "enrolled", agreement: outcomes[0]?.agreement });
+      const { agreement, fit } = outcomes[0] ?? {};
+      Object.assign(item, { status: "enrolled", agreement, fit });
     } catch (error) {
       Object.assign(item, { status: "refused", error });
       if (failsAll(error) || error.reason === "SPEAKER_EXISTS") this.#refuseAll(error);

@@ -33,7 +33,7 @@ export function identityOf(answer, { library, onenroll }) {
         { class: "matches", "aria-label": t("matches") },
         matches.map((match) => row(match, library, onenroll)),
       ),
-    bestScore && thresholdNote(answer.threshold, library, strangers(answer)),
+    bestScore && thresholdNote(answer, library, strangers(answer)),
     h(
       "div",
       { class: "ways" },

@@ -35,11 +35,13 @@ export const scoreInWords = ({ cosine, logLikelihoodRatio: ratio }) =>
  * The threshold that a score had to reach, and how often a decision by it is wrong; `strangers` is
  * said as well.
  */
-export function thresholdNote(threshold, library, strangers) {
+export function thresholdNote({ threshold, shortSpeech }, library, strangers) {
+  const short = shortSpeech && h("p", { class: "warn" }, t("shortSpeech"));
   if (threshold.basis === "BASIS_DEFAULT") {
     return h(
       "div",
       { class: "basis" },
+      short,
       h("p", {}, t("byDefault", { value: score(threshold.value) })),
       h(
         "p",
@@ -52,6 +54,7 @@ export function thresholdNote(threshold, library, strangers) {
   return h(
     "div",
     { class: "basis" },
+    short,
     h(
       "p",
       {},

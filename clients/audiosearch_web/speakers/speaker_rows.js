@@ -1,10 +1,10 @@
 /** Speakers as rows: who is enrolled, and how well. */
 
 import { h, icon } from "../core/dom.js";
-import { idOf, number } from "../core/format.js";
+import { idOf, number, score } from "../core/format.js";
 import { words } from "../core/i18n.js";
 import { address } from "../core/router.js";
-import { speechOf } from "./speech.js";
+import { disagrees, speechOf } from "./speech.js";
 import { strings } from "../strings/speakers.js";
 
 const t = words(strings);
@@ -16,9 +16,14 @@ export const calledSpeaker = (speaker) => speaker.displayName || idOf(speaker.na
 export const initial = (name) => ([...name.trim()][0] ?? "?").toUpperCase();
 
 /** The state of a speaker in words; null for one that is simply there. */
-export function stateOf({ state, enrollmentCount }) {
+export function stateOf(speaker) {
+  const { state, enrollmentCount, agreement } = speaker;
   if (state === "STATE_ACTIVE" && !enrollmentCount) {
     return h("span", { class: "chip warn" }, t("notEnrolled"));
+  }
+  if (state === "STATE_ACTIVE" && disagrees(speaker)) {
+    const title = t("disagreeMore", { agreement: score(agreement ?? 0) });
+    return h("span", { class: "chip warn", title }, t("disagree"));
   }
   if (state === "STATE_ACTIVE") return null;
   return h("span", { class: "chip warn" }, t(state));

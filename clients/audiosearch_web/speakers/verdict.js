@@ -9,7 +9,8 @@ import { strings } from "../strings/speakers.js";
 const t = words(strings);
 
 /** `{node, aloud}` of an answer of the server. */
-export function verdictOf({ speaker, score: measured, threshold, decision }, library) {
+export function verdictOf(answer, library) {
+  const { speaker, score: measured, decision } = answer;
   const accepted = decision === "DECISION_ACCEPT";
   const name = calledSpeaker(speaker);
   const word = t(accepted ? "accept" : "reject");
@@ -24,7 +25,7 @@ export function verdictOf({ speaker, score: measured, threshold, decision }, lib
       h("div", {}, h("h3", {}, word), h("p", {}, sentence)),
     ),
     h("p", { class: "measured" }, scoreInWords(measured)),
-    thresholdNote(threshold, library),
+    thresholdNote(answer, library),
   );
   return { node, aloud: `${word}. ${sentence}` };
 }

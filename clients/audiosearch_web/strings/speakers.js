@@ -91,8 +91,17 @@ export const strings = {
       `${enrolled} of ${many(all, "recording", "recordings")} enrolled`,
     waiting: "Waiting",
     sending: "Being listened to…",
-    enrolledWord: "Enrolled",
-    enrolledAgrees: ({ agreement }) => `Enrolled; agrees with the others by ${agreement}`,
+    FIT_FIRST: "Enrolled",
+    FIT_GOOD: ({ agreement }) => `Enrolled; agrees with the others by ${agreement}`,
+    FIT_LOW: ({ agreement }) =>
+      `Enrolled, but agrees with the others by ${agreement} only: listen if it is the same voice`,
+    FIT_TOO_SHORT: "Enrolled; too little speech to tell if it agrees with the others",
+    disagree: "recordings disagree",
+    disagreeMore: ({ agreement }) =>
+      `One of the recordings agrees with the others by ${agreement} only. Listen to them, and ` +
+      "take out what is another voice or hard to understand.",
+    shortSpeech: "This recording has less than 1.5 s of speech, which tells little of a voice. " +
+      "Decide on a longer one.",
     otherVoice: ({ agreement, limit }) =>
       `Another voice: agrees with the others by ${agreement} only, ${limit} is needed`,
     enrolledElsewhere: "Already an enrollment of somebody else:",
@@ -198,8 +207,15 @@ export const strings = {
     enrolledOf: ({ enrolled, all }) => `${all} 段录音中已登记 ${enrolled} 段`,
     waiting: "等待中",
     sending: "正在听…",
-    enrolledWord: "已登记",
-    enrolledAgrees: ({ agreement }) => `已登记；与其他录音的一致度 ${agreement}`,
+    FIT_FIRST: "已登记",
+    FIT_GOOD: ({ agreement }) => `已登记；与其他录音的一致度 ${agreement}`,
+    FIT_LOW: ({ agreement }) =>
+      `已登记，但与其他录音的一致度只有 ${agreement}：请听一听是不是同一个声音`,
+    FIT_TOO_SHORT: "已登记；语音太少，看不出是否与其他录音一致",
+    disagree: "录音不一致",
+    disagreeMore: ({ agreement }) =>
+      `其中一段录音与其他录音的一致度只有 ${agreement}。请听一听，移除不是这个声音或听不清的录音。`,
+    shortSpeech: "这段录音的语音不足 1.5 秒，很难据此判断是谁的声音，请用更长的录音判定。",
     otherVoice: ({ agreement, limit }) =>
       `是另一个声音：与其他录音的一致度只有 ${agreement}，至少需要 ${limit}`,
     enrolledElsewhere: "已经是另一个人的登记录音：",

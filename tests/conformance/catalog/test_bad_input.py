@@ -252,6 +252,16 @@ async def test_calls_about_speakers_have_limits(catalog: Catalog) -> None:
             "revision",
         ),
         (
+            stubs.speakers.RecordVoiceprint,
+            spk.RecordVoiceprintRequest(name=name, uid="0" * 26, agreement=float("nan")),
+            "agreement",
+        ),
+        (
+            stubs.speakers.RecordVoiceprint,
+            spk.RecordVoiceprintRequest(name=name, uid="0" * 26, agreement=1.5),
+            "agreement",
+        ),
+        (
             stubs.speakers.BeginSpeakerDeletion,
             spk.BeginSpeakerDeletionRequest(name=name, only_state=9),
             "only_state",

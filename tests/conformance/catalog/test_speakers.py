@@ -150,6 +150,29 @@ async def test_a_mask_names_what_changes(catalog: Catalog) -> None:
         await update([])
 
 
+async def test_how_well_the_enrollments_agree(catalog: Catalog) -> None:
+    """The number comes with a voiceprint, has a word, and goes with the next one without it."""
+    library = await catalog.library()
+    speaker = await catalog.speaker(library)
+    assert not speaker.HasField("agreement")
+    assert speaker.consistency == Speaker.CONSISTENCY_UNSPECIFIED
+    for agreement, word in (
+        (0.5, Speaker.CONSISTENCY_GOOD),
+        (0.25, Speaker.CONSISTENCY_LOW),
+        (-1.0, Speaker.CONSISTENCY_LOW),
+        (None, Speaker.CONSISTENCY_UNSPECIFIED),
+    ):
+        speaker = await catalog.enroll(speaker.name, await catalog.clip(library))
+        request = spk.RecordVoiceprintRequest(
+            name=speaker.name, uid=speaker.uid, revision=speaker.revision, agreement=agreement
+        )
+        await catalog.stubs.speakers.RecordVoiceprint(request)
+        found = await catalog.get_speaker(speaker.name)
+        assert found.consistency == word
+        assert found.HasField("agreement") == (agreement is not None)
+        assert found.agreement == pytest.approx(agreement or 0.0)
+
+
 async def test_a_speaker_that_is_not_there(catalog: Catalog) -> None:
     """Every call that needs it names it, also a speaker of another library; removing succeeds."""
     library, other = await catalog.library(), await catalog.library()

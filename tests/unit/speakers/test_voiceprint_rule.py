@@ -8,7 +8,7 @@ from audiosearch.catalog.v1.speaker_pb2 import Speaker
 
 from gateway.speakers.vector_ids import current_id, is_enrolled, parse_vector_id, vector_id
 from gateway.speakers.voiceprints import cosine
-from scoring.mean_voice import mean_voice
+from scoring.mean_voice import lowest_agreement, mean_voice
 
 
 def test_a_voiceprint_is_the_mean_of_unit_length() -> None:
@@ -18,6 +18,19 @@ def test_a_voiceprint_is_the_mean_of_unit_length() -> None:
     assert mean_voice(np.stack([one, one, other])) == pytest.approx([2 / 5**0.5, 1 / 5**0.5, 0])
     assert mean_voice(np.stack([one])) == pytest.approx(one)
     assert mean_voice(np.stack([one, -one])) == pytest.approx(np.zeros(3))
+
+
+def test_the_lowest_agreement_is_that_of_the_stranger() -> None:
+    """Each is held against the mean of all others; those that are not judged still count there."""
+    one, other = np.array([1, 0, 0], np.float32), np.array([0, 1, 0], np.float32)
+    alike, mixed = np.stack([one, one, one]), np.stack([one, one, other])
+    every = np.ones(3, bool)
+    assert lowest_agreement(alike, every) == pytest.approx(1)
+    assert lowest_agreement(mixed, every) == pytest.approx(0)
+    assert lowest_agreement(mixed, np.array([True, True, False])) == pytest.approx(0.5**0.5)
+    assert lowest_agreement(mixed, np.array([True, False, False])) is None
+    assert lowest_agreement(np.stack([one, -one, one]), every) == pytest.approx(-1)
+    assert lowest_agreement(np.stack([one, one, -one, -one]), np.ones(4, bool)) == -1
 
 
 def test_a_cosine_stays_in_its_range() -> None:
