@@ -10,6 +10,9 @@ from audiosearch.embedding.v1.embedding_service_pb2 import (
     EmbedAudioConfig,
     EmbedAudioRequest,
     EmbedAudioResponse,
+    EmbedWindowsConfig,
+    EmbedWindowsRequest,
+    EmbedWindowsResponse,
     GetModelRequest,
 )
 
@@ -33,9 +36,20 @@ async def stored(upstream: Upstream, clip: str) -> AsyncIterator[bytes]:
 
 
 async def embed(
-    upstream: Upstream, model: str, chunks: AsyncIterable[bytes], pcm: PcmFormat | None = None
+    upstream: Upstream,
+    model: str,
+    chunks: AsyncIterable[bytes],
+    pcm: PcmFormat | None = None,
+    channel: int = 0,
 ) -> EmbedAudioResponse:
-    """Embeds audio with the model of a library, or with the default model if `model` is empty.
+    """Embeds audio, or one channel of it, counted from 1.
+
+    Args:
+        upstream: the services.
+        model: of a library; the default model if it is empty.
+        chunks: the audio.
+        pcm: layout of raw samples; None for an encoded file.
+        channel: the channel to hear; 0 for all, mixed to one.
 
     Raises:
         ServiceError: MODEL_MISMATCH if the embedding service does not run that model, and the
@@ -43,7 +57,7 @@ async def embed(
     """
 
     async def requests() -> AsyncIterator[EmbedAudioRequest]:
-        yield EmbedAudioRequest(config=EmbedAudioConfig(model=model, pcm=pcm))
+        yield EmbedAudioRequest(config=EmbedAudioConfig(model=model, pcm=pcm, channel=channel))
         async for chunk in chunks:
             yield EmbedAudioRequest(audio_chunk=chunk)
 
@@ -53,6 +67,29 @@ async def embed(
         if error.reason is not Reason.MODEL_NOT_FOUND:
             raise
         raise await mismatch(upstream, model) from error
+
+
+async def embed_windows(
+    upstream: Upstream, config: EmbedWindowsConfig, chunks: AsyncIterable[bytes]
+) -> AsyncIterator[EmbedWindowsResponse]:
+    """The windows of audio as they are embedded, in order of start, then the summary.
+
+    Raises:
+        ServiceError: as `embed`.
+    """
+
+    async def requests() -> AsyncIterator[EmbedWindowsRequest]:
+        yield EmbedWindowsRequest(config=config)
+        async for chunk in chunks:
+            yield EmbedWindowsRequest(audio_chunk=chunk)
+
+    try:
+        async for response in upstream.embedding.EmbedWindows(requests()):
+            yield response
+    except ServiceError as error:
+        if error.reason is not Reason.MODEL_NOT_FOUND:
+            raise
+        raise await mismatch(upstream, config.audio.model) from error
 
 
 async def mismatch(upstream: Upstream, model: str) -> ServiceError:

@@ -12,7 +12,7 @@ from audiosearch.catalog.v1.clip_pb2 import (
     ClipOutcome,
     CreateClipRequest,
 )
-from audiosearch.catalog.v1.library_pb2 import Library
+from audiosearch.catalog.v1.library_pb2 import LIBRARY_VIEW_BASIC, GetLibraryRequest, Library
 from audiosearch.index.v1.index_pb2 import Vector
 from audiosearch.index.v1.index_service_pb2 import UpsertVectorsRequest
 
@@ -34,24 +34,35 @@ class Batches:
         self._vectors = Coalescer(self._upsert_all)
         self._unhurried = Coalescer(self._upsert_all, PAUSE)
         self._activations = Coalescer(self._activate_all)
+        self._reads = Coalescer(self._read_all)
 
     async def create(self, library: Library, request: CreateClipRequest) -> Clip:
         """Creates the row of a clip."""
         return await self._creations.add(library.name, request)
 
     async def upsert(
-        self, library: Library, model: str, vector: Vector, *, hurry: bool = True
+        self, index_id: str, model: str, vector: Vector, *, hurry: bool = True
     ) -> None:
         """Stores a vector. The index takes as long for one vector as for many.
 
         Args:
-            library: of the clip.
+            index_id: of the index.
             model: that made the vector.
-            vector: of the clip.
+            vector: of a clip or a window.
             hurry: True if a caller waits for this one clip.
         """
         vectors = self._vectors if hurry else self._unhurried
-        await vectors.add((library.uid, model), vector)
+        await vectors.add((index_id, model), vector)
+
+    async def library(self, library: Library) -> Library:
+        """A library as it is now; LIBRARY_NOT_FOUND if it is gone."""
+        name = library.name
+        now = await self._reads.add(name, GetLibraryRequest(name=name, view=LIBRARY_VIEW_BASIC))
+        if now.uid != library.uid:
+            raise ServiceError(
+                Reason.LIBRARY_NOT_FOUND, f"{name} was deleted, and another one was made"
+            )
+        return now
 
     async def activate(self, library: Library, request: ActivateClipRequest) -> Clip:
         """Makes a clip ACTIVE."""
@@ -71,6 +82,9 @@ class Batches:
             UpsertVectorsRequest(index_id=index_id, model=model, vectors=vectors)
         )
         return [None] * len(vectors)
+
+    async def _read_all(self, _library: str, requests: list[GetLibraryRequest]) -> list[Library]:
+        return [await self._upstream.libraries.GetLibrary(requests[0])] * len(requests)
 
     async def _activate_all(
         self, library: str, requests: list[ActivateClipRequest]

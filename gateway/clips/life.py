@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from dataclasses import replace
 
 import grpc
 import structlog
@@ -20,12 +21,12 @@ from audiosearch.catalog.v1.clip_pb2 import (
     PutAudioRequest,
 )
 from audiosearch.catalog.v1.library_pb2 import Library
-from audiosearch.index.v1.index_pb2 import Vector
-from audiosearch.index.v1.index_service_pb2 import DeleteVectorsRequest
 
-from gateway.clips.audio import embed, stored
 from gateway.clips.batches import Batches
 from gateway.clips.cleanups import Cleanups
+from gateway.clips.vectors import Stored, Vectors
+from gateway.libraries import indexes
+from gateway.libraries.indexes import Generation
 from gateway.upstream import Upstream, passing_over
 from serving.errors import Reason, ServiceError
 from serving.names import split_clip
@@ -43,6 +44,7 @@ class Clips:
         """Works on the services of `upstream`."""
         self._upstream = upstream
         self._batches = Batches(upstream)
+        self.vectors = Vectors(upstream, self._batches)
         self.cleanups = Cleanups()
 
     async def ingest(
@@ -81,8 +83,9 @@ class Clips:
         if row.state != Clip.STATE_CREATING:
             return await self._repeated(row), False
         try:
+            fresh = row.update_time == row.create_time
             await self._put(row.name, chunks)
-            return await self.make_searchable(library, row, hurry=hurry), True
+            return await self.make_searchable(library, row, hurry=hurry, fresh=fresh), True
         except ServiceError as error:
             await self.cleanups.finish(self._undo(library, row, error))
             if error.reason is Reason.CLIP_EXISTS:
@@ -93,25 +96,61 @@ class Clips:
             self.cleanups.start(self.discard(library, row.name, Clip.STATE_CREATING))
             raise
 
-    async def make_searchable(self, library: Library, clip: Clip, *, hurry: bool = True) -> Clip:
-        """Makes a clip with stored audio searchable: embedding, vector, state ACTIVE."""
-        heard = await embed(self._upstream, library.model, stored(self._upstream, clip.name))
-        _, clip_id = split_clip(clip.name)
-        vector = Vector(id=clip_id, values=heard.embedding.values)
-        await self._batches.upsert(library, heard.embedding.model, vector, hurry=hurry)
-        return await self._batches.activate(
-            library, ActivateClipRequest(name=clip.name, audio=heard.audio)
+    async def make_searchable(
+        self, library: Library, clip: Clip, *, hurry: bool = True, fresh: bool = False
+    ) -> Clip:
+        """Makes a clip with stored audio searchable: embedding, vectors, state ACTIVE.
+
+        Args:
+            library: of the clip.
+            clip: its row. The vectors of an ACTIVE one are made again.
+            hurry: True if a caller waits for this one clip.
+            fresh: True if there can be no vectors of an earlier try.
+        """
+        stored = await self.vectors.store(library, clip, hurry=hurry, fresh=fresh)
+        return await self.activate(library, clip, stored)
+
+    async def activate(self, library: Library, clip: Clip, stored: Stored) -> Clip:
+        """Makes a clip with vectors ACTIVE. Of an ACTIVE one the number of windows is kept."""
+        active = await self._batches.activate(
+            library,
+            ActivateClipRequest(
+                name=clip.name, audio=stored.audio, window_count=stored.window_count
+            ),
         )
+        if active.revision != clip.revision:  # it was changed while it was embedded
+            await self.vectors.mirror(library, [active])
+        return active
+
+    async def embed_again(self, library: Library, generation: Generation, clip: Clip) -> bool:
+        """Makes the vectors of an ACTIVE clip again, in one generation of its library's indexes.
+
+        Returns:
+            False if the clip was deleted in the meantime, perhaps before its vectors were stored.
+            Then they are removed.
+        """
+        try:
+            stored = await self.vectors.store_in(generation, library.model, clip)
+            if generation.number != indexes.written(library)[-1].number:
+                # The row has the number of windows of the next generation.
+                stored = replace(stored, window_count=clip.window_count)
+            await self.activate(library, clip, stored)
+        except ServiceError as error:
+            if error.reason not in {Reason.CLIP_NOT_FOUND, Reason.STATE_CONFLICT}:
+                raise
+            await self.vectors.remove_from(generation, [split_clip(clip.name)[1]])
+            return False
+        return True
 
     async def fail(self, library: Library, name: str, error: ServiceError) -> None:
-        """Marks a clip FAILED for the reason of `error` and removes its audio and vector."""
+        """Marks a clip FAILED for the reason of `error` and removes its audio and vectors."""
         await self._upstream.clips.FailClip(
             FailClipRequest(
                 name=name, failure=Failure(reason=error.reason.value, message=error.message)
             )
         )
-        # Only now: if another call has made the clip ACTIVE, its vector must stay.
-        await self.remove_vector(library, name)
+        # Only now: if another call has made the clip ACTIVE, its vectors must stay.
+        await self.remove_vectors(library, name)
 
     async def discard(
         self,
@@ -120,7 +159,7 @@ class Clips:
         only: Clip.State.ValueType = Clip.STATE_UNSPECIFIED,
         speaker: str = "",
     ) -> None:
-        """Removes a clip with its audio and vector. A clip that is already gone is no error.
+        """Removes a clip with its audio and vectors. A clip that is already gone is no error.
 
         Args:
             library: of the clip.
@@ -133,7 +172,7 @@ class Clips:
         try:
             with passing_over(Reason.CLIP_NOT_FOUND):
                 await self._upstream.clips.BeginClipDeletion(begin)
-            await self.remove_vector(library, name)
+            await self.remove_vectors(library, name)
             await self._upstream.clips.DeleteClip(DeleteClipRequest(name=name))
         except ServiceError as error:
             kept = (bool(only) and error.reason is Reason.STATE_CONFLICT) or (
@@ -146,7 +185,7 @@ class Clips:
         """Removes a clip and returns it; CLIP_NOT_FOUND if there is none."""
         request = BeginClipDeletionRequest(name=name)
         clip = await self._upstream.clips.BeginClipDeletion(request)
-        await self.remove_vector(library, name)
+        await self.remove_vectors(library, name)
         await self._upstream.clips.DeleteClip(DeleteClipRequest(name=name))
         return clip
 
@@ -176,12 +215,9 @@ class Clips:
 
         await self._upstream.clips.PutAudio(requests())
 
-    async def remove_vector(self, library: Library, name: str) -> None:
-        """Removes a clip's vector. A missing vector is no error."""
-        _, clip_id = split_clip(name)
-        await self._upstream.index.DeleteVectors(
-            DeleteVectorsRequest(index_id=library.uid, ids=[clip_id])
-        )
+    async def remove_vectors(self, library: Library, name: str) -> None:
+        """Removes a clip's vectors. Missing vectors are no error."""
+        await self.vectors.remove(library, [split_clip(name)[1]])
 
     async def _repeated(self, clip: Clip) -> Clip:
         """The answer to a repeated request, as for the first one."""

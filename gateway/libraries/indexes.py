@@ -23,12 +23,18 @@ from audiosearch.index.v1.index_pb2 import (
 from audiosearch.index.v1.index_service_pb2 import GetVectorsRequest
 from google.protobuf.duration_pb2 import Duration
 
+from gateway.upstream import passing_over
 from serving import limits
+from serving.errors import Reason
 
 if TYPE_CHECKING:
     from audiosearch.index.v1.index_service_pb2_grpc import IndexServiceAsyncStub
 
 PAGE = limits.of(GetVectorsRequest, "ids").max_items
+_IN_CLIPS = "0123456789abcdefghijklmnopqrstuvwxyz"
+"""Characters of the ids of clips, in the order of their bytes."""
+_BEHIND = ":z"
+"""End of an id behind those of all windows of a clip."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,17 @@ def written(library: Library) -> list[Generation]:
     return [present(library)] if following is None else [present(library), following]
 
 
+def earlier(library: Library) -> list[Generation]:
+    """The generations that the library has had before the present one."""
+    return [Generation(library.uid, number, None) for number in range(library.generation)]
+
+
+def every(library: Library) -> list[Generation]:
+    """The generations that there can be indexes of, also of a migration that was given up."""
+    following = Generation(library.uid, library.generation + 1, None)
+    return [*earlier(library), present(library), following]
+
+
 def voiceprints(library: Library) -> str:
     """Id of the index with the voiceprints of a library."""
     return f"{library.uid}_speakers"
@@ -99,8 +116,19 @@ def milliseconds(offset: Duration) -> int:
 
 def split_window(id_: str) -> tuple[str, int | None]:
     """The clip's id and the start of the window in milliseconds; None for a clip of one window."""
-    clip_id, colon, start = id_.partition(":")
-    return clip_id, int(start) if colon else None
+    clip_id, _, start = id_.partition(":")
+    return clip_id, int(start) if start.isdecimal() else None
+
+
+def before(clip_id: str) -> str:
+    """The place just before the vectors of a clip in the order of ids."""
+    start, last = clip_id[:-1], _IN_CLIPS.find(clip_id[-1:])
+    return f"{start}{_IN_CLIPS[last - 1]}{_BEHIND}" if last > 0 else f"{start}-"
+
+
+def behind(clip_id: str) -> str:
+    """The place just behind the vectors of a clip; empty, the place before all, for no clip."""
+    return clip_id and f"{clip_id}{_BEHIND}"
 
 
 def attributes(clip: Clip) -> Attributes:
@@ -126,15 +154,15 @@ async def whole_vectors(
 ) -> dict[str, Sequence[float]]:
     """The whole-clip vectors of these clips that the library's indexes have, by clip id.
 
-    Raises:
-        ServiceError: of the index service, also INDEX_NOT_FOUND while an index is lost.
+    An index that is lost has none.
     """
     generation = present(library)
     found: dict[str, Sequence[float]] = {}
     for index_id in generation.kinds:
         left = [id_ for id_ in dict.fromkeys(clip_ids) if id_ not in found]
-        for start in range(0, len(left), PAGE):
-            request = GetVectorsRequest(index_id=index_id, ids=left[start : start + PAGE])
-            answer = await index.GetVectors(request)
-            found.update({vector.id: vector.values for vector in answer.vectors})
+        with passing_over(Reason.INDEX_NOT_FOUND):
+            for start in range(0, len(left), PAGE):
+                request = GetVectorsRequest(index_id=index_id, ids=left[start : start + PAGE])
+                answer = await index.GetVectors(request)
+                found.update({vector.id: vector.values for vector in answer.vectors})
     return found

@@ -1,4 +1,4 @@
-"""Libraries: a row in the catalog and an index, created and removed together."""
+"""Libraries: a row in the catalog and indexes, created and removed together."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ from audiosearch.index.v1.index_service_pb2 import CreateIndexRequest, DropIndex
 
 from gateway.access.rights import MAX_GRANTS, Caller
 from gateway.clips.audio import mismatch
+from gateway.libraries import indexes
+from gateway.libraries.indexes import Generation
 from gateway.upstream import Upstream, passing_over
 from serving.errors import Reason, ServiceError
 
@@ -43,6 +45,8 @@ class Libraries:
         bound = CreateLibraryRequest()
         bound.CopyFrom(request)
         bound.library.model = model.name
+        if model.HasField("window_rule") and not request.library.HasField("window_rule"):
+            bound.library.window_rule.CopyFrom(model.window_rule)
         return await self.finish_creation(await self._upstream.libraries.CreateLibrary(bound))
 
     async def page(self, request: ListLibrariesRequest, caller: Caller) -> ListLibrariesResponse:
@@ -76,40 +80,65 @@ class Libraries:
         return None
 
     async def finish_creation(self, library: Library) -> Library:
-        """Gives a CREATING library its index. An ACTIVE library stays as it is."""
+        """Gives a CREATING library its indexes. An ACTIVE library stays as it is."""
         if library.state != Library.STATE_CREATING:
             return library
-        await self._make_index(library)
+        await self.make_indexes(library, indexes.present(library))
         return await self._upstream.libraries.ActivateLibrary(
             ActivateLibraryRequest(name=library.name)
         )
 
-    async def restore_index(self, library: Library) -> bool:
-        """Creates the lost index of a library anew, empty; False if the library is going."""
-        if not await self._is_active(library):
-            return False
-        await self._make_index(library)
-        return await self.keep_index(library, library.uid)
+    async def restore_indexes(self, library: Library) -> Library | None:
+        """Creates the lost indexes of a library anew, empty.
+
+        Returns:
+            The library as it is now; None if it is going.
+        """
+        now = await self._now(library)
+        if now is None:
+            return None
+        for generation in indexes.written(now):
+            await self.make_indexes(now, generation)
+            for index_id in generation.kinds:
+                if not await self.keep_index(now, index_id):
+                    return None
+        return now
 
     async def keep_index(self, library: Library, index_id: str) -> bool:
-        """Drops a new index if its library is being deleted; False if so.
+        """Drops a new index if its library is being deleted or has no use for it; False if so.
 
-        Otherwise an index that the deletion did not see would outlive its library.
+        Otherwise an index that the deletion or the end of a migration did not see would stay.
         """
-        if await self._is_active(library):
+        now = await self._now(library)
+        wanted = [indexes.voiceprints(library)]
+        for generation in indexes.written(now or library):
+            wanted += generation.kinds
+        if now is not None and index_id in wanted:
             return True
         await self._upstream.index.DropIndex(DropIndexRequest(index_id=index_id))
         return False
 
-    async def _make_index(self, library: Library) -> None:
+    async def make_indexes(self, library: Library, generation: Generation) -> None:
+        """Creates the indexes of a generation that are not there."""
         model = await self._upstream.embedding.GetModel(GetModelRequest(name=library.model))
-        await self._upstream.index.CreateIndex(
-            CreateIndexRequest(index_id=library.uid, model=library.model, dimension=model.dimension)
-        )
+        for index_id, kind in generation.kinds.items():
+            await self._upstream.index.CreateIndex(
+                CreateIndexRequest(
+                    index_id=index_id, model=library.model, dimension=model.dimension, kind=kind
+                )
+            )
 
-    async def _is_active(self, library: Library) -> bool:
+    async def drop_indexes(self, generation: Generation) -> None:
+        """Removes the indexes of a generation. Missing ones are no error."""
+        for index_id in generation.kinds:
+            await self._upstream.index.DropIndex(DropIndexRequest(index_id=index_id))
+
+    async def _now(self, library: Library) -> Library | None:
+        """A library as it is now; None if it is not ACTIVE any more."""
         now = await self._find(library.name.removeprefix("libraries/"), LIBRARY_VIEW_BASIC)
-        return now is not None and now.uid == library.uid and now.state == Library.STATE_ACTIVE
+        if now is None or now.uid != library.uid or now.state != Library.STATE_ACTIVE:
+            return None
+        return now
 
     async def open(self, name: str) -> Library:
         """Reads an ACTIVE library; STATE_CONFLICT if it is not ACTIVE."""
@@ -149,7 +178,7 @@ class Libraries:
                 error.reason is not Reason.STATE_CONFLICT
             ):
                 raise
-            if await self._is_active(library):
+            if await self._now(library):
                 raise
             raise ServiceError(
                 Reason.LIBRARY_NOT_FOUND, f"{library.name} was deleted in the meantime"
@@ -165,11 +194,8 @@ class Libraries:
 
     async def finish_deletion(self, library: Library) -> None:
         """Finishes the removal of a DELETING library."""
-        for index_id in (library.uid, index_of(library)):
-            await self._upstream.index.DropIndex(DropIndexRequest(index_id=index_id))
+        for generation in indexes.every(library):
+            await self.drop_indexes(generation)
+        voiceprints = DropIndexRequest(index_id=indexes.voiceprints(library))
+        await self._upstream.index.DropIndex(voiceprints)
         await self._upstream.libraries.DeleteLibrary(DeleteLibraryRequest(name=library.name))
-
-
-def index_of(library: Library) -> str:
-    """Id of the index with the voiceprints of a library."""
-    return f"{library.uid}_speakers"

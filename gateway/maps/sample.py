@@ -8,14 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from audiosearch.catalog.v1.clip_pb2 import Clip, LookupClipsRequest
-from audiosearch.catalog.v1.library_pb2 import Library
-from audiosearch.index.v1.index_service_pb2 import (
-    GetIndexStatsRequest,
-    GetVectorsRequest,
-    GetVectorsResponse,
-    ListVectorsRequest,
-)
+from audiosearch.catalog.v1.library_pb2 import LIBRARY_VIEW_FULL, GetLibraryRequest, Library
+from audiosearch.index.v1.index_service_pb2 import ListVectorsRequest
 
+from gateway.libraries import indexes
+from gateway.libraries.indexes import whole_vectors
 from gateway.maps.projection import Vectors
 from gateway.upstream import Upstream, passing_over
 from serving.errors import Reason
@@ -28,7 +25,7 @@ _IDS, _ROWS = 10_000, 1000
 
 @dataclass(frozen=True)
 class Sample:
-    """The clips of a map: the number of vectors in the library, the chosen ids, their vectors."""
+    """The clips of a map: the number of clips in the library, the chosen ids, their vectors."""
 
     count: int
     ids: Sequence[str]
@@ -43,24 +40,22 @@ class Samples:
         self._upstream = upstream
 
     async def count(self, library: Library) -> int:
-        """The current number of vectors in a library's index; 0 while the index is lost."""
-        with passing_over(Reason.INDEX_NOT_FOUND):
-            request = GetIndexStatsRequest(index_id=library.uid)
-            return (await self._upstream.index.GetIndexStats(request)).vector_count
-        return 0
+        """The number of ACTIVE clips of a library now."""
+        request = GetLibraryRequest(name=library.name, view=LIBRARY_VIEW_FULL)
+        return (await self._upstream.libraries.GetLibrary(request)).clip_count
 
     async def read(self, library: Library, report: Callable[[float], None]) -> Sample:
-        """All vectors, or MOST of them at even steps in the order of their ids."""
+        """The vectors of all clips, or of MOST of them at even steps in the order of listing."""
         count = await self.count(library)
         ids = [id_ async for id_ in self._chosen(library, count)] if count else []
         there, rows = list[str](), list[Vectors]()
         for some in _parts(ids):
-            request = GetVectorsRequest(index_id=library.uid, ids=some)
-            found = await self._upstream.index.GetVectors(request)
-            there += [vector.id for vector in found.vectors]
-            rows.append(await asyncio.to_thread(_matrix, found))
+            found = await whole_vectors(self._upstream.index, library, some)
+            there += (kept := [id_ for id_ in some if id_ in found])
+            rows.append(await asyncio.to_thread(_matrix, [found[id_] for id_ in kept]))
             report(len(there) / len(ids))
-        vectors = np.concatenate(rows) if there else np.zeros((0, 2), np.float32)
+        rows = [each for each in rows if len(each)]
+        vectors = np.concatenate(rows) if rows else np.zeros((0, 2), np.float32)
         return Sample(count, there, vectors)
 
     async def clips(self, library: Library, ids: Sequence[str]) -> dict[str, Clip]:
@@ -82,20 +77,25 @@ class Samples:
                 rank += 1
 
     async def _pages(self, library: Library) -> AsyncIterator[Sequence[str]]:
-        request = ListVectorsRequest(index_id=library.uid, page_size=_IDS)
-        while True:
-            page = await self._upstream.index.ListVectors(request)
-            yield page.ids
-            if not page.next_after_id:
-                return
-            request.after_id = page.next_after_id
+        """Ids of the clips with a vector; an index that is lost has none."""
+        for index_id in indexes.present(library).kinds:
+            request = ListVectorsRequest(index_id=index_id, page_size=_IDS)
+            with passing_over(Reason.INDEX_NOT_FOUND):
+                while True:
+                    page = await self._upstream.index.ListVectors(request)
+                    split = [indexes.split_window(id_) for id_ in page.ids]
+                    yield [clip_id for clip_id, start in split if start is None]
+                    if not page.next_after_id:
+                        break
+                    # The other windows of a clip that has several are passed over.
+                    clip_id, start = split[-1]
+                    windowed = start is not None
+                    request.after_id = indexes.behind(clip_id) if windowed else page.next_after_id
 
 
 def _parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
     return (ids[start : start + _ROWS] for start in range(0, len(ids), _ROWS))
 
 
-def _matrix(found: GetVectorsResponse) -> Vectors:
-    return np.array([vector.values for vector in found.vectors], np.float32).reshape(
-        len(found.vectors), -1
-    )
+def _matrix(vectors: Sequence[Sequence[float]]) -> Vectors:
+    return np.array(vectors, np.float32).reshape(len(vectors), -1)

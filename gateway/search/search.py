@@ -13,9 +13,10 @@ from audiosearch.embedding.v1.embedding_pb2 import PcmFormat
 from audiosearch.embedding.v1.embedding_service_pb2 import EmbedAudioResponse
 from audiosearch.gateway.v1.search_pb2 import Match, SearchClipsResponse, SearchConfig
 from audiosearch.index.v1.index_pb2 import Neighbor
-from audiosearch.index.v1.index_service_pb2 import GetVectorsRequest, SearchVectorsRequest
+from audiosearch.index.v1.index_service_pb2 import SearchVectorsRequest
 
 from gateway.clips.audio import embed, mismatch
+from gateway.libraries.indexes import present, split_window, whole_vectors
 from gateway.libraries.libraries import Libraries
 from gateway.search.record import SearchLog, Stopwatch
 from gateway.upstream import Upstream
@@ -57,11 +58,11 @@ def check_config(config: SearchConfig) -> SearchConfig:
 async def searchable(upstream: Upstream, library: Library, clip: Clip) -> Sequence[float]:
     """The vector of a clip; STATE_CONFLICT if it is not searchable."""
     _, clip_id = split_clip(clip.name)
-    found = await upstream.index.GetVectors(GetVectorsRequest(index_id=library.uid, ids=[clip_id]))
-    if clip.state != Clip.STATE_ACTIVE or not found.vectors:
+    found = await whole_vectors(upstream.index, library, [clip_id])
+    if clip.state != Clip.STATE_ACTIVE or clip_id not in found:
         state = Clip.State.Name(clip.state).removeprefix("STATE_")
         raise ServiceError(Reason.STATE_CONFLICT, f"{clip.name} is not searchable: it is {state}")
-    return found.vectors[0].values
+    return found[clip_id]
 
 
 class Search:
@@ -143,7 +144,7 @@ class Search:
         self, library: Library, config: SearchConfig, query: Query, reach: int
     ) -> Sequence[Neighbor]:
         request = SearchVectorsRequest(
-            index_id=library.uid,
+            index_id=present(library).windows,
             model=query.model,
             k=reach,
             queries=[SearchVectorsRequest.Query(values=query.values)],
@@ -158,14 +159,17 @@ class Search:
     async def _join(
         self, library: Library, neighbors: Sequence[Neighbor], query: Query
     ) -> list[Match]:
-        others = [neighbor for neighbor in neighbors if neighbor.id != query.clip_id]
+        best: dict[str, float] = {}  # the neighbors come best first
+        for neighbor in neighbors:
+            best.setdefault(split_window(neighbor.id)[0], neighbor.score)
+        others = [(id_, score) for id_, score in best.items() if id_ != query.clip_id]
         if not others:
             return []
         answer = await self._upstream.clips.LookupClips(
-            LookupClipsRequest(parent=library.name, clip_ids=[neighbor.id for neighbor in others])
+            LookupClipsRequest(parent=library.name, clip_ids=[id_ for id_, _ in others])
         )
         return [
-            Match(clip=answer.clips[neighbor.id], score=round(neighbor.score, _DECIMALS))
-            for neighbor in others
-            if neighbor.id in answer.clips
+            Match(clip=answer.clips[id_], score=round(score, _DECIMALS))
+            for id_, score in others
+            if id_ in answer.clips
         ]

@@ -79,7 +79,7 @@ class Calibrating:
         try:
             count = count or await self._usual_enrollments(library)
             clips = await self._labelled(library, most, count, seed)
-            vectors = await self._voiceprints.read(library.uid, [each.id for each in clips])
+            vectors = await self._voiceprints.wholes(library, [each.id for each in clips])
             there = [each for each in clips if each.id in vectors]
             fitted = asyncio.get_running_loop().run_in_executor(
                 None,

@@ -114,7 +114,7 @@ class Cohorts:
 
     async def _read(self, library: Library, calibration: Calibration) -> CohortVectors:
         wanted = calibration.cohort.clips
-        found = await self._voiceprints.read(library.uid, [each.clip_id for each in wanted])
+        found = await self._voiceprints.wholes(library, [each.clip_id for each in wanted])
         there = [each for each in wanted if each.clip_id in found]
         rows = [found[each.clip_id] for each in there]
         return CohortVectors(

@@ -202,7 +202,7 @@ class Enrolling:
     async def _add(self, who: Enrollee, clip: Clip, outcome: RecordingOutcome) -> None:
         """Makes a clip an enrollment, judged against exactly the enrollments that it joins."""
         _, clip_id = split_clip(clip.name)
-        read = await self._voiceprints.read(who.library.uid, [clip_id])
+        read = await self._voiceprints.wholes(who.library, [clip_id])
         if clip_id not in read:
             raise ServiceError(Reason.CLIP_NOT_FOUND, f"{clip.name} is gone; send it again")
         for number in range(ROUNDS):

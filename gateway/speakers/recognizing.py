@@ -21,7 +21,8 @@ from audiosearch.gateway.v1.speakers_pb2 import (
 from audiosearch.index.v1.index_pb2 import Neighbor
 from audiosearch.index.v1.index_service_pb2 import GetIndexStatsRequest, SearchVectorsRequest
 
-from gateway.libraries.libraries import Libraries, index_of
+from gateway.libraries import indexes
+from gateway.libraries.libraries import Libraries
 from gateway.speakers.judging import ITSELF_NOTE, Candidate, Judgement, Judging
 from gateway.speakers.vector_ids import (
     current_id,
@@ -139,7 +140,9 @@ class Recognizing:
 
     async def _having(self, library: Library, speakers: Sequence[Speaker]) -> list[Candidate]:
         ids = [current_id(each) for each in speakers if is_enrolled(each)]
-        vectors = await self._voiceprints.read(index_of(library), list(filter(None, ids)))
+        vectors = await self._voiceprints.read(
+            indexes.voiceprints(library), list(filter(None, ids))
+        )
         return [
             Candidate(each, vectors[current_id(each)])
             for each in speakers
@@ -165,7 +168,7 @@ class Recognizing:
 
     async def _neighbors(self, library: Library, voice: Voice, reach: int) -> Sequence[Neighbor]:
         request = SearchVectorsRequest(
-            index_id=index_of(library),
+            index_id=indexes.voiceprints(library),
             model=library.model,
             k=reach,
             recall_target=0.99,
@@ -183,7 +186,7 @@ class Recognizing:
         return await self._looked_up(library, list(uids))
 
     async def _count(self, library: Library) -> int:
-        request = GetIndexStatsRequest(index_id=index_of(library))
+        request = GetIndexStatsRequest(index_id=indexes.voiceprints(library))
         return (await self._upstream.index.GetIndexStats(request)).vector_count
 
 

@@ -14,7 +14,7 @@ from audiosearch.catalog.v1.speaker_pb2 import (
 )
 from audiosearch.index.v1.index_service_pb2 import ListVectorsRequest
 
-from gateway.libraries.libraries import index_of
+from gateway.libraries import indexes
 from gateway.listing import pages
 from gateway.settings import GatewaySettings
 from gateway.skip import skip
@@ -66,11 +66,11 @@ class Upkeep:
         """Makes missing voiceprints of speakers, and removes outdated ones."""
         async for some in self._pages(library, Speaker.STATE_ACTIVE):
             wanted = {current_id(each): each for each in some if each.voiceprint_revision}
-            there = await self._voiceprints.read(index_of(library), list(wanted))
+            there = await self._voiceprints.read(indexes.voiceprints(library), list(wanted))
             for id_ in wanted.keys() - there.keys():
                 log.warning("sweep.voiceprint_lost", speaker=wanted[id_].name)
                 await self._one(self._voiceprints.refresh, library, wanted[id_])
-        request = ListVectorsRequest(index_id=index_of(library), page_size=PAGE)
+        request = ListVectorsRequest(index_id=indexes.voiceprints(library), page_size=PAGE)
         with passing_over(Reason.INDEX_NOT_FOUND):
             while True:
                 page = await self._upstream.index.ListVectors(request)

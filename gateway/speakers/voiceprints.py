@@ -22,7 +22,8 @@ from audiosearch.index.v1.index_service_pb2 import (
 )
 from numpy.typing import NDArray
 
-from gateway.libraries.libraries import Libraries, index_of
+from gateway.libraries import indexes
+from gateway.libraries.libraries import Libraries
 from gateway.listing import pages
 from gateway.speakers.vector_ids import current_id, vector_id
 from gateway.upstream import Upstream, passing_over
@@ -72,7 +73,7 @@ class Voiceprints:
         found: dict[str, Enrollment] = {}
         async for page in pages(self._upstream.clips.ListClips, request):
             ids = [split_clip(clip.name)[1] for clip in page.clips]
-            vectors = await self.read(library.uid, ids)
+            vectors = await self.wholes(library, ids)
             if lost := [id_ for id_ in ids if id_ not in vectors]:
                 raise ServiceError(
                     Reason.STATE_CONFLICT,
@@ -84,6 +85,11 @@ class Voiceprints:
                 speech = clip.audio.active_duration.ToNanoseconds() / 1e9
                 found[id_] = Enrollment(vectors[id_], speech)
         return found
+
+    async def wholes(self, library: Library, clip_ids: Sequence[str]) -> dict[str, Values]:
+        """The whole-clip vectors of those of these clips that have one, by clip id."""
+        found = await indexes.whole_vectors(self._upstream.index, library, clip_ids)
+        return {id_: np.array(values, np.float32) for id_, values in found.items()}
 
     async def read(self, index_id: str, ids: Sequence[str]) -> dict[str, Values]:
         """The existing vectors of an index among these, by their ids."""
@@ -140,7 +146,7 @@ class Voiceprints:
             with passing_over(Reason.INDEX_NOT_FOUND):
                 await self._upstream.index.DeleteVectors(
                     DeleteVectorsRequest(
-                        index_id=index_of(library), ids=wanted[start : start + PAGE]
+                        index_id=indexes.voiceprints(library), ids=wanted[start : start + PAGE]
                     )
                 )
 
@@ -161,7 +167,7 @@ class Voiceprints:
     async def _write(self, library: Library, speaker: Speaker, values: Values) -> None:
         vector = Vector(id=vector_id(speaker.uid, speaker.revision), values=values.tolist())
         request = UpsertVectorsRequest(
-            index_id=index_of(library), model=library.model, vectors=[vector]
+            index_id=indexes.voiceprints(library), model=library.model, vectors=[vector]
         )
         with passing_over(Reason.INDEX_NOT_FOUND):
             await self._upstream.index.UpsertVectors(request)

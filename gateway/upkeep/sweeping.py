@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping
+import math
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import structlog
 from audiosearch.catalog.v1.clip_pb2 import (
@@ -21,6 +23,8 @@ from audiosearch.index.v1.index_service_pb2 import (
 )
 
 from gateway.clips.life import Clips
+from gateway.libraries import indexes
+from gateway.libraries.indexes import Generation
 from gateway.libraries.libraries import Libraries
 from gateway.listing import pages
 from gateway.skip import stops_all
@@ -38,18 +42,55 @@ _WITHOUT_VECTOR = (Clip.STATE_UNSPECIFIED, Clip.STATE_FAILED)
 log = structlog.get_logger()
 
 
+@dataclass
+class _Seen:
+    """The vectors of one clip in the indexes of a generation."""
+
+    single: int = 0
+    """Vectors in the index of windows under the clip's own id."""
+    numbered: int = 0
+    """Vectors in the index of windows under ids of windows."""
+    whole: bool = False
+    """True if the index of wholes has it."""
+    revision: float = math.inf
+    """Lowest revision of the attributes of its windows."""
+
+    def add(self, start: int | None, revision: int) -> None:
+        """Counts a vector of the index of windows."""
+        self.single += start is None
+        self.numbered += start is not None
+        self.revision = min(self.revision, revision)
+
+    def completes(self, clip: Clip, generation: Generation, *, counted: bool) -> bool:
+        """True if nothing is missing and nothing too much.
+
+        Args:
+            clip: its row.
+            generation: of the indexes.
+            counted: True if the row's number of windows is that of this generation.
+        """
+        if generation.wholes is None:
+            return bool(self.single)
+        if counted and self.single + self.numbered != clip.window_count:
+            return False
+        if self.numbered:
+            return self.whole and not self.single
+        return bool(self.single) and not self.whole
+
+
 class Sweep:
     """Removes vectors without a row, and restores missing vectors of ACTIVE rows.
 
     Clips come and go during a sweep, so a list alone proves nothing:
 
-    - A row is made before its vector, and ids are never used again. So a listed vector whose row is
-      missing or FAILED at a later look is an orphan for good.
-    - A vector is stored before its row turns ACTIVE and removed after the row turns DELETING, which
-      never becomes ACTIVE again. So if a row is ACTIVE before and after a look that does not find
-      its vector, the vector is lost. It is made again from the stored audio.
+    - A row is made before its vectors, and ids are never used again. So a listed vector whose row
+      is missing or FAILED at a later look is an orphan for good.
+    - Vectors are stored before their row turns ACTIVE and removed after the row turns DELETING,
+      which never becomes ACTIVE again. So if a row is ACTIVE before and after a look that does not
+      find all of its vectors, some are lost. All are made again from the stored audio.
+    - A row's revision only rises. So vectors with attributes of an earlier one get the row's.
 
-    Memory is bounded by a page of each list, for a library of any size.
+    Memory is bounded by a page of each list, for a library of any size and clips of any length.
     """
 
     def __init__(self, upstream: Upstream, libraries: Libraries, clips: Clips) -> None:
@@ -58,95 +99,192 @@ class Sweep:
         self._libraries = libraries
         self._clips = clips
 
-    async def sweep(self, library: Library) -> None:
+    async def sweep(
+        self,
+        library: Library,
+        which: Callable[[Library], Generation | None] = indexes.present,
+    ) -> None:
         """Goes once through an ACTIVE library. Its deletion in the meantime is no error.
+
+        Args:
+            library: to go through.
+            which: the generation of its indexes to compare: `indexes.present`, or
+                `indexes.coming` before a migration ends.
 
         Raises:
             ServiceError: if a service is away or busy. The work done so far is kept.
         """
         with passing_over(Reason.LIBRARY_NOT_FOUND):
             try:
-                await self._sweep(library)
+                await self._drop_left_over(library)
+                await self._sweep(library, which(library))
             except ServiceError as error:
                 if error.reason is not Reason.INDEX_NOT_FOUND:
                     raise
-                if await self._libraries.restore_index(library):
+                now = await self._libraries.restore_indexes(library)
+                if now is not None:
                     log.warning("sweep.index_restored", library=library.name)
-                    await self._sweep(library)
+                    await self._sweep(now, which(now))
 
-    async def _sweep(self, library: Library) -> None:
+    async def _drop_left_over(self, library: Library) -> None:
+        """Removes indexes that a migration has left behind."""
+        for generation in indexes.earlier(library):
+            await self._libraries.drop_indexes(generation)
+
+    async def _sweep(self, library: Library, generation: Generation | None) -> None:
+        if generation is None:
+            return
         request = ListClipsRequest(
             parent=library.name, page_size=PAGE, filter=ClipFilter(state=Clip.STATE_ACTIVE)
         )
         after = ""
         async for page in pages(self._upstream.clips.ListClips, request):
             rows = {split_clip(clip.name)[1]: clip for clip in page.clips}
-            # Both lists are in the order of ids. There may be vectors after the last row.
+            # All lists are in the order of ids. There may be vectors after the last row.
             last = max(rows) if page.next_page_token else ""
-            there = set[str]()
-            async for ids in self._vectors(library, after, last):
-                there |= rows.keys() & ids
-                await self._remove_orphans(library, ids - rows.keys())
-            await self._mend(library, {id_: rows[id_] for id_ in rows.keys() - there})
+            seen = await self._look(library, generation, rows, after, last)
+            broken = {
+                id_: clip
+                for id_, clip in rows.items()
+                if not seen[id_].completes(clip, generation, counted=_counted(library, generation))
+            }
+            await self._mend(library, generation, broken)
+            await self._mirror(library, generation, rows, seen)
             after = last
 
-    async def _vectors(self, library: Library, after: str, last: str) -> AsyncIterator[set[str]]:
-        """Ids of vectors after `after` up to `last` (empty: to the end), page by page."""
-        request = ListVectorsRequest(index_id=library.uid, after_id=after, page_size=PAGE)
+    async def _look(
+        self,
+        library: Library,
+        generation: Generation,
+        rows: Mapping[str, Clip],
+        after: str,
+        last: str,
+    ) -> Mapping[str, _Seen]:
+        """Counts what the indexes have of each row, and removes what they have besides.
+
+        Args:
+            library: of the rows.
+            generation: of the indexes.
+            rows: by the ids of their clips.
+            after: id of the clip behind which the page begins; empty for the first.
+            last: id of the last clip of the page; empty for the last page.
+        """
+        seen = {id_: _Seen() for id_ in rows}
+        async for ids, revisions in self._vectors(generation.windows, after, last):
+            orphans = list[str]()
+            for id_, revision in zip(ids, revisions, strict=True):
+                clip_id, start = indexes.split_window(id_)
+                if clip_id in seen:
+                    seen[clip_id].add(start, revision)
+                else:
+                    orphans.append(id_)
+            await self._remove_orphans(library, generation.windows, orphans)
+        if generation.wholes is not None:
+            async for ids, _ in self._vectors(generation.wholes, after, last):
+                for id_ in ids:
+                    if id_ in seen:
+                        seen[id_].whole = True
+                orphans = [id_ for id_ in ids if id_ not in seen]
+                await self._remove_orphans(library, generation.wholes, orphans)
+        return seen
+
+    async def _vectors(
+        self, index_id: str, after: str, last: str
+    ) -> AsyncIterator[tuple[Sequence[str], Sequence[int]]]:
+        """Ids and revisions of the vectors of the clips after `after` up to `last`, by pages."""
+        end = indexes.behind(last)
+        request = ListVectorsRequest(
+            index_id=index_id, after_id=indexes.behind(after), page_size=PAGE
+        )
         while True:
             page = await self._upstream.index.ListVectors(request)
-            yield {id_ for id_ in page.ids if not last or id_ <= last}
+            size = sum(id_ < end for id_ in page.ids) if end else len(page.ids)
+            yield page.ids[:size], page.revisions[:size] or [0] * size
             request.after_id = page.next_after_id
-            if not page.next_after_id or (last and page.next_after_id >= last):
+            if not page.next_after_id or (end and page.next_after_id >= end):
                 return
 
-    async def _remove_orphans(self, library: Library, ids: Collection[str]) -> None:
+    async def _remove_orphans(self, library: Library, index_id: str, ids: Collection[str]) -> None:
         """Removes the listed vectors whose rows, looked up now, are missing."""
         if not ids:
             return
+        clip_ids = {indexes.split_window(id_)[0] for id_ in ids}
         active = await self._upstream.clips.LookupClips(
-            LookupClipsRequest(parent=library.name, clip_ids=sorted(ids))
+            LookupClipsRequest(parent=library.name, clip_ids=sorted(clip_ids))
         )
-        left = sorted(set(ids) - active.clips.keys())
-        orphans = [id_ for id_ in left if await self._state(library, id_) in _WITHOUT_VECTOR]
+        gone = {
+            clip_id
+            for clip_id in sorted(clip_ids - active.clips.keys())
+            if _state(await self._row(library, clip_id)) in _WITHOUT_VECTOR
+        }
+        orphans = [id_ for id_ in ids if indexes.split_window(id_)[0] in gone]
         if orphans:
             await self._upstream.index.DeleteVectors(
-                DeleteVectorsRequest(index_id=library.uid, ids=orphans)
+                DeleteVectorsRequest(index_id=index_id, ids=orphans)
             )
             log.warning(
                 "sweep.removed", library=library.name, vectors=len(orphans), ids=orphans[:5]
             )
 
-    async def _mend(self, library: Library, rows: Mapping[str, Clip]) -> None:
+    async def _mend(
+        self, library: Library, generation: Generation, rows: Mapping[str, Clip]
+    ) -> None:
         """Restores the vectors that ACTIVE rows lack, after another look at both."""
-        if not rows:
-            return
-        found = await self._upstream.index.GetVectors(
-            GetVectorsRequest(index_id=library.uid, ids=sorted(rows))
-        )
-        lost = sorted(rows.keys() - {vector.id for vector in found.vectors})
-        for start in range(0, len(lost), AT_ONCE):
-            some = [rows[id_] for id_ in lost[start : start + AT_ONCE]]
-            await asyncio.gather(*(self._embed_again(library, clip) for clip in some))
+        broken = sorted(rows)
+        for start in range(0, len(broken), AT_ONCE):
+            some = broken[start : start + AT_ONCE]
+            await asyncio.gather(*(self._mend_one(library, generation, id_) for id_ in some))
 
-    async def _embed_again(self, library: Library, clip: Clip) -> None:
-        if await self._state(library, split_clip(clip.name)[1]) != Clip.STATE_ACTIVE:
+    async def _mend_one(self, library: Library, generation: Generation, clip_id: str) -> None:
+        seen = await self._seen(generation, clip_id)
+        clip = await self._row(library, clip_id)
+        if _state(clip) != Clip.STATE_ACTIVE or clip is None:
+            return
+        if seen.completes(clip, generation, counted=_counted(library, generation)):
             return
         try:
-            await self._clips.make_searchable(library, clip)
-            log.warning("sweep.embedded_again", clip=clip.name)
+            if await self._clips.embed_again(library, generation, clip):
+                log.warning("sweep.embedded_again", clip=clip.name)
         except ServiceError as error:
-            if error.reason in {Reason.CLIP_NOT_FOUND, Reason.STATE_CONFLICT}:
-                # The clip was deleted in the meantime, perhaps before the vector was stored.
-                await self._clips.remove_vector(library, clip.name)
-            elif stops_all(error):
+            if stops_all(error):
                 raise
-            else:
-                log.warning("sweep.can_not_mend", clip=clip.name, why=str(error))
+            log.warning("sweep.can_not_mend", clip=clip.name, why=str(error))
 
-    async def _state(self, library: Library, clip_id: str) -> Clip.State.ValueType:
-        """The current state of a clip's row; UNSPECIFIED if there is none."""
+    async def _seen(self, generation: Generation, clip_id: str) -> _Seen:
+        """The vectors of a clip that the indexes have now."""
+        seen = _Seen()
+        async for id_ in self._clips.vectors.windows_of(generation, clip_id):
+            seen.add(indexes.split_window(id_)[1], 0)
+        if generation.wholes is not None:
+            request = GetVectorsRequest(index_id=generation.wholes, ids=[clip_id])
+            seen.whole = bool((await self._upstream.index.GetVectors(request)).vectors)
+        return seen
+
+    async def _mirror(
+        self,
+        library: Library,
+        generation: Generation,
+        rows: Mapping[str, Clip],
+        seen: Mapping[str, _Seen],
+    ) -> None:
+        """Gives windows with attributes of earlier revisions those of their rows."""
+        behind = [clip for id_, clip in rows.items() if seen[id_].revision < clip.revision]
+        if generation.wholes is not None and behind:
+            await self._clips.vectors.mirror_in(generation, behind)
+            log.info("sweep.mirrored", library=library.name, clips=len(behind))
+
+    async def _row(self, library: Library, clip_id: str) -> Clip | None:
+        """The current row of a clip; None if there is none."""
         name = f"{library.name}/clips/{clip_id}"
         with passing_over(Reason.CLIP_NOT_FOUND):
-            return (await self._upstream.clips.GetClip(GetClipRequest(name=name))).state
-        return Clip.STATE_UNSPECIFIED
+            return await self._upstream.clips.GetClip(GetClipRequest(name=name))
+        return None
+
+
+def _state(clip: Clip | None) -> Clip.State.ValueType:
+    return Clip.STATE_UNSPECIFIED if clip is None else clip.state
+
+
+def _counted(library: Library, generation: Generation) -> bool:
+    """True if the rows have the number of windows of this generation, and not of a later one."""
+    return generation.number == indexes.written(library)[-1].number

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from audiosearch.catalog.v1.library_pb2 import Library
-from audiosearch.index.v1.index_pb2 import IndexStats, Vector
+from audiosearch.catalog.v1.library_pb2 import LIBRARY_VIEW_FULL, GetLibraryRequest, Library
+from audiosearch.index.v1.index_pb2 import Vector
 from audiosearch.index.v1.index_service_pb2 import GetVectorsResponse, ListVectorsResponse
 
 from gateway.maps import sample
@@ -24,16 +24,22 @@ class Shelf:
     def __init__(self, count: int) -> None:
         """Has so many."""
         self.ids = [f"{number:06d}" for number in range(count)]
+        self.indexes = {"u": self.ids}
         self.lost: set[str] = set()
         self.asked: list[int] = []
+        self.listed = 0
 
-    async def GetIndexStats(self, request: Any) -> IndexStats:
+    async def GetLibrary(self, request: GetLibraryRequest) -> Library:
         """Counts them."""
-        return IndexStats(vector_count=len(self.ids))
+        assert request.view == LIBRARY_VIEW_FULL
+        return Library(clip_count=len(self.ids))
 
     async def ListVectors(self, request: Any) -> ListVectorsResponse:
         """Lists a page of ids."""
-        left = [id_ for id_ in self.ids if id_ > request.after_id]
+        self.listed += 1
+        if request.index_id not in self.indexes:
+            raise ServiceError(Reason.INDEX_NOT_FOUND, "there is no index")
+        left = [id_ for id_ in self.indexes[request.index_id] if id_ > request.after_id]
         page = left[: request.page_size]
         return ListVectorsResponse(
             ids=page, next_after_id=page[-1] if len(left) > len(page) else ""
@@ -42,13 +48,14 @@ class Shelf:
     async def GetVectors(self, request: Any) -> GetVectorsResponse:
         """Reads those that are still there."""
         self.asked.append(len(request.ids))
-        there = [id_ for id_ in request.ids if id_ not in self.lost]
+        known = set(self.indexes[request.index_id]) - self.lost
+        there = [id_ for id_ in request.ids if id_ in known]
         return GetVectorsResponse(vectors=[Vector(id=id_, values=[int(id_), 1]) for id_ in there])
 
 
 def samples(shelf: Any) -> Samples:
     """Reads from an index."""
-    return Samples(SimpleNamespace(index=shelf))  # type: ignore[arg-type]
+    return Samples(SimpleNamespace(index=shelf, libraries=shelf))  # type: ignore[arg-type]
 
 
 def told(_share: float) -> None:
@@ -90,10 +97,19 @@ async def test_vectors_that_go_meanwhile_are_left_out() -> None:
 
 async def test_a_library_without_its_index_is_empty() -> None:
     """Until the reconciler has made the index again."""
+    shelf = Shelf(3)
+    shelf.indexes.clear()
+    found = await samples(shelf).read(LIBRARY, told)
+    assert (found.count, list(found.ids), len(found.vectors)) == (3, [], 0)
 
-    class Lost(Shelf):
-        async def GetIndexStats(self, request: Any) -> IndexStats:
-            raise ServiceError(Reason.INDEX_NOT_FOUND, "there is no index")
 
-    found = await samples(Lost(3)).read(LIBRARY, told)
-    assert (found.count, list(found.ids), len(found.vectors)) == (0, [], 0)
+async def test_clips_of_several_windows_are_shown_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By their whole, at little cost: their windows are not all listed."""
+    monkeypatch.setattr(sample, "_IDS", 10)
+    shelf = Shelf(6)
+    windows = [f"000001:{number:08d}" for number in range(4800)]
+    shelf.indexes = {"u_w1": sorted([*windows, "000000", "000002", "000003"]), "u_c1": ["000001"]}
+    found = await samples(shelf).read(Library(name="libraries/a", uid="u", generation=1), told)
+    assert sorted(found.ids) == ["000000", "000001", "000002", "000003"]
+    assert found.vectors[:, 0].tolist() == [int(id_) for id_ in found.ids]
+    assert shelf.listed < 5

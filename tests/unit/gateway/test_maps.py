@@ -11,7 +11,7 @@ import pytest
 from audiosearch.catalog.v1.clip_pb2 import Clip, LookupClipsResponse
 from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.gateway.v1.library_map_pb2 import GetLibraryMapRequest, LibraryMap
-from audiosearch.index.v1.index_pb2 import IndexStats, Vector
+from audiosearch.index.v1.index_pb2 import Vector
 from audiosearch.index.v1.index_service_pb2 import GetVectorsResponse, ListVectorsResponse
 
 from gateway.maps import library_maps
@@ -27,14 +27,14 @@ class Slow:
         self.go = asyncio.Event()
         self.begun = self.ended = 0
 
-    async def GetIndexStats(self, request: Any) -> IndexStats:
+    async def GetLibrary(self, request: Any) -> Library:
         """Counts, once it may."""
         self.begun += 1
         try:
             await self.go.wait()
         finally:
             self.ended += 1
-        return IndexStats(vector_count=1)
+        return Library(clip_count=1)
 
     async def ListVectors(self, request: Any) -> ListVectorsResponse:
         """The one."""
@@ -70,7 +70,7 @@ async def slow(monkeypatch: pytest.MonkeyPatch) -> Slow:
 @pytest.fixture
 async def kept(slow: Slow) -> AsyncIterator[Maps]:
     """Maps, with their housekeeping at work."""
-    made = Maps(SimpleNamespace(index=slow, clips=slow), Shelf())  # type: ignore[arg-type]
+    made = Maps(SimpleNamespace(index=slow, clips=slow, libraries=slow), Shelf())  # type: ignore[arg-type]
     keeping = asyncio.create_task(made.run())
     yield made
     keeping.cancel()
@@ -116,7 +116,7 @@ async def test_only_a_few_are_kept(kept: Maps, slow: Slow) -> None:
 
 async def test_all_work_ends_with_the_gateway(slow: Slow) -> None:
     """Nothing is left behind."""
-    made = Maps(SimpleNamespace(index=slow, clips=slow), Shelf())  # type: ignore[arg-type]
+    made = Maps(SimpleNamespace(index=slow, clips=slow, libraries=slow), Shelf())  # type: ignore[arg-type]
     keeping = asyncio.create_task(made.run())
     await ask(made, "a")
     keeping.cancel()

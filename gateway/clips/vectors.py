@@ -1,0 +1,292 @@
+"""The vectors of clips in the indexes of their library."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from audiosearch.catalog.v1.clip_pb2 import Clip
+from audiosearch.catalog.v1.library_pb2 import Library
+from audiosearch.embedding.v1.embedding_pb2 import AudioProperties
+from audiosearch.embedding.v1.embedding_service_pb2 import (
+    EmbedAudioConfig,
+    EmbeddedWindow,
+    EmbedWindowsConfig,
+    EmbedWindowsSummary,
+)
+from audiosearch.index.v1.index_pb2 import Vector
+from audiosearch.index.v1.index_service_pb2 import (
+    DeleteVectorsRequest,
+    ListVectorsRequest,
+    UpdateAttributesRequest,
+)
+
+from gateway.clips.audio import embed, embed_windows, stored
+from gateway.clips.batches import Batches
+from gateway.libraries import indexes
+from gateway.libraries.indexes import Generation
+from gateway.upstream import Upstream, passing_over
+from serving import limits
+from serving.errors import Reason, ServiceError
+from serving.names import split_clip
+
+AT_ONCE = 256
+"""Windows of a clip that are in memory at a time."""
+PAGE = 1000
+ROUNDS = 3
+_CLIPS = limits.of(UpdateAttributesRequest, "clips").max_items
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A clip whose vectors are in the indexes."""
+
+    audio: AudioProperties
+    """Properties of its audio."""
+
+    window_count: int
+    """Vectors in the index of windows; 0 if the library has none."""
+
+
+@dataclass
+class _Windows:
+    """One clip on its way into the indexes of a generation."""
+
+    generation: Generation
+    clip: Clip
+    hurry: bool
+    model: str
+    ids: set[str] = field(default_factory=set)
+    """Ids of the vectors that are in the index of windows."""
+    waiting: list[EmbeddedWindow] = field(default_factory=list)
+    """Windows that are not in the index yet."""
+
+    @property
+    def clip_id(self) -> str:
+        return split_clip(self.clip.name)[1]
+
+
+class Vectors:
+    """Writes the vectors of clips, and removes them. Every step can be repeated.
+
+    A library in migration has two generations of indexes. Both are written.
+    """
+
+    def __init__(self, upstream: Upstream, batches: Batches) -> None:
+        """Works on the services of `upstream`, for single vectors by `batches`."""
+        self._upstream = upstream
+        self._batches = batches
+
+    async def store(
+        self, library: Library, clip: Clip, *, hurry: bool = True, fresh: bool = False
+    ) -> Stored:
+        """Embeds a clip from its stored audio, into all generations that its library has by then.
+
+        Args:
+            library: of the clip.
+            clip: its row.
+            hurry: True if a caller waits for this one clip.
+            fresh: True if there can be no vectors of an earlier try.
+
+        Raises:
+            ServiceError: of the services; LIBRARY_NOT_FOUND.
+        """
+        done: dict[int, Stored] = {}
+        now = library
+        for _ in range(ROUNDS):
+            lost = await self._store_missing(now, clip, done, hurry=hurry, fresh=fresh)
+            # A migration may have begun or ended meanwhile.
+            now = await self._batches.library(library)
+            present = indexes.present(now).number
+            if lost and present in lost:
+                raise lost[present]
+            if all(each.number in done or each.number in lost for each in indexes.written(now)):
+                break
+        return done[max(done)]
+
+    async def _store_missing(
+        self, library: Library, clip: Clip, done: dict[int, Stored], *, hurry: bool, fresh: bool
+    ) -> dict[int, ServiceError]:
+        """Stores in the generations that lack the clip. Returns those without indexes.
+
+        A migration that has not made its indexes yet will come to the clip.
+        """
+        lost: dict[int, ServiceError] = {}
+        for generation in indexes.written(library):
+            if generation.number in done:
+                continue
+            try:
+                done[generation.number] = await self.store_in(
+                    generation, library.model, clip, hurry=hurry, fresh=fresh
+                )
+            except ServiceError as error:
+                if error.reason is not Reason.INDEX_NOT_FOUND:
+                    raise
+                lost[generation.number] = error
+        return lost
+
+    async def store_in(
+        self,
+        generation: Generation,
+        model: str,
+        clip: Clip,
+        *,
+        hurry: bool = True,
+        fresh: bool = False,
+    ) -> Stored:
+        """Embeds a clip from its stored audio, into one generation; arguments as for `store`."""
+        if generation.rule is None:
+            return await self._store_whole(generation, model, clip, hurry=hurry)
+        state = _Windows(generation, clip, hurry, model)
+        config = EmbedWindowsConfig(
+            audio=EmbedAudioConfig(model=model, channel=clip.channel), window_rule=generation.rule
+        )
+        summary = EmbedWindowsSummary()
+        async for response in embed_windows(
+            self._upstream, config, stored(self._upstream, clip.name)
+        ):
+            if response.HasField("summary"):
+                summary = response.summary
+            elif response.window.HasField("embedding"):
+                state.waiting.append(response.window)
+                if len(state.waiting) == AT_ONCE:
+                    await self._flush(state, numbered=True)
+        await self._finish(state, summary, fresh=fresh)
+        return Stored(summary.audio, len(state.ids))
+
+    async def _store_whole(
+        self, generation: Generation, model: str, clip: Clip, *, hurry: bool
+    ) -> Stored:
+        heard = await embed(
+            self._upstream,
+            model,
+            stored(self._upstream, clip.name),
+            channel=clip.channel,
+        )
+        vector = Vector(id=split_clip(clip.name)[1], values=heard.embedding.values)
+        await self._batches.upsert(generation.windows, model, vector, hurry=hurry)
+        return Stored(heard.audio, 0)
+
+    async def _flush(self, state: _Windows, *, numbered: bool) -> None:
+        """Stores the windows that wait. `numbered` is False for the one window of a short clip."""
+        index_id, mirrored = state.generation.windows, indexes.attributes(state.clip)
+        vectors = [
+            Vector(
+                id=indexes.window_id(
+                    state.clip_id,
+                    indexes.milliseconds(window.start_offset) if numbered else None,
+                ),
+                values=window.embedding.values,
+                clip_id=state.clip_id,
+                attributes=mirrored,
+            )
+            for window in state.waiting
+        ]
+        state.waiting.clear()
+        await self._upsert(index_id, state, vectors)
+        state.ids |= {vector.id for vector in vectors}
+
+    async def _upsert(self, index_id: str, state: _Windows, vectors: Iterable[Vector]) -> None:
+        calls = [
+            self._batches.upsert(index_id, state.model, vector, hurry=state.hurry)
+            for vector in vectors
+        ]
+        await asyncio.gather(*calls)
+
+    async def _finish(self, state: _Windows, summary: EmbedWindowsSummary, *, fresh: bool) -> None:
+        """Stores the last windows and the whole, and removes what an earlier try has left."""
+        early, numbered = bool(state.ids), summary.window_count > 1
+        state.clip = _heard(state.clip, summary.audio)
+        await self._flush(state, numbered=numbered)
+        wholes = state.generation.wholes
+        if numbered and wholes:
+            whole = Vector(id=state.clip_id, values=summary.embedding.values)
+            await self._upsert(wholes, state, [whole])
+        if early:  # these were stored before the length was known
+            await self.mirror_in(state.generation, [state.clip])
+        if not fresh:
+            await self._remove_others(state, numbered=numbered)
+
+    async def _remove_others(self, state: _Windows, *, numbered: bool) -> None:
+        """Removes vectors of the clip that are none of those just stored.
+
+        It comes last, because another call may be storing the same vectors at the same time.
+        """
+        windows, wholes = state.generation.windows, state.generation.wholes
+        there = self.windows_of(state.generation, state.clip_id)
+        others = [id_ async for id_ in there if id_ not in state.ids]
+        for start in range(0, len(others), PAGE):
+            await self._delete(windows, ids=others[start : start + PAGE])
+        if wholes and not numbered:
+            await self._delete(wholes, ids=[state.clip_id])
+
+    async def windows_of(self, generation: Generation, clip_id: str) -> AsyncIterator[str]:
+        """Ids of the vectors of a clip in the index of windows."""
+        request = ListVectorsRequest(
+            index_id=generation.windows, after_id=indexes.before(clip_id), page_size=PAGE
+        )
+        while True:
+            page = await self._upstream.index.ListVectors(request)
+            for id_ in page.ids:
+                if indexes.split_window(id_)[0] == clip_id:
+                    yield id_
+                elif id_ > clip_id:
+                    return
+            request.after_id = page.next_after_id
+            if not page.next_after_id:
+                return
+
+    async def remove(self, library: Library, clip_ids: Sequence[str]) -> None:
+        """Removes all vectors of clips from all generations. Missing ones are no error."""
+        with passing_over(Reason.LIBRARY_NOT_FOUND):
+            library = await self._batches.library(library)
+        calls = [self.remove_from(each, clip_ids) for each in indexes.written(library)]
+        await asyncio.gather(*calls)
+
+    async def remove_from(self, generation: Generation, clip_ids: Sequence[str]) -> None:
+        """Removes all vectors of at most 1,000 clips from one generation."""
+        if generation.wholes is None:
+            await self._delete(generation.windows, ids=clip_ids)
+            return
+        await asyncio.gather(
+            self._delete(generation.windows, clip_ids=clip_ids),
+            self._delete(generation.wholes, ids=clip_ids),
+        )
+
+    async def _delete(
+        self, index_id: str, *, ids: Sequence[str] = (), clip_ids: Sequence[str] = ()
+    ) -> None:
+        request = DeleteVectorsRequest(index_id=index_id, ids=ids, clip_ids=clip_ids)
+        with passing_over(Reason.INDEX_NOT_FOUND):
+            await self._upstream.index.DeleteVectors(request)
+
+    async def mirror(self, library: Library, clips: Sequence[Clip]) -> None:
+        """Gives the vectors of clips their attributes of now, in all generations."""
+        for generation in indexes.written(await self._batches.library(library)):
+            await self.mirror_in(generation, clips)
+
+    async def mirror_in(self, generation: Generation, clips: Sequence[Clip]) -> None:
+        """Gives the vectors of clips their attributes of now, in one generation."""
+        if generation.rule is None:
+            return
+        for start in range(0, len(clips), _CLIPS):
+            request = UpdateAttributesRequest(
+                index_id=generation.windows,
+                clips=[
+                    UpdateAttributesRequest.ClipAttributes(
+                        clip_id=split_clip(clip.name)[1], attributes=indexes.attributes(clip)
+                    )
+                    for clip in clips[start : start + _CLIPS]
+                ],
+            )
+            with passing_over(Reason.INDEX_NOT_FOUND):
+                await self._upstream.index.UpdateAttributes(request)
+
+
+def _heard(clip: Clip, audio: AudioProperties) -> Clip:
+    """A clip with its audio's properties, which a row has only once it is ACTIVE."""
+    heard = Clip()
+    heard.CopyFrom(clip)
+    heard.audio.CopyFrom(audio)
+    return heard
