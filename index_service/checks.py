@@ -7,22 +7,30 @@ import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+from audiosearch.catalog.v1.clip_pb2 import Clip
+from audiosearch.index.v1.index_pb2 import INDEX_KIND_WINDOWS, Attributes, IndexKind, Vector
 from audiosearch.index.v1.index_service_pb2 import (
     CreateIndexRequest,
     ListVectorsRequest,
     SearchVectorsRequest,
+    UpdateAttributesRequest,
 )
 from audiosearch.limits.v1.limits_pb2 import Limits
 from google.protobuf.message import Message
 
 from index_service.recall import HIGHEST_TARGET, LOWEST_TARGET
-from index_service.store import IndexInfo, Vectors
-from serving import limits
+from index_service.store import Among, IndexInfo, Mirror, Vectors
+from serving import conditions, limits
+from serving.conditions import TEXTS
 from serving.errors import Reason, ServiceError
 
 _INDEX_ID = re.compile(r"[A-Za-z0-9_]{1,64}")
-_VECTOR_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_VECTOR_ID = re.compile(r"[A-Za-z0-9_:-]{1,64}")
+_CLIP_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MODEL = re.compile(r"models/[A-Za-z0-9._~-]{1,200}")
+_TEXT_LENGTHS = {name: limits.of(Clip, name).max_length or 63 for name in TEXTS}
+_MOST_SECONDS = 100 * 365 * 86_400
+_YEAR_1, _YEAR_10000 = -62_135_596_800, 253_402_300_800
 _UNIT_TOLERANCE = 0.001
 _SHOWN = 80
 _DIMENSION = limits.of(CreateIndexRequest, "dimension")
@@ -67,12 +75,22 @@ def check_same_model(index_id: str, info: IndexInfo, model: str) -> None:
         )
 
 
+def _kind(info: IndexInfo) -> str:
+    return "WINDOWS" if info.windows else "PLAIN"
+
+
 def mismatch(index_id: str, info: IndexInfo, problem: str) -> ServiceError:
     """Returns the error for an index of another model or dimension."""
     return ServiceError(
         Reason.MODEL_MISMATCH,
-        f"index '{index_id}' holds vectors of {info.model} with {info.dimension} values; {problem}",
-        {"index_id": index_id, "model": info.model, "dimension": str(info.dimension)},
+        f"index '{index_id}' holds vectors of {info.model} with {info.dimension} values and is "
+        f"{_kind(info)}; {problem}",
+        {
+            "index_id": index_id,
+            "model": info.model,
+            "dimension": str(info.dimension),
+            "kind": _kind(info),
+        },
     )
 
 
@@ -85,6 +103,86 @@ def check_dimension(dimension: int, accepted: int) -> int:
             "dimension", f"must be {accepted}, this service's VECTOR_DIMENSION, not {dimension}"
         )
     return dimension
+
+
+def check_kind(kind: int) -> bool:
+    """Returns True if the kind is that of an index of windows."""
+    if kind not in IndexKind.values():
+        raise invalid("kind", f"must be one of {', '.join(IndexKind.keys())}, not {kind}")
+    return kind == INDEX_KIND_WINDOWS
+
+
+def check_windows(index_id: str, info: IndexInfo, request: Message, *fields: str) -> None:
+    """Refuses fields that only an index of windows has, if this is another."""
+    for field in fields:
+        if getattr(request, field) and not info.windows:
+            raise invalid(field, f"index '{index_id}' is PLAIN: it knows vectors, not their clips")
+
+
+def check_mirrors(info: IndexInfo, vectors: Sequence[Vector]) -> list[Mirror]:
+    """Returns clips and attributes of vectors; none in a plain index."""
+    if not info.windows:
+        for position, vector in enumerate(vectors):
+            for field, there in (
+                ("clip_id", bool(vector.clip_id)),
+                ("attributes", vector.HasField("attributes")),
+            ):
+                if there:
+                    raise invalid(f"vectors[{position}].{field}", "is for an index of windows only")
+        return []
+    check_clip_ids("vectors", [vector.clip_id for vector in vectors], ".clip_id")
+    for position, vector in enumerate(vectors):
+        check_attributes(f"vectors[{position}].attributes", vector.attributes)
+    return [Mirror(vector.clip_id, vector.attributes) for vector in vectors]
+
+
+def check_attributes(field: str, attributes: Attributes) -> Attributes:
+    """Returns the attributes of a clip if a clip can have them."""
+    for name in TEXTS:
+        if len(getattr(attributes, name)) > _TEXT_LENGTHS[name]:
+            raise invalid(f"{field}.{name}", f"must be at most {_TEXT_LENGTHS[name]:,} characters")
+    entries = limits.of(Clip, "metadata")
+    if len(attributes.metadata) > entries.max_items:
+        raise invalid(f"{field}.metadata", f"must be at most {entries.max_items} entries")
+    if not 0 <= attributes.duration.seconds < _MOST_SECONDS:
+        raise invalid(f"{field}.duration", "must be 0 seconds or more, and less than a century")
+    if not _YEAR_1 <= attributes.create_time.seconds < _YEAR_10000:
+        raise invalid(f"{field}.create_time", "must be in the years 1 to 9999")
+    if attributes.revision < 0:
+        raise invalid(f"{field}.revision", f"must be 0 or more, not {attributes.revision}")
+    return attributes
+
+
+def check_changes(request: UpdateAttributesRequest) -> dict[str, Attributes]:
+    """Returns the new attributes of clips, by clip."""
+    check_count("clips", request)
+    ids = [each.clip_id for each in request.clips]
+    if len(check_clip_ids("clips", ids, ".clip_id")) < len(ids):
+        again = next(one for number, one in enumerate(ids) if one in ids[:number])
+        raise invalid("clips", f"has the clip '{again}' more than once")
+    return {
+        each.clip_id: check_attributes(f"clips[{position}].attributes", each.attributes)
+        for position, each in enumerate(request.clips)
+    }
+
+
+def check_among(request: SearchVectorsRequest) -> Among:
+    """Returns the vectors that a search is narrowed to."""
+    for field in ("only_ids", "only_clip_ids", "except_clip_ids"):
+        check_count(field, request)
+    conditions.check("conditions", request)
+    for position, each in enumerate(request.conditions):
+        if each.WhichOneof("test") == "contains" and each.field not in TEXTS:
+            raise invalid(
+                f"conditions[{position}].contains",
+                "the index can't search a part of metadata; compare with the whole value",
+            )
+    return Among(
+        ids=check_ids("only_ids", request.only_ids),
+        clip_ids=check_clip_ids("only_clip_ids", request.only_clip_ids),
+        except_clip_ids=check_clip_ids("except_clip_ids", request.except_clip_ids),
+        conditions=list(request.conditions),
+    )
 
 
 def check_count(field: str, request: Message) -> None:
@@ -105,12 +203,23 @@ def check_ids(field: str, ids: Iterable[str], part: str = "") -> list[str]:
         ids: The ids.
         part: Path of the id within an entry, such as `.id`, for errors.
     """
-    for position, vector_id in enumerate(ids):
-        if not _VECTOR_ID.fullmatch(vector_id):
-            shown = vector_id[:_SHOWN]
+    return _well_formed(_VECTOR_ID, "_ : -", field, ids, part)
+
+
+def check_clip_ids(field: str, ids: Iterable[str], part: str = "") -> list[str]:
+    """Does what `check_ids` does for the ids of clips."""
+    return _well_formed(_CLIP_ID, "_ -", field, ids, part)
+
+
+def _well_formed(
+    form: re.Pattern[str], signs: str, field: str, ids: Iterable[str], part: str
+) -> list[str]:
+    for position, one in enumerate(ids):
+        if not form.fullmatch(one):
+            shown = one[:_SHOWN]
             raise invalid(
                 f"{field}[{position}]{part}",
-                f"must be 1 to 64 of the characters A-Z a-z 0-9 _ -, not {shown!r}",
+                f"must be 1 to 64 of the characters A-Z a-z 0-9 {signs}, not {shown!r}",
                 id=shown,
             )
     return list(dict.fromkeys(ids))

@@ -5,15 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pymilvus import DataType, MilvusClient
 
+from index_service import filters, mirror
 from index_service.connection import Connection
 from index_service.plan import FLAT, Plan
-from index_service.store import Found, IndexInfo, Vectors
+from index_service.store import IndexInfo, Vectors
 
 T = TypeVar("T")
+Row = dict[str, Any]
 _MODEL = "audiosearch.model"
 _ALIVE = "audiosearch.alive"
 _STRONG = {"consistency_level": "Strong"}
@@ -46,6 +48,15 @@ class Built:
     """Number of rows that are not yet built into the index."""
 
 
+class Hit(NamedTuple):
+    """A vector that a search found."""
+
+    id: str
+    score: float
+    value: str
+    """Value of the column that was asked for."""
+
+
 class Commands:
     """Milvus' commands on collections, by name or alias.
 
@@ -72,16 +83,22 @@ class Commands:
         said = facts["properties"]
         return Collection(
             name=facts["collection_name"],
-            info=IndexInfo(said.get(_MODEL, ""), int(fields["vector"]["params"]["dim"])),
+            info=IndexInfo(
+                model=said.get(_MODEL, ""),
+                dimension=int(fields["vector"]["params"]["dim"]),
+                windows="clip_id" in fields,
+            ),
             aliases=list(facts.get("aliases", ())),
             alive=float(said.get(_ALIVE, 0)),
         )
 
     def create(self, name: str, info: IndexInfo) -> None:
         """Creates an empty collection without an index."""
-        schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
+        schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=info.windows)
         schema.add_field("id", DataType.VARCHAR, is_primary=True, max_length=64)
         schema.add_field("vector", DataType.FLOAT_VECTOR, dim=info.dimension)
+        if info.windows:
+            mirror.add_columns(schema, lite=self._lite)
         properties = {_MODEL: info.model, _ALIVE: str(time.time())}
         self._call(
             lambda client, timeout: client.create_collection(
@@ -99,7 +116,7 @@ class Commands:
         )
 
     def load(self, name: str, plan: Plan) -> None:
-        """Loads a collection into memory. Creates its index if it has none."""
+        """Loads a collection into memory. Creates its indexes if it has none."""
         if not self._call(lambda client, timeout: client.list_indexes(name, timeout=timeout)):
             parameters = MilvusClient.prepare_index_params()
             # `params` is nested: pymilvus unpacks the outer one, Milvus Lite reads only the inner.
@@ -109,6 +126,8 @@ class Commands:
                 metric_type="COSINE",
                 params={"params": {key: int(value) for key, value in plan.parameters.items()}},
             )
+            for column, index_type in self._indexed(name).items():
+                parameters.add_index(column, index_type=index_type)
             # Without waiting: the collection is empty, and pymilvus would sleep half a second.
             self._call(
                 lambda client, timeout: client.create_index(
@@ -116,6 +135,11 @@ class Commands:
                 )
             )
         self._call(lambda client, timeout: client.load_collection(name, timeout=timeout))
+
+    def _indexed(self, name: str) -> Mapping[str, str]:
+        """Returns the columns to filter by that need an index, and its type."""
+        windows = not self._lite and self.describe(name).info.windows
+        return mirror.INDEXED if windows else {}
 
     def drop(self, name: str) -> None:
         """Removes a collection if it exists."""
@@ -137,76 +161,94 @@ class Commands:
         """Makes Milvus write its rows to files and build their index."""
         self._call(lambda client, timeout: client.flush(name, timeout=timeout), _SLOW_SECONDS)
 
-    def upsert(self, name: str, ids: Sequence[str], vectors: Any) -> None:
-        """Stores vectors under ids."""
-        rows = [
-            {"id": vector_id, "vector": vector}
-            for vector_id, vector in zip(ids, vectors, strict=True)
-        ]
-        self._call(lambda client, timeout: client.upsert(name, rows, timeout=timeout))
+    def upsert(self, name: str, rows: Sequence[Row]) -> None:
+        """Stores rows. Each replaces one with the same id."""
+
+        def write(client: Any, timeout: float) -> None:
+            # Milvus Lite's `upsert` keeps what the old row has and the new one lacks, such as a
+            # number of metadata. Its `insert` replaces; that of a server would keep both rows.
+            (client.insert if self._lite else client.upsert)(name, list(rows), timeout=timeout)
+
+        self._call(write)
         self._settle(name)
 
-    def delete(self, name: str, ids: Sequence[str]) -> None:
-        """Removes vectors by id."""
-        among = _among(ids)
+    def delete(self, name: str, among: str) -> None:
+        """Removes the vectors that fit a filter."""
         self._call(lambda client, timeout: client.delete(name, filter=among, timeout=timeout))
         self._settle(name)
 
-    def vectors(
-        self, name: str, ids: Sequence[str], *, unsettled: bool = False
-    ) -> dict[str, Sequence[float]]:
-        """Reads vectors by id. With `unsettled`, also sees writes that have not returned yet."""
+    def rows(
+        self, name: str, ids: Sequence[str], fields: Sequence[str], *, unsettled: bool = False
+    ) -> dict[str, Row]:
+        """Reads rows by id. With `unsettled`, also sees writes that have not returned yet."""
         level = _STRONG if unsettled else _BOUNDED
-        rows = self._query(name, _among(ids), ["id", "vector"], **level)
-        return {row["id"]: row["vector"] for row in rows}
+        among = f"id in {filters.quoted(ids)}"
+        rows = self._query(name, among, ["id", *fields], **level)
+        return {row["id"]: row for row in rows}
 
-    def list_ids(self, name: str, after: str, limit: int) -> list[str]:
-        """Reads the `limit` smallest ids greater than `after`, ascending."""
+    def list_rows(
+        self, name: str, after: str, limit: int, fields: Sequence[str] = (), among: str = ""
+    ) -> list[Row]:
+        """Reads the rows with the `limit` smallest ids greater than `after`, ascending by id.
+
+        Args:
+            name: The collection.
+            after: An id; empty reads from the first.
+            limit: Most rows.
+            fields: Columns to read beside the id.
+            among: A filter of the rows; empty for all.
+        """
+        columns, also = ["id", *fields], f" and {among}" if among else ""
         if self._lite:  # its limit returns any ids, not the smallest, so all are read
-            return sorted(row["id"] for row in self._query(name, _after(after), ["id"]))[:limit]
-        ids: list[str] = []
-        while len(ids) < limit:
+            rows = self._query(name, f'id > "{after}"{also}', columns)
+            return sorted(rows, key=_id_of)[:limit]
+        rows = []
+        while len(rows) < limit:
             # Ordered as for iterators. A page can end at the end of a segment, so only an empty
             # page is the last.
-            rows = self._query(
+            page = self._query(
                 name,
-                _after(ids[-1] if ids else after),
-                ["id"],
-                limit=limit - len(ids),
+                f'id > "{rows[-1]["id"] if rows else after}"{also}',
+                columns,
+                limit=limit - len(rows),
                 iterator="True",
                 reduce_stop_for_best="True",
             )
-            if not rows:
+            if not page:
                 break
-            ids.extend(sorted(row["id"] for row in rows))
-        return ids
+            rows.extend(sorted(page, key=_id_of))
+        return rows
 
-    def count(self, name: str) -> int:
-        """Returns the number of vectors."""
-        return int(self._query(name, "", ["count(*)"], **_BOUNDED)[0]["count(*)"])
+    def count(self, name: str, among: str = "") -> int:
+        """Returns the number of vectors that fit a filter."""
+        return int(self._query(name, among, ["count(*)"], **_BOUNDED)[0]["count(*)"])
 
     def search(
         self,
         name: str,
         queries: Vectors,
         limit: int,
-        only_ids: Sequence[str],
+        among: str,
         parameters: Mapping[str, int],
-    ) -> list[Found]:
-        """Finds the `limit` nearest vectors for each row of `queries` (n, dimension)."""
+        field: str = "id",
+    ) -> list[list[Hit]]:
+        """Finds the `limit` nearest vectors for each row of `queries` (n, dimension).
+
+        `field` is a column to read of each.
+        """
         answers = self._call(
             lambda client, timeout: client.search(
                 name,
                 data=list(queries),
                 limit=limit,
-                filter=_among(only_ids),
+                filter=among,
                 search_params={"metric_type": "COSINE", "params": dict(parameters)},
-                output_fields=["id"],
+                output_fields=[field],
                 timeout=timeout,
                 **_BOUNDED,
             )
         )
-        return [[(row.id, row.score) for row in answer] for answer in answers]
+        return [[Hit(row.id, row.score, row[field]) for row in answer] for answer in answers]
 
     def index(self, name: str) -> Built:
         """Describes the index of a collection."""
@@ -244,10 +286,5 @@ class Commands:
         return self._connection.call(use, seconds)
 
 
-def _after(vector_id: str) -> str:
-    return f'id > "{vector_id}"'
-
-
-def _among(ids: Sequence[str]) -> str:
-    """Returns a filter for these ids. They were checked to hold no character that ends a string."""
-    return "id in [" + ",".join(f'"{vector_id}"' for vector_id in ids) + "]" if ids else ""
+def _id_of(row: Row) -> str:
+    return str(row["id"])

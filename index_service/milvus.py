@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TypeVar
 
-from index_service import collection_names
-from index_service.commands import Collection, Commands
+from audiosearch.index.v1.index_pb2 import Attributes
+
+from index_service import collection_names, filters, mirror
+from index_service.commands import Collection, Commands, Row
 from index_service.connection import (
     Connection,
     NoCollectionError,
@@ -19,12 +21,22 @@ from index_service.connection import (
     quiet,
 )
 from index_service.embedded import EmbeddedMilvus
-from index_service.locks import Held
+from index_service.locks import Held, SharedLock
 from index_service.plan import memory_bytes, plan
-from index_service.recall import effort
+from index_service.recall import effort, filtered_effort
 from index_service.retuner import Retuner
 from index_service.settings import IndexSettings
-from index_service.store import Found, IndexInfo, Stats, Vectors, not_found, unavailable
+from index_service.store import (
+    Among,
+    Found,
+    IndexInfo,
+    Mirror,
+    Stats,
+    Stored,
+    Vectors,
+    not_found,
+    unavailable,
+)
 from serving.errors import ServiceError
 
 T = TypeVar("T")
@@ -32,6 +44,9 @@ _LOCKS = 64
 _FLUSH_ROWS = 500  # each row that Milvus Lite has only in its log costs every search 16 us
 _COUNT_SECONDS = 30.0  # a count that only chooses search parameters may be this old
 _REMEMBERED = 10_000
+_UPDATED = 1000  # rows read and written at a time
+_TEXTS = 20_000  # rows that are read with their texts at a time
+_DEEPEST = 4096  # a row in Milvus' answer may have 40 KB of texts
 
 
 class MilvusStore:
@@ -56,14 +71,16 @@ class MilvusStore:
                 settings.token,
                 settings.store_seconds,
             )
-        self._commands = Commands(self._connection, lite=self._lite is not None)
+        self._is_lite = self._lite is not None
+        self._commands = Commands(self._connection, lite=self._is_lite)
         self._retuner = None if self._lite else Retuner(self._commands, settings)
         # In Milvus Lite, overlapping writes to a collection are lost and reads during a flush miss
         # rows. The set of locks is fixed, so that dropped indexes leave no lock behind.
         self._locks = [threading.Lock() for _ in range(_LOCKS)]
+        self._writers = [SharedLock() for _ in range(_LOCKS)]
         self._unflushed: Counter[str] = Counter()
         self._known: dict[str, Collection] = {}
-        self._counts: dict[str, tuple[int, float]] = {}
+        self._counts: dict[tuple[str, int], tuple[int, float]] = {}
 
     def create(self, index_id: str, info: IndexInfo) -> IndexInfo:
         """See VectorStore."""
@@ -82,7 +99,6 @@ class MilvusStore:
         with self._alone(index_id):
             self._unflushed.pop(index_id, None)
             self._known.pop(index_id, None)
-            self._counts.pop(index_id, None)
             if not self._lite:
                 self._commands.drop_alias(collection_names.alias(index_id))
             for name in collection_names.collections_of(index_id, self._commands.names()):
@@ -93,22 +109,92 @@ class MilvusStore:
         known = self._known.get(index_id) if remembered else None
         return known.info if known else self._read(index_id, lambda there: there.info, fresh=True)
 
-    def upsert(self, index_id: str, ids: Sequence[str], vectors: Vectors) -> None:
+    def upsert(
+        self, index_id: str, ids: Sequence[str], vectors: Vectors, mirrors: Sequence[Mirror]
+    ) -> None:
         """See VectorStore."""
-        self._write(index_id, len(ids), lambda name: self._commands.upsert(name, ids, vectors))
+        rows: list[Row] = [
+            {"id": vector_id, "vector": vector}
+            for vector_id, vector in zip(ids, vectors, strict=True)
+        ]
+        if mirrors:
+            for row, each in zip(rows, mirrors, strict=True):
+                row.update(mirror.columns(each.clip_id, each.attributes, lite=self._is_lite))
+        with self._writing(index_id):
+            self._write(index_id, len(rows), lambda name: self._commands.upsert(name, rows))
 
-    def delete(self, index_id: str, ids: Sequence[str]) -> None:
+    def delete(self, index_id: str, ids: Sequence[str], clip_ids: Sequence[str]) -> None:
         """See VectorStore."""
         self.describe(index_id)
-        self._write(index_id, len(ids), lambda name: self._commands.delete(name, ids))
+        lists = (("id", ids), ("clip_id", clip_ids))
+        among = " or ".join(f"{name} in {filters.quoted(each)}" for name, each in lists if each)
+        size = len(ids) + len(clip_ids)
+        with self._writing(index_id):
+            self._write(index_id, size, lambda name: self._commands.delete(name, among))
 
-    def get(self, index_id: str, ids: Sequence[str]) -> dict[str, Sequence[float]]:
-        """See VectorStore."""
-        return self._read(index_id, lambda there: self._commands.vectors(there.name, ids))
+    def update(self, index_id: str, attributes: Mapping[str, Attributes]) -> int:
+        """See VectorStore.
 
-    def list_ids(self, index_id: str, after: str, limit: int) -> list[str]:
+        Milvus can't change a part of a row, so rows are read and written anew, a part at a time.
+        Each part excludes all other writes of this process: a vector that is deleted after it was
+        read would come back, and a new one would be lost.
+        """
+        after, updated = "", 0
+        while True:
+            with self._writing(index_id, alone=True):
+                ids, count = self._update_some(index_id, after, attributes)
+            updated += count
+            if len(ids) < _UPDATED:
+                return updated
+            after = ids[-1]
+
+    def _update_some(
+        self, index_id: str, after: str, attributes: Mapping[str, Attributes]
+    ) -> tuple[list[str], int]:
+        """Updates the vectors of clips with the next ids. Returns these, and how many changed."""
+        ids, rows = self._look(index_id, lambda there: self._changed(there, after, attributes))
+        if rows:
+            self._write(index_id, len(rows), lambda name: self._commands.upsert(name, rows))
+        return ids, len(rows)
+
+    def _changed(
+        self, there: Collection, after: str, attributes: Mapping[str, Attributes]
+    ) -> tuple[list[str], list[Row]]:
+        """Returns the next ids of vectors of clips, and the new rows of those that change."""
+        among = f"clip_id in {filters.quoted(list(attributes))}"
+        columns = ["clip_id", "revision"]
+        found = self._commands.list_rows(there.name, after, _UPDATED, columns, among)
+        older = [
+            row["id"] for row in found if row["revision"] <= attributes[row["clip_id"]].revision
+        ]
+        changed = []
+        for row in self._commands.rows(there.name, older, ["*"]).values() if older else ():
+            clip_id = row["clip_id"]
+            new = mirror.columns(clip_id, attributes[clip_id], lite=self._is_lite)
+            new |= {"id": row["id"], "vector": row["vector"]}
+            if new != row:
+                changed.append(new)
+        return [row["id"] for row in found], changed
+
+    def get(self, index_id: str, ids: Sequence[str]) -> dict[str, Stored]:
         """See VectorStore."""
-        return self._read(index_id, lambda there: self._commands.list_ids(there.name, after, limit))
+
+        def look(there: Collection) -> dict[str, Stored]:
+            fields = ["vector", "clip_id"] if there.info.windows else ["vector"]
+            rows = self._commands.rows(there.name, ids, fields).values()
+            return {row["id"]: Stored(row["vector"], row.get("clip_id", "")) for row in rows}
+
+        return self._read(index_id, look)
+
+    def list_ids(self, index_id: str, after: str, limit: int) -> list[tuple[str, int | None]]:
+        """See VectorStore."""
+
+        def look(there: Collection) -> list[tuple[str, int | None]]:
+            fields = ["revision"] if there.info.windows else []
+            rows = self._commands.list_rows(there.name, after, limit, fields)
+            return [(row["id"], row.get("revision")) for row in rows]
+
+        return self._read(index_id, look)
 
     def search(
         self,
@@ -117,18 +203,56 @@ class MilvusStore:
         queries: Vectors,
         k: int,
         spare: int,
-        only_ids: Sequence[str],
+        among: Among,
         recall: float,
     ) -> list[Found]:
         """See VectorStore."""
+        narrowed = filters.expression(among, lite=self._is_lite)
+        parts = filters.Parts(among.conditions)
 
         def look(there: Collection) -> list[Found]:
             if there.info != info:
                 raise unavailable("the index was just created anew")
-            ef = effort(self._recent_count(index_id, there.name), k, k + spare, recall)
-            return self._commands.search(there.name, queries, k + spare, only_ids, {"ef": ef})
+            ef = self._effort(there.name, k, k + spare, among, recall)
+            if parts:
+                return self._with_parts(there.name, queries, k + spare, narrowed, ef, parts)
+            hits = self._commands.search(there.name, queries, k + spare, narrowed, {"ef": ef})
+            return [[(hit.id, hit.score) for hit in each] for each in hits]
 
         return self._read(index_id, look)
+
+    def _effort(self, name: str, k: int, limit: int, among: Among, recall: float) -> int:
+        """Returns the `ef` of a search. The more rows a filter drops, the greater it is."""
+        rows = self._recent_count(name)
+        ef = effort(rows, k, limit, recall)
+        if self._is_lite or not (among.conditions or among.clip_ids):
+            return ef
+        share = 0.0
+        if not among.clip_ids and rows:
+            conditions = filters.expression(Among(conditions=among.conditions), lite=False)
+            share = self._recent_count(name, conditions) / rows
+        return filtered_effort(ef, share)
+
+    def _with_parts(
+        self, name: str, queries: Vectors, limit: int, narrowed: str, ef: int, parts: filters.Parts
+    ) -> list[Found]:
+        """Searches for rows that contain texts: deeper, as long as too many found ones do not."""
+        found: list[Found] = [[] for _ in queries]
+        short, reach = list(range(len(queries))), limit
+        while short:
+            at_once, still_short = max(1, _TEXTS // reach), []
+            for start in range(0, len(short), at_once):
+                some = short[start : start + at_once]
+                answers = self._commands.search(
+                    name, queries[some], reach, narrowed, {"ef": max(ef, reach)}, mirror.FOLDED
+                )
+                for number, hits in zip(some, answers, strict=True):
+                    found[number] = [(hit.id, hit.score) for hit in hits if parts.fit(hit.value)]
+                    if len(hits) == reach and len(found[number]) < limit:
+                        still_short.append(number)
+            short = still_short if reach < _DEEPEST else []
+            reach = min(4 * reach, _DEEPEST)
+        return found
 
     def stats(self, index_id: str) -> Stats:
         """See VectorStore."""
@@ -141,7 +265,13 @@ class MilvusStore:
                 index_type=kind,
                 store=self._commands.product(),
                 parameters=parameters,
-                memory_bytes=memory_bytes(kind, parameters, count, there.info.dimension),
+                memory_bytes=memory_bytes(
+                    kind,
+                    parameters,
+                    count,
+                    there.info.dimension,
+                    windows=there.info.windows,
+                ),
                 pending=built.pending,
             )
 
@@ -194,22 +324,26 @@ class MilvusStore:
             return nullcontext()
         return Held(self._locks[hash(index_id) % _LOCKS])
 
+    def _writing(self, index_id: str, *, alone: bool = False) -> AbstractContextManager[None]:
+        if self._lite is not None:
+            return self._alone(index_id)
+        return self._writers[hash(index_id) % _LOCKS].held(alone=alone)
+
     def _write(self, index_id: str, rows: int, write: Callable[[str], None]) -> None:
         """Writes to each collection of an index, the older first, until none is left.
 
         While a collection is filled to replace another, both get every write. A collection that is
         created during the write is found after it and gets the write too.
         """
-        with self._alone(index_id):
-            done: set[str] = set()
-            while names := self._others(index_id, done):
-                for name in names:
-                    with suppress(NoCollectionError):  # its successor gets this write too
-                        self._write_one(index_id, name, write)
-                    self._flush(index_id, name, rows)
-                    done.add(name)
-            if not done:
-                raise not_found(index_id)
+        done: set[str] = set()
+        while names := self._others(index_id, done):
+            for name in names:
+                with suppress(NoCollectionError):  # its successor gets this write too
+                    self._write_one(index_id, name, write)
+                self._flush(index_id, name, rows)
+                done.add(name)
+        if not done:
+            raise not_found(index_id)
         if self._retuner:
             self._retuner.touch(index_id)
 
@@ -229,19 +363,23 @@ class MilvusStore:
         return [name for name in names if name not in done]
 
     def _read(self, index_id: str, look: Callable[[Collection], T], *, fresh: bool = False) -> T:
-        """Reads an index. Tries once more if its collection was replaced or not in memory."""
+        """Reads an index, on Milvus Lite while nobody else uses it."""
         with self._alone(index_id):
-            try:
-                with suppress(NoCollectionError):  # a replaced collection: the next read finds it
-                    try:
-                        return look(self._place(index_id, fresh=fresh))
-                    except NotLoadedError:
-                        self._load(index_id, self._place(index_id, fresh=True).name)
-                return look(self._place(index_id, fresh=True))
-            except NoCollectionError as error:
-                raise not_found(index_id) from error
-            except NotLoadedError as error:
-                raise unavailable("the index is being loaded") from error
+            return self._look(index_id, look, fresh=fresh)
+
+    def _look(self, index_id: str, look: Callable[[Collection], T], *, fresh: bool = False) -> T:
+        """Reads an index. Tries once more if its collection was replaced or not in memory."""
+        try:
+            with suppress(NoCollectionError):  # a replaced collection: the next read finds it
+                try:
+                    return look(self._place(index_id, fresh=fresh))
+                except NotLoadedError:
+                    self._load(index_id, self._place(index_id, fresh=True).name)
+            return look(self._place(index_id, fresh=True))
+        except NoCollectionError as error:
+            raise not_found(index_id) from error
+        except NotLoadedError as error:
+            raise unavailable("the index is being loaded") from error
 
     def _place(self, index_id: str, *, fresh: bool) -> Collection:
         """Returns the collection to read an index from."""
@@ -254,13 +392,15 @@ class MilvusStore:
             self._known[index_id] = known
         return known
 
-    def _recent_count(self, index_id: str, name: str) -> int:
-        count, due = self._counts.get(index_id, (0, 0.0))
+    def _recent_count(self, name: str, among: str = "") -> int:
+        """Returns the number of a collection's vectors that fit a filter, a while ago."""
+        key = name, mirror.hashed(among)
+        count, due = self._counts.get(key, (0, 0.0))
         if time.monotonic() > due:
-            count = self._commands.count(name)
+            count = self._commands.count(name, among)
             if len(self._counts) >= _REMEMBERED:
                 self._counts.clear()
-            self._counts[index_id] = count, time.monotonic() + _COUNT_SECONDS
+            self._counts[key] = count, time.monotonic() + _COUNT_SECONDS
         return count
 
     def _load(self, index_id: str, name: str) -> None:

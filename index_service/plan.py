@@ -10,6 +10,7 @@ from index_service.settings import IndexSettings
 FLAT, HNSW = "FLAT", "HNSW"
 _LINKS = {"M": "16", "efConstruction": "200"}
 _ROW_BYTES = 100  # id, its entry in the table of keys, time stamp; see `make bench-index`
+_MIRROR_BYTES = 700  # a clip and its attributes, of usual lengths
 _LINK_BYTES = 4
 _UPPER_LAYERS = 1.07  # at each layer, one of M vectors has M more links
 
@@ -40,9 +41,16 @@ def plan(rows: int, present: str, settings: IndexSettings) -> Plan:
     return Plan(kind, _LINKS if kind == HNSW else {})
 
 
-def memory_bytes(index_type: str, parameters: Mapping[str, str], rows: int, dimension: int) -> int:
+def memory_bytes(
+    index_type: str,
+    parameters: Mapping[str, str],
+    rows: int,
+    dimension: int,
+    *,
+    windows: bool = False,
+) -> int:
     """Estimates the memory of the vectors, their links and ids in Milvus, in bytes."""
-    row = 4 * dimension + _ROW_BYTES
+    row = 4 * dimension + _ROW_BYTES + (_MIRROR_BYTES if windows else 0)
     if index_type == HNSW:
         row += round(2 * int(parameters.get("M", 16)) * _LINK_BYTES * _UPPER_LAYERS)
     return rows * row

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from functools import cache
 from pathlib import Path
 
@@ -12,6 +13,8 @@ COMMON_ROWS = 20_000
 """Rows of a measured index with about seven clips a speaker. Smaller ones are FLAT by default."""
 
 _MISSES = 0.8  # share of the allowed misses that is used: 300 queries of one build are not exact
+_COMPARED = 0.07  # Milvus compares with each row if no greater share passes a filter
+_GREATEST = 32_768  # Milvus takes no greater `ef`
 _TABLE = Path(__file__).parent / "recall.json"
 
 Curve = dict[int, float]
@@ -51,6 +54,15 @@ def effort(rows: int, k: int, limit: int, target: float) -> int:
         curve for count, each, curve in _table() if from_size <= count <= to_size and each == many
     ]
     return max(limit, *(_smallest(curve, 1 - _MISSES * (1 - target)) for curve in curves))
+
+
+def filtered_effort(ef: int, share: float) -> int:
+    """Returns the `ef` of HNSW for a filter that lets this share of the rows through.
+
+    Rows that the filter drops count too, so that it takes more to find as many others. Milvus
+    compares with every row if few are left.
+    """
+    return min(_GREATEST, math.ceil(ef / max(share, _COMPARED)))
 
 
 def _smallest(curve: Curve, share: float) -> int:

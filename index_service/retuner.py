@@ -23,11 +23,12 @@ from contextlib import ExitStack
 
 import structlog
 
-from index_service import collection_names
-from index_service.commands import Collection, Commands
+from index_service import collection_names, filters
+from index_service.commands import Collection, Commands, Row
 from index_service.connection import NoCollectionError, NotLoadedError, TakenError
 from index_service.plan import Plan, plan
 from index_service.settings import IndexSettings
+from index_service.store import IndexInfo
 from serving.errors import ServiceError
 
 log = structlog.get_logger()
@@ -145,15 +146,17 @@ class Retuner:
             unfinished.callback(self._drop_unused, target)
             self._commands.create(target, active.info)
             self._commands.load(target, wanted)
-            self._copy(source, target)
+            self._copy(source, target, active.info)
             self._build(target)
-            self._copy(source, target)
+            self._copy(source, target, active.info)
             self._check_active(index_id, source)
             self._commands.sign(source)  # so that it is not dropped while searches end on it
             # From here on `target` may be in use, even if Milvus fails. Only `_clear` may drop it.
             unfinished.pop_all()
         self._commands.move_alias(collection_names.alias(index_id), target)
-        self._copy(source, target)  # rows that a writer wrote to `source` only before it died
+        self._copy(
+            source, target, active.info
+        )  # rows that a writer wrote to `source` only before it died
         self._wait(_LINGER * self._settings.retune_seconds)
         self._drop_unused(source)
         seconds = round(time.monotonic() - start, 1)
@@ -171,36 +174,42 @@ class Retuner:
         except (NoCollectionError, ServiceError) as error:  # `_clear` tries again later
             log.info("retune.left", collection=name, why=str(error))
 
-    def _copy(self, source: str, target: str) -> None:
-        """Makes the ids of `target` equal to those of `source`, and copies missing vectors."""
-        after = ""
+    def _copy(self, source: str, target: str, info: IndexInfo) -> None:
+        """Makes the ids of `target` equal to those of `source`, and copies missing rows.
+
+        Rows with attributes of another revision are copied too.
+        """
+        columns, after = ["revision"] if info.windows else [], ""
         while True:
             self._sign(target)
-            wanted = self._commands.list_ids(source, after, _IDS)
-            there = self._commands.list_ids(target, after, _IDS)
+            wanted = self._commands.list_rows(source, after, _IDS, columns)
+            there = self._commands.list_rows(target, after, _IDS, columns)
             # The ids after the last one of a full page are unknown, so they are not compared yet.
-            ends = [ids[-1] for ids in (wanted, there) if len(ids) == _IDS]
+            ends = [rows[-1]["id"] for rows in (wanted, there) if len(rows) == _IDS]
             end = min(ends, default=None)
-            known = (set(ids) for ids in (wanted, there))
-            first, second = ({one for one in ids if end is None or one <= end} for ids in known)
-            different = sorted(first ^ second)
+            first, second = (
+                {_version(row) for row in rows if end is None or row["id"] <= end}
+                for rows in (wanted, there)
+            )
+            different = sorted({vector_id for vector_id, _ in first ^ second})
             for start in range(0, len(different), _VECTORS):
-                self._agree(source, target, different[start : start + _VECTORS])
+                self._agree(source, target, different[start : start + _VECTORS], info)
             if end is None:
                 return
             after = end
 
-    def _agree(self, source: str, target: str, ids: list[str]) -> None:
+    def _agree(self, source: str, target: str, ids: list[str], info: IndexInfo) -> None:
         """Copies or removes rows, and repeats this for those that changed in `source` meanwhile."""
+        columns = ["*"] if info.windows else ["vector"]
         while ids:
             self._sign(target)
-            before = self._commands.vectors(source, ids, unsettled=True)
+            before = self._commands.rows(source, ids, columns, unsettled=True)
             gone = [one for one in ids if one not in before]
             if before:
-                self._commands.upsert(target, list(before), list(before.values()))
+                self._commands.upsert(target, list(before.values()))
             if gone:
-                self._commands.delete(target, gone)
-            now = self._commands.vectors(source, ids, unsettled=True)
+                self._commands.delete(target, f"id in {filters.quoted(gone)}")
+            now = self._commands.rows(source, ids, columns, unsettled=True)
             ids = [one for one in ids if before.get(one) != now.get(one)]
 
     def _build(self, target: str) -> None:
@@ -219,3 +228,7 @@ class Retuner:
     def _wait(self, seconds: float) -> None:
         if self._stop.wait(seconds):
             raise _StoppedError
+
+
+def _version(row: Row) -> tuple[str, int | None]:
+    return row["id"], row.get("revision")

@@ -49,6 +49,11 @@ class IndexServicer(index_service_pb2_grpc.IndexServiceServicer):
     ) -> empty_pb2.Empty:
         return await self._threads.run(self._delete_vectors, request)
 
+    async def UpdateAttributes(
+        self, request: index_service_pb2.UpdateAttributesRequest, context: Any
+    ) -> index_service_pb2.UpdateAttributesResponse:
+        return await self._threads.run(self._update_attributes, request)
+
     async def GetVectors(
         self, request: index_service_pb2.GetVectorsRequest, context: Any
     ) -> index_service_pb2.GetVectorsResponse:
@@ -79,6 +84,7 @@ class IndexServicer(index_service_pb2_grpc.IndexServiceServicer):
         wanted = IndexInfo(
             checks.check_model(request.model),
             checks.check_dimension(request.dimension, self._dimension),
+            checks.check_kind(request.kind),
         )
         there = self._store.create(index_id, wanted)
         if there != wanted:
@@ -102,15 +108,35 @@ class IndexServicer(index_service_pb2_grpc.IndexServiceServicer):
         vectors = checks.check_vectors(
             "vectors", [vector.values for vector in request.vectors], info.dimension, ids
         )
+        mirrors = checks.check_mirrors(info, request.vectors)
         last = {vector_id: row for row, vector_id in enumerate(ids)}
-        self._store.upsert(index_id, list(last), vectors[list(last.values())])
+        rows = list(last.values())
+        self._store.upsert(
+            index_id, list(last), vectors[rows], [mirrors[row] for row in rows if mirrors]
+        )
         return index_service_pb2.UpsertVectorsResponse(upserted_count=len(last))
 
     def _delete_vectors(self, request: index_service_pb2.DeleteVectorsRequest) -> empty_pb2.Empty:
         index_id = checks.check_index_id(request.index_id)
         checks.check_count("ids", request)
-        self._store.delete(index_id, checks.check_ids("ids", request.ids))
+        checks.check_count("clip_ids", request)
+        ids = checks.check_ids("ids", request.ids)
+        clip_ids = checks.check_clip_ids("clip_ids", request.clip_ids)
+        if not ids and not clip_ids:
+            raise checks.invalid("ids", "is empty, and clip_ids is too: one of them is required")
+        if clip_ids:
+            checks.check_windows(index_id, self._store.describe(index_id), request, "clip_ids")
+        self._store.delete(index_id, ids, clip_ids)
         return empty_pb2.Empty()
+
+    def _update_attributes(
+        self, request: index_service_pb2.UpdateAttributesRequest
+    ) -> index_service_pb2.UpdateAttributesResponse:
+        index_id = checks.check_index_id(request.index_id)
+        attributes = checks.check_changes(request)
+        checks.check_windows(index_id, self._store.describe(index_id), request, "clips")
+        updated = self._store.update(index_id, attributes)
+        return index_service_pb2.UpdateAttributesResponse(updated_count=updated)
 
     def _get_vectors(
         self, request: index_service_pb2.GetVectorsRequest
@@ -123,7 +149,11 @@ class IndexServicer(index_service_pb2_grpc.IndexServiceServicer):
         return index_service_pb2.GetVectorsResponse(
             model=info.model,
             vectors=[
-                index_pb2.Vector(id=vector_id, values=there[vector_id])
+                index_pb2.Vector(
+                    id=vector_id,
+                    values=there[vector_id].values,
+                    clip_id=there[vector_id].clip_id,
+                )
                 for vector_id in ids
                 if vector_id in there
             ],
@@ -136,9 +166,11 @@ class IndexServicer(index_service_pb2_grpc.IndexServiceServicer):
         after = checks.check_after(request.after_id)
         size = checks.check_page_size(request.page_size)
         found = self._store.list_ids(index_id, after, size + 1)  # one more tells if a page follows
-        ids = found[:size]
+        ids = [vector_id for vector_id, _ in found[:size]]
         return index_service_pb2.ListVectorsResponse(
-            ids=ids, next_after_id=ids[-1] if len(found) > size else ""
+            ids=ids,
+            next_after_id=ids[-1] if len(found) > size else "",
+            revisions=[revision for _, revision in found[:size] if revision is not None],
         )
 
     def _search_vectors(
@@ -152,14 +184,16 @@ class IndexServicer(index_service_pb2_grpc.IndexServiceServicer):
             request.recall_target if request.HasField("recall_target") else DEFAULT_TARGET
         )
         checks.check_count("queries", request)
-        checks.check_count("only_ids", request)
-        only_ids = checks.check_ids("only_ids", request.only_ids)
+        among = checks.check_among(request)
         info = self._store.describe(index_id, remembered=True)
         checks.check_same_model(index_id, info, model)
+        checks.check_windows(
+            index_id, info, request, "conditions", "only_clip_ids", "except_clip_ids"
+        )
         queries = checks.check_vectors(
             "queries", [query.values for query in request.queries], info.dimension
         )
-        found = self._store.search(index_id, info, queries, k, SPARE, only_ids, recall)
+        found = self._store.search(index_id, info, queries, k, SPARE, among, recall)
         return _results([rank(one, k, least) for one in found])
 
     def _get_index_stats(
@@ -180,6 +214,7 @@ class IndexServicer(index_service_pb2_grpc.IndexServiceServicer):
             store=stats.store,
             memory_bytes=stats.memory_bytes,
             pending_count=stats.pending,
+            kind=index_pb2.INDEX_KIND_WINDOWS if info.windows else index_pb2.INDEX_KIND_PLAIN,
         )
 
 

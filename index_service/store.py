@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
+from audiosearch.filter.v1.filter_pb2 import Condition
+from audiosearch.index.v1.index_pb2 import Attributes
 from numpy.typing import NDArray
 
 from serving.errors import Reason, ServiceError
@@ -20,10 +22,52 @@ Found = list[tuple[str, float]]
 
 @dataclass(frozen=True)
 class IndexInfo:
-    """Model and dimension of the vectors of an index."""
+    """Model and dimension of the vectors of an index, and its kind.
+
+    Attributes:
+        model: Name of the model.
+        dimension: Number of values of each vector.
+        windows: True for an index of windows, whose vectors have a clip and its attributes.
+    """
 
     model: str
     dimension: int
+    windows: bool = False
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """The clip of a vector in an index of windows, and the clip's attributes."""
+
+    clip_id: str
+    attributes: Attributes
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A vector as a store returns it. `clip_id` is empty in a plain index."""
+
+    values: Sequence[float]
+    clip_id: str = ""
+
+
+@dataclass(frozen=True)
+class Among:
+    """The vectors to search among. A list that is empty does not narrow the search.
+
+    All but `ids` are for indexes of windows.
+
+    Attributes:
+        ids: Ids of the vectors.
+        clip_ids: Their clips.
+        except_clip_ids: Clips to leave out.
+        conditions: Conditions that each vector's attributes fulfil. They have been checked.
+    """
+
+    ids: Sequence[str] = ()
+    clip_ids: Sequence[str] = ()
+    except_clip_ids: Sequence[str] = ()
+    conditions: Sequence[Condition] = ()
 
 
 @dataclass(frozen=True)
@@ -56,7 +100,7 @@ class VectorStore(Protocol):
     """
 
     def create(self, index_id: str, info: IndexInfo) -> IndexInfo:
-        """Creates an index if it does not exist. Returns its model and dimension."""
+        """Creates an index if it does not exist. Returns what it is."""
         ...
 
     def drop(self, index_id: str) -> None:
@@ -64,26 +108,45 @@ class VectorStore(Protocol):
         ...
 
     def describe(self, index_id: str, *, remembered: bool = False) -> IndexInfo:
-        """Returns model and dimension of an index.
+        """Returns model, dimension and kind of an index.
 
         With `remembered` the answer may be out of date: use it only for a search, which checks it.
         """
         ...
 
-    def upsert(self, index_id: str, ids: Sequence[str], vectors: Vectors) -> None:
-        """Stores the rows of `vectors` (n, dimension) under n different ids."""
+    def upsert(
+        self, index_id: str, ids: Sequence[str], vectors: Vectors, mirrors: Sequence[Mirror]
+    ) -> None:
+        """Stores the rows of `vectors` (n, dimension) under n different ids.
+
+        `mirrors` are the n clips of an index of windows; it is empty for a plain one.
+        """
         ...
 
-    def delete(self, index_id: str, ids: Sequence[str]) -> None:
-        """Removes vectors. Ignores ids that do not exist."""
+    def delete(self, index_id: str, ids: Sequence[str], clip_ids: Sequence[str]) -> None:
+        """Removes vectors by id and by clip. Ignores what does not exist."""
         ...
 
-    def get(self, index_id: str, ids: Sequence[str]) -> dict[str, Sequence[float]]:
+    def update(self, index_id: str, attributes: Mapping[str, Attributes]) -> int:
+        """Replaces attributes by clip, on vectors that have none of a later revision.
+
+        No vector that another call of this process deletes meanwhile comes back. One that another
+        process deletes may; see docs/design.md.
+
+        Returns:
+            The number of vectors that were given other attributes.
+        """
+        ...
+
+    def get(self, index_id: str, ids: Sequence[str]) -> dict[str, Stored]:
         """Reads vectors by id. Leaves out ids that do not exist."""
         ...
 
-    def list_ids(self, index_id: str, after: str, limit: int) -> list[str]:
-        """Reads the `limit` smallest ids greater than `after`, ascending."""
+    def list_ids(self, index_id: str, after: str, limit: int) -> list[tuple[str, int | None]]:
+        """Reads the `limit` smallest ids greater than `after`, ascending, with their revisions.
+
+        The revision of the attributes is None in a plain index.
+        """
         ...
 
     def search(
@@ -93,18 +156,18 @@ class VectorStore(Protocol):
         queries: Vectors,
         k: int,
         spare: int,
-        only_ids: Sequence[str],
+        among: Among,
         recall: float,
     ) -> list[Found]:
         """Finds the nearest vectors of each row of `queries`.
 
         Args:
             index_id: The index.
-            info: Model and dimension that the caller expects.
+            info: Model, dimension and kind that the caller expects.
             queries: Unit vectors, shape (n, dimension).
             k: Neighbors to find with the recall asked for.
             spare: Further neighbors to return.
-            only_ids: Ids to search among; empty searches all.
+            among: Vectors to search among.
             recall: Share of the exact k nearest that should be found.
 
         Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -44,11 +44,16 @@ class Client:
         self.index = index
         self.written: set[str] = set()
 
-    async def create(self, model: str = MODEL, dimension: int = DIMENSION) -> index_pb2.IndexStats:
+    async def create(
+        self,
+        model: str = MODEL,
+        dimension: int = DIMENSION,
+        kind: index_pb2.IndexKind = index_pb2.INDEX_KIND_UNSPECIFIED,
+    ) -> index_pb2.IndexStats:
         """CreateIndex."""
         return await self.stub.CreateIndex(
             index_service_pb2.CreateIndexRequest(
-                index_id=self.index, model=model, dimension=dimension
+                index_id=self.index, model=model, dimension=dimension, kind=kind
             )
         )
 
@@ -74,10 +79,34 @@ class Client:
         )
         return answer.upserted_count
 
-    async def delete(self, *ids: str) -> None:
+    async def upsert_windows(self, *vectors: index_pb2.Vector) -> int:
+        """UpsertVectors to an index of windows; returns how many were written."""
+        self.written.update(vector.id for vector in vectors)
+        answer = await self.stub.UpsertVectors(
+            index_service_pb2.UpsertVectorsRequest(
+                index_id=self.index, model=MODEL, vectors=vectors
+            )
+        )
+        return answer.upserted_count
+
+    async def update(self, **attributes: index_pb2.Attributes) -> int:
+        """UpdateAttributes by clip; returns how many vectors were updated."""
+        of_clip = index_service_pb2.UpdateAttributesRequest.ClipAttributes
+        answer = await self.stub.UpdateAttributes(
+            index_service_pb2.UpdateAttributesRequest(
+                index_id=self.index,
+                clips=[
+                    of_clip(clip_id=clip_id, attributes=each)
+                    for clip_id, each in attributes.items()
+                ],
+            )
+        )
+        return answer.updated_count
+
+    async def delete(self, *ids: str, clip_ids: Sequence[str] = ()) -> None:
         """DeleteVectors."""
         await self.stub.DeleteVectors(
-            index_service_pb2.DeleteVectorsRequest(index_id=self.index, ids=ids)
+            index_service_pb2.DeleteVectorsRequest(index_id=self.index, ids=ids, clip_ids=clip_ids)
         )
 
     async def get(self, *ids: str) -> dict[str, np.ndarray]:
@@ -94,6 +123,11 @@ class Client:
                 index_id=self.index, after_id=after, page_size=size
             )
         )
+
+    async def revisions(self) -> dict[str, int]:
+        """ListVectors, the first page: revisions by id."""
+        page = await self.page()
+        return dict(zip(page.ids, page.revisions, strict=True))
 
     async def list_ids(self, size: int = 0) -> list[str]:
         """ListVectors, all pages."""

@@ -3,11 +3,35 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from audiosearch.catalog.v1.clip_pb2 import Clip
+from audiosearch.embedding.v1.embedding_pb2 import AudioProperties
+from audiosearch.index.v1.index_pb2 import Attributes
 
-from index_service.store import Found, IndexInfo, Stats, Vectors, not_found
+from index_service.store import (
+    Among,
+    Found,
+    IndexInfo,
+    Mirror,
+    Stats,
+    Stored,
+    Vectors,
+    not_found,
+)
+from serving.conditions import fits
+
+_NONE = Mirror("", Attributes())
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A vector with its clip."""
+
+    vector: Vectors
+    mirror: Mirror
 
 
 class MemoryStore:
@@ -17,7 +41,7 @@ class MemoryStore:
         """Holds no index yet."""
         self._lock = threading.RLock()
         self._infos: dict[str, IndexInfo] = {}
-        self._rows: dict[str, dict[str, Vectors]] = {}
+        self._rows: dict[str, dict[str, _Row]] = {}
 
     def create(self, index_id: str, info: IndexInfo) -> IndexInfo:
         """See VectorStore."""
@@ -38,28 +62,53 @@ class MemoryStore:
                 raise not_found(index_id)
             return self._infos[index_id]
 
-    def upsert(self, index_id: str, ids: Sequence[str], vectors: Vectors) -> None:
+    def upsert(
+        self, index_id: str, ids: Sequence[str], vectors: Vectors, mirrors: Sequence[Mirror]
+    ) -> None:
         """See VectorStore."""
         with self._lock:
-            self._there(index_id).update(zip(ids, vectors, strict=True))
+            there = self._there(index_id)
+            for vector_id, vector, mirror in zip(
+                ids, vectors, mirrors or [_NONE] * len(ids), strict=True
+            ):
+                there[vector_id] = _Row(vector, mirror)
 
-    def delete(self, index_id: str, ids: Sequence[str]) -> None:
-        """See VectorStore."""
-        with self._lock:
-            for vector_id in ids:
-                self._there(index_id).pop(vector_id, None)
-
-    def get(self, index_id: str, ids: Sequence[str]) -> dict[str, Sequence[float]]:
+    def delete(self, index_id: str, ids: Sequence[str], clip_ids: Sequence[str]) -> None:
         """See VectorStore."""
         with self._lock:
             rows = self._there(index_id)
-            return {vector_id: rows[vector_id].tolist() for vector_id in ids if vector_id in rows}
+            of_clips = [one for one, row in rows.items() if row.mirror.clip_id in clip_ids]
+            for vector_id in (*ids, *of_clips):
+                rows.pop(vector_id, None)
 
-    def list_ids(self, index_id: str, after: str, limit: int) -> list[str]:
+    def update(self, index_id: str, attributes: Mapping[str, Attributes]) -> int:
         """See VectorStore."""
         with self._lock:
-            ids = sorted(vector_id for vector_id in self._there(index_id) if vector_id > after)
-            return ids[:limit]
+            rows, updated = self._there(index_id), 0
+            for vector_id, row in rows.items():
+                clip_id, old = row.mirror.clip_id, row.mirror.attributes
+                new = attributes.get(clip_id, old)
+                if new.revision >= old.revision and new != old:
+                    rows[vector_id] = _Row(row.vector, Mirror(clip_id, new))
+                    updated += 1
+            return updated
+
+    def get(self, index_id: str, ids: Sequence[str]) -> dict[str, Stored]:
+        """See VectorStore."""
+        with self._lock:
+            rows = self._there(index_id)
+            return {
+                vector_id: Stored(rows[vector_id].vector.tolist(), rows[vector_id].mirror.clip_id)
+                for vector_id in ids
+                if vector_id in rows
+            }
+
+    def list_ids(self, index_id: str, after: str, limit: int) -> list[tuple[str, int | None]]:
+        """See VectorStore."""
+        with self._lock:
+            rows, windows = self._there(index_id), self._infos[index_id].windows
+            ids = sorted(vector_id for vector_id in rows if vector_id > after)[:limit]
+            return [(one, rows[one].mirror.attributes.revision if windows else None) for one in ids]
 
     def search(
         self,
@@ -68,20 +117,21 @@ class MemoryStore:
         queries: Vectors,
         k: int,
         spare: int,
-        only_ids: Sequence[str],
+        among: Among,
         recall: float,
     ) -> list[Found]:
         """See VectorStore."""
         with self._lock:
-            rows = self._there(index_id)
-            ids = [vector_id for vector_id in (only_ids or rows) if vector_id in rows]
-            if not ids:
-                return [[] for _ in queries]
-            stored = np.stack([rows[vector_id] for vector_id in ids]).astype(np.float64)
+            rows = {
+                one: row for one, row in self._there(index_id).items() if _fits(one, row, among)
+            }
+        if not rows:
+            return [[] for _ in queries]
+        stored = np.stack([row.vector for row in rows.values()]).astype(np.float64)
         stored /= np.linalg.norm(stored, axis=1, keepdims=True)
         scores = queries @ stored.T / np.linalg.norm(queries, axis=1, keepdims=True)
         return [
-            sorted(zip(ids, row.tolist(), strict=True), key=lambda one: -one[1])[: k + spare]
+            sorted(zip(rows, row.tolist(), strict=True), key=lambda one: -one[1])[: k + spare]
             for row in scores
         ]
 
@@ -104,7 +154,33 @@ class MemoryStore:
     def close(self) -> None:
         """See VectorStore."""
 
-    def _there(self, index_id: str) -> dict[str, Vectors]:
+    def _there(self, index_id: str) -> dict[str, _Row]:
         if index_id not in self._rows:
             raise not_found(index_id)
         return self._rows[index_id]
+
+
+def _fits(vector_id: str, row: _Row, among: Among) -> bool:
+    clip_id = row.mirror.clip_id
+    return (
+        (not among.ids or vector_id in among.ids)
+        and (not among.clip_ids or clip_id in among.clip_ids)
+        and clip_id not in among.except_clip_ids
+        and fits(clip_of(row.mirror.attributes), among.conditions)
+    )
+
+
+def clip_of(attributes: Attributes) -> Clip:
+    """Returns the clip that has these attributes."""
+    clip = Clip(
+        display_name=attributes.display_name,
+        label=attributes.label,
+        speaker=attributes.speaker,
+        source=attributes.source,
+        enrolled_speaker=f"libraries/l/speakers/{attributes.enrolled_speaker}",
+        metadata=attributes.metadata,
+        create_time=attributes.create_time,
+    )
+    if attributes.HasField("duration"):
+        clip.audio.CopyFrom(AudioProperties(duration=attributes.duration))
+    return clip
