@@ -8,17 +8,19 @@ import functools
 import itertools
 import math
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import structlog
 
-from embedding_service.decoding.decoding import Decoded, Heard, Order
+from embedding_service.decoding.decoding import Decoded, Heard, Order, compact
+from embedding_service.decoding.parts import WHOLE, Part
 from embedding_service.decoding.readers import AudioError
 from serving.errors import Reason, ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from concurrent.futures import Future
 
     from numpy.typing import NDArray
 
@@ -32,6 +34,42 @@ PIECE_SECONDS = 60
 """Longest audio that the model embeds in one piece."""
 
 log = structlog.get_logger()
+
+
+class Recording:
+    """A decoded piece of audio, its samples in memory or in a spool.
+
+    Attributes:
+        heard: Properties of the audio.
+        sound: Tells of the samples that are silent; None when they are left out.
+    """
+
+    def __init__(self, decoded: Decoded, sink: Spool) -> None:
+        """Takes the result of the decoder, and the spool that it wrote to."""
+        self.heard = decoded.heard
+        self.sound = decoded.sound
+        self.samples = decoded.heard.samples
+        """Number of samples."""
+        self._inline = decoded.samples
+        self._sink = sink
+
+    def read(self, start: int, end: int) -> NDArray[np.float32]:
+        """Reads the samples from number start to end (exclusive), shape (end - start,)."""
+        if self._inline is not None:
+            return self._inline[start:end]
+        return self._sink.read_samples(start, end)
+
+    def leave_silence_out(self) -> None:
+        """Drops the silent samples. Those that were read before must not be needed any more."""
+        if self.sound is None:
+            return
+        if self._inline is not None:
+            self._inline = self.sound.of(0, self._inline)
+            self.samples = len(self._inline)
+        elif not self.sound.audible.all():
+            path = str(self._sink.path)
+            self.samples = compact(path, self.sound.audible, self.sound.length)
+        self.sound = None
 
 
 class Encoder:
@@ -61,8 +99,33 @@ class Encoder:
             The embedding, shape (192,), L2 norm 1, and the properties of the audio.
 
         Raises:
+            ServiceError: As `hear`.
+        """
+        async with self.hear(audio, pcm, channel) as recording:
+            return await self.average(recording), recording.heard
+
+    @contextlib.asynccontextmanager
+    async def hear(
+        self,
+        audio: Spool,
+        pcm: Pcm | None,
+        channel: int = 0,
+        part: Part = WHOLE,
+        *,
+        on_time_line: bool = False,
+    ) -> AsyncIterator[Recording]:
+        """Decodes and checks a piece of audio, and keeps its samples until the block ends.
+
+        Args:
+            audio: The bytes.
+            pcm: Layout of raw samples; None for an encoded file.
+            channel: The channel to hear, counted from 1; 0 for all, mixed to one.
+            part: The part that is wanted; all else counts as not there.
+            on_time_line: If silent samples stay in their place; else they are left out.
+
+        Raises:
             ServiceError: AUDIO_UNDECODABLE, AUDIO_TOO_SHORT, AUDIO_TOO_LONG, AUDIO_SILENT,
-                AUDIO_CHANNEL_MISSING or ENCODER_BUSY.
+                AUDIO_CHANNEL_MISSING, ENCODER_BUSY, or FIELD_INVALID for the part.
         """
         with self._place(), self._spools.open() as sink:
             sink.reserve()
@@ -75,6 +138,8 @@ class Encoder:
                 self._limits.silence_dbfs,
                 pcm,
                 channel,
+                part,
+                on_time_line,
             )
             start = time.monotonic()
             try:
@@ -83,7 +148,13 @@ class Encoder:
                 raise ServiceError(Reason[error.reason], error.message) from error
             log.info("decoded", ms=round((time.monotonic() - start) * 1000, 2))
             self._judge(decoded.heard)
-            return await self._average(decoded, sink), decoded.heard
+            yield Recording(decoded, sink)
+
+    def submit(
+        self, count: int, read: Callable[[], NDArray[np.float32]]
+    ) -> Future[NDArray[np.float32]]:
+        """Puts samples that were checked already in line, as `Batcher.submit` does."""
+        return self._batcher.submit(count, read)
 
     async def embed_samples(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """Embeds samples that were checked already. They wait their turn like all other audio.
@@ -128,20 +199,27 @@ class Encoder:
                 {"silence_dbfs": f"{limits.silence_dbfs:g}"},
             )
 
-    async def _average(self, decoded: Decoded, sink: Spool) -> NDArray[np.float32]:
-        """Embeds equal pieces of at most 60 s, so that none is short, and returns their mean.
+    async def average(self, recording: Recording) -> NDArray[np.float32]:
+        """Embeds a recording without silence: the mean of pieces of at most 60 s.
 
-        Each piece waits for its turn, so that a long clip does not block short ones.
+        The pieces are equal, so that none is short. Each waits for its turn, so that a long clip
+        does not block short ones.
+
+        Returns:
+            The embedding, shape (192,), L2 norm 1.
         """
-        if decoded.samples is not None:  # samples in memory are never longer than one piece
-            return await self.embed_samples(decoded.samples)
-        total = decoded.heard.samples
-        count = math.ceil(total / (PIECE_SECONDS * self._rate))
-        edges = [total * index // count for index in range(count + 1)]
+        count = math.ceil(recording.samples / (PIECE_SECONDS * self._rate))
+        edges = [recording.samples * index // count for index in range(count + 1)]
         vectors = []
         for start, end in itertools.pairwise(edges):
-            read = functools.partial(sink.read_samples, start, end)
-            vectors.append(await asyncio.wrap_future(self._batcher.submit(end - start, read)))
-        mean = np.average(vectors, axis=0, weights=np.diff(edges))
-        scaled: NDArray[np.float32] = (mean / np.linalg.norm(mean)).astype(np.float32)
-        return scaled
+            read = functools.partial(recording.read, start, end)
+            vectors.append(await asyncio.wrap_future(self.submit(end - start, read)))
+        if count == 1:
+            return vectors[0]
+        return unit(np.average(vectors, axis=0, weights=np.diff(edges)))
+
+
+def unit(vector: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    """Scales a vector to L2 norm 1."""
+    scaled: NDArray[np.float32] = (vector / np.linalg.norm(vector)).astype(np.float32)
+    return scaled

@@ -7,17 +7,21 @@ from typing import TYPE_CHECKING, Literal
 from audiosearch.embedding.v1 import embedding_pb2, embedding_service_pb2, model_pb2
 from google.protobuf.duration_pb2 import Duration
 
+from embedding_service.decoding.parts import WHOLE, Part
 from embedding_service.decoding.readers import Pcm, Remark
 from embedding_service.encoder import PIECE_SECONDS
+from embedding_service.recordings import Summary, Windowing
 from embedding_service.streams import Answer, Cut, Omission
-from embedding_service.windows import SECOND_NS
+from embedding_service.windows import RULE, SECOND_NS, Rule
 from serving import limits
 from serving.errors import Reason, ServiceError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from embedding_service.decoding.decoding import Heard
 
-_WINDOW_NS, _HOP_NS = 3 * SECOND_NS, 3 * SECOND_NS // 2
 _HOP_LIMITS_NS = SECOND_NS // 100, 3600 * SECOND_NS
 _SAMPLE_TYPES = {
     embedding_pb2.SAMPLE_TYPE_UNSPECIFIED: "<i2",
@@ -105,8 +109,8 @@ def to_cut(config: embedding_service_pb2.StreamEmbeddingsConfig, min_seconds: fl
     return Cut(
         to_pcm(config.pcm) if config.HasField("pcm") else None,
         to_channel(config),
-        _length(config, "window", _WINDOW_NS, window),
-        _length(config, "hop", _HOP_NS, _HOP_LIMITS_NS),
+        _length(config, "window", RULE.window, window),
+        _length(config, "hop", RULE.hop, _HOP_LIMITS_NS),
     )
 
 
@@ -116,36 +120,102 @@ def _length(
     default: int,
     limits: tuple[int, int],
 ) -> int:
-    duration = getattr(config, name)
-    given = duration.seconds * SECOND_NS + duration.nanos
-    length = given if config.HasField(name) else default
+    length = _nanoseconds(getattr(config, name)) if config.HasField(name) else default
+    return _within(f"config.{name}", length, limits)
+
+
+def _nanoseconds(duration: Duration) -> int:
+    return duration.seconds * SECOND_NS + duration.nanos
+
+
+def _within(name: str, length: int, limits: tuple[int, int]) -> int:
     least, most = limits
     if not least <= length <= most:
         raise invalid(
-            f"config.{name} must be {least / SECOND_NS:g} to {most / SECOND_NS:g} s, "
+            f"{name} must be {least / SECOND_NS:g} to {most / SECOND_NS:g} s, "
             f"not {length / SECOND_NS:g} s"
         )
     return length
 
 
-def to_window(
-    answer: Answer, model: model_pb2.Model
-) -> embedding_service_pb2.StreamEmbeddingsResponse:
+def to_windowing(config: embedding_service_pb2.EmbedWindowsConfig, min_seconds: float) -> Windowing:
+    """Reads layout, rule and range of a recording.
+
+    Raises:
+        ServiceError: FIELD_INVALID.
+    """
+    audio = config.audio
+    return Windowing(
+        to_pcm(audio.pcm) if audio.HasField("pcm") else None,
+        to_channel(audio),
+        _rule(config.window_rule, min_seconds) if config.HasField("window_rule") else RULE,
+        _part(config.range) if config.HasField("range") else WHOLE,
+    )
+
+
+def _rule(rule: embedding_pb2.WindowRule, min_seconds: float) -> Rule:
+    longest = PIECE_SECONDS * SECOND_NS
+    window = _nanoseconds(rule.window)
+    _within("config.window_rule.window", window, (round(min_seconds * SECOND_NS), longest))
+    return Rule(
+        window,
+        _within("config.window_rule.hop", _nanoseconds(rule.hop), (_HOP_LIMITS_NS[0], window)),
+        _within("config.window_rule.single", _nanoseconds(rule.single), (0, longest)),
+    )
+
+
+def _part(part: embedding_pb2.TimeRange) -> Part:
+    start, end = _nanoseconds(part.start_offset), _nanoseconds(part.end_offset)
+    if start < 0:
+        raise invalid(f"config.range.start_offset must be at least 0, not {start / SECOND_NS:g} s")
+    if not part.HasField("end_offset"):
+        return Part(start / SECOND_NS)
+    if end <= start:
+        raise invalid(
+            "config.range.end_offset must be later than the start, which is "
+            f"{start / SECOND_NS:g} s, not {end / SECOND_NS:g} s"
+        )
+    return Part(start / SECOND_NS, end / SECOND_NS)
+
+
+def to_rule(rule: Rule) -> embedding_pb2.WindowRule:
+    """Writes a rule by which recordings are cut."""
+    second = SECOND_NS
+    return embedding_pb2.WindowRule(
+        window=_duration(rule.window / second),
+        hop=_duration(rule.hop / second),
+        single=_duration(rule.single / second),
+    )
+
+
+def to_window(answer: Answer, model: model_pb2.Model) -> embedding_service_pb2.EmbeddedWindow:
     """Writes the answer for one window."""
     window = embedding_service_pb2.EmbeddedWindow(
         start_offset=_duration(answer.start / model.sample_rate),
         end_offset=_duration(answer.end / model.sample_rate),
-        audio=to_properties(answer.heard),
+        audio=to_properties(answer.heard) if answer.heard else None,
     )
     if isinstance(answer.result, Omission):
         window.omission = _OMISSIONS[answer.result]
     else:
-        window.embedding.model = model.name
-        window.embedding.values.extend(answer.result.tolist())
-    return embedding_service_pb2.StreamEmbeddingsResponse(window=window)
+        window.embedding.CopyFrom(to_embedding(answer.result, model))
+    return window
 
 
-def to_summary(heard: Heard, windows: int) -> embedding_service_pb2.StreamEmbeddingsResponse:
+def to_embedding(vector: NDArray[np.float32], model: model_pb2.Model) -> embedding_pb2.Embedding:
+    """Writes an embedding."""
+    return embedding_pb2.Embedding(values=vector.tolist(), model=model.name)
+
+
+def to_whole(summary: Summary, model: model_pb2.Model) -> embedding_service_pb2.EmbedWindowsSummary:
+    """Writes the whole of a recording."""
+    return embedding_service_pb2.EmbedWindowsSummary(
+        embedding=to_embedding(summary.vector, model),
+        audio=to_properties(summary.heard),
+        window_count=summary.windows,
+    )
+
+
+def to_summary(heard: Heard, windows: int) -> embedding_service_pb2.StreamSummary:
     """Writes the properties of a whole stream and the number of its windows."""
-    summary = embedding_service_pb2.StreamSummary(audio=to_properties(heard), window_count=windows)
-    return embedding_service_pb2.StreamEmbeddingsResponse(summary=summary)
+    return embedding_service_pb2.StreamSummary(audio=to_properties(heard), window_count=windows)

@@ -13,6 +13,7 @@ from embedding_service.decoding.spool import Spools
 from embedding_service.encoder import Encoder
 from embedding_service.network.batching import Batcher
 from embedding_service.network.model import load_model
+from embedding_service.recordings import Recordings
 from embedding_service.servicer import EmbeddingServicer
 from embedding_service.settings import EmbeddingSettings
 from embedding_service.streams import Streams
@@ -32,7 +33,8 @@ async def main(config: EmbeddingSettings) -> None:
     ):
         encoder = Encoder(batcher, decoders, spools, config)
         streams = Streams(encoder, model.info.sample_rate, config)
-        servicer = EmbeddingServicer(encoder, streams, model.info, spools, config)
+        recordings = Recordings(encoder, model.info.sample_rate, config)
+        servicer = EmbeddingServicer(encoder, recordings, streams, model.info, spools, config)
         name = DESCRIPTOR.services_by_name["EmbeddingService"].full_name
         add = rpc.add_EmbeddingServiceServicer_to_server
         await server.serve(config, [name], lambda grpc: add(servicer, grpc), encoder.check)

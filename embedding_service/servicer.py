@@ -6,7 +6,6 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from audiosearch.embedding.v1 import (
-    embedding_pb2,
     embedding_service_pb2,
     embedding_service_pb2_grpc,
     model_pb2,
@@ -18,12 +17,18 @@ from embedding_service.messages import (
     invalid,
     to_channel,
     to_cut,
+    to_embedding,
     to_pcm,
     to_properties,
+    to_rule,
     to_summary,
+    to_whole,
     to_window,
+    to_windowing,
 )
 from embedding_service.network.model import DIMENSION
+from embedding_service.recordings import Summary
+from embedding_service.windows import RULE
 from serving.audio_size import too_large
 from serving.errors import Reason, ServiceError
 
@@ -36,8 +41,9 @@ if TYPE_CHECKING:
     from embedding_service.encoder import Encoder
     from embedding_service.network.engine import Measured
     from embedding_service.network.model import ModelInfo
+    from embedding_service.recordings import Recordings
     from embedding_service.settings import EmbeddingSettings
-    from embedding_service.streams import Streams
+    from embedding_service.streams import Answer, Streams
 
 DEFAULT_MODEL = "models/default"
 _SOURCES = {source: model_pb2.Model.Source.Value(f"SOURCE_{source.name}") for source in Source}
@@ -64,13 +70,15 @@ class EmbeddingServicer(embedding_service_pb2_grpc.EmbeddingServiceServicer):
     def __init__(
         self,
         encoder: Encoder,
+        recordings: Recordings,
         streams: Streams,
         info: ModelInfo,
         spools: Spools,
         limits: EmbeddingSettings,
     ) -> None:
-        """Takes the encoder, the streams, the model's description, the spools and the limits."""
+        """Takes the ways to embed, the model's description, the spools and the limits."""
         self._spools = spools
+        self._recordings = recordings
         self._streams = streams
         self._min_seconds = limits.min_audio_seconds
         self._encoder = encoder
@@ -88,6 +96,7 @@ class EmbeddingServicer(embedding_service_pb2_grpc.EmbeddingServiceServicer):
             min_audio_seconds=limits.min_audio_seconds,
             max_audio_seconds=limits.max_audio_seconds,
             max_audio_bytes=limits.max_audio_bytes,
+            window_rule=to_rule(RULE),
         )
 
     async def EmbedAudio(
@@ -96,30 +105,48 @@ class EmbeddingServicer(embedding_service_pb2_grpc.EmbeddingServiceServicer):
         context: grpc.aio.ServicerContext,
     ) -> embedding_service_pb2.EmbedAudioResponse:
         config = await self._config(request_iterator)
+        self._require_model(config.model)
         pcm = to_pcm(config.pcm) if config.HasField("pcm") else None
         channel = to_channel(config)
         with self._spools.open() as audio:
             await self._receive(request_iterator, audio)
             vector, heard = await self._encoder.embed(audio, pcm, channel)
         return embedding_service_pb2.EmbedAudioResponse(
-            embedding=embedding_pb2.Embedding(values=vector.tolist(), model=self._model.name),
-            audio=to_properties(heard),
+            embedding=to_embedding(vector, self._model), audio=to_properties(heard)
         )
+
+    async def EmbedWindows(
+        self,
+        request_iterator: AsyncIterator[embedding_service_pb2.EmbedWindowsRequest],
+        context: grpc.aio.ServicerContext,
+    ) -> AsyncIterator[embedding_service_pb2.EmbedWindowsResponse]:
+        config = await self._config(request_iterator)
+        self._require_model(config.audio.model)
+        windowing = to_windowing(config, self._min_seconds)
+        with self._spools.open() as audio:
+            await self._receive(request_iterator, audio)
+            async with aclosing(self._recordings.embed(audio, windowing)) as answers:
+                async for answer in answers:
+                    yield self._windows_response(answer)
 
     async def StreamEmbeddings(
         self,
         request_iterator: AsyncIterator[embedding_service_pb2.StreamEmbeddingsRequest],
         context: grpc.aio.ServicerContext,
     ) -> AsyncIterator[embedding_service_pb2.StreamEmbeddingsResponse]:
-        cut = to_cut(await self._config(request_iterator), self._min_seconds)
+        config = await self._config(request_iterator)
+        self._require_model(config.model)
+        cut = to_cut(config, self._min_seconds)
         count = 0
         async with aclosing(self._streams.embed(_chunks(request_iterator), cut)) as answers:
             async for answer in answers:
                 if isinstance(answer, Heard):
-                    yield to_summary(answer, count)
+                    summary = to_summary(answer, count)
+                    yield embedding_service_pb2.StreamEmbeddingsResponse(summary=summary)
                 else:
                     count += 1
-                    yield to_window(answer, self._model)
+                    window = to_window(answer, self._model)
+                    yield embedding_service_pb2.StreamEmbeddingsResponse(window=window)
 
     async def GetModel(
         self, request: embedding_service_pb2.GetModelRequest, context: grpc.aio.ServicerContext
@@ -140,20 +167,25 @@ class EmbeddingServicer(embedding_service_pb2_grpc.EmbeddingServiceServicer):
         first = await anext(requests, None)
         if first is None or first.WhichOneof("request") != "config":
             raise invalid("the first message must hold config")
-        if first.config.model:
-            self._require_model(first.config.model)
         return first.config
 
+    def _windows_response(
+        self, answer: Answer | Summary
+    ) -> embedding_service_pb2.EmbedWindowsResponse:
+        if isinstance(answer, Summary):
+            summary = to_whole(answer, self._model)
+            return embedding_service_pb2.EmbedWindowsResponse(summary=summary)
+        window = to_window(answer, self._model)
+        return embedding_service_pb2.EmbedWindowsResponse(window=window)
+
     def _require_model(self, name: str) -> None:
-        if name not in {self._model.name, DEFAULT_MODEL}:
+        if name not in {"", self._model.name, DEFAULT_MODEL}:
             raise ServiceError(
                 Reason.MODEL_NOT_FOUND,
                 f"there is no model {name!r} here; this service runs {self._model.name}",
             )
 
-    async def _receive(
-        self, requests: AsyncIterator[embedding_service_pb2.EmbedAudioRequest], audio: Spool
-    ) -> None:
+    async def _receive(self, requests: AsyncIterator[Any], audio: Spool) -> None:
         async for chunk in _chunks(requests):
             await audio.write(chunk)
             if audio.size > self._max_bytes:
@@ -164,7 +196,7 @@ class EmbeddingServicer(embedding_service_pb2_grpc.EmbeddingServiceServicer):
 
 
 async def _chunks(requests: AsyncIterator[Any]) -> AsyncIterator[bytes]:
-    """Yields the bytes of all messages after the first, of EmbedAudio or StreamEmbeddings."""
+    """Yields the bytes of all messages after the first."""
     async for request in requests:
         if request.WhichOneof("request") != "audio_chunk":
             raise invalid("every message after the first must hold audio_chunk")

@@ -60,13 +60,13 @@ class Answer:
     Attributes:
         start: Number of its first sample in the audio, at the model's rate.
         end: Number of the sample after its last.
-        heard: Properties of its audio.
+        heard: Properties of its audio, where they are measured.
         result: Its embedding, shape (192,), L2 norm 1, or the reason for having none.
     """
 
     start: int
     end: int
-    heard: Heard
+    heard: Heard | None
     result: NDArray[np.float32] | Omission
 
 

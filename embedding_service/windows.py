@@ -1,7 +1,8 @@
-"""Cuts a stream of samples into windows."""
+"""Windows of audio: the rule that they follow, and the cutting of streams and of recordings."""
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,45 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SECOND_NS = 10**9
+_TAIL_NS = SECOND_NS // 1000
+"""Least time between two windows: their starts in milliseconds name them."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule by which recordings are cut into windows; all times in ns.
+
+    Attributes:
+        window: Length of a window.
+        hop: Time between the starts of neighbouring windows.
+        single: A recording up to this length is one window, whatever `window` is.
+    """
+
+    window: int
+    hop: int
+    single: int
+
+    def spans(self, samples: int, sample_rate: int) -> Iterator[tuple[int, int]]:
+        """Yields the first sample of each window of a recording, and the one after its last.
+
+        Window number n starts at n hops, and the last one ends with the recording. A window that
+        would start less than a millisecond before the last one is left out.
+        """
+        size = to_samples(self.window, sample_rate)
+        if samples <= max(size, to_samples(self.single, sample_rate)):
+            yield 0, samples
+            return
+        last = samples - size
+        for number in itertools.count():
+            start = to_samples(number * self.hop, sample_rate)
+            if start > last - to_samples(_TAIL_NS, sample_rate):
+                break
+            yield start, start + size
+        yield last, samples
+
+
+RULE = Rule(3 * SECOND_NS, 3 * SECOND_NS // 2, 6 * SECOND_NS)
+"""The rule of the models; without `single`, that of streams."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +84,7 @@ class Cutter:
         """Takes the sample rate in Hz, and window and hop in ns, at least one sample long."""
         self._rate = sample_rate
         self._hop_ns = hop_ns
-        self._buffer = np.empty(_samples(window_ns, sample_rate), np.float32)
+        self._buffer = np.empty(to_samples(window_ns, sample_rate), np.float32)
         self._filled = 0
         self._skip = 0
         self._number = 0
@@ -83,7 +123,7 @@ class Cutter:
     def _advance(self) -> None:
         self._number += 1
         size, last = len(self._buffer), self._start
-        self._start = _samples(self._number * self._hop_ns, self._rate)
+        self._start = to_samples(self._number * self._hop_ns, self._rate)
         self._covered = last + size
         step = self._start - last
         self._filled = max(size - step, 0)
@@ -91,6 +131,6 @@ class Cutter:
         self._buffer[: self._filled] = self._buffer[size - self._filled :]
 
 
-def _samples(nanoseconds: int, sample_rate: int) -> int:
+def to_samples(nanoseconds: int, sample_rate: int) -> int:
     """Returns the nearest number of samples, computed in integers to be exact at any length."""
     return (2 * nanoseconds * sample_rate + SECOND_NS) // (2 * SECOND_NS)

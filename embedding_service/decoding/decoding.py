@@ -14,6 +14,7 @@ import soxr
 from embedding_service.decoding.likeness import Likeness
 from embedding_service.decoding.loudness import Loudness
 from embedding_service.decoding.mixing import Mixer
+from embedding_service.decoding.parts import WHOLE, Cut, Part
 from embedding_service.decoding.readers import (
     AudioError,
     Pcm,
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
+
+    from embedding_service.decoding.silence import Sound
 
     Keep = Callable[[NDArray[np.float32]], object]
 
@@ -51,6 +54,8 @@ class Order:
         silence_dbfs: Level below which a 25 ms frame counts as silent.
         pcm: Layout of raw samples; None for an encoded file.
         channel: The channel to hear, counted from 1; 0 for all, mixed to one.
+        part: The part that is wanted; all else counts as not there.
+        on_time_line: If silent samples stay in their place, and `Decoded.sound` tells of them.
     """
 
     source: bytes | str
@@ -60,6 +65,8 @@ class Order:
     silence_dbfs: float
     pcm: Pcm | None = None
     channel: int = 0
+    part: Part = WHOLE
+    on_time_line: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,7 @@ class Heard:
         seconds: Its length.
         active_seconds: Length of the frames louder than the silence level.
         level_dbfs: Root mean square level of the whole audio.
-        samples: Number of samples after resampling; `decode` counts them without silence.
+        samples: Number of samples after resampling; `decode` counts those that it gives.
         sample_rate: Sample rate of the input, Hz.
         channels: Channels of the input.
         format: Container and codec of the input.
@@ -94,10 +101,12 @@ class Decoded:
     Attributes:
         heard: Properties of the audio.
         samples: Mono float32, shape (n,); None when they are in the sink.
+        sound: Tells which samples are silent, where they stay on their time line.
     """
 
     heard: Heard
     samples: NDArray[np.float32] | None
+    sound: Sound | None = None
 
 
 class _Kept:
@@ -127,21 +136,7 @@ class _Kept:
             self._blocks = [kept_samples(np.concatenate(self._blocks), kept, length)]
             return len(self._blocks[0])
         self._write()
-        return self._compact(kept, length)
-
-    def _compact(self, kept: NDArray[np.bool_], length: int) -> int:
-        """Moves what is kept to the front of the file, block by block; gives its samples."""
-        step, end = _FRAMES_AT_ONCE, 0
-        with open(self._path, "r+b") as sink:  # noqa: PTH123  never creates it
-            for first in range(0, len(kept), step):
-                sink.seek(4 * first * length)
-                block = np.frombuffer(sink.read(4 * step * length), np.float32)
-                block = kept_samples(block, kept[first : first + step], length)
-                sink.seek(4 * end)
-                sink.write(block.tobytes())
-                end += len(block)
-            sink.truncate(4 * end)
-        return end
+        return compact(self._path, kept, length)
 
     def _write(self) -> None:
         with open(self._path, "r+b") as sink:  # noqa: PTH123  never creates it
@@ -150,11 +145,36 @@ class _Kept:
         self._blocks, self._size, self._written = [], 0, True
 
 
+def compact(path: str, kept: NDArray[np.bool_], length: int) -> int:
+    """Moves the frames that are kept to the front of a file of samples, block by block.
+
+    Args:
+        path: The file, mono float32.
+        kept: Tells of each of its frames if it is kept.
+        length: Samples of a frame; the last one may be shorter.
+
+    Returns:
+        The number of samples that are left.
+    """
+    step, end = _FRAMES_AT_ONCE, 0
+    with open(path, "r+b") as sink:  # noqa: PTH123  never creates it
+        for first in range(0, len(kept), step):
+            sink.seek(4 * first * length)
+            block = np.frombuffer(sink.read(4 * step * length), np.float32)
+            block = kept_samples(block, kept[first : first + step], length)
+            sink.seek(4 * end)
+            sink.write(block.tobytes())
+            end += len(block)
+        sink.truncate(4 * end)
+    return end
+
+
 def decode(order: Order) -> Decoded:
     """Decodes, mixes to mono, resamples, measures, and leaves silence out.
 
     Raises:
-        AudioError: AUDIO_UNDECODABLE, AUDIO_CHANNEL_MISSING, or AUDIO_TOO_LONG.
+        AudioError: AUDIO_UNDECODABLE, AUDIO_CHANNEL_MISSING, AUDIO_TOO_LONG, or FIELD_INVALID for
+            the part.
     """
     with _open(order.source) as file, open_audio(file, order.pcm) as stream:
         if stream.seconds is not None and stream.seconds > order.max_seconds:
@@ -172,8 +192,13 @@ def decode(order: Order) -> Decoded:
             keep,
             max_seconds=order.max_seconds,
             channel=order.channel,
+            part=order.part,
         )
         frames.finish()
+        if order.on_time_line:
+            sound = frames.sound(order.silence_dbfs)
+            active = heard.active_seconds if sound.audible.any() else 0.0
+            return Decoded(replace(heard, active_seconds=active), kept.samples(), sound)
         audible = frames.audible()
         # The file of a long recording without silence is not written a second time.
         left = heard.samples if audible.all() else kept.leave(audible, frames.length)
@@ -193,6 +218,7 @@ def convert(
     *,
     max_seconds: float = math.inf,
     channel: int = 0,
+    part: Part = WHOLE,
 ) -> Heard:
     """Mixes to mono, resamples and measures, block by block.
 
@@ -203,21 +229,25 @@ def convert(
         keep: Called with the samples in order: mono float32, shape (n,).
         max_seconds: Longest audio that is accepted.
         channel: As in `Order`.
+        part: The part that is kept and measured. What comes after it is not decoded.
 
     Raises:
-        AudioError: AUDIO_UNDECODABLE, AUDIO_CHANNEL_MISSING, or AUDIO_TOO_LONG.
+        AudioError: AUDIO_UNDECODABLE, AUDIO_CHANNEL_MISSING, AUDIO_TOO_LONG, or FIELD_INVALID for
+            the part.
     """
     same = stream.sample_rate == sample_rate
     resampler = None if same else soxr.ResampleStream(stream.sample_rate, sample_rate, 1, "float32")
     loudness = Loudness(sample_rate, silence_dbfs)
     mixer = Mixer(stream.channels, channel)
     likeness = Likeness(stream.channels, stream.sample_rate)
+    cut = Cut(part, sample_rate)
     frames = 0
 
     def take(samples: NDArray[np.float32], *, last: bool = False) -> None:
         resampled = resampler.resample_chunk(samples, last=last) if resampler else samples
-        loudness.add(resampled)
-        keep(resampled)
+        wanted = cut.take(resampled)
+        loudness.add(wanted)
+        keep(wanted)
 
     for block in stream.blocks:
         frames += len(block)
@@ -226,14 +256,17 @@ def convert(
         if not channel:
             likeness.add(block)
         take(mixer.mix(block))
+        if cut.full:
+            break
     if not frames:
         raise undecodable(f"the {stream.format} file holds no samples: is it cut off?")
     take(np.zeros(0, np.float32), last=True)
     loudness.finish()
     remarks = stream.remarks | ({Remark.UNLIKE_CHANNELS_MIXED} if likeness.unlike else set())
+    seconds = cut.seconds(frames / stream.sample_rate)
     return Heard(
-        seconds=frames / stream.sample_rate,
-        active_seconds=min(loudness.active_seconds, frames / stream.sample_rate),
+        seconds=seconds,
+        active_seconds=min(loudness.active_seconds, seconds),
         level_dbfs=loudness.level_dbfs,
         samples=loudness.samples,
         sample_rate=stream.sample_rate,

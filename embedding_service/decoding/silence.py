@@ -7,6 +7,7 @@ second of zeros after five seconds of speech the cosine to the speech alone is 0
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,6 +36,39 @@ LEAST_SECONDS = 0.1
 _LOWEST_DBFS = -130.0
 
 
+@dataclass(frozen=True)
+class Sound:
+    """Tells of each frame of a recording if it sounds, where the samples stay on their time line.
+
+    Attributes:
+        audible: If it is kept, as `Frames.audible` tells.
+        loud: If it is kept and not below the silence limit.
+        length: Samples of a frame; the last one may be shorter.
+    """
+
+    audible: NDArray[np.bool_]
+    loud: NDArray[np.bool_]
+    length: int
+
+    def count(self, start: int, end: int) -> int:
+        """Gives the number of audible samples among those from number start to end (exclusive)."""
+        return int(np.count_nonzero(self._mask(start, end)))
+
+    def is_loud(self, start: int, end: int) -> bool:
+        """Returns True if a frame that begins or ends between two samples is loud."""
+        return bool(self.loud[start // self.length : -(-end // self.length)].any())
+
+    def of(self, start: int, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Gives the audible ones of samples, shape (n,), that begin with number start."""
+        return samples[self._mask(start, start + len(samples))]
+
+    def _mask(self, start: int, end: int) -> NDArray[np.bool_]:
+        first = start // self.length
+        frames = self.audible[first : -(-end // self.length)]
+        skipped = start - first * self.length
+        return np.repeat(frames, self.length)[skipped : skipped + end - start]
+
+
 class Frames:
     """The frames of a clip, judged when all of its samples have streamed by."""
 
@@ -58,7 +92,7 @@ class Frames:
         A frame's level is that of its spread around its mean: a constant offset is no sound. If
         less than LEAST_SECONDS is audible, the frames beside are kept too.
         """
-        levels = np.concatenate([*self._levels, np.zeros(0, np.float32)])
+        levels = self._all_levels()
         kept = levels > FLOOR_DBFS
         if not kept.any():
             return kept
@@ -69,6 +103,14 @@ class Frames:
             kept[1:] |= kept[:-1]
             kept[:-1] |= kept[1:]
         return kept
+
+    def sound(self, limit_dbfs: float) -> Sound:
+        """Tells which frames sound; those below the limit, in dB at full scale, are not loud."""
+        kept = self.audible()
+        return Sound(kept, kept & (self._all_levels() >= limit_dbfs), self.length)
+
+    def _all_levels(self) -> NDArray[np.float32]:
+        return np.concatenate([*self._levels, np.zeros(0, np.float32)])
 
     def _measure(self, frames: NDArray[np.float32]) -> None:
         power = np.maximum(frames.astype(np.float64).var(axis=1), 10 ** (_LOWEST_DBFS / 10))

@@ -123,6 +123,25 @@ def stream_config(
     return messages.StreamEmbeddingsRequest(config=made)
 
 
+def windows_config(
+    rule: tuple[float, float, float] | None = None,
+    start: float | None = None,
+    end: float | None = None,
+    **config: Any,
+) -> messages.EmbedWindowsRequest:
+    """First message of EmbedWindows; window, hop and single, start and end in seconds."""
+    made = messages.EmbedWindowsConfig(audio=messages.EmbedAudioConfig(**config))
+    wanted = {"start_offset": (made.range, start), "end_offset": (made.range, end)}
+    if rule:
+        names = zip(("window", "hop", "single"), rule, strict=True)
+        wanted |= {name: (made.window_rule, seconds) for name, seconds in names}
+    for name, (message, seconds) in wanted.items():
+        if seconds is not None:
+            getattr(message, name).FromNanoseconds(round(seconds * 10**9))
+            getattr(message, name).SetInParent()
+    return messages.EmbedWindowsRequest(config=made)
+
+
 @dataclass
 class Running:
     """A service that runs as a process of its own."""
@@ -181,6 +200,34 @@ class Running:
             if known is None:
                 raise
             raise known from None
+
+    def windows(
+        self, audio: bytes, **config: Any
+    ) -> tuple[list[messages.EmbeddedWindow], messages.EmbedWindowsSummary]:
+        """Embeds a recording window by window; gives the windows and the summary.
+
+        Raises:
+            ServiceError: The call failed with a reason.
+        """
+        parts = [audio[start : start + CHUNK] for start in range(0, len(audio), CHUNK)]
+        chunks = (messages.EmbedWindowsRequest(audio_chunk=part) for part in parts)
+        try:
+            requests = iter([windows_config(**config), *chunks])
+            *windows, last = self.stub.EmbedWindows(requests, timeout=120)
+        except grpc.RpcError as error:
+            known = from_rpc_error(error)
+            if known is None:
+                raise
+            raise known from None
+        assert {w.WhichOneof("response") for w in windows} == {"window"}
+        assert last.WhichOneof("response") == "summary"
+        return [w.window for w in windows], last.summary
+
+    def refuse_windows(self, audio: bytes, **config: Any) -> ServiceError:
+        """Embeds a recording that must be refused before its first window; returns the error."""
+        with pytest.raises(ServiceError) as failure:
+            self.windows(audio, **config)
+        return failure.value
 
     def refuse(self, audio: bytes, **config: Any) -> ServiceError:
         """Embeds audio that must be refused; returns the error."""
@@ -258,6 +305,12 @@ def encode() -> Callable[..., bytes]:
 def ffmpeg() -> Callable[..., bytes]:
     """Writes sounds as FFmpeg does."""
     return encode_with_ffmpeg
+
+
+@pytest.fixture(scope="session")
+def first_windows() -> Callable[..., messages.EmbedWindowsRequest]:
+    """Writes the first message of EmbedWindows."""
+    return windows_config
 
 
 @pytest.fixture(scope="session")
