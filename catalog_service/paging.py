@@ -34,9 +34,13 @@ class Page(NamedTuple):
         if len(rows) <= self.size:
             return rows, ""
         kept = rows[: self.size]
-        last = key(kept[-1]).encode()
+        return kept, self.token(key(kept[-1]))
+
+    def token(self, key: str) -> str:
+        """Returns the token of the page after the entry of a key."""
+        last = key.encode()
         token = base64.urlsafe_b64encode(_mark(self.asked, last) + last)
-        return kept, token.decode().rstrip("=")
+        return token.decode().rstrip("=")
 
 
 def page(size: int, token: str, *asked: Message | str | int) -> Page:

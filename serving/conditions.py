@@ -93,12 +93,17 @@ def units(seconds: float, in_second: int) -> int:
 
 
 class _Fold(dict[int, str]):
-    """The folded character of each code point, found when it is first asked for."""
+    """The folded character of each code point, found when it is first asked for.
+
+    Those that stay themselves are not kept: there are a million of them, and 1,400 others.
+    """
 
     def __missing__(self, code: int) -> str:
         character = chr(code)
         forms = (character.casefold(), character.lower(), character)
-        self[code] = found = next(form for form in forms if len(form) == 1)
+        found = next(form for form in forms if len(form) == 1)
+        if found != character:
+            self[code] = found
         return found
 
 

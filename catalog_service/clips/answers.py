@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip, ClipOutcome, Failure
+from audiosearch.catalog.v1.clip_pb2 import (
+    AudioObject,
+    Clip,
+    ClipOutcome,
+    CountValuesResponse,
+    Failure,
+)
 
 from catalog_service import answers
 from catalog_service.audio.clip_audio import Stored
 from catalog_service.clips.batches import Outcome
+from catalog_service.clips.counting import Counts
 from catalog_service.clips.rows import ClipRow
 from catalog_service.database.states import ClipState
 from catalog_service.names import clip_name, import_job_name, speaker_name
@@ -50,6 +57,18 @@ def outcome(parent: str, of: Outcome) -> ClipOutcome:
         failure=Failure(reason=of.error.reason.value, message=of.error.message)
         if of.error
         else None,
+    )
+
+
+def counts(of: Counts) -> CountValuesResponse:
+    """Returns the numbers of clips by value."""
+    return CountValuesResponse(
+        values=[
+            CountValuesResponse.ValueCount(value=value, clip_count=clips)
+            for value, clips in of.values
+        ],
+        value_count=of.value_count,
+        clip_count=of.clip_count,
     )
 
 

@@ -9,8 +9,10 @@ from sqlalchemy import Connection, bindparam, delete
 
 from catalog_service.audio.audio_store import AudioKey, AudioStore
 from catalog_service.clips import batches as clip_batches
+from catalog_service.clips import counting, lists
 from catalog_service.clips import rows as clip_rows
 from catalog_service.clips.batches import Heard, Locked, NewClip, Outcome
+from catalog_service.clips.counting import Counts
 from catalog_service.clips.filter import ClipQuery
 from catalog_service.clips.rows import ALL, IN_LIBRARY, ClipRow, along
 from catalog_service.database.database import Database
@@ -18,7 +20,7 @@ from catalog_service.database.schema import clips
 from catalog_service.database.states import ClipState
 from catalog_service.libraries import rows as library_rows
 from catalog_service.names import ClipName, SpeakerName, is_ulid
-from catalog_service.paging import Page, refuse
+from catalog_service.paging import Page
 from catalog_service.speakers import enrollments
 
 CHANGEABLE = ("display_name", "label", "speaker", "metadata")
@@ -67,18 +69,11 @@ class Clips:
         self, library: str, query: ClipQuery, page: Page
     ) -> tuple[Sequence[ClipRow], str]:
         """Returns a page of clips in the order of the query, and the token of the next page."""
-        try:
-            statement = query.statement(library, page.after, page.size + 1)
-        except ValueError:
-            raise refuse(page.after) from None
+        return await lists.read(self._database, library, query, page)
 
-        def read(connection: Connection) -> Sequence[ClipRow]:
-            found = clip_rows.fetch(connection, statement)
-            if not found:
-                library_rows.get(connection, library)
-            return found
-
-        return page.cut(await self._database.read(read), query.key)
+    async def count_values(self, library: str, field: str, query: ClipQuery, limit: int) -> Counts:
+        """Counts the clips of a query by the value of a field, the most frequent values first."""
+        return await counting.count(self._database, library, field, query, limit)
 
     async def look_up(self, library: str, ids: Collection[str]) -> Sequence[ClipRow]:
         """Returns those of these clips that are ACTIVE."""

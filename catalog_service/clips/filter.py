@@ -9,21 +9,35 @@ index, together with LIKE is exact on both.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Select, or_
+from audiosearch.filter.v1.filter_pb2 import Condition
+from sqlalchemy import Column, ColumnElement, Row, Select, func, or_, select
 
+from catalog_service.clips import conditions as its_conditions
 from catalog_service.clips.rows import ALL, ClipRow, along, uid_of
+from catalog_service.database.functions import exact
 from catalog_service.database.schema import clips
 from catalog_service.database.states import ClipState
 from catalog_service.names import first_id
+from serving.conditions import metadata_key
 
 _ESCAPE = "/"
 _LAST = "\U0010ffff"
 _ID_LENGTH = 26
+_BY_STATE = "ix_clips_state"
+_EQUAL = {
+    "enrolled_as": "ix_clips_enrolled",
+    "speaker": "ix_clips_speaker",
+    "label": "ix_clips_label",
+    "import_job": "ix_clips_import_job",
+}
+"""The indexes of columns that a clip can be listed by, the narrowest first."""
+_INDEXED = {"label": "label", "speaker": "speaker", "enrolled_speaker": "enrolled_as"}
+_TICK = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
@@ -39,22 +53,72 @@ class ClipQuery:
     update_time_before: datetime | None = None
     import_job: str | None = None
     enrolled_as: str | None = None
+    conditions: tuple[Condition, ...] = ()
 
-    def statement(self, library: str, after: str | None, limit: int) -> Select[Any]:
+    def narrowed(self, conditions: Iterable[Condition]) -> ClipQuery:
+        """Returns the query with conditions. Those that an index serves become fields of it."""
+        query = self
+        for condition in conditions:
+            query = query._and(condition)
+        return query
+
+    def check(self, after: str) -> None:
+        """Raises ValueError if `after` is no key of this list."""
+        _, order = self._path()
+        list(_behind(order, after))
+
+    def statement(
+        self, library: str, after: str | None, limit: int, until: str | None = None
+    ) -> Select[Any]:
         """Returns the statement of at most `limit` clips after the key `after`, in order.
 
-        Raises:
-            ValueError: `after` is no key of this list.
+        With `until`, they are at most those up to that key.
         """
-        index, order = self._path()
-        statement = ALL.where(clips.c.library_uid == uid_of(library), *self._conditions())
+        _, order = self._path()
+        statement = ALL.where(clips.c.library_uid == uid_of(library), *self._where())
         if after is not None:
             statement = statement.where(*_behind(order, after))
-        columns = [clips.c.id] if order is clips.c.id else [order, clips.c.id]
-        page = statement.order_by(*columns).limit(limit)
-        return along(page.with_hint(clips, f"INDEXED BY {index}", "sqlite"), index)
+        if until is not None:
+            statement = statement.where(*_within(order, until))
+        return self._in_order(statement).limit(limit)
 
-    def key(self, row: ClipRow) -> str:
+    def reach(self, library: str, after: str | None, count: int) -> Select[Any]:
+        """Returns the statement of the place that is `count` clips after the key `after`.
+
+        It counts the clips along the index, whatever else they must fit. There is none if the list
+        ends before.
+        """
+        _, order = self._path()
+        statement = select(*dict.fromkeys((order, clips.c.id))).where(
+            clips.c.library_uid == uid_of(library), *self._indexed()
+        )
+        if after is not None:
+            statement = statement.where(*_behind(order, after))
+        return self._in_order(statement).offset(count - 1).limit(1)
+
+    def counts(self, library: str, field: str, limit: int) -> Select[Any]:
+        """Returns the statement of the most frequent values of a field.
+
+        Each row has a value and its clips, and the numbers of all values and of all clips.
+        """
+        index, _ = self._path()
+        if index == _BY_STATE and not self.conditions:
+            index = _EQUAL.get(_INDEXED.get(field, ""), index)
+        text = its_conditions.value_of(field)
+        value = exact(func.coalesce(text, "") if metadata_key(field) else text).label("value")
+        statement: Any = (
+            select(value, func.count().label("clips"))
+            .where(clips.c.library_uid == uid_of(library), *self._where())
+            .group_by(value)
+        )
+        each = _along(statement, index).subquery()
+        return (
+            select(each, func.count().over(), func.sum(each.c.clips).over())
+            .order_by(each.c.clips.desc(), each.c.value)
+            .limit(limit)
+        )
+
+    def key(self, row: ClipRow | Row[Any]) -> str:
         """Returns the key of a clip in the list."""
         _, order = self._path()
         if order is clips.c.display_name:
@@ -69,40 +133,74 @@ class ClipQuery:
             return "ix_clips_display_name", clips.c.display_name
         if self.update_time_before is not None:
             return "ix_clips_update_time", clips.c.update_time
-        for index, wanted in (
-            ("ix_clips_enrolled", self.enrolled_as),
-            ("ix_clips_speaker", self.speaker),
-            ("ix_clips_label", self.label),
-            ("ix_clips_import_job", self.import_job),
-        ):
-            if wanted is not None:
+        for column, index in _EQUAL.items():
+            if getattr(self, column) is not None:
                 return index, clips.c.id
-        return "ix_clips_state", clips.c.id
+        return _BY_STATE, clips.c.id
 
-    def _conditions(self) -> Iterator[ColumnElement[bool]]:
+    def _in_order(self, statement: Select[Any]) -> Select[Any]:
+        index, order = self._path()
+        columns = [clips.c.id] if order is clips.c.id else [order, clips.c.id]
+        return _along(statement.order_by(*columns), index)
+
+    def _and(self, condition: Condition) -> ClipQuery:
+        attribute = _INDEXED.get(condition.field, "")
+        values = set(condition.any_of.values)
+        if attribute and len(values) == 1 and getattr(self, attribute) is None:
+            only: dict[str, Any] = {attribute: values.pop()}
+            return replace(self, **only)
+        if condition.field != "create_time":
+            return replace(self, conditions=(*self.conditions, condition))
+        query, bounds = self, condition.range
+        if bounds.HasField("minimum"):
+            low = its_conditions.time_of(bounds.minimum)
+            query = replace(query, create_time_from=max(low, query.create_time_from or low))
+        if bounds.HasField("maximum"):
+            before = its_conditions.time_of(bounds.maximum) + _TICK
+            query = replace(
+                query, create_time_before=min(before, query.create_time_before or before)
+            )
+        return query
+
+    def _where(self) -> Iterator[ColumnElement[bool]]:
         yield clips.c.state == self.state
-        if self.label is not None:
-            yield from _equals(clips.c.label, self.label)
-        if self.speaker is not None:
-            yield from _equals(clips.c.speaker, self.speaker)
+        for column in _EQUAL:
+            if getattr(self, column) is not None:
+                yield from _equals(clips.c[column], getattr(self, column))
         if self.display_name_prefix:
             yield from _begins(clips.c.display_name, self.display_name_prefix)
-        if self.import_job is not None:
-            yield clips.c.import_job == self.import_job
-        if self.enrolled_as is not None:
-            yield clips.c.enrolled_as == self.enrolled_as
         yield from self._times()
+        yield from its_conditions.expressions(self.conditions)
+
+    def _indexed(self) -> Iterator[ColumnElement[bool]]:
+        """Returns those expressions that the index serves, which a count along it may have."""
+        index, order = self._path()
+        yield clips.c.state == self.state
+        for column, its_index in _EQUAL.items():
+            if its_index == index:
+                yield clips.c[column] == getattr(self, column)
+        if self.display_name_prefix:
+            yield from _begins(clips.c.display_name, self.display_name_prefix)
+        elif order is clips.c.update_time:
+            yield clips.c.update_time < self.update_time_before
+        else:
+            yield from self._ids()
 
     def _times(self) -> Iterator[ColumnElement[bool]]:
         # Ids begin with the time of creation, so the index of the order serves these two as well.
         if self.create_time_from is not None:
             yield clips.c.create_time >= self.create_time_from
-            yield clips.c.id >= first_id(self.create_time_from)
         if self.create_time_before is not None:
             yield clips.c.create_time < self.create_time_before
-            yield clips.c.id <= first_id(self.create_time_before)[:10] + "z" * 16
         if self.update_time_before is not None:
             yield clips.c.update_time < self.update_time_before
+        yield from self._ids()
+
+    def _ids(self) -> Iterator[ColumnElement[bool]]:
+        if self.create_time_from is not None:
+            yield clips.c.id >= first_id(self.create_time_from)
+        if self.create_time_before is not None:
+            yield clips.c.id <= first_id(self.create_time_before)[:10] + "z" * 16
 
 
 def _behind(order: Column[Any], after: str) -> Iterator[ColumnElement[bool]]:
@@ -116,6 +214,21 @@ def _behind(order: Column[Any], after: str) -> Iterator[ColumnElement[bool]]:
     # The first condition finds the place in the index. The second skips rows of earlier pages.
     yield order >= last
     yield or_(order > last, clips.c.id > clip)
+
+
+def _within(order: Column[Any], until: str) -> Iterator[ColumnElement[bool]]:
+    clip, text = until[:_ID_LENGTH], until[_ID_LENGTH:]
+    if order is clips.c.id:
+        yield clips.c.id <= clip
+        return
+    last: Any = datetime.fromisoformat(text) if order is clips.c.update_time else text
+    yield order <= last
+    yield or_(order < last, clips.c.id <= clip)
+
+
+def _along(statement: Select[Any], index: str) -> Select[Any]:
+    """Returns the statement with an index hint for every database."""
+    return along(statement.with_hint(clips, f"INDEXED BY {index}", "sqlite"), index)
 
 
 def _equals(column: Column[str], text: str) -> Iterator[ColumnElement[bool]]:

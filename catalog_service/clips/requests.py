@@ -28,6 +28,7 @@ from catalog_service.clips.clips import CHANGEABLE
 from catalog_service.clips.filter import ClipQuery
 from catalog_service.database.states import ClipState
 from catalog_service.names import ClipName
+from serving import conditions
 from serving.errors import ServiceError
 
 RequestT = TypeVar("RequestT")
@@ -129,7 +130,8 @@ def _remarks(audio: AudioProperties) -> list[int] | None:
 
 def clip_query(parent: str, value: ClipFilter) -> ClipQuery:
     """Reads the filter of a list of the library's clips."""
-    times = {
+    conditions.check("filter.conditions", value)
+    times: dict[str, Any] = {
         name: fields.time(f"filter.{name}", getattr(value, name)) if value.HasField(name) else None
         for name in ("create_time_from", "create_time_before", "update_time_before")
     }
@@ -145,7 +147,7 @@ def clip_query(parent: str, value: ClipFilter) -> ClipQuery:
         if value.enrolled_speaker
         else None,
         **times,
-    )
+    ).narrowed(value.conditions)
 
 
 def _of_library(parent: str, field: str, text: str) -> str:

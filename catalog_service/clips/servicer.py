@@ -16,6 +16,7 @@ from catalog_service.clips import answers, requests
 from catalog_service.clips.batches import Outcome
 from catalog_service.clips.clips import CHANGEABLE, Clips
 from catalog_service.paging import page
+from serving.conditions import check_counted
 from serving.errors import ServiceError
 
 PartT = TypeVar("PartT")
@@ -86,6 +87,18 @@ class ClipServicer(clip_service_pb2_grpc.ClipServiceServicer):
         return pb.ListClipsResponse(
             clips=[answers.clip(parent, row) for row in rows], next_page_token=token
         )
+
+    async def CountValues(
+        self, request: pb.CountValuesRequest, context: Any
+    ) -> pb.CountValuesResponse:
+        parent = names.parse_library("parent", request.parent)
+        counts = await self._clips.count_values(
+            parent,
+            check_counted("field", request.field),
+            requests.clip_query(parent, request.filter),
+            fields.page_size(request.page_size),
+        )
+        return answers.counts(counts)
 
     async def LookupClips(
         self, request: pb.LookupClipsRequest, context: Any

@@ -15,6 +15,7 @@ from sqlalchemy import URL, Connection, Engine, FromClause, create_engine, event
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from catalog_service.database.functions import add_functions
 from catalog_service.database.transactions import InThreads, OnLoop, Transactions
 from catalog_service.settings import CatalogSettings
 from serving.compat import timeout
@@ -301,6 +302,7 @@ def _prepare_sqlite(engine: Engine, *more: str) -> None:
         for pragma in ("journal_mode = WAL", "foreign_keys = ON", "synchronous = FULL", *more):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
+        add_functions(connection)
 
 
 def _lock_at_once(engine: Engine) -> None:

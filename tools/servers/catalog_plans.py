@@ -15,6 +15,7 @@ from audiosearch.catalog.v1.import_job_pb2 import ImportJob
 from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.catalog.v1.speaker_pb2 import Speaker
 from audiosearch.embedding.v1.embedding_pb2 import WindowRule
+from audiosearch.filter.v1.filter_pb2 import Condition
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy import Connection, Engine, event
@@ -22,6 +23,7 @@ from sqlalchemy import Connection, Engine, event
 from tools.servers.catalog import MODEL, Catalog
 
 LATER = Timestamp(seconds=4_000_000_000)
+LONG = Condition(field="duration", range=Condition.Range(minimum=0))
 FILTERS = {
     "state": ClipFilter(),
     "state FAILED": ClipFilter(state=Clip.STATE_FAILED),
@@ -42,9 +44,28 @@ FILTERS = {
     ),
     "changed before": ClipFilter(update_time_before=LATER),
     "changed before, label": ClipFilter(update_time_before=LATER, label="l1"),
+    "duration": ClipFilter(conditions=[LONG]),
+    "display name, duration": ClipFilter(display_name_prefix="clip1", conditions=[LONG]),
+    "changed before, duration": ClipFilter(update_time_before=LATER, conditions=[LONG]),
+    "one of two labels": ClipFilter(
+        conditions=[Condition(field="label", any_of=Condition.Values(values=["l1", "l2"]))]
+    ),
+    "one label": ClipFilter(
+        conditions=[Condition(field="label", any_of=Condition.Values(values=["l1"])), LONG]
+    ),
+    "no label, part of a name, metadata": ClipFilter(
+        conditions=[
+            Condition(field="label", none_of=Condition.Values(values=["l1"])),
+            Condition(field="display_name", contains="LIP1"),
+            Condition(field="metadata.k", none_of=Condition.Values(values=["v"])),
+        ]
+    ),
     "CREATING, changed before": ClipFilter(state=Clip.STATE_CREATING, update_time_before=LATER),
 }
 """Filters for all kinds of lists of clips, by name."""
+
+COUNTED = ("label", "source", "metadata.k")
+"""Fields whose values are counted."""
 
 SPEAKER_LISTS = (
     {},
@@ -157,6 +178,8 @@ async def read_all(catalog: Catalog, parent: str) -> None:
             request.page_token = page.next_page_token
             await stubs.clips.ListClips(request)
         clips += page.clips
+    for field in COUNTED:
+        await stubs.clips.CountValues(clip_pb2.CountValuesRequest(parent=parent, field=field))
     await catalog.get(clips[0].name)
     ids = [clip.name.rpartition("/")[2] for clip in clips]
     await stubs.clips.LookupClips(clip_pb2.LookupClipsRequest(parent=parent, clip_ids=ids))
