@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from embedding_service.decoding.links import MATROSKA, Links
 from embedding_service.decoding.readers import (
     Pcm,
     Stream,
@@ -71,9 +72,16 @@ def open_pipe(pipe: Pipe, pcm: Pcm | None) -> Iterator[Stream]:
         else:  # by FFmpeg: libsndfile has to seek in most formats
             require_audio(pipe.look(0, HEAD_BYTES))
             _require_index_first(pipe)
-            stream = read_ffmpeg(pipe, stack, _BLOCK_SAMPLES)
+            stream = _encoded(pipe, stack)
         require_usable(stream)
         yield stream
+
+
+def _encoded(pipe: Pipe, stack: contextlib.ExitStack) -> Stream:
+    if not MATROSKA.match(pipe.look(0, HEAD_BYTES)):
+        return read_ffmpeg(pipe, stack, _BLOCK_SAMPLES)
+    links = Links(pipe)
+    return read_ffmpeg(links, stack, _BLOCK_SAMPLES, following=links.following())
 
 
 def _raw_blocks(pipe: Pipe, pcm: Pcm) -> Iterator[NDArray[np.float32]]:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 import soundfile
 
+from embedding_service.decoding.links import parts
 from embedding_service.decoding.riff import is_unfinished
 from serving.not_audio import ENCRYPTED, NO_SOUND, READABLE, UNKNOWN, refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -127,8 +128,10 @@ def open_audio(file: BinaryIO, pcm: Pcm | None) -> Iterator[Stream]:
             file.seek(0)
         if pcm is not None:
             stream = _raw(file, pcm)
+        elif joined := parts(file):
+            stream = read_ffmpeg(joined[0], stack, following=joined[1:])
         elif is_unfinished(file):
-            stream = read_ffmpeg(file, stack, ignore_length="1")
+            stream = read_ffmpeg(file, stack, ignore_length=True)
         elif sound := _try_libsndfile(file):
             stream = _libsndfile(stack.enter_context(sound))
         else:
@@ -236,7 +239,9 @@ def read_ffmpeg(
     file: Any,
     stack: contextlib.ExitStack,
     block_samples: int = _BLOCK_SAMPLES,
-    **options: str,
+    *,
+    following: Iterable[Any] = (),
+    ignore_length: bool = False,
 ) -> Stream:
     """Opens audio with FFmpeg.
 
@@ -244,25 +249,17 @@ def read_ffmpeg(
         file: Has `read`, and `seek` if it can seek.
         stack: Closes everything that is opened here.
         block_samples: Samples of all channels in one block; a block may hold a few more.
-        options: Options of FFmpeg's reader of the format.
+        following: Files like `file` that are heard as its continuation.
+        ignore_length: Read a WAV file beyond the length that it tells.
 
     Raises:
         AudioError: AUDIO_UNDECODABLE, here or while the blocks are read.
     """
     import av  # noqa: PLC0415  most decoder processes never need it
 
-    try:
-        container = stack.enter_context(
-            av.open(
-                file,
-                options={"format_whitelist": FFMPEG_FORMATS, **options},
-                metadata_errors="ignore",
-            )
-        )
-    except (av.error.FFmpegError, ValueError) as error:
-        raise undecodable(UNKNOWN) from error
+    container = stack.enter_context(_container(file, ignore_length=ignore_length))
     track = _track(container)
-    frames = _frames(container, track)
+    frames = _frames(itertools.chain(_decoded(container, track), _continued(following)))
     first = next(frames, None)
     if first is None:
         raise undecodable("the file holds no samples: is it cut off?")
@@ -278,6 +275,25 @@ def read_ffmpeg(
         seconds,
         _gathered(itertools.chain([first], frames), first.layout.nb_channels, block_samples),
     )
+
+
+def _container(file: Any, *, ignore_length: bool) -> Any:
+    import av  # noqa: PLC0415  most decoder processes never need it
+
+    options = {"format_whitelist": FFMPEG_FORMATS}
+    if ignore_length:
+        options["ignore_length"] = "1"
+    try:
+        return av.open(file, options=options, metadata_errors="ignore")
+    except (av.error.FFmpegError, ValueError) as error:
+        raise undecodable(UNKNOWN) from error
+
+
+def _continued(files: Iterable[Any]) -> Iterator[Any]:
+    """The decoded frames of joined files behind the first one."""
+    for file in files:
+        with _container(file, ignore_length=file.seekable() and is_unfinished(file)) as container:
+            yield from _decoded(container, _track(container))
 
 
 def _track(container: Any) -> Any:
@@ -296,8 +312,8 @@ def _track(container: Any) -> Any:
     return chosen
 
 
-def _frames(container: Any, track: Any) -> Iterator[Any]:
-    """Decodes a track to interleaved float32, at the rate and with the channels of its beginning.
+def _frames(decoded: Iterator[Any]) -> Iterator[Any]:
+    """Turns frames to interleaved float32, at the rate and with the channels of the first.
 
     Uses FFmpeg's own conversion: PyAV crashes on 8 or more separate channels.
     """
@@ -305,7 +321,7 @@ def _frames(container: Any, track: Any) -> Iterator[Any]:
 
     convert: Any = None
     given, wanted = None, None
-    for frame in _decoded(container, track):
+    for frame in decoded:
         layout = (frame.format.name, frame.layout.name, frame.sample_rate)
         wanted = wanted or (frame.layout, frame.sample_rate)
         if layout != given:

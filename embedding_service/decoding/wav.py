@@ -30,7 +30,9 @@ def plain_samples(data: bytes) -> tuple[Pcm, bytes] | None:
         if name == b"fmt " and size >= _FORMAT.size:
             layout = _layout(data[start:end])
         elif name == b"data":
-            return (layout, data[start:end]) if layout and _whole(size, layout) else None
+            if not layout or not _whole(size, layout) or b"RIFF" in data[end:]:
+                return None  # also if another file stands behind this one
+            return layout, data[start:end]
         place = end + size % 2
     return None
 

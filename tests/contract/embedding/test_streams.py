@@ -169,6 +169,14 @@ def test_wav_of_unknown_length(service: Any, encode: Any, sound: Any, size: int)
     assert offsets(list(service.stream(bytes(audio))))[-1] == (7.5, 10)
 
 
+@pytest.mark.parametrize("chunk", [50, 4096, 2**20])
+def test_joined_recordings_of_browsers(service: Any, ffmpeg: Any, sound: Any, chunk: int) -> None:
+    """Three webm files, one behind the other, are heard to the end of the last."""
+    files = [ffmpeg(sound[: 4 * RATE], "webm", "libopus") for _ in range(3)]
+    answers = [*service.stream(b"".join(files), chunk, window=4, hop=4)]
+    assert [round(end) for _, end in offsets(answers)] == [4, 8, 12]
+
+
 def test_m4a(service: Any, ffmpeg: Any, sound: Any) -> None:
     """An m4a file streams if its index comes first; else it is refused at once, and told why."""
     audio = ffmpeg(sound, "ipod", "aac")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import av
@@ -93,16 +94,50 @@ def test_chunks_behind_the_samples(service: Any, encode: Any, sound: Any, refere
         assert vector(response) @ reference > 0.99
 
 
-def test_joined_files(service: Any, encode: Any, ffmpeg: Any, sound: Any) -> None:
-    """Files of the same kind, one behind the other, are heard as one."""
-    for data in (
-        encode(sound, kind="MP3"),
-        encode(sound, kind="OGG", subtype="VORBIS"),
-        ffmpeg(sound, "ogg", "libopus"),
-        ffmpeg(sound, "webm", "libopus"),
-        ffmpeg(sound, "adts", "aac", RATE),
-    ):
-        assert seconds(service.embed(data + data)) == pytest.approx(2 * SECONDS, abs=0.4)
+JOINED = (
+    ("MP3", None),
+    ("OGG", "VORBIS"),
+    ("OGG", "OPUS"),
+    ("WAV", "PCM_16"),
+    ("WAV", "FLOAT"),
+    ("WAV", "ULAW"),
+    ("AIFF", "PCM_16"),
+    ("FLAC", "PCM_16"),
+    ("webm", "libopus"),
+    ("matroska", "aac"),
+    ("adts", "aac"),
+    ("mp4", "aac"),
+)
+
+
+@pytest.mark.parametrize(("kind", "codec"), JOINED)
+def test_joined_files(
+    service: Any, encode: Any, ffmpeg: Any, sound: Any, kind: str, codec: str | None
+) -> None:
+    """Two, three and five files of the same kind, one behind the other, are heard as one."""
+    make = partial(encode, kind=kind, subtype=codec)
+    if kind.islower():
+        make = partial(ffmpeg, kind=kind, codec=codec)
+    files = [make(sound[start : start + 2 * RATE]) for start in range(0, 2 * RATE, RATE * 2 // 5)]
+    for count in (2, 3, 5):
+        response = service.embed(b"".join(files[:count]))
+        assert seconds(response) == pytest.approx(2 * count, abs=0.13 * count)
+
+
+def test_joined_files_of_other_rates(service: Any, ffmpeg: Any, encode: Any, sound: Any) -> None:
+    """The files behind the first one keep their length, whatever rate each of them has."""
+    webm = [ffmpeg(sound, "matroska", "aac", rate) for rate in (16000, 44100, 8000)]
+    flac = [encode(sound[:: 16000 // rate], rate, kind="FLAC") for rate in (16000, 8000, 4000)]
+    for files in (webm, flac):
+        assert seconds(service.embed(b"".join(files))) == pytest.approx(3 * SECONDS, abs=0.4)
+
+
+def test_a_file_within_the_samples_of_another(service: Any, encode: Any, sound: Any) -> None:
+    """A WAV that holds another one as its samples, as a wrong program writes it, is one file."""
+    inner = encode(sound, subtype="PCM_16")
+    samples = np.frombuffer(inner, "<i2").astype(np.float32) / 2**15
+    for data in (encode(samples, subtype="PCM_16"), encode(samples, subtype="PCM_24")):
+        assert seconds(service.embed(data)) == pytest.approx(SECONDS, abs=0.01)
 
 
 def test_mp3_of_changing_rate(service: Any, encode: Any, sound: Any) -> None:
