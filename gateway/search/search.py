@@ -1,175 +1,220 @@
-"""A search: the embedding, its neighbors in the index, and their clips, joined by id."""
+"""A search: a query, the ranking of each library, the groups of the page, and their segments."""
 
 from __future__ import annotations
 
 import asyncio
-import math
-from collections.abc import AsyncIterable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 
-from audiosearch.catalog.v1.clip_pb2 import Clip, GetClipRequest, LookupClipsRequest
 from audiosearch.catalog.v1.library_pb2 import Library
-from audiosearch.embedding.v1.embedding_pb2 import PcmFormat
-from audiosearch.embedding.v1.embedding_service_pb2 import EmbedAudioResponse
-from audiosearch.gateway.v1.search_pb2 import Match, SearchClipsResponse, SearchConfig
-from audiosearch.index.v1.index_pb2 import Neighbor
-from audiosearch.index.v1.index_service_pb2 import SearchVectorsRequest
+from audiosearch.embedding.v1.embedding_pb2 import PcmFormat, TimeRange
+from audiosearch.gateway.v1.search_pb2 import (
+    Examples,
+    Match,
+    SearchClipsResponse,
+    SearchConfig,
+    VectorQuery,
+)
 
-from gateway.clips.audio import embed, mismatch
-from gateway.libraries.indexes import present, split_window, whole_vectors
+from gateway.clips.audio import mismatch
 from gateway.libraries.libraries import Libraries
+from gateway.search import matches, question
+from gateway.search.grouping import CLIP, Groups
+from gateway.search.neighbors import MOST_REACH
+from gateway.search.pages import asked_for, question_of
+from gateway.search.queries import Queries
+from gateway.search.query import Query
+from gateway.search.question import Question
+from gateway.search.ranking import Candidate, Ranking
 from gateway.search.record import SearchLog, Stopwatch
 from gateway.upstream import Upstream
-from serving import limits
 from serving.errors import Reason, ServiceError
-from serving.names import check_library, clip_within, split_clip
 
-MAX_K = int(limits.of(SearchConfig, "k").maximum)
-_SCORES = limits.of(SearchConfig, "min_score")
-_DECIMALS = 4
-"""Decimals of a score. The next one depends on the batch that a vector was computed in."""
-
-
-@dataclass(frozen=True)
-class Query:
-    """A vector to search with, its model, and the clip that it belongs to, if any."""
-
-    values: Sequence[float]
-    model: str
-    clip_id: str = ""
-
-
-def check_config(config: SearchConfig) -> SearchConfig:
-    """Raises FIELD_INVALID unless library name, k and min_score are valid."""
-    check_library(config.parent, "config.parent")
-    if config.HasField("k") and not 1 <= config.k <= MAX_K:
-        raise ServiceError(
-            Reason.FIELD_INVALID, f"k: {config.k} is not from 1 to {MAX_K:,}", {"field": "k"}
-        )
-    if math.isnan(config.min_score) or not _SCORES.minimum <= config.min_score <= _SCORES.maximum:
-        raise ServiceError(
-            Reason.FIELD_INVALID,
-            f"min_score: {config.min_score} is not from {_SCORES.minimum:g} to {_SCORES.maximum:g}",
-            {"field": "min_score"},
-        )
-    return config
-
-
-async def searchable(upstream: Upstream, library: Library, clip: Clip) -> Sequence[float]:
-    """The vector of a clip; STATE_CONFLICT if it is not searchable."""
-    _, clip_id = split_clip(clip.name)
-    found = await whole_vectors(upstream.index, library, [clip_id])
-    if clip.state != Clip.STATE_ACTIVE or clip_id not in found:
-        state = Clip.State.Name(clip.state).removeprefix("STATE_")
-        raise ServiceError(Reason.STATE_CONFLICT, f"{clip.name} is not searchable: it is {state}")
-    return found[clip_id]
+_CLIPS_PER_GROUP = 4
+"""Clips that a search looks at for each group that it wants, at first."""
 
 
 class Search:
-    """Finds the clips of a library most like a query."""
+    """Finds the clips of libraries most like a query."""
 
     def __init__(
         self, upstream: Upstream, libraries: Libraries, default_k: int, log: SearchLog
     ) -> None:
-        """Works on the services of `upstream`. A search without k finds `default_k` clips."""
+        """Works on the services of `upstream`. A search without k finds `default_k` groups."""
         self._log = log
         self._upstream = upstream
         self._libraries = libraries
         self._default_k = default_k
+        self._queries = Queries(upstream)
 
     async def by_audio(
-        self, config: SearchConfig, chunks: AsyncIterable[bytes], pcm: PcmFormat | None = None
+        self,
+        config: SearchConfig,
+        chunks: AsyncIterable[bytes],
+        pcm: PcmFormat | None = None,
+        channel: int = 0,
+        part: TimeRange | None = None,
     ) -> SearchClipsResponse:
-        """Searches with audio, encoded or raw."""
-        parent = check_config(config).parent
-        with self._log.search(parent, by_clip=False) as watch:
+        """Searches with audio, encoded or raw, or with one channel or a part of it."""
+        asked = question.read(config)
+        with self._log.search(config.parent, by_clip=False) as watch:
             with watch.step("embedding"):
-                library, heard = await self._open_and_embed(parent, chunks, pcm)
-            query = Query(heard.embedding.values, heard.embedding.model)
-            matches = await self._matches(library, config, query, watch)
-        return SearchClipsResponse(matches=matches, query_audio=heard.audio, model=library.model)
+                opened, query = await self._open_and_hear(asked, chunks, pcm, channel, part)
+            return await self._answer(asked, opened, query, watch)
 
-    async def _open_and_embed(
-        self, parent: str, chunks: AsyncIterable[bytes], pcm: PcmFormat | None
-    ) -> tuple[Library, EmbedAudioResponse]:
-        """The library, read while the audio is embedded. Its own errors come at once."""
-        embedding = asyncio.create_task(embed(self._upstream, "", chunks, pcm))
+    async def _open_and_hear(
+        self,
+        asked: Question,
+        chunks: AsyncIterable[bytes],
+        pcm: PcmFormat | None,
+        channel: int,
+        part: TimeRange | None,
+    ) -> tuple[list[Library], Query]:
+        """The libraries, read while the audio is embedded. Their own errors come at once."""
+        hearing = asyncio.create_task(self._queries.of_audio(chunks, pcm, channel, part))
         try:
-            library = await self._libraries.open(parent)
-            heard = await embedding
+            opened = await self._open(asked, part)
+            query = await hearing
         finally:
-            embedding.cancel()
-            await asyncio.gather(embedding, return_exceptions=True)
-        if heard.embedding.model != library.model:
-            raise await mismatch(self._upstream, library.model)
-        return library, heard
+            hearing.cancel()
+            await asyncio.gather(hearing, return_exceptions=True)
+        if query.model != opened[0].model:
+            raise await mismatch(self._upstream, opened[0].model)
+        return opened, query
 
-    async def by_clip(self, config: SearchConfig, name: str) -> SearchClipsResponse:
-        """Searches with a clip of the library. That clip itself is left out."""
-        parent = check_config(config).parent
-        clip_id = clip_within(parent, name, "clip")
-        with self._log.search(parent, by_clip=True) as watch:
+    async def by_clip(
+        self, config: SearchConfig, name: str, part: TimeRange | None = None
+    ) -> SearchClipsResponse:
+        """Searches with a clip of the library, or with a part of it. The clip is left out."""
+
+        async def read(library: Library) -> Query:
+            return await self._queries.of_clip(library, name, part)
+
+        return await self._by_stored(config, read, part)
+
+    async def by_vector(self, config: SearchConfig, value: VectorQuery) -> SearchClipsResponse:
+        """Searches with a vector."""
+
+        async def read(library: Library) -> Query:
+            return self._queries.of_vector(library, value)
+
+        return await self._by_stored(config, read)
+
+    async def by_examples(self, config: SearchConfig, value: Examples) -> SearchClipsResponse:
+        """Searches with examples for and against. Clips among them are left out."""
+
+        async def read(library: Library) -> Query:
+            return await self._queries.of_examples(library, value)
+
+        return await self._by_stored(config, read)
+
+    async def _by_stored(
+        self,
+        config: SearchConfig,
+        read: Callable[[Library], Awaitable[Query]],
+        part: TimeRange | None = None,
+    ) -> SearchClipsResponse:
+        asked = question.read(config)
+        with self._log.search(config.parent, by_clip=True) as watch:
             with watch.step("catalog"):
-                library = await self._libraries.open(parent)
-            query = await self._stored(library, name, clip_id, watch)
-            matches = await self._matches(library, config, query, watch)
-        return SearchClipsResponse(matches=matches, model=library.model)
+                opened = await self._open(asked, part)
+            try:
+                with watch.step("index"):
+                    query = await read(opened[0])
+            except ServiceError as error:
+                opened = await self._reopened(asked, opened, error)
+                with watch.step("index"):
+                    query = await read(opened[0])
+            return await self._answer(asked, opened, query, watch)
 
-    async def _stored(self, library: Library, name: str, clip_id: str, watch: Stopwatch) -> Query:
-        """The query for a clip; STATE_CONFLICT if the clip is not searchable."""
-        with watch.step("catalog"):
-            clip = await self._upstream.clips.GetClip(GetClipRequest(name=name))
-        with watch.step("index"):
-            values = await searchable(self._upstream, library, clip)
-        return Query(values, library.model, clip_id)
+    async def _open(self, asked: Question, part: TimeRange | None = None) -> list[Library]:
+        """The libraries of a question, all ACTIVE, of one model and fit to answer it."""
+        opened = await asyncio.gather(*(self._libraries.open(name) for name in asked.libraries))
+        for library in opened:
+            if library.model != opened[0].model:
+                raise ServiceError(
+                    Reason.MODEL_MISMATCH,
+                    f"{library.name} holds embeddings of {library.model}, and {opened[0].name} "
+                    f"those of {opened[0].model}; search them one by one",
+                    {"library": library.name, "library_model": library.model},
+                )
+            wants = "a range" if part is not None else asked.needs_windows
+            if wants and not library.generation:
+                raise ServiceError(
+                    Reason.STATE_CONFLICT,
+                    f"{library.name} was made before there were windows, so it can't be searched "
+                    f"with {wants}; migrate it first",
+                    {"library": library.name},
+                )
+        return list(opened)
 
-    async def _matches(
-        self, library: Library, config: SearchConfig, query: Query, watch: Stopwatch
-    ) -> list[Match]:
-        """Joins neighbors with clips, and asks for more while deleted clips leave too few."""
-        k = config.k if config.HasField("k") else self._default_k
-        # Not more, because more costs the index more, and few neighbors are of deleted clips.
-        reach = min(k + bool(query.clip_id), MAX_K)
-        while True:
-            with watch.step("index"):
-                neighbors = await self._neighbors(library, config, query, reach)
-            with watch.step("catalog"):
-                matches = (await self._join(library, neighbors, query))[:k]
-            watch.match_count = len(matches)
-            if len(matches) == k or len(neighbors) < reach or reach == MAX_K:
-                return matches
-            reach = min(2 * reach, MAX_K)
+    async def _reopened(
+        self, asked: Question, opened: Sequence[Library], error: ServiceError
+    ) -> list[Library]:
+        """The libraries anew, if one has other indexes by now; else the error is raised."""
+        if error.reason is not Reason.INDEX_NOT_FOUND:
+            raise error
+        now = await self._open(asked)
+        if [library.generation for library in now] == [library.generation for library in opened]:
+            raise error
+        return now
 
-    async def _neighbors(
-        self, library: Library, config: SearchConfig, query: Query, reach: int
-    ) -> Sequence[Neighbor]:
-        request = SearchVectorsRequest(
-            index_id=present(library).windows,
-            model=query.model,
-            k=reach,
-            queries=[SearchVectorsRequest.Query(values=query.values)],
-        )
-        if not config.HasField("min_score"):
-            return (await self._upstream.index.SearchVectors(request)).results[0].neighbors
-        least = round(config.min_score, _DECIMALS)
-        request.min_score = max(_SCORES.minimum, least - 10**-_DECIMALS)  # the index's are finer
-        neighbors = (await self._upstream.index.SearchVectors(request)).results[0].neighbors
-        return [each for each in neighbors if round(each.score, _DECIMALS) >= least]
+    async def _answer(
+        self, asked: Question, opened: Sequence[Library], query: Query, watch: Stopwatch
+    ) -> SearchClipsResponse:
+        """The answer. If a migration ended meanwhile, the search is made again."""
+        try:
+            answer = await self._page(asked, opened, query, watch)
+        except ServiceError as error:
+            now = await self._reopened(asked, opened, error)
+            answer = await self._page(asked, now, query, watch)
+        watch.match_count = len(answer.matches)
+        return answer
 
-    async def _join(
-        self, library: Library, neighbors: Sequence[Neighbor], query: Query
-    ) -> list[Match]:
-        best: dict[str, float] = {}  # the neighbors come best first
-        for neighbor in neighbors:
-            best.setdefault(split_window(neighbor.id)[0], neighbor.score)
-        others = [(id_, score) for id_, score in best.items() if id_ != query.clip_id]
-        if not others:
-            return []
-        answer = await self._upstream.clips.LookupClips(
-            LookupClipsRequest(parent=library.name, clip_ids=[id_ for id_, _ in others])
-        )
-        return [
-            Match(clip=answer.clips[id_], score=round(score, _DECIMALS))
-            for id_, score in others
-            if id_ in answer.clips
+    async def _page(
+        self, asked: Question, opened: Sequence[Library], query: Query, watch: Stopwatch
+    ) -> SearchClipsResponse:
+        config = asked.config
+        page = asked_for(config, question_of(config, query.made_of))
+        k = page.room(config.k if config.HasField("k") else self._default_k)
+        groups = Groups(asked.group_by, asked.group_size, k, page)
+        sources = [
+            Ranking(self._upstream, library, query, asked.least, asked.scope, watch)
+            for library in opened
         ]
+        await self._fill(groups, sources)
+        answer = SearchClipsResponse(model=opened[0].model)
+        if query.audio is not None:
+            answer.query_audio.CopyFrom(query.audio)
+        answer.matches.extend(await self._matches(asked, groups, query))
+        if groups.more or (groups.by != CLIP and any(source.more for source in sources)):
+            answer.next_page_token = page.following(groups.members)
+        return answer
+
+    async def _fill(self, groups: Groups, sources: Sequence[Ranking]) -> None:
+        """Takes clips from the sources, the most similar first, until the groups are done."""
+        wanted = len(groups.page.shown) + groups.count + 1
+        if groups.by != CLIP:
+            wanted *= _CLIPS_PER_GROUP
+        wanted = min(wanted, MOST_REACH)
+        while not groups.done:
+            heads = await asyncio.gather(
+                *(source.next(wanted, groups.narrowing) for source in sources)
+            )
+            there = [head for head in heads if head is not None]
+            if not there:
+                return
+            best = min(there, key=lambda head: head.order)
+            groups.add(best.source.take())
+
+    async def _matches(self, asked: Question, groups: Groups, query: Query) -> list[Match]:
+        ranked = groups.ranked()
+        every: list[Candidate] = [one for _, members in ranked for one in members]
+        hits = await matches.complete(every, query) if asked.segments else {}
+        found = []
+        for group, members in ranked:
+            for one in members:
+                plain = matches.match(one, "" if groups.by == CLIP else group)
+                if asked.segments:
+                    matches.segmented(plain, one, hits[one.clip.name], query, asked.segments)
+                found.append(plain)
+        return found

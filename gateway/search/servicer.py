@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import grpc
+from audiosearch.catalog.v1.clip_pb2 import Failure
 from audiosearch.gateway.v1 import search_pb2, search_service_pb2_grpc
 
+from gateway.access.rights import Right, authorize, caller
 from gateway.clips.audio import split
 from gateway.clips.streams import audio_chunks, first_config
 from gateway.search.search import Search
+from serving import limits
 from serving.errors import Reason, ServiceError
+from serving.names import check_library
+
+_AT_ONCE = 4
+"""Searches of one batch at a time."""
+
+_BatchSearch = search_pb2.BatchSearchClipsRequest
 
 
 class SearchServicer(search_service_pb2_grpc.SearchServiceServicer):
@@ -23,12 +33,56 @@ class SearchServicer(search_service_pb2_grpc.SearchServiceServicer):
     async def SearchClips(
         self, request: search_pb2.SearchClipsRequest, context: grpc.aio.ServicerContext
     ) -> search_pb2.SearchClipsResponse:
-        query = request.WhichOneof("query")
+        return await self._one(request)
+
+    async def BatchSearchClips(
+        self, request: search_pb2.BatchSearchClipsRequest, context: grpc.aio.ServicerContext
+    ) -> search_pb2.BatchSearchClipsResponse:
+        count, limit = len(request.requests), limits.of(_BatchSearch, "requests")
+        if not limit.min_items <= count <= limit.max_items:
+            raise ServiceError(
+                Reason.FIELD_INVALID,
+                f"requests: {count} searches, which must be from 1 to {limit.max_items}",
+                {"field": "requests"},
+            )
+        busy = asyncio.Semaphore(_AT_ONCE)
+
+        async def outcome(
+            one: search_pb2.SearchClipsRequest,
+        ) -> search_pb2.BatchSearchClipsResponse.Outcome:
+            try:
+                async with busy:
+                    authorize(caller.get(), check_library(one.config.parent), Right.read)
+                    return _Outcome(response=await self._one(one))
+            except ServiceError as error:
+                return _Outcome(failure=_failure(error))
+
+        outcomes = await asyncio.gather(*(outcome(one) for one in request.requests))
+        return search_pb2.BatchSearchClipsResponse(outcomes=outcomes)
+
+    async def _one(self, request: search_pb2.SearchClipsRequest) -> search_pb2.SearchClipsResponse:
+        config, query = request.config, request.WhichOneof("query")
+        _authorize_more(config)
+        part = request.range if request.HasField("range") else None
         if query is None:
-            raise ServiceError(Reason.FIELD_INVALID, "query: set clip or audio", {"field": "query"})
+            raise ServiceError(
+                Reason.FIELD_INVALID,
+                "query: set clip, audio, vector or examples",
+                {"field": "query"},
+            )
+        if query != "audio":
+            _require_none(request, "channel", query)
+        if query in ("vector", "examples"):
+            _require_none(request, "range", query)
         if query == "clip":
-            return await self._search.by_clip(request.config, request.clip)
-        return await self._search.by_audio(request.config, split(request.audio))
+            return await self._search.by_clip(config, request.clip, part)
+        if query == "vector":
+            return await self._search.by_vector(config, request.vector)
+        if query == "examples":
+            return await self._search.by_examples(config, request.examples)
+        return await self._search.by_audio(
+            config, split(request.audio), channel=request.channel, part=part
+        )
 
     async def StreamSearchClips(
         self,
@@ -36,6 +90,8 @@ class SearchServicer(search_service_pb2_grpc.SearchServiceServicer):
         context: grpc.aio.ServicerContext,
     ) -> AsyncIterator[search_pb2.StreamSearchClipsResponse]:
         config = (await first_config(request_iterator)).config
+        _authorize_more(config.search)
+        part = config.range if config.HasField("range") else None
         chunks = audio_chunks(request_iterator)
         if config.clip:
             async for _ in chunks:
@@ -44,12 +100,35 @@ class SearchServicer(search_service_pb2_grpc.SearchServiceServicer):
                     "audio_chunk: none may follow when the query is a clip",
                     {"field": "audio_chunk"},
                 )
-            answer = await self._search.by_clip(config.search, config.clip)
+            answer = await self._search.by_clip(config.search, config.clip, part)
         else:
             pcm = config.pcm if config.HasField("pcm") else None
-            answer = await self._search.by_audio(config.search, chunks, pcm)
+            answer = await self._search.by_audio(config.search, chunks, pcm, config.channel, part)
         matches = list(answer.matches)
         answer.ClearField("matches")
         yield search_pb2.StreamSearchClipsResponse(summary=answer)
         for match in matches:
             yield search_pb2.StreamSearchClipsResponse(match=match)
+
+
+_Outcome = search_pb2.BatchSearchClipsResponse.Outcome
+
+
+def _authorize_more(config: search_pb2.SearchConfig) -> None:
+    """Raises RIGHT_MISSING unless the caller may read the libraries beside `parent`, too."""
+    for name in config.more_libraries:
+        authorize(caller.get(), check_library(name, "config.more_libraries"), Right.read)
+
+
+def _require_none(request: search_pb2.SearchClipsRequest, field: str, query: str) -> None:
+    there = request.HasField("range") if field == "range" else request.channel
+    if there:
+        raise ServiceError(
+            Reason.FIELD_INVALID,
+            f"{field}: a search with {query} has none",
+            {"field": field},
+        )
+
+
+def _failure(error: ServiceError) -> Failure:
+    return Failure(reason=error.reason.value, message=limits.cut(Failure, "message", error.message))

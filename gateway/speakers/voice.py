@@ -11,7 +11,7 @@ from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.embedding.v1.embedding_pb2 import AudioProperties
 
 from gateway.clips.audio import embed
-from gateway.search.search import searchable
+from gateway.search.queries import searchable
 from gateway.speakers.voiceprints import Values
 from gateway.upstream import Upstream
 from serving.errors import Reason, ServiceError

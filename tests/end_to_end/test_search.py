@@ -17,6 +17,7 @@ from audiosearch.index.v1.index_service_pb2 import UpsertVectorsRequest
 from audiosearch.index.v1.index_service_pb2_grpc import IndexServiceStub
 
 from deploy import example_sounds
+from gateway.libraries.indexes import present
 from serving.errors import Reason, ServiceError
 from tests.end_to_end.conftest import Running
 
@@ -63,16 +64,17 @@ def test_the_same_audio_scores_one_whatever_batch_computed_it(
     one = np.array(heard.values)
     aside = np.roll(one, 1) - (np.roll(one, 1) @ one) * one
     turned = near * one + np.sqrt(1 - near**2) * aside / np.linalg.norm(aside)
-    uid = client.call(
+    stored = client.call(
         client.stubs.libraries.GetLibrary,
         library_pb2.GetLibraryRequest(name=f"libraries/{library}"),
-    ).uid
+    )
+    clip_id = clips[0].name.rpartition("/")[2]
     with grpc.insecure_channel(shared.stack.addresses.target("index")) as channel:
         IndexServiceStub(channel).UpsertVectors(
             UpsertVectorsRequest(
-                index_id=uid,
+                index_id=present(stored).windows,
                 model=heard.model,
-                vectors=[Vector(id=clips[0].name.rpartition("/")[2], values=turned.tolist())],
+                vectors=[Vector(id=clip_id, clip_id=clip_id, values=turned.tolist())],
             )
         )
     (match,) = client.search(library, paths[0], min_score=1).matches

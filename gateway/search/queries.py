@@ -1,0 +1,324 @@
+"""Reads queries: from audio, from clips and their stored windows, from vectors and examples."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from audiosearch.catalog.v1.clip_pb2 import Clip, GetClipRequest, LookupClipsRequest
+from audiosearch.catalog.v1.library_pb2 import Library
+from audiosearch.embedding.v1.embedding_pb2 import AudioProperties, PcmFormat, TimeRange
+from audiosearch.embedding.v1.embedding_service_pb2 import (
+    EmbedAudioConfig,
+    EmbedWindowsConfig,
+    EmbedWindowsSummary,
+)
+from audiosearch.gateway.v1.search_pb2 import Examples, VectorQuery
+from audiosearch.index.v1.index_service_pb2 import GetVectorsRequest, ListVectorsRequest
+
+from gateway.clips.audio import embed_windows, stored
+from gateway.libraries.indexes import PAGE, present, split_window, whole_vectors
+from gateway.search.examples import average
+from gateway.search.query import (
+    ROUNDING,
+    Query,
+    Values,
+    check_range,
+    check_within,
+    seconds,
+    thinned,
+    timed,
+    unit,
+)
+from gateway.upstream import Upstream
+from serving import limits
+from serving.errors import Reason, ServiceError
+from serving.names import clip_within, split_clip
+
+
+async def searchable(upstream: Upstream, library: Library, clip: Clip) -> Sequence[float]:
+    """The vector of a whole clip; STATE_CONFLICT if it is not searchable."""
+    _, clip_id = split_clip(clip.name)
+    found = await whole_vectors(upstream.index, library, [clip_id])
+    if clip.state != Clip.STATE_ACTIVE or clip_id not in found:
+        raise _not_searchable(clip)
+    return found[clip_id]
+
+
+def _not_searchable(clip: Clip) -> ServiceError:
+    state = Clip.State.Name(clip.state).removeprefix("STATE_")
+    return ServiceError(Reason.STATE_CONFLICT, f"{clip.name} is not searchable: it is {state}")
+
+
+class Queries:
+    """Reads queries from the services behind the gateway."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        """Works on the services of `upstream`."""
+        self._upstream = upstream
+
+    async def of_audio(
+        self,
+        chunks: AsyncIterable[bytes],
+        pcm: PcmFormat | None,
+        channel: int,
+        part: TimeRange | None,
+    ) -> Query:
+        """The query of audio, or of a part of it, by the default model and its rule.
+
+        A library may keep another rule of the same model. Its windows are compared with those of
+        the query all the same.
+        """
+        config = EmbedWindowsConfig(
+            audio=EmbedAudioConfig(pcm=pcm, channel=channel),
+            range=None if part is None else check_range(part),
+        )
+        digest = hashlib.sha256(config.SerializeToString(deterministic=True))
+
+        async def counted() -> AsyncIterator[bytes]:
+            async for chunk in chunks:
+                digest.update(chunk)
+                yield chunk
+
+        query = await self._heard(config, counted())
+        return replace(query, made_of=(b"audio", digest.digest()))
+
+    async def _heard(self, config: EmbedWindowsConfig, chunks: AsyncIterable[bytes]) -> Query:
+        starts, ends, vectors = [], [], []
+        summary = EmbedWindowsSummary()
+        async for response in embed_windows(self._upstream, config, chunks):
+            if response.WhichOneof("response") == "summary":
+                summary = response.summary
+            elif response.window.HasField("embedding"):
+                starts.append(seconds(response.window.start_offset))
+                ends.append(seconds(response.window.end_offset))
+                vectors.append(np.array(response.window.embedding.values, np.float32))
+        begin = seconds(config.range.start_offset)
+        return _recorded(
+            vectors,
+            starts,
+            ends,
+            (begin, begin + seconds(summary.audio.duration)),
+            summary.embedding.model,
+            whole=np.array(summary.embedding.values, np.float32),
+            audio=summary.audio,
+        )
+
+    async def of_clip(self, library: Library, name: str, part: TimeRange | None) -> Query:
+        """The query of a clip of the library, or of a part of it.
+
+        Raises:
+            ServiceError: CLIP_NOT_FOUND, STATE_CONFLICT if it is not searchable, and FIELD_INVALID
+                for a part that is not in it; errors of the services.
+        """
+        clip_id = clip_within(library.name, name, "clip")
+        clip = await self._upstream.clips.GetClip(GetClipRequest(name=name))
+        query = await self._of_row(library, clip, clip_id, part)
+        parts = (b"clip", name.encode(), b"" if part is None else part.SerializeToString())
+        left_out = frozenset([clip_id])
+        return replace(query, made_of=parts, left_out=left_out, audio=None)
+
+    async def _of_row(
+        self, library: Library, clip: Clip, clip_id: str, part: TimeRange | None
+    ) -> Query:
+        duration = seconds(clip.audio.duration)
+        begin, end = (0.0, duration) if part is None else check_within(check_range(part), duration)
+        if part is None and (not library.generation or clip.window_count == 1):
+            whole = np.array(await searchable(self._upstream, library, clip), np.float32)
+            return _recorded([whole], [begin], [end], (begin, end), library.model)
+        spans = {} if clip.window_count == 1 else await self._spans(library, clip_id, duration)
+        if clip.state != Clip.STATE_ACTIVE:
+            raise _not_searchable(clip)
+        inside = {
+            id_: (start, stop)
+            for id_, (start, stop) in spans.items()
+            if start >= begin - ROUNDING and stop <= end + ROUNDING
+        }
+        if part is not None and not inside:
+            return await self._cut(library, clip, part)
+        vectors = await self._read(library, inside)
+        if not vectors:
+            raise _not_searchable(clip)
+        starts, ends = zip(*(inside[id_] for id_ in vectors), strict=True)
+        return _recorded(list(vectors.values()), starts, ends, (begin, end), library.model)
+
+    async def _cut(self, library: Library, clip: Clip, part: TimeRange) -> Query:
+        """The query of a part of a clip that holds none of its windows, from its stored audio."""
+        config = EmbedWindowsConfig(
+            audio=EmbedAudioConfig(model=library.model, channel=clip.channel),
+            window_rule=library.window_rule,
+            range=part,
+        )
+        return await self._heard(config, stored(self._upstream, clip.name))
+
+    async def _spans(
+        self, library: Library, clip_id: str, duration: float
+    ) -> dict[str, tuple[float, float]]:
+        """Ids of the vectors of a clip, and start and end of the window of each."""
+        length = seconds(library.window_rule.window)
+        request = ListVectorsRequest(index_id=present(library).windows, after_id=clip_id)
+        spans: dict[str, tuple[float, float]] = {}
+        while True:
+            page = await self._upstream.index.ListVectors(request)
+            for id_ in page.ids:
+                owner, start_ms = split_window(id_)
+                if owner != clip_id or start_ms is None:
+                    return spans or {clip_id: (0.0, duration)}
+                spans[id_] = (start_ms / 1000, min(start_ms / 1000 + length, duration))
+            if not page.next_after_id:
+                return spans or {clip_id: (0.0, duration)}
+            request.after_id = page.next_after_id
+
+    async def _read(
+        self, library: Library, spans: Mapping[str, tuple[float, float]]
+    ) -> dict[str, Values]:
+        """The stored vectors of the windows to search with, in order of start."""
+        starts, ends = zip(*spans.values(), strict=True) if spans else ((), ())
+        windows = timed(starts, ends, (0.0, 0.0))
+        ids = [list(spans)[number] for number in thinned(windows)]
+        found: dict[str, Values] = {}
+        for start in range(0, len(ids), PAGE):
+            request = GetVectorsRequest(
+                index_id=present(library).windows, ids=ids[start : start + PAGE]
+            )
+            answer = await self._upstream.index.GetVectors(request)
+            found.update({one.id: np.array(one.values, np.float32) for one in answer.vectors})
+        return found
+
+    def of_vector(self, library: Library, value: VectorQuery) -> Query:
+        """The query of a vector of the library's model; FIELD_INVALID or MODEL_MISMATCH if not."""
+        vector = self._checked(library, value, "vector")
+        return Query(
+            vectors=vector[np.newaxis],
+            whole=vector,
+            model=library.model,
+            made_of=(b"vector", value.SerializeToString(deterministic=True)),
+        )
+
+    def _checked(self, library: Library, value: VectorQuery, field: str) -> Values:
+        if value.model != library.model:
+            raise ServiceError(
+                Reason.MODEL_MISMATCH,
+                f"{field}.model: {value.model[:100]!r} made the vector, but the library holds "
+                f"embeddings of {library.model}",
+                {"library_model": library.model, "field": f"{field}.model"},
+            )
+        return unit(value, field)
+
+    async def of_examples(self, library: Library, value: Examples) -> Query:
+        """The query of examples; errors as those of clips and vectors."""
+        for field, examples in (("positive", value.positive), ("negative", value.negative)):
+            limit = limits.of(value, field)
+            if not limit.min_items <= len(examples) <= limit.max_items:
+                raise ServiceError(
+                    Reason.FIELD_INVALID,
+                    f"examples.{field}: {len(examples):,} examples, which must be from "
+                    f"{limit.min_items} to {limit.max_items}",
+                    {"field": f"examples.{field}"},
+                )
+        if value.strategy not in Examples.Strategy.values():
+            raise ServiceError(
+                Reason.FIELD_INVALID,
+                f"examples.strategy: {value.strategy} is none",
+                {"field": "examples.strategy"},
+            )
+        clips = await self._whole(library, value)
+        positive = self._vectors(library, value.positive, "positive", clips)
+        negative = self._vectors(library, value.negative, "negative", clips)
+        made_of = (b"examples", value.SerializeToString(deterministic=True))
+        left_out = frozenset(clips)
+        if value.strategy == Examples.STRATEGY_BEST_SCORE:
+            return Query(
+                vectors=positive,
+                whole=positive[0],
+                model=library.model,
+                made_of=made_of,
+                left_out=left_out,
+                negative=negative,
+            )
+        vector = average(positive, negative)
+        return Query(
+            vectors=vector[np.newaxis],
+            whole=vector,
+            model=library.model,
+            made_of=made_of,
+            left_out=left_out,
+        )
+
+    async def _whole(self, library: Library, value: Examples) -> dict[str, Values]:
+        """The whole-clip vectors of the clips among examples, by id."""
+        ids: dict[str, str] = {}
+        for field, examples in (("positive", value.positive), ("negative", value.negative)):
+            for number, example in enumerate(examples):
+                if example.WhichOneof("example") == "clip":
+                    path = f"examples.{field}[{number}].clip"
+                    ids[clip_within(library.name, example.clip, path)] = example.clip
+        if not ids:
+            return {}
+        clips = await self._upstream.clips.LookupClips(
+            LookupClipsRequest(parent=library.name, clip_ids=list(ids))
+        )
+        found = await whole_vectors(self._upstream.index, library, list(ids))
+        for clip_id, name in ids.items():
+            if clip_id not in clips.clips or clip_id not in found:
+                raise ServiceError(
+                    Reason.CLIP_NOT_FOUND,
+                    f"{name}: an example must be an ACTIVE clip of the library",
+                    {"clip": name},
+                )
+        return {clip_id: np.array(found[clip_id], np.float32) for clip_id in ids}
+
+    def _vectors(
+        self,
+        library: Library,
+        examples: Sequence[Examples.Example],
+        field: str,
+        clips: Mapping[str, Values],
+    ) -> Values:
+        """The unit vectors of examples, shape (n, dimension)."""
+        found = []
+        for number, example in enumerate(examples):
+            path, kind = f"examples.{field}[{number}]", example.WhichOneof("example")
+            if kind is None:
+                raise ServiceError(
+                    Reason.FIELD_INVALID, f"{path}: set clip or vector", {"field": path}
+                )
+            if kind == "clip":
+                found.append(clips[split_clip(example.clip)[1]])
+            else:
+                found.append(self._checked(library, example.vector, f"{path}.vector"))
+        if len({len(vector) for vector in found}) > 1:
+            raise ServiceError(
+                Reason.FIELD_INVALID,
+                f"examples.{field}: the vectors have different lengths",
+                {"field": f"examples.{field}"},
+            )
+        return np.array(found, np.float32) if found else np.empty((0, 0), np.float32)
+
+
+def _recorded(
+    vectors: Sequence[Values],
+    starts: Sequence[float],
+    ends: Sequence[float],
+    span: tuple[float, float],
+    model: str,
+    whole: Values | None = None,
+    audio: AudioProperties | None = None,
+) -> Query:
+    """The query of a recording, or of the part of it between the times of `span`."""
+    windows = timed(starts, ends, span)
+    chosen = thinned(windows)
+    stacked = np.array(vectors, np.float32)
+    if whole is None:
+        mean = stacked.mean(axis=0, dtype=np.float64)
+        whole = (mean / max(float(np.linalg.norm(mean)), 1e-6)).astype(np.float32)
+    return Query(
+        vectors=stacked[chosen],
+        whole=whole,
+        model=model,
+        made_of=(),
+        windows=timed(windows.starts[chosen].tolist(), windows.ends[chosen].tolist(), span),
+        audio=audio,
+    )

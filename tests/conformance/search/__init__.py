@@ -1,0 +1,1 @@
+"""The search core over each store of the index, beside exact search."""
