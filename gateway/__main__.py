@@ -8,6 +8,7 @@ from gateway import contracts
 from gateway.access.guard import Guard
 from gateway.access.keyring import Keyring
 from gateway.clips.life import Clips
+from gateway.clips.mirror import Mirror
 from gateway.clips.servicer import ClipServicer
 from gateway.health.health import Health
 from gateway.health.servicer import StatusServicer
@@ -27,6 +28,7 @@ from gateway.settings import GatewaySettings
 from gateway.speakers.calibration_servicer import CalibrationServicer
 from gateway.speakers.servicer import SpeakerServicer
 from gateway.speakers.wiring import Speakers
+from gateway.upkeep.migrating import MigrationWorker
 from gateway.upkeep.reconciler import Reconciler
 from gateway.upstream import Upstream
 from serving.background import background
@@ -43,12 +45,16 @@ async def main(settings: GatewaySettings) -> None:
     search = Search(upstream, libraries, settings.top_k, searches)
     maps, status = Maps(upstream, libraries), Status(upstream, health, searches)
     worker = ImportWorker(upstream, libraries, clips, settings)
-    speakers = Speakers(upstream, libraries, clips, settings)
-    reconciler = Reconciler(upstream, libraries, clips, speakers.upkeep, settings)
+    mirror = Mirror(upstream, clips.vectors)
+    migrations = MigrationWorker(upstream, libraries, clips)
+    speakers = Speakers(upstream, libraries, clips, mirror, settings)
+    reconciler = Reconciler(upstream, libraries, clips, speakers.upkeep, mirror, settings)
     servicers = Servicers(
         {
-            contracts.LIBRARIES: LibraryServicer(upstream, libraries, maps),
-            contracts.CLIPS: ClipServicer(upstream, libraries, clips, worker, speakers.removing),
+            contracts.LIBRARIES: LibraryServicer(upstream, libraries, maps, migrations),
+            contracts.CLIPS: ClipServicer(
+                upstream, libraries, clips, worker, speakers.removing, mirror
+            ),
             contracts.SEARCH: SearchServicer(search),
             contracts.SPEAKERS: SpeakerServicer(upstream, speakers),
             contracts.CALIBRATIONS: CalibrationServicer(upstream, speakers.calibrating),
@@ -59,7 +65,7 @@ async def main(settings: GatewaySettings) -> None:
     )
     guard, stop = Guard(keyring), asyncio.Event()
     parts = Parts(settings, guard, servicers, health)
-    work = (worker.run(), reconciler.run(), keyring.follow(), maps.run())
+    work = (worker.run(), migrations.run(), reconciler.run(), keyring.follow(), maps.run())
     async with background(*work), rest(parts, stop):
         await serve(settings, servicers.names, servicers.add, health.check, stop, admit=guard.admit)
     await clips.cleanups.settle()

@@ -12,6 +12,7 @@ from google.longrunning import operations_pb2
 from google.protobuf.empty_pb2 import Empty
 
 from gateway.clips.life import Clips
+from gateway.clips.mirror import Mirror
 from gateway.clips.streams import audio_chunks, first_config
 from gateway.imports.folder import resolve_folder
 from gateway.imports.operations import to_operation
@@ -33,6 +34,7 @@ class ClipServicer(clip_service_pb2_grpc.ClipServiceServicer):
         clips: Clips,
         worker: ImportWorker,
         removing: Removing,
+        mirror: Mirror,
     ) -> None:
         """Delegates to the parts given."""
         self._upstream = upstream
@@ -40,6 +42,7 @@ class ClipServicer(clip_service_pb2_grpc.ClipServiceServicer):
         self._clips = clips
         self._worker = worker
         self._removing = removing
+        self._mirror = mirror
 
     async def UploadClip(
         self,
@@ -106,7 +109,9 @@ class ClipServicer(clip_service_pb2_grpc.ClipServiceServicer):
     async def UpdateClip(
         self, request: clip_pb2.UpdateClipRequest, context: grpc.aio.ServicerContext
     ) -> Clip:
-        return await self._upstream.clips.UpdateClip(request)
+        clip = await self._upstream.clips.UpdateClip(request)
+        await self._mirror.update([clip])
+        return clip
 
     async def DeleteClip(
         self, request: clip_pb2.DeleteClipRequest, context: grpc.aio.ServicerContext

@@ -99,9 +99,9 @@ class Libraries:
             return None
         for generation in indexes.written(now):
             await self.make_indexes(now, generation)
-            for index_id in generation.kinds:
-                if not await self.keep_index(now, index_id):
-                    return None
+            kept = [await self.keep_index(now, index_id) for index_id in generation.kinds]
+            if not all(kept):
+                return None
         return now
 
     async def keep_index(self, library: Library, index_id: str) -> bool:

@@ -11,6 +11,7 @@ from google.protobuf.empty_pb2 import Empty
 from gateway.access.rights import caller
 from gateway.libraries.libraries import Libraries
 from gateway.maps.library_maps import Maps
+from gateway.upkeep.migrating import MigrationWorker
 from gateway.upstream import Upstream
 from serving.names import check_library
 
@@ -18,11 +19,14 @@ from serving.names import check_library
 class LibraryServicer(library_service_pb2_grpc.LibraryServiceServicer):
     """audiosearch.gateway.v1.LibraryService."""
 
-    def __init__(self, upstream: Upstream, libraries: Libraries, maps: Maps) -> None:
+    def __init__(
+        self, upstream: Upstream, libraries: Libraries, maps: Maps, migrations: MigrationWorker
+    ) -> None:
         """Delegates to the parts given."""
         self._upstream = upstream
         self._libraries = libraries
         self._maps = maps
+        self._migrations = migrations
 
     async def CreateLibrary(
         self, request: library_pb2.CreateLibraryRequest, context: grpc.aio.ServicerContext
@@ -49,7 +53,9 @@ class LibraryServicer(library_service_pb2_grpc.LibraryServiceServicer):
         self, request: library_pb2.BeginMigrationRequest, context: grpc.aio.ServicerContext
     ) -> Library:
         check_library(request.name, "name")
-        return await self._libraries.begin_migration(request)
+        library = await self._libraries.begin_migration(request)
+        self._migrations.wake()
+        return library
 
     async def DeleteLibrary(
         self, request: library_pb2.DeleteLibraryRequest, context: grpc.aio.ServicerContext

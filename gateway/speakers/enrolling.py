@@ -28,6 +28,7 @@ from audiosearch.gateway.v1.speakers_pb2 import (
 from google.protobuf.duration_pb2 import Duration
 
 from gateway.clips.life import Clips
+from gateway.clips.mirror import Mirror
 from gateway.libraries.libraries import Libraries
 from gateway.speakers.recordings import Take, takes
 from gateway.speakers.removing import Removing
@@ -65,6 +66,8 @@ class Enrollee:
     config: EnrollSpeakerConfig
     vectors: dict[str, Values] = field(default_factory=dict)
     """Vectors of its enrollments at the speaker's revision, by the id of their clip."""
+    added: list[str] = field(default_factory=list)
+    """Names of the clips that this call has made enrollments."""
 
     def agreement(self, clip_id: str, vector: Values) -> float | None:
         """Cosine to the mean of the other enrollments; None if there are none."""
@@ -82,6 +85,7 @@ class Enrolling:
         clips: Clips,
         voiceprints: Voiceprints,
         removing: Removing,
+        mirror: Mirror,
     ) -> None:
         """Works on the services of `upstream`."""
         self._upstream = upstream
@@ -89,6 +93,7 @@ class Enrolling:
         self._clips = clips
         self._voiceprints = voiceprints
         self._removing = removing
+        self._mirror = mirror
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def enroll(
@@ -114,7 +119,8 @@ class Enrolling:
         return EnrollSpeakerResponse(speaker=who.speaker, outcomes=outcomes)
 
     async def _finish(self, who: Enrollee) -> None:
-        """Makes the voiceprint of the enrollments."""
+        """Mirrors the new enrollments and makes the voiceprint of all."""
+        await self._mirror.follow(who.library.name, who.added)
         if who.speaker.state == Speaker.STATE_UPDATING:
             async with self._turn(who):
                 who.speaker = await self._voiceprints.refresh(who.library, who.speaker)
@@ -227,6 +233,7 @@ class Enrolling:
                 await self._look_again(who)
                 continue
             who.vectors[clip_id] = read[clip_id]
+            who.added.append(clip.name)
             return
         raise ServiceError(
             Reason.STATE_CONFLICT, f"others enroll {who.speaker.name} all the time; try again"

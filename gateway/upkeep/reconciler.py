@@ -17,6 +17,7 @@ from audiosearch.catalog.v1.library_pb2 import LIBRARY_VIEW_BASIC, Library, List
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from gateway.clips.life import Clips
+from gateway.clips.mirror import Mirror
 from gateway.libraries.libraries import Libraries
 from gateway.listing import pages
 from gateway.settings import GatewaySettings
@@ -40,6 +41,7 @@ class Reconciler:
         libraries: Libraries,
         clips: Clips,
         upkeep: Upkeep,
+        mirror: Mirror,
         settings: GatewaySettings,
     ) -> None:
         """Takes intervals and ages from the settings."""
@@ -51,6 +53,7 @@ class Reconciler:
         self._deletion = settings.deletion_seconds
         self._sweep = Sweep(upstream, libraries, clips)
         self._speakers = upkeep
+        self._mirror = mirror
         self._sweep_interval = settings.sweep_seconds
 
     async def run(self) -> None:
@@ -77,6 +80,7 @@ class Reconciler:
 
     async def reconcile(self) -> None:
         """Looks once through all libraries."""
+        await self._mirror.repair()
         async for library in self._libraries_in(Library.STATE_CREATING):
             with skip(library.name):
                 await self._libraries.finish_creation(library)

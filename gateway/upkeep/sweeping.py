@@ -235,12 +235,18 @@ class Sweep:
             some = broken[start : start + AT_ONCE]
             await asyncio.gather(*(self._mend_one(library, generation, id_) for id_ in some))
 
-    async def _mend_one(self, library: Library, generation: Generation, clip_id: str) -> None:
+    async def lacking(self, library: Library, generation: Generation, clip_id: str) -> Clip | None:
+        """The row of an ACTIVE clip that lacks vectors in a generation; None for any other."""
         seen = await self._seen(generation, clip_id)
         clip = await self._row(library, clip_id)
-        if _state(clip) != Clip.STATE_ACTIVE or clip is None:
-            return
-        if seen.completes(clip, generation, counted=_counted(library, generation)):
+        if clip is None or clip.state != Clip.STATE_ACTIVE:
+            return None
+        whole = seen.completes(clip, generation, counted=_counted(library, generation))
+        return None if whole else clip
+
+    async def _mend_one(self, library: Library, generation: Generation, clip_id: str) -> None:
+        clip = await self.lacking(library, generation, clip_id)
+        if clip is None:
             return
         try:
             if await self._clips.embed_again(library, generation, clip):

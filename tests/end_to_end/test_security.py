@@ -55,6 +55,7 @@ REQUESTS: dict[str, Message] = {
     "DeleteClip": clip_pb2.DeleteClipRequest(name=CLIP),
     "DownloadAudio": clips_pb2.DownloadAudioRequest(name=CLIP),
     "SearchClips": search_pb2.SearchClipsRequest(config=SEARCH, clip=CLIP),
+    "BatchSearchClips": search_pb2.BatchSearchClipsRequest(),
     "StreamSearchClips": search_pb2.StreamSearchClipsRequest(
         config=search_pb2.StreamSearchClipsConfig(search=SEARCH, clip=CLIP)
     ),
