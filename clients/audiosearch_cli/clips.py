@@ -14,6 +14,7 @@ from audiosearch.catalog.v1 import clip_pb2
 from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter
 from google.protobuf.empty_pb2 import Empty
 
+from audiosearch_cli.channels import remarks
 from audiosearch_cli.output import (
     DEFAULT_TARGET,
     Ca,
@@ -30,6 +31,7 @@ from audiosearch_cli.output import (
     seconds,
     size,
 )
+from serving.channels import name_of
 
 app = typer.Typer(no_args_is_help=True, help="List, show, delete and download clips.")
 Name = Annotated[
@@ -134,6 +136,8 @@ def show(
         ("length", seconds(clip)),
         ("format", clip.audio.format),
         ("sample rate", f"{clip.audio.sample_rate:,} Hz, {clip.audio.channels} channels"),
+        ("channel heard", name_of(clip.channel)),
+        *(("note", words) for words in remarks(clip.audio)),
         ("size", size(clip.audio_object.size_bytes)),
         ("sha256", clip.audio_object.sha256),
         ("imported from", clip.source),

@@ -17,6 +17,7 @@ from audiosearch_client.client import AudiosearchClient
 from audiosearch_client.corpora.survey import told_kinds
 from audiosearch_client.speakers import Recording
 
+from audiosearch_cli.channels import Channel, say_remarks
 from audiosearch_cli.output import (
     DEFAULT_TARGET,
     Ca,
@@ -78,6 +79,7 @@ def enroll(
     new: Annotated[
         bool, typer.Option("--new", help="Fail if there is such a speaker already.")
     ] = False,
+    channel: Channel = 0,
     target: Target = DEFAULT_TARGET,
     ca: Ca = None,
     json: Json = False,
@@ -96,6 +98,7 @@ def enroll(
             described=Speaker(display_name=display_name),
             allow_other_voice=allow_other_voice,
             new=new,
+            channel=channel,
         )
     return print_json(answer) if json else _tell(name, recordings, answer)
 
@@ -146,6 +149,8 @@ def _check(recordings: Sequence[Recording]) -> None:
 def _tell(name: str, recordings: Sequence[Recording], answer: EnrollSpeakerResponse) -> None:
     rows = [_row(*pair) for pair in zip(recordings, answer.outcomes, strict=True)]
     print_table(("recording", "", "agreement", "", "speech", "why"), rows)
+    for row, outcome in zip(rows, answer.outcomes, strict=True):
+        say_remarks(outcome.clip.audio, row[0])
     speaker = answer.speaker
     say(f"{name}: {speaker.enrollment_count:,} enrollments, {describe_speech(speaker)}")
 

@@ -23,6 +23,7 @@ from google.longrunning import operations_pb2
 from google.protobuf.json_format import MessageToJson
 
 from audiosearch_cli import dry_run, import_report
+from audiosearch_cli.channels import Channel
 from audiosearch_cli.output import (
     DEFAULT_TARGET,
     Ca,
@@ -77,6 +78,7 @@ def import_path(
         Path | None,
         typer.Option(dir_okay=False, help="File to write each failed upload to, as JSON lines."),
     ] = None,
+    channel: Channel = 0,
     where: Annotated[
         Where,
         typer.Option(
@@ -102,7 +104,7 @@ def import_path(
         if path is not None and source is None:
             folder = path
             operation = _patiently(
-                lambda: _start(client, library, folder, label, where, target),
+                lambda: _start(client, library, folder, label, channel, where, target),
                 final=(Reason.GATEWAY_UNAVAILABLE,),
             )
             source = folder_source(path, label)
@@ -111,7 +113,7 @@ def import_path(
                 job = _follow(client, operation, shown)
             elif source:
                 job = job or _new_job(library, source)
-                labelled = _upload(Uploader(client, library, source), job, shown, fail)
+                labelled = _upload(Uploader(client, library, source, channel), job, shown, fail)
     if job is None:
         raise AssertionError
     if json:
@@ -225,14 +227,21 @@ def _ensure(client: AudiosearchClient, library: str) -> None:
 
 
 def _start(
-    client: AudiosearchClient, library: str, path: Path, label: str, where: Where, target: str
+    client: AudiosearchClient,
+    library: str,
+    path: Path,
+    label: str,
+    channel: int,
+    where: Where,
+    target: str,
 ) -> operations_pb2.Operation | None:
     """Asks the server to read the folder itself; None if the files have to be uploaded."""
     local = where is Where.auto and target.startswith(_LOOPBACK) and path.is_dir()
     if not local and where is not Where.server:
         return None
     try:
-        return client.import_folder(library, str(path.resolve()) if local else str(path), label)
+        folder = str(path.resolve()) if local else str(path)
+        return client.import_folder(library, folder, label, channel)
     except ServiceError as error:
         if where is Where.server or error.reason not in (
             Reason.PATH_NOT_ALLOWED,

@@ -16,6 +16,7 @@ from audiosearch.gateway.v1.speakers_pb2 import (
 )
 from audiosearch_client.speakers import Recording
 
+from audiosearch_cli.channels import Channel, require_file, say_remarks
 from audiosearch_cli.output import (
     DEFAULT_TARGET,
     Ca,
@@ -50,6 +51,7 @@ def verify(
     library: LibraryName,
     file: File = None,
     clip: ClipId = "",
+    channel: Channel = 0,
     target: Target = DEFAULT_TARGET,
     ca: Ca = None,
     json: Json = False,
@@ -59,8 +61,9 @@ def verify(
     The exit code is 0 for both; programs read `decision` with --json.
     """
     recording = _recording(library, file, clip)
+    require_file(channel, clip)
     with connect(target, ca) as client:
-        answer = client.speakers.verify(library, name, recording)
+        answer = client.speakers.verify(library, name, recording, channel)
     if json:
         return print_json(answer)
     accepted = answer.decision == VerifySpeakerResponse.DECISION_ACCEPT
@@ -69,7 +72,7 @@ def verify(
     print_table(("score", "", "AS-norm", "log-likelihood ratio"), [_score(answer.score)])
     for line in describe_threshold(answer):
         say(line)
-    return None
+    return say_remarks(answer.audio)
 
 
 def identify(
@@ -81,14 +84,16 @@ def identify(
         list[str] | None,
         typer.Option(metavar="NAME", help="Compare with this speaker only; can be repeated."),
     ] = None,
+    channel: Channel = 0,
     target: Target = DEFAULT_TARGET,
     ca: Ca = None,
     json: Json = False,
 ) -> None:
     """Say which enrolled speaker's voice a recording is, if any."""
     recording = _recording(library, file, clip)
+    require_file(channel, clip)
     with connect(target, ca) as client:
-        answer = client.speakers.identify(library, recording, k, candidate or ())
+        answer = client.speakers.identify(library, recording, k, candidate or (), channel)
     if json:
         return print_json(answer)
     if answer.matches:
@@ -97,7 +102,7 @@ def identify(
         print_table(columns, rows)
     for line in _describe(answer):
         say(line)
-    return None
+    return say_remarks(answer.audio)
 
 
 def _recording(library: str, file: Path | None, clip: str) -> Recording:

@@ -10,6 +10,7 @@ from audiosearch.embedding.v1.embedding_service_pb2 import ListModelsRequest
 from audiosearch.embedding.v1.model_pb2 import Model
 from audiosearch.gateway.v1.search_pb2 import Match
 
+from audiosearch_cli.channels import Channel, require_file, say_remarks
 from audiosearch_cli.output import (
     DEFAULT_TARGET,
     Ca,
@@ -61,6 +62,7 @@ def search(
     min_score: Annotated[
         float | None, typer.Option(help="Leave out clips with a lower score.")
     ] = None,
+    channel: Channel = 0,
     target: Target = DEFAULT_TARGET,
     ca: Ca = None,
     json: Json = False,
@@ -68,14 +70,16 @@ def search(
     """Find the clips most like a sound."""
     if (file is None) == (not clip):
         raise typer.BadParameter("name a file or --clip, and not both", param_hint="FILE")
+    require_file(channel, clip)
     with connect(target, ca) as client:
         if file:
-            answer = client.search(library, file, k, min_score)
+            answer = client.search(library, file, k, min_score, channel)
         else:
             answer = client.search_by_clip(library, clip_name(library, clip), k, min_score)
     if json:
         return print_json(answer)
-    return print_table(COLUMNS, [_row(rank, match) for rank, match in enumerate(answer.matches, 1)])
+    print_table(COLUMNS, [_row(rank, match) for rank, match in enumerate(answer.matches, 1)])
+    return say_remarks(answer.query_audio)
 
 
 def _row(rank: int, match: Match) -> tuple[str, ...]:
@@ -94,11 +98,15 @@ def _row(rank: int, match: Match) -> tuple[str, ...]:
 
 
 def embed(
-    file: AudioFile, target: Target = DEFAULT_TARGET, ca: Ca = None, json: Json = False
+    file: AudioFile,
+    channel: Channel = 0,
+    target: Target = DEFAULT_TARGET,
+    ca: Ca = None,
+    json: Json = False,
 ) -> None:
     """Show the embedding of a sound and facts about its audio. Nothing is stored."""
     with connect(target, ca) as client:
-        answer = client.embed(file)
+        answer = client.embed(file, channel=channel)
     if json:
         return print_json(answer)
     heard, vector = answer.audio, answer.embedding
@@ -107,5 +115,6 @@ def embed(
         f"{heard.active_duration.ToMilliseconds() / 1000:.2f} s above silence, "
         f"{heard.sample_rate:,} Hz, channels: {heard.channels}, level {heard.level_dbfs:.1f} dBFS"
     )
+    say_remarks(heard)
     say(f"{len(vector.values)} values of {vector.model}")
     return say(" ".join(f"{value:.4f}" for value in vector.values))

@@ -46,7 +46,10 @@ class AudiosearchClient(Connection):
     def upload(
         self, library: str, path: Path, clip: Clip | None = None, request_id: str = ""
     ) -> clips_pb2.UploadClipResponse:
-        """Uploads one file. The clip is searchable when this returns."""
+        """Uploads one file. The clip is searchable when this returns.
+
+        The channel that is heard is that of `clip`.
+        """
         described = Clip(display_name=limits.cut(Clip, "display_name", path.name))
         if clip:
             described.MergeFrom(clip)
@@ -57,11 +60,15 @@ class AudiosearchClient(Connection):
             requests = stream(clips_pb2.UploadClipRequest, config, file)
             return self.call(self.stubs.clips.UploadClip, requests, patience=PATIENCE)
 
-    def import_folder(self, library: str, folder: str, label: str = "") -> operations_pb2.Operation:
-        """Starts the import of a folder of the server."""
+    def import_folder(
+        self, library: str, folder: str, label: str = "", channel: int = 0
+    ) -> operations_pb2.Operation:
+        """Starts the import of a folder of the server; `channel` as in `search`."""
         return self.call(
             self.stubs.clips.ImportClips,
-            clips_pb2.ImportClipsRequest(parent=f"libraries/{library}", folder=folder, label=label),
+            clips_pb2.ImportClipsRequest(
+                parent=f"libraries/{library}", folder=folder, label=label, channel=channel
+            ),
         )
 
     def import_job(self, operation: str) -> tuple[ImportJob, bool]:
@@ -74,11 +81,17 @@ class AudiosearchClient(Connection):
         return job, bool(answer.done)
 
     def search(
-        self, library: str, path: Path, k: int | None = None, min_score: float | None = None
+        self,
+        library: str,
+        path: Path,
+        k: int | None = None,
+        min_score: float | None = None,
+        channel: int = 0,
     ) -> search_pb2.SearchClipsResponse:
-        """Finds the clips most like an audio file."""
+        """Finds the clips most like an audio file, or like one channel of it, counted from 1."""
         config = search_pb2.StreamSearchClipsConfig(
-            search=search_pb2.SearchConfig(parent=f"libraries/{library}", k=k, min_score=min_score)
+            search=search_pb2.SearchConfig(parent=f"libraries/{library}", k=k, min_score=min_score),
+            channel=channel,
         )
         with self._open(path) as file:
             return self._gather(stream(search_pb2.StreamSearchClipsRequest, config, file))
@@ -92,9 +105,14 @@ class AudiosearchClient(Connection):
             self.stubs.search.SearchClips, search_pb2.SearchClipsRequest(config=config, clip=clip)
         )
 
-    def embed(self, path: Path, model: str = "") -> embedding_pb2.EmbedAudioResponse:
-        """Embeds an audio file, by the default model if none is named. Nothing is stored."""
-        config = embedding_pb2.EmbedAudioConfig(model=model)
+    def embed(
+        self, path: Path, model: str = "", channel: int = 0
+    ) -> embedding_pb2.EmbedAudioResponse:
+        """Embeds an audio file, by the default model if none is named. Nothing is stored.
+
+        With `channel` one channel is embedded, counted from 1.
+        """
+        config = embedding_pb2.EmbedAudioConfig(model=model, channel=channel)
         with self._open(path) as file:
             requests = stream(embedding_pb2.EmbedAudioRequest, config, file)
             return self.call(self.stubs.models.EmbedAudio, requests, patience=PATIENCE)

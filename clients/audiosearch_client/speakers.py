@@ -47,6 +47,7 @@ class Speakers:
         described: Speaker | None = None,
         allow_other_voice: bool = False,
         new: bool = False,
+        channel: int = 0,
     ) -> speakers_pb2.EnrollSpeakerResponse:
         """Enrolls a speaker, or adds recordings to one that exists.
 
@@ -57,6 +58,7 @@ class Speakers:
             described: `display_name` and `metadata`, if the speaker is new.
             allow_other_voice: accept recordings that do not sound like the earlier ones.
             new: fail with SPEAKER_EXISTS if the speaker exists.
+            channel: the channel of the files to hear, counted from 1; 0 for all, mixed to one.
 
         Raises:
             ServiceError: of the first recording, if none could be enrolled.
@@ -68,6 +70,7 @@ class Speakers:
             speaker=described,
             existing=kind.EXISTING_POLICY_FAIL if new else kind.EXISTING_POLICY_ADD,
             allow_other_voice=allow_other_voice,
+            channel=channel,
         )
         with ExitStack() as opened:
             # Opened before the call, because an error within the stream would be lost.
@@ -82,11 +85,11 @@ class Speakers:
             )
 
     def verify(
-        self, library: str, speaker: str, recording: Recording
+        self, library: str, speaker: str, recording: Recording, channel: int = 0
     ) -> speakers_pb2.VerifySpeakerResponse:
-        """Decides if a recording is the voice of a speaker."""
+        """Decides if a recording, or one channel of a file, is the voice of a speaker."""
         config = speakers_pb2.VerifySpeakerConfig(
-            name=_name(library, speaker), clip=_clip(recording)
+            name=_name(library, speaker), clip=_clip(recording), channel=channel
         )
         return self._ask(
             self._connection.stubs.speakers.VerifySpeaker,
@@ -101,13 +104,18 @@ class Speakers:
         recording: Recording,
         k: int | None = None,
         candidates: Sequence[str] = (),
+        channel: int = 0,
     ) -> speakers_pb2.IdentifySpeakerResponse:
-        """Finds the speaker of a recording, if any, among all speakers or the `candidates`."""
+        """Finds the speaker of a recording, if any, among all speakers or the `candidates`.
+
+        With `channel` one channel of a file is heard, counted from 1.
+        """
         config = speakers_pb2.IdentifySpeakerConfig(
             parent=f"libraries/{library}",
             k=k,
             candidates=[_name(library, each) for each in candidates],
             clip=_clip(recording),
+            channel=channel,
         )
         kind = speakers_pb2.IdentifySpeakerRequest
         return self._ask(self._connection.stubs.speakers.IdentifySpeaker, kind, config, recording)

@@ -65,8 +65,11 @@ class Uploader:
     their metadata add nothing, because only their name is known.
     """
 
-    def __init__(self, client: AudiosearchClient, library: str, source: Source) -> None:
-        """Prepares the uploads that `work` does."""
+    def __init__(
+        self, client: AudiosearchClient, library: str, source: Source, channel: int = 0
+    ) -> None:
+        """Prepares the uploads that `work` does, of which one channel is heard, or all mixed."""
+        self._channel = channel
         self._client = client
         self._library = library
         self._source = source
@@ -112,6 +115,7 @@ class Uploader:
             label=entry.label,
             speaker=entry.speaker,
             metadata=entry.metadata,
+            channel=self._channel,
         )
         retry = Retry(_MOVING, CONFLICTS)
         while True:
@@ -157,9 +161,9 @@ class Uploader:
     def _identify(self, path: Path) -> str:
         """The request id of a readable file.
 
-        It is a hash of the path, the size and the time of the last change. By it the gateway knows
-        a file that it has already, before it reads any audio. So an import continues where it
-        stopped, without a journal.
+        It is a hash of the path, the size, the time of the last change, and the channel. By it the
+        gateway knows a file that it has already, before it reads any audio. So an import continues
+        where it stopped, without a journal.
         """
         real = Path(os.path.realpath(path))
         if self._source.confined and not real.is_relative_to(self._source.root):
@@ -170,6 +174,8 @@ class Uploader:
         if not stat.S_ISREG(found.st_mode):
             raise ServiceError(Reason.AUDIO_UNDECODABLE, "not a regular file")
         text = f"{real}\0{found.st_size}\0{found.st_mtime_ns}"
+        if self._channel:
+            text += f"\0{self._channel}"
         return hashlib.sha256(os.fsencode(text)).hexdigest()
 
 

@@ -76,7 +76,7 @@ class ClipEmbedder:
         with tempfile.NamedTemporaryFile(prefix="audiosearch-") as file:
             self._client.download(clip.name, file)
             file.flush()
-            answer = self._client.embed(Path(file.name), self._model)
+            answer = self._client.embed(Path(file.name), self._model, clip.channel)
         if answer.embedding.model != self._model:
             raise ServiceError(
                 Reason.MODEL_MISMATCH,

@@ -35,6 +35,16 @@ async def stored(upstream: Upstream, clip: str) -> AsyncIterator[bytes]:
             yield message.chunk
 
 
+def require_no_channel(channel: int) -> None:
+    """Raises FIELD_INVALID for a channel beside a clip, which is heard as it is stored."""
+    if channel:
+        raise ServiceError(
+            Reason.FIELD_INVALID,
+            "channel: a clip is heard as it is stored; a channel goes with audio alone",
+            {"field": "channel"},
+        )
+
+
 async def embed(
     upstream: Upstream,
     model: str,

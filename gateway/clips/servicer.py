@@ -56,6 +56,7 @@ class ClipServicer(clip_service_pb2_grpc.ClipServiceServicer):
             label=config.clip.label,
             speaker=config.clip.speaker,
             metadata=config.clip.metadata,
+            channel=config.clip.channel,
         )
         async with self._libraries.held(library):
             row, created = await self._clips.ingest(
@@ -77,7 +78,10 @@ class ClipServicer(clip_service_pb2_grpc.ClipServiceServicer):
         job = await self._upstream.import_jobs.CreateImportJob(
             import_job_pb2.CreateImportJobRequest(
                 import_job=import_job_pb2.ImportJob(
-                    library=library.name, folder=str(folder), label=request.label
+                    library=library.name,
+                    folder=str(folder),
+                    label=request.label,
+                    channel=request.channel,
                 ),
                 request_id=request.request_id,
             )

@@ -115,6 +115,7 @@ class Run:
             label=self.job.label,
             source=found.path,
             import_job=self.job.name,
+            channel=self.job.channel,
         )
         retry = Retry({Reason.STATE_CONFLICT}, CONFLICTS)
         while True:

@@ -10,7 +10,7 @@ from audiosearch.catalog.v1.clip_pb2 import Failure
 from audiosearch.gateway.v1 import search_pb2, search_service_pb2_grpc
 
 from gateway.access.rights import Right, authorize, caller
-from gateway.clips.audio import split
+from gateway.clips.audio import require_no_channel, split
 from gateway.clips.streams import audio_chunks, first_config
 from gateway.search.search import Search
 from serving import limits
@@ -94,6 +94,7 @@ class SearchServicer(search_service_pb2_grpc.SearchServiceServicer):
         part = config.range if config.HasField("range") else None
         chunks = audio_chunks(request_iterator)
         if config.clip:
+            require_no_channel(config.channel)
             async for _ in chunks:
                 raise ServiceError(
                     Reason.FIELD_INVALID,

@@ -27,6 +27,7 @@ from audiosearch.gateway.v1.speakers_pb2 import (
 )
 from google.protobuf.duration_pb2 import Duration
 
+from gateway.clips.audio import require_no_channel
 from gateway.clips.life import Clips
 from gateway.clips.mirror import Mirror
 from gateway.libraries.libraries import Libraries
@@ -49,6 +50,7 @@ _ITS_OWN_FAULT = {
     Reason.AUDIO_TOO_LONG,
     Reason.AUDIO_UNDECODABLE,
     Reason.AUDIO_SILENT,
+    Reason.AUDIO_CHANNEL_MISSING,
     Reason.CLIP_NOT_FOUND,
     Reason.CLIP_ENROLLED,
     Reason.VOICE_MISMATCH,
@@ -195,8 +197,13 @@ class Enrolling:
         """The clip to enroll with, and True if it is new."""
         recording = take.recording
         if not recording.clip:
-            clip = Clip(display_name=recording.display_name, speaker=who.config.speaker_id)
+            clip = Clip(
+                display_name=recording.display_name,
+                speaker=who.config.speaker_id,
+                channel=recording.channel or who.config.channel,
+            )
             return await self._clips.ingest(who.library, clip, take.chunks, recording.request_id)
+        require_no_channel(recording.channel)
         clip_within(who.library.name, recording.clip, "recording.clip")
         clip = await self._upstream.clips.GetClip(GetClipRequest(name=recording.clip))
         if clip.state != Clip.STATE_ACTIVE:

@@ -71,7 +71,7 @@ class Recognizing:
         parent, _ = split_speaker(config.name, "config.name")
         library = await self._libraries.open(parent)
         await self._enrolled(config.name)  # before audio is read in vain
-        voice = await hear(self._upstream, library, config.clip, chunks)
+        voice = await hear(self._upstream, library, config.clip, chunks, config.channel)
         # Read again, because it may have changed while the audio came.
         candidates = await self._candidates(library, [await self._enrolled(config.name)])
         if not candidates:
@@ -102,7 +102,7 @@ class Recognizing:
         """Compares a voice with all speakers, or with some; errors as in the contract."""
         k = _check(config)
         library = await self._libraries.open(config.parent)
-        voice = await hear(self._upstream, library, config.clip, chunks)
+        voice = await hear(self._upstream, library, config.clip, chunks, config.channel)
         if config.candidates:
             near = await self._candidates(library, await self._named(library, config.candidates))
             count = len(near)

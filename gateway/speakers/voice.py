@@ -10,7 +10,7 @@ from audiosearch.catalog.v1.clip_pb2 import GetClipRequest
 from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.embedding.v1.embedding_pb2 import AudioProperties
 
-from gateway.clips.audio import embed
+from gateway.clips.audio import embed, require_no_channel
 from gateway.search.queries import searchable
 from gateway.speakers.voiceprints import Values
 from gateway.upstream import Upstream
@@ -45,16 +45,16 @@ class Voice:
 
 
 async def hear(
-    upstream: Upstream, library: Library, clip: str, chunks: AsyncIterator[bytes]
+    upstream: Upstream, library: Library, clip: str, chunks: AsyncIterator[bytes], channel: int
 ) -> Voice:
-    """The voice in a clip if one is named, and otherwise in audio.
+    """The voice in a clip if one is named, and otherwise in audio or one channel of it.
 
     Raises:
-        ServiceError: FIELD_INVALID for both, or for a clip of another library; CLIP_NOT_FOUND,
-            STATE_CONFLICT; errors of the embedding service.
+        ServiceError: FIELD_INVALID for both, for a clip of another library, or for a channel of a
+            clip; CLIP_NOT_FOUND, STATE_CONFLICT; errors of the embedding service.
     """
     if not clip:
-        heard = await embed(upstream, library.model, chunks)
+        heard = await embed(upstream, library.model, chunks, channel=channel)
         speech = heard.audio.active_duration.ToNanoseconds() / 1e9
         return Voice(np.array(heard.embedding.values, np.float32), heard.audio, speech=speech)
     async for _ in chunks:
@@ -63,6 +63,7 @@ async def hear(
             "audio_chunk: none may follow when a clip is to be judged",
             {"field": "audio_chunk"},
         )
+    require_no_channel(channel)
     clip_id = clip_within(library.name, clip, "config.clip")
     row = await upstream.clips.GetClip(GetClipRequest(name=clip))
     vector = await searchable(upstream, library, row)

@@ -12,11 +12,13 @@ from pydantic import BaseModel, Field
 from gateway.rest.messages.openapi import BINARY
 from gateway.rest.messages.query import pairs, refuse_others
 from gateway.rest.messages.schemas import CLIP_NAME, PLACE, Schema
-from serving import limits
+from serving import channels, limits
 from serving.errors import Reason, ServiceError
 from serving.names import CHOSEN_ID
 
 _TABLE = f"^({CHOSEN_ID})?$"
+_CHANNEL = f"^({'|'.join(channels.NAMES)}|[0-9]{{1,2}})$"
+_CHANNEL_TOLD = "the channel that is heard: mix, left, right, or its number"
 _PATH = r"^[^\x00]+$"
 MOST = limits.of(Speaker, "display_name").max_length
 """Characters of a spk_id, which becomes the name of a speaker for people."""
@@ -31,6 +33,7 @@ class Load(BaseModel):
         None, alias="Table", pattern=_TABLE, description="a library, made if it is missing"
     )
     file: str = Field(alias="File", pattern=_PATH, description="a folder of the server")
+    channel: str = Field("mix", alias="Channel", pattern=_CHANNEL, description=_CHANNEL_TOLD)
 
 
 class Voice(BaseModel):
@@ -43,6 +46,11 @@ def table(request: Request, *others: str) -> str:
     """The table that a request names, if any; FIELD_INVALID for an unknown parameter."""
     refuse_others(request, ["table_name", *others])
     return pairs(request).get("table_name", "")
+
+
+def channel(request: Request) -> int:
+    """The channel that a request names, 0 for the mix of all; FIELD_INVALID for no channel."""
+    return channels.number_of(pairs(request).get("channel", "mix"))
 
 
 def needed(request: Request, name: str) -> str:
@@ -70,6 +78,7 @@ TABLE = parameter(
     "a library; without it the one that DEFAULT_TABLE names",
     _TABLE,
 )
+CHANNEL = parameter("channel", _CHANNEL_TOLD, _CHANNEL)
 QUERY_PATH = parameter("query_audio_path", "path of a file of the server", _PATH, required=True)
 VOICE_PATH = parameter("audio_path", "path of a file of the server", _PATH, required=True)
 SPEAKER = parameter("spk_id", "who it is: any text", SPK_ID, required=True)

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 
 from audiosearch.catalog.v1 import library_pb2
 from audiosearch.catalog.v1.import_job_pb2 import ImportJob, ImportProgress
-from audiosearch.gateway.v1 import search_pb2
+from audiosearch.gateway.v1 import clips_pb2, search_pb2
 from fastapi import APIRouter, Request, Response
 
 from gateway.rest.demo import contract
@@ -25,6 +25,7 @@ from gateway.rest.messages.query import refuse_others
 from gateway.rest.parts import Parts
 from gateway.rest.routes.audio import send_audio
 from gateway.upstream import passing_over
+from serving import channels
 from serving.errors import Reason, ServiceError
 from serving.names import split_clip
 
@@ -51,7 +52,12 @@ def _add_loading(api: APIRouter, parts: Parts) -> None:
         """
         refuse_others(request)
         asked = parse_model(await read_body(request), contract.Load)
-        job = await load(parts, request, library_of(asked.table or "", parts, "Table"), asked.file)
+        wanted = clips_pb2.ImportClipsRequest(
+            parent=library_of(asked.table or "", parts, "Table"),
+            folder=asked.file,
+            channel=channels.number_of(asked.channel),
+        )
+        job = await load(parts, request, wanted)
         return answer({"status": True, "msg": _told(job)})
 
     @api.get("/progress", **contract.documented(contract.TEXT, contract.TABLE))
@@ -92,7 +98,9 @@ def _add_tables(api: APIRouter, parts: Parts) -> None:
 def _add_searches(api: APIRouter, parts: Parts) -> None:
     @api.post(
         "/audio/search",
-        **contract.documented(contract.MATCHES, contract.TABLE, body=contract.FORM_BODY),
+        **contract.documented(
+            contract.MATCHES, contract.CHANNEL, contract.TABLE, body=contract.FORM_BODY
+        ),
     )
     async def search_upload(request: Request) -> Response:
         """Finds the clips most like an uploaded sound, at most TOP_K."""
@@ -100,7 +108,9 @@ def _add_searches(api: APIRouter, parts: Parts) -> None:
 
     @api.post(
         "/audio/search/local",
-        **contract.documented(contract.MATCHES, contract.QUERY_PATH, contract.TABLE),
+        **contract.documented(
+            contract.MATCHES, contract.QUERY_PATH, contract.CHANNEL, contract.TABLE
+        ),
     )
     async def search_file(request: Request) -> Response:
         """Finds the clips most like a file of the server. It needs the right to import."""
@@ -134,7 +144,7 @@ def _told(job: ImportJob) -> str:
 async def _search(parts: Parts, request: Request, recording: Recording) -> Response:
     async def requests() -> AsyncIterator[search_pb2.StreamSearchClipsRequest]:
         search = search_pb2.SearchConfig(parent=recording.library)
-        config = search_pb2.StreamSearchClipsConfig(search=search)
+        config = search_pb2.StreamSearchClipsConfig(search=search, channel=recording.channel)
         yield search_pb2.StreamSearchClipsRequest(config=config)
         async for chunk in recording.chunks:
             yield search_pb2.StreamSearchClipsRequest(audio_chunk=chunk)

@@ -62,7 +62,7 @@ def check_import(parts: Parts, request: Request, library: str) -> None:
     parts.check(request, "ImportClips", message)
 
 
-async def load(parts: Parts, request: Request, library: str, folder: str) -> ImportJob:
+async def load(parts: Parts, request: Request, message: clips_pb2.ImportClipsRequest) -> ImportJob:
     """Imports a folder and waits for the end. A missing library is created.
 
     Raises:
@@ -71,12 +71,12 @@ async def load(parts: Parts, request: Request, library: str, folder: str) -> Imp
     """
     # The right comes first, so that others learn nothing about folders. The folder comes next, so
     # that a wrong one creates no library.
-    check_import(parts, request, library)
-    real = await asyncio.to_thread(_find_folder, folder, parts.settings.roots())
-    message = clips_pb2.ImportClipsRequest(parent=library, folder=real)
+    check_import(parts, request, message.parent)
+    roots = parts.settings.roots()
+    message.folder = await asyncio.to_thread(_find_folder, message.folder, roots)
     with passing_over(Reason.LIBRARY_NOT_FOUND):
         return await _import(parts, request, message)
-    await _make(parts, request, library)
+    await _make(parts, request, message.parent)
     return await _import(parts, request, message)
 
 

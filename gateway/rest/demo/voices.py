@@ -54,22 +54,27 @@ def router(parts: Parts) -> APIRouter:
 def _add_enrollment(api: APIRouter, parts: Parts) -> None:
     @api.post(
         "/vpr/enroll",
-        **contract.documented(contract.DONE, contract.TABLE, body=contract.VOICE_FORM_BODY),
+        **contract.documented(
+            contract.DONE, contract.CHANNEL, contract.TABLE, body=contract.VOICE_FORM_BODY
+        ),
     )
     async def enroll_upload(request: Request) -> Response:
         """Enrolls a speaker with an uploaded recording, or adds it to its enrollments.
 
         A missing library is created. `spk_id` must come before the file.
         """
-        library = library_of(table(request, "spk_id"), parts)
+        library = library_of(table(request, "spk_id", "channel"), parts)
+        heard = contract.channel(request)
         kind = request.headers.get("content-type", "")
         form = await read_form(kind, request.stream(), Allowed(["spk_id"], others=True))
-        recording = Recording(library, form.first.name, _chunks(form))
+        recording = Recording(library, form.first.name, _chunks(form), heard)
         return await _enroll(parts, request, _enrollee(request, form), recording)
 
     @api.post(
         "/vpr/enroll/local",
-        **contract.documented(contract.DONE, contract.SPEAKER, contract.VOICE_PATH, contract.TABLE),
+        **contract.documented(
+            contract.DONE, contract.SPEAKER, contract.VOICE_PATH, contract.CHANNEL, contract.TABLE
+        ),
     )
     async def enroll_file(request: Request) -> Response:
         """Enrolls a speaker with a file of the server. It needs the right to import."""
@@ -80,7 +85,9 @@ def _add_enrollment(api: APIRouter, parts: Parts) -> None:
 def _add_recognition(api: APIRouter, parts: Parts) -> None:
     @api.post(
         "/vpr/recog",
-        **contract.documented(contract.VOICE_MATCHES, contract.TABLE, body=contract.FORM_BODY),
+        **contract.documented(
+            contract.VOICE_MATCHES, contract.CHANNEL, contract.TABLE, body=contract.FORM_BODY
+        ),
     )
     async def recognize_upload(request: Request) -> Response:
         """Finds the speakers of an uploaded recording; none if no score is high enough."""
@@ -88,7 +95,9 @@ def _add_recognition(api: APIRouter, parts: Parts) -> None:
 
     @api.post(
         "/vpr/recog/local",
-        **contract.documented(contract.VOICE_MATCHES, contract.VOICE_PATH, contract.TABLE),
+        **contract.documented(
+            contract.VOICE_MATCHES, contract.VOICE_PATH, contract.CHANNEL, contract.TABLE
+        ),
     )
     async def recognize_file(request: Request) -> Response:
         """Finds the speakers of a file of the server. It needs the right to import."""
@@ -185,7 +194,10 @@ async def _named(request: Request) -> str:
 
 async def _enroll(parts: Parts, request: Request, spk_id: str, recording: Recording) -> Response:
     config = speakers_pb2.EnrollSpeakerConfig(
-        parent=recording.library, speaker_id=speaker_id(spk_id), speaker=new_speaker(spk_id)
+        parent=recording.library,
+        speaker_id=speaker_id(spk_id),
+        speaker=new_speaker(spk_id),
+        channel=recording.channel,
     )
 
     async def requests() -> AsyncIterator[speakers_pb2.EnrollSpeakerRequest]:
@@ -204,7 +216,9 @@ async def _enroll(parts: Parts, request: Request, spk_id: str, recording: Record
 
 async def _identify(parts: Parts, request: Request, recording: Recording) -> Response:
     async def requests() -> AsyncIterator[speakers_pb2.IdentifySpeakerRequest]:
-        config = speakers_pb2.IdentifySpeakerConfig(parent=recording.library, k=MOST)
+        config = speakers_pb2.IdentifySpeakerConfig(
+            parent=recording.library, k=MOST, channel=recording.channel
+        )
         yield speakers_pb2.IdentifySpeakerRequest(config=config)
         async for chunk in recording.chunks:
             yield speakers_pb2.IdentifySpeakerRequest(audio_chunk=chunk)

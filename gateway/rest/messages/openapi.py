@@ -19,7 +19,7 @@ from gateway.rest.messages.schemas import (
     components,
     is_required,
     of_body,
-    of_field,
+    of_parameter,
     reference,
 )
 from gateway.rest.parts import Parts
@@ -105,7 +105,7 @@ def document(
                 "name": name,
                 "in": "query",
                 "required": is_required(field),
-                "schema": of_field(field),
+                "schema": of_parameter(field),
             }
             for name, field in query.fields.items()
         ]
@@ -152,7 +152,7 @@ def _route(responses: dict[int | str, Schema], extra: Schema) -> dict[str, Any]:
 
 def sounds(query: Query, files: Schema) -> Schema:
     """The content of a body: a recording, or a form with `files` in its field `audio`."""
-    fields = {name: of_field(field) for name, field in query.fields.items()}
+    fields = {name: of_parameter(field) for name, field in query.fields.items()}
     form = {**fields, "config": {"type": "string"}, AUDIO: files}
     return {
         "multipart/form-data": {

@@ -10,6 +10,8 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from starlette.requests import Request
 
+from gateway.rest.messages.schemas import is_channel
+from serving import channels
 from serving.errors import Reason, ServiceError
 
 MessageT = TypeVar("MessageT", bound=Message)
@@ -101,6 +103,8 @@ def _value(name: str, value: str, field: FieldDescriptor) -> Any:
     if field.enum_type and value not in field.enum_type.values_by_name:
         known = ", ".join(field.enum_type.values_by_name)
         raise _invalid(name, f"{value[:100]!r} is none of {known}")
+    if is_channel(field):
+        return channels.number_of(value)
     if field.type != FieldDescriptor.TYPE_BOOL:
         return value
     if value not in ("true", "false"):

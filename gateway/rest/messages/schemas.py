@@ -10,7 +10,7 @@ from google.api import field_behavior_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.descriptor_pool import Default
 
-from serving import limits, names
+from serving import channels, limits, names
 
 Schema = dict[str, Any]
 _Field = FieldDescriptor
@@ -45,6 +45,12 @@ _SCALARS: dict[int, Schema] = {
     _Field.TYPE_STRING: {"type": "string"},
     _Field.TYPE_UINT32: {**_INTEGER, "minimum": 0, "maximum": 2**32 - 1},
     _Field.TYPE_UINT64: {**_LONG, "pattern": "^[0-9]{1,20}$"},
+}
+_CHANNEL = {
+    "anyOf": [
+        {"type": "string", "enum": list(channels.NAMES)},
+        {"type": "integer", "minimum": 0, "maximum": channels.MOST},
+    ]
 }
 _LINE = r"^[^\u0000-\u001f\u007f-\u009f]*$"
 _NAMES: dict[int, str] = {
@@ -85,6 +91,16 @@ def of_field(field: FieldDescriptor) -> Schema:
     one = _of_one(field)
     schema = {"type": "array", "items": one, **_entries(field)} if field.is_repeated else one
     return {**schema, "readOnly": True} if _OUTPUT_ONLY in _behaviour(field) else schema
+
+
+def is_channel(field: FieldDescriptor) -> bool:
+    """True if the field is the number of a channel, which a parameter may also name in words."""
+    return field.name == "channel" and field.type == _Field.TYPE_UINT32
+
+
+def of_parameter(field: FieldDescriptor) -> Schema:
+    """The schema of a parameter, in the query or in a form, for a field."""
+    return _CHANNEL if is_channel(field) else of_field(field)
 
 
 def _at_most(key: str, limit: int) -> Schema:

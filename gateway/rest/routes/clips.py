@@ -39,6 +39,7 @@ _UPLOAD = Query(
     displayName="clip.displayName",
     label="clip.label",
     speaker="clip.speaker",
+    channel="clip.channel",
 )
 
 

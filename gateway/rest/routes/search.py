@@ -19,6 +19,7 @@ from gateway.rest.parts import Parts
 _SEARCH = Query(
     search_pb2.StreamSearchClipsConfig,
     "clip",
+    "channel",
     "pcm.sampleRate",
     "pcm.channels",
     "pcm.sampleType",
@@ -40,7 +41,7 @@ def router(parts: Parts) -> APIRouter:
         """Finds the clips most like a sound, or most like a clip of the library.
 
         The body is the sound itself, or a form with it in its field `audio`. With `clip` there is
-        no body. Raw samples need `pcm.sampleRate`.
+        no body. Raw samples need `pcm.sampleRate`. `channel` is `mix`, `left`, `right` or a number.
         """
         found = search_pb2.SearchClipsResponse()
         responses = await _search(parts, request, library)

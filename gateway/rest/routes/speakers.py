@@ -28,10 +28,11 @@ _ENROLL = Query(
     speakers_pb2.EnrollSpeakerConfig,
     "existing",
     "allowOtherVoice",
+    "channel",
     displayName="speaker.displayName",
 )
-_VERIFY = Query(speakers_pb2.VerifySpeakerConfig, "clip")
-_IDENTIFY = Query(speakers_pb2.IdentifySpeakerConfig, "k", "candidates", "clip")
+_VERIFY = Query(speakers_pb2.VerifySpeakerConfig, "clip", "channel")
+_IDENTIFY = Query(speakers_pb2.IdentifySpeakerConfig, "k", "candidates", "clip", "channel")
 
 
 class Clips(BaseModel):
