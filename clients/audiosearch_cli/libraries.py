@@ -9,6 +9,7 @@ from audiosearch.catalog.v1 import library_pb2
 from audiosearch.catalog.v1.library_pb2 import Library
 from google.protobuf.empty_pb2 import Empty
 
+from audiosearch_cli import migrating
 from audiosearch_cli.output import (
     DEFAULT_TARGET,
     Ca,
@@ -95,10 +96,31 @@ def show(name: Name, target: Target = DEFAULT_TARGET, ca: Ca = None, json: Json 
             ("clips", f"{library.clip_count:,}"),
             ("audio", size(library.size_bytes)),
             ("model", library.model),
+            ("windows", migrating.windows(library)),
+            ("migration", migrating.describe(library)),
             ("state", Library.State.Name(library.state).removeprefix("STATE_")),
             ("created", f"{library.create_time.ToDatetime():%Y-%m-%d %H:%M:%S} UTC"),
         ]
     )
+
+
+@app.command()
+def migrate(
+    name: Name,
+    wait: Annotated[bool, typer.Option(help="Show the progress until it is over.")] = True,
+    target: Target = DEFAULT_TARGET,
+    ca: Ca = None,
+    json: Json = False,
+) -> None:
+    """Index a library by windows, from its stored audio. It is searched meanwhile."""
+    with connect(target, ca) as client:
+        request = library_pb2.BeginMigrationRequest(name=f"libraries/{name}")
+        library = client.call(client.stubs.libraries.MigrateLibrary, request)
+        if wait:
+            library = migrating.follow(client, library, quiet=json)
+    if json:
+        return print_json(library)
+    return say(f"library {name}: {migrating.describe(library) or 'up to date'}")
 
 
 @app.command()

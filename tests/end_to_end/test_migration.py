@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -10,11 +11,13 @@ from pathlib import Path
 
 import grpc
 import pytest
+import soundfile
 from audiosearch.catalog.v1 import clip_pb2, library_pb2
 from audiosearch.catalog.v1.clip_pb2 import Clip
 from audiosearch.embedding.v1 import embedding_service_pb2
 
 from serving.errors import Reason, ServiceError
+from tests.end_to_end.command_line import run
 from tests.end_to_end.conftest import Running
 from tests.end_to_end.indexed import Indexed, long, opened, short
 from tools.servers.processes import until
@@ -95,6 +98,48 @@ def test_it_is_searched_all_the_time_and_by_windows_afterwards(
     counts = {paths[id_].stem: clip.window_count for id_, clip in stack.clips(name).items()}
     assert all(count == (1 if "short" in stem else count) for stem, count in counts.items())
     assert all(count > 3 for stem, count in counts.items() if "long" in stem)
+
+
+def test_segments_are_told_afterwards(stack: Indexed, tmp_path: Path) -> None:
+    """None before; then three seconds from the middle of a long recording are found in it."""
+    name = stack.old_library()
+    path = long(tmp_path, 1, 20.0)
+    stack.client.upload(name, path)
+    fill(stack, name, tmp_path, shorts=3, longs=0)
+    sound, rate = soundfile.read(path, dtype="int16")
+    part = tmp_path / "part.wav"
+    soundfile.write(part, sound[9 * rate : 12 * rate], rate, subtype="PCM_16")
+    (match,) = stack.client.search(name, part, k=1).matches
+    assert not match.segments
+    stack.migrate(name)
+    wait_for_the_end(stack, name)
+    (match,) = stack.client.search(name, part, k=1).matches
+    assert match.clip.display_name == path.name
+    place = match.segments[0]
+    assert place.start_offset.ToMilliseconds() <= 9_000
+    assert place.end_offset.ToMilliseconds() >= 12_000
+
+
+def test_the_command_line_shows_it(stack: Indexed, tmp_path: Path) -> None:
+    """Before, in between and afterwards, and which clips were left out."""
+    name = stack.old_library()
+    settings = {"AUDIOSEARCH_TARGET": stack.running.stack.target}
+    ids = list(fill(stack, name, tmp_path, shorts=3, longs=1))
+    said = run("library", "show", name, **settings).stdout
+    assert "made before there were windows: long recordings are found only as a whole" in said
+    assert f"audiosearch library migrate {name}" in said
+    (path,) = stack.running.stack.data_dir.rglob(f"{ids[1]}.*")
+    path.write_bytes(b"\x01" * path.stat().st_size)
+    done = run("library", "migrate", name, **settings)
+    assert f"library {name}: up to date" in done.stdout
+    assert f"{ids[1]} is left out: " in done.stderr
+    shown = run("library", "show", name, **settings).stdout
+    assert "before there were windows" not in shown
+    assert "3 s every 1.5 s, whole up to 6 s" in shown
+    begun = run("library", "migrate", name, "--no-wait", "--json", **settings)
+    assert json.loads(begun.stdout)["migration"]["generation"] == 2
+    wait_for_the_end(stack, name)
+    assert "LIBRARY_NOT_FOUND" in run("library", "migrate", "nowhere", code=1, **settings).stderr
 
 
 def test_it_is_begun_once_and_can_be_done_again(stack: Indexed, tmp_path: Path) -> None:

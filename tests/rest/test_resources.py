@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from serving.errors import Reason
+from tests.end_to_end.indexed import opened
 from tests.rest.answers import refused
 from tests.rest.conftest import Rest
 from tests.rest.sounds import wav
+from tools.servers.processes import until
 
 
 def test_a_library_lives_and_dies(rest: Rest) -> None:
@@ -37,6 +39,30 @@ def test_a_library_lives_and_dies(rest: Rest) -> None:
     gone = rest.http.delete("/v1/libraries/birds", params={"force": "true"})
     assert (gone.status_code, gone.json()) == (200, {})
     refused(rest.http.get("/v1/libraries/birds"), 404, Reason.LIBRARY_NOT_FOUND)
+
+
+def test_a_library_is_migrated(rest: Rest) -> None:
+    """Generation and rule are told, and how far a migration is while it lasts."""
+    with opened(rest.running) as services:
+        old = services.old_library()
+    before = rest.http.get(f"/v1/libraries/{old}").json()
+    assert before["generation"] == 0
+    assert "windowRule" not in before
+    rest.upload(old)
+    begun = rest.http.post(f"/v1/libraries/{old}:migrate").json()
+    assert begun["migration"]["generation"] == 1
+
+    def over() -> bool:
+        return "migration" not in rest.http.get(f"/v1/libraries/{old}").json()
+
+    until(over)
+    after = rest.http.get(f"/v1/libraries/{old}").json()
+    assert after["generation"] == 1
+    assert after["windowRule"] == begun["migration"]["windowRule"]
+    rule = {"windowRule": {"window": "2s", "hop": "0s", "single": "2s"}}
+    bad = rest.http.post(f"/v1/libraries/{old}:migrate", json=rule)
+    refused(bad, 400, Reason.FIELD_INVALID)
+    refused(rest.http.post("/v1/libraries/nowhere:migrate"), 404, Reason.LIBRARY_NOT_FOUND)
 
 
 def test_libraries_are_listed_page_by_page(rest: Rest) -> None:

@@ -192,6 +192,7 @@ export const api = {
     ask("POST", "/v1/libraries", { query: { libraryId, requestId: requestId() }, json: fields }),
   updateLibrary: (name, fields) =>
     ask("PATCH", `/v1/${name}`, { query: { updateMask: masked(fields) }, json: fields }),
+  migrateLibrary: (name) => ask("POST", `/v1/${name}:migrate`, { json: {} }),
   deleteLibrary: (name) => request("DELETE", `/v1/${name}`, { query: { force: "true" } }),
 
   clips: (library, { filter = {}, pageSize, pageToken, signal } = {}) => {

@@ -9,6 +9,7 @@ import { words } from "../core/i18n.js";
 import { ImportPanel } from "./import_panel.js";
 import { keepLibrary } from "../core/last_library.js";
 import { deleteLibrary, renameLibrary } from "./library_list.js";
+import { MigrationCard } from "./migration_card.js";
 import { called } from "../parts/picker.js";
 import { address, go, rewrite } from "../core/router.js";
 import { library as strings } from "../strings/library.js";
@@ -31,6 +32,7 @@ class LibraryPage {
   #head = h("div", { class: "library-head" });
   #facts;
   #list;
+  #migration;
   #panel;
   #refreshing = null;
 
@@ -41,6 +43,7 @@ class LibraryPage {
       onfilter: (filter) => rewrite("library", { library: id, ...filter }),
       onchange: () => this.#refresh(),
     });
+    this.#migration = new MigrationCard(library, (now) => this.#take(now));
     this.#panel = new ImportPanel(id, {
       onmore: () => this.#more(),
       ondone: () => {
@@ -49,7 +52,13 @@ class LibraryPage {
       },
     });
     this.#drawHead();
-    keepHeading(root, () => root.replaceChildren(this.#head, this.#panel.node, this.#list.node));
+    keepHeading(root, () =>
+      root.replaceChildren(
+        this.#head,
+        this.#migration.node,
+        this.#panel.node,
+        this.#list.node,
+      ));
     this.#panel.open(!Number(library.clipCount ?? 0));
   }
 
@@ -58,6 +67,7 @@ class LibraryPage {
   }
 
   leave() {
+    this.#migration.leave();
     this.#panel.leave();
     this.#list.leave();
   }
@@ -73,12 +83,18 @@ class LibraryPage {
 
   async #refresh() {
     try {
-      this.#library = await api.library(this.#library.name);
-      this.#list.tell(this.#library);
-      this.#drawFacts();
+      this.#take(await api.library(this.#library.name));
     } catch (error) {
       toast(said(error), { kind: "error" });
     }
+  }
+
+  /** Shows the library as it is now. */
+  #take(library) {
+    this.#library = library;
+    this.#list.tell(library);
+    this.#migration.tell(library);
+    this.#drawFacts();
   }
 
   #drawHead() {

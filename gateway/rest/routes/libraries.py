@@ -9,7 +9,7 @@ from google.protobuf.empty_pb2 import Empty
 
 from gateway.rest.messages.json import answer, parse_body, parse_change
 from gateway.rest.messages.openapi import document
-from gateway.rest.messages.query import Query
+from gateway.rest.messages.query import Query, refuse_others
 from gateway.rest.parts import Parts
 
 _LIST = Query(library_pb2.ListLibrariesRequest, "pageSize", "pageToken", "state", "view")
@@ -52,6 +52,17 @@ def router(parts: Parts) -> APIRouter:
             read = library_pb2.GetLibraryRequest(name=message.library.name)
             return answer(await parts.ask(request, "GetLibrary", read))
         return answer(await parts.ask(request, "UpdateLibrary", message))
+
+    @api.post(
+        "/v1/libraries/{library:id}:migrate",
+        **document(body=library_pb2.BeginMigrationRequest, answer=Library),
+    )
+    async def migrate_library(request: Request, library: str) -> Response:
+        """Begins to fill the library's next indexes, by which its recordings are found in parts."""
+        refuse_others(request)
+        message = await parse_body(request, library_pb2.BeginMigrationRequest())
+        message.name = f"libraries/{library}"
+        return answer(await parts.ask(request, "MigrateLibrary", message))
 
     @api.delete("/v1/libraries/{library:id}", **document(_DELETE, answer=Empty))
     async def delete_library(request: Request, library: str) -> Response:

@@ -1,0 +1,68 @@
+"""The migration of a library to its next indexes, as it is followed and told."""
+
+from __future__ import annotations
+
+import time
+
+from audiosearch.catalog.v1.library_pb2 import GetLibraryRequest, Library
+from audiosearch_client.client import AudiosearchClient
+from google.protobuf.duration_pb2 import Duration
+
+from audiosearch_cli.output import complain
+from audiosearch_cli.progress import Shown
+from serving.errors import ServiceError
+from serving.retry import Retry
+
+POLL_SECONDS = 0.5
+
+
+def follow(client: AudiosearchClient, library: Library, *, quiet: bool) -> Library:
+    """Shows the progress of a migration until it is over. Returns the library as it is then.
+
+    The gateway may be away for a while: the migration goes on when it is back.
+    """
+    last, retry = library.migration, Retry()
+    with Shown("migrating", quiet=quiet) as shown:
+        while library.HasField("migration"):
+            last = library.migration
+            shown.show(min(last.done_count + last.failed_count, last.clip_count), last.clip_count)
+            time.sleep(POLL_SECONDS)
+            try:
+                request = GetLibraryRequest(name=library.name)
+                library = client.call(client.stubs.libraries.GetLibrary, request)
+                retry = Retry()
+            except ServiceError as error:
+                time.sleep(retry.pause(error))
+        shown.show(last.clip_count, last.clip_count)
+    for failure in last.failures:
+        complain(f"{failure.clip} is left out: {failure.message} ({failure.reason})")
+    return library
+
+
+def describe(library: Library) -> str:
+    """The migration that a library is in, or that it needs; empty if neither."""
+    if library.HasField("migration"):
+        state = library.migration
+        failed = f", {state.failed_count:,} failed" if state.failed_count else ""
+        return f"{state.done_count:,} of {state.clip_count:,} clips{failed}; searched meanwhile"
+    if not library.HasField("window_rule"):
+        short = library.name.removeprefix("libraries/")
+        return (
+            "this library was made before there were windows: long recordings are found only as a "
+            f"whole, until `audiosearch library migrate {short}`"
+        )
+    return ""
+
+
+def windows(library: Library) -> str:
+    """The rule by which recordings are cut; empty if there is none."""
+    if not library.HasField("window_rule"):
+        return ""
+    rule = library.window_rule
+    return (
+        f"{_seconds(rule.window)} every {_seconds(rule.hop)}, whole up to {_seconds(rule.single)}"
+    )
+
+
+def _seconds(length: Duration) -> str:
+    return f"{length.ToMilliseconds() / 1000:g} s"

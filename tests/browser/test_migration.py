@@ -1,0 +1,64 @@
+"""A library of before there were windows, on its page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.chromium import PHONE
+from tests.browser.conftest import Visit
+from tests.browser.site import Site
+from tests.end_to_end.conftest import Running
+from tests.end_to_end.indexed import Indexed, long, opened, short
+
+
+@pytest.fixture
+def services(shared: Site) -> Iterator[Indexed]:
+    """The services behind the pages."""
+    with opened(Running(shared.stack, shared.client, shared.imports)) as indexed:
+        yield indexed
+
+
+def test_it_is_brought_up_to_date(visit: Visit, services: Indexed, tmp_path: Path) -> None:
+    """Offered on its page, told how far it is, and over without another visit."""
+    name = services.old_library()
+    for number in range(4):
+        services.client.upload(name, short(tmp_path, number))
+    services.client.upload(name, long(tmp_path, 1))
+    page = visit(f"#/library/{name}")
+    state = page.get_by_role("region", name="State of the library")
+    expect(state.get_by_role("heading")).to_have_text(
+        "Long recordings are found here only as a whole"
+    )
+    state.get_by_role("button", name="Bring it up to date").click()
+    expect(state).to_contain_text("Being brought up to date")
+    expect(state.get_by_role("progressbar")).to_be_visible()
+    expect(page.get_by_text("The library is up to date").first).to_be_visible()
+    expect(state).to_have_count(0)
+    assert services.library(name).generation == 1
+    expect(visit(f"#/library/{name}").get_by_text("5 clips shown")).to_be_visible()
+
+
+def test_one_that_is_under_way_is_shown(visit: Visit, services: Indexed, tmp_path: Path) -> None:
+    """Whoever began it; in Chinese and on a phone too."""
+    name = services.old_library()
+    for number in range(12):
+        services.client.upload(name, long(tmp_path, number))
+    page = visit(f"#/library/{name}", locale="zh-CN", viewport=PHONE)
+    expect(page.get_by_role("button", name="更新这个库")).to_be_visible()
+    services.migrate(name)
+    page.reload()
+    expect(page.get_by_text("正在更新")).to_be_visible()
+    expect(page.get_by_text("库已更新").first).to_be_visible()
+
+
+def test_a_library_of_today_offers_nothing(visit: Visit, shared: Site, tmp_path: Path) -> None:
+    """There is nothing to do."""
+    name = shared.library()
+    shared.upload(name, short(tmp_path, 1))
+    page = visit(f"#/library/{name}")
+    expect(page.get_by_text("1 clip shown")).to_be_visible()
+    expect(page.get_by_role("region", name="State of the library")).to_have_count(0)
