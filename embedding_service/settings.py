@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import Field, model_validator
 from typing_extensions import Self
 
-from serving.audio_size import MAX_AUDIO_BYTES
+from serving.audio_size import MAX_AUDIO_BYTES, MAX_AUDIO_SECONDS
 from serving.settings import ServerSettings
 
 
@@ -44,7 +44,7 @@ class EmbeddingSettings(ServerSettings):
         description="shortest audio that is embedded",
     )
     max_audio_seconds: float = Field(
-        3600,
+        MAX_AUDIO_SECONDS,
         gt=0,
         le=24 * 3600,
         alias="AUDIOSEARCH_MAX_AUDIO_SECONDS",

@@ -145,7 +145,7 @@ class GatewaySettings(ServerSettings):
         description="time between two comparisons of all vectors with all clips",
     )
     stale_seconds: float = Field(
-        900,
+        4500,
         gt=0,
         alias="AUDIOSEARCH_STALE_SECONDS",
         description="age at which an unfinished clip is finished or undone; above the longest call",

@@ -46,7 +46,7 @@ class ServerSettings(BaseSettings):
         description="largest gRPC message taken",
     )
     max_call_seconds: float = Field(
-        600,
+        3600,
         gt=0,
         alias="AUDIOSEARCH_MAX_CALL_SECONDS",
         description="longest a call may take, whatever its deadline",

@@ -22,7 +22,7 @@ _OPTIONS = [
     ("grpc.max_reconnect_backoff_ms", 2000),
 ]
 _UNTRUSTED = re.compile("handshake|verification|certificate", re.IGNORECASE)
-PATIENCE = 10
+PATIENCE = 60
 """Deadline of a stream of audio, in deadlines of other calls."""
 
 ResponseT = TypeVar("ResponseT")
@@ -42,7 +42,7 @@ class Connection:
 
         Args:
             target: address of the gateway, `host:port`.
-            timeout: deadline of each call in seconds; streams of audio have ten times as long.
+            timeout: deadline of each call in seconds; streams of audio have sixty times as long.
             key: API key, if the gateway needs one.
             ca: file in PEM with the authorities that the gateway's certificate comes from; without
                 it there is no TLS.

@@ -24,6 +24,7 @@ from embedding_service.decoding.readers import (
     undecodable,
 )
 from embedding_service.decoding.silence import Frames, kept_samples
+from serving.audio_size import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -229,7 +230,7 @@ def convert(
         keep: Called with the samples in order: mono float32, shape (n,).
         max_seconds: Longest audio that is accepted.
         channel: As in `Order`.
-        part: The part that is kept and measured. What comes after it is not decoded.
+        part: The part that is kept and measured. Decoding ends with it.
 
     Raises:
         AudioError: AUDIO_UNDECODABLE, AUDIO_CHANNEL_MISSING, AUDIO_TOO_LONG, or FIELD_INVALID for
@@ -277,9 +278,9 @@ def convert(
 
 
 def _too_long(seconds: float | None, limit: float) -> AudioError:
-    found = "more" if seconds is None else f"{seconds:.6g} s"
+    found = "more" if seconds is None else in_words(seconds)
     return AudioError(
         "AUDIO_TOO_LONG",
-        f"at most {limit:g} s of audio are accepted, this is {found}: cut it into shorter clips, "
-        "or have the operator raise AUDIOSEARCH_MAX_AUDIO_SECONDS",
+        f"at most {in_words(limit)} of audio are accepted, this is {found}: cut it into shorter "
+        "clips, or have the operator raise AUDIOSEARCH_MAX_AUDIO_SECONDS",
     )

@@ -299,14 +299,14 @@ def test_a_file_that_is_too_large_is_told_before_it_is_sent(
     """By the file's size, whatever it is for; nothing of it reaches the catalog."""
     path = tmp_path / "long.wav"
     with path.open("wb") as file:
-        file.truncate(769 * 2**20)
+        file.truncate(1401 * 2**20)
     client = shared.client
     for send_it in (
         lambda: client.upload(library, path),
         lambda: client.search(library, path),
         lambda: client.embed(path),
     ):
-        with pytest.raises(ServiceError, match=r"768\.0 MiB .* this is 769\.0 MiB") as raised:
+        with pytest.raises(ServiceError, match=r"1,400\.0 MiB .* this is 1,401\.0 MiB") as raised:
             send_it()
         assert raised.value.reason is Reason.AUDIO_TOO_LONG
     every = (Clip.STATE_CREATING, Clip.STATE_ACTIVE, Clip.STATE_FAILED, Clip.STATE_DELETING)

@@ -257,7 +257,7 @@ export const identifyBox = {
     chooseHere: "Whose voice is this? Choose or record it",
     recorded: "Recorded. Comparing.",
     stop: "Stop and compare",
-    kinds: "A few seconds of one voice are best; any format, up to an hour",
+    kinds: "A few seconds of one voice are best; any format, up to two hours",
     asking: "Comparing…",
   },
   zh: {
@@ -267,7 +267,7 @@ export const identifyBox = {
     chooseHere: "这是谁的声音？选择或录下来",
     recorded: "录好了，正在比较。",
     stop: "停止并比较",
-    kinds: "一个人几秒钟的语音最好；格式不限，最长一小时",
+    kinds: "一个人几秒钟的语音最好；格式不限，最长两小时",
     asking: "正在比较…",
   },
 };

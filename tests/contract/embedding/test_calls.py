@@ -40,7 +40,7 @@ def test_models(service: Any) -> None:
     cosine = re.search(r"Computed in \w+; lowest cosine .* vectors ([\d.]+);", model.description)
     assert float(cosine[1]) >= 0.9999
     assert model.min_audio_seconds == pytest.approx(0.1)
-    assert model.max_audio_seconds == 3600
+    assert model.max_audio_seconds == 7200
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def test_help() -> None:
         ("AUDIOSEARCH_EMBEDDING_PORT", "70000"),
         ("AUDIOSEARCH_MAX_AUDIO_SECONDS", "an hour"),
         ("AUDIOSEARCH_SILENCE_DBFS", "10"),
-        ("AUDIOSEARCH_MIN_AUDIO_SECONDS", "4000"),
+        ("AUDIOSEARCH_MIN_AUDIO_SECONDS", "8000"),
     ],
 )
 def test_a_bad_setting(name: str, value: str) -> None:

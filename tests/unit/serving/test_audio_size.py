@@ -7,7 +7,7 @@ import pytest
 from catalog_service.settings import CatalogSettings
 from embedding_service.settings import EmbeddingSettings
 from gateway.settings import GatewaySettings
-from serving.audio_size import too_large
+from serving.audio_size import in_words, too_large
 from serving.errors import Reason
 
 
@@ -22,8 +22,18 @@ def test_the_longest_recording_fits_without_packing(
 
 
 def test_the_error_says_what_is_allowed_and_what_moves_it() -> None:
-    """In MiB and minutes."""
-    error = too_large(768 * 2**20, 900 * 2**20)
+    """In MiB and in hours or minutes."""
+    error = too_large(1400 * 2**20, 1500 * 2**20)
     assert error.reason is Reason.AUDIO_TOO_LONG
-    for words in ("768.0 MiB", "69.9 minutes", "900.0 MiB", "AUDIOSEARCH_MAX_AUDIO_BYTES"):
+    for words in ("1,400.0 MiB", "2.12 hours", "1,500.0 MiB", "AUDIOSEARCH_MAX_AUDIO_BYTES"):
         assert words in error.message
+    assert "23.3 minutes" in too_large(256 * 2**20).message
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.5, "0.5 s"), (59, "59 s"), (90, "1.5 minutes"), (3600, "1 hour"), (36000, "10 hours")],
+)
+def test_lengths_of_time_in_words(seconds: float, words: str) -> None:
+    """In the unit that people would use."""
+    assert in_words(seconds) == words
