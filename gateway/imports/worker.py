@@ -41,6 +41,10 @@ LEASE_SECONDS = 10
 REPORT_SECONDS = 1.0
 POLL_SECONDS = 1.0
 BATCH = 256
+LARGE_BYTES = 4 * 2**20
+"""Bytes of a file from which on it may hold many minutes of audio."""
+LARGE_AT_ONCE = 4
+"""Large files worked on at a time: enough for the encoder, and few enough to end in time."""
 MAX_FAILURES = 20
 CONFLICTS = 8
 """Tries while another clip with the same bytes is being made or removed: 45 s in all."""
@@ -56,9 +60,15 @@ class Run:
     """One claimed import, from its cursor to its end."""
 
     def __init__(
-        self, job: ImportJob, library: Library, clips: Clips, roots: Sequence[Path], width: int
+        self,
+        job: ImportJob,
+        library: Library,
+        clips: Clips,
+        roots: Sequence[Path],
+        width: int,
+        large: asyncio.Semaphore,
     ) -> None:
-        """Imports up to `width` files at a time from below `roots`."""
+        """Imports up to `width` files at a time from below `roots`, large ones by turns."""
         self.job = job
         self.progress = ImportProgress()
         self.progress.CopyFrom(job.progress)
@@ -68,6 +78,7 @@ class Run:
         self._roots = roots
         self._folder = Path(job.folder)
         self._width = width
+        self._large = large
         # With few files at a time no vector waits for others, or the encoder would be idle.
         self._hurry = width < 2 * ENOUGH
         self._stop = False
@@ -122,13 +133,14 @@ class Run:
             try:
                 path = self._folder / found.path
                 sha256, size = await hash_file(path, self._roots)
-                row, created = await self._clips.ingest(
-                    self._library,
-                    clip,
-                    read_file(path, self._roots),
-                    known=AudioObject(sha256=sha256, size_bytes=size),
-                    hurry=self._hurry,
-                )
+                async with self._large if size >= LARGE_BYTES else contextlib.nullcontext():
+                    row, created = await self._clips.ingest(
+                        self._library,
+                        clip,
+                        read_file(path, self._roots),
+                        known=AudioObject(sha256=sha256, size_bytes=size),
+                        hurry=self._hurry,
+                    )
             except ServiceError as error:
                 if self._stop:
                     raise
@@ -173,6 +185,7 @@ class ImportWorker:
         self._clips = clips
         self._width = settings.import_concurrency
         self._free = asyncio.Semaphore(settings.import_jobs)
+        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
         self._wake = asyncio.Event()
         self._worker = uuid.uuid4().hex
         self._tasks: set[asyncio.Task[None]] = set()
@@ -226,7 +239,7 @@ class ImportWorker:
     async def _carry_out(self, job: ImportJob) -> None:
         try:
             library = await self._libraries.open(job.library)
-            run = Run(job, library, self._clips, self.roots, self._width)
+            run = Run(job, library, self._clips, self.roots, self._width, self._large)
             reporter = asyncio.create_task(self._keep_reporting(run))
             try:
                 await run.work()
