@@ -8,7 +8,9 @@ import re
 from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Buffer, Iterator
+    from collections.abc import Iterator
+
+    from typing_extensions import Buffer
 
 _READ_BYTES = 2**20
 _MARK_BYTES = 64
