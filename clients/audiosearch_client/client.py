@@ -17,10 +17,6 @@ from audiosearch_client.connection import PATIENCE, Connection
 from audiosearch_client.speakers import Speakers
 from audiosearch_client.streams import stream
 from serving import limits
-from serving.audio_size import too_large
-
-LARGE = 64 * 2**20
-"""Bytes of a file from which on the gateway is asked for its limit before the file is sent."""
 
 
 class AudiosearchClient(Connection):
@@ -41,7 +37,6 @@ class AudiosearchClient(Connection):
         """Connects on the first call; the arguments and errors are those of `Connection`."""
         super().__init__(target, timeout, key, ca)
         self.speakers = Speakers(self)
-        self._max_bytes: int | None = None
 
     def upload(
         self, library: str, path: Path, clip: Clip | None = None, request_id: str = ""
@@ -56,7 +51,7 @@ class AudiosearchClient(Connection):
         config = clips_pb2.UploadClipConfig(
             parent=f"libraries/{library}", clip=described, request_id=request_id
         )
-        with self._open(path) as file:
+        with self.open_audio(path) as file:
             requests = stream(clips_pb2.UploadClipRequest, config, file)
             return self.call(self.stubs.clips.UploadClip, requests, patience=PATIENCE)
 
@@ -93,7 +88,7 @@ class AudiosearchClient(Connection):
             search=search_pb2.SearchConfig(parent=f"libraries/{library}", k=k, min_score=min_score),
             channel=channel,
         )
-        with self._open(path) as file:
+        with self.open_audio(path) as file:
             return self._gather(stream(search_pb2.StreamSearchClipsRequest, config, file))
 
     def search_by_clip(
@@ -113,7 +108,7 @@ class AudiosearchClient(Connection):
         With `channel` one channel is embedded, counted from 1.
         """
         config = embedding_pb2.EmbedAudioConfig(model=model, channel=channel)
-        with self._open(path) as file:
+        with self.open_audio(path) as file:
             requests = stream(embedding_pb2.EmbedAudioRequest, config, file)
             return self.call(self.stubs.models.EmbedAudio, requests, patience=PATIENCE)
 
@@ -132,17 +127,6 @@ class AudiosearchClient(Connection):
         request.parent = f"libraries/{library}"
         for page in self.pages(self.stubs.clips.ListClips, request):
             yield from page.clips
-
-    def _open(self, path: Path) -> IO[bytes]:
-        """Opens a file to send; AUDIO_TOO_LONG at once if it is larger than the gateway takes."""
-        size = path.stat().st_size
-        if size > LARGE:
-            if self._max_bytes is None:
-                request = embedding_pb2.GetModelRequest(name="models/default")
-                self._max_bytes = self.call(self.stubs.models.GetModel, request).max_audio_bytes
-            if 0 < self._max_bytes < size:
-                raise too_large(self._max_bytes, size)
-        return path.open("rb")
 
     def _gather(
         self, requests: Iterator[search_pb2.StreamSearchClipsRequest]

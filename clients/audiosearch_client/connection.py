@@ -6,12 +6,14 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import grpc
+from audiosearch.embedding.v1.embedding_service_pb2 import GetModelRequest
 from typing_extensions import Self
 
 from audiosearch_client.stubs import Stubs
+from serving.audio_size import too_large
 from serving.errors import Reason, ServiceError, from_rpc_error
 from serving.tls import Tls
 
@@ -22,6 +24,9 @@ _OPTIONS = [
     ("grpc.max_reconnect_backoff_ms", 2000),
 ]
 _UNTRUSTED = re.compile("handshake|verification|certificate", re.IGNORECASE)
+LARGE = 2**20
+"""Bytes of a file from which on the gateway is asked, once, for its limit before one is sent."""
+
 PATIENCE = 60
 """Deadline of a stream of audio, in deadlines of other calls."""
 
@@ -59,6 +64,7 @@ class Connection:
         tls.check()
         self._channel = tls.connect(target, _OPTIONS)
         self.stubs = Stubs(self._channel)
+        self._max_bytes: int | None = None
 
     def __enter__(self) -> Self:
         """Returns the client."""
@@ -76,6 +82,17 @@ class Connection:
     def close(self) -> None:
         """Closes the connection."""
         self._channel.close()
+
+    def open_audio(self, path: Path) -> IO[bytes]:
+        """Opens a file to send; AUDIO_TOO_LONG at once if it is larger than the gateway takes."""
+        size = path.stat().st_size
+        if size > LARGE:
+            if self._max_bytes is None:
+                request = GetModelRequest(name="models/default")
+                self._max_bytes = self.call(self.stubs.models.GetModel, request).max_audio_bytes
+            if 0 < self._max_bytes < size:
+                raise too_large(self._max_bytes, size)
+        return path.open("rb")
 
     def call(
         self, method: Callable[..., ResponseT], request: object, *, patience: int = 1

@@ -75,7 +75,9 @@ class Speakers:
         with ExitStack() as opened:
             # Opened before the call, because an error within the stream would be lost.
             files = [
-                opened.enter_context(one.open("rb")) if isinstance(one, Path) else None
+                opened.enter_context(self._connection.open_audio(one))
+                if isinstance(one, Path)
+                else None
                 for one in recordings
             ]
             return self._connection.call(
@@ -236,7 +238,7 @@ class Speakers:
         """Calls an RPC about a file, sent after `config`, or about the clip in `config`."""
         if not isinstance(recording, Path):
             return self._connection.call(method, stream(kind, config, None))
-        with recording.open("rb") as file:
+        with self._connection.open_audio(recording) as file:
             return self._connection.call(method, stream(kind, config, file), patience=PATIENCE)
 
 

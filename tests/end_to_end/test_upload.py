@@ -305,6 +305,9 @@ def test_a_file_that_is_too_large_is_told_before_it_is_sent(
         lambda: client.upload(library, path),
         lambda: client.search(library, path),
         lambda: client.embed(path),
+        lambda: client.speakers.enroll(library, "ann", [path]),
+        lambda: client.speakers.verify(library, "ann", path),
+        lambda: client.speakers.identify(library, path),
     ):
         with pytest.raises(ServiceError, match=r"1,400\.0 MiB .* this is 1,401\.0 MiB") as raised:
             send_it()

@@ -1,5 +1,6 @@
 /** Calls the gateway: the only module that fetches. */
 
+import { LARGE, tooLarge } from "./audio_size.js";
 import { whenBack } from "./connection.js";
 import { eventsOf } from "./events.js";
 
@@ -52,6 +53,7 @@ const isOurs = (response) => (response.headers.get("content-type") ?? "").includ
  * id or can be done twice.
  */
 async function request(method, path, { query, ...options } = {}) {
+  await requireFit(options.body);
   const url = withQuery(path, query);
   let lost = false; // an answer on its way: what was asked for may have been done
   for (let attempt = 1;; attempt += 1) {
@@ -103,9 +105,22 @@ async function send(method, url, { body, json, signal, read = (response) => resp
   }
 }
 
+const fileOf = (body) => (body instanceof FormData ? body.get("audio") : body);
+
+let maxBytes;
+
+/** Fails, before anything is sent, if a recording is larger than the server takes. */
+async function requireFit(body) {
+  const file = fileOf(body);
+  if (!(file instanceof Blob) || file.size <= LARGE) return;
+  maxBytes ??= Number((await ask("GET", "/v1/models/default")).maxAudioBytes ?? 0);
+  if (!maxBytes || file.size <= maxBytes) return;
+  throw new ApiError(400, "AUDIO_TOO_LONG", tooLarge(maxBytes, file.size));
+}
+
 /** False if what was to be sent is gone: a chosen file may have changed or moved since. */
 async function isReadable(body) {
-  const file = body instanceof FormData ? body.get("audio") : body;
+  const file = fileOf(body);
   if (!(file instanceof Blob)) return true;
   try {
     await file.slice(0, 1).arrayBuffer();
