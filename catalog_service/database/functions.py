@@ -19,7 +19,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from serving.conditions import NUMBER, folded, number
 
 _SERVERS = ("mysql", "mariadb")
-_CASED = 0x1F000
+CASED = 0x1F000
 """No character from here on has another case."""
 _WHOLE_NUMBER = rf"\A(?:{NUMBER})\z"
 
@@ -155,7 +155,7 @@ def _quoted(character: str) -> str:
 def _cases() -> dict[str, str]:
     """Returns the characters that fold to each character, of those that others fold to."""
     found: dict[str, str] = {}
-    for character in map(chr, range(_CASED)):
+    for character in map(chr, range(CASED)):
         if (to := folded(character)) != character:
             found[to] = found.get(to, to) + character
     return found

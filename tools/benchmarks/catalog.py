@@ -23,8 +23,9 @@ from typing import Any
 
 import grpc
 from audiosearch.catalog.v1 import clip_pb2
-from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip
+from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip, ClipFilter
 from audiosearch.catalog.v1.library_pb2 import Library
+from audiosearch.filter.v1.filter_pb2 import Condition
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -51,6 +52,17 @@ LOOK_UP = 100
 ROUNDS = 300
 PAGES = 20
 SINGLES = 200
+RARE = {
+    "metadata, one in a hundred": ClipFilter(
+        conditions=[Condition(field="metadata.take", any_of=Condition.Values(values=["7"]))]
+    ),
+    "part of a name, one in a hundred": ClipFilter(
+        conditions=[Condition(field="display_name", contains="77.W")]
+    ),
+    "part of a name that none has": ClipFilter(
+        conditions=[Condition(field="display_name", contains="knife")]
+    ),
+}
 Figures = dict[str, str]
 
 
@@ -106,6 +118,7 @@ async def _measure(name: str, settings: CatalogSettings, count: int, console: Co
             ids = await asyncio.to_thread(some_ids, settings)
             figures |= await _look_up(catalog, library, ids, spent)
             figures |= await _lists(catalog, library)
+            figures |= await _counts(catalog, library)
             figures |= await _single(catalog, library, program)
             figures |= await _activations(catalog, library)
     finally:
@@ -120,7 +133,7 @@ def _new(number: int) -> clip_pb2.CreateClipRequest:
             display_name=f"clip{number}.wav",
             label=f"l{number % 50}",
             speaker=f"s{number % 1000}",
-            metadata={"device": "phone"},
+            metadata={"device": "phone", "take": f"{number % 100}"},
             source=f"folder/{number % 97}/clip{number}.wav",
             import_job=f"importJobs/01arz3ndektsv4rrffq69g5fa{number % 9}",
         ),
@@ -195,7 +208,7 @@ async def _look_up(
 async def _lists(catalog: Catalog, library: Library) -> Figures:
     """Reads pages of 100 clips, one after the other."""
     figures = Figures()
-    for name, which in plans.FILTERS.items():
+    for name, which in (plans.filters(library.name) | RARE).items():
         request = clip_pb2.ListClipsRequest(parent=library.name, page_size=100, filter=which)
         times, found = [], 0
         for _ in range(PAGES):
@@ -209,6 +222,23 @@ async def _lists(catalog: Catalog, library: Library) -> Figures:
         figures[f"page of 100: {name}"] = f"{statistics.median(times):.2f} ms" + (
             "" if found else " (none)"
         )
+    return figures
+
+
+async def _counts(catalog: Catalog, library: Library) -> Figures:
+    """Counts all clips by the values of fields, of which there are few or many."""
+    figures = Figures()
+    for name, field, which in (
+        ("label", "label", None),
+        ("speaker", "speaker", None),
+        ("metadata", "metadata.take", None),
+        ("source", "source", None),
+        ("label, of one in a hundred", "label", RARE["metadata, one in a hundred"]),
+        ("label, of part of a name", "label", RARE["part of a name, one in a hundred"]),
+    ):
+        request = clip_pb2.CountValuesRequest(parent=library.name, field=field, filter=which)
+        times = [await _timed(lambda: catalog.stubs.clips.CountValues(request)) for _ in range(3)]  # noqa: B023
+        figures[f"count by {name}"] = f"{statistics.median(times):,.0f} ms"
     return figures
 
 

@@ -24,46 +24,6 @@ from tools.servers.catalog import MODEL, Catalog
 
 LATER = Timestamp(seconds=4_000_000_000)
 LONG = Condition(field="duration", range=Condition.Range(minimum=0))
-FILTERS = {
-    "state": ClipFilter(),
-    "state FAILED": ClipFilter(state=Clip.STATE_FAILED),
-    "label": ClipFilter(label="l1"),
-    "speaker": ClipFilter(speaker="s1"),
-    "label, speaker": ClipFilter(label="l1", speaker="s1"),
-    "display name": ClipFilter(display_name_prefix="clip1"),
-    "display name, label": ClipFilter(display_name_prefix="clip1", label="l1"),
-    "enrolled speaker": ClipFilter(enrolled_speaker="libraries/u/speakers/s1"),
-    "enrolled speaker, DELETING, label": ClipFilter(
-        state=Clip.STATE_DELETING, enrolled_speaker="libraries/u/speakers/s1", label="l1"
-    ),
-    "import job": ClipFilter(import_job="importJobs/01arz3ndektsv4rrffq69g5fa1"),
-    "made from": ClipFilter(create_time_from=Timestamp(seconds=1)),
-    "made before": ClipFilter(create_time_before=LATER),
-    "made between, speaker": ClipFilter(
-        speaker="s1", create_time_from=Timestamp(seconds=1), create_time_before=LATER
-    ),
-    "changed before": ClipFilter(update_time_before=LATER),
-    "changed before, label": ClipFilter(update_time_before=LATER, label="l1"),
-    "duration": ClipFilter(conditions=[LONG]),
-    "display name, duration": ClipFilter(display_name_prefix="clip1", conditions=[LONG]),
-    "changed before, duration": ClipFilter(update_time_before=LATER, conditions=[LONG]),
-    "one of two labels": ClipFilter(
-        conditions=[Condition(field="label", any_of=Condition.Values(values=["l1", "l2"]))]
-    ),
-    "one label": ClipFilter(
-        conditions=[Condition(field="label", any_of=Condition.Values(values=["l1"])), LONG]
-    ),
-    "no label, part of a name, metadata": ClipFilter(
-        conditions=[
-            Condition(field="label", none_of=Condition.Values(values=["l1"])),
-            Condition(field="display_name", contains="LIP1"),
-            Condition(field="metadata.k", none_of=Condition.Values(values=["v"])),
-        ]
-    ),
-    "CREATING, changed before": ClipFilter(state=Clip.STATE_CREATING, update_time_before=LATER),
-}
-"""Filters for all kinds of lists of clips, by name."""
-
 COUNTED = ("label", "source", "metadata.k")
 """Fields whose values are counted."""
 
@@ -80,6 +40,48 @@ SPEAKER_LISTS = (
 
 _TABLES = "clips|libraries|import_jobs|speakers|calibrations"
 _KIND = re.compile(rf"\s*(SELECT|UPDATE|DELETE)\b.*\b({_TABLES})\b", re.DOTALL)
+
+
+def filters(parent: str) -> dict[str, ClipFilter]:
+    """Returns filters for all kinds of lists of clips of a library, by name."""
+    return {
+        "state": ClipFilter(),
+        "state FAILED": ClipFilter(state=Clip.STATE_FAILED),
+        "label": ClipFilter(label="l1"),
+        "speaker": ClipFilter(speaker="s1"),
+        "label, speaker": ClipFilter(label="l1", speaker="s1"),
+        "display name": ClipFilter(display_name_prefix="clip1"),
+        "display name, label": ClipFilter(display_name_prefix="clip1", label="l1"),
+        "enrolled speaker": ClipFilter(enrolled_speaker=f"{parent}/speakers/s1"),
+        "enrolled speaker, DELETING, label": ClipFilter(
+            state=Clip.STATE_DELETING, enrolled_speaker=f"{parent}/speakers/s1", label="l1"
+        ),
+        "import job": ClipFilter(import_job="importJobs/01arz3ndektsv4rrffq69g5fa1"),
+        "made from": ClipFilter(create_time_from=Timestamp(seconds=1)),
+        "made before": ClipFilter(create_time_before=LATER),
+        "made between, speaker": ClipFilter(
+            speaker="s1", create_time_from=Timestamp(seconds=1), create_time_before=LATER
+        ),
+        "changed before": ClipFilter(update_time_before=LATER),
+        "changed before, label": ClipFilter(update_time_before=LATER, label="l1"),
+        "duration": ClipFilter(conditions=[LONG]),
+        "display name, duration": ClipFilter(display_name_prefix="clip1", conditions=[LONG]),
+        "changed before, duration": ClipFilter(update_time_before=LATER, conditions=[LONG]),
+        "one of two labels": ClipFilter(
+            conditions=[Condition(field="label", any_of=Condition.Values(values=["l1", "l2"]))]
+        ),
+        "one label": ClipFilter(
+            conditions=[Condition(field="label", any_of=Condition.Values(values=["l1"])), LONG]
+        ),
+        "no label, part of a name, metadata": ClipFilter(
+            conditions=[
+                Condition(field="label", none_of=Condition.Values(values=["l1"])),
+                Condition(field="display_name", contains="LIP1"),
+                Condition(field="metadata.k", none_of=Condition.Values(values=["v"])),
+            ]
+        ),
+        "CREATING, changed before": ClipFilter(state=Clip.STATE_CREATING, update_time_before=LATER),
+    }
 
 
 class Statement(NamedTuple):
@@ -171,7 +173,7 @@ async def exercise(catalog: Catalog, library: Library) -> None:
 async def read_all(catalog: Catalog, parent: str) -> None:
     """Reads two pages for every filter, and gets and looks up clips and libraries."""
     stubs, clips = catalog.stubs, []
-    for which in FILTERS.values():
+    for which in filters(parent).values():
         request = clip_pb2.ListClipsRequest(parent=parent, page_size=2, filter=which)
         page = await stubs.clips.ListClips(request)
         if page.next_page_token:

@@ -319,6 +319,24 @@ async def test_nothing_is_counted_of_nothing(catalog: Catalog, stored: Stored) -
     assert (await counted(catalog, stored.library.name, "source")).clip_count == CLIPS
 
 
+async def test_long_values_are_told_from_each_other(catalog: Catalog) -> None:
+    """Paths may differ at their end alone, of thousands of characters, and by blanks alone."""
+    library, ends = await catalog.library(), ["", " ", "a", "b", "刀"]
+    requests = [
+        pb.CreateClipRequest(clip=Clip(source="刀" * 3000 + ends[number % 5]))
+        for number in range(200)
+    ]
+    await catalog.stubs.clips.BatchCreateClips(
+        pb.BatchCreateClipsRequest(parent=library.name, requests=requests)
+    )
+    which = ClipFilter(state=Clip.STATE_CREATING)
+    answer = await counted(catalog, library.name, "source", which)
+    assert {it.value: it.clip_count for it in answer.values} == {
+        "刀" * 3000 + it: 40 for it in ends
+    }
+    assert (answer.value_count, answer.clip_count) == (5, 200)
+
+
 async def test_bad_questions_are_refused(catalog: Catalog, stored: Stored) -> None:
     """Fields that are not there, fields that can't be counted, and libraries that are not there."""
     which = ClipFilter(conditions=[Condition(field="x", contains="x")])

@@ -22,7 +22,7 @@ from catalog_service.settings import CatalogSettings
 from tests.conformance.catalog.filled import OLD, fill
 from tools.servers.catalog import serving
 
-HEAD = "0006"
+HEAD = "0007"
 
 
 async def test_migrations_build_the_tables(settings: CatalogSettings) -> None:
@@ -63,7 +63,7 @@ async def start_replica(settings: CatalogSettings) -> None:
     assert process.returncode == 0, problems.decode()
 
 
-@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004", "0005"])
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004", "0005", "0006"])
 async def test_a_database_of_an_earlier_revision_is_taken_on(
     settings: CatalogSettings, revision: str
 ) -> None:
