@@ -68,20 +68,19 @@ class Mirror:
             raise
 
     async def repair(self) -> None:
-        """Mirrors what was left; ServiceError if a service is still away."""
+        """Mirrors what was left, as far as the services are there by now."""
         for library in list(self._left):
             names = self._left.pop(library)
             try:
                 await self._look_up(library, names)
             except ServiceError as error:
-                if error.reason is Reason.LIBRARY_NOT_FOUND:
-                    continue
-                self._remember(names)
-                raise
+                if error.reason is not Reason.LIBRARY_NOT_FOUND:
+                    self._leave(names, error)
             except BaseException:
                 self._remember(names)
                 raise
-            log.info("mirror.repaired", library=library, clips=len(names))
+            else:
+                log.info("mirror.repaired", library=library, clips=len(names))
 
     async def _look_up(self, library: str, names: Collection[str]) -> None:
         ids = sorted({split_clip(name)[1] for name in names})

@@ -94,7 +94,7 @@ class Libraries:
         Returns:
             The library as it is now; None if it is going.
         """
-        now = await self._now(library)
+        now = await self.now(library)
         if now is None:
             return None
         for generation in indexes.written(now):
@@ -109,7 +109,7 @@ class Libraries:
 
         Otherwise an index that the deletion or the end of a migration did not see would stay.
         """
-        now = await self._now(library)
+        now = await self.now(library)
         wanted = [indexes.voiceprints(library)]
         for generation in indexes.written(now or library):
             wanted += generation.kinds
@@ -133,7 +133,7 @@ class Libraries:
         for index_id in generation.kinds:
             await self._upstream.index.DropIndex(DropIndexRequest(index_id=index_id))
 
-    async def _now(self, library: Library) -> Library | None:
+    async def now(self, library: Library) -> Library | None:
         """A library as it is now; None if it is not ACTIVE any more."""
         now = await self._find(library.name.removeprefix("libraries/"), LIBRARY_VIEW_BASIC)
         if now is None or now.uid != library.uid or now.state != Library.STATE_ACTIVE:
@@ -178,7 +178,7 @@ class Libraries:
                 error.reason is not Reason.STATE_CONFLICT
             ):
                 raise
-            if await self._now(library):
+            if await self.now(library):
                 raise
             raise ServiceError(
                 Reason.LIBRARY_NOT_FOUND, f"{library.name} was deleted in the meantime"

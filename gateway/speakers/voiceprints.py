@@ -89,6 +89,11 @@ class Voiceprints:
     async def wholes(self, library: Library, clip_ids: Sequence[str]) -> dict[str, Values]:
         """The whole-clip vectors of those of these clips that have one, by clip id."""
         found = await indexes.whole_vectors(self._upstream.index, library, clip_ids)
+        if len(found) < len(set(clip_ids)):
+            # Since the library was read, a migration may have ended and its old indexes be gone.
+            now = await self._libraries.now(library)
+            if now is not None and now.generation != library.generation:
+                found = await indexes.whole_vectors(self._upstream.index, now, clip_ids)
         return {id_: np.array(values, np.float32) for id_, values in found.items()}
 
     async def read(self, index_id: str, ids: Sequence[str]) -> dict[str, Values]:

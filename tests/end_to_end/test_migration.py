@@ -15,11 +15,17 @@ import soundfile
 from audiosearch.catalog.v1 import clip_pb2, library_pb2
 from audiosearch.catalog.v1.clip_pb2 import Clip
 from audiosearch.embedding.v1 import embedding_service_pb2
+from audiosearch.gateway.v1.speakers_pb2 import (
+    EnrollSpeakerConfig,
+    EnrollSpeakerRequest,
+    Recording,
+)
 
 from serving.errors import Reason, ServiceError
 from tests.end_to_end.command_line import run
 from tests.end_to_end.conftest import Running
 from tests.end_to_end.indexed import Indexed, long, opened, short
+from tests.vowels import record
 from tools.servers.processes import until
 
 
@@ -164,6 +170,31 @@ def test_an_empty_library_is_brought_up_to_date(stack: Indexed, tmp_path: Path) 
     wait_for_the_end(stack, name)
     stack.client.upload(name, long(tmp_path, 1))
     assert stack.library(name).generation == 1
+    assert stack.differences(name) == []
+
+
+def test_an_enrollment_that_outlasts_a_migration(stack: Indexed, tmp_path: Path) -> None:
+    """One recording before, the next when the old index is gone: both count."""
+    name = stack.old_library()
+    recordings = [record(tmp_path, 0, number, 2.0).read_bytes() for number in range(2)]
+    uid = stack.library(name).uid
+    config = EnrollSpeakerConfig(parent=f"libraries/{name}", speaker_id="ann")
+
+    def requests() -> Iterator[EnrollSpeakerRequest]:
+        yield EnrollSpeakerRequest(config=config)
+        yield EnrollSpeakerRequest(recording=Recording(display_name="first"))
+        yield EnrollSpeakerRequest(audio_chunk=recordings[0])
+        yield EnrollSpeakerRequest(recording=Recording(display_name="second"))
+        until(lambda: stack.clips(name))
+        stack.migrate(name)
+        wait_for_the_end(stack, name)
+        until(lambda: not stack.has_index(uid))
+        yield EnrollSpeakerRequest(audio_chunk=recordings[1])
+
+    enrolled = stack.client.call(stack.client.stubs.speakers.EnrollSpeaker, requests(), patience=9)
+    assert not [each for each in enrolled.outcomes if each.HasField("failure")]
+    assert enrolled.speaker.enrollment_count == 2
+    assert stack.fitting(stack.library(name), enrolled_speaker="ann") == stack.clips(name).keys()
     assert stack.differences(name) == []
 
 
