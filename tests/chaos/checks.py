@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 import grpc
 from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter, ListClipsRequest
 from audiosearch.catalog.v1.import_job_pb2 import ImportJob
-from audiosearch.catalog.v1.library_pb2 import GetLibraryRequest
-from audiosearch.index.v1.index_service_pb2 import ListVectorsRequest
+from audiosearch.catalog.v1.library_pb2 import GetLibraryRequest, Library
+from audiosearch.index.v1.index_service_pb2 import GetIndexStatsRequest, ListVectorsRequest
 from audiosearch.index.v1.index_service_pb2_grpc import IndexServiceStub
 from audiosearch_client.client import AudiosearchClient
 from google.longrunning.operations_pb2 import ListOperationsRequest
@@ -42,8 +42,9 @@ class Checks:
     wrong: Counter[str] = field(default_factory=Counter)
 
     def run(self, seconds: float) -> None:
-        """Runs all checks. The first two wait at most `seconds` each for work that goes on."""
+        """Runs all checks. The first three wait at most `seconds` each for work that goes on."""
         self._imports_end(seconds)
+        self._migrations_end(seconds)
         self._nothing_is_left_half(seconds)
         rows = self._rows(Clip.STATE_ACTIVE)
         self._vectors_and_rows(rows)
@@ -114,29 +115,66 @@ class Checks:
         failed = self._rows(Clip.STATE_FAILED)
         self._check("no clip failed", not failed, f"{len(failed)}, such as {failed[:1]}")
 
-    def _vectors_and_rows(self, rows: Iterable[Clip]) -> None:
-        ids = {row.name.rsplit("/", 1)[1] for row in rows}
-        for _ in range(20):  # a look for vectors without rows may be under way
-            vectors = self._vectors()
-            if vectors == ids:
-                break
-            time.sleep(1)
-        for vector in vectors | ids:
-            self._check("no vector without a row", vector in ids, vector)
-            self._check("no row without its vector", vector in vectors, vector)
-
-    def _vectors(self) -> set[str]:
+    def _library(self) -> Library:
         name = f"libraries/{self.library}"
-        library = self.client.call(
+        return self.client.call(
             self.client.stubs.libraries.GetLibrary, GetLibraryRequest(name=name)
         )
-        request, ids = ListVectorsRequest(index_id=library.uid, page_size=1000), set[str]()
+
+    def _migrations_end(self, seconds: float) -> None:
+        """The last one switches, and no index of an earlier generation is left."""
+        until = time.monotonic() + seconds
+        while (library := self._library()).HasField("migration") and time.monotonic() < until:
+            time.sleep(0.3)
+        self._check("migrations end", not library.HasField("migration"), f"{library.migration}")
+        earlier = [library.uid]
+        for number in range(1, library.generation):
+            earlier += [f"{library.uid}_w{number}", f"{library.uid}_c{number}"]
+        while (left := [*filter(self._has_index, earlier)]) and time.monotonic() < until:
+            time.sleep(0.5)
+        for index_id in earlier:
+            self._check("old indexes are dropped", index_id not in left, index_id)
+        self.say(f"the library is of generation {library.generation}")
+
+    def _has_index(self, index_id: str) -> bool:
+        with grpc.insecure_channel(self.index_target) as channel:
+            try:
+                request = GetIndexStatsRequest(index_id=index_id)
+                IndexServiceStub(channel).GetIndexStats(request, timeout=20)
+            except grpc.RpcError as error:
+                if error.code() is grpc.StatusCode.NOT_FOUND:
+                    return False
+                raise
+        return True
+
+    def _vectors_and_rows(self, rows: Iterable[Clip]) -> None:
+        wanted = {row.name.rsplit("/", 1)[1]: (row.window_count, row.revision) for row in rows}
+        for _ in range(20):  # a look for vectors without rows may be under way
+            there = self._vectors()
+            if there == wanted:
+                break
+            time.sleep(1)
+        for id_ in there.keys() | wanted.keys():
+            self._check("no vector without a row", id_ in wanted, id_)
+            self._check("no row without its vectors", id_ in there, id_)
+            if id_ in there and id_ in wanted:
+                right = there[id_] == wanted[id_]
+                what = f"{id_} has {there[id_]}, its row {wanted[id_]}"
+                self._check("as many windows as the row says, as it is now", right, what)
+
+    def _vectors(self) -> dict[str, tuple[int, int]]:
+        """By clip, the number of its windows in the index and their lowest revision."""
+        library, found = self._library(), dict[str, tuple[int, int]]()
+        index_id = f"{library.uid}_w{library.generation}"
+        request = ListVectorsRequest(index_id=index_id, page_size=1000)
         with grpc.insecure_channel(self.index_target) as channel:
             while True:
                 page = IndexServiceStub(channel).ListVectors(request, timeout=20)
-                ids.update(page.ids)
+                for id_, revision in zip(page.ids, page.revisions, strict=True):
+                    count, lowest = found.get(id_.partition(":")[0], (0, revision))
+                    found[id_.partition(":")[0]] = (count + 1, min(lowest, revision))
                 if not page.next_after_id:
-                    return ids
+                    return found
                 request.after_id = page.next_after_id
 
     def _fates(self, rows: Iterable[Clip]) -> None:

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import grpc
 from audiosearch.catalog.v1.clip_pb2 import DeleteClipRequest
+from audiosearch.catalog.v1.library_pb2 import BeginMigrationRequest
 from audiosearch.gateway.v1.clips_pb2 import ImportClipsRequest
 from audiosearch_client.client import AudiosearchClient
 
@@ -87,6 +88,17 @@ class Client(threading.Thread):
         assert last
         self.ledger.count(operation, "left unknown")
         return last
+
+
+class Migrator(Client):
+    """Has the library's indexes made anew, again and again."""
+
+    def act(self) -> None:
+        """See Client. One that is under way stays as it is."""
+        request = BeginMigrationRequest(name=f"libraries/{self.library}")
+        self.attempt(
+            "migrate", lambda: self.client.call(self.client.stubs.libraries.MigrateLibrary, request)
+        )
 
 
 class Uploader(Client):

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from deploy.local_stack import SERVICES
 from tests.chaos.checks import Checks
-from tests.chaos.clients import Client, Importer, Uploader
+from tests.chaos.clients import Client, Importer, Migrator, Uploader
 from tests.chaos.ledger import DONE, Ledger
 from tests.chaos.processes import (
     UP_SECONDS,
@@ -166,7 +166,8 @@ class Run:
         """Lets clients work while processes are killed; whom they enrolled."""
         folder = self._work / "sounds" / "uploads"
         enroller = Enroller(target, LIBRARY, self.ledger, 17, 0.6, folder=folder)
-        clients = [*self._clients(target), enroller]
+        migrator = Migrator(target, LIBRARY, self.ledger, 23, 10.0)
+        clients = [*self._clients(target), enroller, migrator]
         for client in clients:
             client.start()
         try:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from audiosearch.catalog.v1 import clip_pb2, library_pb2
 from audiosearch.catalog.v1.calibration_pb2 import NORMALIZATION_NONE, OperatingPoint
+from audiosearch.catalog.v1.clip_pb2 import Clip
 
 from deploy.local_stack import LocalStack
 from serving.errors import Reason, ServiceError
 from tests.end_to_end.conftest import Running, start
+from tests.end_to_end.indexed import long, opened
 from tests.end_to_end.test_import import counts, run_import
+from tests.end_to_end.test_migration import fill, searching, wait_for_the_end
 from tests.vowels import record
 from tools.servers.mysql_server import running as running_mysql
+from tools.servers.processes import until
 from tools.servers.stores import running_milvus, settings_for
 
 pytestmark = pytest.mark.server
@@ -42,6 +47,29 @@ def restart(stack: LocalStack) -> None:
         stack.launch(service)
     for service in services:
         stack.wait(service)
+
+
+def test_a_migration_on_real_servers(tmp_path: Path, running: Running) -> None:
+    """Searched all the time, interrupted, changed meanwhile: as on the embedded stores."""
+    with opened(running) as stack:
+        name = stack.old_library()
+        paths = fill(stack, name, tmp_path, shorts=12, longs=4)
+        uid = stack.migrate(name).uid
+        with searching(stack, name, paths) as wrong:
+            time.sleep(1)
+            added = running.client.upload(name, long(tmp_path, 40)).clip.name
+            request = clip_pb2.UpdateClipRequest(clip=Clip(name=added, label="new"))
+            running.client.call(running.client.stubs.clips.UpdateClip, request)
+            wait_for_the_end(stack, name)
+            until(lambda: not stack.has_index(uid))
+        assert wrong == []
+        assert stack.differences(name) == []
+        assert stack.fitting(stack.library(name), label="new") == {added.rpartition("/")[2]}
+        stack.migrate(name)
+        restart(running.stack)
+        wait_for_the_end(stack, name)
+        assert stack.library(name).generation == 2
+        assert stack.differences(name) == []
 
 
 def test_whose_voice_it_is_on_real_servers(tmp_path: Path, running: Running) -> None:

@@ -39,6 +39,26 @@ def test_a_library_is_bound_to_the_model_that_runs(shared: Running, library: str
     assert found.clip_count == 0
 
 
+def test_values_are_counted(shared: Running, library: str, sounds: Path) -> None:
+    """The most frequent first, of the clips that a filter lists; an unknown field is refused."""
+    for number, label in enumerate(["bell", "bell", "sword"], start=1):
+        shared.client.upload(library, sounds / f"bronze_bell_{number}.wav", Clip(label=label))
+
+    def counts(field: str, **fits: str) -> dict[str, int]:
+        request = clip_pb2.CountValuesRequest(
+            parent=f"libraries/{library}", field=field, filter=ClipFilter(**fits)
+        )
+        answer = shared.client.call(shared.client.stubs.clips.CountValues, request)
+        return {each.value: each.clip_count for each in answer.values}
+
+    assert list(counts("label").items()) == [("bell", 2), ("sword", 1)]
+    assert counts("label", label="sword") == {"sword": 1}
+    assert counts("speaker") == {"": 3}
+    with pytest.raises(ServiceError) as raised:
+        counts("colour")
+    assert raised.value.reason is Reason.FIELD_INVALID
+
+
 def test_a_library_of_a_model_that_does_not_run_is_refused(shared: Running) -> None:
     """MODEL_NOT_FOUND."""
     request = library_pb2.CreateLibraryRequest(
