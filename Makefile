@@ -13,7 +13,7 @@ CODE := serving scoring embedding_service index_service catalog_service gateway 
 	protos/generate.py protos/breaking.py setup.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install protos demo serve test test-fast lint chaos screenshots voices benchmark benchmark-page docs bench-embedding bench-index bench-catalog bench-quality format clean
+.PHONY: help install protos demo serve test test-fast lint chaos screenshots voices benchmark benchmark-page docs bench-embedding bench-index bench-catalog bench-quality bench-segments format clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -107,6 +107,9 @@ bench-catalog: install $(VENV)/.installed-dev ## Time the catalog with 650,000 c
 
 bench-quality: install $(VENV)/.installed-dev ## Change clips and search their originals (ARGS="--recordings DIR --beside CHECKOUT")
 	$(BIN)/python -m tools.benchmarks.quality $(ARGS)
+
+bench-segments: install $(VENV)/.installed-dev ## Find voices in joined recordings (ARGS="--recordings DIR")
+	$(BIN)/python -m tools.benchmarks.segments $(ARGS)
 
 voices: install $(VENV)/.installed-dev ## Compare identification with its calibration (ARGS="--recordings FSDD --output DIR")
 	$(BIN)/python -m tools.benchmarks.voices $(ARGS)

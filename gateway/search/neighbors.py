@@ -22,6 +22,7 @@ from gateway.search.examples import best_scores
 from gateway.search.query import Query
 from gateway.upstream import Upstream
 from serving import limits
+from serving.errors import Reason, ServiceError
 
 DECIMALS = 4
 """Decimals of a score. The next one depends on the batch that a vector was computed in."""
@@ -151,8 +152,18 @@ class Neighbors:
         part.CopyFrom(request)
         for number in queries:
             part.queries.add(values=self._vectors[number].tolist())
-        async with self._busy:
-            return await self._index.SearchVectors(part)
+        try:
+            async with self._busy:
+                return await self._index.SearchVectors(part)
+        except ServiceError as error:
+            if not error.metadata.get("field", "").startswith("queries"):
+                raise
+            raise ServiceError(
+                Reason.FIELD_INVALID,
+                f"values: {self._vectors.shape[1]:,} values; the vectors of the library have "
+                "another length",
+                {"field": "values"},
+            ) from error
 
     async def _rated(self, found: Found) -> Found:
         """The hits with the scores that examples give, each vector once."""

@@ -27,6 +27,7 @@ from gateway.libraries.indexes import attributes, present, window_id
 from gateway.libraries.libraries import Libraries
 from gateway.search.record import SearchLog
 from gateway.search.search import Search
+from gateway.upstream import INDEX, Limits, Stub
 from serving.errors import Reason, ServiceError
 from tests.conformance.index.index_harness import DIMENSION, MODEL
 
@@ -66,10 +67,18 @@ class Catalog:
         self.library = library
         self.clips = {one.id: one.clip for one in recordings if not one.gone}
         self.lookups = 0
+        self.stale = 0
+        """Times that the library is still read with the generation before."""
 
     async def GetLibrary(self, request: GetLibraryRequest) -> Library:
         """The library."""
-        return self.library
+        if not self.stale:
+            return self.library
+        self.stale -= 1
+        before = Library()
+        before.CopyFrom(self.library)
+        before.generation += 1  # an index that is not there
+        return before
 
     async def GetClip(self, request: GetClipRequest) -> Clip:
         """One clip."""
@@ -171,6 +180,7 @@ async def fill(stub: IndexServiceStub) -> Generated:
             )
         )
     catalog = Catalog(library, recordings)
-    upstream: Any = SimpleNamespace(index=stub, clips=catalog, libraries=catalog)
+    index = Stub(stub, INDEX.service, Reason.INDEX_UNAVAILABLE, Limits(60, 60))
+    upstream: Any = SimpleNamespace(index=index, clips=catalog, libraries=catalog)
     search = Search(upstream, Libraries(upstream), 10, SearchLog())
     return Generated(recordings, catalog, search)

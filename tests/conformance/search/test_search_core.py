@@ -168,6 +168,24 @@ async def test_a_late_mirror_shows_no_wrong_clip(generated: Generated) -> None:
     assert name not in [found for found, _ in pairs(answer)]
 
 
+async def test_a_migration_that_ends_meanwhile_is_noticed(generated: Generated) -> None:
+    """The library is read again, once; an index that stays away is told."""
+    one = long_ones(generated)[4]
+    (query,) = unit(1, 16)
+    for search in (
+        lambda: generated.search.by_vector(generated.config(k=5), vector(query)),
+        lambda: generated.search.by_clip(generated.config(k=5), one.clip.name),
+    ):
+        expected = await search()
+        generated.catalog.stale = 1
+        assert await search() == expected
+        generated.catalog.stale = 2
+        with pytest.raises(ServiceError) as raised:
+            await search()
+        assert raised.value.reason is Reason.INDEX_NOT_FOUND
+        generated.catalog.stale = 0
+
+
 async def test_min_score_leaves_out_what_is_lower(generated: Generated) -> None:
     """Rounded alike."""
     (query,) = unit(1, 15)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gateway.search.query import timed
-from gateway.search.segments import MARGIN, Hits, Windows, covered, stretches, time_offset
+from gateway.search.segments import EDGE, MARGIN, Hits, Windows, covered, stretches, time_offset
 
 WINDOW, HOP = 3.0, 1.5
 
@@ -36,13 +36,20 @@ def spans(
 
 def test_neighboring_hits_are_one_stretch() -> None:
     """A short voice in a long recording is heard in three windows of it."""
-    pairs = [(0, 48, 0.81), (0, 49, 0.9), (0, 50, 0.79), (0, 51, 0.5)]
+    pairs = [(0, 48, 0.9), (0, 49, 0.85), (0, 50, 0.9), (0, 51, 0.5)]
     assert spans(whole(5), windows(144), pairs) == [(72, 78, 0, 5, 0.9)]
+
+
+def test_a_window_that_only_just_is_alike_holds_the_begin_of_the_voice() -> None:
+    """The stretch begins within it, and ends within the last one."""
+    pairs = [(0, 48, 0.9 - MARGIN), (0, 49, 0.9), (0, 50, 0.9 - MARGIN / 2)]
+    (found,) = spans(whole(5), windows(144), pairs)
+    assert found == pytest.approx((72 + EDGE * HOP, 78 - EDGE * HOP / 2, 0, 5, 0.9))
 
 
 def test_a_window_that_was_missed_does_not_tear_a_stretch() -> None:
     """The windows on both sides of it touch."""
-    pairs = [(0, 10, 0.9), (0, 12, 0.85)]
+    pairs = [(0, 10, 0.9), (0, 12, 0.9)]
     assert spans(whole(5), windows(60), pairs) == [(15, 21, 0, 5, 0.9)]
 
 
@@ -68,7 +75,7 @@ def test_a_thinned_query_moves_on_by_two_windows_of_the_clip() -> None:
 
 def test_a_stretch_within_a_better_one_is_dropped() -> None:
     """Two far parts of the query are like one part of the clip; one of them counts."""
-    pairs = [(0, 20, 0.95), (1, 21, 0.94), (6, 20, 0.9)]
+    pairs = [(0, 20, 0.95), (1, 21, 0.95), (6, 20, 0.9)]
     assert spans(windows(12), windows(60), pairs) == [(30, 34.5, 0, 4.5, 0.95)]
 
 
