@@ -94,15 +94,13 @@ def mismatch(index_id: str, info: IndexInfo, problem: str) -> ServiceError:
     )
 
 
-def check_dimension(dimension: int, accepted: int) -> int:
-    """Returns the dimension if it is the one that the service is set up for."""
-    if not _DIMENSION.minimum <= dimension <= _DIMENSION.maximum:
-        raise invalid("dimension", f"must be {_between(_DIMENSION)}, not {dimension}")
-    if dimension != accepted:
+def check_dimension(dimension: int, default: int) -> int:
+    """Returns the dimension of a new index if it is valid; the default instead of 0."""
+    if dimension and not _DIMENSION.minimum <= dimension <= _DIMENSION.maximum:
         raise invalid(
-            "dimension", f"must be {accepted}, this service's VECTOR_DIMENSION, not {dimension}"
+            "dimension", f"must be {_between(_DIMENSION)}, or 0 for {default}, not {dimension}"
         )
-    return dimension
+    return dimension or default
 
 
 def check_kind(kind: int) -> bool:

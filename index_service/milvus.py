@@ -23,7 +23,7 @@ from index_service.connection import (
 from index_service.embedded import EmbeddedMilvus
 from index_service.locks import Held, SharedLock
 from index_service.plan import memory_bytes, plan
-from index_service.recall import effort, filtered_effort
+from index_service.recall import effort
 from index_service.retuner import Retuner
 from index_service.settings import IndexSettings
 from index_service.store import (
@@ -222,16 +222,15 @@ class MilvusStore:
         return self._read(index_id, look)
 
     def _effort(self, name: str, k: int, limit: int, among: Among, recall: float) -> int:
-        """Returns the `ef` of a search. The more rows a filter drops, the greater it is."""
-        rows = self._recent_count(name)
-        ef = effort(rows, k, limit, recall)
-        if self._is_lite or not (among.conditions or among.clip_ids):
-            return ef
-        share = 0.0
-        if not among.clip_ids and rows:
-            conditions = filters.expression(Among(conditions=among.conditions), lite=False)
-            share = self._recent_count(name, conditions) / rows
-        return filtered_effort(ef, share)
+        """Returns the `ef` of a search: the greater, the more rows its filter drops.
+
+        Clips are left out because they were found, so they are as near as what is searched now.
+        """
+        rows, share = self._recent_count(name), 1.0
+        if not self._is_lite and (among.conditions or among.clip_ids):
+            kept = Among(clip_ids=among.clip_ids, conditions=among.conditions)
+            share = self._recent_count(name, filters.expression(kept, lite=False)) / max(rows, 1)
+        return effort(rows, k + len(among.except_clip_ids), limit, recall, share)
 
     def _with_parts(
         self, name: str, queries: Vectors, limit: int, narrowed: str, ef: int, parts: filters.Parts

@@ -51,7 +51,7 @@ class IndexSettings(ServerSettings):
         ge=2,
         le=4096,
         alias="VECTOR_DIMENSION",
-        description="length of the vectors of new indexes",
+        description="length of the vectors of new indexes for which the caller names none",
     )
     metric_type: Literal["COSINE", "IP", "L2"] = Field(
         "COSINE",

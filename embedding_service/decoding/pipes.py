@@ -5,13 +5,20 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from embedding_service.decoding.cut_off import (
+    TAIL_BYTES,
+    ogg_ends_early,
+    wav_of_unknown_length,
+)
 from embedding_service.decoding.links import MATROSKA, Links
 from embedding_service.decoding.readers import (
     Pcm,
+    Remark,
     Stream,
     raw_samples,
     read_ffmpeg,
@@ -42,13 +49,17 @@ class Pipe:
         """Takes the descriptor."""
         self._descriptor = descriptor
         self._head = b""
+        self.tail = b""
+        """The last bytes that were read."""
 
     def read(self, size: int) -> bytes:
         """Returns at most `size` bytes as soon as there are some; none at the end."""
         if self._head:
             data, self._head = self._head[:size], self._head[size:]
-            return data
-        return os.read(self._descriptor, size)
+        else:
+            data = os.read(self._descriptor, size)
+        self.tail = (self.tail + data)[-TAIL_BYTES:]
+        return data
 
     def look(self, start: int, end: int) -> bytes:
         """Returns the bytes from start to end and leaves them to be read; fewer at the end."""
@@ -78,10 +89,25 @@ def open_pipe(pipe: Pipe, pcm: Pcm | None) -> Iterator[Stream]:
 
 
 def _encoded(pipe: Pipe, stack: contextlib.ExitStack) -> Stream:
-    if not MATROSKA.match(pipe.look(0, HEAD_BYTES)):
-        return read_ffmpeg(pipe, stack, _BLOCK_SAMPLES)
+    head = pipe.look(0, HEAD_BYTES)
+    if not MATROSKA.match(head):
+        stream = read_ffmpeg(pipe, stack, _BLOCK_SAMPLES)
+        return _told_by_ends(stream, pipe, head)
     links = Links(pipe)
     return read_ffmpeg(links, stack, _BLOCK_SAMPLES, following=links.following())
+
+
+def _told_by_ends(stream: Stream, pipe: Pipe, head: bytes) -> Stream:
+    """Looks at the begin and the end of a stream, too, before it is told to be cut off."""
+
+    def blocks() -> Iterator[NDArray[np.float32]]:
+        yield from stream.blocks
+        if head[:4] == b"OggS" and ogg_ends_early(pipe.tail):
+            stream.remarks.add(Remark.CUT_OFF)
+        if wav_of_unknown_length(head):
+            stream.remarks.discard(Remark.CUT_OFF)
+
+    return replace(stream, blocks=blocks())
 
 
 def _raw_blocks(pipe: Pipe, pcm: Pcm) -> Iterator[NDArray[np.float32]]:

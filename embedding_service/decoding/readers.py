@@ -11,6 +11,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 import soundfile
 
+from embedding_service.decoding.cut_off import (
+    SLACK_SECONDS,
+    LastPacket,
+    ends_early,
+    told_by_libsndfile,
+)
 from embedding_service.decoding.links import parts
 from embedding_service.decoding.riff import is_unfinished
 from serving.not_audio import ENCRYPTED, NO_SOUND, READABLE, UNKNOWN, refusal
@@ -48,6 +54,9 @@ FFMPEG_FORMATS = (
 _FFMPEG_NAMES = {"mov,mp4,m4a,3gp,3g2,mj2": "m4a", "matroska,webm": "webm", "asf": "wma"}
 _GUESSED_LENGTH = {"mp3", "aac", "wav"}
 """Formats of which FFmpeg guesses the length, by the first frames or an unfinished head."""
+
+_CLAIMED_LENGTH = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "flac", "flv", "asf"}
+"""Formats that tell the length in their heads."""
 
 _LIBSNDFILE_NAMES = {
     **{f"pcm_s{bits}{end}": f"pcm_{bits}" for bits in (16, 24, 32) for end in ("le", "be")},
@@ -132,10 +141,14 @@ def open_audio(file: BinaryIO, pcm: Pcm | None) -> Iterator[Stream]:
             stream = read_ffmpeg(joined[0], stack, following=joined[1:])
         elif is_unfinished(file):
             stream = read_ffmpeg(file, stack, ignore_length=True)
+            stream.remarks.add(Remark.CUT_OFF)
         elif sound := _try_libsndfile(file):
-            stream = _libsndfile(stack.enter_context(sound))
+            stream = _libsndfile(stack.enter_context(sound), file, stack)
         else:
+            early = ends_early(file)
             stream = read_ffmpeg(file, stack)
+            if early:
+                stream.remarks.add(Remark.CUT_OFF)
         require_usable(stream)
         yield stream
 
@@ -213,26 +226,52 @@ def _reads_whole(sound: soundfile.SoundFile) -> bool:
     return not (unknown or sound.format in _LEFT_TO_FFMPEG or sound.subtype.startswith("MPEG"))
 
 
-def _libsndfile(sound: soundfile.SoundFile) -> Stream:
+def _libsndfile(sound: soundfile.SoundFile, file: BinaryIO, stack: contextlib.ExitStack) -> Stream:
     name = _SHORT_FORMATS.get(sound.format, sound.format.lower()) + f"/{sound.subtype.lower()}"
     known = 0 <= sound.frames < _UNKNOWN_FRAMES and sound.samplerate > 0
     seconds = sound.frames / sound.samplerate if known else None
-    return Stream(sound.samplerate, sound.channels, name, seconds, _libsndfile_blocks(sound))
+    remarks = {Remark.CUT_OFF} if told_by_libsndfile(sound.extra_info) else set()
+    read = _flac_blocks if sound.format == "FLAC" else _libsndfile_blocks
+    blocks = read(sound, file, stack, remarks)
+    return Stream(sound.samplerate, sound.channels, name, seconds, blocks, remarks)
 
 
-def _libsndfile_blocks(sound: soundfile.SoundFile) -> Iterator[NDArray[np.float32]]:
+def _libsndfile_blocks(sound: soundfile.SoundFile, *_: object) -> Iterator[NDArray[np.float32]]:
     frames = max(1, _BLOCK_SAMPLES // sound.channels)
-    count = 0
     try:
         while len(block := sound.read(frames, dtype="float32", always_2d=True)):
-            count += len(block)
             yield block
     except soundfile.LibsndfileError as error:
         raise undecodable(
             f"the {sound.format.lower()} data is damaged or cut off: {error.error_string}"
         ) from error
-    if sound.format == "FLAC" and count < sound.frames:
-        raise undecodable(f"the flac data is cut off after {count} of {sound.frames} samples")
+
+
+def _flac_blocks(
+    sound: soundfile.SoundFile, file: BinaryIO, stack: contextlib.ExitStack, remarks: set[Remark]
+) -> Iterator[NDArray[np.float32]]:
+    """Reads to the end of a flac file that is cut off, too: FFmpeg gives what libsndfile does not.
+
+    Both give the same samples.
+    """
+    heard = 0
+    with contextlib.suppress(AudioError):  # FFmpeg tells damage from an end that is missing
+        for block in _libsndfile_blocks(sound):
+            heard += len(block)
+            yield block
+        if heard == sound.frames:
+            return
+    file.seek(0)
+    stream = read_ffmpeg(file, stack)
+    given = 0
+    for block in stream.blocks:
+        given += len(block)
+        if given > heard:
+            yield block[-(given - heard) :]
+            heard = given
+    if heard >= sound.frames:
+        raise undecodable("the flac data is damaged")
+    remarks.add(Remark.CUT_OFF)
 
 
 def read_ffmpeg(
@@ -259,7 +298,11 @@ def read_ffmpeg(
 
     container = stack.enter_context(_container(file, ignore_length=ignore_length))
     track = _track(container)
-    frames = _frames(itertools.chain(_decoded(container, track), _continued(following)))
+    remarks: set[Remark] = set()
+    if len(container.streams.audio) > 1:
+        remarks.add(Remark.ONE_TRACK_OF_SEVERAL)
+    decoded = _decoded(container, track, remarks)
+    frames = _frames(itertools.chain(decoded, _continued(following, remarks)))
     first = next(frames, None)
     if first is None:
         raise undecodable("the file holds no samples: is it cut off?")
@@ -274,6 +317,7 @@ def read_ffmpeg(
         name if name in {"mp3", "aac", "flac"} else f"{name}/{codec}",
         seconds,
         _gathered(itertools.chain([first], frames), first.layout.nb_channels, block_samples),
+        remarks,
     )
 
 
@@ -289,11 +333,11 @@ def _container(file: Any, *, ignore_length: bool) -> Any:
         raise undecodable(UNKNOWN) from error
 
 
-def _continued(files: Iterable[Any]) -> Iterator[Any]:
+def _continued(files: Iterable[Any], remarks: set[Remark]) -> Iterator[Any]:
     """The decoded frames of joined files behind the first one."""
     for file in files:
         with _container(file, ignore_length=file.seekable() and is_unfinished(file)) as container:
-            yield from _decoded(container, _track(container))
+            yield from _decoded(container, _track(container), remarks)
 
 
 def _track(container: Any) -> Any:
@@ -333,16 +377,21 @@ def _frames(decoded: Iterator[Any]) -> Iterator[Any]:
         yield from convert.resample(None)
 
 
-def _decoded(container: Any, track: Any) -> Iterator[Any]:
+def _decoded(container: Any, track: Any, remarks: set[Remark]) -> Iterator[Any]:
     """Decodes packet by packet. Damaged packets are passed over, as FFmpeg's own tools do.
 
+    Args:
+        container: Holds the track.
+        track: To decode.
+        remarks: Gets CUT_OFF if the last packet is not whole, or far from the end of the track.
+
     Raises:
-        AudioError: AUDIO_UNDECODABLE: more packets are damaged than not, or one of flac, which
-            nobody sends in pieces.
+        AudioError: AUDIO_UNDECODABLE: more packets are damaged than not, or one of flac before the
+            last, because nobody sends flac in pieces.
     """
     import av  # noqa: PLC0415  most decoder processes never need it
 
-    good, failures = 0, []
+    good, failures, seconds, last = 0, [], 0.0, LastPacket()
     packets = container.demux(track)
     while True:
         try:
@@ -351,14 +400,31 @@ def _decoded(container: Any, track: Any) -> Iterator[Any]:
                 break
             if packet.has_sidedata("encryption_info"):
                 raise undecodable(ENCRYPTED)
+            last.read(packet)
             frames = packet.decode()
         except av.error.FFmpegError as error:
             failures.append(error.strerror)
+            last.failed()
             continue
         good += bool(frames)
+        seconds += sum(frame.samples / frame.sample_rate for frame in frames)
         yield from frames
+    if good and last.lost and track.codec.name != "mp3":
+        failures.pop()
+        remarks.add(Remark.CUT_OFF)
     if len(failures) > (0 if track.codec.name == "flac" else good):
         raise undecodable(f"the audio is damaged or cut off: {failures[0]}")
+    if last.cut_off or seconds < _claimed(container) - SLACK_SECONDS:
+        remarks.add(Remark.CUT_OFF)
+
+
+def _claimed(container: Any) -> float:
+    """The seconds that a container surely has by its own account; 0 if it can't be known."""
+    import av  # noqa: PLC0415  most decoder processes never need it
+
+    if len(container.streams) > 1 or container.format.name not in _CLAIMED_LENGTH:
+        return 0.0
+    return float((container.duration or 0) / av.time_base)
 
 
 def _gathered(

@@ -2,7 +2,10 @@
 
 Fills a collection of a real Milvus server for each size, and compares searches of growing effort
 with exact search. Each collection is filled at once, so that it has few segments: a search in many
-segments would find more. Writes index_service/recall.json.
+segments would find more. Writes index_service/recall.json, whose other entries stay.
+
+A filter lets a share of the rows through. Two are measured, and the worse counts: one lets rows
+through by lot, the other all rows of some speakers, so that many queries lose their nearest rows.
 """
 
 from __future__ import annotations
@@ -13,22 +16,27 @@ import math
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from pymilvus import DataType, MilvusClient
 
-from tools.benchmarks.clustered import clustered, nearest, recall
+from tools.benchmarks.clustered import SPEAKERS, clustered, nearest, recall, speakers_of
 from tools.servers.milvus_server import MilvusServer
 
 TABLE = Path(__file__).parents[2] / "index_service" / "recall.json"
 SIZES = (6_000, 12_000, 20_000, 100_000, 650_000)
 KS = (1, 10, 20, 100, 1000)
+SHARES = (1.0, 0.8, 0.5, 0.2, 0.08)
+FILTERED_KS = (10, 100)
 EFS = (44, 56, 72, 96, 128, 144, 192, 256, 384, 512, 768, 1056, 1280, 1536, 2048, 3072, 4096)
 STEADY_SECONDS = 20  # for a while, Milvus searches the written rows beside the loaded index
 SAY_SECONDS = 60.0
+ENOUGH = 0.9995
 SPARE = 32  # neighbors the service asks for beyond k
 QUERIES = 300
+FILTERED = {"lot": 1000, "speaker": SPEAKERS}
 HNSW = {"M": 16, "efConstruction": 200}
 
 
@@ -37,24 +45,42 @@ def say(words: str) -> None:
     sys.stderr.write(f"{time.strftime('%H:%M:%S')} {words}\n")
 
 
-def make(client: MilvusClient, name: str, dimension: int, kind: str = "HNSW") -> None:
+def make(client: MilvusClient, name: str, dimension: int) -> None:
     """Creates an empty, loaded collection."""
     schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
     schema.add_field("id", DataType.VARCHAR, is_primary=True, max_length=64)
     schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dimension)
+    for column in FILTERED:
+        schema.add_field(column, DataType.INT64)
     client.create_collection(name, schema=schema, consistency_level="Strong")
     parameters = MilvusClient.prepare_index_params()
-    build = {"params": HNSW if kind == "HNSW" else {}}
-    parameters.add_index("vector", index_type=kind, metric_type="COSINE", params=build)
+    parameters.add_index("vector", index_type="HNSW", metric_type="COSINE", params={"params": HNSW})
+    for column in FILTERED:
+        parameters.add_index(column, index_type="STL_SORT")
     client.create_index(name, parameters, sync=False)
     client.load_collection(name)
 
 
+def columns_of(rows: int) -> dict[str, np.ndarray]:
+    """Returns the columns to filter by: numbers from 0 to the value in FILTERED."""
+    lots = np.random.default_rng(5).integers(FILTERED["lot"], size=rows)
+    return {"lot": lots, "speaker": speakers_of(rows, seed=0)}
+
+
 def fill(client: MilvusClient, name: str, stored: np.ndarray) -> None:
     """Upserts all rows, 5,000 at a time, with their numbers as ids."""
+    filtered = columns_of(len(stored))
     for first in range(0, len(stored), 5000):
         part = stored[first : first + 5000]
-        rows = [{"id": f"{first + row:08d}", "vector": part[row]} for row in range(len(part))]
+        columns = {name: values[first : first + 5000].tolist() for name, values in filtered.items()}
+        rows = [
+            {
+                "id": f"{first + row:08d}",
+                "vector": part[row],
+                **{name: values[row] for name, values in columns.items()},
+            }
+            for row in range(len(part))
+        ]
         client.upsert(name, rows)
 
 
@@ -91,7 +117,13 @@ def settle(
 
 
 def measured(
-    client: MilvusClient, name: str, queries: np.ndarray, exact: np.ndarray, k: int, ef: int
+    client: MilvusClient,
+    name: str,
+    queries: np.ndarray,
+    exact: np.ndarray,
+    k: int,
+    ef: int,
+    among: str,
 ) -> float:
     """Returns the recall at k of a search with `ef` that is sent like the service's."""
     found: list[list[int]] = []
@@ -100,6 +132,7 @@ def measured(
             name,
             data=list(queries[start : start + 100]),
             limit=k + SPARE,
+            filter=among,
             search_params={"metric_type": "COSINE", "params": {"ef": ef}},
             consistency_level="Strong",
         )
@@ -107,20 +140,45 @@ def measured(
     return recall(found, exact, k)
 
 
-def curve(client: MilvusClient, name: str, stored: np.ndarray, state: str) -> list[dict]:
-    """Returns the entries of the table for one size: for each k, recall by ef."""
+def curve(
+    client: MilvusClient, name: str, stored: np.ndarray, k: int, among: str, rows: np.ndarray
+) -> dict[int, float]:
+    """Returns the recall at k by ef, of searches with a filter that lets `rows` through."""
     queries = clustered(QUERIES, seed=99, dimension=stored.shape[1])
-    exact = nearest(stored, queries, max(KS))
-    entries = []
-    for k in sorted(KS, reverse=True):
-        by_ef = {}
-        for ef in EFS:
-            if ef < k + SPARE or (by_ef and max(by_ef.values()) >= 0.9995):
-                continue
-            by_ef[str(ef)] = round(measured(client, name, queries, exact, k, ef), 4)
-        say(f"{state}, k {k}: {by_ef}")
-        entries.append({"rows": len(stored), "k": k, "recall": by_ef})
-    return entries
+    exact = rows[nearest(stored[rows], queries, k)]
+    by_ef: dict[int, float] = {}
+    for ef in EFS:
+        if ef >= k + SPARE and (not by_ef or max(by_ef.values()) < ENOUGH):
+            by_ef[ef] = round(measured(client, name, queries, exact, k, ef, among), 4)
+    say(f"{len(stored):,} rows, k {k}, {among or 'no filter'}: {by_ef}")
+    return by_ef
+
+
+def entries(
+    client: MilvusClient, name: str, stored: np.ndarray, shares: Sequence[float]
+) -> Iterator[dict]:
+    """Yields the entries of the table for one size."""
+    columns = columns_of(len(stored))
+    for share in shares:
+        for k in sorted(KS if share == 1 else FILTERED_KS, reverse=True):
+            found = [
+                curve(client, name, stored, k, among, rows)
+                for among, rows in _filters(columns, share).items()
+            ]
+            worst = {ef: min(each.get(ef, 1.0) for each in found) for ef in EFS}
+            most = max(max(each) for each in found)
+            kept = {str(ef): worst[ef] for ef in EFS if k + SPARE <= ef <= most}
+            yield {"rows": len(stored), "k": k, "share": share, "recall": kept}
+
+
+def _filters(columns: Mapping[str, np.ndarray], share: float) -> dict[str, np.ndarray]:
+    """Returns filters that let a share of the rows through, and these rows."""
+    if share == 1:
+        return {"": np.arange(len(columns["lot"]))}
+    limits = {name: round(share * most) for name, most in FILTERED.items()}
+    return {
+        f"{name} < {limit}": np.flatnonzero(columns[name] < limit) for name, limit in limits.items()
+    }
 
 
 def main() -> None:
@@ -128,13 +186,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, default=TABLE)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--shares", type=float, nargs="+", default=SHARES)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         server = MilvusServer(Path(folder), lease_seconds=120)
         server.start()
         try:
             client = MilvusClient(f"http://127.0.0.1:{server.port}", timeout=600)
-            entries: list[dict] = []
             stored = clustered(max(options.sizes), seed=0)
             for size in options.sizes:
                 name = f"measured_{size}"
@@ -142,12 +200,23 @@ def main() -> None:
                 fill(client, name, stored[:size])
                 say(f"{size} rows in")
                 say(f"built in {settle(client, name, size):.0f} s")
-                entries.extend(curve(client, name, stored[:size], f"{size} rows"))
+                for entry in entries(client, name, stored[:size], options.shares):
+                    _write(options.output, entry)
                 client.drop_collection(name)
-                lines = ",\n".join(" " + json.dumps(entry) for entry in entries)
-                options.output.write_text(f"[\n{lines}\n]\n")
         finally:
             server.stop()
+
+
+def _write(path: Path, entry: dict) -> None:
+    """Adds an entry to the table, in the place of an older one."""
+    table = json.loads(path.read_text()) if path.exists() else []
+    table = [each for each in table if _order(each) != _order(entry)]
+    lines = ",\n".join(" " + json.dumps(each) for each in sorted([*table, entry], key=_order))
+    path.write_text(f"[\n{lines}\n]\n")
+
+
+def _order(entry: dict) -> tuple[int, float, int]:
+    return entry["rows"], -entry["share"], -entry["k"]
 
 
 if __name__ == "__main__":

@@ -46,6 +46,21 @@ async def test_create_at_the_same_time(missing: Client) -> None:
     await missing.drop()
 
 
+@pytest.mark.parametrize("dimension", [0, 2, DIMENSION + 1, 4096])
+async def test_any_dimension(missing: Client, dimension: int) -> None:
+    """An index takes vectors of the length that it was made for; 0 is that of the settings."""
+    there = await missing.create(dimension=dimension)
+    assert there.dimension == (dimension or DIMENSION)
+    vector = np.zeros(there.dimension)
+    vector[-1] = 1
+    assert await missing.upsert({"a": vector}) == 1
+    assert await missing.search(vector) == [("a", 1.0)]
+    await refused(missing.upsert({"a": np.append(vector, 0)}), Reason.FIELD_INVALID)
+    other = missing.create(dimension=2 if dimension != 2 else 3)
+    await refused(other, Reason.MODEL_MISMATCH)
+    await missing.drop()
+
+
 async def test_drop_missing_succeeds(missing: Client) -> None:
     """Dropping an index that is not there succeeds."""
     await missing.drop()

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from audiosearch.filter.v1.filter_pb2 import Condition
+from audiosearch.index.v1.index_pb2 import INDEX_KIND_WINDOWS, Attributes, Vector
 from audiosearch.index.v1.index_service_pb2_grpc import IndexServiceStub
 from pymilvus import MilvusClient
 
@@ -122,6 +124,76 @@ async def check_recall(client: Client, wanted: dict[str, np.ndarray]) -> None:
 
 
 @pytest.mark.server
+async def test_windows_grow_while_updated(tmp_path: Path, milvus: MilvusServer) -> None:
+    """Windows keep clips and the newest attributes when another type takes over; recall holds."""
+    settings = settings_for(
+        tmp_path,
+        milvus.port,
+        vector_dimension=192,
+        flat_rows=5_000,
+        retune_seconds=0.5,
+        store_seconds=60,
+    )
+    stored = clustered(ROWS, seed=0)
+    clips = [f"c{row // 4:05d}" for row in range(ROWS)]
+    lots = {clip: f"lot {number % 10}" for number, clip in enumerate(dict.fromkeys(clips))}
+    async with serving_store(MilvusStore(settings), settings) as channel:
+        client = Client(IndexServiceStub(channel), "windows_grow")
+        await client.create(dimension=192, kind=INDEX_KIND_WINDOWS)
+        rows = [
+            Vector(
+                id=f"{clip}:{row % 4:08d}",
+                clip_id=clip,
+                values=stored[row].tolist(),
+                attributes=Attributes(label=lots[clip], metadata={"lot": lots[clip][-1]}),
+            )
+            for row, clip in enumerate(clips)
+        ]
+        for start in range(0, ROWS, 4000):
+            await client.upsert_windows(*rows[start : start + 4000])
+        changes = iter(sorted(lots))
+
+        async def updated() -> bool:
+            clip = next(changes)
+            lots[clip] = "lot 0"
+            new = Attributes(label="lot 0", metadata={"lot": "0"}, revision=1)
+            assert await client.update(**{clip: new}) == 4
+            return await is_kind(client, "HNSW")
+
+        await until(updated)
+        await until(lambda: one_left(milvus, "windows_grow"))
+        assert (await client.stats()).kind == INDEX_KIND_WINDOWS
+        assert (await client.stats()).vector_count == ROWS
+        await check_filtered(client, stored, [int(lots[clip][-1]) for clip in clips])
+
+
+async def check_filtered(client: Client, stored: np.ndarray, lots: list[int]) -> None:
+    """Compares narrowed searches with exact search, for some shares of the rows."""
+    queries, every = clustered(100, seed=9), np.array(lots)
+    clips = [f"c{row // 4:05d}" for row in range(ROWS)]
+    for most in (0, 1, 4, 7):
+        fit = np.flatnonzero(every <= most)
+        names = [f"lot {lot}" for lot in range(most + 1)]
+        label = Condition(field="label", any_of=Condition.Values(values=names))
+        number = Condition(field="metadata.lot", range=Condition.Range(maximum=most))
+        exact = fit[nearest(stored[fit], queries, 10)]
+        for condition in (label, number):
+            answers = await client.search_all(queries, k=10, conditions=[condition])
+            found = [
+                [4 * int(name[1:6]) + int(name[-8:]) for name, _ in answer] for answer in answers
+            ]
+            assert recall(found, exact, 10) >= 0.95
+    exact = nearest(stored, queries, 60)
+    for query, best in zip(queries[:20], exact, strict=False):
+        left_out = list(dict.fromkeys(clips[row] for row in best))[:20]
+        found = await client.search(query, k=10, except_clip_ids=left_out)
+        others = np.array([clip not in left_out for clip in clips])
+        scores = np.sort(stored[others] @ query)[::-1]
+        assert len(found) == 10
+        assert found[-1][1] >= scores[14]
+
+
+@pytest.mark.server
 async def test_shrinks(tmp_path: Path, milvus: MilvusServer) -> None:
     """An index that lost most of its vectors is FLAT again."""
     settings = settings_for(
@@ -186,3 +258,7 @@ def test_effort_follows_the_measurements() -> None:
             assert min(by_rows) >= k + 32
         by_target = [effort(650_000, k, k + 32, target) for target in targets]
         assert by_target == sorted(by_target)
+        assert effort(650_000, k + 10_000, k + 32, 0.95) == effort(650_000, 1000, k + 32, 0.95)
+        for share in (0.99, 0.5, 0.1):
+            assert effort(650_000, k, k + 32, 0.95, share) >= k + 32
+        assert effort(650_000, k, k + 32, 0.95, 0.05) == effort(650_000, k, k + 32, 0.95)

@@ -26,6 +26,9 @@ ROWS, VECTORS = 1000, 5000
 """Rows and vectors of one call."""
 
 WRITERS = 2
+FLAT_ROWS = 20_000
+"""Rows up to which an index is FLAT."""
+
 INDEX_SECONDS = 3600.0
 """Longest wait for an index."""
 
@@ -60,14 +63,14 @@ class Filled:
     def grow(self, rows: int) -> dict[str, float]:
         """Grows the library to `rows` and waits for its index. Returns the rates."""
         start, first = time.monotonic(), len(self.ids)
-        made = _in_parts(range(first, rows), ROWS, self._create)
+        made = in_parts(range(first, rows), ROWS, self._create)
         self.ids += [clip_id for part in made for clip_id in part]
         rows_in = time.monotonic()
-        _in_parts(range(first, rows), VECTORS, self._upsert)
+        in_parts(range(first, rows), VECTORS, self._upsert)
         vectors_in = time.monotonic()
         new = min(self.ids[first:])
         make_active(self.stack.catalog_settings(), self.library.uid, new, failed=False)
-        self._wait_for_index()
+        wait_for_index(self.stack, self.library.uid, len(self.ids))
         return {
             "rows_a_second": (rows - first) / (rows_in - start),
             "vectors_a_second": (rows - first) / (vectors_in - rows_in),
@@ -95,7 +98,7 @@ class Filled:
         """Creates rows of clips. A repeated batch returns the ids of rows that exist already."""
         requests = [self._new(number) for number in numbers]
         request = clip_pb2.BatchCreateClipsRequest(parent=self.library.name, requests=requests)
-        answer = _patiently(lambda: self.stack.catalog.clips.BatchCreateClips(request, timeout=300))
+        answer = patiently(lambda: self.stack.catalog.clips.BatchCreateClips(request, timeout=300))
         assert {each.failure.reason for each in answer.outcomes} <= {"", "CLIP_EXISTS"}
         return [each.clip.name.rpartition("/")[2] for each in answer.outcomes]
 
@@ -115,31 +118,33 @@ class Filled:
         request = UpsertVectorsRequest(
             index_id=self.library.uid, model=self.library.model, vectors=vectors
         )
-        _patiently(lambda: self.stack.index.UpsertVectors(request, timeout=300))
-
-    def _wait_for_index(self) -> None:
-        """Waits until the index has its final type and searches use it for nearly all vectors."""
-        if not self.stack.servers or len(self.ids) <= 20_000:
-            return
-        until = time.monotonic() + INDEX_SECONDS
-        while True:
-            stats = self._stats()
-            say(f"{stats.index_type}, {stats.vector_count:,} rows, {stats.pending_count:,} pending")
-            if stats.index_type == "HNSW":
-                break
-            if time.monotonic() > until:
-                raise LeftOutError(f"no HNSW after {INDEX_SECONDS / 60:.0f} minutes")
-            time.sleep(5)
-        client = self.stack.servers.client()
-        name = client.describe_collection(self.collection)["collection_name"]
-        try:
-            took = settle(client, name, len(self.ids), longest_seconds=INDEX_SECONDS)
-        except TimeoutError as error:
-            raise LeftOutError(f"HNSW: {error}") from error
-        say(f"built in {took:.0f} s")
+        patiently(lambda: self.stack.index.UpsertVectors(request, timeout=300))
 
 
-def _in_parts(numbers: range, size: int, send: Callable[[Sequence[int]], AnswerT]) -> list[AnswerT]:
+def wait_for_index(stack: Stack, index_id: str, rows: int) -> None:
+    """Waits until an index has its final type and searches use it for nearly all vectors."""
+    if not stack.servers or rows <= FLAT_ROWS:
+        return
+    until = time.monotonic() + INDEX_SECONDS
+    while True:
+        request = GetIndexStatsRequest(index_id=index_id)
+        stats = stack.index.GetIndexStats(request, timeout=300)
+        say(f"{stats.index_type}, {stats.vector_count:,} rows, {stats.pending_count:,} pending")
+        if stats.index_type == "HNSW":
+            break
+        if time.monotonic() > until:
+            raise LeftOutError(f"no HNSW after {INDEX_SECONDS / 60:.0f} minutes")
+        time.sleep(5)
+    client = stack.servers.client()
+    name = client.describe_collection(alias(index_id))["collection_name"]
+    try:
+        took = settle(client, name, rows, longest_seconds=INDEX_SECONDS)
+    except TimeoutError as error:
+        raise LeftOutError(f"HNSW: {error}") from error
+    say(f"built in {took:.0f} s")
+
+
+def in_parts(numbers: range, size: int, send: Callable[[Sequence[int]], AnswerT]) -> list[AnswerT]:
     """Sends numbers in parts of `size`, a few parts at a time, and prints the progress."""
     starts = range(numbers.start, numbers.stop, size)
     parts = [range(start, min(start + size, numbers.stop)) for start in starts]
@@ -154,7 +159,8 @@ def _in_parts(numbers: range, size: int, send: Callable[[Sequence[int]], AnswerT
     return answers
 
 
-def _patiently(call: Callable[[], AnswerT]) -> AnswerT:
+def patiently(call: Callable[[], AnswerT]) -> AnswerT:
+    """Calls again, for about a minute, while a service says that it is busy or gone."""
     for _ in range(60):
         try:
             return call()

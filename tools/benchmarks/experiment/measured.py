@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from tools.benchmarks import index_filtered
 from tools.benchmarks.experiment import demo, end_to_end
 from tools.benchmarks.experiment.growth import OF_ONE_KIND, fitted, kind, sizes_of
 from tools.benchmarks.experiment.results import result
@@ -37,6 +38,8 @@ def search(content: Content) -> str:
     parts += [_callers(), _taken_as()]
     if wrapped := result(content, "search/wrapping"):
         parts.append(_wrapping(wrapped))
+    if narrowed := result(content, "search/filtered"):
+        parts.append(_filtered(narrowed))
     return "\n\n".join(parts)
 
 
@@ -95,6 +98,23 @@ def _wrapping(wrapped: Mapping[str, Any]) -> str:
         "The index service adds {added} ms to the call to Milvus that it makes "
         "({ours} against {bare} ms, in turn)."
     ).format(added=f"{ours - bare:.1f}", ours=f"{ours:.1f}", bare=f"{bare:.1f}")
+
+
+def _filtered(narrowed: Mapping[str, Any]) -> str:
+    """Writes searches with conditions beside those without."""
+    plain = narrowed[index_filtered.PLAIN]["p50_ms"]
+    rows = [
+        [
+            name,
+            f"{each['recall']:.3f}",
+            f"{each['p50_ms']:.2f} ms",
+            f"{each['p99_ms']:.2f} ms",
+            f"{each['p50_ms'] / plain:.2f} x",
+        ]
+        for name, each in narrowed.items()
+    ]
+    titles = ["an index of windows, condition on, share let through", "recall@10", "p50", "p99"]
+    return table([*titles, "of the plain search"], rows)
 
 
 def embedding(content: Content) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from audiosearch.embedding.v1.embedding_service_pb2 import ListModelsRequest
 
+from tools.benchmarks import index_filtered
 from tools.benchmarks.experiment import demo, end_to_end, growth, ingest, search
 from tools.benchmarks.experiment.encoder import MISSING
 from tools.benchmarks.experiment.filled import NAME, Filled
@@ -51,6 +52,7 @@ class Measuring:
             "search/bare pymilvus", lambda: self._run.curve(search.bare(self._filled, self._milvus))
         )
         step("search/wrapping", self._wrapping)
+        step("search/filtered", self._filtered)
         step("end-to-end", self._end_to_end)
         step("ingest", self._ingest)
         # Last: the demo's index takes Milvus half an hour, and memory that ours would lack.
@@ -85,6 +87,9 @@ class Measuring:
 
     def _wrapping(self) -> dict[str, Any]:
         return search.wrapping(self._filled, self._milvus, self._run.data, self._run.settings)
+
+    def _filtered(self) -> dict[str, Any]:
+        return index_filtered.measure(self._stack, self._run.data, self._run.settings)
 
     def _end_to_end(self) -> dict[str, Any]:
         (model,) = self._stack.embedding.ListModels(ListModelsRequest()).models

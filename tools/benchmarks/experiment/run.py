@@ -20,7 +20,7 @@ def steps_of(parts: Sequence[str], settings: Settings) -> list[str]:
     """Returns all steps of these parts, in order."""
     by_part = {
         "growth": [f"growth/{size}" for size in settings.sizes],
-        "search": ["search/index service", *ON_SERVERS, *IN_PROCESS],
+        "search": ["search/index service", "search/filtered", *ON_SERVERS, *IN_PROCESS],
         "end-to-end": ["end-to-end", "end-to-end/demo"],
         "ingest": ["ingest"],
         "embedding": ["embedding"],
