@@ -59,6 +59,7 @@ def make_active(
         "format": "wav/pcm_16",
         "level_dbfs": -20.5,
         "content_type": "audio/wav",
+        "window_count": 1,
     }
     wanted = clips.c.id >= first
     while True:

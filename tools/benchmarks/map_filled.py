@@ -22,6 +22,7 @@ from audiosearch.index.v1.index_service_pb2 import UpsertVectorsRequest
 from audiosearch.index.v1.index_service_pb2_grpc import IndexServiceStub
 
 from catalog_service.settings import CatalogSettings
+from gateway.libraries.indexes import attributes, present
 from tools.benchmarks.catalog_database import make_active
 from tools.benchmarks.clustered import DIMENSION
 from tools.servers.catalog_stubs import CatalogStubs
@@ -87,13 +88,19 @@ def fill(stack: str, data_dir: Path, name: str, count: int, ports: tuple[int, in
                     ],
                 )
             )
-            ids = [outcome.clip.name.rpartition("/")[2] for outcome in made.outcomes]
             stored = [
-                Vector(id=id_, values=vectors[number].tolist())
-                for id_, number in zip(ids, numbers, strict=True)
+                Vector(
+                    id=outcome.clip.name.rpartition("/")[2],
+                    clip_id=outcome.clip.name.rpartition("/")[2],
+                    values=vectors[number].tolist(),
+                    attributes=attributes(outcome.clip),
+                )
+                for outcome, number in zip(made.outcomes, numbers, strict=True)
             ]
             store.UpsertVectors(
-                UpsertVectorsRequest(index_id=library.uid, model=library.model, vectors=stored)
+                UpsertVectorsRequest(
+                    index_id=present(library).windows, model=library.model, vectors=stored
+                )
             )
     make_active(CatalogSettings(data_dir=data_dir, mysql_host=None), library.uid)
     return library

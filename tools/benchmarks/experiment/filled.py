@@ -14,6 +14,7 @@ from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip
 from audiosearch.index.v1.index_pb2 import IndexStats, Vector
 from audiosearch.index.v1.index_service_pb2 import GetIndexStatsRequest, UpsertVectorsRequest
 
+from gateway.libraries.indexes import attributes, present
 from index_service.collection_names import alias
 from tools.benchmarks.catalog_database import make_active, size_of
 from tools.benchmarks.clustered import clustered, speakers_of
@@ -54,7 +55,12 @@ class Filled:
     @property
     def collection(self) -> str:
         """Milvus' name of the collection with the vectors."""
-        return alias(self.library.uid)
+        return alias(self.index_id)
+
+    @property
+    def index_id(self) -> str:
+        """Id of the index that is searched."""
+        return present(self.library).windows
 
     def row_of(self) -> dict[str, int]:
         """Returns the row of `stored` of each id."""
@@ -70,7 +76,7 @@ class Filled:
         vectors_in = time.monotonic()
         new = min(self.ids[first:])
         make_active(self.stack.catalog_settings(), self.library.uid, new, failed=False)
-        wait_for_index(self.stack, self.library.uid, len(self.ids))
+        wait_for_index(self.stack, self.index_id, len(self.ids))
         return {
             "rows_a_second": (rows - first) / (rows_in - start),
             "vectors_a_second": (rows - first) / (vectors_in - rows_in),
@@ -91,7 +97,7 @@ class Filled:
         return " ".join([stats.index_type, *(f"{k}={v}" for k, v in stats.parameters.items())])
 
     def _stats(self) -> IndexStats:
-        request = GetIndexStatsRequest(index_id=self.library.uid)
+        request = GetIndexStatsRequest(index_id=self.index_id)
         return self.stack.index.GetIndexStats(request, timeout=300)
 
     def _create(self, numbers: Sequence[int]) -> list[str]:
@@ -113,10 +119,16 @@ class Filled:
 
     def _upsert(self, numbers: Sequence[int]) -> None:
         vectors = [
-            Vector(id=self.ids[number], values=self.stored[number].tolist()) for number in numbers
+            Vector(
+                id=self.ids[number],
+                clip_id=self.ids[number],
+                values=self.stored[number].tolist(),
+                attributes=attributes(self._new(number).clip),
+            )
+            for number in numbers
         ]
         request = UpsertVectorsRequest(
-            index_id=self.library.uid, model=self.library.model, vectors=vectors
+            index_id=self.index_id, model=self.library.model, vectors=vectors
         )
         patiently(lambda: self.stack.index.UpsertVectors(request, timeout=300))
 

@@ -109,7 +109,7 @@ def ours(filled: Filled) -> Route:
     def at(target: float) -> Ask:
         def ask(queries: np.ndarray) -> list[list[int]]:
             request = SearchVectorsRequest(
-                index_id=library.uid,
+                index_id=filled.index_id,
                 model=library.model,
                 k=K,
                 recall_target=target,
