@@ -21,6 +21,7 @@ from tests.browser.pages import (
     scores,
 )
 from tests.browser.site import Site
+from tests.calls import record_call
 
 
 def asked(page: Page) -> dict[str, str]:
@@ -212,3 +213,25 @@ def test_a_link_to_what_is_gone_says_so(visit: Visit, filled: str) -> None:
     page = visit("#/search?library=absent", expected="status of 404")
     page.get_by_label("Library").select_option("filled")
     expect(page.get_by_role("button", name="Choose a file")).to_be_visible()
+
+
+def test_one_side_of_a_call(visit: Visit, filled: str, tmp_path: Path) -> None:
+    """Two voices that were mixed are told, and one of them can be searched with instead."""
+    page = visit(f"#/search?library={filled}")
+    choose(page, "Choose a file", record_call(tmp_path, 0, 3))
+    expect(page.get_by_text("such as the two sides of a call")).to_be_visible()
+    expect(page.get_by_role("radio", name="Mixed")).to_be_checked()
+    page.get_by_role("radio", name="Right").check()
+    expect(page.get_by_text("such as the two sides of a call")).to_have_count(0)
+    expect(page.get_by_role("radio", name="Right")).to_be_checked()
+    expect(results(page)).to_have_count(10)
+    page.get_by_role("radio", name="Mixed").check()
+    expect(page.get_by_text("such as the two sides of a call")).to_be_visible()
+
+
+def test_a_file_of_one_channel_has_no_choice(visit: Visit, filled: str, new_bell: Path) -> None:
+    """There is nothing to choose."""
+    page = visit(f"#/search?library={filled}")
+    choose(page, "Choose a file", new_bell)
+    expect_found(page, 10, "bronze_bell_")
+    expect(page.get_by_role("radio", name="Left")).to_have_count(0)

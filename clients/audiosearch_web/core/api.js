@@ -233,9 +233,9 @@ export const api = {
    * Events `summary`, `match`..., `done`; `again` means that it begins anew. Give `clip` or
    * `audio`.
    */
-  search: (library, { clip, audio, k, minScore, signal }) =>
+  search: (library, { clip, audio, channel, k, minScore, signal }) =>
     stream("POST", `/v1/${library}/clips:streamSearch`, {
-      query: { k, minScore, clip },
+      query: { k, minScore, clip, channel },
       body: audio,
       signal,
     }),
@@ -262,10 +262,14 @@ export const api = {
   removeEnrollments: (name, clips) =>
     ask("POST", `/v1/${name}:removeEnrollments`, { json: { clips } }),
   /** Give `clip`, a name, or `audio`. */
-  verify: (name, { clip, audio, signal }) =>
-    ask("POST", `/v1/${name}:verify`, { query: { clip }, body: audio, signal }),
-  identify: (library, { clip, audio, signal }) =>
-    ask("POST", `/v1/${library}/speakers:identify`, { query: { clip }, body: audio, signal }),
+  verify: (name, { clip, audio, channel, signal }) =>
+    ask("POST", `/v1/${name}:verify`, { query: { clip, channel }, body: audio, signal }),
+  identify: (library, { clip, audio, channel, signal }) =>
+    ask("POST", `/v1/${library}/speakers:identify`, {
+      query: { clip, channel },
+      body: audio,
+      signal,
+    }),
 
   calibration: (library, signal) => ask("GET", `/v1/${library}/calibration`, { signal }),
   calibrate: (library, fields) => ask("POST", `/v1/${library}:calibrate`, { json: fields }),

@@ -3,14 +3,16 @@
 import { h, icon } from "../core/dom.js";
 import { length, seconds, took } from "../core/format.js";
 import { words } from "../core/i18n.js";
+import { remarksOf } from "../parts/remarks.js";
 import { search } from "../strings/search.js";
 
 const t = words(search);
 
-/** The head of the results of a session. */
-export const summaryOf = (session) => [
+/** The head of the results of a session; `onchannel(number)` hears of another channel. */
+export const summaryOf = (session, onchannel) => [
   h("h2", {}, t("found", { count: session.matches.length })),
   h("p", { class: "quiet times" }, timesOf(session)),
+  ...remarksOf(session.summary?.queryAudio, session.channel, onchannel),
 ];
 
 function timesOf({ times, summary }) {

@@ -143,7 +143,7 @@ class SearchPage {
 
   #searchFile(blob, name) {
     const query = fileSource(blob, name);
-    Object.assign(session, { query, file: query });
+    Object.assign(session, { query, file: query, channel: 0 });
     const next = address("search", { ...this.#params(), clip: undefined });
     if (location.hash !== next) history.pushState(null, "", next);
     this.#begin({ query, ...this.#options.values });
@@ -218,7 +218,7 @@ class SearchPage {
     this.#below.replaceChildren();
     if (status === "failed") this.#below.replaceChildren(failureBox(error, () => search()));
     if (status !== "done") return;
-    this.#head.replaceChildren(...summaryOf(session));
+    this.#head.replaceChildren(...summaryOf(session, (channel) => search({ channel })));
     if (!matches.length) this.#below.replaceChildren(nothingFound(session));
     if (!quietly) {
       announce(

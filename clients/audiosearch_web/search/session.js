@@ -6,7 +6,8 @@ export const DEFAULT_K = 10;
 
 /**
  * `query` is a source of sources.js or null, `file` the last one that is no stored clip: its
- * address does not say which it was. `status` is idle, running, done or failed.
+ * address does not say which it was. `channel` is the one of `query` that is heard, 0 for all.
+ * `status` is idle, running, done or failed.
  */
 export const session = {
   library: undefined,
@@ -14,6 +15,7 @@ export const session = {
   file: null,
   k: DEFAULT_K,
   minScore: 0,
+  channel: 0,
   matches: [],
   summary: null,
   status: "idle",
@@ -86,6 +88,7 @@ async function collect(signal) {
     k,
     minScore: minScore || undefined,
     clip: query.clip?.name,
+    channel: query.clip ? undefined : session.channel || undefined,
     audio: query.file,
     signal,
   };

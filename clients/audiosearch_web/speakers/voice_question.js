@@ -2,12 +2,13 @@
 
 import { h } from "../core/dom.js";
 import { failureBox } from "../core/failure.js";
+import { remarksOf } from "../parts/remarks.js";
 import { SoundBox } from "../parts/sound_box.js";
 import { fileSource } from "../parts/sources.js";
 import { announce } from "../parts/toast.js";
 
 /** The last question: it outlives its page, and coming back asks it again. */
-const last = { key: null, source: null };
+const last = { key: null, source: null, channel: 0 };
 
 export class VoiceQuestion {
   #key;
@@ -32,7 +33,7 @@ export class VoiceQuestion {
     this.#box = new SoundBox({ t, mark, onfiles: (files) => this.take(files) });
     this.answer = h("div", { class: "answer slot" });
     this.node = h("div", { class: "question" }, this.#box.node, this.answer);
-    if (last.key === key) this.ask(last.source);
+    if (last.key === key) this.ask(last.source, last.channel);
     else this.#box.show(null);
   }
 
@@ -52,21 +53,30 @@ export class VoiceQuestion {
     return this.ask(source);
   }
 
-  /** Asks with a source of sources.js. */
-  async ask(source) {
+  /** Asks with a source of sources.js, or with one channel of it; 0 for all. */
+  async ask(source, channel = 0) {
     this.#asking?.abort();
     this.#asking = new AbortController();
     const { signal } = this.#asking;
-    Object.assign(last, { key: this.#key, source });
+    Object.assign(last, { key: this.#key, source, channel });
     this.#box.show(source);
     this.answer.replaceChildren(h("p", { class: "quiet" }, this.#t("asking")));
     this.answer.setAttribute("aria-busy", "true");
     try {
-      const answer = await this.#ask({ clip: source.clip?.name, audio: source.file, signal });
-      if (!signal.aborted) this.#show(this.#draw(answer, source));
+      const answer = await this.#ask({
+        clip: source.clip?.name,
+        audio: source.file,
+        channel: channel || undefined,
+        signal,
+      });
+      if (signal.aborted) return;
+      this.#show(this.#draw(answer, source));
+      this.answer.append(
+        ...remarksOf(answer.audio, channel, (other) => this.ask(source, other)),
+      );
     } catch (error) {
       if (signal.aborted) return;
-      this.answer.replaceChildren(failureBox(error, () => this.ask(source)));
+      this.answer.replaceChildren(failureBox(error, () => this.ask(source, channel)));
     }
     if (!signal.aborted) this.answer.setAttribute("aria-busy", "false");
   }

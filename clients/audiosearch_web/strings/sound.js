@@ -12,6 +12,18 @@ export const strings = {
     cannotPlay: ({ name }) =>
       `This browser can't play ${name}. Download it to hear it; searching with it works all the ` +
       "same.",
+    AUDIO_REMARK_UNLIKE_CHANNELS_MIXED:
+      "The channels of this recording hold different sounds, such as the two sides of a call. " +
+      "They were mixed.",
+    AUDIO_REMARK_CUT_OFF:
+      "This recording is cut off, or was never finished. All that is there was heard.",
+    AUDIO_REMARK_ONE_TRACK_OF_SEVERAL:
+      "This file has several audio tracks. The default one was heard.",
+    channel: "Channel to hear",
+    mixed: "Mixed",
+    left: "Left",
+    right: "Right",
+    numbered: ({ number }) => `Channel ${number}`,
   },
   zh: {
     play: ({ name }) => `播放 ${name}`,
@@ -22,5 +34,13 @@ export const strings = {
     position: ({ at, whole }) => `${at} 秒，共 ${whole}`,
     drawLarge: "文件较大：绘制波形",
     cannotPlay: ({ name }) => `这个浏览器无法播放 ${name}。可以下载来听；用它检索不受影响。`,
+    AUDIO_REMARK_UNLIKE_CHANNELS_MIXED: "这段录音的各声道内容不同（例如通话双方），已混合在一起。",
+    AUDIO_REMARK_CUT_OFF: "这段录音不完整或没有正常结束，已使用其中现有的全部内容。",
+    AUDIO_REMARK_ONE_TRACK_OF_SEVERAL: "这个文件有多条音轨，使用了默认音轨。",
+    channel: "使用的声道",
+    mixed: "混合",
+    left: "左声道",
+    right: "右声道",
+    numbered: ({ number }) => `声道 ${number}`,
   },
 };
