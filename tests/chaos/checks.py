@@ -6,7 +6,7 @@ import hashlib
 import io
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -14,7 +14,11 @@ import grpc
 from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter, ListClipsRequest
 from audiosearch.catalog.v1.import_job_pb2 import ImportJob
 from audiosearch.catalog.v1.library_pb2 import GetLibraryRequest, Library
-from audiosearch.index.v1.index_service_pb2 import GetIndexStatsRequest, ListVectorsRequest
+from audiosearch.index.v1.index_service_pb2 import (
+    GetIndexStatsRequest,
+    ListVectorsRequest,
+    ListVectorsResponse,
+)
 from audiosearch.index.v1.index_service_pb2_grpc import IndexServiceStub
 from audiosearch_client.client import AudiosearchClient
 from google.longrunning.operations_pb2 import ListOperationsRequest
@@ -149,9 +153,10 @@ class Checks:
 
     def _vectors_and_rows(self, rows: Iterable[Clip]) -> None:
         wanted = {row.name.rsplit("/", 1)[1]: (row.window_count, row.revision) for row in rows}
+        long = {clip for clip, (windows, _) in wanted.items() if windows > 1}
         for _ in range(20):  # a look for vectors without rows may be under way
-            there = self._vectors()
-            if there == wanted:
+            there, wholes = self._vectors(), self._wholes()
+            if there == wanted and wholes == long:
                 break
             time.sleep(1)
         for id_ in there.keys() | wanted.keys():
@@ -161,20 +166,33 @@ class Checks:
                 right = there[id_] == wanted[id_]
                 what = f"{id_} has {there[id_]}, its row {wanted[id_]}"
                 self._check("as many windows as the row says, as it is now", right, what)
+        for id_ in wholes | long:
+            right = id_ in wholes and id_ in long
+            self._check("a whole for each clip of several windows", right, id_)
 
     def _vectors(self) -> dict[str, tuple[int, int]]:
         """By clip, the number of its windows in the index and their lowest revision."""
-        library, found = self._library(), dict[str, tuple[int, int]]()
-        index_id = f"{library.uid}_w{library.generation}"
+        found = dict[str, tuple[int, int]]()
+        for page in self._pages("w"):
+            for id_, revision in zip(page.ids, page.revisions, strict=True):
+                count, lowest = found.get(id_.partition(":")[0], (0, revision))
+                found[id_.partition(":")[0]] = (count + 1, min(lowest, revision))
+        return found
+
+    def _wholes(self) -> set[str]:
+        """Ids of the clips whose whole is in the index."""
+        return {id_ for page in self._pages("c") for id_ in page.ids}
+
+    def _pages(self, kind: str) -> Iterator[ListVectorsResponse]:
+        library = self._library()
+        index_id = f"{library.uid}_{kind}{library.generation}"
         request = ListVectorsRequest(index_id=index_id, page_size=1000)
         with grpc.insecure_channel(self.index_target) as channel:
             while True:
                 page = IndexServiceStub(channel).ListVectors(request, timeout=20)
-                for id_, revision in zip(page.ids, page.revisions, strict=True):
-                    count, lowest = found.get(id_.partition(":")[0], (0, revision))
-                    found[id_.partition(":")[0]] = (count + 1, min(lowest, revision))
+                yield page
                 if not page.next_after_id:
-                    return found
+                    return
                 request.after_id = page.next_after_id
 
     def _fates(self, rows: Iterable[Clip]) -> None:

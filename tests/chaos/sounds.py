@@ -1,4 +1,4 @@
-"""Short sounds, each unlike all others, known by a number."""
+"""Sounds, each unlike all others, known by a number. One in four has several windows."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ import soundfile
 
 RATE = 16_000
 SECONDS = 0.6
+LONG_SECONDS = 9.0
+"""Length of every fourth sound, too long for one window."""
+LONG_EVERY = 4
 PIECES = 6
 
 
 def make(number: int, seed: int) -> np.ndarray:
-    """Six short pieces of tones and noise, drawn by number and seed: samples in [-0.7, 0.7]."""
+    """Six pieces of tones and noise, drawn by number and seed: samples in [-0.7, 0.7]."""
     random = np.random.default_rng([seed, number])
-    count = int(RATE * SECONDS / PIECES)
+    seconds = SECONDS if number % LONG_EVERY else LONG_SECONDS
+    count = int(RATE * seconds / PIECES)
     time = np.arange(count) / RATE
     pieces = []
     for _ in range(PIECES):
