@@ -88,11 +88,14 @@ class Ranking:
         """True if there may be clips that `next` did not give."""
         return bool(self._ready or self._certain or not self.ended)
 
-    async def next(self, wanted: int, narrowing: Callable[[], Narrowing]) -> Candidate | None:
+    async def next(
+        self, wanted: int, reach: int, narrowing: Callable[[], Narrowing]
+    ) -> Candidate | None:
         """The next clip; None after the last.
 
         Args:
             wanted: clips that are likely to be asked for, all together.
+            reach: hits to ask for at first.
             narrowing: clips that the caller has no use for any more.
         """
         while not self._ready:
@@ -101,7 +104,7 @@ class Ranking:
             elif self.ended:
                 return None
             else:
-                await self._round(wanted, narrowing())
+                await self._round(wanted, reach, narrowing())
         return self._ready[0]
 
     def take(self) -> Candidate:
@@ -117,8 +120,8 @@ class Ranking:
                 for hit in await self.neighbors.among(clip_ids[start : start + MOST_CLIPS], least)
             ]
 
-    async def _round(self, wanted: int, narrowing: Narrowing) -> None:
-        room = wanted if self.neighbors.windowed else wanted + len(self._left_out)
+    async def _round(self, wanted: int, reach: int, narrowing: Narrowing) -> None:
+        room = reach if self.neighbors.windowed else reach + len(self._left_out)
         self._reach = min(max(2 * self._reach, room), MOST_REACH)
         asked = self._asked(wanted)
         passed = [

@@ -29,8 +29,10 @@ from gateway.search.record import SearchLog, Stopwatch
 from gateway.upstream import Upstream
 from serving.errors import Reason, ServiceError
 
-_CLIPS_PER_GROUP = 4
-"""Clips that a search looks at for each group that it wants, at first."""
+_READ_PER_GROUP = 3
+"""Clips that are read at once for each group of several clips that is wanted."""
+_REACH_PER_GROUP = 16
+"""Hits that are asked for at first for each such group: more cost little, another round much."""
 
 
 class Search:
@@ -193,12 +195,12 @@ class Search:
     async def _fill(self, groups: Groups, sources: Sequence[Ranking]) -> None:
         """Takes clips from the sources, the most similar first, until the groups are done."""
         wanted = len(groups.page.shown) + groups.count + 1
-        if groups.by != CLIP:
-            wanted *= _CLIPS_PER_GROUP
-        wanted = min(wanted, MOST_REACH)
+        single = groups.by == CLIP
+        reach = min(MOST_REACH, wanted if single else wanted * _REACH_PER_GROUP)
+        wanted = min(MOST_REACH, wanted if single else wanted * _READ_PER_GROUP)
         while not groups.done:
             heads = await asyncio.gather(
-                *(source.next(wanted, groups.narrowing) for source in sources)
+                *(source.next(wanted, reach, groups.narrowing) for source in sources)
             )
             there = [head for head in heads if head is not None]
             if not there:
