@@ -69,7 +69,7 @@ class Enrollee:
     vectors: dict[str, Values] = field(default_factory=dict)
     """Vectors of its enrollments at the speaker's revision, by the id of their clip."""
     added: list[str] = field(default_factory=list)
-    """Names of the clips that this call has made enrollments."""
+    """Names of the clips that this call makes enrollments."""
 
     def agreement(self, clip_id: str, vector: Values) -> float | None:
         """Cosine to the mean of the other enrollments; None if there are none."""
@@ -218,6 +218,7 @@ class Enrolling:
         read = await self._voiceprints.wholes(who.library, [clip_id])
         if clip_id not in read:
             raise ServiceError(Reason.CLIP_NOT_FOUND, f"{clip.name} is gone; send it again")
+        who.added.append(clip.name)  # also if the answer is lost: then its row tells
         for number in range(ROUNDS):
             agreement = who.agreement(clip_id, read[clip_id])
             if agreement is not None:
@@ -240,7 +241,6 @@ class Enrolling:
                 await self._look_again(who)
                 continue
             who.vectors[clip_id] = read[clip_id]
-            who.added.append(clip.name)
             return
         raise ServiceError(
             Reason.STATE_CONFLICT, f"others enroll {who.speaker.name} all the time; try again"

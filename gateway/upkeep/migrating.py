@@ -60,17 +60,16 @@ DROP_SECONDS = 10.0
 """Time between the switch and the end of the old indexes, for searches that began on these."""
 AT_ONCE = 4
 """Clips that are embedded at a time; few, because users come first."""
+AHEAD = 64
+"""Clips that may be done behind one that takes long, such as a recording of hours."""
 PAGE = 1000
 MOST_FAILURES = limits.of(Migration, "failures").max_items
 _ENDED = {Reason.LIBRARY_NOT_FOUND, Reason.STATE_CONFLICT}
 """Reasons that mean that the migration is over, or another gateway's."""
+_STOPS = {Reason.LIBRARY_NOT_FOUND, Reason.MODEL_MISMATCH, Reason.MODEL_NOT_FOUND}
+"""Reasons for which no other clip would fare better; others' migrations are worked on meanwhile."""
 log = structlog.get_logger()
 T = TypeVar("T")
-
-
-def _waits(error: ServiceError) -> bool:
-    """True if nothing is wrong with the clip: a service is away or busy, or has another model."""
-    return stops_all(error) or error.reason in {Reason.MODEL_MISMATCH, Reason.MODEL_NOT_FOUND}
 
 
 class Run:
@@ -87,6 +86,7 @@ class Run:
         self._libraries = libraries
         self._clips = clips
         self._sweep = sweep
+        self._free = asyncio.Semaphore(AT_ONCE)
 
     async def work(self) -> None:
         """Fills the next generation of indexes and compares it with the rows.
@@ -94,15 +94,19 @@ class Run:
         Services that are away are waited for.
 
         Raises:
-            ServiceError: LIBRARY_NOT_FOUND if the library is being deleted.
+            ServiceError: LIBRARY_NOT_FOUND if the library is being deleted, MODEL_MISMATCH or
+                MODEL_NOT_FOUND if the embedding service runs another model by now.
         """
         generation = await self._make_indexes()
         window: deque[tuple[Clip, asyncio.Task[bool]]] = deque()
         try:
             async for clip in self._left():
-                if len(window) >= AT_ONCE:
+                while window and (len(window) >= AHEAD or window[0][1].done()):
                     await self._settle(*window.popleft())
-                window.append((clip, asyncio.create_task(self._one(generation, clip))))
+                await self._free.acquire()
+                task = asyncio.create_task(self._one(generation, clip))
+                task.add_done_callback(lambda _: self._free.release())
+                window.append((clip, task))
             while window:
                 await self._settle(*window.popleft())
         finally:
@@ -172,7 +176,7 @@ class Run:
         try:
             self.progress.done_count += await task
         except ServiceError as error:
-            if error.reason is Reason.LIBRARY_NOT_FOUND:
+            if error.reason in _STOPS:
                 raise
             self._failed(clip, error.reason, error.message)
         except grpc.aio.AioRpcError as error:
@@ -202,7 +206,7 @@ class Run:
                 return await call()
             except ServiceError as error:
                 late = until is not None and time.monotonic() > until
-                if not _waits(error):
+                if not stops_all(error):
                     raise
                 if late and error.code is grpc.StatusCode.UNAVAILABLE and await self._all_well():
                     raise
@@ -284,8 +288,8 @@ class MigrationWorker:
             await asyncio.sleep(REPORT_SECONDS)  # so that those who watch see the last report
             await self._finish(run)
         except ServiceError as error:
-            # It is over or another gateway's; or it is tried again after its lease.
-            log.info("migration.left", library=library.name, why=str(error))
+            # If it is not over, and no other gateway's, it is tried again after its lease.
+            log.warning("migration.left", library=library.name, why=str(error))
         finally:
             work.cancel()
             reporter.cancel()
