@@ -46,13 +46,7 @@ def read(parent: str, value: ClipFilter) -> Filter:
     Raises:
         ServiceError: FIELD_INVALID.
     """
-    if value.state not in _STATES:
-        raise _refused("state", "searches find ACTIVE clips alone; leave it out")
-    if value.HasField("update_time_before"):
-        raise _refused("update_time_before", _UNKNOWN)
-    if value.import_job:
-        raise _refused("import_job", _UNKNOWN)
-    conditions.check(f"{_FIELD}.conditions", value)
+    _check(value)
     found = []
     if value.HasField("label"):
         found.append(_equal("label", _line(value, "label")))
@@ -68,6 +62,20 @@ def read(parent: str, value: ClipFilter) -> Filter:
     if times.ByteSize():
         found.append(Condition(field="create_time", range=times))
     return Filter([*found, *value.conditions], prefix, _is_empty(times))
+
+
+def _check(value: ClipFilter) -> None:
+    """Raises FIELD_INVALID for conditions that no search knows."""
+    if value.state not in _STATES:
+        raise _refused("state", "searches find ACTIVE clips alone; leave it out")
+    if value.HasField("update_time_before"):
+        raise _refused("update_time_before", _UNKNOWN)
+    if value.import_job:
+        raise _refused("import_job", _UNKNOWN)
+    conditions.check(f"{_FIELD}.conditions", value)
+    for number, condition in enumerate(value.conditions):
+        if condition.HasField("contains") and conditions.metadata_key(condition.field) is not None:
+            raise _refused(f"conditions[{number}].test", "a search knows no `contains` of metadata")
 
 
 def _line(value: ClipFilter, name: str) -> str:

@@ -58,6 +58,7 @@ VALUES = Condition.Values(values=["x"])
         {"filter": ClipFilter(display_name_prefix="a\tb")},
         {"filter": ClipFilter(conditions=[condition("loudness", any_of=VALUES)])},
         {"filter": ClipFilter(conditions=[condition("label")])},
+        {"filter": ClipFilter(conditions=[condition("metadata.a", contains="b")])},
         {"filter": ClipFilter(conditions=[condition("label", any_of=VALUES)] * 17)},
         {
             "filter": ClipFilter(
