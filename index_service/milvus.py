@@ -100,7 +100,7 @@ class MilvusStore:
             self._unflushed.pop(index_id, None)
             self._known.pop(index_id, None)
             if not self._lite:
-                self._commands.drop_alias(collection_names.alias(index_id))
+                self._drop_alias(collection_names.alias(index_id))
             for name in collection_names.collections_of(index_id, self._commands.names()):
                 self._commands.drop(name)
 
@@ -315,8 +315,22 @@ class MilvusStore:
         try:
             self._commands.describe(alias)
         except NoCollectionError:  # Milvus before 2.4.23 keeps the alias of a dropped collection
-            self._commands.drop_alias(alias)
+            self._drop_alias(alias)
             raise unavailable("the index is being dropped") from None
+
+    def _drop_alias(self, alias: str) -> None:
+        """Removes an alias if it exists.
+
+        Milvus 2.3 also removes all longer aliases that begin alike from its records, and forgets
+        them at its next start. So these are written once more, also if there was no such alias.
+        """
+        self._commands.drop_alias(alias)
+        for name in self._commands.names():
+            longer = collection_names.alias(collection_names.owner(name) or "")
+            if longer == alias or not longer.startswith(alias):
+                continue
+            with suppress(NoCollectionError):
+                self._commands.move_alias(longer, self._commands.describe(longer).name)
 
     def _alone(self, index_id: str) -> AbstractContextManager[None]:
         if self._lite is None:

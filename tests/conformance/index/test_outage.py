@@ -180,6 +180,26 @@ async def test_server_stops_and_starts_again(
 
 
 @pytest.mark.server
+async def test_an_index_outlives_one_whose_id_begins_its_own(
+    tmp_path: Path, start_milvus: Callable[..., MilvusServer]
+) -> None:
+    """Milvus is restarted after the other one was dropped, or was not there to be dropped."""
+    milvus = start_milvus()
+    settings = settings_for(tmp_path, milvus.port, store_seconds=60)
+    async with serving_store(MilvusStore(settings), settings) as channel:
+        old, new = (Client(IndexServiceStub(channel), name) for name in ("uid", "uid_w1"))
+        for client in (old, new):
+            await client.create()
+        await new.upsert({"a": unit(1)[0]})
+        for _ in range(2):
+            await old.drop()
+            milvus.stop()
+            milvus.start()
+            await becomes(channel, SERVING)
+            assert [one for one, _ in await recovered(new)] == ["a"]
+
+
+@pytest.mark.server
 async def test_an_index_out_of_memory_is_brought_back(tmp_path: Path, milvus: MilvusServer) -> None:
     """After a restart of Milvus its memory is empty. The first call loads the index."""
     settings = settings_for(tmp_path, milvus.port)
