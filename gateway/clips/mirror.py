@@ -16,9 +16,12 @@ from gateway.upstream import Upstream
 from serving.compat import timeout
 from serving.errors import Reason, ServiceError
 from serving.names import split_clip
+from serving.telemetry import remaining
 
-SECONDS = 5.0
-"""Longest that an answer waits for the mirror."""
+SECONDS = 15.0
+"""Longest that an answer waits for the mirror. A recording of an hour takes some 3 s."""
+MARGIN = 0.5
+"""Seconds of the caller's deadline that are kept for the answer."""
 MOST_LEFT = 100_000
 """Clips that are remembered to be mirrored later. The sweep finds the others."""
 PAGE = 1000
@@ -47,7 +50,7 @@ class Mirror:
         """
         active = [clip for clip in clips if clip.state == Clip.STATE_ACTIVE]
         try:
-            async with timeout(SECONDS):
+            async with timeout(_limit()):
                 calls = [self._calls.add(split_clip(clip.name)[0], clip) for clip in active]
                 await asyncio.gather(*calls)
         except (ServiceError, TimeoutError, asyncio.TimeoutError) as error:
@@ -59,7 +62,7 @@ class Mirror:
     async def follow(self, library: str, names: Collection[str]) -> None:
         """Mirrors clips that another change has touched, as they are in the catalog by now."""
         try:
-            async with timeout(SECONDS):
+            async with timeout(_limit()):
                 await self._look_up(library, names)
         except (ServiceError, TimeoutError, asyncio.TimeoutError) as error:
             self._leave(names, error)
@@ -114,3 +117,9 @@ class Mirror:
                 return
             self._left.setdefault(split_clip(name)[0], set()).add(name)
             room -= 1
+
+
+def _limit() -> float:
+    """Seconds that the mirror may take, so that the caller is answered in time."""
+    left = remaining()
+    return SECONDS if left is None else max(0.0, min(SECONDS, left - MARGIN))
