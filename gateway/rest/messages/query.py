@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
@@ -10,7 +11,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from starlette.requests import Request
 
-from gateway.rest.messages.schemas import is_channel
+from gateway.rest.messages.schemas import is_channel, is_object
 from serving import channels
 from serving.errors import Reason, ServiceError
 
@@ -105,11 +106,20 @@ def _value(name: str, value: str, field: FieldDescriptor) -> Any:
         raise _invalid(name, f"{value[:100]!r} is none of {known}")
     if is_channel(field):
         return channels.number_of(value)
+    if is_object(field):
+        return _object(name, value)
     if field.type != FieldDescriptor.TYPE_BOOL:
         return value
     if value not in ("true", "false"):
         raise _invalid(name, f"{value[:100]!r} is neither true nor false")
     return value == "true"
+
+
+def _object(name: str, value: str) -> Any:
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError) as error:
+        raise _invalid(name, f"{value[:100]!r} is no JSON object: {str(error)[:100]}") from error
 
 
 def _invalid(name: str, why: str) -> ServiceError:

@@ -98,6 +98,12 @@ def is_channel(field: FieldDescriptor) -> bool:
     return field.name == "channel" and field.type == _Field.TYPE_UINT32
 
 
+def is_object(field: FieldDescriptor) -> bool:
+    """True if a parameter holds the field as a JSON object."""
+    message = field.message_type
+    return message is not None and message.full_name not in _WELL_KNOWN
+
+
 def of_parameter(field: FieldDescriptor) -> Schema:
     """The schema of a parameter, in the query or in a form, for a field."""
     return _CHANNEL if is_channel(field) else of_field(field)
@@ -163,10 +169,17 @@ def of_message(message: Descriptor) -> Schema:
 def of_body(message: Any) -> Schema:
     """The schema of a message in a request body, where null stands for a field's default."""
     schema = of_message(message)
-    for name, each in schema["properties"].items():
-        if not each.get("readOnly"):
-            schema["properties"][name] = {"anyOf": [each, {"type": "null"}]}
+    for field in message.fields:
+        if _OUTPUT_ONLY not in _behaviour(field):
+            schema["properties"][field.json_name] = {"anyOf": [_in_body(field), {"type": "null"}]}
     return schema
+
+
+def _in_body(field: FieldDescriptor) -> Schema:
+    if not is_object(field) or field.message_type.GetOptions().map_entry:
+        return of_field(field)
+    one = of_body(field.message_type)
+    return {"type": "array", "items": one, **_entries(field)} if field.is_repeated else one
 
 
 def components(document: Any) -> dict[str, Schema]:

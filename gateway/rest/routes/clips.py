@@ -30,6 +30,13 @@ _LIST = Query(
     "filter.updateTimeBefore",
     "filter.importJob",
     "filter.enrolledSpeaker",
+    "filter.conditions",
+)
+_COUNT = Query(
+    clip_pb2.CountValuesRequest,
+    "field",
+    "pageSize",
+    *(path for path in _LIST.fields if path.startswith("filter.")),
 )
 _UPDATE = Query(clip_pb2.UpdateClipRequest, "updateMask")
 _UPLOAD = Query(
@@ -60,6 +67,15 @@ def _add_collection(api: APIRouter, parts: Parts) -> None:
         """Lists clips, the oldest first, or by name or change if the filter needs that."""
         message = clip_pb2.ListClipsRequest(parent=f"libraries/{library}")
         return answer(await parts.ask(request, "ListClips", _LIST.read(request, message)))
+
+    @api.get(
+        "/v1/libraries/{library}/clips:countValues",
+        **document(_COUNT, answer=clip_pb2.CountValuesResponse),
+    )
+    async def count_values(request: Request, library: str) -> Response:
+        """Counts clips by the value of a field, the most frequent value first."""
+        message = clip_pb2.CountValuesRequest(parent=f"libraries/{library}")
+        return answer(await parts.ask(request, "CountValues", _COUNT.read(request, message)))
 
     @api.post(
         "/v1/libraries/{library}/clips",

@@ -1,4 +1,4 @@
-"""/v1/libraries/{library}/clips:search and :streamSearch."""
+"""/v1/libraries/{library}/clips:search, :streamSearch, :query and :batchSearch."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from audiosearch.gateway.v1 import search_pb2
 from fastapi import APIRouter, Request, Response
 
 from gateway.rest.http.streaming import Events, event
-from gateway.rest.messages.json import answer, to_json
+from gateway.rest.messages.json import answer, parse_body, to_json
 from gateway.rest.messages.openapi import AUDIO, document
-from gateway.rest.messages.query import Query
+from gateway.rest.messages.query import Query, refuse_others
 from gateway.rest.messages.sound import Sound, read_sound
 from gateway.rest.parts import Parts
 
@@ -23,8 +23,28 @@ _SEARCH = Query(
     "pcm.sampleRate",
     "pcm.channels",
     "pcm.sampleType",
+    "range.startOffset",
+    "range.endOffset",
     k="search.k",
     minScore="search.minScore",
+    detail="search.detail",
+    segmentsPerMatch="search.segmentsPerMatch",
+    groupBy="search.groupBy",
+    groupSize="search.groupSize",
+    pageToken="search.pageToken",
+    moreLibraries="search.moreLibraries",
+    **{
+        f"filter.{field}": f"search.filter.{field}"
+        for field in (
+            "label",
+            "speaker",
+            "displayNamePrefix",
+            "createTimeFrom",
+            "createTimeBefore",
+            "enrolledSpeaker",
+            "conditions",
+        )
+    },
 )
 
 
@@ -42,6 +62,8 @@ def router(parts: Parts) -> APIRouter:
 
         The body is the sound itself, or a form with it in its field `audio`. With `clip` there is
         no body. Raw samples need `pcm.sampleRate`. `channel` is `mix`, `left`, `right` or a number.
+        Each `filter.conditions` is a JSON object `Condition`. A field `config` of a form may hold a
+        JSON object `StreamSearchClipsConfig`.
         """
         found = search_pb2.SearchClipsResponse()
         responses = await _search(parts, request, library)
@@ -64,6 +86,34 @@ def router(parts: Parts) -> APIRouter:
         failure the last event is `error`.
         """
         return Events(_events(await _search(parts, request, library)))
+
+    @api.post(
+        path + ":query",
+        **document(body=search_pb2.SearchClipsRequest, answer=search_pb2.SearchClipsResponse),
+    )
+    async def query_clips(request: Request, library: str) -> Response:
+        """Searches with a vector, with examples, or with a clip; the body is JSON."""
+        refuse_others(request)
+        message = await parse_body(request, search_pb2.SearchClipsRequest())
+        message.config.parent = f"libraries/{library}"
+        return answer(await parts.ask(request, "SearchClips", message))
+
+    @api.post(
+        path + ":batchSearch",
+        **document(
+            body=search_pb2.BatchSearchClipsRequest, answer=search_pb2.BatchSearchClipsResponse
+        ),
+    )
+    async def batch_search_clips(request: Request, library: str) -> Response:
+        """Makes many searches in one call. One that fails does not affect the others.
+
+        Each is a JSON object as in `:query`, of this library unless its config names another.
+        """
+        refuse_others(request)
+        message = await parse_body(request, search_pb2.BatchSearchClipsRequest())
+        for each in message.requests:
+            each.config.parent = each.config.parent or f"libraries/{library}"
+        return answer(await parts.ask(request, "BatchSearchClips", message))
 
     return api
 
