@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from audiosearch.catalog.v1 import library_pb2
 from audiosearch.catalog.v1.library_pb2 import Library
+from audiosearch.gateway.v1.migration_pb2 import MigrateLibraryRequest
 from google.protobuf.empty_pb2 import Empty
 
 from audiosearch_cli import migrating
@@ -114,7 +115,7 @@ def migrate(
 ) -> None:
     """Index a library by windows, from its stored audio. It is searched meanwhile."""
     with connect(target, ca) as client:
-        request = library_pb2.BeginMigrationRequest(name=f"libraries/{name}")
+        request = MigrateLibraryRequest(name=f"libraries/{name}")
         library = client.call(client.stubs.libraries.MigrateLibrary, request)
         if wait:
             library = migrating.follow(client, library, quiet=json)

@@ -20,6 +20,7 @@ from audiosearch.catalog.v1.library_pb2 import (
     ListLibrariesResponse,
 )
 from audiosearch.embedding.v1.embedding_service_pb2 import GetModelRequest
+from audiosearch.gateway.v1.migration_pb2 import MigrateLibraryRequest
 from audiosearch.index.v1.index_service_pb2 import CreateIndexRequest, DropIndexRequest
 
 from gateway.access.rights import MAX_GRANTS, Caller
@@ -150,7 +151,7 @@ class Libraries:
             raise ServiceError(Reason.STATE_CONFLICT, f"{name} is being deleted")
         return library
 
-    async def begin_migration(self, request: BeginMigrationRequest) -> Library:
+    async def begin_migration(self, request: MigrateLibraryRequest) -> Library:
         """Begins a library's migration, by the rule of its model if the request has none.
 
         Raises:

@@ -6,6 +6,7 @@ import grpc
 from audiosearch.catalog.v1 import library_pb2
 from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.gateway.v1 import library_map_pb2, library_service_pb2_grpc
+from audiosearch.gateway.v1.migration_pb2 import MigrateLibraryRequest
 from google.protobuf.empty_pb2 import Empty
 
 from gateway.access.rights import caller
@@ -50,7 +51,7 @@ class LibraryServicer(library_service_pb2_grpc.LibraryServiceServicer):
         return await self._upstream.libraries.UpdateLibrary(request)
 
     async def MigrateLibrary(
-        self, request: library_pb2.BeginMigrationRequest, context: grpc.aio.ServicerContext
+        self, request: MigrateLibraryRequest, context: grpc.aio.ServicerContext
     ) -> Library:
         check_library(request.name, "name")
         library = await self._libraries.begin_migration(request)

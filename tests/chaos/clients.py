@@ -11,8 +11,8 @@ from typing import TypeVar
 
 import grpc
 from audiosearch.catalog.v1.clip_pb2 import DeleteClipRequest
-from audiosearch.catalog.v1.library_pb2 import BeginMigrationRequest
 from audiosearch.gateway.v1.clips_pb2 import ImportClipsRequest
+from audiosearch.gateway.v1.migration_pb2 import MigrateLibraryRequest
 from audiosearch_client.client import AudiosearchClient
 
 from serving.errors import Reason, ServiceError
@@ -95,7 +95,7 @@ class Migrator(Client):
 
     def act(self) -> None:
         """See Client. One that is under way stays as it is."""
-        request = BeginMigrationRequest(name=f"libraries/{self.library}")
+        request = MigrateLibraryRequest(name=f"libraries/{self.library}")
         self.attempt(
             "migrate", lambda: self.client.call(self.client.stubs.libraries.MigrateLibrary, request)
         )

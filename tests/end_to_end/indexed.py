@@ -16,6 +16,7 @@ from audiosearch.catalog.v1.clip_pb2 import Clip
 from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.embedding.v1 import embedding_service_pb2
 from audiosearch.filter.v1.filter_pb2 import Condition
+from audiosearch.gateway.v1.migration_pb2 import MigrateLibraryRequest
 from audiosearch.index.v1 import index_service_pb2 as index_pb2
 from audiosearch.index.v1.index_service_pb2_grpc import IndexServiceStub
 
@@ -58,7 +59,7 @@ class Indexed:
         """Begins a migration."""
         return self.client.call(
             self.client.stubs.libraries.MigrateLibrary,
-            library_pb2.BeginMigrationRequest(name=f"libraries/{name}"),
+            MigrateLibraryRequest(name=f"libraries/{name}"),
         )
 
     def clips(self, name: str) -> dict[str, Clip]:

@@ -12,7 +12,7 @@ import signal
 import sys
 from typing import Any
 
-from audiosearch.catalog.v1.library_pb2 import BeginMigrationRequest
+from audiosearch.gateway.v1.migration_pb2 import MigrateLibraryRequest
 
 from gateway.clips.life import Clips
 from gateway.libraries.libraries import Libraries
@@ -51,7 +51,7 @@ async def main(library: str, owner: str, method: str, count: str, when: str) -> 
     owners = {"libraries": libraries, "clips": clips, "catalog": upstream.libraries}
     migrating.LEASE_SECONDS, migrating.REPORT_SECONDS = LEASE_SECONDS, REPORT_SECONDS
     kill_at(owners[owner], method, int(count), when)
-    await libraries.begin_migration(BeginMigrationRequest(name=f"libraries/{library}"))
+    await libraries.begin_migration(MigrateLibraryRequest(name=f"libraries/{library}"))
     await asyncio.wait_for(worker.run(), 120)
 
 

@@ -176,9 +176,10 @@ def of_body(message: Any) -> Schema:
 
 
 def _in_body(field: FieldDescriptor) -> Schema:
-    if not is_object(field) or field.message_type.GetOptions().map_entry:
+    message = field.message_type
+    if message is None or not is_object(field) or message.GetOptions().map_entry:
         return of_field(field)
-    one = of_body(field.message_type)
+    one = of_body(message)
     return {"type": "array", "items": one, **_entries(field)} if field.is_repeated else one
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from audiosearch.catalog.v1 import library_pb2
 from audiosearch.catalog.v1.library_pb2 import Library
+from audiosearch.gateway.v1.migration_pb2 import MigrateLibraryRequest
 from fastapi import APIRouter, Request, Response
 from google.protobuf.empty_pb2 import Empty
 
@@ -55,12 +56,12 @@ def router(parts: Parts) -> APIRouter:
 
     @api.post(
         "/v1/libraries/{library:id}:migrate",
-        **document(body=library_pb2.BeginMigrationRequest, answer=Library),
+        **document(body=MigrateLibraryRequest, answer=Library),
     )
     async def migrate_library(request: Request, library: str) -> Response:
         """Begins to fill the library's next indexes, by which its recordings are found in parts."""
         refuse_others(request)
-        message = await parse_body(request, library_pb2.BeginMigrationRequest())
+        message = await parse_body(request, MigrateLibraryRequest())
         message.name = f"libraries/{library}"
         return answer(await parts.ask(request, "MigrateLibrary", message))
 
