@@ -47,7 +47,7 @@ class Services:
         ]
         return ListClipsResponse(clips=clips)
 
-    async def read(self, _index_id: str, ids: Sequence[str]) -> dict[str, np.ndarray]:
+    async def wholes(self, _library: Library, ids: Sequence[str]) -> dict[str, np.ndarray]:
         """Vectors of these clips."""
         self.reads += 1
         await self.opened.wait()
