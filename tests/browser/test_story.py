@@ -32,7 +32,7 @@ def test_from_an_empty_library_to_hearing_a_result(
     failed = imports.get_by_role("listitem")
     expect(failed).to_have_count(1)
     expect(failed).to_contain_text("My sounds/Things/broken.wav")
-    expect(failed).to_contain_text("No known audio format, or a damaged file")
+    expect(failed).to_contain_text("This is text, not audio: send wav")
     expect(clips(page)).to_have_count(20)
     expect(page.get_by_role("definition").first).to_have_text("20")
 
