@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 import soundfile
-from numpy import zeros
+from audiosearch.catalog.v1.clip_pb2 import ListClipsRequest
+from numpy import column_stack, zeros
 from playwright.sync_api import Locator, Page, expect
 
 from deploy.example_sounds import RATE
@@ -19,6 +20,7 @@ from tests.browser.pages import (
     enrollments,
     expect_heard,
     expect_recorded,
+    identity,
     names,
     outcome,
     speakers,
@@ -134,3 +136,44 @@ def test_enrollments_are_heard_and_taken_out(visit: Visit, pair: str) -> None:
     expect(page.get_by_text("no voice yet")).to_be_visible()
     page.goto(page.url.partition("#")[0] + f"#/library/{pair}")
     expect(clips(page)).to_have_count(4)
+
+
+def test_one_side_of_a_call_is_enrolled(
+    visit: Visit, shared: Site, pair: str, recordings: Path, tmp_path: Path
+) -> None:
+    """The side that was asked with; a call that is enrolled as it is says that it was mixed."""
+    sides = [soundfile.read(recordings / f"{name} 3.wav")[0] for name in ("Ben", "Ann")]
+    call = tmp_path / "call.wav"
+    soundfile.write(call, column_stack(sides), RATE)
+    page = visit(f"#/speakers/{pair}", expected=UNKNOWN)
+    choose(page, "Choose a file", call)
+    expect(page.get_by_text("such as the two sides of a call")).to_be_visible()
+    page.get_by_role("radio", name="Right").check()
+    expect(identity(page)).to_contain_text("It is Ann")
+    page.get_by_role("button", name="Add this recording to the enrollments of Ann").click()
+    expect(outcome(page, "call.wav")).to_contain_text(
+        re.compile(r"agrees with the others by 0\.[89]")
+    )
+    expect(outcome(page, "call.wav")).not_to_contain_text("the two sides of a call")
+    [clip] = [it for it in shared.client.clips(pair, ListClipsRequest()) if it.channel]
+    assert (clip.channel, clip.enrolled_speaker) == (2, f"libraries/{pair}/speakers/ann")
+    page.goto(page.url.partition("#")[0] + f"#/speakers/{pair}?speaker=new")
+    choose(page, "Choose files", call)
+    expect(outcome(page, "call.wav")).to_contain_text("such as the two sides of a call")
+
+
+def test_a_voice_of_a_call_becomes_somebody(
+    visit: Visit, shared: Site, pair: str, recordings: Path, tmp_path: Path
+) -> None:
+    """The first enrollment of somebody new is the side that was asked with, too."""
+    sides = [soundfile.read(recordings / f"{name} 3.wav")[0] for name in ("Cem", "Ann")]
+    soundfile.write(tmp_path / "call.flac", column_stack(sides), RATE)
+    page = visit(f"#/speakers/{pair}", expected=UNKNOWN)
+    choose(page, "Choose a file", tmp_path / "call.flac")
+    page.get_by_role("radio", name="Left").check()
+    expect(identity(page)).to_contain_text("It is nobody who is enrolled")
+    page.get_by_role("button", name="Enroll this voice").click()
+    page.get_by_role("dialog").get_by_label("Name").fill("Cem")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="1 of 1 recording enrolled")).to_be_visible()
+    assert [it.channel for it in shared.client.clips(pair, ListClipsRequest())].count(1) == 1

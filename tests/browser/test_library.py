@@ -15,6 +15,7 @@ from tests.browser.conftest import Visit
 from tests.browser.pages import clips, expect_found, expect_heard, importing, names
 from tests.browser.proxy import Proxy
 from tests.browser.site import Site
+from tests.calls import record_call
 
 
 @pytest.fixture
@@ -146,7 +147,7 @@ def test_failed_clips_say_why(visit: Visit, shared: Site, folder: Path) -> None:
     page.get_by_role("search").get_by_label("State").select_option("Failed")
     expect(clips(page)).to_have_count(1)
     expect(clips(page)).to_contain_text("broken.wav")
-    expect(clips(page)).to_contain_text("No known audio format, or a damaged file")
+    expect(clips(page)).to_contain_text("This is text, not audio: send wav")
     drop(page, importing(page), folder)
     expect(importing(page)).to_contain_text("20 there already")
 
@@ -198,6 +199,24 @@ def test_a_folder_is_judged_by_content(visit: Visit, shared: Site, tmp_path: Pat
     )
     expect(clips(page)).to_have_count(2)
     expect(importing(page).get_by_role("listitem")).to_have_count(0)
+
+
+def test_an_import_tells_what_is_to_be_known(visit: Visit, shared: Site, tmp_path: Path) -> None:
+    """Sounds that were taken all the same: unlike channels, a file that is cut off."""
+    call, part = record_call(tmp_path, 0, 3), tmp_path / "part.wav"
+    part.write_bytes(call.read_bytes()[: call.stat().st_size // 2])
+    whole = example_sounds.write(tmp_path / "whole.wav", example_sounds.make("sword_swing", 7))
+    library = shared.library()
+    page = visit(f"#/library/{library}")
+    drop(page, importing(page), call, part, whole)
+    expect(importing(page)).to_contain_text("3 of 3 · 3 imported")
+    told = importing(page).get_by_role("listitem")
+    expect(told.filter(has_text=call.name)).to_contain_text("such as the two sides of a call")
+    expect(told.filter(has_text="part.wav").filter(has_text="is cut off")).to_have_count(1)
+    expect(told.filter(has_text="whole.wav")).to_have_count(0)
+    page = visit(f"#/library/{library}", locale="zh-CN")
+    drop(page, page.get_by_role("region", name="导入"), call)
+    expect(page.get_by_text("已导入")).to_have_count(2)
 
 
 def test_an_import_goes_on_in_the_background(

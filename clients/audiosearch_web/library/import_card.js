@@ -22,6 +22,7 @@ export class ImportCard {
   #counts = h("p", { class: "import-counts" });
   #notes = h("div", { class: "import-notes quiet" });
   #failures = h("details", { class: "import-failures", hidden: true });
+  #remarks = h("details", { class: "import-remarks", hidden: true });
   #drawn = "";
   #timer = null;
 
@@ -36,6 +37,7 @@ export class ImportCard {
       this.#counts,
       this.#notes,
       this.#failures,
+      this.#remarks,
     );
   }
 
@@ -57,6 +59,7 @@ export class ImportCard {
     this.#showNotes(state);
     this.#showButtons(state);
     this.#showFailures(state);
+    this.#showRemarks(state);
   }
 
   #inWords(state) {
@@ -154,5 +157,18 @@ export class ImportCard {
       ...[h("summary", {}, t("showFailed")), h("ul", {}, rows), more].filter(Boolean),
     );
     this.#failures.open = true;
+  }
+
+  /** Of sounds that were taken all the same. */
+  #showRemarks({ remarks = [] }) {
+    const rows = remarks.map(({ path, message }) =>
+      h("li", {}, h("strong", {}, path), h("span", {}, message))
+    );
+    const shown = String(rows.length);
+    this.#remarks.hidden = !rows.length;
+    if (!rows.length || this.#remarks.dataset.shown === shown) return;
+    this.#remarks.dataset.shown = shown;
+    this.#remarks.replaceChildren(h("summary", {}, t("showRemarks")), h("ul", {}, rows));
+    this.#remarks.open = true;
   }
 }

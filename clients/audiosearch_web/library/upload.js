@@ -3,12 +3,13 @@
  */
 
 import { api, ApiError, requestId } from "../core/api.js";
+import { remarksInWords } from "../parts/remarks.js";
 import { kindPassedOver } from "../parts/sounds.js";
 import { addImport, Rate, tellImports } from "./imports.js";
 import { failsAll, withRetries } from "../core/retry.js";
 
 const AT_ONCE = 4;
-const MOST_FAILURES = 500;
+const MOST_NAMED = 500;
 const MOST_KINDS = 20;
 // deno-lint-ignore no-control-regex
 const CONTROL = /[\x00-\x1f\x7f-\x9f]/g;
@@ -36,6 +37,7 @@ export class Upload {
       bytes: 0,
       passedOver: {},
       failures: [],
+      remarks: [],
       waiting: null,
     };
     addImport(this);
@@ -139,7 +141,8 @@ export class Upload {
     try {
       const file = await entry.file();
       const about = { displayName: asLine(entry.name), label: asLine(entry.label) };
-      const { created } = await this.#send(file, { ...about, requestId: requestId() });
+      const { clip, created } = await this.#send(file, { ...about, requestId: requestId() });
+      this.#heard(entry, clip);
       this.state[created ? "imported" : "existing"] += 1;
       this.state.bytes += file.size;
     } catch (error) {
@@ -169,11 +172,18 @@ export class Upload {
     );
   }
 
+  /** Keeps what is to be told of a sound that was taken all the same. */
+  #heard({ path }, clip) {
+    for (const message of remarksInWords(clip?.audio)) {
+      if (this.state.remarks.length < MOST_NAMED) this.state.remarks.push({ path, message });
+    }
+  }
+
   #failed(entry, error) {
     const { reason = "NOT_SENT", message } = error;
     this.state.failed += 1;
     if (entry.file) this.#retry.push(entry);
-    if (this.state.failures.length < MOST_FAILURES) {
+    if (this.state.failures.length < MOST_NAMED) {
       this.state.failures.push({ path: entry.path, reason, message });
     }
   }

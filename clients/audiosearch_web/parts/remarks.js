@@ -8,16 +8,17 @@ const t = words(strings);
 const UNLIKE = "AUDIO_REMARK_UNLIKE_CHANNELS_MIXED";
 const MOST = 8;
 
+/** Sentences for the remarks about `audio`, the properties in an answer. */
+export const remarksInWords = (audio) =>
+  (audio?.remarks ?? []).map((remark) => t(remark)).filter(Boolean);
+
 /**
  * Nodes with the remarks about `audio`, the properties in an answer. If its channels are unlike, or
  * one was chosen, `onchannel(number)` is offered; `channel` is the one that was heard, 0 for all.
  */
 export function remarksOf(audio, channel, onchannel) {
   const told = audio?.remarks ?? [];
-  const notes = told
-    .map((remark) => t(remark))
-    .filter(Boolean)
-    .map((text) => h("p", { class: "quiet" }, text));
+  const notes = remarksInWords(audio).map((text) => h("p", { class: "quiet" }, text));
   const choosable = audio?.channels > 1 && (channel || told.includes(UNLIKE));
   return choosable ? [...notes, choice(audio.channels, channel, onchannel)] : notes;
 }

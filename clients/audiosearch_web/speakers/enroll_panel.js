@@ -6,6 +6,7 @@ import { inWords, said } from "../core/failure.js";
 import { idOf, score } from "../core/format.js";
 import { words } from "../core/i18n.js";
 import { address } from "../core/router.js";
+import { remarksInWords } from "../parts/remarks.js";
 import { SoundBox } from "../parts/sound_box.js";
 import { clipSource, fileSource } from "../parts/sources.js";
 import { enrollBox, strings } from "../strings/speakers.js";
@@ -63,13 +64,13 @@ export class EnrollPanel {
   take(files) {
     this.#box.show(null);
     this.#told = false;
-    this.#enrollment.add(files.map(({ blob, name }) => fileSource(blob, name)));
+    this.#enrollment.add(files.map(({ blob, name }) => ({ source: fileSource(blob, name) })));
   }
 
   /** Enrolls with a clip of the library. */
   takeClip(clip) {
     this.#told = false;
-    this.#enrollment.add([clipSource(clip)]);
+    this.#enrollment.add([{ source: clipSource(clip) }]);
   }
 
   #draw() {
@@ -125,6 +126,7 @@ export class EnrollPanel {
         { class: "outcome-words" },
         h("p", { class: "sound-name", title: source.name }, source.name),
         h("p", { class: "outcome-what" }, this.#what(item)),
+        remarksInWords(item.audio).map((text) => h("p", { class: "quiet" }, text)),
       ),
       h("div", { class: "outcome-ways" }, this.#ways(item)),
     );

@@ -18,8 +18,8 @@ export function enrollmentOf(name) {
 export const enrolling = () => [...known.values()].some(({ busy }) => busy);
 
 /**
- * `items` are `{source, status, error, agreement, fit}` with `status` waiting, sending, enrolled or
- * refused.
+ * `items` are `{source, channel, status, error, agreement, fit, audio}` with `status` waiting,
+ * sending, enrolled or refused, and the properties of the `audio` that was heard.
  */
 class Enrollment {
   items = [];
@@ -52,9 +52,11 @@ class Enrollment {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Takes sources of sources.js. */
-  add(sources) {
-    this.items.push(...sources.map((source) => ({ source, status: "waiting" })));
+  /** Takes `{source, channel}` each: a source of sources.js, and the channel of it, 0 for all. */
+  add(recordings) {
+    this.items.push(
+      ...recordings.map(({ source, channel = 0 }) => ({ source, channel, status: "waiting" })),
+    );
     this.#run();
   }
 
@@ -91,8 +93,8 @@ class Enrollment {
       const { speaker, outcomes } = await this.#send(item);
       this.speaker = speaker;
       this.exists = true;
-      const { agreement, fit } = outcomes[0] ?? {};
-      Object.assign(item, { status: "enrolled", agreement, fit });
+      const { agreement, fit, clip } = outcomes[0] ?? {};
+      Object.assign(item, { status: "enrolled", agreement, fit, audio: clip?.audio });
     } catch (error) {
       Object.assign(item, { status: "refused", error });
       if (failsAll(error) || error.reason === "SPEAKER_EXISTS") this.#refuseAll(error);
@@ -116,11 +118,12 @@ class Enrollment {
     }
   }
 
-  #ask({ source, allowOtherVoice }) {
+  #ask({ source, channel, allowOtherVoice }) {
     const asked = {
       clip: source.clip?.name,
       file: source.file,
       fileName: source.name,
+      channel: channel || undefined,
       displayName: this.displayName || undefined,
       existing: this.exists ? undefined : "EXISTING_POLICY_FAIL",
       allowOtherVoice: allowOtherVoice || undefined,

@@ -52,8 +52,11 @@ class SpeakersPage {
       mark: "speakers",
       t: words(identifyBox),
       ask: (asked) => api.identify(name, asked),
-      draw: (answer, source) =>
-        identityOf(answer, { library, onenroll: (speaker) => this.#enroll(source, speaker) }),
+      draw: (answer, source, channel) =>
+        identityOf(answer, {
+          library,
+          onenroll: (speaker) => this.#enroll({ source, channel }, speaker),
+        }),
       onsource: () => rewrite("speakers", { library }),
     });
     this.#list = new SpeakerList(name, {
@@ -107,15 +110,15 @@ class SpeakersPage {
     toast(t("noSounds"), { kind: "error" });
   }
 
-  /** Enrolls what was asked with: for a speaker, or for somebody new. */
-  #enroll(source, speaker) {
+  /** Enrolls what was asked with, `{source, channel}`: for a speaker, or for somebody new. */
+  #enroll(recording, speaker) {
     if (!speaker) {
-      enrollSomebody(this.#library, source);
+      enrollSomebody(this.#library, recording);
       return;
     }
     const enrollment = enrollmentOf(speaker.name);
     enrollment.exists = true;
-    enrollment.add([source]);
+    enrollment.add([recording]);
     go("speakers", { library: this.#library, speaker: idOf(speaker.name) });
   }
 }

@@ -16,14 +16,15 @@ import { toast } from "../parts/toast.js";
 const t = words(strings);
 
 /**
- * Asks who is to be enrolled, begins with `source` if there is one, and goes to the speaker's page.
+ * Asks who is to be enrolled, begins with `recording`, `{source, channel}`, if there is one, and goes
+ * to the speaker's page.
  */
-export async function enrollSomebody(library, source) {
+export async function enrollSomebody(library, recording) {
   const { name, id } = nameAndId();
   const done = await open({
     title: t("enrollTitle"),
     body: [
-      h("p", {}, source ? t("enrollWith", { name: source.name }) : t("enrollHow")),
+      h("p", {}, recording ? t("enrollWith", { name: recording.source.name }) : t("enrollHow")),
       field(t("nameOf"), name),
       field(t("idOf"), id, t("idNote")),
     ],
@@ -36,7 +37,7 @@ export async function enrollSomebody(library, source) {
   const called = name.value.trim() === id.value ? "" : name.value.trim();
   const enrollment = enrollmentOf(`libraries/${library}/speakers/${id.value}`);
   Object.assign(enrollment, { displayName: called, exists: false });
-  if (source) enrollment.add([source]);
+  if (recording) enrollment.add([recording]);
   go("speakers", { library, speaker: id.value, name: called });
 }
 

@@ -21,7 +21,7 @@ export class VoiceQuestion {
 
   /**
    * `key` tells questions apart. `ask({clip, audio, signal})` asks the server, and
-   * `draw(answer, source)` gives `{node, aloud}`. `t` has the words of the box and `asking`.
+   * `draw(answer, source, channel)` gives `{node, aloud}`. `t` has the words of the box and `asking`.
    * `onsource(source)` hears of another sound.
    */
   constructor({ key, ask, draw, t, mark, onsource = () => {} }) {
@@ -70,7 +70,7 @@ export class VoiceQuestion {
         signal,
       });
       if (signal.aborted) return;
-      this.#show(this.#draw(answer, source));
+      this.#show(this.#draw(answer, source, channel));
       this.answer.append(
         ...remarksOf(answer.audio, channel, (other) => this.ask(source, other)),
       );
