@@ -13,7 +13,7 @@ CODE := serving scoring embedding_service index_service catalog_service gateway 
 	protos/generate.py protos/breaking.py setup.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install protos demo serve test test-fast lint chaos screenshots voices benchmark benchmark-page docs bench-embedding bench-index bench-catalog bench-quality bench-segments format clean
+.PHONY: help install protos demo serve test test-fast lint chaos screenshots voices benchmark benchmark-page docs bench-embedding bench-index bench-catalog bench-quality bench-segments bench-duplicates format clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -110,6 +110,9 @@ bench-quality: install $(VENV)/.installed-dev ## Change clips and search their o
 
 bench-segments: install $(VENV)/.installed-dev ## Find voices in joined recordings (ARGS="--recordings DIR")
 	$(BIN)/python -m tools.benchmarks.segments $(ARGS)
+
+bench-duplicates: install $(VENV)/.installed-dev ## Find copies among recordings of the same voices (ARGS="--recordings DIR")
+	$(BIN)/python -m tools.benchmarks.duplicates $(ARGS)
 
 voices: install $(VENV)/.installed-dev ## Compare identification with its calibration (ARGS="--recordings FSDD --output DIR")
 	$(BIN)/python -m tools.benchmarks.voices $(ARGS)

@@ -10,6 +10,7 @@ from gateway.access.keyring import Keyring
 from gateway.clips.life import Clips
 from gateway.clips.mirror import Mirror
 from gateway.clips.servicer import ClipServicer
+from gateway.duplicates.library_duplicates import AllDuplicates
 from gateway.health.health import Health
 from gateway.health.servicer import StatusServicer
 from gateway.health.status import Status
@@ -44,6 +45,7 @@ async def main(settings: GatewaySettings) -> None:
     health, searches = Health(upstream, keyring), SearchLog()
     search = Search(upstream, libraries, settings.top_k, searches)
     maps, status = Maps(upstream, libraries), Status(upstream, health, searches)
+    duplicates = AllDuplicates(upstream, libraries)
     worker = ImportWorker(upstream, libraries, clips, settings)
     mirror = Mirror(upstream, clips.vectors)
     migrations = MigrationWorker(upstream, libraries, clips)
@@ -51,7 +53,7 @@ async def main(settings: GatewaySettings) -> None:
     reconciler = Reconciler(upstream, libraries, clips, speakers.upkeep, mirror, settings)
     servicers = Servicers(
         {
-            contracts.LIBRARIES: LibraryServicer(upstream, libraries, maps, migrations),
+            contracts.LIBRARIES: LibraryServicer(upstream, libraries, maps, duplicates, migrations),
             contracts.CLIPS: ClipServicer(
                 upstream, libraries, clips, worker, speakers.removing, mirror
             ),
@@ -65,8 +67,8 @@ async def main(settings: GatewaySettings) -> None:
     )
     guard, stop = Guard(keyring), asyncio.Event()
     parts = Parts(settings, guard, servicers, health)
-    work = (worker.run(), migrations.run(), reconciler.run(), keyring.follow(), maps.run())
-    async with background(*work), rest(parts, stop):
+    work = (worker.run(), migrations.run(), reconciler.run(), keyring.follow())
+    async with background(*work, maps.run(), duplicates.run()), rest(parts, stop):
         await serve(settings, servicers.names, servicers.add, health.check, stop, admit=guard.admit)
     await clips.cleanups.settle()
     await upstream.close()

@@ -17,6 +17,7 @@ CLIP = rf"{LIBRARY}/clips/{GIVEN_ID}"
 SPEAKER = rf"{LIBRARY}/speakers/{CHOSEN_ID}"
 CALIBRATION = rf"{LIBRARY}/calibration"
 MAP = rf"{LIBRARY}/map"
+DUPLICATES = rf"{LIBRARY}/duplicates"
 IMPORT_JOB = rf"importJobs/{GIVEN_ID}"
 OPERATION = rf"operations/{GIVEN_ID}"
 MODEL = r"models/[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
@@ -89,6 +90,13 @@ def library_of_map(name: str, field: str = "name") -> str:
     if not re.fullmatch(MAP, name):
         raise _invalid(field, name, "libraries/{library}/map")
     return name.removesuffix("/map")
+
+
+def library_of_duplicates(name: str, field: str = "name") -> str:
+    """The library's name in the name of its duplicates; FIELD_INVALID if it is none."""
+    if not re.fullmatch(DUPLICATES, name):
+        raise _invalid(field, name, "libraries/{library}/duplicates")
+    return name.removesuffix("/duplicates")
 
 
 def import_job_of(operation: str) -> str:

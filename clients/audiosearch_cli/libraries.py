@@ -10,6 +10,7 @@ from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.gateway.v1.migration_pb2 import MigrateLibraryRequest
 from google.protobuf.empty_pb2 import Empty
 
+from audiosearch_cli import duplicates as duplicate_clips
 from audiosearch_cli import migrating
 from audiosearch_cli.output import (
     DEFAULT_TARGET,
@@ -122,6 +123,18 @@ def migrate(
     if json:
         return print_json(library)
     return say(f"library {name}: {migrating.describe(library) or 'up to date'}")
+
+
+@app.command()
+def duplicates(
+    name: Name, target: Target = DEFAULT_TARGET, ca: Ca = None, json: Json = False
+) -> None:
+    """Group the clips that are the same recording: copies, re-encoded, or cut out of each other."""
+    with connect(target, ca) as client:
+        found = duplicate_clips.wait(client, f"libraries/{name}", quiet=json)
+    if json:
+        return print_json(found)
+    return duplicate_clips.tell(found)
 
 
 @app.command()

@@ -10,6 +10,7 @@ from gateway.access.rights import Right
 from serving.names import (
     check_library,
     library_of_calibration,
+    library_of_duplicates,
     library_of_map,
     split_clip,
     split_speaker,
@@ -53,6 +54,11 @@ def _of_map(path: str) -> Callable[[Any], str]:
     return lambda request: library_of_map(_field(request, path), path)
 
 
+def _of_duplicates(path: str) -> Callable[[Any], str]:
+    """Reads the library of the duplicates that the field at `path` names."""
+    return lambda request: library_of_duplicates(_field(request, path), path)
+
+
 def _new(request: Any) -> str:
     return check_library(f"libraries/{request.library_id}", "library_id")
 
@@ -74,6 +80,7 @@ _SERVICES: Mapping[str, Mapping[str, Rule]] = {
         "MigrateLibrary": Rule(_MANAGE, _library("name")),
         "DeleteLibrary": Rule(_MANAGE, _library("name")),
         "GetLibraryMap": Rule(_READ, _of_map("name")),
+        "GetDuplicates": Rule(_READ, _of_duplicates("name")),
     },
     "audiosearch.gateway.v1.ClipService": {
         "UploadClip": Rule(_WRITE, _library("config.parent")),

@@ -5,11 +5,12 @@ from __future__ import annotations
 import grpc
 from audiosearch.catalog.v1 import library_pb2
 from audiosearch.catalog.v1.library_pb2 import Library
-from audiosearch.gateway.v1 import library_map_pb2, library_service_pb2_grpc
+from audiosearch.gateway.v1 import duplicates_pb2, library_map_pb2, library_service_pb2_grpc
 from audiosearch.gateway.v1.migration_pb2 import MigrateLibraryRequest
 from google.protobuf.empty_pb2 import Empty
 
 from gateway.access.rights import caller
+from gateway.duplicates.library_duplicates import AllDuplicates
 from gateway.libraries.libraries import Libraries
 from gateway.maps.library_maps import Maps
 from gateway.upkeep.migrating import MigrationWorker
@@ -21,12 +22,18 @@ class LibraryServicer(library_service_pb2_grpc.LibraryServiceServicer):
     """audiosearch.gateway.v1.LibraryService."""
 
     def __init__(
-        self, upstream: Upstream, libraries: Libraries, maps: Maps, migrations: MigrationWorker
+        self,
+        upstream: Upstream,
+        libraries: Libraries,
+        maps: Maps,
+        duplicates: AllDuplicates,
+        migrations: MigrationWorker,
     ) -> None:
         """Delegates to the parts given."""
         self._upstream = upstream
         self._libraries = libraries
         self._maps = maps
+        self._duplicates = duplicates
         self._migrations = migrations
 
     async def CreateLibrary(
@@ -67,4 +74,9 @@ class LibraryServicer(library_service_pb2_grpc.LibraryServiceServicer):
     async def GetLibraryMap(
         self, request: library_map_pb2.GetLibraryMapRequest, context: grpc.aio.ServicerContext
     ) -> library_map_pb2.LibraryMap:
-        return await self._maps.get(request)
+        return await self._maps.answer(request)
+
+    async def GetDuplicates(
+        self, request: duplicates_pb2.GetDuplicatesRequest, context: grpc.aio.ServicerContext
+    ) -> duplicates_pb2.Duplicates:
+        return await self._duplicates.answer(request)

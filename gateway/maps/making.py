@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -19,12 +18,9 @@ from gateway.maps.points import Points, join
 from gateway.maps.projection import FEW, Places, rough, turned
 from gateway.maps.runner import run
 from gateway.maps.sample import Sample, Samples
+from gateway.on_demand import Made
 from serving.errors import Reason, ServiceError
 
-LOOK_SECONDS = 15.0
-"""Time between two checks of a map against the rows, while it is requested."""
-AGAIN_SECONDS = 60.0
-"""Time between a failure and the next try."""
 _READ_SHARE = 0.1
 """Share of the work that is reading vectors and making the rough layout."""
 log = structlog.get_logger()
@@ -43,56 +39,30 @@ class Layout:
     begun: Timestamp = field(default_factory=Timestamp)
 
 
-class Map:
+class Map(Made):
     """One library's map in its current state."""
 
     def __init__(self, library: str) -> None:
         """Starts the map of `libraries/{library}` without points."""
-        self.name = f"{library}/map"
-        self.asked = time.monotonic()
-        self.progress = 0.0
-        self.stale = False
+        super().__init__(f"{library}/map")
         self.layout: Layout | None = None
-        self.looked = self.rest_until = 0.0
         self._points: Points | None = None
-        self._error: ServiceError | None = None
-        self._shown = asyncio.Event()
 
     def due(self) -> bool:
         """True if there is work to do."""
-        if not self.layout:
-            return True
-        pause = AGAIN_SECONDS if self._error else LOOK_SECONDS
-        unfinished = self.layout.state != LibraryMap.STATE_READY and not self._error
-        return unfinished or time.monotonic() >= self.looked + pause
-
-    def begin(self) -> None:
-        """Forgets the last failure."""
-        self._error = None
-        self.looked = time.monotonic()
-        if not self._points:
-            self._shown.clear()
+        rough = self.layout and self.layout.state != LibraryMap.STATE_READY
+        return super().due() or (bool(rough) and not self.error)
 
     def show(self, layout: Layout, points: Points) -> None:
         """Sets the points of the answers from now on."""
         self.layout, self._points = layout, points
-        self._shown.set()
-
-    def fail(self, error: ServiceError) -> None:
-        """Keeps the reason why there is no better map."""
-        self._error, self.progress = error, 0.0
-        self._shown.set()
-
-    async def shown(self, seconds: float) -> None:
-        """Waits for points or a failure, up to so many seconds."""
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._shown.wait(), seconds)
+        self.came()
 
     def answer(self, request: GetLibraryMapRequest) -> LibraryMap:
         """The answer to a request. Without points it raises the error that prevented them."""
         if not (self.layout and self._points):
-            if self._error:
-                raise self._error
+            if self.error:
+                raise self.error
             return LibraryMap(
                 name=self.name, state=LibraryMap.STATE_PENDING, progress=self.progress
             )
@@ -105,9 +75,9 @@ class Map:
             etag=self._points.etag,
             create_time=self.layout.begun,
         )
-        if self._error:
+        if self.error:
             answer.failure.CopyFrom(
-                Failure(reason=self._error.reason.value, message=self._error.message)
+                Failure(reason=self.error.reason.value, message=self.error.message)
             )
         if request.page_token or request.etag != self._points.etag:
             self._points.add_page(answer, request.page_token)

@@ -23,6 +23,7 @@ from gateway.rest.routes import (
     calibration,
     clips,
     docs,
+    duplicates,
     libraries,
     map,  # noqa: A004  the map of a library; the builtin is not used here
     models,
@@ -38,8 +39,8 @@ from serving.errors import Reason, ServiceError
 from serving.telemetry import REQUEST_ID_KEY
 
 _RESOURCES = (
-    *(libraries, search, audio, clips, speakers, calibration, map, operations, models, status),
-    *(sounds, voices),
+    *(libraries, search, audio, clips, speakers, calibration, map, duplicates),
+    *(operations, models, status, sounds, voices),
 )
 _MAY_SEND = ("authorization", "content-type", "if-none-match", "if-range", "range", "x-api-key")
 _MAY_READ = ("accept-ranges", "content-disposition", "content-range", "etag", "retry-after")

@@ -14,6 +14,7 @@ from audiosearch.embedding.v1.embedding_pb2 import WindowRule
 from audiosearch.gateway.v1 import (
     calibrations_pb2,
     clips_pb2,
+    duplicates_pb2,
     library_map_pb2,
     search_pb2,
     speakers_pb2,
@@ -79,6 +80,7 @@ REQUESTS: dict[str, Message] = {
         calibration=calibration_pb2.Calibration(name=CALIBRATION)
     ),
     "DeleteCalibration": calibration_pb2.DeleteCalibrationRequest(name=CALIBRATION),
+    "GetDuplicates": duplicates_pb2.GetDuplicatesRequest(name=f"{LIBRARY}/duplicates"),
     "GetLibraryMap": library_map_pb2.GetLibraryMapRequest(name=f"{LIBRARY}/map"),
     "GetStatus": system_status_pb2.GetStatusRequest(),
     "EmbedAudio": embedding_pb2.EmbedAudioRequest(config=embedding_pb2.EmbedAudioConfig()),

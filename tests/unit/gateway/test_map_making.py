@@ -10,7 +10,7 @@ from audiosearch.catalog.v1.clip_pb2 import Clip
 from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.gateway.v1.library_map_pb2 import GetLibraryMapRequest, LibraryMap
 
-from gateway.maps import making
+from gateway import on_demand
 from gateway.maps.making import Maker, Map
 from gateway.maps.projection import FEW
 from gateway.maps.sample import Sample
@@ -54,7 +54,7 @@ class Shelf:
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """No pause between two looks."""
-    monkeypatch.setattr(making, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(on_demand, "LOOK_SECONDS", 0.0)
 
 
 async def ready(shelf: Shelf) -> tuple[Maker, Map]:

@@ -7,7 +7,8 @@ import pytest
 from audiosearch.catalog.v1.clip_pb2 import Clip
 from audiosearch.gateway.v1.library_map_pb2 import LibraryMap, MapPoint
 
-from gateway.maps.points import PAGE_BYTES, Points, join
+from gateway.byte_pages import PAGE_BYTES
+from gateway.maps.points import Points, join
 from gateway.maps.sample import MOST
 from serving.errors import Reason, ServiceError
 

@@ -14,8 +14,9 @@ from audiosearch.gateway.v1.library_map_pb2 import GetLibraryMapRequest, Library
 from audiosearch.index.v1.index_pb2 import Vector
 from audiosearch.index.v1.index_service_pb2 import GetVectorsResponse, ListVectorsResponse
 
-from gateway.maps import library_maps
-from gateway.maps.library_maps import KEPT, Maps
+from gateway import on_demand
+from gateway.maps.library_maps import Maps
+from gateway.on_demand import KEPT
 from serving.errors import Reason, ServiceError
 
 
@@ -62,8 +63,8 @@ class Shelf:
 @pytest.fixture
 async def slow(monkeypatch: pytest.MonkeyPatch) -> Slow:
     """The index; calls wait only a moment for the first points."""
-    monkeypatch.setattr(library_maps, "FIRST_SECONDS", 0.05)
-    monkeypatch.setattr(library_maps, "_TIDY_SECONDS", 0.02)
+    monkeypatch.setattr(on_demand, "FIRST_SECONDS", 0.05)
+    monkeypatch.setattr(on_demand, "_TIDY_SECONDS", 0.02)
     return Slow()
 
 
@@ -79,7 +80,7 @@ async def kept(slow: Slow) -> AsyncIterator[Maps]:
 
 async def ask(of: Maps, library: str) -> LibraryMap:
     """The map as it is now."""
-    return await of.get(GetLibraryMapRequest(name=f"libraries/{library}/map"))
+    return await of.answer(GetLibraryMapRequest(name=f"libraries/{library}/map"))
 
 
 async def test_a_call_does_not_wait_for_ever(kept: Maps, slow: Slow) -> None:
@@ -96,7 +97,7 @@ async def test_work_that_nobody_waits_for_ends(
     kept: Maps, slow: Slow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And begins again when somebody asks."""
-    monkeypatch.setattr(library_maps, "IDLE_SECONDS", 0.1)
+    monkeypatch.setattr(on_demand, "IDLE_SECONDS", 0.1)
     await ask(kept, "a")
     while not slow.ended:
         await asyncio.sleep(0.01)
@@ -111,7 +112,7 @@ async def test_only_a_few_are_kept(kept: Maps, slow: Slow) -> None:
     await asyncio.sleep(0)
     # One is read at a time: the first had begun, and gave its turn to the second.
     assert (slow.begun, slow.ended) == (2, 1)
-    assert len(kept._maps) == KEPT
+    assert len(kept._made) == KEPT
 
 
 async def test_all_work_ends_with_the_gateway(slow: Slow) -> None:
