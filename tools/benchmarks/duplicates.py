@@ -1,4 +1,4 @@
-"""How many copies are found among recordings of the same voices.
+"""The share of copies that are found among recordings of the same voices.
 
 Each recording of the folder gives an original, its first 60 %, and a distractor, the rest: the same
 voice on the same microphone, saying something else. For each change there is a library of all
