@@ -107,7 +107,8 @@ def test_bytes_that_say_nothing(head: bytes) -> None:
     assert not refusal(head)
 
 
-@pytest.mark.parametrize("kind", [*soundfile.available_formats()])
+# SD2 keeps its header in a second file, which libsndfile writes beside the tests.
+@pytest.mark.parametrize("kind", sorted(soundfile.available_formats().keys() - {"SD2"}))
 def test_no_audio_is_refused(kind: str) -> None:
     """Nothing that libsndfile writes, in any format and however it sounds, is taken for another."""
     tone = np.sin(np.arange(4000) / 3)
