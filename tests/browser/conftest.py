@@ -88,6 +88,29 @@ def choir(shared: Site, recordings: Path) -> str:
     return library
 
 
+@pytest.fixture(scope="package")
+def talks(shared: Site, recordings: Path) -> str:
+    """A library with two talks of 2:24 and some short recordings; Ann speaks from 1:12 of one."""
+    library, folder = shared.library("talks"), recordings / "talks"
+    folder.mkdir()
+    for number, name in enumerate(("Morning talk", "Evening talk")):
+        turns = [voices.person(20 * number + turn) for turn in range(12)]
+        if not number:
+            turns[6] = voices.CAST["Ann"]
+        path = voices.record_talk(folder / f"{name}.wav", turns)
+        shared.upload(library, path, "talk", name.split()[0])
+    for name in ("Ben", "Cem"):
+        for take in (1, 2):
+            shared.upload(library, recordings / f"{name} {take}.wav", "sample", name)
+    return library
+
+
+@pytest.fixture(scope="package")
+def new_voice(recordings: Path) -> Path:
+    """Five seconds of Ann that no library has."""
+    return voices.record(recordings / "talks" / "a voice.wav", voices.CAST["Ann"], 50, 5.0)
+
+
 @pytest.fixture
 def pair(shared: Site, recordings: Path) -> str:
     """A library where Ann and Ben are enrolled, with two recordings each."""

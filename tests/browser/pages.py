@@ -54,6 +54,18 @@ def scores(rows: Locator) -> list[float]:
     return [float(row.locator(".score-number").inner_text().split()[-1]) for row in rows.all()]
 
 
+def places(row: Locator) -> list[tuple[float, float]]:
+    """The stretches of a match that are like the query, in seconds, the best first."""
+    buttons = row.locator(".stretch button").all()
+    clocks = [re.findall(r"[\d.]+:[\d.]+", button.inner_text())[-2:] for button in buttons]
+    return [(_seconds(start), _seconds(end)) for start, end in clocks]
+
+
+def _seconds(clock: str) -> float:
+    minutes, seconds = clock.split(":")
+    return 60 * int(minutes) + float(seconds)
+
+
 def query(page: Page) -> Locator:
     """The part of the page with the sound to search with."""
     return page.get_by_role("region", name="Sound to search with")
@@ -89,6 +101,15 @@ def expect_heard(page: Page, row: Locator) -> None:
     audio = row.locator("audio")
     expect(row.get_by_role("button", name="Pause ")).to_be_visible()
     page.wait_for_function("audio => audio.currentTime > 0.2", arg=audio.element_handle())
+
+
+def expect_heard_from(page: Page, row: Locator, start: float) -> None:
+    """Waits until a sound plays that was begun at a place, which is just over."""
+    expect(row.get_by_role("button", name="Pause ")).to_be_visible()
+    page.wait_for_function(
+        "([audio, start]) => audio.currentTime > start + 0.2 && audio.currentTime < start + 30",
+        arg=[row.locator("audio").element_handle(), start],
+    )
 
 
 def expect_silence(page: Page) -> None:

@@ -52,6 +52,23 @@ def test_searching(visit: Visit, filled: str, new_bell: Path) -> None:
     judge(page, "keys")
 
 
+def test_places_in_long_recordings(visit: Visit, talks: str, new_voice: Path) -> None:
+    """Marks and places of results, and a stretch of the query."""
+    page = visit(f"#/search?library={talks}", **UNBOUND)
+    drop(page, query(page), new_voice)
+    expect_found(page, 6, "Morning talk")
+    expect(query(page).locator(".wave.drawn")).to_be_visible()
+    query(page).get_by_label("From").fill("0:01")
+    page.keyboard.press("Tab")
+    expect(query(page).get_by_role("button", name="Search with all of it")).to_be_visible()
+    expect_found(page, 6, "Morning talk")
+    judge(page, "places")
+    query(page).get_by_label("From").fill("1:00")
+    page.keyboard.press("Tab")
+    expect(query(page).get_by_role("alert")).to_be_visible()
+    judge(page, "no stretch")
+
+
 def test_libraries(visit: Visit, shared: Site, folder: Path) -> None:
     """The list, an empty library, one after an import with a failed file, and the dialogs."""
     page = visit("#/library", expected="status of 400", **UNBOUND)

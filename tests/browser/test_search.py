@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from urllib.parse import parse_qs
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Request, expect
 
+from tests.browser import voices
 from tests.browser.chromium import drop
 from tests.browser.conftest import Visit
 from tests.browser.pages import (
     choose,
     expect_found,
     expect_heard,
+    expect_heard_from,
     expect_recorded,
     expect_silence,
     names,
+    places,
     query,
     results,
     scores,
@@ -235,3 +239,99 @@ def test_a_file_of_one_channel_has_no_choice(visit: Visit, filled: str, new_bell
     choose(page, "Choose a file", new_bell)
     expect_found(page, 10, "bronze_bell_")
     expect(page.get_by_role("radio", name="Left")).to_have_count(0)
+
+
+def drag_over(page: Page, begin: float, end: float) -> None:
+    """Drags over the query's waveform, between two shares of its width."""
+    wave = query(page).locator(".wave")
+    wave.scroll_into_view_if_needed()
+    box = wave.bounding_box()
+    assert box, "no waveform"
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + begin * box["width"], middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + (begin + end) / 2 * box["width"], middle)
+    page.mouse.move(box["x"] + end * box["width"], middle)
+    page.mouse.up()
+
+
+def test_a_stretch_of_the_query_is_chosen_by_dragging(
+    visit: Visit, choir: str, tmp_path: Path
+) -> None:
+    """It alone is searched with; it stands in the address and is let go with one button."""
+    cast = voices.CAST
+    both = voices.record_talk(tmp_path / "both.wav", [cast["Ann"], cast["Ben"]], seconds=10)
+    page = visit(f"#/search?library={choir}")
+    drop(page, query(page), both)
+    expect(results(page)).to_have_count(6)
+    told = results(page).filter(has_text="Ben 1").get_by_text("of the query")
+    expect(told.first).to_contain_text(re.compile("like 00:(0[89]|1[0-9]) . 00:"))
+    drag_over(page, 0.55, 0.75)
+    expect(page).to_have_url(re.compile(r"from=1[01].*&to=1[45]"))
+    expect_found(page, 6, "Ben ")
+    expect(told).to_have_count(0)
+    drag_over(page, 0.25, 0.05)
+    expect_found(page, 6, "Ann ")
+    assert 0.5 <= float(asked(page)["from"]) <= 1.5
+    query(page).get_by_role("button", name="Search with all of it").click()
+    expect(told.first).to_be_visible()
+    assert "from" not in asked(page)
+
+
+def test_a_stretch_of_the_query_is_chosen_in_two_fields(
+    visit: Visit, shared: Site, talks: str, new_voice: Path
+) -> None:
+    """By keyboard alone, of a stored clip; a link has it; what is no stretch is told."""
+    clip = shared.client.search(talks, new_voice, k=1).matches[0].clip
+    page = visit(f"#/search?library={talks}&clip={clip.name.split('/')[-1]}")
+    expect_found(page, 5, "")
+    page.get_by_label("From").fill("1:12")
+    page.keyboard.press("Tab")
+    expect(page).to_have_url(re.compile("from=72"))
+    page.get_by_label("To", exact=True).fill("1:18.5")
+    with page.expect_request(re.compile(r"startOffset=72s&range.endOffset=78.5s")):
+        page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("to=78.5"))
+    expect_found(page, 5, "")
+    other = visit(page.url.removeprefix(f"{shared.url}/"))
+    expect(other.get_by_label("From")).to_have_value("01:12")
+    expect(other.get_by_label("To", exact=True)).to_have_value("01:18.5")
+    expect_found(other, 5, "")
+    assert scores(results(other)) == scores(results(page))
+    page.get_by_label("From").fill("2:00")
+    page.keyboard.press("Tab")
+    expect(query(page).get_by_role("alert")).to_contain_text("the start before the end")
+    assert asked(page)["from"] == "72"
+
+
+def test_a_recording_of_many_minutes_is_never_fetched_whole(
+    visit: Visit, shared: Site, new_voice: Path, tmp_path: Path
+) -> None:
+    """A bar of time stands for its waveform; it is marked, and plays from there by byte ranges."""
+    library = shared.library()
+    turns = [voices.person(turn) for turn in range(56)]
+    turns[50] = voices.CAST["Ann"]
+    shared.upload(library, voices.record_talk(tmp_path / "meeting.wav", turns))
+    page = visit(f"#/search?library={library}")
+    fetched = list[str]()
+
+    def note(request: Request) -> None:
+        if request.url.endswith("/audio"):
+            fetched.append(request.headers.get("range", "all of it"))
+
+    page.on("request", note)
+    drop(page, query(page), new_voice)
+    expect_found(page, 1, "meeting")
+    row = results(page).first
+    expect(row.locator(".time-bar")).to_be_visible()
+    start, _ = places(row)[0]
+    assert abs(start - 600) <= 1.5
+    fetched.clear()
+    row.locator(".mark.best").click()
+    expect_heard_from(page, row, start)
+    assert str(row.locator("audio").get_attribute("src")).endswith("/audio")
+    assert fetched
+    assert "all of it" not in fetched
+    row.locator(".time-bar").click(position={"x": 4, "y": 10})
+    expect_heard_from(page, row, 0)
+    expect(row.locator("canvas")).to_have_count(0)

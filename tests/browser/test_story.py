@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from playwright.sync_api import expect
 
 from tests.browser.chromium import drop
 from tests.browser.conftest import Visit
-from tests.browser.pages import choose, clips, expect_found, expect_heard, importing, results
+from tests.browser.pages import (
+    choose,
+    clips,
+    expect_found,
+    expect_heard,
+    expect_heard_from,
+    importing,
+    places,
+    query,
+    results,
+)
 
 
 def test_from_an_empty_library_to_hearing_a_result(
@@ -41,3 +52,26 @@ def test_from_an_empty_library_to_hearing_a_result(
     expect_found(page, 10, "bronze_bell_")
     results(page).first.get_by_role("button", name="Play bronze_bell_").click()
     expect_heard(page, results(page).first)
+
+
+def test_a_voice_is_found_within_a_long_recording(
+    visit: Visit, talks: str, new_voice: Path
+) -> None:
+    """Dropped, found at 1:12, and heard from there: by the button, by its place, by the mark."""
+    page = visit(f"#/search?library={talks}")
+    drop(page, query(page), new_voice)
+    expect_found(page, 6, "Morning talk")
+    row = results(page).first
+    start, end = places(row)[0]
+    assert 70.5 <= start <= 73.5
+    assert start + 3 <= end <= 85.5
+    expect(row.locator(".wave.drawn")).to_be_visible()
+
+    row.get_by_role("button", name="Play Morning talk").click()
+    expect_heard_from(page, row, start)
+    row.get_by_role("button", name="Pause Morning talk").click()
+    row.get_by_role("button", name=re.compile("^Hear Morning talk.wav at 01:1")).first.click()
+    expect_heard_from(page, row, start)
+    row.get_by_role("button", name="Pause Morning talk").click()
+    row.locator(".mark.best").click()
+    expect_heard_from(page, row, start)

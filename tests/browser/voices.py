@@ -27,7 +27,17 @@ def person(number: int) -> Voice:
 
 def record(path: Path, voice: Voice, take: int, seconds: float = 4.0) -> Path:
     """Writes a recording of a voice, another one for each `take`."""
+    return example_sounds.write(path, _speech(voice, take, seconds))
+
+
+def record_talk(path: Path, speakers: list[Voice], seconds: float = 12.0) -> Path:
+    """Writes one recording in which one voice speaks after the other, each for so many seconds."""
+    said = [_speech(voice, 100 + turn, seconds) for turn, voice in enumerate(speakers)]
+    return example_sounds.write(path, np.concatenate(said))
+
+
+def _speech(voice: Voice, take: int, seconds: float) -> np.ndarray:
     random = np.random.default_rng((_SEED, round(voice.pitch * 100), take))
     sound = voice.render(random, int(seconds * RATE))
     noise = 1e-3 * random.standard_normal(len(sound))
-    return example_sounds.write(path, 0.5 * sound / np.abs(sound).max() + noise)
+    return 0.5 * sound / np.abs(sound).max() + noise

@@ -231,11 +231,18 @@ export const api = {
 
   /**
    * Events `summary`, `match`..., `done`; `again` means that it begins anew. Give `clip` or
-   * `audio`.
+   * `audio`; `from` and `to` are seconds of it, 0 for its start and end.
    */
-  search: (library, { clip, audio, channel, k, minScore, signal }) =>
+  search: (library, { clip, audio, channel, from, to, k, minScore, signal }) =>
     stream("POST", `/v1/${library}/clips:streamSearch`, {
-      query: { k, minScore, clip, channel },
+      query: {
+        k,
+        minScore,
+        clip,
+        channel,
+        "range.startOffset": from ? `${from}s` : undefined,
+        "range.endOffset": to ? `${to}s` : undefined,
+      },
       body: audio,
       signal,
     }),

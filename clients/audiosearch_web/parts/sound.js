@@ -5,9 +5,10 @@ import { h, icon } from "../core/dom.js";
 import { said } from "../core/failure.js";
 import { length } from "../core/format.js";
 import { words } from "../core/i18n.js";
+import { clock } from "./clock.js";
 import { peaksOf } from "./peaks.js";
 import { claim } from "./one_at_a_time.js";
-import { DRAWN_BYTES } from "./sources.js";
+import { DRAWN_BYTES, DRAWN_SECONDS } from "./sources.js";
 import { strings } from "../strings/sound.js";
 import { color, onTheme } from "../core/theme.js";
 import { toast } from "./toast.js";
@@ -23,26 +24,33 @@ export class Sound {
   #objectUrl;
   #surfer;
   #height;
+  #from;
+  #onlength;
+  #marks = h("div", { class: "marks", "aria-hidden": "true" });
+  #bar = h("div", { class: "time-bar", "aria-hidden": "true" }, h("span", {}));
   #over = () => {};
   #forgetTheme = onTheme(() => this.#surfer?.setOptions(colors()));
   #stop = () => this.pause();
 
   /**
    * `button`, `wave` and `time` are for the page to place; `wide` is a large one that keys can move
-   * in.
+   * in. `from` is the place to begin at. `onlength(seconds)` hears of the length once it is known.
    */
-  constructor(source, { height = 36, wide = false } = {}) {
+  constructor(source, { height = 36, wide = false, from = 0, onlength = () => {} } = {}) {
     this.#source = source;
+    this.#from = from;
     this.#height = height;
+    this.#onlength = onlength;
     this.button = h("button", { type: "button", class: "play", onclick: () => this.toggle() });
     this.time = h("span", { class: "sound-length" }, length(source.seconds));
-    this.wave = h("div", { class: "wave" }, this.#media);
+    this.wave = h("div", { class: "wave" }, this.#media, this.#marks);
     if (wide) this.#makeSlider();
     for (const event of ["play", "pause", "ended"]) {
       this.#media.addEventListener(event, () => this.#told(event));
     }
     this.#media.addEventListener("timeupdate", () => this.#showTime());
     this.#showState();
+    if (from) this.begin();
     this.#drawInSight();
   }
 
@@ -71,13 +79,40 @@ export class Sound {
     }
   }
 
-  /** Plays from the start; true when it came to its end, false when something stopped it. */
+  /** Moves to where it begins, or is to begin from now on. */
+  begin(from = this.#from) {
+    this.#from = from;
+    this.#media.currentTime = from;
+    this.#showTime();
+  }
+
+  /** Plays from where it begins; true when it came to its end, false when something stopped it. */
   playThrough() {
-    this.#media.currentTime = 0;
+    this.begin();
     return new Promise((resolve) => {
       this.#over = resolve;
       this.play();
     });
+  }
+
+  /** Plays from a place, in seconds. */
+  playFrom(at) {
+    this.#media.currentTime = at;
+    this.#showTime();
+    return this.play();
+  }
+
+  /** Marks stretches `{from, to}` if the length is known; a click on one plays from it. */
+  mark(stretches) {
+    const whole = this.#source.seconds;
+    if (!whole) return;
+    this.#marks.replaceChildren(...stretches.map(({ from, to }, place) => {
+      const node = h("div", { class: "mark", onclick: () => this.playFrom(from) });
+      node.classList.toggle("best", !place);
+      node.style.left = `${(100 * from) / whole}%`;
+      node.style.width = `${(100 * (Math.min(to, whole) - from)) / whole}%`;
+      return node;
+    }));
   }
 
   /** Moves by seconds. */
@@ -89,7 +124,8 @@ export class Sound {
 
   /** Draws the waveform of a large sound too. */
   draw() {
-    this.wave.replaceChildren(this.#media);
+    this.wave.querySelector(".link")?.remove();
+    this.#bar.remove();
     this.#draw();
   }
 
@@ -103,9 +139,13 @@ export class Sound {
 
   async #load() {
     if (this.#media.src) return;
-    const large = this.#source.bytes > DRAWN_BYTES && this.#source.url();
+    const large = (this.#source.bytes > DRAWN_BYTES || this.#isLong()) && this.#source.url();
     if (!large) this.#objectUrl = URL.createObjectURL(await this.#source.blob(this.#ending.signal));
     this.#media.src = large || this.#objectUrl;
+  }
+
+  #isLong() {
+    return this.#source.seconds > DRAWN_SECONDS;
   }
 
   #drawInSight() {
@@ -113,13 +153,52 @@ export class Sound {
       ([entry]) => {
         if (!entry.isIntersecting) return;
         sight.disconnect();
-        if (this.#source.bytes <= DRAWN_BYTES) this.#draw();
-        else this.#offer();
+        this.#showOutline();
       },
       { rootMargin: NEAR },
     );
     sight.observe(this.wave);
     this.#ending.signal.addEventListener("abort", () => sight.disconnect());
+  }
+
+  /** The waveform, or what stands for that of a sound that is large or long. */
+  async #showOutline() {
+    if (this.#source.file) await this.#measure();
+    if (this.#ending.signal.aborted) return;
+    if (this.#source.bytes <= DRAWN_BYTES && !this.#isLong()) {
+      this.#draw();
+      return;
+    }
+    this.wave.prepend(this.#bar);
+    this.#bar.addEventListener("click", (event) => this.#clicked(event));
+    if (!this.#isLong()) this.#offer();
+  }
+
+  /** Reads the length of a file from its head, where the browser knows its format. */
+  async #measure() {
+    await this.#load();
+    const { signal } = this.#ending;
+    await new Promise((resolve) => {
+      for (const event of ["loadedmetadata", "error"]) {
+        this.#media.addEventListener(event, resolve, { once: true, signal });
+      }
+      this.#media.preload = "metadata";
+      if (this.#media.readyState >= 1) resolve();
+    });
+    this.#lengthKnown(this.#duration());
+  }
+
+  #lengthKnown(value) {
+    if (!value) return;
+    this.#source.seconds ??= value;
+    this.#showTime();
+    this.#onlength(value);
+  }
+
+  #clicked({ clientX }) {
+    const { left, width } = this.#bar.getBoundingClientRect();
+    const whole = this.#duration();
+    if (whole) this.playFrom((Math.max(clientX - left, 0) / width) * whole);
   }
 
   #offer() {
@@ -133,7 +212,7 @@ export class Sound {
     try {
       const { bars, seconds } = await peaksOf(this.#source, this.#ending.signal);
       if (this.#ending.signal.aborted) return;
-      this.#source.seconds ??= seconds;
+      this.#lengthKnown(seconds);
       this.#surfer = globalThis.WaveSurfer.create({
         ...colors(),
         container: this.wave,
@@ -182,8 +261,9 @@ export class Sound {
   #showTime() {
     const at = this.#media.currentTime;
     const whole = this.#duration();
+    this.#bar.firstChild.style.width = `${(100 * at) / (whole || 1)}%`;
     this.time.textContent = at > 0 && at < whole
-      ? `${at.toFixed(1)} / ${length(whole)}`
+      ? `${whole < 60 ? at.toFixed(1) : clock(at)} / ${length(whole)}`
       : length(whole);
     if (!this.wave.hasAttribute("role")) return;
     const values = {

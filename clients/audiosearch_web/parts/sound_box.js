@@ -8,6 +8,7 @@ import { words } from "../core/i18n.js";
 import { record } from "./recorder.js";
 import { silence } from "./one_at_a_time.js";
 import { Sound } from "./sound.js";
+import { Stretch } from "./stretch.js";
 import { chips } from "./labels.js";
 import { search } from "../strings/search.js";
 import { announce } from "./toast.js";
@@ -18,6 +19,7 @@ const QUIET = 0.12;
 
 export class SoundBox {
   #sound = null;
+  #stretch = null;
   #stopRecording = null;
   #t;
   #mark;
@@ -43,14 +45,24 @@ export class SoundBox {
     return this.#sound;
   }
 
-  /** Shows a source, or the empty place for null. */
-  show(source) {
+  /**
+   * Shows a source, or the empty place for null. With `onstretch(chosen)` a stretch of it can be
+   * chosen; `chosen` is the one that is, `{from, to}`.
+   */
+  show(source, { chosen, onstretch } = {}) {
     this.leave();
-    this.node.replaceChildren(...(source ? this.#filled(source) : this.#empty()));
+    const filled = () => this.#filled(source, onstretch && { chosen, onstretch });
+    this.node.replaceChildren(...(source ? filled() : this.#empty()));
     this.node.classList.toggle("waiting", !source);
   }
 
+  /** Takes the length of the sound from somebody who knows it better than the browser. */
+  set whole(seconds) {
+    if (this.#stretch) this.#stretch.whole = seconds;
+  }
+
   leave() {
+    this.#stretch = null;
     this.#stopRecording?.();
     this.#stopRecording = null;
     this.#sound?.destroy();
@@ -70,8 +82,22 @@ export class SoundBox {
     ];
   }
 
-  #filled(source) {
-    this.#sound = new Sound(source, { height: 64, wide: true });
+  #filled(source, choosing) {
+    this.#sound = new Sound(source, {
+      height: 64,
+      wide: true,
+      from: choosing?.chosen.from,
+      onlength: (seconds) => {
+        this.whole = seconds;
+      },
+    });
+    if (choosing) {
+      this.#stretch = new Stretch(this.#sound, choosing.chosen, (chosen) => {
+        this.#sound.begin(chosen.from);
+        choosing.onstretch(chosen);
+      });
+      this.#stretch.whole = source.seconds;
+    }
     this.#sound.button.classList.add("large");
     return [
       h(
@@ -94,7 +120,8 @@ export class SoundBox {
         this.#link(source),
       ),
       this.#sound.wave,
-    ];
+      this.#stretch?.node,
+    ].filter(Boolean);
   }
 
   #link(source) {

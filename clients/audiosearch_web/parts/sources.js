@@ -5,6 +5,8 @@ import { idOf, seconds } from "../core/format.js";
 
 /** Larger ones are not fetched for their picture alone. */
 export const DRAWN_BYTES = 16 * 1024 * 1024;
+/** Longer ones are never decoded here: a browser does that at once, at full rate, in memory. */
+export const DRAWN_SECONDS = 600;
 const KEPT_BYTES = 96 * 1024 * 1024;
 
 const kept = new Map();

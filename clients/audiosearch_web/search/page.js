@@ -5,7 +5,7 @@ import { filesBelow, takeDrops } from "../parts/drops.js";
 import { isSound } from "../parts/sounds.js";
 import { afterPause, h, keepHeading } from "../core/dom.js";
 import { failureBox } from "../core/failure.js";
-import { idOf, score } from "../core/format.js";
+import { idOf, score, seconds } from "../core/format.js";
 import { words } from "../core/i18n.js";
 import { storeQuery } from "./store_query.js";
 import { bind } from "../parts/keyboard.js";
@@ -16,6 +16,7 @@ import { clear, DEFAULT_K, onSearch, search, session } from "./session.js";
 import { noLibrary } from "../parts/labels.js";
 import { nothingFound, summaryOf } from "./notes.js";
 import { SearchOptions } from "./options.js";
+import { span, stretchesOf } from "./stretches.js";
 import { SoundBox } from "../parts/sound_box.js";
 import { clipSource, fileSource } from "../parts/sources.js";
 import { search as strings } from "../strings/search.js";
@@ -34,6 +35,7 @@ export async function show(root, params) {
 
 class SearchPage {
   #root;
+  #libraries = [];
   #results = new Results();
   #box = new SoundBox({
     onfiles: ([{ blob, name }]) => this.#searchFile(blob, name),
@@ -52,6 +54,7 @@ class SearchPage {
   async open(params) {
     const { libraries, chosen } = await chooseLibrary(params.library);
     if (this.#left) return;
+    this.#libraries = libraries;
     if (!libraries.length && !params.library) {
       this.#root.append(noLibrary());
       return;
@@ -73,11 +76,13 @@ class SearchPage {
   }
 
   /** Does what the address says, where that is not done already. */
-  async follow({ library, clip, k, minScore }) {
+  async follow({ library, clip, k, minScore, from, to }) {
     const wanted = {
       library: library ?? session.library,
       k: Number(k) || DEFAULT_K,
       minScore: Number(minScore) || 0,
+      from: Number(from) || 0,
+      to: Number(to) || 0,
     };
     const same = Object.entries(wanted).every(([key, value]) => session[key] === value) &&
       (clip ?? null) === idOfQuery();
@@ -99,7 +104,10 @@ class SearchPage {
     const picker = libraryPicker({
       libraries,
       chosen,
-      onchoose: (library) => go("search", { ...this.#params(), library, clip: undefined }),
+      onchoose: (library) => {
+        const ofClip = { clip: undefined, from: undefined, to: undefined };
+        go("search", { ...this.#params(), library, ...(session.query?.clip ? ofClip : {}) });
+      },
     });
     this.#root.replaceChildren(
       h("div", { class: "row-between" }, h("h1", { tabindex: "-1" }, t("title")), picker),
@@ -129,13 +137,15 @@ class SearchPage {
       clip: idOfQuery() ?? undefined,
       k: k === DEFAULT_K ? undefined : k,
       minScore: minScore || undefined,
+      from: session.from || undefined,
+      to: session.to || undefined,
     };
   }
 
   #begin(changes, { sameQuery = false } = {}) {
     const lost = this.#results.list.contains(document.activeElement);
     search(changes);
-    if (!sameQuery) this.#box.show(session.query);
+    if (!sameQuery) this.#showQuery();
     if (!session.query) this.#showAll();
     // The result that was searched with is gone with the others.
     if (lost) this.#root.querySelector(".query-name")?.focus();
@@ -143,7 +153,7 @@ class SearchPage {
 
   #searchFile(blob, name) {
     const query = fileSource(blob, name);
-    Object.assign(session, { query, file: query, channel: 0 });
+    Object.assign(session, { query, file: query, channel: 0, from: 0, to: 0 });
     const next = address("search", { ...this.#params(), clip: undefined });
     if (location.hash !== next) history.pushState(null, "", next);
     this.#begin({ query, ...this.#options.values });
@@ -183,7 +193,7 @@ class SearchPage {
       storeQuery(session.query, session.library, (clip) => {
         const params = { ...this.#params(), clip: idOf(clip.name) };
         session.query = clipSource(clip);
-        this.#box.show(session.query);
+        this.#showQuery();
         rewrite("search", params);
         copyLink();
       });
@@ -197,16 +207,36 @@ class SearchPage {
       this.#head.replaceChildren(h("h2", {}, t("searching")));
       this.#results.list.setAttribute("aria-busy", "true");
     } else if (event === "match") {
-      this.#results.add(match);
+      this.#results.add(match, lengthAsked());
     } else {
       this.#ended();
     }
   }
 
+  #showQuery() {
+    const { query, from, to } = session;
+    this.#box.show(query, {
+      chosen: { from, to },
+      onstretch: this.#hasWindows() ? (chosen) => this.#choose(chosen) : undefined,
+    });
+  }
+
+  /** False for a library of before there were windows: it can't be asked with a part of a sound. */
+  #hasWindows() {
+    const library = this.#libraries.find(({ name }) => idOf(name) === session.library);
+    return library?.generation > 0;
+  }
+
+  #choose({ from, to }) {
+    Object.assign(session, { from, to });
+    rewrite("search", this.#params());
+    this.#begin({}, { sameQuery: true });
+  }
+
   #showAll() {
-    this.#box.show(session.query);
+    this.#showQuery();
     this.#results.clear();
-    for (const match of session.matches) this.#results.add(match);
+    for (const match of session.matches) this.#results.add(match, lengthAsked());
     if (session.status === "running") this.#head.replaceChildren(h("h2", {}, t("searching")));
     else this.#ended({ quietly: true });
   }
@@ -218,6 +248,7 @@ class SearchPage {
     this.#below.replaceChildren();
     if (status === "failed") this.#below.replaceChildren(failureBox(error, () => search()));
     if (status !== "done") return;
+    if (!session.from && !session.to) this.#box.whole = lengthAsked();
     this.#head.replaceChildren(...summaryOf(session, (channel) => search({ channel })));
     if (!matches.length) this.#below.replaceChildren(nothingFound(session));
     if (!quietly) {
@@ -227,6 +258,7 @@ class SearchPage {
             count: matches.length,
             name: matches[0].clip.displayName,
             score: score(matches[0].score),
+            at: aloud(matches[0]),
           })
           : t("nothing"),
       );
@@ -255,6 +287,14 @@ class SearchPage {
   async #both(sound) {
     if (await this.#box.sound?.playThrough()) await sound.playThrough();
   }
+}
+
+const lengthAsked = () => seconds(session.summary?.queryAudio?.duration);
+
+/** The best place in a long recording, in words. */
+function aloud(match) {
+  const [best] = stretchesOf(match);
+  return best?.asPart ? span(best.from, best.to) : undefined;
 }
 
 const idOfQuery = () => (session.query?.clip ? idOf(session.query.clip.name) : null);

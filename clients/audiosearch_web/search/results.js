@@ -8,6 +8,7 @@ import { chips, scoreOf, whoLink } from "../parts/labels.js";
 import { Sound } from "../parts/sound.js";
 import { clipSource } from "../parts/sources.js";
 import { search } from "../strings/search.js";
+import { stretchesOf, stretchRow } from "./stretches.js";
 import { calm } from "../core/theme.js";
 
 const t = words(search);
@@ -31,9 +32,12 @@ export class Results {
     this.list.replaceChildren();
   }
 
-  add(match) {
+  /** Adds a match; `asked` is the length of the query in seconds, where it has one. */
+  add(match, asked) {
     const { clip } = match;
-    const sound = new Sound(clipSource(clip));
+    const stretches = stretchesOf(match);
+    const sound = new Sound(clipSource(clip), { from: stretches[0]?.from });
+    sound.mark(stretches.filter(({ asPart }) => asPart));
     const again = address("search", { library: clip.name.split("/")[1], clip: idOf(clip.name) });
     const name = clip.displayName || idOf(clip.name);
     const node = h(
@@ -64,6 +68,7 @@ export class Results {
           icon("search"),
         ),
       ),
+      stretchRow(stretches, name, asked, (from) => sound.playFrom(from)),
     );
     this.#rows.push({ node, sound, again });
     this.list.append(node);

@@ -6,7 +6,8 @@ export const DEFAULT_K = 10;
 
 /**
  * `query` is a source of sources.js or null, `file` the last one that is no stored clip: its
- * address does not say which it was. `channel` is the one of `query` that is heard, 0 for all.
+ * address does not say which it was. `channel` is the one of `query` that is heard, 0 for all;
+ * `from` and `to` are the stretch of it that is searched with, in seconds, 0 for start and end.
  * `status` is idle, running, done or failed.
  */
 export const session = {
@@ -15,6 +16,8 @@ export const session = {
   file: null,
   k: DEFAULT_K,
   minScore: 0,
+  from: 0,
+  to: 0,
   channel: 0,
   matches: [],
   summary: null,
@@ -89,6 +92,8 @@ async function collect(signal) {
     minScore: minScore || undefined,
     clip: query.clip?.name,
     channel: query.clip ? undefined : session.channel || undefined,
+    from: session.from,
+    to: session.to,
     audio: query.file,
     signal,
   };

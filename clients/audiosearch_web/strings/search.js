@@ -25,8 +25,12 @@ export const search = {
     results: "Results",
     searching: "Searching…",
     found: ({ count }) => (count === 1 ? "1 result" : `${count} results`),
-    foundAloud: ({ count, name, score }) =>
-      `${count === 1 ? "1 result" : `${count} results`}. Most alike: ${name}, score ${score}.`,
+    foundAloud: ({ count, name, score, at }) =>
+      `${count === 1 ? "1 result" : `${count} results`}. Most alike: ${name}` +
+      `${at ? `, at ${at}` : ""}, score ${score}.`,
+    stretches: ({ name }) => `Places in ${name} that are like the query`,
+    hear: ({ name }) => `Hear ${name} at`,
+    likePart: ({ span }) => `like ${span} of the query`,
     inAll: ({ time }) => `in ${time}`,
     heard: ({ length, format }) => `heard ${length} of ${format}`,
     most: "Results at most",
@@ -82,7 +86,11 @@ export const search = {
     results: "结果",
     searching: "正在检索…",
     found: ({ count }) => `${count} 个结果`,
-    foundAloud: ({ count, name, score }) => `${count} 个结果。最相似：${name}，得分 ${score}。`,
+    foundAloud: ({ count, name, score, at }) =>
+      `${count} 个结果。最相似：${name}${at ? `，位于 ${at}` : ""}，得分 ${score}。`,
+    stretches: ({ name }) => `${name} 中与查询相似的位置`,
+    hear: ({ name }) => `播放 ${name} 的`,
+    likePart: ({ span }) => `与查询的 ${span} 相似`,
     inAll: ({ time }) => `用时 ${time}`,
     heard: ({ length, format }) => `听到 ${length}，${format}`,
     most: "最多结果",

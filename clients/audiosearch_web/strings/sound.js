@@ -24,6 +24,12 @@ export const strings = {
     left: "Left",
     right: "Right",
     numbered: ({ number }) => `Channel ${number}`,
+    stretch: "Part to search with",
+    from: "From",
+    to: "To",
+    wholeSound: "Search with all of it",
+    stretchWrong: ({ whole }) =>
+      `Write minutes and seconds, such as 1:12, the start before the end, up to ${whole}.`,
   },
   zh: {
     play: ({ name }) => `播放 ${name}`,
@@ -42,5 +48,10 @@ export const strings = {
     left: "左声道",
     right: "右声道",
     numbered: ({ number }) => `声道 ${number}`,
+    stretch: "用来检索的部分",
+    from: "起点",
+    to: "终点",
+    wholeSound: "用整段检索",
+    stretchWrong: ({ whole }) => `请按 分:秒 填写，例如 1:12；起点要早于终点，最晚到 ${whole}。`,
   },
 };
