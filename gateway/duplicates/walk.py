@@ -160,9 +160,11 @@ class Walk:
                     if clip_id != some[n].id:
                         near[n].setdefault(clip_id, []).append((row, place, one.score))
 
-    def _rows(self, seen: Seen) -> range:
-        step = math.ceil(self._window / self._hop) if len(seen.starts) > _DENSE else 1
-        return range(0, len(seen.starts), step)
+    def _rows(self, seen: Seen) -> list[int]:
+        """Numbers of the windows that are searched for."""
+        count = len(seen.starts)
+        step = math.ceil(self._window / self._hop) if count > _DENSE else 1
+        return sorted({*range(0, count, step), count - 1})
 
     async def _lengths(self, some: Sequence[Seen], near: Sequence[_Hits]) -> dict[str, float]:
         """Lengths of the clips in seconds, of those that are ACTIVE."""
@@ -199,13 +201,14 @@ class Walk:
                 return diagonals.lay(length, None, other, score)
             return diagonals.lay(length, place / 1000, self._window, score)
         searched = self._rows(seen)
+        numbers = {row: number for number, row in enumerate(searched)}
         best: dict[int, float] = defaultdict(float)
         for row, _, score in hits:
             best[row] = max(best[row], score)
         if not diagonals.likely(best, len(searched)):
             return None
         near = diagonals.Near(
-            np.array([row // searched.step for row, _, _ in hits], np.int64),
+            np.array([numbers[row] for row, _, _ in hits], np.int64),
             np.array([(place or 0) / 1000 for _, place, _ in hits], np.float64),
             np.array([score for _, _, score in hits], np.float64),
         )
