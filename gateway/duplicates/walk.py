@@ -197,9 +197,8 @@ class Walk:
     ) -> diagonals.Alignment | None:
         row, place, score = max(hits, key=lambda hit: hit[2])
         if seen.starts[0] is None or place is None:
-            if place is None:
-                return diagonals.lay(length, None, other, score)
-            return diagonals.lay(length, place / 1000, self._window, score)
+            span = other if place is None else self._window
+            return diagonals.lay(length, (place or 0) / 1000, span, score)
         searched = self._rows(seen)
         numbers = {row: number for number, row in enumerate(searched)}
         best: dict[int, float] = defaultdict(float)

@@ -38,10 +38,10 @@ def unit(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def noisy(vectors: np.ndarray, seed: int) -> np.ndarray:
+def noisy(vectors: np.ndarray, seed: int, much: float = 0.33) -> np.ndarray:
     """The windows of a copy that is a little worse: a cosine of about 0.95."""
     noise = np.random.default_rng(seed).standard_normal(vectors.shape) / WIDE**0.5
-    return unit(vectors + 0.33 * noise)
+    return unit(vectors + much * noise)
 
 
 class Shelf:
@@ -146,7 +146,13 @@ async def test_copies_and_cuts_are_found_whatever_their_length(count: int) -> No
 
 async def test_a_clip_of_one_window_is_found_by_that() -> None:
     """In another one, or in a long recording."""
-    shelf = Shelf(a=TALK, b=noisy(TALK[4:5], 5), x=windows(1, 8), y=noisy(windows(1, 8), 9))
+    shelf = Shelf(
+        a=TALK,
+        b=noisy(TALK[4:5], 5, 0.1),
+        x=windows(1, 8),
+        y=windows(1, 8),
+        z=noisy(windows(1, 8), 9),
+    )
     groups = told(await find(shelf))
     assert [set(group) for group in groups] == [{"a", "b"}, {"x", "y"}]
     assert groups[0]["b"] == (6, 3)

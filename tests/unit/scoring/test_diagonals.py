@@ -95,10 +95,9 @@ def test_a_clip_that_cannot_lie_in_another_is_told_at_once() -> None:
 
 
 def test_single_windows_are_judged_by_their_score() -> None:
-    """Those of the same length by a lower one."""
-    assert lay(4.0, None, 4.05, 0.93)
-    assert lay(4.0, None, 5.0, 0.93) is None
-    assert lay(3.0, 6.0, WINDOW, 0.93) is None
-    found = lay(5.0, 6.0, WINDOW, 0.96)
+    """The middle of one lies in the middle of the other."""
+    assert lay(4.0, 0.0, 4.05, 0.97) is None
+    assert lay(4.0, 0.0, 4.0, 0.98)
+    found = lay(5.0, 6.0, WINDOW, 0.99)
     assert found
     assert (found.offset, found.start, found.end) == (5.0, 0.0, 5.0)
