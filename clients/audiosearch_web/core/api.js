@@ -292,4 +292,6 @@ export const api = {
 
   status: (signal) => ask("GET", "/v1/status", { signal }),
   map: (library, query, signal) => ask("GET", `/v1/${library}/map`, { query, signal }),
+  duplicates: (library, query, signal) =>
+    ask("GET", `/v1/${library}/duplicates`, { query, signal }),
 };

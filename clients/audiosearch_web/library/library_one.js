@@ -2,6 +2,7 @@
 
 import { api } from "../core/api.js";
 import { ClipList } from "../parts/clip_list.js";
+import { DuplicatesCard } from "./duplicates_card.js";
 import { h, icon, iconButton, keepHeading } from "../core/dom.js";
 import { said } from "../core/failure.js";
 import { idOf, moment, number, size } from "../core/format.js";
@@ -33,6 +34,7 @@ class LibraryPage {
   #facts;
   #list;
   #migration;
+  #duplicates;
   #panel;
   #refreshing = null;
 
@@ -44,6 +46,7 @@ class LibraryPage {
       onchange: () => this.#refresh(),
     });
     this.#migration = new MigrationCard(library, (now) => this.#take(now));
+    this.#duplicates = new DuplicatesCard(library);
     this.#panel = new ImportPanel(id, {
       onmore: () => this.#more(),
       ondone: () => {
@@ -58,6 +61,7 @@ class LibraryPage {
         this.#migration.node,
         this.#panel.node,
         this.#list.node,
+        this.#duplicates.node,
       ));
     this.#panel.open(!Number(library.clipCount ?? 0));
   }
@@ -68,6 +72,7 @@ class LibraryPage {
 
   leave() {
     this.#migration.leave();
+    this.#duplicates.leave();
     this.#panel.leave();
     this.#list.leave();
   }
@@ -94,6 +99,7 @@ class LibraryPage {
     this.#library = library;
     this.#list.tell(library);
     this.#migration.tell(library);
+    this.#duplicates.tell(library);
     this.#drawFacts();
   }
 
