@@ -335,3 +335,52 @@ def test_a_recording_of_many_minutes_is_never_fetched_whole(
     row.locator(".time-bar").click(position={"x": 4, "y": 10})
     expect_heard_from(page, row, 0)
     expect(row.locator("canvas")).to_have_count(0)
+
+
+def test_results_are_narrowed(visit: Visit, shared: Site, talks: str, new_voice: Path) -> None:
+    """By label and speaker, with their counts, by name and length; a link has it."""
+    page = visit(f"#/search?library={talks}")
+    drop(page, query(page), new_voice)
+    expect_found(page, 6, "Morning talk")
+    filters = page.get_by_role("group", name="Narrow the results")
+    options = filters.get_by_label("Label").locator("option")
+    expect(options).to_have_text(["any", "sample (4)", "talk (2)"])
+    filters.get_by_label("Label").select_option("sample")
+    expect(results(page)).to_have_count(4)
+    filters.get_by_label("Speaker").select_option("Ben")
+    expect_found(page, 2, "Ben ")
+    assert (asked(page)["label"], asked(page)["speaker"]) == ("sample", "Ben")
+    filters.get_by_role("button", name="Clear filters").click()
+    expect_found(page, 6, "Morning talk")
+    assert set(asked(page)) == {"library"}
+    filters.get_by_label("Name contains").fill("TALK")
+    expect_found(page, 2, "Morning talk")
+    filters.get_by_label("Longest").fill("1:00")
+    page.keyboard.press("Tab")
+    expect(page.get_by_text("No sound fits what the results are narrowed to")).to_be_visible()
+    filters.get_by_label("Name contains").fill("")
+    expect(results(page)).to_have_count(4)
+    assert asked(page)["longest"] == "60"
+
+
+def test_a_link_has_what_results_are_narrowed_to(
+    visit: Visit, shared: Site, talks: str, new_voice: Path
+) -> None:
+    """Going back lets go of it; another library begins without."""
+    clip = shared.client.search(talks, new_voice, k=1).matches[0].clip
+    page = visit(f"#/search?library={talks}&clip={clip.name.split('/')[-1]}")
+    expect_found(page, 5, "")
+    page.goto(page.url + "&speaker=Cem&shortest=2&called=cem")
+    expect_found(page, 2, "Cem ")
+    filters = page.get_by_role("group", name="Narrow the results")
+    expect(filters.get_by_label("Speaker")).to_have_value("Cem")
+    expect(filters.get_by_label("Name contains")).to_have_value("cem")
+    expect(filters.get_by_label("Shortest")).to_have_value("00:02")
+    page.go_back()
+    expect_found(page, 5, "")
+    expect(filters.get_by_label("Speaker")).to_have_value("")
+    page.go_forward()
+    expect_found(page, 2, "Cem ")
+    page.get_by_label("Library").select_option("choir")
+    expect(page.get_by_role("button", name="Choose a file")).to_be_visible()
+    assert set(asked(page)) == {"library"}

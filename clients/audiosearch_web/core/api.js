@@ -146,7 +146,9 @@ function told({ code, message, status, details = [] }, response) {
 }
 
 function withQuery(path, query = {}) {
-  const set = Object.entries(query).filter(([, value]) => value !== undefined && value !== "");
+  const set = Object.entries(query)
+    .flatMap(([name, value]) => [value].flat().map((each) => [name, each]))
+    .filter(([, value]) => value !== undefined && value !== "");
   return set.length ? `${path}?${new URLSearchParams(set)}` : path;
 }
 
@@ -217,6 +219,9 @@ export const api = {
       signal,
     });
   },
+  /** The most frequent values of a field, with the number of clips that have each. */
+  countValues: (library, field, pageSize) =>
+    ask("GET", `/v1/${library}/clips:countValues`, { query: { field, pageSize } }),
   clip: (name, signal) => ask("GET", `/v1/${name}`, { signal }),
   updateClip: (name, fields) =>
     ask("PATCH", `/v1/${name}`, { query: { updateMask: masked(fields) }, json: fields }),
@@ -233,7 +238,7 @@ export const api = {
    * Events `summary`, `match`..., `done`; `again` means that it begins anew. Give `clip` or
    * `audio`; `from` and `to` are seconds of it, 0 for its start and end.
    */
-  search: (library, { clip, audio, channel, from, to, k, minScore, signal }) =>
+  search: (library, { clip, audio, channel, from, to, filter = {}, k, minScore, signal }) =>
     stream("POST", `/v1/${library}/clips:streamSearch`, {
       query: {
         k,
@@ -242,6 +247,9 @@ export const api = {
         channel,
         "range.startOffset": from ? `${from}s` : undefined,
         "range.endOffset": to ? `${to}s` : undefined,
+        ...Object.fromEntries(
+          Object.entries(filter).map(([field, value]) => [`filter.${field}`, value]),
+        ),
       },
       body: audio,
       signal,

@@ -3,6 +3,7 @@
 import { h, icon } from "../core/dom.js";
 import { length, seconds, took } from "../core/format.js";
 import { words } from "../core/i18n.js";
+import { narrowed } from "./filters.js";
 import { remarksOf } from "../parts/remarks.js";
 import { search } from "../strings/search.js";
 
@@ -24,7 +25,8 @@ function timesOf({ times, summary }) {
   return parts.join(" · ");
 }
 
-export function nothingFound({ minScore }) {
-  const more = t(minScore ? "nothingAbove" : "nothingAtAll");
+export function nothingFound(session) {
+  const why = session.minScore ? "nothingAbove" : "nothingAtAll";
+  const more = t(narrowed(session) ? "nothingFits" : why);
   return h("div", { class: "empty" }, icon("search"), h("h3", {}, t("nothing")), h("p", {}, more));
 }

@@ -14,6 +14,7 @@ import { Results } from "./results.js";
 import { address, go, rewrite } from "../core/router.js";
 import { clear, DEFAULT_K, onSearch, search, session } from "./session.js";
 import { noLibrary } from "../parts/labels.js";
+import { filtersOf, SearchFilters } from "./filters.js";
 import { nothingFound, summaryOf } from "./notes.js";
 import { SearchOptions } from "./options.js";
 import { span, stretchesOf } from "./stretches.js";
@@ -42,6 +43,7 @@ class SearchPage {
     onlink: () => this.#link(),
   });
   #options = new SearchOptions(() => this.#searchSoon());
+  #filters = new SearchFilters(() => this.#searchSoon());
   #head = h("div", { class: "results-head" });
   #below = h("div");
   #endings = [];
@@ -76,17 +78,20 @@ class SearchPage {
   }
 
   /** Does what the address says, where that is not done already. */
-  async follow({ library, clip, k, minScore, from, to }) {
+  async follow({ library, clip, k, minScore, from, to, ...narrowing }) {
     const wanted = {
       library: library ?? session.library,
       k: Number(k) || DEFAULT_K,
       minScore: Number(minScore) || 0,
       from: Number(from) || 0,
       to: Number(to) || 0,
+      ...filtersOf(narrowing),
     };
     const same = Object.entries(wanted).every(([key, value]) => session[key] === value) &&
       (clip ?? null) === idOfQuery();
     this.#options.values = wanted;
+    this.#filters.values = wanted;
+    this.#offerFilters(wanted.library);
     if (same) {
       this.#showAll();
     } else if (clip) {
@@ -105,8 +110,8 @@ class SearchPage {
       libraries,
       chosen,
       onchoose: (library) => {
-        const ofClip = { clip: undefined, from: undefined, to: undefined };
-        go("search", { ...this.#params(), library, ...(session.query?.clip ? ofClip : {}) });
+        const { k, minScore, from, to } = this.#params();
+        go("search", { library, k, minScore, ...(session.query?.clip ? {} : { from, to }) });
       },
     });
     this.#root.replaceChildren(
@@ -116,6 +121,7 @@ class SearchPage {
         "section",
         { class: "results", "aria-label": t("results") },
         this.#options.node,
+        this.#filters.node,
         this.#head,
         this.#results.list,
         this.#below,
@@ -126,19 +132,24 @@ class SearchPage {
   #searchSoon = afterPause(250, () => {
     if (this.#left) return;
     rewrite("search", this.#params());
-    this.#begin(this.#options.values, { sameQuery: true });
+    this.#begin(this.#narrowing(), { sameQuery: true });
   });
+
+  /** The values of options and filters. */
+  #narrowing() {
+    return { ...this.#options.values, ...this.#filters.values };
+  }
 
   /** The parameters in the address, without those that are as at the start. */
   #params() {
-    const { k, minScore } = this.#options.values;
+    const { k, ...others } = this.#narrowing();
+    const set = Object.entries({ ...others, from: session.from, to: session.to })
+      .filter(([, value]) => value);
     return {
       library: session.library,
       clip: idOfQuery() ?? undefined,
       k: k === DEFAULT_K ? undefined : k,
-      minScore: minScore || undefined,
-      from: session.from || undefined,
-      to: session.to || undefined,
+      ...Object.fromEntries(set),
     };
   }
 
@@ -156,7 +167,7 @@ class SearchPage {
     Object.assign(session, { query, file: query, channel: 0, from: 0, to: 0 });
     const next = address("search", { ...this.#params(), clip: undefined });
     if (location.hash !== next) history.pushState(null, "", next);
-    this.#begin({ query, ...this.#options.values });
+    this.#begin({ query, ...this.#narrowing() });
   }
 
   async #searchClip(name, wanted) {
@@ -217,14 +228,21 @@ class SearchPage {
     const { query, from, to } = session;
     this.#box.show(query, {
       chosen: { from, to },
-      onstretch: this.#hasWindows() ? (chosen) => this.#choose(chosen) : undefined,
+      onstretch: this.#hasWindows(session.library) ? (chosen) => this.#choose(chosen) : undefined,
     });
   }
 
-  /** False for a library of before there were windows: it can't be asked with a part of a sound. */
-  #hasWindows() {
-    const library = this.#libraries.find(({ name }) => idOf(name) === session.library);
-    return library?.generation > 0;
+  #offerFilters(library) {
+    this.#filters.node.hidden = !this.#hasWindows(library);
+    if (!this.#filters.node.hidden) this.#filters.offer(`libraries/${library}`);
+  }
+
+  /**
+   * False for a library of before there were windows: it can't be narrowed, or asked with a part of
+   * a sound.
+   */
+  #hasWindows(id) {
+    return this.#libraries.find(({ name }) => idOf(name) === id)?.generation > 0;
   }
 
   #choose({ from, to }) {

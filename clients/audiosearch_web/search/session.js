@@ -1,14 +1,15 @@
 /** The search that is shown: it outlives the page, so that coming back finds it as it was. */
 
 import { api } from "../core/api.js";
+import { clipFilter, filtersOf } from "./filters.js";
 
 export const DEFAULT_K = 10;
 
 /**
  * `query` is a source of sources.js or null, `file` the last one that is no stored clip: its
  * address does not say which it was. `channel` is the one of `query` that is heard, 0 for all;
- * `from` and `to` are the stretch of it that is searched with, in seconds, 0 for start and end.
- * `status` is idle, running, done or failed.
+ * `from` and `to` are the stretch of it that is searched with, in seconds, 0 for start and end;
+ * the filters of filters.js stand beside them. `status` is idle, running, done or failed.
  */
 export const session = {
   library: undefined,
@@ -19,6 +20,7 @@ export const session = {
   from: 0,
   to: 0,
   channel: 0,
+  ...filtersOf({}),
   matches: [],
   summary: null,
   status: "idle",
@@ -94,6 +96,7 @@ async function collect(signal) {
     channel: query.clip ? undefined : session.channel || undefined,
     from: session.from,
     to: session.to,
+    filter: clipFilter(session),
     audio: query.file,
     signal,
   };
