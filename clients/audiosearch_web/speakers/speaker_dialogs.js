@@ -16,8 +16,8 @@ import { toast } from "../parts/toast.js";
 const t = words(strings);
 
 /**
- * Asks who is to be enrolled, begins with `recording`, `{source, channel}`, if there is one, and goes
- * to the speaker's page.
+ * Asks who is to be enrolled, begins with `recording`, `{source, channel}`, if there is one, and
+ * goes to the speaker's page.
  */
 export async function enrollSomebody(library, recording) {
   const { name, id } = nameAndId();

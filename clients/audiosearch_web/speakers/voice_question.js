@@ -21,8 +21,8 @@ export class VoiceQuestion {
 
   /**
    * `key` tells questions apart. `ask({clip, audio, signal})` asks the server, and
-   * `draw(answer, source, channel)` gives `{node, aloud}`. `t` has the words of the box and `asking`.
-   * `onsource(source)` hears of another sound.
+   * `draw(answer, source, channel)` gives `{node, aloud}`. `t` has the words of the box and
+   * `asking`. `onsource(source)` hears of another sound.
    */
   constructor({ key, ask, draw, t, mark, onsource = () => {} }) {
     this.#key = key;
