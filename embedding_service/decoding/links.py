@@ -20,7 +20,14 @@ MATROSKA = re.compile(rb"\x1aE\xdf\xa3.{1,40}?\x42\x82", re.DOTALL)
 _MARKS = (
     MATROSKA,
     re.compile(rb"RIFF....WAVEfmt ", re.DOTALL),
+    re.compile(rb"RF64....WAVEds64", re.DOTALL),
     re.compile(rb"FORM....AIF[FC]", re.DOTALL),
+    re.compile(rb"caff\x00\x01\x00\x00desc\x00{7}\x20"),
+    re.compile(
+        rb"\.snd\x00\x00.{6}\x00\x00\x00[\x01-\x1b]\x00.{3}\x00\x00\x00[\x01-\x40]", re.DOTALL
+    ),
+    re.compile(rb"TTA1[\x01\x02]\x00[\x01-\x40]\x00[\x08\x10\x18\x20]\x00"),
+    re.compile(rb"FLV\x01[\x01\x04\x05]\x00\x00\x00\x09\x00\x00\x00\x00"),
     re.compile(rb"fLaC[\x00\x80]\x00\x00\x22"),
     re.compile(rb"\x00\x00\x00[\x10-\xff]ftyp[ -~]{4}"),
 )
@@ -30,8 +37,13 @@ Those of ogg, mp3 and aac go on by themselves.
 """
 
 
-_SIZED: dict[bytes, Literal["little", "big"]] = {b"RIFF": "little", b"FORM": "big"}
-"""Formats whose files begin with their size, and the order of its bytes."""
+_SIZED: dict[bytes, tuple[slice, Literal["little", "big"]]] = {
+    b"RIFF": (slice(4, 8), "little"),
+    b"RF64": (slice(20, 28), "little"),
+    b"FORM": (slice(4, 8), "big"),
+    b".snd": (slice(8, 12), "big"),
+}
+"""Formats whose heads tell a size, which is that of the file less 8 bytes or a little more."""
 
 _UNKNOWN_SIZE = 2**32 - 1
 
@@ -96,12 +108,13 @@ def parts(file: BinaryIO) -> list[Part]:
 
 
 def _told_end(file: BinaryIO, start: int) -> int:
-    """The end of a file by its own head, so that a whole WAV among samples begins nothing."""
+    """The end of a file by its own head, so that a whole file among samples begins nothing."""
     file.seek(start)
-    head = file.read(8)
+    head = file.read(_MARK_BYTES)
     if head[:4] not in _SIZED:
         return start
-    size = int.from_bytes(head[4:], _SIZED[head[:4]])
+    place, order = _SIZED[head[:4]]
+    size = int.from_bytes(head[place], order)
     return start if size == _UNKNOWN_SIZE else start + 8 + size
 
 

@@ -102,7 +102,14 @@ JOINED = (
     ("WAV", "FLOAT"),
     ("WAV", "ULAW"),
     ("AIFF", "PCM_16"),
+    ("AU", "PCM_16"),
+    ("AU", "ULAW"),
+    ("CAF", "PCM_16"),
+    ("CAF", "ALAC_16"),
+    ("RF64", "PCM_16"),
     ("FLAC", "PCM_16"),
+    ("tta", "tta"),
+    ("flv", "aac"),
     ("webm", "libopus"),
     ("matroska", "aac"),
     ("adts", "aac"),
@@ -132,11 +139,15 @@ def test_joined_files_of_other_rates(service: Any, ffmpeg: Any, encode: Any, sou
         assert seconds(service.embed(b"".join(files))) == pytest.approx(3 * SECONDS, abs=0.4)
 
 
-def test_a_file_within_the_samples_of_another(service: Any, encode: Any, sound: Any) -> None:
-    """A WAV that holds another one as its samples, as a wrong program writes it, is one file."""
-    inner = encode(sound, subtype="PCM_16")
-    samples = np.frombuffer(inner, "<i2").astype(np.float32) / 2**15
-    for data in (encode(samples, subtype="PCM_16"), encode(samples, subtype="PCM_24")):
+@pytest.mark.parametrize(("kind", "order"), [("WAV", "<"), ("RF64", "<"), ("AU", ">")])
+def test_a_file_within_the_samples_of_another(
+    service: Any, encode: Any, sound: Any, kind: str, order: str
+) -> None:
+    """A file that holds another one as its samples, as a wrong program writes it, is one file."""
+    inner = encode(sound, kind=kind, subtype="PCM_16")
+    samples = np.frombuffer(inner, f"{order}i2").astype(np.float32) / 2**15
+    for subtype in ("PCM_16", "PCM_24"):
+        data = encode(samples, kind=kind, subtype=subtype)
         assert seconds(service.embed(data)) == pytest.approx(SECONDS, abs=0.01)
 
 
