@@ -4,8 +4,8 @@ Each recording of the folder gives an original, its first 60 %, and a distractor
 voice on the same microphone, saying something else. For each change there is a library of all
 originals, all distractors and a changed copy of each original. A pair of an original and its copy
 is right. "precision" is the share of right pairs among the pairs that are in one group, "recall"
-the share of right pairs that are in one group: of all clips, and of those whose copy has several
-windows or is one.
+the share of right pairs that are in one group: of all clips, and of those whose original has
+several windows or is one.
 """
 
 from __future__ import annotations
