@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 
 from tests.browser.chromium import PHONE
 from tests.browser.conftest import Visit
+from tests.browser.pages import choose, expect_found, query
 from tests.browser.site import Site
 from tests.end_to_end.conftest import Running
 from tests.end_to_end.indexed import Indexed, long, opened, short
@@ -62,3 +63,17 @@ def test_a_library_of_today_offers_nothing(visit: Visit, shared: Site, tmp_path:
     page = visit(f"#/library/{name}")
     expect(page.get_by_text("1 clip shown")).to_be_visible()
     expect(page.get_by_role("region", name="State of the library")).to_have_count(0)
+
+
+def test_an_old_library_is_searched_with_whole_sounds(
+    visit: Visit, services: Indexed, tmp_path: Path, new_bell: Path
+) -> None:
+    """Neither a part of the sound nor anything to narrow by is offered: it would be refused."""
+    name = services.old_library()
+    services.client.upload(name, long(tmp_path, 1))
+    page = visit(f"#/search?library={name}")
+    choose(page, "Choose a file", new_bell)
+    expect_found(page, 1, "long 1")
+    expect(query(page).locator(".wave.drawn")).to_be_visible()
+    expect(page.get_by_role("group", name="Narrow the results")).to_have_count(0)
+    expect(page.get_by_role("group", name="Part to search with")).to_have_count(0)
