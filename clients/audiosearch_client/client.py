@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
 from audiosearch.catalog.v1 import clip_pb2
-from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip
+from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip, ClipFilter
 from audiosearch.catalog.v1.import_job_pb2 import ImportJob
 from audiosearch.embedding.v1 import embedding_service_pb2 as embedding_pb2
+from audiosearch.embedding.v1.embedding_pb2 import TimeRange
 from audiosearch.gateway.v1 import clips_pb2, search_pb2
+from audiosearch.gateway.v1.search_pb2 import SearchConfig
 from google.longrunning import operations_pb2
 
 from audiosearch_client.connection import PATIENCE, Connection
 from audiosearch_client.speakers import Speakers
-from audiosearch_client.streams import stream
+from audiosearch_client.streams import chunks, stream
 from serving import limits
+
+Query = Path | str | search_pb2.VectorQuery | search_pb2.Examples
+"""An audio file, the name of a clip, a vector or examples."""
 
 
 class AudiosearchClient(Connection):
@@ -78,27 +84,115 @@ class AudiosearchClient(Connection):
     def search(
         self,
         library: str,
-        path: Path,
+        query: Query,
         k: int | None = None,
         min_score: float | None = None,
         channel: int = 0,
+        *,
+        config: SearchConfig | None = None,
+        part: TimeRange | None = None,
     ) -> search_pb2.SearchClipsResponse:
-        """Finds the clips most like an audio file, or like one channel of it, counted from 1."""
-        config = search_pb2.StreamSearchClipsConfig(
-            search=search_pb2.SearchConfig(parent=f"libraries/{library}", k=k, min_score=min_score),
-            channel=channel,
-        )
-        with self.open_audio(path) as file:
-            return self._gather(stream(search_pb2.StreamSearchClipsRequest, config, file))
+        """Finds the clips most like a file, a clip of the library, a vector or examples.
+
+        Args:
+            library: short name.
+            query: an audio file as a Path, the full name of a clip, a vector, or examples. Clips
+                that it names are left out of the matches.
+            k: number of matches; None is that of `config`, or the gateway's default.
+            min_score: lowest score of a match; None is that of `config`, or none.
+            channel: the channel of a file to hear, counted from 1; 0 for all, mixed to one.
+            config: everything else about the search: filter, groups, segments, page and more
+                libraries. Its `parent` is not read.
+            part: the part of a file or a clip to search with; `offsets.part` makes one.
+        """
+        whole = _config(library, k, min_score, config)
+        if isinstance(query, Path):
+            head = search_pb2.StreamSearchClipsConfig(search=whole, range=part, channel=channel)
+            with self.open_audio(query) as file:
+                return self._gather(stream(search_pb2.StreamSearchClipsRequest, head, file))
+        request = search_pb2.SearchClipsRequest(config=whole, range=part, channel=channel)
+        if isinstance(query, str):
+            request.clip = query
+        elif isinstance(query, search_pb2.VectorQuery):
+            request.vector.CopyFrom(query)
+        else:
+            request.examples.CopyFrom(query)
+        return self.call(self.stubs.search.SearchClips, request)
 
     def search_by_clip(
         self, library: str, clip: str, k: int | None = None, min_score: float | None = None
     ) -> search_pb2.SearchClipsResponse:
         """Finds the clips most like a clip of the library. That clip itself is left out."""
-        config = search_pb2.SearchConfig(parent=f"libraries/{library}", k=k, min_score=min_score)
-        return self.call(
-            self.stubs.search.SearchClips, search_pb2.SearchClipsRequest(config=config, clip=clip)
+        return self.search(library, clip, k, min_score)
+
+    def search_pages(
+        self,
+        library: str,
+        query: Query,
+        config: SearchConfig | None = None,
+        *,
+        channel: int = 0,
+        part: TimeRange | None = None,
+    ) -> Iterator[search_pb2.SearchClipsResponse]:
+        """All pages of a search, each of `k` matches, read as they are asked for.
+
+        The arguments are those of `search`. A file is sent again for each page.
+        """
+        turned = _config(library, None, None, config)
+        while True:
+            page = self.search(library, query, channel=channel, config=turned, part=part)
+            yield page
+            if not page.next_page_token:
+                return
+            turned.page_token = page.next_page_token
+
+    def search_batch(
+        self, requests: Sequence[search_pb2.SearchClipsRequest]
+    ) -> search_pb2.BatchSearchClipsResponse:
+        """Makes up to 100 searches in one call. One that fails does not affect the others."""
+        request = search_pb2.BatchSearchClipsRequest(requests=requests)
+        return self.call(self.stubs.search.BatchSearchClips, request)
+
+    def count_values(
+        self, library: str, field: str, fit: ClipFilter | None = None, limit: int = 0
+    ) -> clip_pb2.CountValuesResponse:
+        """Counts the clips of a library by the values of a field, the most frequent first.
+
+        Args:
+            library: short name.
+            field: `label`, `speaker`, `source`, `enrolled_speaker` or `metadata.{key}`.
+            fit: the clips to count; None counts all that are ACTIVE.
+            limit: number of values at most; 0 is 100.
+        """
+        request = clip_pb2.CountValuesRequest(
+            parent=f"libraries/{library}", field=field, filter=fit, page_size=limit
         )
+        return self.call(self.stubs.clips.CountValues, request)
+
+    def stream_embeddings(
+        self,
+        audio: Path | Iterable[bytes],
+        config: embedding_pb2.StreamEmbeddingsConfig | None = None,
+    ) -> Iterator[embedding_pb2.StreamEmbeddingsResponse]:
+        """Embeds audio of any length window by window, while it is sent. Nothing is stored.
+
+        Args:
+            audio: a file, or chunks of bytes as they come: an encoded file, or raw samples if
+                `config.pcm` is set.
+            config: model, layout of raw samples, window, hop and channel.
+
+        Yields:
+            Each `window` as soon as its audio is there, then the `summary`.
+        """
+        message = embedding_pb2.StreamEmbeddingsRequest
+        first = message(config=config or embedding_pb2.StreamEmbeddingsConfig())
+        method = self.stubs.models.StreamEmbeddings
+        if isinstance(audio, Path):
+            with audio.open("rb") as file:
+                yield from self.receive(method, itertools.chain([first], chunks(message, file)))
+        else:
+            sent = (message(audio_chunk=chunk) for chunk in audio)
+            yield from self.receive(method, itertools.chain([first], sent))
 
     def embed(
         self, path: Path, model: str = "", channel: int = 0
@@ -138,3 +232,14 @@ class AudiosearchClient(Connection):
             else:
                 answer.matches.append(response.match)
         return answer
+
+
+def _config(
+    library: str, k: int | None, min_score: float | None, given: SearchConfig | None
+) -> SearchConfig:
+    """A copy of the given one for a library, with the number and the score if they are named."""
+    whole = SearchConfig()
+    if given:
+        whole.CopyFrom(given)
+    whole.MergeFrom(SearchConfig(parent=f"libraries/{library}", k=k, min_score=min_score))
+    return whole

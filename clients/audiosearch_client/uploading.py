@@ -147,7 +147,7 @@ class Uploader:
         try:
             done = future.result()
         except (ServiceError, OSError) as error:
-            failure = _failure(error)
+            failure = failure_of(error)
             job.progress.failed += 1
             told = FileFailure(path=entry.path, failure=failure)
             fail(told)
@@ -183,7 +183,7 @@ def _ends() -> Iterator[None]:
     yield None
 
 
-def _failure(error: ServiceError | OSError) -> Failure:
+def failure_of(error: ServiceError | OSError) -> Failure:
     """The failure of one file. An error that would fail every other file too is raised."""
     if isinstance(error, ServiceError):
         if error.reason in _OF_NO_FILE:
