@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import os
 import re
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +13,7 @@ from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter
 from google.protobuf.empty_pb2 import Empty
 
 from audiosearch_cli.channels import remarks
+from audiosearch_cli.narrowing import narrowed
 from audiosearch_cli.output import (
     DEFAULT_TARGET,
     Ca,
@@ -30,6 +29,7 @@ from audiosearch_cli.output import (
     say_fields,
     seconds,
     size,
+    written_whole,
 )
 from serving.channels import name_of
 
@@ -70,13 +70,10 @@ def _state(name: str) -> Clip.State.ValueType:
 
 
 @app.command("list")
+@narrowed
 def list_clips(
     library: LibraryName,
-    label: Annotated[str, typer.Option(help="Only clips with this label.")] = "",
-    speaker: Annotated[str, typer.Option(help="Only clips of this speaker.")] = "",
-    enrolled: Annotated[
-        str, typer.Option(metavar="NAME", help="Only clips that this speaker is enrolled with.")
-    ] = "",
+    fit: ClipFilter,
     state: Annotated[str, typer.Option(help="creating, active, failed or deleting.")] = "active",
     limit: Annotated[int, typer.Option(min=1, help="Number to show at most.")] = 100,
     target: Target = DEFAULT_TARGET,
@@ -84,12 +81,7 @@ def list_clips(
     json: Json = False,
 ) -> None:
     """List the clips of a library, the oldest first."""
-    fit = ClipFilter(
-        state=_state(state),
-        label=label or None,
-        speaker=speaker or None,
-        enrolled_speaker=f"libraries/{library}/speakers/{enrolled}" if enrolled else "",
-    )
+    fit.state = _state(state)
     with connect(target, ca) as client:
         request = clip_pb2.ListClipsRequest(page_size=min(limit, 1000), filter=fit)
         clips = list(itertools.islice(client.clips(library, request), limit))
@@ -108,6 +100,32 @@ def list_clips(
         for clip in clips
     ]
     return print_table(("clip", "name", "length", "size", "label", "speaker", "failure"), rows)
+
+
+@app.command("values")
+@narrowed
+def count_values(
+    field: Annotated[
+        str,
+        typer.Argument(help="label, speaker, source, enrolled_speaker or metadata.KEY."),
+    ],
+    library: LibraryName,
+    fit: ClipFilter,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Values to show at most.")] = 100,
+    target: Target = DEFAULT_TARGET,
+    ca: Ca = None,
+    json: Json = False,
+) -> None:
+    """Count the clips of a library by the values of a field, the most frequent first."""
+    with connect(target, ca) as client:
+        answer = client.count_values(library, field, fit, limit)
+    if json:
+        return print_json(answer)
+    rows = [(f"{each.clip_count:,}", each.value or "(none)") for each in answer.values]
+    print_table(("clips", field), rows)
+    more = answer.value_count - len(answer.values)
+    told = f"; {more:,} values more than --limit shows" if more > 0 else ""
+    return say(f"{answer.clip_count:,} clips, {answer.value_count:,} values{told}")
 
 
 @app.command()
@@ -192,16 +210,8 @@ def download(
             raise typer.BadParameter(
                 f"{path} is there already; choose another or use --force", param_hint="--output"
             )
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=".download-", delete=False
-        ) as file:
-            try:
-                stored = client.download(full, file)
-            except BaseException:
-                Path(file.name).unlink()
-                raise
-        Path(file.name).chmod(0o666 & ~_umask())
-        Path(file.name).replace(path)
+        with written_whole(path) as file:
+            stored = client.download(full, file)
     if json:
         return print_json(stored)
     return say(f"{path}: {size(stored.size_bytes)}")
@@ -220,9 +230,3 @@ def _file_of(clip: Clip) -> Path:
     if stem and room > 0:
         clean = stem.encode()[:room].decode(errors="ignore") + dot + ending
     return Path(clean.encode()[:MAX_NAME_BYTES].decode(errors="ignore") or clip_id(clip))
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from audiosearch.catalog.v1.clip_pb2 import ClipFilter
+from audiosearch.embedding.v1.embedding_pb2 import TimeRange
 from audiosearch.embedding.v1.embedding_service_pb2 import ListModelsRequest
 from audiosearch.embedding.v1.model_pb2 import Model
-from audiosearch.gateway.v1.search_pb2 import Match
+from audiosearch.gateway.v1.search_pb2 import (
+    DETAIL_CLIPS,
+    DETAIL_SEGMENTS,
+    Examples,
+    Match,
+    SearchClipsResponse,
+    SearchConfig,
+)
+from audiosearch_client.client import Query
+from audiosearch_client.offsets import range_of, told, told_range
 
+from audiosearch_cli import searching_files
 from audiosearch_cli.channels import Channel, require_file, say_remarks
+from audiosearch_cli.narrowing import narrowed
 from audiosearch_cli.output import (
     DEFAULT_TARGET,
     Ca,
@@ -31,7 +45,30 @@ model_app = typer.Typer(no_args_is_help=True, help="Models that turn audio into 
 AudioFile = Annotated[
     Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="An audio file.")
 ]
-COLUMNS = ("#", "score", "", "name", "length", "label", "speaker", "clip")
+COLUMNS = (
+    *("#", "group", "score", "", "name", "length"),
+    *("at", "part of the query", "query begins at", "label", "speaker", "clip"),
+)
+
+
+class Strategy(str, Enum):
+    """The way from examples to a score."""
+
+    average = "average"
+    best_score = "best-score"
+
+
+_STRATEGIES = {
+    Strategy.average: Examples.STRATEGY_AVERAGE,
+    Strategy.best_score: Examples.STRATEGY_BEST_SCORE,
+}
+
+
+def _part(text: str | TimeRange) -> TimeRange:
+    try:
+        return range_of(str(text))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 @model_app.command("list")
@@ -49,52 +86,173 @@ def list_models(target: Target = DEFAULT_TARGET, ca: Ca = None, json: Json = Fal
     return None
 
 
+@narrowed
 def search(
     library: LibraryName,
-    file: Annotated[
-        Path | None,
-        typer.Argument(exists=True, dir_okay=False, readable=True, help="An audio file."),
+    fit: ClipFilter,
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            exists=True,
+            readable=True,
+            metavar="FILE|FOLDER",
+            help="An audio file; with --output also several, and folders.",
+        ),
     ] = None,
     clip: Annotated[
         str, typer.Option(help="Search with this clip of the library instead of a file.")
     ] = "",
+    like: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CLIP", help="Find what is like this clip; can be repeated."),
+    ] = None,
+    unlike: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CLIP", help="And unlike this clip; can be repeated."),
+    ] = None,
+    strategy: Annotated[
+        Strategy, typer.Option(help="The way from --like and --unlike to a score.")
+    ] = Strategy.average,
+    part: Annotated[
+        TimeRange | None,
+        typer.Option(
+            "--range",
+            parser=_part,
+            metavar="MM:SS-MM:SS",
+            help="Search with this part of the file or the clip.",
+        ),
+    ] = None,
     k: Annotated[int, typer.Option("-k", envvar="TOP_K", help="Number of clips to find.")] = 10,
     min_score: Annotated[
         float | None, typer.Option(help="Leave out clips with a lower score.")
+    ] = None,
+    group_by: Annotated[
+        str, typer.Option(help="Group by label, speaker, source or metadata.KEY; -k counts groups.")
+    ] = "",
+    group_size: Annotated[int, typer.Option(min=1, help="Most clips of one group.")] = 1,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LIBRARY", help="Search this library too; can be repeated."),
+    ] = None,
+    segments: Annotated[
+        int, typer.Option(min=0, help="Most places in one clip, in --json; 0 looks for none.")
+    ] = 3,
+    page_token: Annotated[str, typer.Option(help="The page that the one before named.")] = "",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", dir_okay=False, help="A .csv or .jsonl with a row for each match."
+        ),
     ] = None,
     channel: Channel = 0,
     target: Target = DEFAULT_TARGET,
     ca: Ca = None,
     json: Json = False,
 ) -> None:
-    """Find the clips most like a sound."""
-    if (file is None) == (not clip):
-        raise typer.BadParameter("name a file or --clip, and not both", param_hint="FILE")
+    """Find the clips most like a sound, and the place in each that is most like it."""
+    if sum(map(bool, (files, clip, like))) != 1:
+        raise typer.BadParameter(
+            "name a file, --clip or --like, and only one of them", param_hint="FILE"
+        )
+    if unlike and not like:
+        raise typer.BadParameter("it goes with --like", param_hint="--unlike")
     require_file(channel, clip)
+    config = SearchConfig(
+        k=k,
+        min_score=min_score,
+        filter=fit if fit.ByteSize() else None,
+        detail=DETAIL_SEGMENTS if segments else DETAIL_CLIPS,
+        segments_per_match=segments,
+        group_by=group_by,
+        group_size=group_size,
+        page_token=page_token,
+        more_libraries=[f"libraries/{name}" for name in also or ()],
+    )
+    if output:
+        if not files or json or page_token:
+            raise typer.BadParameter(
+                "it takes files or folders, no --json and no --page-token", param_hint="--output"
+            )
+        with connect(target, ca) as client:
+            return searching_files.search_files(
+                searching_files.Searcher(client, library, config, part, channel), files, output
+            )
+    query = _query(library, files, clip, like or [], unlike or [], strategy)
     with connect(target, ca) as client:
-        if file:
-            answer = client.search(library, file, k, min_score, channel)
-        else:
-            answer = client.search_by_clip(library, clip_name(library, clip), k, min_score)
+        answer = client.search(library, query, channel=channel, config=config, part=part)
     if json:
         return print_json(answer)
-    print_table(COLUMNS, [_row(rank, match) for rank, match in enumerate(answer.matches, 1)])
+    rows = [_row(rank, match, answer) for rank, match in enumerate(answer.matches, 1)]
+    print_table(COLUMNS, rows)
+    if answer.next_page_token:
+        say(f"next page: the same command with --page-token {answer.next_page_token}")
     return say_remarks(answer.query_audio)
 
 
-def _row(rank: int, match: Match) -> tuple[str, ...]:
+def _query(
+    library: str,
+    files: list[Path] | None,
+    clip: str,
+    like: list[str],
+    unlike: list[str],
+    strategy: Strategy,
+) -> Query:
+    if files:
+        if len(files) > 1 or files[0].is_dir():
+            raise typer.BadParameter("several files and folders need --output", param_hint="FILE")
+        return files[0]
+    if clip:
+        return clip_name(library, clip)
+    positive, negative = (
+        [Examples.Example(clip=clip_name(library, one)) for one in some] for some in (like, unlike)
+    )
+    return Examples(positive=positive, negative=negative, strategy=_STRATEGIES[strategy])
+
+
+def _row(rank: int, match: Match, answer: SearchClipsResponse) -> tuple[str, ...]:
     """A match for people, with its score drawn as a bar."""
     clip = match.clip
     return (
         str(rank),
+        match.group,
         f"{match.score:.3f}",
         draw_bar(match.score),
         clip.display_name,
         seconds(clip),
+        *_places(match, answer),
         clip.label,
         clip.speaker,
         clip_id(clip),
     )
+
+
+def _places(match: Match, answer: SearchClipsResponse) -> tuple[str, str, str]:
+    """The best segment, its part of the query, and the place where the query begins in the clip.
+
+    Each is empty where it would say no more than that all of a short recording was compared.
+    """
+    if not match.segments:
+        return "", "", ""
+    best, several = match.segments[0], match.clip.window_count > 1
+    place = told_range(best.start_offset, best.end_offset) if several else ""
+    asked = ""
+    if best.HasField("query_end_offset"):
+        heard = best.query_end_offset.ToMilliseconds() - best.query_start_offset.ToMilliseconds()
+        if heard + 1 < _query_length(answer):
+            asked = told_range(best.query_start_offset, best.query_end_offset)
+    begins = ""
+    if match.coverage.HasField("time_offset") and several:
+        begins = told(match.coverage.time_offset)
+    return place, asked, begins
+
+
+def _query_length(answer: SearchClipsResponse) -> int:
+    """Length of the query in milliseconds: as it was heard, else as far as segments reach."""
+    if answer.HasField("query_audio"):
+        return answer.query_audio.duration.ToMilliseconds()
+    found = [each for match in answer.matches for each in match.segments]
+    start = min(each.query_start_offset.ToMilliseconds() for each in found)
+    return max(each.query_end_offset.ToMilliseconds() for each in found) - start
 
 
 def embed(

@@ -1,0 +1,209 @@
+"""Searches with many files, whose matches become the rows of a CSV or JSON lines file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import typer
+from audiosearch.catalog.v1.library_pb2 import GetLibraryRequest
+from audiosearch.embedding.v1.embedding_pb2 import TimeRange
+from audiosearch.gateway.v1.search_pb2 import Match, SearchClipsResponse, SearchConfig
+from audiosearch_client.client import AudiosearchClient
+from audiosearch_client.corpora.entry import Source
+from audiosearch_client.corpora.sources import folder_source
+from audiosearch_client.corpora.survey import count, told_kinds
+from audiosearch_client.uploading import failure_of
+from google.protobuf.duration_pb2 import Duration
+
+from audiosearch_cli.output import complain, say, written_whole
+from audiosearch_cli.progress import Shown
+from serving.errors import ServiceError
+from serving.retry import Retry
+
+AT_ONCE = 4
+"""Files that are searched with at the same time."""
+
+COLUMNS = (
+    *("query", "query_start", "query_end", "rank", "score", "clip", "name", "start", "end"),
+    *("time_offset", "label", "speaker", "group"),
+)
+Row = dict[str, Any]
+
+
+class _File(NamedTuple):
+    name: str
+    """The name as it is told and written."""
+
+    path: Path
+    failure: ServiceError | None
+
+
+class Searcher:
+    """Searches with one file after the other. Used by several threads."""
+
+    def __init__(
+        self,
+        client: AudiosearchClient,
+        library: str,
+        config: SearchConfig,
+        part: TimeRange | None,
+        channel: int,
+    ) -> None:
+        """Keeps the question that is the same for all files."""
+        self._client, self._library = client, library
+        self._config, self._part, self._channel = config, part, channel
+        self._stop = threading.Event()
+
+    def check(self) -> None:
+        """Raises at once what would fail every file: no gateway, no library, no right."""
+        request = GetLibraryRequest(name=f"libraries/{self._library}")
+        self._client.call(self._client.stubs.libraries.GetLibrary, request)
+
+    def stop(self) -> None:
+        """Ends what waits for another try."""
+        self._stop.set()
+
+    def search(self, file: _File) -> SearchClipsResponse:
+        """Searches with one file, again while a service is away or busy."""
+        if file.failure:
+            raise file.failure
+        retry = Retry()
+        while True:
+            try:
+                return self._client.search(
+                    self._library,
+                    file.path,
+                    channel=self._channel,
+                    config=self._config,
+                    part=self._part,
+                )
+            except ServiceError as error:
+                if self._stop.is_set():
+                    raise
+                self._stop.wait(retry.pause(error))
+
+
+def search_files(searcher: Searcher, paths: list[Path], output: Path) -> None:
+    """Searches with all files below the paths, and writes the matches in the order of the files.
+
+    Raises:
+        typer.Exit: with status 1, if a file failed. The matches of the others are written.
+        ServiceError: a failure that is not about one file. Nothing is written.
+    """
+    write_to = _writer(output)
+    sources = [(path, folder_source(path)) for path in paths]
+    searcher.check()
+    total = sum(count(source) for _, source in sources)
+    done = failed = rows = 0
+    with Shown("searching", "files") as shown, written_whole(output) as file:
+        text = io.TextIOWrapper(file, "utf-8", errors="backslashreplace", newline="")
+        write = write_to(text)
+        for query, answer in _answers(searcher, sources):
+            try:
+                found = list(_rows(query.name, answer.result()))
+            except (ServiceError, OSError) as error:
+                failure = failure_of(error)
+                failed += 1
+                complain(f"{query.name}: {failure.reason}: {failure.message}")
+            else:
+                rows += len(found)
+                for row in found:
+                    write(row)
+            done += 1
+            shown.show(done, total)
+        text.flush()
+        text.detach()
+    say(f"{done - failed:,} files searched with, {failed:,} failed, {rows:,} matches in {output}")
+    for _, source in sources:
+        if passed := told_kinds(source.passed_over):
+            say(f"{source.root}: {passed}")
+    if failed:
+        raise typer.Exit(1)
+
+
+def _answers(
+    searcher: Searcher, sources: list[tuple[Path, Source]]
+) -> Iterator[tuple[_File, Future[SearchClipsResponse]]]:
+    """The searches, a few at a time, in the order of the files."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        running: deque[tuple[_File, Future[SearchClipsResponse]]] = deque()
+        try:
+            for file in _files(sources):
+                running.append((file, pool.submit(searcher.search, file)))
+                if len(running) >= 2 * AT_ONCE:
+                    yield running.popleft()
+            while running:
+                yield running.popleft()
+        except BaseException:
+            searcher.stop()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _files(sources: list[tuple[Path, Source]]) -> Iterator[_File]:
+    for path, source in sources:
+        for entry in source.entries():
+            name = str(path / entry.path) if path.is_dir() else str(path)
+            yield _File(name, source.root / entry.path, entry.failure)
+
+
+def _rows(query: str, answer: SearchClipsResponse) -> Iterator[Row]:
+    for rank, match in enumerate(answer.matches, 1):
+        yield {"query": query, "rank": rank, **_describe(match)}
+
+
+def _describe(match: Match) -> Row:
+    """A match with its best segment, times in seconds; what is not told is left out."""
+    row: Row = {
+        "score": round(match.score, 4),
+        "clip": match.clip.name,
+        "name": match.clip.display_name,
+        "label": match.clip.label,
+        "speaker": match.clip.speaker,
+        "group": match.group,
+    }
+    if match.segments:
+        best = match.segments[0]
+        row["start"], row["end"] = _seconds(best.start_offset), _seconds(best.end_offset)
+        row["query_start"] = _seconds(best.query_start_offset)
+        row["query_end"] = _seconds(best.query_end_offset)
+    if match.coverage.HasField("time_offset"):
+        row["time_offset"] = _seconds(match.coverage.time_offset)
+    return row
+
+
+def _seconds(offset: Duration) -> float:
+    return offset.ToMilliseconds() / 1000
+
+
+def _writer(output: Path) -> Callable[[IO[str]], Callable[[Row], object]]:
+    """The way to write rows that the file's ending names."""
+    if not output.parent.is_dir():
+        raise typer.BadParameter(f"{output.parent} is no folder", param_hint="--output")
+    if output.suffix == ".csv":
+        return _csv
+    if output.suffix == ".jsonl":
+        return _json_lines
+    raise typer.BadParameter("name a .csv or .jsonl file", param_hint="--output")
+
+
+def _csv(file: IO[str]) -> Callable[[Row], object]:
+    writer = csv.DictWriter(file, COLUMNS)
+    writer.writeheader()
+    return writer.writerow
+
+
+def _json_lines(file: IO[str]) -> Callable[[Row], object]:
+    def write(row: Row) -> None:
+        whole = {column: row.get(column) for column in COLUMNS}
+        file.write(json.dumps(whole, ensure_ascii=False) + "\n")
+
+    return write
