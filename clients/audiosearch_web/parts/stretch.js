@@ -7,7 +7,7 @@ import { strings } from "../strings/sound.js";
 
 const t = words(strings);
 const DRAG_PIXELS = 5;
-/** What is shorter was no choice. */
+/** A shorter one was no choice. */
 const LEAST_SECONDS = 0.3;
 
 export class Stretch {

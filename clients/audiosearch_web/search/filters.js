@@ -1,4 +1,4 @@
-/** What the results are narrowed to: label and speaker with their counts, name, length. */
+/** Filters of the results: label and speaker with their counts, name, length. */
 
 import { api } from "../core/api.js";
 import { afterPause, field, h, icon } from "../core/dom.js";
