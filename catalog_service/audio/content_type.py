@@ -14,6 +14,7 @@ _MARKS = (
     (0, b"OggS", "audio/ogg"),
     (4, b"ftyp", "audio/mp4"),
     (0, b"ID3", "audio/mpeg"),
+    (0, b"audiosearch-vector ", "application/x-audiosearch-vector"),
 )
 _MATROSKA = b"\x1aE\xdf\xa3"
 _MP3_SYNC_BITS = 0xFFE0

@@ -49,15 +49,16 @@ class NewClip:
 class Heard:
     """Properties of a clip's audio: durations in ns, sample rate in Hz, level in dBFS.
 
-    `remarks` are numbers of AudioRemark; None for none.
+    All are None for a vector that was made elsewhere. `remarks` are numbers of AudioRemark; None
+    for none.
     """
 
-    duration_ns: int
-    active_duration_ns: int
-    sample_rate: int
-    channels: int
-    format: str
-    level_dbfs: float
+    duration_ns: int | None
+    active_duration_ns: int | None
+    sample_rate: int | None
+    channels: int | None
+    format: str | None
+    level_dbfs: float | None
     remarks: list[int] | None
     window_count: int
     """Its vectors in the index of windows; 0 if that is not known."""

@@ -107,6 +107,9 @@ def clip_changes(clip: Clip, changed: Iterable[str]) -> dict[str, Any]:
 def heard(request: ActivateClipRequest) -> Heard:
     """Returns the properties of audio that the embedding service measured."""
     audio = request.audio
+    window_count = fields.count("window_count", request.window_count, _MAX_WINDOWS)
+    if not request.HasField("audio"):
+        return Heard(None, None, None, None, None, None, None, window_count)
     if not math.isfinite(audio.level_dbfs) or abs(audio.level_dbfs) > _MAX_LEVEL:
         raise fields.invalid("audio.level_dbfs", audio.level_dbfs, "must be a level in dB")
     return Heard(
@@ -117,7 +120,7 @@ def heard(request: ActivateClipRequest) -> Heard:
         format=fields.text("audio.format", audio),
         level_dbfs=audio.level_dbfs,
         remarks=_remarks(audio),
-        window_count=fields.count("window_count", request.window_count, _MAX_WINDOWS),
+        window_count=window_count,
     )
 
 

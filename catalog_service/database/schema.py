@@ -97,6 +97,8 @@ libraries = Table(
     Column("window_ns", BigInteger),
     Column("hop_ns", BigInteger),
     Column("single_ns", BigInteger),
+    # 0 for a library for audio.
+    Column("dimension", Integer, nullable=False, server_default="0"),
     # A Migration message; all four are NULL while there is none.
     Column("migration", _CONTENT),
     Column("migration_worker", String(64)),

@@ -25,5 +25,6 @@ def library(found: libraries.Library) -> Library:
         update_time=row.update_time,
         window_rule=rule.message() if rule else None,
         generation=row.generation,
+        dimension=row.dimension,
         migration=Migration.FromString(row.migration) if row.migration is not None else None,
     )

@@ -45,10 +45,12 @@ class Libraries:
         model: str,
         rule: WindowRule | None,
         request_id: str | None,
+        dimension: int = 0,
     ) -> Library:
         """Creates a library. A repeated request id returns the library again.
 
-        Without a rule of windows it is one of generation 0, with a vector for each clip.
+        Without a rule of windows it is one of generation 0, with a vector for each clip. One for
+        vectors of a dimension needs no rule.
 
         Raises:
             ServiceError: LIBRARY_EXISTS.
@@ -66,7 +68,8 @@ class Libraries:
                     request_id=request_id,
                     create_time=time,
                     update_time=time,
-                    generation=1 if rule else 0,
+                    generation=1 if rule or dimension else 0,
+                    dimension=dimension,
                     **(rule._asdict() if rule else {}),
                 )
             )

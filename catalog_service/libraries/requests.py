@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from audiosearch.catalog.v1.library_pb2 import Migration, MigrationFailure, ReportMigrationRequest
+from audiosearch.catalog.v1.library_pb2 import (
+    Library,
+    Migration,
+    MigrationFailure,
+    ReportMigrationRequest,
+)
 from audiosearch.embedding.v1 import embedding_pb2
 
 from catalog_service import fields
@@ -11,6 +16,7 @@ from catalog_service.libraries.windows import WindowRule
 from serving import limits
 
 _NANOS = 10**9
+_LEAST_DIMENSION = 2
 _LEAST_HOP = _NANOS // 100
 """The shortest hop: ids of windows tell starts to the millisecond."""
 _LONGEST = 3600 * _NANOS
@@ -26,6 +32,17 @@ def library_state(value: int) -> LibraryState:
 def counted(view: int) -> bool:
     """Returns True if a view of a library has its counts."""
     return fields.choice("view", view or LibraryView.FULL, LibraryView) == LibraryView.FULL
+
+
+def dimension(field: str, value: Library) -> int:
+    """Returns the dimension of a library for vectors; 0 for one for audio."""
+    most = int(limits.of(value, "dimension").maximum)
+    if value.dimension and not _LEAST_DIMENSION <= value.dimension <= most:
+        limit = f"must be from {_LEAST_DIMENSION} to {most:,}, or 0"
+        raise fields.invalid(field, value.dimension, limit)
+    if value.dimension and value.HasField("window_rule"):
+        raise fields.invalid(field, value.dimension, "goes without a window_rule")
+    return value.dimension
 
 
 def window_rule(field: str, rule: embedding_pb2.WindowRule) -> WindowRule:

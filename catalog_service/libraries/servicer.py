@@ -37,6 +37,7 @@ class LibraryServicer(library_service_pb2_grpc.LibraryServiceServicer):
                 if wanted.HasField("window_rule")
                 else None,
                 fields.request_id(request),
+                requests.dimension("library.dimension", wanted),
             )
         )
 

@@ -18,6 +18,7 @@ from audiosearch_cli import (
     searching,
     serving,
     speakers,
+    vectors,
 )
 from audiosearch_cli.output import complain
 from audiosearch_cli.problems import CommandError
@@ -35,6 +36,7 @@ app.add_typer(libraries.app, name="library")
 app.add_typer(clips.app, name="clip")
 app.add_typer(speakers.app, name="speaker")
 app.add_typer(calibrating.app, name="calibration")
+app.add_typer(vectors.app, name="vectors")
 app.add_typer(keys.app, name="key")
 app.add_typer(searching.model_app, name="model")
 speakers.app.command("enroll")(enrolling.enroll)

@@ -37,6 +37,12 @@ def _short(library: Library) -> str:
 def create(
     name: Name,
     display_name: Annotated[str, typer.Option(help="Name for people.")] = "",
+    model: Annotated[
+        str, typer.Option(help="Model of its vectors, models/...; the default model if not given.")
+    ] = "",
+    dimension: Annotated[
+        int, typer.Option(help="Numbers in a vector: makes a library for vectors, without audio.")
+    ] = 0,
     target: Target = DEFAULT_TARGET,
     ca: Ca = None,
     json: Json = False,
@@ -46,7 +52,8 @@ def create(
         library = client.call(
             client.stubs.libraries.CreateLibrary,
             library_pb2.CreateLibraryRequest(
-                library_id=name, library=Library(display_name=display_name)
+                library_id=name,
+                library=Library(display_name=display_name, model=model, dimension=dimension),
             ),
         )
     if json:

@@ -61,6 +61,15 @@ class AudiosearchClient(Connection):
             requests = stream(clips_pb2.UploadClipRequest, config, file)
             return self.call(self.stubs.clips.UploadClip, requests, patience=PATIENCE)
 
+    def upload_vectors(
+        self, library: str, model: str, vectors: Sequence[clips_pb2.NewVector]
+    ) -> clips_pb2.UploadVectorsResponse:
+        """Stores vectors of `model`, at most 1,000, in a library for vectors."""
+        request = clips_pb2.UploadVectorsRequest(
+            parent=f"libraries/{library}", model=model, vectors=vectors
+        )
+        return self.call(self.stubs.clips.UploadVectors, request, patience=PATIENCE)
+
     def import_folder(
         self, library: str, folder: str, label: str = "", channel: int = 0
     ) -> operations_pb2.Operation:

@@ -84,6 +84,7 @@ _SERVICES: Mapping[str, Mapping[str, Rule]] = {
     },
     "audiosearch.gateway.v1.ClipService": {
         "UploadClip": Rule(_WRITE, _library("config.parent")),
+        "UploadVectors": Rule(_WRITE, _library("parent")),
         "ImportClips": Rule(_WRITE, _library("parent")),
         "GetClip": Rule(_READ, _of_clip("name")),
         "ListClips": Rule(_READ, _library("parent")),

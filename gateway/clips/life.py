@@ -130,7 +130,7 @@ class Clips:
             Then they are removed.
         """
         try:
-            stored = await self.vectors.store_in(generation, library.model, clip)
+            stored = await self.vectors.store_in(generation, library, clip)
             if generation.number != indexes.written(library)[-1].number:
                 # The row has the number of windows of the next generation.
                 stored = replace(stored, window_count=clip.window_count)

@@ -14,6 +14,7 @@ from google.protobuf.empty_pb2 import Empty
 from gateway.clips.life import Clips
 from gateway.clips.mirror import Mirror
 from gateway.clips.streams import audio_chunks, first_config
+from gateway.clips.uploaded_vectors import upload
 from gateway.imports.folder import resolve_folder
 from gateway.imports.operations import to_operation
 from gateway.imports.worker import ImportWorker
@@ -50,7 +51,9 @@ class ClipServicer(clip_service_pb2_grpc.ClipServiceServicer):
         context: grpc.aio.ServicerContext,
     ) -> clips_pb2.UploadClipResponse:
         config = (await first_config(request_iterator)).config
-        library = await self._libraries.open(check_library(config.parent, "config.parent"))
+        library = await self._libraries.open_for_audio(
+            check_library(config.parent, "config.parent")
+        )
         clip = Clip(
             display_name=config.clip.display_name,
             label=config.clip.label,
@@ -70,10 +73,15 @@ class ClipServicer(clip_service_pb2_grpc.ClipServiceServicer):
             )
         return clips_pb2.UploadClipResponse(clip=row, created=created)
 
+    async def UploadVectors(
+        self, request: clips_pb2.UploadVectorsRequest, context: grpc.aio.ServicerContext
+    ) -> clips_pb2.UploadVectorsResponse:
+        return await upload(self._libraries, self._clips, request)
+
     async def ImportClips(
         self, request: clips_pb2.ImportClipsRequest, context: grpc.aio.ServicerContext
     ) -> operations_pb2.Operation:
-        library = await self._libraries.open(check_library(request.parent))
+        library = await self._libraries.open_for_audio(check_library(request.parent))
         folder = resolve_folder(request.folder, self._worker.roots)
         job = await self._upstream.import_jobs.CreateImportJob(
             import_job_pb2.CreateImportJobRequest(

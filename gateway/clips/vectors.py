@@ -24,6 +24,7 @@ from audiosearch.index.v1.index_service_pb2 import (
 
 from gateway.clips.audio import embed, embed_windows, stored
 from gateway.clips.batches import Batches
+from gateway.clips.stored_vectors import decode
 from gateway.libraries import indexes
 from gateway.libraries.indexes import Generation
 from gateway.upstream import Upstream, passing_over
@@ -42,8 +43,8 @@ _CLIPS = limits.of(UpdateAttributesRequest, "clips").max_items
 class Stored:
     """A clip whose vectors are in the indexes."""
 
-    audio: AudioProperties
-    """Properties of its audio."""
+    audio: AudioProperties | None
+    """Properties of its audio; None for a vector that was made elsewhere."""
 
     window_count: int
     """Vectors in the index of windows; 0 if the library has none."""
@@ -118,7 +119,7 @@ class Vectors:
                 continue
             try:
                 done[generation.number] = await self.store_in(
-                    generation, library.model, clip, hurry=hurry, fresh=fresh
+                    generation, library, clip, hurry=hurry, fresh=fresh
                 )
             except ServiceError as error:
                 if error.reason is not Reason.INDEX_NOT_FOUND:
@@ -129,13 +130,16 @@ class Vectors:
     async def store_in(
         self,
         generation: Generation,
-        model: str,
+        library: Library,
         clip: Clip,
         *,
         hurry: bool = True,
         fresh: bool = False,
     ) -> Stored:
         """Embeds a clip from its stored audio, into one generation; arguments as for `store`."""
+        model = library.model
+        if library.dimension:
+            return await self._store_given(generation, library, clip, hurry=hurry)
         if generation.rule is None:
             return await self._store_whole(generation, model, clip, hurry=hurry)
         state = _Windows(generation, clip, hurry, model)
@@ -154,6 +158,18 @@ class Vectors:
                     await self._flush(state, numbered=True)
         await self._finish(state, summary, fresh=fresh)
         return Stored(summary.audio, len(state.ids))
+
+    async def _store_given(
+        self, generation: Generation, library: Library, clip: Clip, *, hurry: bool
+    ) -> Stored:
+        """Stores the vector of a clip that was made elsewhere."""
+        values = await decode(stored(self._upstream, clip.name), library.dimension)
+        clip_id = split_clip(clip.name)[1]
+        vector = Vector(
+            id=clip_id, values=values, clip_id=clip_id, attributes=indexes.attributes(clip)
+        )
+        await self._batches.upsert(generation.windows, library.model, vector, hurry=hurry)
+        return Stored(None, 1)
 
     async def _store_whole(
         self, generation: Generation, model: str, clip: Clip, *, hurry: bool

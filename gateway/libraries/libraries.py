@@ -20,6 +20,7 @@ from audiosearch.catalog.v1.library_pb2 import (
     ListLibrariesResponse,
 )
 from audiosearch.embedding.v1.embedding_service_pb2 import GetModelRequest
+from audiosearch.embedding.v1.model_pb2 import Model
 from audiosearch.gateway.v1.migration_pb2 import MigrateLibraryRequest
 from audiosearch.index.v1.index_service_pb2 import CreateIndexRequest, DropIndexRequest
 
@@ -40,15 +41,29 @@ class Libraries:
 
     async def create(self, request: CreateLibraryRequest) -> Library:
         """Creates a library for the given model, or for the default model."""
-        model = await self._upstream.embedding.GetModel(
-            GetModelRequest(name=request.library.model or "models/default")
-        )
+        if request.library.dimension:
+            made = await self._upstream.libraries.CreateLibrary(request)
+            return await self.finish_creation(made)
+        model = await self._model(request.library.model or "models/default")
         bound = CreateLibraryRequest()
         bound.CopyFrom(request)
         bound.library.model = model.name
         if model.HasField("window_rule") and not request.library.HasField("window_rule"):
             bound.library.window_rule.CopyFrom(model.window_rule)
         return await self.finish_creation(await self._upstream.libraries.CreateLibrary(bound))
+
+    async def _model(self, name: str) -> Model:
+        try:
+            return await self._upstream.embedding.GetModel(GetModelRequest(name=name))
+        except ServiceError as error:
+            if error.reason is not Reason.MODEL_NOT_FOUND:
+                raise
+            raise ServiceError(
+                error.reason,
+                f"{error.message}; a library for vectors of a model that runs elsewhere is made "
+                "with their dimension",
+                error.metadata,
+            ) from error
 
     async def page(self, request: ListLibrariesRequest, caller: Caller) -> ListLibrariesResponse:
         """A page of the libraries that the caller may read.
@@ -121,11 +136,14 @@ class Libraries:
 
     async def make_indexes(self, library: Library, generation: Generation) -> None:
         """Creates the indexes of a generation that are not there."""
-        model = await self._upstream.embedding.GetModel(GetModelRequest(name=library.model))
+        dimension = library.dimension
+        if not dimension:
+            request = GetModelRequest(name=library.model)
+            dimension = (await self._upstream.embedding.GetModel(request)).dimension
         for index_id, kind in generation.kinds.items():
             await self._upstream.index.CreateIndex(
                 CreateIndexRequest(
-                    index_id=index_id, model=library.model, dimension=model.dimension, kind=kind
+                    index_id=index_id, model=library.model, dimension=dimension, kind=kind
                 )
             )
 
@@ -151,13 +169,25 @@ class Libraries:
             raise ServiceError(Reason.STATE_CONFLICT, f"{name} is being deleted")
         return library
 
+    async def open_for_audio(self, name: str) -> Library:
+        """Reads an ACTIVE library as `open`; MODEL_MISMATCH if it is one for vectors."""
+        library = await self.open(name)
+        if library.dimension:
+            raise ServiceError(
+                Reason.MODEL_MISMATCH,
+                f"{name} holds vectors of {library.model}, which runs elsewhere, and no audio; "
+                "UploadVectors adds to it, and it is searched by vector or by clip",
+                {"library_model": library.model},
+            )
+        return library
+
     async def begin_migration(self, request: MigrateLibraryRequest) -> Library:
         """Begins a library's migration, by the rule of its model if the request has none.
 
         Raises:
             ServiceError: MODEL_MISMATCH if no running service could embed the library's clips.
         """
-        library = await self.open(request.name)
+        library = await self.open_for_audio(request.name)
         try:
             model = await self._upstream.embedding.GetModel(GetModelRequest(name=library.model))
         except ServiceError as error:

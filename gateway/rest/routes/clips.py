@@ -97,6 +97,17 @@ def _add_collection(api: APIRouter, parts: Parts) -> None:
         return answer(await parts.ask(request, "UploadClip", _upload(config, sound)))
 
     @api.post(
+        "/v1/libraries/{library}/clips:uploadVectors",
+        **document(body=clips_pb2.UploadVectorsRequest, answer=clips_pb2.UploadVectorsResponse),
+    )
+    async def upload_vectors(request: Request, library: str) -> Response:
+        """Stores vectors that were made elsewhere, up to 1,000, in a library for vectors."""
+        refuse_others(request)
+        message = await parse_body(request, clips_pb2.UploadVectorsRequest())
+        message.parent = f"libraries/{library}"
+        return answer(await parts.ask(request, "UploadVectors", message))
+
+    @api.post(
         "/v1/libraries/{library}/clips:import",
         **document(body=clips_pb2.ImportClipsRequest, answer=Operation),
     )
