@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator
 
 from audiosearch.catalog.v1.clip_pb2 import GetAudioRequest
+from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.embedding.v1.embedding_pb2 import PcmFormat
 from audiosearch.embedding.v1.embedding_service_pb2 import (
     EmbedAudioConfig,
@@ -111,4 +112,14 @@ async def mismatch(upstream: Upstream, model: str) -> ServiceError:
         f"{running.name}: start it "
         "with the checkpoint of that model, or make a new library",
         {"library_model": model, "running_model": running.name},
+    )
+
+
+def no_audio(library: Library) -> ServiceError:
+    """The error for audio and a library for vectors."""
+    return ServiceError(
+        Reason.MODEL_MISMATCH,
+        f"{library.name} holds vectors of {library.model}, which runs elsewhere, and no audio; "
+        "UploadVectors adds to it, and it is searched by vector or by clip",
+        {"library_model": library.model},
     )

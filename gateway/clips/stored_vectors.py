@@ -29,7 +29,8 @@ def encode(display_name: str, values: Sequence[float], dimension: int) -> bytes:
     scaled = given / np.abs(given).max()  # the squares of huge values are infinite
     unit = (scaled / np.linalg.norm(scaled)).astype(_NUMBERS)
     head = json.dumps({"display_name": display_name, "dimension": dimension}, sort_keys=True)
-    return _MARK + head.encode() + b"\n" + unit.tobytes()
+    numbers: bytes = unit.tobytes()
+    return _MARK + head.encode() + b"\n" + numbers
 
 
 async def decode(chunks: AsyncIterable[bytes], dimension: int) -> NDArray[np.float32]:

@@ -25,7 +25,7 @@ from audiosearch.gateway.v1.migration_pb2 import MigrateLibraryRequest
 from audiosearch.index.v1.index_service_pb2 import CreateIndexRequest, DropIndexRequest
 
 from gateway.access.rights import MAX_GRANTS, Caller
-from gateway.clips.audio import mismatch
+from gateway.clips.audio import mismatch, no_audio
 from gateway.libraries import indexes
 from gateway.libraries.indexes import Generation
 from gateway.upstream import Upstream, passing_over
@@ -173,12 +173,7 @@ class Libraries:
         """Reads an ACTIVE library as `open`; MODEL_MISMATCH if it is one for vectors."""
         library = await self.open(name)
         if library.dimension:
-            raise ServiceError(
-                Reason.MODEL_MISMATCH,
-                f"{name} holds vectors of {library.model}, which runs elsewhere, and no audio; "
-                "UploadVectors adds to it, and it is searched by vector or by clip",
-                {"library_model": library.model},
-            )
+            raise no_audio(library)
         return library
 
     async def begin_migration(self, request: MigrateLibraryRequest) -> Library:

@@ -15,7 +15,7 @@ from audiosearch.gateway.v1.search_pb2 import (
     VectorQuery,
 )
 
-from gateway.clips.audio import mismatch
+from gateway.clips.audio import mismatch, no_audio
 from gateway.libraries.libraries import Libraries
 from gateway.search import matches, question
 from gateway.search.grouping import CLIP, Groups
@@ -80,6 +80,8 @@ class Search:
             hearing.cancel()
             await asyncio.gather(hearing, return_exceptions=True)
         if query.model != opened[0].model:
+            if opened[0].dimension:
+                raise no_audio(opened[0])
             raise await mismatch(self._upstream, opened[0].model)
         return opened, query
 

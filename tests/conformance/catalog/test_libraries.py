@@ -58,6 +58,23 @@ async def test_a_new_library_is_creating_then_active(catalog: Catalog) -> None:
     )
 
 
+async def test_a_library_for_vectors_has_their_dimension(catalog: Catalog) -> None:
+    """Its clips need no properties of audio, and it needs no rule of windows."""
+    request = creation(uuid.uuid4().hex)
+    request.library.dimension = 25
+    made = await catalog.stubs.libraries.CreateLibrary(request)
+    assert (made.dimension, made.generation, made.HasField("window_rule")) == (25, 1, False)
+    active = await catalog.stubs.libraries.ActivateLibrary(
+        library_pb2.ActivateLibraryRequest(name=made.name)
+    )
+    assert active.dimension == 25
+    for dimension in (-1, 1, 4097):
+        request = creation(uuid.uuid4().hex)
+        request.library.dimension = dimension
+        async with refused(Reason.FIELD_INVALID, field="library.dimension"):
+            await catalog.stubs.libraries.CreateLibrary(request)
+
+
 async def test_the_same_request_answers_the_same_library(catalog: Catalog) -> None:
     """A repeat with its request id changes nothing; any other creation of the name is refused."""
     library_id = uuid.uuid4().hex
