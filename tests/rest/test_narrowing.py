@@ -189,3 +189,28 @@ def test_embeddings_come_window_by_window(rest: Rest) -> None:
         400,
         Reason.FIELD_INVALID,
     )
+
+
+def test_vectors_are_uploaded_and_found(rest: Rest) -> None:
+    """Each has an outcome; what needs audio is refused."""
+    model = "models/glove-3"
+    made = rest.http.post(
+        "/v1/libraries?libraryId=rest-vectors", json={"model": model, "dimension": 3}
+    )
+    assert made.json()["dimension"] == 3
+    items = [
+        {"clip": {"displayName": "frog"}, "values": [1, 2, 3]},
+        {"clip": {"displayName": "king"}, "values": [3, -1, 0]},
+        {"clip": {"displayName": "none"}, "values": [0, 0, 0]},
+    ]
+    sent = rest.http.post(
+        path("rest-vectors", "uploadVectors"), json={"model": model, "vectors": items}
+    )
+    assert sent.status_code == 200, sent.text
+    assert sent.json()["createdCount"] == 2
+    assert sent.json()["outcomes"][2]["failure"]["reason"] == "FIELD_INVALID"
+    query = {"vector": {"model": model, "values": [1, 2, 4]}}
+    found = matches(rest.http.post(path("rest-vectors", "query"), json=query))
+    assert [match["clip"]["displayName"] for match in found] == ["frog", "king"]
+    refusal = rest.http.post(path("rest-vectors"), content=wav("bronze_bell", 1))
+    assert refused(refusal, 400, Reason.MODEL_MISMATCH)["library_model"] == model

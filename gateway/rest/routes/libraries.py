@@ -32,7 +32,7 @@ def router(parts: Parts) -> APIRouter:
 
     @api.post("/v1/libraries", **document(_CREATE, body=Library, answer=Library))
     async def create_library(request: Request) -> Response:
-        """Creates an empty library with the `displayName` and the `model` in the body."""
+        """Creates an empty library by the `displayName`, `model` and `dimension` in the body."""
         message = _CREATE.read(request, library_pb2.CreateLibraryRequest())
         await parse_body(request, message.library)
         return answer(await parts.ask(request, "CreateLibrary", message))
