@@ -18,10 +18,10 @@ from audiosearch_cli import (
     searching,
     serving,
     speakers,
-    vectors,
 )
 from audiosearch_cli.output import complain
 from audiosearch_cli.problems import CommandError
+from audiosearch_cli.vectors import commands as vectors
 from gateway.access.key_file import KeyFileError
 from serving.errors import ServiceError
 

@@ -1,0 +1,1 @@
+"""Uploads of vectors that were made elsewhere."""
