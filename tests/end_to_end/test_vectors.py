@@ -16,6 +16,7 @@ from audiosearch.catalog.v1.clip_pb2 import Clip
 from audiosearch.catalog.v1.library_pb2 import CreateLibraryRequest, Library
 from audiosearch.gateway.v1 import search_pb2
 from audiosearch.gateway.v1.clips_pb2 import NewVector, UploadVectorsResponse
+from audiosearch.gateway.v1.library_map_pb2 import GetLibraryMapRequest
 from audiosearch.gateway.v1.migration_pb2 import MigrateLibraryRequest
 from audiosearch_cli.app import app
 from typer.testing import CliRunner
@@ -23,6 +24,7 @@ from typer.testing import CliRunner
 from serving.errors import Reason, ServiceError
 from tests.end_to_end.conftest import Running
 from tests.end_to_end.indexed import Indexed, opened, short
+from tools.servers.processes import until
 
 MODEL, DIMENSION = "models/glove-8", 8
 WORDS = ["frog", "toad", "newt", "king", "queen", "prince"]
@@ -182,3 +184,17 @@ def test_a_file_of_vectors_is_uploaded(stack: Indexed, tmp_path: Path) -> None:
     assert "line 8" in result.output
     names = {clip.display_name for clip in stack.clips(library).values()}
     assert names == {*WORDS, "at home"}
+
+
+def test_words_have_a_map(stack: Indexed) -> None:
+    """Each word has a point."""
+    library = make(stack)
+    fill(stack, library)
+    request = GetLibraryMapRequest(name=f"libraries/{library}/map")
+    until(
+        lambda: (
+            len(stack.client.call(stack.client.stubs.libraries.GetLibraryMap, request).points)
+            == len(WORDS)
+        ),
+        60,
+    )
