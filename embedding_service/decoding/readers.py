@@ -321,12 +321,21 @@ def read_ffmpeg(
     )
 
 
+class _OneWay:
+    """A file that can't seek."""
+
+    def __init__(self, file: Any) -> None:
+        self.read = file.read
+
+
 def _container(file: Any, *, ignore_length: bool) -> Any:
     import av  # noqa: PLC0415  most decoder processes never need it
 
     options = {"format_whitelist": FFMPEG_FORMATS}
     if ignore_length:
         options["ignore_length"] = "1"
+        # Where FFmpeg can seek, it looks for chunks behind the samples: minutes in a file of zeros.
+        file = _OneWay(file)
     try:
         return av.open(file, options=options, metadata_errors="ignore")
     except (av.error.FFmpegError, ValueError) as error:
