@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from serving.durations import in_words
 from serving.errors import Reason, ServiceError
 
 MAX_AUDIO_SECONDS = 2 * 3600.0
@@ -12,15 +13,6 @@ SETTING = "AUDIOSEARCH_MAX_AUDIO_BYTES"
 _MEBIBYTE = 2**20
 _STEREO = 48_000 * 2 * 2
 """Bytes a second of 16 bit stereo at 48 kHz."""
-_MINUTE, _HOUR = 60, 3600
-
-
-def in_words(seconds: float) -> str:
-    """A length of time for people: in hours, minutes or seconds."""
-    if seconds >= _HOUR:
-        hours = f"{seconds / _HOUR:,.3g}"
-        return f"{hours} hour{'' if hours == '1' else 's'}"
-    return f"{seconds / _MINUTE:,.1f} minutes" if seconds >= _MINUTE else f"{seconds:.3g} s"
 
 
 def too_large(limit: int, size: int | None = None) -> ServiceError:

@@ -24,7 +24,7 @@ from embedding_service.decoding.readers import (
     undecodable,
 )
 from embedding_service.decoding.silence import Frames, kept_samples
-from serving.audio_size import in_words
+from serving.durations import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable

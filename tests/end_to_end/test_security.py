@@ -20,6 +20,7 @@ from audiosearch.gateway.v1 import (
     speakers_pb2,
     system_status_pb2,
 )
+from audiosearch.gateway.v1.migration_pb2 import MigrateLibraryRequest
 from audiosearch_client.client import AudiosearchClient
 from google.longrunning import operations_pb2
 from google.protobuf.descriptor import MethodDescriptor
@@ -45,9 +46,12 @@ REQUESTS: dict[str, Message] = {
     "GetLibrary": library_pb2.GetLibraryRequest(name=LIBRARY),
     "ListLibraries": library_pb2.ListLibrariesRequest(),
     "UpdateLibrary": library_pb2.UpdateLibraryRequest(library=Library(name=LIBRARY)),
-    "MigrateLibrary": library_pb2.BeginMigrationRequest(name=LIBRARY, window_rule=WindowRule()),
+    "MigrateLibrary": MigrateLibraryRequest(name=LIBRARY, window_rule=WindowRule()),
     "DeleteLibrary": library_pb2.DeleteLibraryRequest(name=LIBRARY),
     "UploadClip": clips_pb2.UploadClipRequest(config=clips_pb2.UploadClipConfig(parent=LIBRARY)),
+    "UploadVectors": clips_pb2.UploadVectorsRequest(
+        parent=LIBRARY, model="models/others", vectors=[clips_pb2.NewVector(values=[1, 0])]
+    ),
     "ImportClips": clips_pb2.ImportClipsRequest(parent=LIBRARY, folder="/nowhere"),
     "GetClip": clip_pb2.GetClipRequest(name=CLIP),
     "ListClips": clip_pb2.ListClipsRequest(parent=LIBRARY),

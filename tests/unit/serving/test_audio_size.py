@@ -7,7 +7,8 @@ import pytest
 from catalog_service.settings import CatalogSettings
 from embedding_service.settings import EmbeddingSettings
 from gateway.settings import GatewaySettings
-from serving.audio_size import in_words, too_large
+from serving.audio_size import too_large
+from serving.durations import in_words
 from serving.errors import Reason
 
 

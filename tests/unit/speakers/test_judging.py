@@ -53,7 +53,7 @@ class Shelf:
         """That of the library."""
         return self.calibration
 
-    async def read(self, _index_id: str, ids: Sequence[str]) -> dict[str, np.ndarray]:
+    async def wholes(self, _library: Library, ids: Sequence[str]) -> dict[str, np.ndarray]:
         """Vectors of those clips that are there."""
         return {each: self.there[each] for each in ids if each in self.there}
 
