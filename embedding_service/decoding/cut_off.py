@@ -166,15 +166,17 @@ def frame_bytes(packet: bytes) -> int:
 class LastPacket:
     """Looks at the packets of FFmpeg: the last one tells if the audio goes on behind it."""
 
-    def __init__(self) -> None:
-        """Starts before the first packet."""
+    def __init__(self, codec: str) -> None:
+        """Starts before the first packet of a codec, by FFmpeg's name."""
+        # The frames of flac begin alike, and tell no length.
+        self._framed = codec.startswith(("mp1", "mp2", "mp3", "aac"))
         self._short = False
         self._failed = False
 
     def read(self, packet: Any) -> None:
         """Takes the next packet, before it is decoded."""
-        told = frame_bytes(bytes(memoryview(packet)[:7])) if packet.size else 0
         if packet.size:
+            told = frame_bytes(bytes(memoryview(packet)[:7])) if self._framed else 0
             self._short = packet.is_corrupt or packet.size < told
             self._failed = False
 

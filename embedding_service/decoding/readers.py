@@ -400,7 +400,7 @@ def _decoded(container: Any, track: Any, remarks: set[Remark]) -> Iterator[Any]:
     """
     import av  # noqa: PLC0415  most decoder processes never need it
 
-    good, failures, seconds, last = 0, [], 0.0, LastPacket()
+    good, failures, seconds, last = 0, [], 0.0, LastPacket(track.codec.name)
     packets = container.demux(track)
     while True:
         try:
