@@ -334,7 +334,7 @@ def _container(file: Any, *, ignore_length: bool) -> Any:
     options = {"format_whitelist": FFMPEG_FORMATS}
     if ignore_length:
         options["ignore_length"] = "1"
-        # Where FFmpeg can seek, it looks for chunks behind the samples: minutes in a file of zeros.
+        # FFmpeg looks for chunks behind the samples if it can seek: minutes in a file of zeros.
         file = _OneWay(file)
     try:
         return av.open(file, options=options, metadata_errors="ignore")
