@@ -24,6 +24,7 @@ from audiosearch.catalog.v1.import_job_pb2 import (
 from audiosearch.catalog.v1.library_pb2 import Library
 from google.protobuf.duration_pb2 import Duration
 
+from gateway.claims import Claims
 from gateway.clips.coalescing import ENOUGH
 from gateway.clips.life import Clips
 from gateway.imports.folder import hash_file, read_file, resolve_folder
@@ -186,20 +187,20 @@ class ImportWorker:
         self._width = settings.import_concurrency
         self._free = asyncio.Semaphore(settings.import_jobs)
         self._large = asyncio.Semaphore(LARGE_AT_ONCE)
-        self._wake = asyncio.Event()
+        self._claims = Claims(self._claim, POLL_SECONDS)
         self._worker = uuid.uuid4().hex
         self._tasks: set[asyncio.Task[None]] = set()
 
     def wake(self) -> None:
         """Looks for a job at once instead of at the next poll."""
-        self._wake.set()
+        self._claims.wake()
 
     async def run(self) -> None:
         """Claims and works until cancelled. Unfinished jobs are left to the next worker."""
         try:
             while True:
                 await self._free.acquire()
-                task = asyncio.create_task(self._work(await self._claim()))
+                task = asyncio.create_task(self._work(await self._claims.next()))
                 self._tasks.add(task)
                 task.add_done_callback(self._done)
         finally:
@@ -211,18 +212,10 @@ class ImportWorker:
         self._tasks.discard(task)
         self._free.release()
 
-    async def _claim(self) -> ImportJob:
+    async def _claim(self) -> ImportJob | None:
         request = ClaimImportJobRequest(worker=self._worker, lease=Duration(seconds=LEASE_SECONDS))
-        while True:
-            self._wake.clear()
-            try:
-                answer = await self._upstream.import_jobs.ClaimImportJob(request)
-                if answer.HasField("import_job"):
-                    return answer.import_job
-            except ServiceError as error:
-                log.debug("import.claim_failed", why=str(error))
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
+        answer = await self._upstream.import_jobs.ClaimImportJob(request)
+        return answer.import_job if answer.HasField("import_job") else None
 
     async def _work(self, job: ImportJob) -> None:
         request_id.set(job.name.removeprefix("importJobs/"))

@@ -40,6 +40,7 @@ from audiosearch.catalog.v1.library_pb2 import (
 )
 from google.protobuf.duration_pb2 import Duration
 
+from gateway.claims import Claims
 from gateway.clips.life import Clips
 from gateway.libraries import indexes
 from gateway.libraries.indexes import Generation
@@ -230,19 +231,19 @@ class MigrationWorker:
         self._libraries = libraries
         self._clips = clips
         self._sweep = Sweep(upstream, libraries, clips)
-        self._wake = asyncio.Event()
+        self._claims = Claims(self._claim, POLL_SECONDS)
         self._worker = uuid.uuid4().hex
         self._tasks: set[asyncio.Task[None]] = set()
 
     def wake(self) -> None:
         """Looks for a migration at once instead of at the next poll."""
-        self._wake.set()
+        self._claims.wake()
 
     async def run(self) -> None:
         """Claims and works until cancelled. Unfinished migrations are left to the next worker."""
         try:
             while True:
-                library = await self._claim()
+                library = await self._claims.next()
                 try:
                     await self._work(library)
                 except Exception:  # a boundary: after its lease it is tried again
@@ -253,18 +254,10 @@ class MigrationWorker:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _claim(self) -> Library:
+    async def _claim(self) -> Library | None:
         request = ClaimMigrationRequest(worker=self._worker, lease=Duration(seconds=LEASE_SECONDS))
-        while True:
-            self._wake.clear()
-            try:
-                answer = await self._upstream.libraries.ClaimMigration(request)
-                if answer.HasField("library"):
-                    return answer.library
-            except (ServiceError, grpc.aio.AioRpcError) as error:
-                log.debug("migration.claim_failed", why=str(error))
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
+        answer = await self._upstream.libraries.ClaimMigration(request)
+        return answer.library if answer.HasField("library") else None
 
     async def _work(self, library: Library) -> None:
         request_id.set(uuid.uuid4().hex)
