@@ -15,6 +15,9 @@ export const failures = {
     LIBRARY_NOT_FOUND: "This library isn't there. It may have been deleted.",
     CLIP_NOT_FOUND: "This clip isn't there any more. It may have been deleted.",
     AUDIO_NOT_FOUND: "This clip has no audio.",
+    AUDIO_DAMAGED:
+      "The stored sound of this clip is damaged. Upload the same file again to mend it.",
+    AUDIO_MISSING: "The stored sound of this clip is gone. Upload the same file again to mend it.",
     MODEL_NOT_FOUND: "The server doesn't run this model.",
     IMPORT_JOB_NOT_FOUND: "This import isn't there any more.",
     PATH_NOT_FOUND: "There is no such folder on the server.",
@@ -83,6 +86,8 @@ export const failures = {
     LIBRARY_NOT_FOUND: "没有这个库，可能已被删除。",
     CLIP_NOT_FOUND: "这个片段已经不在了，可能已被删除。",
     AUDIO_NOT_FOUND: "这个片段没有音频。",
+    AUDIO_DAMAGED: "这个片段保存的音频已损坏。请重新上传同一个文件来修复。",
+    AUDIO_MISSING: "这个片段保存的音频已丢失。请重新上传同一个文件来修复。",
     MODEL_NOT_FOUND: "服务器没有运行这个模型。",
     IMPORT_JOB_NOT_FOUND: "这次导入已经不在了。",
     PATH_NOT_FOUND: "服务器上没有这个目录。",
