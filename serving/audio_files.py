@@ -1,4 +1,4 @@
-"""Audio files below a folder, the order in which a walk finds them, and what it passes over."""
+"""Audio files below a folder: their walk, what it passes over, and the counts of an import."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path, PurePosixPath
 
+from audiosearch.catalog.v1.clip_pb2 import Clip
 from audiosearch.catalog.v1.import_job_pb2 import ImportProgress
+from audiosearch.embedding.v1.embedding_pb2 import AudioRemark
 
 from serving import limits
 from serving.audio_signs import HEAD_BYTES, begins, has_ending
@@ -42,6 +44,17 @@ class PassedOver(Counter[str]):
     def add(self, kind: str) -> None:
         """Counts one."""
         self[kind if kind in self or len(self) < MAX_KINDS - 1 else OTHER] += 1
+
+
+def count_clip(progress: ImportProgress, clip: Clip, *, created: bool) -> None:
+    """Counts the clip of a file, new or there before, and the remarks about its audio."""
+    if created:
+        progress.imported += 1
+    else:
+        progress.existing += 1
+    for remark in clip.audio.remarks:
+        if remark in AudioRemark.values():  # a newer server may know more
+            progress.remarks[AudioRemark.Name(remark)] += 1
 
 
 def walk(

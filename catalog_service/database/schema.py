@@ -238,6 +238,7 @@ import_jobs = Table(
     Column("create_time", UtcTime, nullable=False),
     Column("update_time", UtcTime, nullable=False),
     Column("channel", SmallInteger, nullable=False, server_default="0"),
+    Column("remarks", JSON),
     UniqueConstraint("request_id", name="uq_import_jobs_request"),
     Index("ix_import_jobs_library", "library_uid", "id"),
     Index("ix_import_jobs_state", "state", "id"),

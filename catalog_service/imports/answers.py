@@ -31,6 +31,7 @@ def import_job(row: Row[Any]) -> ImportJob:
             failed=row.failed,
             cursor=row.cursor,
             passed_over=row.passed_over,
+            remarks=row.remarks,
         ),
         failure=answers.failure(row) if row.state == JobState.FAILED else None,
         cancel_requested=row.cancel_requested,

@@ -45,6 +45,7 @@ class Progress:
     cursor: str
     failures: list[dict[str, str]]
     passed_over: dict[str, int]
+    remarks: dict[str, int]
 
 
 class ImportJobs:
@@ -254,7 +255,7 @@ def _insert(connection: Connection, library: str, new: NewJob, request_id: str |
             create_time=time,
             update_time=time,
             **vars(new),
-            **vars(Progress(0, 0, 0, 0, "", [], {})),
+            **vars(Progress(0, 0, 0, 0, "", [], {}, {})),
         )
     )
     return _get(connection, job)

@@ -40,17 +40,18 @@ def progress(request: ReportImportProgressRequest) -> Progress:
     return Progress(
         **counts,
         cursor=fields.path("progress.cursor", value),
-        passed_over=_passed_over(value),
+        passed_over=_counts(value, "passed_over"),
+        remarks=_counts(value, "remarks"),
         failures=[_file_failure(entry) for entry in request.failures[:MAX_FAILURES]],
     )
 
 
-def _passed_over(value: ImportProgress) -> dict[str, int]:
+def _counts(value: ImportProgress, field: str) -> dict[str, int]:
     """The counts of the first kinds, each with the start of its name."""
-    limit = limits.of(value, "passed_over")
-    first = list(value.passed_over.items())[: limit.max_items]
+    limit = limits.of(value, field)
+    first = list(getattr(value, field).items())[: limit.max_items]
     return {
-        kind[: limit.max_key_length]: fields.count("progress.passed_over", number)
+        kind[: limit.max_key_length]: fields.count(f"progress.{field}", number)
         for kind, number in first
     }
 

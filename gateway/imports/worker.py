@@ -9,6 +9,7 @@ import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import grpc
 import structlog
@@ -33,7 +34,7 @@ from gateway.settings import GatewaySettings
 from gateway.skip import stops_all
 from gateway.upstream import Upstream, passing_over
 from serving import limits
-from serving.audio_files import Found, count, walk
+from serving.audio_files import Found, count, count_clip, walk
 from serving.errors import Reason, ServiceError
 from serving.retry import Retry
 from serving.telemetry import request_id
@@ -55,6 +56,13 @@ log = structlog.get_logger()
 
 class Stopped(Exception):  # noqa: N818  it is no error
     """The job must not go on here: it is cancelled, over, or claimed by another gateway."""
+
+
+class Imported(NamedTuple):
+    """The clip of a file, and True if its bytes were new to the library."""
+
+    clip: Clip
+    created: bool
 
 
 class Run:
@@ -95,7 +103,7 @@ class Run:
             total, passed_over = await asyncio.to_thread(count, self._folder, roots=self._roots)
             self.progress.total = total
             self.progress.passed_over.update(passed_over)
-        window: deque[tuple[Found, asyncio.Task[bool]]] = deque()
+        window: deque[tuple[Found, asyncio.Task[Imported]]] = deque()
         try:
             async for found in self._found():
                 if self._stop:
@@ -117,8 +125,8 @@ class Run:
             for found in batch:
                 yield found
 
-    async def _one(self, found: Found) -> bool:
-        """Imports one file; returns True if its bytes were new to the library."""
+    async def _one(self, found: Found) -> Imported:
+        """Imports one file."""
         if found.failure:
             raise found.failure
         name = Path(found.path).name
@@ -148,15 +156,14 @@ class Run:
                 await asyncio.sleep(retry.pause(error))
             else:
                 # The clip may be from this very file, made before the last restart.
-                return created or (row.import_job == self.job.name and row.source == found.path)
+                made = row.import_job == self.job.name and row.source == found.path
+                return Imported(row, created or made)
 
-    async def _settle(self, found: Found, task: asyncio.Task[bool]) -> None:
+    async def _settle(self, found: Found, task: asyncio.Task[Imported]) -> None:
         """Counts a file, in the order of the walk, so that the cursor never skips one."""
         try:
-            if await task:
-                self.progress.imported += 1
-            else:
-                self.progress.existing += 1
+            clip, created = await task
+            count_clip(self.progress, clip, created=created)
         except ServiceError as error:
             self._failed(found, error.reason, error.message)
         except (grpc.aio.AioRpcError, OSError) as error:

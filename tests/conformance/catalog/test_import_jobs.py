@@ -73,6 +73,7 @@ async def test_a_job_from_asking_to_its_end(catalog: Catalog) -> None:
     assert claimed.name == job.name
     progress = ImportProgress(total=100, imported=40, existing=5, failed=25, cursor="a/\n'ü.wav")
     progress.passed_over.update({".txt": 7, "hidden": 2})
+    progress.remarks["AUDIO_REMARK_CUT_OFF"] = 3
     failures = [
         FileFailure(path=f"{n}.wav", failure=Failure(reason="AUDIO_SILENT", message="m"))
         for n in range(25)
@@ -271,14 +272,17 @@ async def test_leases_and_counts_have_limits(catalog: Catalog) -> None:
             await report(catalog, job.name, "w", progress=ImportProgress(**{field: -1}))
 
 
-async def test_kinds_passed_over_are_bounded(catalog: Catalog) -> None:
+@pytest.mark.parametrize("field", ["passed_over", "remarks"])
+async def test_counts_by_kind_are_bounded(catalog: Catalog, field: str) -> None:
     """Too many are cut, for progress must be told; a count below zero is none."""
     await clear(catalog)
     job = await catalog.job(await catalog.library())
     await claim(catalog, "w")
-    many = ImportProgress(passed_over={f".{number}{'x' * 99}": number for number in range(50)})
-    reported = await report(catalog, job.name, "w", progress=many)
-    assert len(reported.progress.passed_over) == 20
-    assert {len(kind) for kind in reported.progress.passed_over} == {63}
-    async with refused(Reason.FIELD_INVALID, field="progress.passed_over"):
-        await report(catalog, job.name, "w", progress=ImportProgress(passed_over={".txt": -1}))
+    many = {f".{number}{'x' * 99}": number for number in range(50)}
+    reported = await report(catalog, job.name, "w", progress=ImportProgress(**{field: many}))
+    kept = getattr(reported.progress, field)
+    assert len(kept) == 20
+    assert {len(kind) for kind in kept} == {63}
+    wrong = ImportProgress(**{field: {".txt": -1}})
+    async with refused(Reason.FIELD_INVALID, field=f"progress.{field}"):
+        await report(catalog, job.name, "w", progress=wrong)

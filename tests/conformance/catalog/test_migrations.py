@@ -22,7 +22,7 @@ from catalog_service.settings import CatalogSettings
 from tests.conformance.catalog.filled import OLD, fill
 from tools.servers.catalog import serving
 
-HEAD = "0008"
+HEAD = "0009"
 
 
 async def test_migrations_build_the_tables(settings: CatalogSettings) -> None:
@@ -105,7 +105,7 @@ async def test_a_database_of_an_earlier_revision_is_taken_on(
     engine.dispose()
 
 
-@pytest.mark.parametrize("left", range(14))
+@pytest.mark.parametrize("left", range(15))
 async def test_a_migration_that_was_cut_off_is_done_again(
     settings: CatalogSettings, left: int
 ) -> None:
@@ -114,6 +114,7 @@ async def test_a_migration_that_was_cut_off_is_done_again(
     migrate(where)
     engine = where.migrating_engine()
     undo = [
+        "ALTER TABLE import_jobs DROP COLUMN remarks",
         *unmade_windows(on_sqlite=where.is_sqlite),
         *unmade_channels(on_sqlite=where.is_sqlite),
         "ALTER TABLE import_jobs DROP COLUMN passed_over",
