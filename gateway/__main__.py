@@ -33,6 +33,7 @@ from gateway.upkeep.migrating import MigrationWorker
 from gateway.upkeep.reconciler import Reconciler
 from gateway.upstream import Upstream
 from serving.background import background
+from serving.caller import Proxies
 from serving.contracts import Servicers
 from serving.server import run, serve
 from serving.settings import load
@@ -65,11 +66,11 @@ async def main(settings: GatewaySettings) -> None:
             contracts.OPERATIONS: OperationsServicer(upstream),
         }
     )
-    guard, stop = Guard(keyring), asyncio.Event()
+    guard, stop = Guard(keyring, Proxies(settings.trusted_proxies)), asyncio.Event()
     parts = Parts(settings, guard, servicers, health)
     work = (worker.run(), migrations.run(), reconciler.run(), keyring.follow())
     async with background(*work, maps.run(), duplicates.run()), rest(parts, stop):
-        await serve(settings, servicers.names, servicers.add, health.check, stop, admit=guard.admit)
+        await serve(settings, servicers.names, servicers.add, health.check, stop, gate=guard)
     await clips.cleanups.settle()
     await upstream.close()
 

@@ -12,6 +12,7 @@ from typing_extensions import Self
 
 from gateway.access import key_file
 from serving.audio_size import MAX_AUDIO_BYTES
+from serving.caller import Proxies
 from serving.names import CHOSEN_ID
 from serving.settings import ServerSettings
 from serving.tls import Tls
@@ -88,6 +89,13 @@ class GatewaySettings(ServerSettings):
         alias="AUDIOSEARCH_ALLOW_ANONYMOUS",
         description="take calls without a key also from other machines: only behind a proxy that "
         "checks who calls",
+    )
+    trusted_proxies: str = Field(
+        "",
+        alias="AUDIOSEARCH_TRUSTED_PROXIES",
+        description="addresses or networks of proxies, separated by commas, that are believed "
+        "about the address of a caller (`x-forwarded-for`), such as Envoy's; none means that "
+        "the address of the connection counts",
     )
     import_roots: str = Field(
         "",
@@ -186,6 +194,12 @@ class GatewaySettings(ServerSettings):
     def _public_url_is_one(cls, value: str) -> str:
         if value and not _URL.fullmatch(value):
             raise ValueError("write scheme and host, such as https://sounds.example.org")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies_are_addresses(cls, value: str) -> str:
+        Proxies(value)
         return value
 
     @field_validator("keyring")

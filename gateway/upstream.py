@@ -34,6 +34,7 @@ from google.protobuf.descriptor_pb2 import MethodOptions
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gateway.settings import GatewaySettings
+from serving.caller import CALLER_KEY, caller
 from serving.client_streams import converse, send
 from serving.contracts import Contract
 from serving.errors import Reason, ServiceError, from_rpc_error
@@ -148,9 +149,10 @@ class Stub:
             raise ServiceError(
                 Reason.DEADLINE_EXCEEDED, "the deadline is over; allow the call more time"
             )
+        told = ((REQUEST_ID_KEY, request_id.get()), (CALLER_KEY, caller.get()))
         return {
             "timeout": limit if left is None else min(left - MARGIN, limit),
-            "metadata": ((REQUEST_ID_KEY, request_id.get()),) if request_id.get() else (),
+            "metadata": tuple((name, value) for name, value in told if value),
         }
 
     @contextlib.contextmanager

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import grpc
 import structlog
@@ -14,6 +14,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from serving.call import take_call
+from serving.caller import caller, passed_on
 from serving.settings import ServerSettings
 from serving.telemetry import REQUEST_ID_KEY, configure
 
@@ -25,17 +26,43 @@ log = structlog.get_logger()
 
 Check = Callable[[], Awaitable[None]]
 Register = Callable[[grpc.aio.Server], None]
-Admit = Callable[[grpc.HandlerCallDetails, Any], Any]
-"""Raises if a call may not pass. Otherwise it returns the request or stream for the servicer."""
+
+
+class Gate(Protocol):
+    """The checks that each call of our own services passes before its servicer."""
+
+    def identify(self, details: grpc.HandlerCallDetails, peer: str) -> str:
+        """The caller of a call, by its metadata and the address of its connection.
+
+        No message has been read yet. Raises ServiceError if the caller may not call at all.
+        """
+
+    def admit(self, details: grpc.HandlerCallDetails, request: Any) -> Any:
+        """The request, or the stream of requests, for the servicer.
+
+        Raises ServiceError if the caller may not make this one.
+        """
+
+
+class OpenGate:
+    """The gate of the services behind the gateway, which believe it and check nothing."""
+
+    def identify(self, details: grpc.HandlerCallDetails, peer: str) -> str:
+        """The caller that the gateway names."""
+        return passed_on(details.invocation_metadata, peer)
+
+    def admit(self, _details: grpc.HandlerCallDetails, request: Any) -> Any:
+        """The request as it is."""
+        return request
 
 
 class Boundary(grpc.aio.ServerInterceptor):
     """Gives each call its request id, deadline and log line, and each failure its status."""
 
-    def __init__(self, max_call_seconds: float, admit: Admit) -> None:
-        """Sets the limit for calls whose own deadline is later or missing, and the admission."""
+    def __init__(self, max_call_seconds: float, gate: Gate) -> None:
+        """Sets the limit for calls whose own deadline is later or missing, and the checks."""
         self._limit = max_call_seconds
-        self._admit = admit
+        self._gate = gate
 
     async def intercept_service(self, continuation: Any, details: grpc.HandlerCallDetails) -> Any:
         """Wraps the handlers of our own methods, but not those of health and reflection."""
@@ -50,12 +77,14 @@ class Boundary(grpc.aio.ServerInterceptor):
 
         async def answer(request: Any, context: grpc.aio.ServicerContext) -> Any:
             async with self._call(details, context):
-                return await inner(self._admit(details, request), context)
+                return await inner(self._gate.admit(details, request), context)
 
         async def stream(request: Any, context: grpc.aio.ServicerContext) -> None:
             async with (
                 self._call(details, context),
-                contextlib.aclosing(inner(self._admit(details, request), context)) as responses,
+                contextlib.aclosing(
+                    inner(self._gate.admit(details, request), context)
+                ) as responses,
             ):
                 # Written, not yielded: the deadline also ends a call whose reader has stopped.
                 async for response in responses:
@@ -75,6 +104,7 @@ class Boundary(grpc.aio.ServerInterceptor):
         sent_id = dict(details.invocation_metadata or ()).get(REQUEST_ID_KEY)
         limit = min(context.time_remaining() or self._limit, self._limit)
         async with take_call(details.method, sent_id, limit) as call:
+            caller.set(self._gate.identify(details, context.peer()))
             yield
         if call.failure:
             status = call.failure.to_status()
@@ -106,9 +136,9 @@ async def _watch(check: Check, servicer: health.aio.HealthServicer, names: Seque
         await asyncio.sleep(HEALTH_INTERVAL)
 
 
-def _build(settings: ServerSettings, admit: Admit) -> grpc.aio.Server:
+def _build(settings: ServerSettings, gate: Gate) -> grpc.aio.Server:
     return grpc.aio.server(
-        interceptors=[Boundary(settings.max_call_seconds, admit)],
+        interceptors=[Boundary(settings.max_call_seconds, gate)],
         maximum_concurrent_rpcs=settings.max_concurrent_calls,
         options=[
             ("grpc.so_reuseport", 0),  # a second service on the port fails instead of sharing it
@@ -135,7 +165,7 @@ async def serve(
     check: Check,
     stop: asyncio.Event | None = None,
     ready: Callable[[int], None] | None = None,
-    admit: Admit = lambda _details, request: request,
+    gate: Gate | None = None,
 ) -> None:
     """Serves until SIGTERM, SIGINT or `stop`, then drains.
 
@@ -146,12 +176,12 @@ async def serve(
         check: raises while a dependency is missing; the message names it.
         stop: ends serving when set.
         ready: called with the port once it is listening.
-        admit: called for each call before its servicer.
+        gate: checks each call before its servicer; without one the gateway is believed.
     """
     stop = stop or asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    server, servicer = _build(settings, admit), health.aio.HealthServicer()
+    server, servicer = _build(settings, gate or OpenGate()), health.aio.HealthServicer()
     register(server)
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
     reflected = [*names, health.SERVICE_NAME, reflection.SERVICE_NAME]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import grpc
@@ -10,7 +10,11 @@ import grpc
 from gateway.access.keyring import Keyring, bearer
 from gateway.access.rights import EVERY, Caller, authorize, caller
 from gateway.access.rules import RULES, Rule
+from serving.caller import Proxies, address_of, by_address, by_key
+from serving.caller import caller as shared_by
 from serving.telemetry import key_id
+
+FORWARDED_KEY = "x-forwarded-for"
 
 
 class Guard:
@@ -19,17 +23,28 @@ class Guard:
     Health and reflection are not checked: probes have no key, and the contract is public.
     """
 
-    def __init__(self, keyring: Keyring) -> None:
-        """Checks against the keys of `keyring`."""
+    def __init__(self, keyring: Keyring, proxies: Proxies | None = None) -> None:
+        """Checks against the keys of `keyring`, and believes `proxies` about addresses."""
         self._keyring = keyring
+        self._proxies = proxies or Proxies("")
+
+    def identify(self, details: grpc.HandlerCallDetails, peer: str) -> str:
+        """The caller of a gRPC call, as in `know`."""
+        sent = list(details.invocation_metadata or ())
+        forwarded = [str(value) for name, value in sent if name == FORWARDED_KEY]
+        return self.know(dict(sent).get("authorization"), address_of(peer), forwarded)
 
     def admit(self, details: grpc.HandlerCallDetails, request: Any) -> Any:
         """Checks a gRPC call like `check`."""
-        header = dict(details.invocation_metadata or ()).get("authorization")
-        return self.check(details.method, header, request)
+        return self.check(details.method, request)
 
-    def identify(self, header: str | bytes | None) -> Caller:
-        """The caller by the value of `authorization`. It is kept for the rights and the log.
+    def know(self, header: str | bytes | None, address: str, forwarded: Sequence[str] = ()) -> str:
+        """The caller as `serving.caller` names it, kept for the rights, the shares and the log.
+
+        Args:
+            header: value of `authorization`, if it was sent.
+            address: address of the connection.
+            forwarded: values of `x-forwarded-for`.
 
         Raises:
             ServiceError: KEY_MISSING, KEY_INVALID.
@@ -37,23 +52,24 @@ class Guard:
         who = self._keyring.authenticate(bearer(header))
         caller.set(who)
         key_id.set(who.id)
-        return who
+        found = self._proxies.address(address, forwarded)
+        shared_by.set(by_key(who.id) if who.id else by_address(found))
+        return shared_by.get()
 
-    def check(self, method: str, header: str | bytes | None, request: Any) -> Any:
-        """Checks a request, or a stream of requests, on any transport.
+    def check(self, method: str, request: Any) -> Any:
+        """Checks a request, or a stream of requests, of the caller known, on any transport.
 
         Args:
             method: `/package.Service/Method`; a method without a rule is never run.
-            header: value of `authorization`, if it was sent.
             request: a message, or an iterator of messages.
 
         Returns:
             The request to go on with.
 
         Raises:
-            ServiceError: KEY_MISSING, KEY_INVALID, RIGHT_MISSING, FIELD_INVALID.
+            ServiceError: RIGHT_MISSING, FIELD_INVALID.
         """
-        rule, who = RULES[method], self.identify(header)
+        rule, who = RULES[method], caller.get()
         if rule.library is None or rule.right is None or who.may(EVERY, rule.right):
             return request
         if not hasattr(request, "DESCRIPTOR"):

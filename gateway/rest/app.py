@@ -17,7 +17,7 @@ from gateway.rest.http.boundary import Boundary
 from gateway.rest.http.headers import SecurityHeaders
 from gateway.rest.http.origins import Origins
 from gateway.rest.messages import openapi
-from gateway.rest.parts import Parts, credentials
+from gateway.rest.parts import Parts
 from gateway.rest.routes import (
     audio,
     calibration,
@@ -82,7 +82,7 @@ def _caller(parts: Parts) -> Callable[[Request], Awaitable[None]]:
     """A dependency that rejects a request without a key before any of its body is read."""
 
     async def identify(request: Request) -> None:
-        parts.guard.identify(credentials(request))
+        parts.identify(request)
 
     return identify
 

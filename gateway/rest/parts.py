@@ -10,7 +10,7 @@ from typing import Any, cast
 import grpc
 from starlette.requests import Request
 
-from gateway.access.guard import Guard
+from gateway.access.guard import FORWARDED_KEY, Guard
 from gateway.access.rules import RULES
 from gateway.health.health import Health
 from gateway.settings import GatewaySettings
@@ -67,7 +67,14 @@ class Parts:
 
     def check(self, request: Request, rpc: str, message: Any) -> Any:
         """Checks the caller's right to call an RPC; gives the message to call it with."""
-        return self.guard.check(_PATHS[rpc], credentials(request), message)
+        self.identify(request)
+        return self.guard.check(_PATHS[rpc], message)
+
+    def identify(self, request: Request) -> None:
+        """Finds the caller of a request; KEY_MISSING or KEY_INVALID if there is none."""
+        address = request.client.host if request.client else ""
+        forwarded = request.headers.getlist(FORWARDED_KEY)
+        self.guard.know(credentials(request), address, forwarded)
 
     def _admit(self, request: Request, rpc: str, message: Any) -> tuple[Any, Any]:
         servicer = self.servicers.of(_PATHS[rpc].split("/")[1])

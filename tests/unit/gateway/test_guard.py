@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,10 +14,12 @@ from gateway.access import api_key, key_file
 from gateway.access.guard import Guard
 from gateway.access.keyring import Keyring
 from gateway.access.rights import OPERATOR, Right, caller
+from serving.caller import caller as shared_by
 from serving.errors import Reason, ServiceError
 
 GET = "/audiosearch.gateway.v1.LibraryService/GetLibrary"
 UPLOAD = "/audiosearch.gateway.v1.ClipService/UploadClip"
+HOME = "127.0.0.1"
 
 
 @pytest.fixture
@@ -36,27 +39,45 @@ def guard(tmp_path: Path, header: str) -> Guard:
 def test_a_request_goes_through_as_it_is(guard: Guard, header: str) -> None:
     """And who called is known to the servicer."""
     request = GetLibraryRequest(name="libraries/a")
-    assert guard.check(GET, header, request) is request
+    guard.know(header, HOME)
+    assert guard.check(GET, request) is request
     assert caller.get().name == "phone"
     with pytest.raises(ServiceError) as raised:
-        guard.check(GET, header, GetLibraryRequest(name="libraries/c"))
+        guard.check(GET, GetLibraryRequest(name="libraries/c"))
     assert raised.value.reason is Reason.RIGHT_MISSING
     with pytest.raises(ServiceError) as raised:
-        guard.check(GET, None, request)
+        guard.know(None, HOME)
     assert raised.value.reason is Reason.KEY_MISSING
 
 
 def test_without_keys_everything_goes_through(tmp_path: Path) -> None:
     """Also what the servicer will refuse."""
     request = GetLibraryRequest(name="no name")
-    assert Guard(Keyring(None)).check(GET, None, request) is request
+    guard = Guard(Keyring(None))
+    guard.know(None, HOME)
+    assert guard.check(GET, request) is request
     assert caller.get() is OPERATOR
+
+
+def test_a_caller_is_its_key_or_else_its_address(guard: Guard, header: str) -> None:
+    """Shares are counted by it, here and in the services that the gateway calls."""
+    named = guard.know(header, HOME)
+    assert named.startswith("key:")
+    assert shared_by.get() == named
+    assert Guard(Keyring(None)).know(None, HOME) == "peer:127.0.0.1"
+
+
+def test_a_call_before_its_caller_is_known_is_never_run(guard: Guard) -> None:
+    """A transport that forgets to ask lets nobody in."""
+    with pytest.raises(LookupError):
+        contextvars.Context().run(guard.check, GET, GetLibraryRequest(name="libraries/a"))
 
 
 def test_a_method_without_a_rule_is_never_run(guard: Guard, header: str) -> None:
     """This holds for every caller."""
+    guard.know(header, HOME)
     with pytest.raises(KeyError):
-        guard.check(GET + "2", header, GetLibraryRequest(name="libraries/a"))
+        guard.check(GET + "2", GetLibraryRequest(name="libraries/a"))
 
 
 async def send(*parents: str) -> AsyncIterator[UploadClipRequest]:
@@ -68,10 +89,11 @@ async def send(*parents: str) -> AsyncIterator[UploadClipRequest]:
 
 async def test_a_stream_is_checked_where_it_names_a_library(guard: Guard, header: str) -> None:
     """At its first message, and if it names another one later."""
-    passed = [message async for message in guard.check(UPLOAD, header, send("libraries/b"))]
+    guard.know(header, HOME)
+    passed = [message async for message in guard.check(UPLOAD, send("libraries/b"))]
     assert [message.WhichOneof("request") for message in passed] == ["config", "audio_chunk"]
     for parents in (["libraries/a"], ["libraries/b", "libraries/a"]):
-        stream = guard.check(UPLOAD, header, send(*parents))
+        stream = guard.check(UPLOAD, send(*parents))
         for _ in parents[1:]:
             assert await anext(stream)
         with pytest.raises(ServiceError) as raised:
