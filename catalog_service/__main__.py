@@ -36,7 +36,7 @@ async def start(
 ) -> None:
     """Serves until a signal or `stop` ends the service. Calls `ready` with the port."""
     database = Database(backend(settings), settings.statement_seconds, settings.queue)
-    store = FolderStore(settings.audio_folder)
+    store = FolderStore(settings.audio_folder, settings.reserve_bytes)
     audio = Audio(database, store, settings.max_audio_bytes)
     servicers = Servicers(
         {

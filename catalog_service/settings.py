@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 
 from serving.audio_size import MAX_AUDIO_BYTES
+from serving.disk.room import RESERVE_BYTES
 from serving.settings import ServerSettings
 
 
@@ -67,6 +68,15 @@ class CatalogSettings(ServerSettings):
         le=600,
         alias="AUDIOSEARCH_CATALOG_STATEMENT_SECONDS",
         description="longest wait for the database, in seconds",
+    )
+
+    reserve_bytes: int = Field(
+        RESERVE_BYTES,
+        ge=0,
+        le=2**40,
+        alias="AUDIOSEARCH_RESERVE_BYTES",
+        description="room that is kept for deletions on a full disk, at most an eighth of it; "
+        "0 keeps none",
     )
 
     @property

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import math
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -15,7 +17,7 @@ from pymilvus import MilvusClient
 from pymilvus.client.types import Status
 from pymilvus.exceptions import ErrorCode, MilvusException, ParamError
 
-from index_service.store import unavailable
+from index_service.store import full, unavailable
 from serving.errors import ServiceError
 from serving.telemetry import remaining
 
@@ -28,6 +30,7 @@ _NOT_LOADED = 101
 _ALIAS_NOT_FOUND = 1600
 _ALIAS_TAKEN = (1601, 1602)
 _RECONNECT = {"grpc.initial_reconnect_backoff_ms": 500, "grpc.max_reconnect_backoff_ms": 2000}
+_NO_SPACE = os.strerror(errno.ENOSPC)
 _GONE = (grpc.StatusCode.UNAVAILABLE, Status.CONNECT_FAILED)
 
 
@@ -86,7 +89,7 @@ class Connection:
 
         Raises:
             NoCollectionError, NotLoadedError, TakenError: Milvus answers so.
-            ServiceError: INDEX_UNAVAILABLE, for all failures that may pass.
+            ServiceError: INDEX_UNAVAILABLE, for all failures that may pass; STORAGE_FULL.
         """
         if error := self.lost():
             raise error
@@ -175,4 +178,8 @@ class Connection:
         if code in _GONE:
             self._gone = f"Milvus at {self._uri} does not answer"
             return unavailable(self._gone)
-        return unavailable(f"Milvus at {self._uri} failed or was too slow")
+        return (
+            full()
+            if _NO_SPACE in str(error)
+            else unavailable(f"Milvus at {self._uri} failed or was too slow")
+        )

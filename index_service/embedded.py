@@ -8,19 +8,23 @@ from typing import IO
 
 from milvus_lite.server_manager import server_manager_instance  # type: ignore[import-untyped]
 
+from serving.disk.room import Room
+
 _NAME = "milvus.db"
 
 
 class EmbeddedMilvus:
     """Locks a folder for this process and runs Milvus Lite on it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, reserve_bytes: int) -> None:
         """Starts Milvus Lite.
 
         Raises:
             SystemExit: The folder can't be used, or another process uses it.
         """
         self._lock = _claim(folder)
+        self.room = Room(folder, reserve_bytes, "the index")
+        self.room.let_go()  # a start on a full disk takes room too
         self._path = str(folder / _NAME)
         uri = server_manager_instance.start_and_get_uri(self._path)
         if uri is None:
@@ -29,6 +33,7 @@ class EmbeddedMilvus:
                 "the folder from a copy, or empty it and import again"
             )
         self.uri: str = uri
+        self.room.keep()
 
     def close(self) -> None:
         """Writes all data to files and ends Milvus Lite."""

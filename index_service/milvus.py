@@ -63,7 +63,7 @@ class MilvusStore:
         self._settings = settings
         self._lite: EmbeddedMilvus | None = None
         if settings.milvus_host is None:
-            self._lite = EmbeddedMilvus(settings.folder)
+            self._lite = EmbeddedMilvus(settings.folder, settings.reserve_bytes)
             self._connection = Connection(self._lite.uri, "", None)
         else:
             self._connection = Connection(
@@ -71,6 +71,7 @@ class MilvusStore:
                 settings.token,
                 settings.store_seconds,
             )
+        self._room = self._lite.room if self._lite else None
         self._is_lite = self._lite is not None
         self._commands = Commands(self._connection, lite=self._is_lite)
         self._retuner = None if self._lite else Retuner(self._commands, settings)
@@ -89,6 +90,8 @@ class MilvusStore:
             try:
                 there = self._commands.describe(collection_names.alias(index_id))
             except NoCollectionError:
+                if self._room:
+                    self._room.require()
                 self._create(index_id, info)
                 there = self._commands.describe(collection_names.alias(index_id))
             self._load(index_id, there.name)
@@ -96,6 +99,8 @@ class MilvusStore:
 
     def drop(self, index_id: str) -> None:
         """See VectorStore."""
+        if self._room:
+            self._room.let_go()
         with self._alone(index_id):
             self._unflushed.pop(index_id, None)
             self._known.pop(index_id, None)
@@ -113,6 +118,8 @@ class MilvusStore:
         self, index_id: str, ids: Sequence[str], vectors: Vectors, mirrors: Sequence[Mirror]
     ) -> None:
         """See VectorStore."""
+        if self._room:
+            self._room.require()
         rows: list[Row] = [
             {"id": vector_id, "vector": vector}
             for vector_id, vector in zip(ids, vectors, strict=True)
@@ -125,6 +132,8 @@ class MilvusStore:
 
     def delete(self, index_id: str, ids: Sequence[str], clip_ids: Sequence[str]) -> None:
         """See VectorStore."""
+        if self._room:
+            self._room.let_go()
         self.describe(index_id)
         lists = (("id", ids), ("clip_id", clip_ids))
         among = " or ".join(f"{name} in {filters.quoted(each)}" for name, each in lists if each)
@@ -282,6 +291,8 @@ class MilvusStore:
 
     def check(self) -> None:
         """See VectorStore."""
+        if self._room:
+            self._room.keep()
         self._connection.probe()
 
     def lost(self) -> ServiceError | None:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from serving.disk.room import RESERVE_BYTES
 from serving.settings import ServerSettings
 
 
@@ -45,6 +46,14 @@ class IndexSettings(ServerSettings):
     )
     milvus_token: SecretStr | None = Field(
         None, alias="MILVUS_TOKEN", description="token, instead of user and password"
+    )
+    reserve_bytes: int = Field(
+        RESERVE_BYTES,
+        ge=0,
+        le=2**40,
+        alias="AUDIOSEARCH_RESERVE_BYTES",
+        description="room that is kept for deletions from Milvus Lite on a full disk, at most an "
+        "eighth of the disk; 0 keeps none",
     )
     vector_dimension: int = Field(
         192,

@@ -96,7 +96,8 @@ class VectorStore(Protocol):
 
     All methods block, may be called from several threads at a time, and see every write that
     returned before the call. They raise ServiceError: INDEX_UNAVAILABLE when the store is gone or
-    too slow, INDEX_NOT_FOUND for an index that does not exist.
+    too slow, INDEX_NOT_FOUND for an index that does not exist, and what adds to it STORAGE_FULL
+    when its disk is full.
     """
 
     def create(self, index_id: str, info: IndexInfo) -> IndexInfo:
@@ -210,6 +211,14 @@ def busy() -> ServiceError:
     """The error for a call that finds the queue in front of the store full."""
     return ServiceError(
         Reason.INDEX_BUSY, "too many calls wait for the store already; try again later"
+    )
+
+
+def full() -> ServiceError:
+    """Returns STORAGE_FULL."""
+    return ServiceError(
+        Reason.STORAGE_FULL,
+        "the disk of the index is full; delete something or ask the operator for room",
     )
 
 

@@ -23,7 +23,8 @@ from ulid import ULID
 from catalog_service.audio.audio_store import AudioKey
 from catalog_service.audio.folder_upload import FolderUpload
 from catalog_service.completion import to_the_end
-from catalog_service.database.failures import typed_os
+from catalog_service.database.failures import FULL, typed_os
+from serving.disk.room import RESERVE_BYTES, Disk
 from serving.errors import Reason, ServiceError
 
 T = TypeVar("T")
@@ -33,9 +34,10 @@ _THREADS = 8
 class FolderStore:
     """An AudioStore in a folder. All that touches the disk runs in a few threads of its own."""
 
-    def __init__(self, folder: Path) -> None:
-        """Takes the folder; `open` makes it."""
+    def __init__(self, folder: Path, reserve_bytes: int = RESERVE_BYTES) -> None:
+        """Takes the folder, which `open` makes, and the room that is kept for deletions."""
         self._folder = folder
+        self._reserve_bytes = reserve_bytes
         self._incoming: Path | None = None
         self._lock: int | None = None
         self._threads = ThreadPoolExecutor(_THREADS, "audio")
@@ -63,7 +65,9 @@ class FolderStore:
     @contextlib.asynccontextmanager
     async def upload(self) -> AsyncIterator[FolderUpload]:
         """An upload; what it wrote and did not publish is gone when the block is left."""
-        upload = FolderUpload(self._own_folder() / str(ULID()), self.path, self._typed)
+        upload = FolderUpload(
+            self._own_folder() / str(ULID()), self.path, self._typed, self._require_room
+        )
         try:
             yield upload
         finally:
@@ -138,6 +142,11 @@ class FolderStore:
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self._folder / library_uid)
 
+    def _require_room(self) -> None:
+        """Raises OSError while the disk has only what rows, vectors and deletions need."""
+        if Disk.of(self._folder, self._reserve_bytes).tight:
+            raise OSError(errno.ENOSPC, "the rest of the disk is kept for deletions")
+
     def _own_folder(self) -> Path:
         if self._incoming is None:
             raise ServiceError(
@@ -164,8 +173,12 @@ class FolderStore:
         if self._incoming is None or not self._incoming.is_dir():
             self._open()
         file = self._own_folder() / "check"
-        file.touch()
-        file.unlink()
+        try:
+            file.touch()
+            file.unlink()
+        except OSError as error:
+            if error.errno not in FULL:  # a full disk still reads and deletes
+                raise
 
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:

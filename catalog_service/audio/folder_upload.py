@@ -23,8 +23,17 @@ class FolderUpload:
         temporary: Path,
         place: Callable[[AudioKey], Path],
         run: Callable[[Callable[[], Any]], Awaitable[Any]],
+        require_room: Callable[[], None],
     ) -> None:
-        """Takes the temporary file to be, the place of each object, and a way into a thread."""
+        """Takes the temporary file to be.
+
+        Args:
+            temporary: the file.
+            place: gives the place of each object.
+            run: a way into a thread.
+            require_room: raises OSError if the disk may take no more.
+        """
+        self._require_room = require_room
         self.size = 0
         self.head = b""
         self._temporary = temporary
@@ -77,6 +86,7 @@ class FolderUpload:
         with self._turn:
             if self._over:
                 return
+            self._require_room()
             if self._file is None:
                 self._file = self._temporary.open("xb", buffering=0)
             view = memoryview(chunk)

@@ -136,7 +136,7 @@ class Clips:
                 return row
             return clip_rows.change(connection, row, values)
 
-        return await self._database.write_around(lock, remove_audio, change)
+        return await self._database.free_around(lock, remove_audio, change)
 
     async def begin_deletion(
         self, name: ClipName, only: ClipState | None = None, speaker: str | None = None
@@ -163,7 +163,7 @@ class Clips:
                 enrollments.lost(connection, SpeakerName(name.library, row.enrolled_as))
             return changed
 
-        return await self._database.write(change)
+        return await self._database.free(change)
 
     async def delete(self, name: ClipName) -> None:
         """Removes the audio of a DELETING clip, then its row. A missing clip is no error."""
@@ -172,7 +172,7 @@ class Clips:
             return
         clip_rows.require_state(row, name, ClipState.DELETING)
         await self._store.remove_clip(row.library_uid, row.id)
-        await self._database.write(
+        await self._database.free(
             lambda c: c.execute(
                 delete(clips).where(clips.c.id == row.id, clips.c.state == ClipState.DELETING)
             )

@@ -44,6 +44,7 @@ class Database:
         self._circuit = Circuit()
         self._migrated = False
         self._opening: asyncio.Task[None] | None = None
+        self._tidying: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Brings the schema up to date; goes on trying in the background if that fails now."""
@@ -54,6 +55,8 @@ class Database:
         """Waits for what runs and closes all connections."""
         if self._opening:
             self._opening.cancel()
+        if self._tidying:
+            await self._tidying
         for transactions in (self._reads, self._writes, self._checks):
             await transactions.close()
 
@@ -63,6 +66,7 @@ class Database:
         try:
             async with self._guarded():
                 await self._checks.run(lambda connection: connection.scalar(text("SELECT 1")))
+                await self._keep()
             answered = True
         finally:  # also when cancelled: the health check waits only so long
             if not answered:
@@ -90,6 +94,24 @@ class Database:
         """
         return await self._repeat(lambda writes: writes.run(work))
 
+    async def grow(self, work: Work[T]) -> T:
+        """Runs work that adds rows as `write` does, unless the disk is nearly full."""
+        if self._backend.room:
+            await asyncio.to_thread(self._backend.room.require)
+        return await self.write(work)
+
+    async def free(self, work: Work[T]) -> T:
+        """Runs work that leads to fewer rows as `write` does, with the room that is kept for it."""
+        return await self._repeat(lambda writes: writes.run(work), frees=True)
+
+    async def free_around(
+        self, first: Work[SeenT], between: Between[SeenT, DoneT], last: Last[DoneT, T]
+    ) -> T:
+        """Runs work that leads to fewer rows as `write_around` does, with the room of `free`."""
+        return await self._repeat(
+            lambda writes: writes.run_around(first, between, last), frees=True
+        )
+
     async def write_around(
         self, first: Work[SeenT], between: Between[SeenT, DoneT], last: Last[DoneT, T]
     ) -> T:
@@ -109,17 +131,32 @@ class Database:
         """Runs work as `write` does, but from the start again when a row breaks a unique key.
 
         It is for work that makes a row unless it finds one: another call was faster, and its row is
-        found now.
+        found now. A disk that is nearly full takes none, as by `grow`.
         """
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                return await self.write(work)
+                return await self.grow(work)
             except exc.IntegrityError:
                 if attempt == _ATTEMPTS:
                     raise
         raise AssertionError
 
-    async def _repeat(self, run: Callable[[Transactions], Awaitable[T]]) -> T:
+    async def _repeat(
+        self, run: Callable[[Transactions], Awaitable[T]], *, frees: bool = False
+    ) -> T:
+        room = self._backend.room if frees else None
+        if room is None:
+            return await self._repeat_conflicts(run)
+        await asyncio.to_thread(room.let_go)
+        try:
+            return await self._repeat_conflicts(run)
+        except ServiceError as error:
+            if error.reason is not Reason.STORAGE_FULL:
+                raise
+        await asyncio.to_thread(room.let_go, now=True)
+        return await self._repeat_conflicts(run)
+
+    async def _repeat_conflicts(self, run: Callable[[Transactions], Awaitable[T]]) -> T:
         for attempt in range(1, _ATTEMPTS + 1):
             self._circuit.require()
             try:
@@ -154,12 +191,27 @@ class Database:
                 raise
             raise translate(error, self._seconds) from error
 
+    async def _keep(self) -> None:
+        """Keeps the room for deletions, and the log short while nobody else writes."""
+        if await asyncio.to_thread(self._backend.keep) and not self._tidying:
+            self._tidying = asyncio.create_task(self._tidy())
+
+    async def _tidy(self) -> None:
+        try:
+            with contextlib.suppress(ServiceError):
+                await self.write(lambda _connection: None)
+        finally:
+            self._tidying = None
+
     async def _try_to_migrate(self) -> bool:
+        if self._backend.room:  # to open a database takes room too
+            await asyncio.to_thread(self._backend.room.let_go)
         try:
             await asyncio.to_thread(migrate, self._backend)
         except (exc.SQLAlchemyError, OSError) as error:
             log.warning("catalog.not_open", where=self._backend.where, why=str(error))
             return False
+        await asyncio.to_thread(self._backend.keep)
         self._migrated = True
         log.info("catalog.open", where=self._backend.where)
         return True

@@ -6,6 +6,8 @@ import ssl
 import time
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
+from pathlib import Path
 from typing import Any, Protocol
 
 import aiomysql
@@ -17,8 +19,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from catalog_service.database.functions import add_functions
 from catalog_service.database.transactions import InThreads, OnLoop, Transactions
+from catalog_service.database.write_ahead_log import PAGES, WriteAheadLog
 from catalog_service.settings import CatalogSettings
 from serving.compat import timeout
+from serving.disk.room import RESERVE_BYTES, Room
 
 CONNECT_SECONDS = 3
 MIGRATION_SECONDS = 900
@@ -27,7 +31,6 @@ LOCK_SECONDS = 60
 """Longest that a starting replica waits for another one that migrates."""
 
 _CACHE_KIB = 64 * 1024
-_WAL_PAGES = 4 * 1024
 _IDLE_SECONDS = 10.0
 """A connection that was idle for so long is asked whether it still stands."""
 
@@ -70,13 +73,22 @@ class Backend(Protocol):
         """Connections for migrations, which block and may take longer."""
         ...
 
+    @property
+    def room(self) -> Room | None:
+        """Room on the database's disk; None if a server has it."""
+        ...
+
+    def keep(self) -> bool:
+        """Keeps room for deletions. Returns True if a transaction should follow, for the log."""
+        ...
+
 
 def backend(settings: CatalogSettings) -> Backend:
     """The server if the settings name one, else a file in the data folder."""
     size, seconds = settings.pool_size, settings.statement_seconds
     if settings.mysql_host is None:
         url = URL.create("sqlite", database=str(settings.database_folder / "catalog.sqlite3"))
-        return Sqlite(url, size, seconds)
+        return Sqlite(url, size, seconds, settings.reserve_bytes)
     password = settings.mysql_pwd.get_secret_value() if settings.mysql_pwd else None
     return Mysql(
         URL.create(
@@ -103,6 +115,8 @@ class Sqlite:
     """Reads at a time in this process, each on a connection of its own."""
     seconds: float
     """Longest wait for another process that writes."""
+    reserve_bytes: int = RESERVE_BYTES
+    """Room on the disk that is kept for deletions."""
 
     is_sqlite = True
 
@@ -123,9 +137,9 @@ class Sqlite:
     def writes(self, waiting: int) -> Transactions:
         """See Backend. SQLite has one writer anyway: waiting here is fair and costs nothing."""
         engine = self._engine(1)
-        _prepare_sqlite(engine, f"cache_size = -{_CACHE_KIB}", f"wal_autocheckpoint = {_WAL_PAGES}")
+        _prepare_sqlite(engine, f"cache_size = -{_CACHE_KIB}", f"wal_autocheckpoint = {PAGES}")
         _lock_at_once(engine)
-        return InThreads("writer", engine, 1, waiting, commits=True)
+        return InThreads("writer", engine, 1, waiting, self._keep_log_short, commits=True)
 
     def migrating_engine(self, url: URL | None = None) -> Engine:
         """See Backend."""
@@ -133,6 +147,28 @@ class Sqlite:
         _prepare_sqlite(engine)
         _lock_at_once(engine)
         return engine
+
+    def keep(self) -> bool:
+        """See Backend."""
+        self.room.keep()
+        return self._log.is_long(scarce=self.room.low)
+
+    @cached_property
+    def room(self) -> Room:
+        """See Backend."""
+        return Room(self._file.parent, self.reserve_bytes, "the catalog's database")
+
+    @cached_property
+    def _file(self) -> Path:
+        return Path(str(self.url.database))
+
+    @cached_property
+    def _log(self) -> WriteAheadLog:
+        return WriteAheadLog(self._file)
+
+    def _keep_log_short(self, engine: Engine) -> None:
+        if self._log.is_long(scarce=self.room.low):
+            self._log.empty(engine, self.seconds)
 
     def _reading_engine(self, size: int) -> Engine:
         engine = self._engine(size, isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True)
@@ -165,11 +201,16 @@ class Mysql:
     """Longest time of a transaction. The server's own limits end what this side has given up on."""
 
     is_sqlite = False
+    room = None
 
     @property
     def where(self) -> str:
         """See Backend."""
         return self.url.render_as_string(hide_password=True)
+
+    def keep(self) -> bool:
+        """See Backend."""
+        return False
 
     def reads(self, waiting: int) -> Transactions:
         """See Backend."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import re
 from collections.abc import Iterator
 
 import structlog
@@ -12,6 +13,8 @@ from sqlalchemy import exc
 
 from serving.errors import Reason, ServiceError
 
+FULL = {errno.ENOSPC, errno.EDQUOT}
+"""Errors of the system that tell of a full disk."""
 log = structlog.get_logger()
 _CONFLICTS = {1205, 1213, 1020}  # lock wait, deadlock, row changed since read
 _FULL = {1021, 1114, 3675}  # disk full, table full, tablespace full
@@ -60,6 +63,8 @@ _SQLITE_GONE = (
     "malformed",
 )
 _SQLITE_FULL = "disk is full"
+# A server that can't write tells the system's number: Got error 28 from storage engine.
+_SERVER_FULL = re.compile(rf"\b(?:errno:|error) (?:{errno.ENOSPC}|{errno.EDQUOT})\b")
 
 
 def is_conflict(error: BaseException) -> bool:
@@ -98,7 +103,7 @@ def typed_os() -> Iterator[None]:
 
 def translate_os(error: OSError) -> ServiceError:
     """The typed error for a failure of the audio folder."""
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+    if error.errno in FULL:
         log.error("audio.full", why=str(error))
         return ServiceError(
             Reason.STORAGE_FULL,
@@ -124,7 +129,11 @@ def _number(error: exc.DBAPIError) -> int:
 
 
 def _is_full(error: exc.DBAPIError) -> bool:
-    return _number(error) in _FULL or _SQLITE_FULL in str(error.orig).lower()
+    said = str(error.orig).lower()
+    number = _number(error)
+    if number:
+        return number in _FULL or bool(_SERVER_FULL.search(said))
+    return _SQLITE_FULL in said
 
 
 def _is_gone(error: exc.DBAPIError) -> bool:

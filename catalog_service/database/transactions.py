@@ -64,7 +64,14 @@ class InThreads:
     """Transactions in threads, for a driver that blocks: one hop for each transaction."""
 
     def __init__(
-        self, name: str, engine: Engine, at_once: int, waiting: int, *, commits: bool
+        self,
+        name: str,
+        engine: Engine,
+        at_once: int,
+        waiting: int,
+        after: Callable[[Engine], None] = lambda _engine: None,
+        *,
+        commits: bool,
     ) -> None:
         """Takes where connections come from and the bounds.
 
@@ -73,10 +80,12 @@ class InThreads:
             engine: where connections come from.
             at_once: transactions at a time.
             waiting: callers that may wait for their turn.
+            after: called in the thread after each transaction that passed.
             commits: False for reads, whose connections commit each statement by themselves.
         """
         self._connect = engine.begin if commits else engine.connect
         self._engine = engine
+        self._after = after
         self._threads = Threads(name, at_once, waiting, busy)
 
     async def run(self, work: Work[T]) -> T:
@@ -84,7 +93,9 @@ class InThreads:
 
         def whole() -> T:
             with self._connect() as connection:
-                return work(connection)
+                done = work(connection)
+            self._after(self._engine)
+            return done
 
         return await self._threads.run(whole)
 
@@ -101,7 +112,9 @@ class InThreads:
             with self._connect() as connection:
                 seen = first(connection)
                 done = asyncio.run_coroutine_threadsafe(meanwhile(seen), loop).result()
-                return last(connection, done)
+                result = last(connection, done)
+            self._after(self._engine)
+            return result
 
         return await self._threads.run(whole)
 

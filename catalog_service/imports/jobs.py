@@ -67,7 +67,7 @@ class ImportJobs:
             return made or _insert(connection, library, new, request_id)
 
         try:
-            return await self._database.write(make)
+            return await self._database.grow(make)
         except exc.IntegrityError:  # the same request was faster at the same time
             made = await self._database.read(lambda c: _made_by(c, request_id))
             if made is None:
@@ -201,7 +201,7 @@ class ImportJobs:
             if row is not None:
                 raise _conflict(row, "over; cancel it first")
 
-        await self._database.write(remove)
+        await self._database.free(remove)
 
 
 def _joined() -> Select[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from sqlalchemy import Column, Connection, Row, delete, exc, func, insert, literal, select, update
@@ -76,7 +77,7 @@ class Libraries:
             return Library(library_rows.get(connection, library), 0, 0)
 
         try:
-            return await self._database.write(make)
+            return await self._database.grow(make)
         except exc.IntegrityError:
             there = await self.get(library)
             if request_id is not None and there.row.request_id == request_id:
@@ -161,7 +162,7 @@ class Libraries:
             )
             return _counted(connection, row)
 
-        return await self._database.write(change)
+        return await self._database.free(change)
 
     async def delete(self, library: str) -> None:
         """Removes a DELETING library: rows of clips and speakers, then audio, then the rest.
@@ -182,11 +183,19 @@ class Libraries:
                 connection.execute(delete(table).where(table.c.library_uid == row.uid))
             connection.execute(delete(libraries).where(libraries.c.uid == row.uid))
 
-        await self._database.write(finish)
+        await self._database.free(finish)
 
     async def _delete_rows(self, key: Column[str], uid: str) -> None:
-        while await self._database.write(lambda c: _delete_batch(c, key, uid)):
-            pass
+        size = _BATCH
+        while True:
+            try:
+                if not await self._database.free(partial(_delete_batch, key, uid, size)):
+                    return
+            except ServiceError as error:
+                # A small transaction needs little of a full disk.
+                if error.reason is not Reason.STORAGE_FULL or size == 1:
+                    raise
+                size = max(1, size // 10)
 
 
 def _set(
@@ -225,13 +234,13 @@ def _require_empty(connection: Connection, row: Row[Any]) -> None:
         )
 
 
-def _delete_batch(connection: Connection, key: Column[str], uid: str) -> int:
+def _delete_batch(key: Column[str], uid: str, size: int, connection: Connection) -> int:
     """Removes some of a library's rows by their key. Returns their number.
 
     Transactions are small, so that others do not wait long.
     """
     table = key.table
-    ids = (connection.scalars(select(key).where(table.c.library_uid == uid).limit(_BATCH))).all()
+    ids = (connection.scalars(select(key).where(table.c.library_uid == uid).limit(size))).all()
     if ids:
         connection.execute(delete(table).where(key.in_(ids)))
     return len(ids)

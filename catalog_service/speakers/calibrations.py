@@ -89,7 +89,7 @@ class Calibrations:
                 )
             return new
 
-        return await self._database.write(store)
+        return await self._database.grow(store)
 
     async def delete(self, library: str) -> None:
         """Removes the calibration of a library. A missing calibration is no error.
@@ -102,7 +102,7 @@ class Calibrations:
             uid = library_rows.get(connection, library).uid
             connection.execute(delete(calibrations).where(calibrations.c.library_uid == uid))
 
-        await self._database.write(remove)
+        await self._database.free(remove)
 
 
 def _require_model(library: str, needed: str, given: str) -> None:

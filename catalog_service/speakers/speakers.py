@@ -185,14 +185,14 @@ class Speakers:
                 row = speaker_rows.change(connection, row, {"state": SpeakerState.DELETING})
             return enrollments.delete_clips(connection, row) if delete_clips else row
 
-        return await self._database.write(change)
+        return await self._database.free(change)
 
     async def delete(self, name: SpeakerName) -> None:
         """Unlinks the clips of a DELETING speaker, then removes its row.
 
         A missing speaker is no error. After a crash at any point, a repeat finishes the work.
         """
-        while await self._database.write(lambda c: _delete_some(c, name)):
+        while await self._database.free(lambda c: _delete_some(c, name)):
             pass
 
     async def _found(

@@ -211,12 +211,22 @@ class Libraries:
             ) from error
 
     async def delete(self, name: str, *, force: bool) -> None:
-        """Removes a library; LIBRARY_NOT_EMPTY if it has clips and `force` is not set."""
-        await self.finish_deletion(
-            await self._upstream.libraries.BeginLibraryDeletion(
-                BeginLibraryDeletionRequest(name=name, force=force)
-            )
+        """Removes a library; LIBRARY_NOT_EMPTY if it has clips and `force` is not set.
+
+        A failure before the begin of the deletion has changed nothing. A later one says that the
+        deletion goes on: the reconciler finishes it.
+        """
+        library = await self._upstream.libraries.BeginLibraryDeletion(
+            BeginLibraryDeletionRequest(name=name, force=force)
         )
+        try:
+            await self.finish_deletion(library)
+        except ServiceError as error:
+            raise ServiceError(
+                error.reason,
+                f"{name} is being deleted, which goes on by itself; now it waits: {error.message}",
+                {**error.metadata, "library": name},
+            ) from error
 
     async def finish_deletion(self, library: Library) -> None:
         """Finishes the removal of a DELETING library."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ import pytest_asyncio
 
 from catalog_service.settings import CatalogSettings
 from tools.servers.catalog import Catalog, serving
+from tools.servers.disk import disk
 from tools.servers.mysql_server import MysqlServer, running
 
 BACKENDS = ["sqlite", pytest.param("mysql", marks=pytest.mark.server)]
@@ -68,24 +67,26 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> CatalogSettings:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[CatalogSettings]:
     """Settings of a service whose audio is on a disk of 600 KB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mount, umount = shutil.which("mount"), shutil.which("umount")
-    if not mount or not umount:
-        pytest.skip("a disk that fills up needs mount and umount")
-    mounted = subprocess.run(
-        [mount, "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(folder)],
-        check=False,
-        capture_output=True,
-    )
-    if mounted.returncode:
-        pytest.skip("a disk that fills up needs the right to mount one")
-    yield CatalogSettings(
-        port=0,
-        data_dir=tmp_path,
-        upload_path=folder,
-        drain_seconds=0,
-        grace_seconds=0,
-        mysql_host=None,
-    )
-    subprocess.run([umount, "-l", str(folder)], check=True)
+    with disk(tmp_path / "small", "600k") as folder:
+        yield CatalogSettings(
+            port=0,
+            data_dir=tmp_path,
+            upload_path=folder,
+            drain_seconds=0,
+            grace_seconds=0,
+            mysql_host=None,
+        )
+
+
+@pytest.fixture
+def disk_of_data(tmp_path: Path) -> Iterator[CatalogSettings]:
+    """Settings of a service whose data is on a disk of 48 MiB."""
+    with disk(tmp_path / "small", "48m") as folder:
+        yield CatalogSettings(
+            host="127.0.0.1",
+            port=0,
+            data_dir=folder / "data",
+            drain_seconds=0,
+            grace_seconds=0,
+            mysql_host=None,
+        )

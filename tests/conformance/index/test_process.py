@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from serving.errors import Reason
 from tests.conformance.index.index_harness import Client, refused, unit
 from tests.conformance.index.index_process import run, service
+from tools.servers.disk import disk, fill, with_room
 from tools.servers.milvus_server import MilvusServer
 
 EXAMPLES = dict(zip((f"v{row:04d}" for row in range(1300)), unit(1300), strict=True))
@@ -223,3 +225,22 @@ async def test_restart_beside_a_server(tmp_path: Path, milvus: MilvusServer) -> 
         await refused(client.upsert({"a": unit(1)[0]}), Reason.MODEL_MISMATCH)
         await client.drop()
         assert await running.end() == 0
+
+
+async def test_a_full_disk(tmp_path: Path) -> None:
+    """Vectors are deleted and searched, also after a start; more need room."""
+    with disk(tmp_path / "small", "48m") as folder:
+        async with service(folder / "data") as (running, client):
+            await write_example(client)
+            filler = fill(folder)
+            await refused(client.upsert(EXAMPLES), Reason.STORAGE_FULL)
+            for first in range(10, 1000, 10):
+                await client.delete(*list(EXAMPLES)[first : first + 10])
+            await running.end(signal.SIGTERM)
+        async with service(folder / "data") as (_, client):
+            await refused(client.upsert(EXAMPLES), Reason.STORAGE_FULL)
+            assert (await client.stats()).vector_count == 1298 - 990
+            filler.unlink()
+            again = {name: EXAMPLES[name] for name in list(EXAMPLES)[10:1000]}
+            await with_room(partial(client.upsert, again))
+            await read_example(client)
