@@ -15,6 +15,7 @@ from catalog_service.database.engines import backend
 from catalog_service.database.servicer import StoreServicer
 from catalog_service.imports.jobs import ImportJobs
 from catalog_service.imports.servicer import ImportJobServicer
+from catalog_service.libraries.index_checks import IndexChecks
 from catalog_service.libraries.libraries import Libraries
 from catalog_service.libraries.migrations import Migrations
 from catalog_service.libraries.servicer import LibraryServicer
@@ -24,6 +25,8 @@ from catalog_service.speakers.calibration_servicer import CalibrationServicer
 from catalog_service.speakers.calibrations import Calibrations
 from catalog_service.speakers.servicer import SpeakerServicer
 from catalog_service.speakers.speakers import Speakers
+from catalog_service.vectors.kept import Kept
+from catalog_service.vectors.servicer import VectorServicer
 from serving.contracts import Servicers
 from serving.server import run, serve
 from serving.settings import load
@@ -40,8 +43,11 @@ async def start(
     audio = Audio(database, store, settings.max_audio_bytes)
     servicers = Servicers(
         {
-            contracts.LIBRARIES: LibraryServicer(Libraries(database, store), Migrations(database)),
+            contracts.LIBRARIES: LibraryServicer(
+                Libraries(database, store), Migrations(database), IndexChecks(database)
+            ),
             contracts.CLIPS: ClipServicer(Clips(database, store), audio),
+            contracts.VECTORS: VectorServicer(Kept(database)),
             contracts.SPEAKERS: SpeakerServicer(Speakers(database)),
             contracts.CALIBRATIONS: CalibrationServicer(Calibrations(database)),
             contracts.IMPORT_JOBS: ImportJobServicer(ImportJobs(database)),

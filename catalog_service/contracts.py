@@ -15,12 +15,15 @@ from audiosearch.catalog.v1 import (
     speaker_service_pb2_grpc,
     store_service_pb2,
     store_service_pb2_grpc,
+    vector_service_pb2,
+    vector_service_pb2_grpc,
 )
 
 from serving.contracts import Contract
 
 LIBRARIES = Contract(library_service_pb2, library_service_pb2_grpc)
 CLIPS = Contract(clip_service_pb2, clip_service_pb2_grpc)
+VECTORS = Contract(vector_service_pb2, vector_service_pb2_grpc)
 SPEAKERS = Contract(speaker_service_pb2, speaker_service_pb2_grpc)
 CALIBRATIONS = Contract(calibration_service_pb2, calibration_service_pb2_grpc)
 IMPORT_JOBS = Contract(import_job_service_pb2, import_job_service_pb2_grpc)

@@ -14,6 +14,8 @@ from catalog_service.database.schema import clips
 from catalog_service.database.states import ClipState, LibraryState
 from catalog_service.libraries import rows as library_rows
 from catalog_service.names import ClipName, new_ids
+from catalog_service.vectors import kept
+from catalog_service.vectors.kept import Part
 from serving.errors import Reason, ServiceError
 
 _BY_REQUEST = along(
@@ -64,6 +66,14 @@ class Heard:
     """Its vectors in the index of windows; 0 if that is not known."""
 
 
+class Activation(NamedTuple):
+    """A clip to activate: what was measured of it, and the parts of its vectors to keep."""
+
+    name: ClipName
+    heard: Heard
+    vectors: Sequence[Part] = ()
+
+
 class Locked(NamedTuple):
     """Locked rows of clips by id, and the ids of those CREATING ones whose audio is in place."""
 
@@ -111,9 +121,7 @@ def create(connection: Connection, library: str, new: Sequence[NewClip]) -> list
     return outcomes
 
 
-def activate(
-    connection: Connection, locked: Locked, wanted: Sequence[tuple[ClipName, Heard]]
-) -> list[Outcome]:
+def activate(connection: Connection, locked: Locked, wanted: Sequence[Activation]) -> list[Outcome]:
     """CREATING -> ACTIVE for clips of one library that have their audio.
 
     ACTIVE ones stay as they are, but for the number of windows, if that is known now.
@@ -122,11 +130,14 @@ def activate(
     errors: dict[str, ServiceError] = {}
     ready: dict[str, Heard] = {}
     counts: dict[str, int] = {}
-    for name, heard in wanted:
+    uids: dict[str, str] = {}
+    for name, heard, _ in wanted:
         error = _unfit(rows.get(name.clip), name, locked)
         if error:
             errors[name.clip] = error
-        elif rows[name.clip].state == ClipState.CREATING:
+            continue
+        uids[name.clip] = rows[name.clip].library_uid
+        if rows[name.clip].state == ClipState.CREATING:
             ready[name.clip] = heard
         elif heard.window_count not in {0, rows[name.clip].window_count}:
             counts[name.clip] = heard.window_count
@@ -137,8 +148,15 @@ def activate(
     changed += clip_rows.count_windows(
         connection, [(rows[clip], count) for clip, count in counts.items()]
     )
+    parts = {  # one clip may stand there twice
+        (part.clip_id, part.generation, part.part): part
+        for name, _, vectors in wanted
+        for part in vectors
+        if name.clip in uids
+    }
+    kept.keep(connection, uids, list(parts.values()))
     rows |= {row.id: row for row in changed}
-    return [Outcome(rows.get(name.clip), errors.get(name.clip)) for name, _ in wanted]
+    return [Outcome(rows.get(each.name.clip), errors.get(each.name.clip)) for each in wanted]
 
 
 def exists(other: ClipName) -> ServiceError:

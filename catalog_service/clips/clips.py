@@ -11,7 +11,7 @@ from catalog_service.audio.audio_store import AudioKey, AudioStore
 from catalog_service.clips import batches as clip_batches
 from catalog_service.clips import counting, lists
 from catalog_service.clips import rows as clip_rows
-from catalog_service.clips.batches import Heard, Locked, NewClip, Outcome
+from catalog_service.clips.batches import Activation, Locked, NewClip, Outcome
 from catalog_service.clips.counting import Counts
 from catalog_service.clips.filter import ClipQuery
 from catalog_service.clips.rows import ALL, IN_LIBRARY, ClipRow, along
@@ -22,6 +22,7 @@ from catalog_service.libraries import rows as library_rows
 from catalog_service.names import ClipName, SpeakerName, is_ulid
 from catalog_service.paging import Page
 from catalog_service.speakers import enrollments
+from catalog_service.vectors import kept
 
 CHANGEABLE = ("display_name", "label", "speaker", "metadata")
 _CHANGEABLE_IN = (ClipState.CREATING, ClipState.ACTIVE, ClipState.FAILED)
@@ -97,15 +98,15 @@ class Clips:
 
         return await self._database.write(change)
 
-    async def activate(self, name: ClipName, heard: Heard) -> ClipRow:
-        """CREATING -> ACTIVE, if the clip has its audio."""
-        return _only(await self.activate_all([(name, heard)]))
+    async def activate(self, wanted: Activation) -> ClipRow:
+        """CREATING -> ACTIVE, if the clip has its audio. Its vectors are kept with it."""
+        return _only(await self.activate_all([wanted]))
 
-    async def activate_all(self, wanted: Sequence[tuple[ClipName, Heard]]) -> Sequence[Outcome]:
+    async def activate_all(self, wanted: Sequence[Activation]) -> Sequence[Outcome]:
         """Activates clips of one library in one transaction, each with its own outcome."""
-        library = wanted[0][0].library
+        library = wanted[0].name.library
         return await self._database.write_around(
-            lambda c: clip_rows.lock_all(c, library, (name.clip for name, _ in wanted)),
+            lambda c: clip_rows.lock_all(c, library, (each.name.clip for each in wanted)),
             self._with_audio,
             lambda c, locked: clip_batches.activate(c, locked, wanted),
         )
@@ -134,6 +135,7 @@ class Clips:
         def change(connection: Connection, row: ClipRow) -> ClipRow:
             if row.state == ClipState.FAILED:
                 return row
+            kept.forget(connection, row.id)
             return clip_rows.change(connection, row, values)
 
         return await self._database.free_around(lock, remove_audio, change)
@@ -172,11 +174,14 @@ class Clips:
             return
         clip_rows.require_state(row, name, ClipState.DELETING)
         await self._store.remove_clip(row.library_uid, row.id)
-        await self._database.free(
-            lambda c: c.execute(
+
+        def remove(connection: Connection) -> None:
+            kept.forget(connection, row.id)
+            connection.execute(
                 delete(clips).where(clips.c.id == row.id, clips.c.state == ClipState.DELETING)
             )
-        )
+
+        await self._database.free(remove)
 
     async def _with_audio(self, rows: Mapping[str, ClipRow]) -> Locked:
         """Looks for the audio of those locked rows that wait for it."""

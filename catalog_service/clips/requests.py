@@ -23,11 +23,12 @@ from audiosearch.embedding.v1.embedding_pb2 import (
 )
 
 from catalog_service import fields, names
-from catalog_service.clips.batches import Heard, NewClip
+from catalog_service.clips.batches import Activation, Heard, NewClip
 from catalog_service.clips.clips import CHANGEABLE
 from catalog_service.clips.filter import ClipQuery
 from catalog_service.database.states import ClipState
 from catalog_service.names import ClipName
+from catalog_service.vectors.requests import of_clip
 from serving import conditions
 from serving.errors import ServiceError
 
@@ -59,9 +60,11 @@ def new_clip(request: CreateClipRequest) -> NewClip:
     )
 
 
-def activation(request: ActivateClipRequest) -> tuple[ClipName, Heard]:
+def activation(request: ActivateClipRequest) -> Activation:
     """Reads ActivateClip."""
-    return names.parse_clip("name", request.name), heard(request)
+    name = names.parse_clip("name", request.name)
+    fields.entries("vectors", request)
+    return Activation(name, heard(request), of_clip(name, request.vectors))
 
 
 def parent_of(request: ActivateClipRequest) -> str:

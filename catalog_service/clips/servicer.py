@@ -55,8 +55,10 @@ class ClipServicer(clip_service_pb2_grpc.ClipServiceServicer):
         return answers.audio_object(await self._audio.put(name, requests.audio_chunks(stream)))
 
     async def ActivateClip(self, request: pb.ActivateClipRequest, context: Any) -> Clip:
-        name, heard = requests.activation(request)
-        return answers.clip(name.library, await self._clips.activate(name, heard))
+        return answers.clip(
+            names.parse_clip("name", request.name).library,
+            await self._clips.activate(requests.activation(request)),
+        )
 
     async def BatchActivateClips(
         self, request: pb.BatchActivateClipsRequest, context: Any

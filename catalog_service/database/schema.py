@@ -104,6 +104,12 @@ libraries = Table(
     Column("migration_worker", String(64)),
     Column("migration_lease_until", UtcTime),
     Column("migration_begin_time", UtcTime),
+    # An IndexState message; NULL while its indexes lack nothing.
+    Column("index_state", _CONTENT),
+    # The last worker that compared its indexes, and when they are to be compared again; NULL for at
+    # once.
+    Column("index_worker", String(64)),
+    Column("index_due_time", UtcTime),
     UniqueConstraint("name", name="uq_libraries_name"),
     Index("ix_libraries_state", "state", "name"),
     Index("ix_libraries_migration", "migration_begin_time"),
@@ -160,6 +166,23 @@ clips = Table(
     Index("ix_clips_import_job", "library_uid", "state", "import_job", "id"),
     Index("ix_clips_update_time", "library_uid", "state", "update_time", "id"),
     Index("ix_clips_enrolled", "library_uid", "state", "enrolled_as", "id"),
+    Index("ix_clips_windows", "library_uid", "state", "window_count"),
+    **_OPTIONS,
+)
+
+# The vectors of clips, in parts; those of a clip go in the transaction that removes its row.
+kept_vectors = Table(
+    "kept_vectors",
+    metadata,
+    Column("clip_id", _ID, primary_key=True),
+    Column("generation", Integer, primary_key=True, autoincrement=False),
+    Column("part", Integer, primary_key=True, autoincrement=False),
+    # The number of all parts, in the last one; 0 in the others.
+    Column("part_count", Integer, nullable=False),
+    Column("library_uid", _ID, nullable=False),
+    # A KeptVectors message without its clip.
+    Column("content", _CONTENT, nullable=False),
+    Index("ix_kept_vectors_library", "library_uid", "generation"),
     **_OPTIONS,
 )
 

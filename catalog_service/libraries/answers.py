@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audiosearch.catalog.v1.library_pb2 import Library, Migration
+from audiosearch.catalog.v1.library_pb2 import IndexState, Library, Migration
 
 from catalog_service.libraries import libraries
 from catalog_service.libraries.windows import WindowRule
@@ -26,5 +26,6 @@ def library(found: libraries.Library) -> Library:
         window_rule=rule.message() if rule else None,
         generation=row.generation,
         dimension=row.dimension,
+        index_state=IndexState.FromString(row.index_state) if row.index_state else None,
         migration=Migration.FromString(row.migration) if row.migration is not None else None,
     )

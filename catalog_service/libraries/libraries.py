@@ -11,7 +11,14 @@ from sqlalchemy import Column, Connection, Row, delete, exc, func, insert, liter
 from catalog_service.audio.audio_store import AudioStore
 from catalog_service.clips.rows import now
 from catalog_service.database.database import Database
-from catalog_service.database.schema import calibrations, clips, import_jobs, libraries, speakers
+from catalog_service.database.schema import (
+    calibrations,
+    clips,
+    import_jobs,
+    kept_vectors,
+    libraries,
+    speakers,
+)
 from catalog_service.database.states import ClipState, JobState, LibraryState
 from catalog_service.libraries import migrations
 from catalog_service.libraries import rows as library_rows
@@ -99,14 +106,24 @@ class Libraries:
         return await self._database.read(read)
 
     async def list(
-        self, state: LibraryState, page: Page, *, counted: bool = True
+        self,
+        state: LibraryState,
+        page: Page,
+        *,
+        counted: bool = True,
+        incomplete: bool = False,
     ) -> tuple[Sequence[Library], str]:
-        """Returns a page of libraries by name, and the token of the next. Counts as in `get`."""
+        """Returns a page of libraries by name, and the token of the next. Counts as in `get`.
+
+        With `incomplete` only those whose indexes lack vectors.
+        """
 
         def read(connection: Connection) -> tuple[Sequence[Library], str]:
             statement = select(libraries).where(libraries.c.state == state)
             if page.after is not None:
                 statement = statement.where(libraries.c.name > page.after)
+            if incomplete:
+                statement = statement.where(libraries.c.index_state.is_not(None))
             found = connection.execute(statement.order_by(libraries.c.name).limit(page.size + 1))
             rows, token = page.cut(found.all(), lambda row: str(row.name))
             if not counted:
@@ -174,7 +191,7 @@ class Libraries:
         if row is None:
             return
         library_rows.require_state(row, LibraryState.DELETING)
-        for key in (clips.c.id, speakers.c.uid):
+        for key in (kept_vectors.c.clip_id, clips.c.id, speakers.c.uid):
             await self._delete_rows(key, row.uid)
         await self._store.remove_library(row.uid)
 

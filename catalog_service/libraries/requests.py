@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from audiosearch.catalog.v1.library_pb2 import (
+    ClaimIndexChecksRequest,
+    IndexState,
     Library,
     Migration,
     MigrationFailure,
+    ReportIndexStateRequest,
     ReportMigrationRequest,
 )
 from audiosearch.embedding.v1 import embedding_pb2
@@ -63,6 +66,22 @@ def window_rule(field: str, rule: embedding_pb2.WindowRule) -> WindowRule:
             f"{field}.single", f"{read.single_ns / _NANOS} s", "must be the window or longer"
         )
     return read
+
+
+def index_checks(request: ClaimIndexChecksRequest) -> int:
+    """Returns the number of libraries to claim."""
+    most = int(limits.of(request, "limit").maximum)
+    return fields.count("limit", request.limit, most) or 1
+
+
+def index_state(request: ReportIndexStateRequest) -> IndexState | None:
+    """Returns what a library lacks; None for nothing."""
+    if not request.HasField("index_state"):
+        return None
+    value = request.index_state
+    fields.count("index_state.indexed_count", value.indexed_count)
+    fields.count("index_state.expected_count", value.expected_count)
+    return value
 
 
 def progress(request: ReportMigrationRequest) -> Migration:

@@ -12,6 +12,7 @@ from sqlalchemy import Row
 
 from catalog_service import fields, names
 from catalog_service.libraries import answers, requests
+from catalog_service.libraries.index_checks import IndexChecks
 from catalog_service.libraries.libraries import Libraries
 from catalog_service.libraries.libraries import Library as Found
 from catalog_service.libraries.migrations import Migrations
@@ -21,8 +22,9 @@ from catalog_service.paging import page
 class LibraryServicer(library_service_pb2_grpc.LibraryServiceServicer):
     """Serves audiosearch.catalog.v1.LibraryService."""
 
-    def __init__(self, libraries: Libraries, migrations: Migrations) -> None:
-        """Takes the libraries and their migrations."""
+    def __init__(self, libraries: Libraries, migrations: Migrations, checks: IndexChecks) -> None:
+        """Takes the libraries, their migrations and the states of their indexes."""
+        self._checks = checks
         self._libraries = libraries
         self._migrations = migrations
 
@@ -61,6 +63,7 @@ class LibraryServicer(library_service_pb2_grpc.LibraryServiceServicer):
             state,
             page(fields.page_size(request.page_size), request.page_token, "libraries", state),
             counted=requests.counted(request.view),
+            incomplete=request.incomplete,
         )
         return pb.ListLibrariesResponse(
             libraries=map(answers.library, found), next_page_token=token
@@ -104,6 +107,28 @@ class LibraryServicer(library_service_pb2_grpc.LibraryServiceServicer):
             fields.count("generation", request.generation),
         )
         return _uncounted(row)
+
+    async def ClaimIndexChecks(
+        self, request: pb.ClaimIndexChecksRequest, context: Any
+    ) -> pb.ClaimIndexChecksResponse:
+        rows = await self._checks.claim(
+            fields.text("worker", request), fields.claimed(request), requests.index_checks(request)
+        )
+        return pb.ClaimIndexChecksResponse(libraries=map(_uncounted, rows))
+
+    async def ReportIndexState(self, request: pb.ReportIndexStateRequest, context: Any) -> Library:
+        worker = fields.text("worker", request)
+        row = await self._checks.report(
+            names.parse_library("name", request.name),
+            worker,
+            fields.claimed(request) if worker else None,
+            requests.index_state(request),
+        )
+        return _uncounted(row)
+
+    async def CountVectors(self, request: pb.CountVectorsRequest, context: Any) -> pb.VectorCounts:
+        counts = await self._checks.count(names.parse_library("name", request.name))
+        return pb.VectorCounts(**counts._asdict())
 
     async def BeginLibraryDeletion(
         self, request: pb.BeginLibraryDeletionRequest, context: Any

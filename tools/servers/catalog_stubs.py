@@ -10,6 +10,7 @@ from audiosearch.catalog.v1.import_job_service_pb2_grpc import ImportJobServiceS
 from audiosearch.catalog.v1.library_service_pb2_grpc import LibraryServiceStub
 from audiosearch.catalog.v1.speaker_service_pb2_grpc import SpeakerServiceStub
 from audiosearch.catalog.v1.store_service_pb2_grpc import StoreServiceStub
+from audiosearch.catalog.v1.vector_service_pb2_grpc import VectorServiceStub
 
 
 class CatalogStubs:
@@ -22,4 +23,5 @@ class CatalogStubs:
         self.speakers = SpeakerServiceStub(channel)
         self.calibrations = CalibrationServiceStub(channel)
         self.import_jobs = ImportJobServiceStub(channel)
+        self.vectors = VectorServiceStub(channel)
         self.store = StoreServiceStub(channel)

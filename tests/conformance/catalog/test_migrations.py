@@ -22,7 +22,7 @@ from catalog_service.settings import CatalogSettings
 from tests.conformance.catalog.filled import OLD, fill
 from tools.servers.catalog import serving
 
-HEAD = "0009"
+HEAD = "0010"
 
 
 async def test_migrations_build_the_tables(settings: CatalogSettings) -> None:
@@ -105,7 +105,7 @@ async def test_a_database_of_an_earlier_revision_is_taken_on(
     engine.dispose()
 
 
-@pytest.mark.parametrize("left", range(15))
+@pytest.mark.parametrize("left", range(18))
 async def test_a_migration_that_was_cut_off_is_done_again(
     settings: CatalogSettings, left: int
 ) -> None:
@@ -114,6 +114,7 @@ async def test_a_migration_that_was_cut_off_is_done_again(
     migrate(where)
     engine = where.migrating_engine()
     undo = [
+        *unmade_kept_vectors(on_sqlite=where.is_sqlite),
         "ALTER TABLE import_jobs DROP COLUMN remarks",
         *unmade_windows(on_sqlite=where.is_sqlite),
         *unmade_channels(on_sqlite=where.is_sqlite),
@@ -134,8 +135,18 @@ async def test_a_migration_that_was_cut_off_is_done_again(
     engine.dispose()
 
 
+def unmade_kept_vectors(*, on_sqlite: bool) -> list[str]:
+    """Statements that take back the revision of kept vectors, the last of its steps first."""
+    added = ("index_due_time", "index_worker", "index_state")
+    return [
+        ";".join(f"ALTER TABLE libraries DROP COLUMN {each}" for each in added),
+        "DROP INDEX ix_clips_windows" + ("" if on_sqlite else " ON clips"),
+        "DROP TABLE kept_vectors",
+    ]
+
+
 def unmade_windows(*, on_sqlite: bool) -> list[str]:
-    """Statements that take back the newest revision, the last of its steps first."""
+    """Statements that take back the revision of windows, the last of its steps first."""
     migration = ("begin_time", "lease_until", "worker")
     return [
         "DROP INDEX ix_libraries_migration" + ("" if on_sqlite else " ON libraries"),

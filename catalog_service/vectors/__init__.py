@@ -1,0 +1,1 @@
+"""Vectors of clips, kept to fill a lost index again."""
