@@ -54,7 +54,7 @@ async def start(
             contracts.STORE: StoreServicer(database),
         }
     )
-    async with opened(database, store) as check:
+    async with opened(database, store, start_empty=settings.start_empty) as check:
         await serve(settings, servicers.names, servicers.add, check, stop, ready)
 
 

@@ -11,18 +11,32 @@ from catalog_service.database.database import Database
 
 @contextlib.asynccontextmanager
 async def opened(
-    database: Database, store: AudioStore
+    database: Database, store: AudioStore, *, start_empty: bool = False
 ) -> AsyncIterator[Callable[[], Awaitable[None]]]:
-    """Opens both for the time of the block. Gives a health check that raises if one is gone."""
+    """Opens both for the time of the block. Gives a health check that raises if one is gone.
+
+    Raises:
+        SystemExit: one of them can't be opened later either, or the database has lost the libraries
+            whose audio is there, unless `start_empty`.
+    """
 
     async def check() -> None:
         await database.check()
         await store.check()
 
-    await store.open()
-    await database.open()
     try:
+        await store.open()
+        libraries = 0 if start_empty else await store.count_libraries()
+        await database.open(_lost(database, store, libraries) if libraries else "")
         yield check
     finally:
         await database.close()
         await store.close()
+
+
+def _lost(database: Database, store: AudioStore, libraries: int) -> str:
+    return (
+        f"the catalog {database.where} has no library, but {store.where} has the audio of "
+        f"{libraries}: restore the catalog from a copy, or move the audio and the index aside, or "
+        "set AUDIOSEARCH_START_EMPTY=1 to begin with an empty catalog beside them"
+    )

@@ -79,6 +79,13 @@ class CatalogSettings(ServerSettings):
         "0 keeps none",
     )
 
+    start_empty: bool = Field(
+        default=False,
+        alias="AUDIOSEARCH_START_EMPTY",
+        description="start without any library beside audio of libraries, as after the loss of "
+        "the catalog",
+    )
+
     @property
     def database_folder(self) -> Path:
         """Folder of the SQLite file."""

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -150,7 +151,7 @@ class LocalStack:
     def start(self) -> None:
         """Starts all services and waits until each is SERVING. Raises StackError if one can't."""
         self._require_free_ports()
-        self.data_dir.mkdir(parents=True, exist_ok=True)
+        self._require_folder()
         for service in SERVICES:
             self.launch(service)
         for service in SERVICES:
@@ -164,6 +165,19 @@ class LocalStack:
             host = self.addresses.host if service == "gateway" else "127.0.0.1"
             if _is_taken(host, port):
                 raise StackError(f"{service}: port {port} is in use; choose another one")
+
+    def _require_folder(self) -> None:
+        """Makes the data folder. Raises StackError if nothing can be written there."""
+        try:
+            self.data_dir.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.data_dir):
+                pass
+        except OSError as error:
+            if error.errno != errno.ENOSPC:  # a full disk still reads and deletes
+                raise StackError(
+                    f"can't write to the data folder {self.data_dir}: {error.strerror}; make it "
+                    "writable or choose another one"
+                ) from error
 
     def launch(self, service: str) -> None:
         """Starts the process of one service without waiting for it."""

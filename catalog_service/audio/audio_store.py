@@ -47,8 +47,19 @@ class Upload(Protocol):
 class AudioStore(Protocol):
     """Keeps objects. Failures are ServiceErrors: STORAGE_FULL, CATALOG_UNAVAILABLE."""
 
+    @property
+    def where(self) -> str:
+        """The place of the objects, for people."""
+
     async def open(self) -> None:
-        """Makes ready and removes what uploads of dead processes left."""
+        """Makes ready and removes what uploads of dead processes left.
+
+        Raises:
+            SystemExit: that will not be possible later either.
+        """
+
+    async def count_libraries(self) -> int:
+        """Number of libraries that have objects; 0 while that is not known."""
 
     async def close(self) -> None:
         """Removes what unfinished uploads left."""

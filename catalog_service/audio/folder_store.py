@@ -24,11 +24,14 @@ from catalog_service.audio.audio_store import AudioKey
 from catalog_service.audio.folder_upload import FolderUpload
 from catalog_service.completion import to_the_end
 from catalog_service.database.failures import FULL, typed_os
+from catalog_service.names import is_ulid
 from serving.disk.room import RESERVE_BYTES, Disk
 from serving.errors import Reason, ServiceError
 
 T = TypeVar("T")
 _THREADS = 8
+_FOR_GOOD = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST}
+"""Errors of opening that do not pass by themselves."""
 
 
 class FolderStore:
@@ -46,9 +49,31 @@ class FolderStore:
         """Makes the folders and removes what uploads of dead processes left.
 
         When that can't be done now, each `check` tries it again.
+
+        Raises:
+            SystemExit: the folder can't be written, and that will stay so.
         """
-        with contextlib.suppress(ServiceError):  # the log has it, and `check` will say it
+        try:
             await self._typed(self._open)
+        except ServiceError as error:  # the log has it, and `check` will say it
+            cause = error.__cause__
+            if isinstance(cause, OSError) and cause.errno in _FOR_GOOD:
+                raise SystemExit(
+                    f"can't write to {self.where}: {cause.strerror}; set AUDIOSEARCH_DATA_DIR, or "
+                    "UPLOAD_PATH for the audio alone, to a folder that can be written"
+                ) from error
+
+    @property
+    def where(self) -> str:
+        """The folder."""
+        return str(self._folder)
+
+    async def count_libraries(self) -> int:
+        """Number of libraries that have objects; 0 while that is not known."""
+        try:
+            return await self._run(self._count_libraries)
+        except OSError:
+            return 0
 
     async def close(self) -> None:
         """Removes what unfinished uploads left."""
@@ -146,6 +171,13 @@ class FolderStore:
         """Raises OSError while the disk has only what rows, vectors and deletions need."""
         if Disk.of(self._folder, self._reserve_bytes).tight:
             raise OSError(errno.ENOSPC, "the rest of the disk is kept for deletions")
+
+    def _count_libraries(self) -> int:
+        return sum(
+            any(any(_entries(Path(folder.path))) for folder in _entries(Path(library.path)))
+            for library in _entries(self._folder)
+            if is_ulid(library.name)
+        )
 
     def _own_folder(self) -> Path:
         if self._incoming is None:

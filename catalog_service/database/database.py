@@ -9,12 +9,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
 import structlog
+from alembic.util.exc import CommandError
 from sqlalchemy import exc, text
 
 from catalog_service.database.circuit import Circuit
 from catalog_service.database.engines import Backend
 from catalog_service.database.failures import is_conflict, translate
-from catalog_service.database.migrate import migrate
+from catalog_service.database.migrate import LostCatalogError, migrate
+from catalog_service.database.refusals import refusal
 from catalog_service.database.transactions import Between, Last, Transactions, Work
 from serving.compat import timeout
 from serving.errors import Reason, ServiceError
@@ -37,6 +39,7 @@ class Database:
     def __init__(self, backend: Backend, seconds: float, waiting: int) -> None:
         """Takes the backend, the longest time of a transaction, and how many calls may wait."""
         self._backend = backend
+        self._lost = ""
         self._seconds = seconds
         self._reads = backend.reads(waiting)
         self._writes = backend.writes(waiting)
@@ -46,8 +49,21 @@ class Database:
         self._opening: asyncio.Task[None] | None = None
         self._tidying: asyncio.Task[None] | None = None
 
-    async def open(self) -> None:
-        """Brings the schema up to date; goes on trying in the background if that fails now."""
+    @property
+    def where(self) -> str:
+        """The database's address, without the password."""
+        return self._backend.where
+
+    async def open(self, lost: str = "") -> None:
+        """Brings the schema up to date; goes on trying in the background if that fails now.
+
+        Args:
+            lost: the sentence that ends the start if there is no library; empty if that is fine.
+
+        Raises:
+            SystemExit: it can't be opened later either.
+        """
+        self._lost = lost
         if not await self._try_to_migrate():
             self._opening = asyncio.create_task(self._keep_trying())
 
@@ -207,8 +223,10 @@ class Database:
         if self._backend.room:  # to open a database takes room too
             await asyncio.to_thread(self._backend.room.let_go)
         try:
-            await asyncio.to_thread(migrate, self._backend)
-        except (exc.SQLAlchemyError, OSError) as error:
+            await asyncio.to_thread(migrate, self._backend, lost=self._lost)
+        except (exc.SQLAlchemyError, OSError, CommandError, LostCatalogError) as error:
+            if sentence := refusal(error, self._backend):
+                raise SystemExit(sentence) from error
             log.warning("catalog.not_open", where=self._backend.where, why=str(error))
             return False
         await asyncio.to_thread(self._backend.keep)

@@ -64,7 +64,7 @@ _SQLITE_GONE = (
 )
 _SQLITE_FULL = "disk is full"
 # A server that can't write tells the system's number: Got error 28 from storage engine.
-_SERVER_FULL = re.compile(rf"\b(?:errno:|error) (?:{errno.ENOSPC}|{errno.EDQUOT})\b")
+_SERVER_FULL = re.compile(rf"\b(?:errno:|errcode:|error) (?:{errno.ENOSPC}|{errno.EDQUOT})\b")
 
 
 def is_conflict(error: BaseException) -> bool:

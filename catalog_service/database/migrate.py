@@ -6,28 +6,46 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, exc, text
+from sqlalchemy import Connection, exc, exists, inspect, select, text
 
 from catalog_service.database.engines import LOCK_SECONDS, Backend
+from catalog_service.database.schema import libraries
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _UNKNOWN_DATABASE = 1049
 
 
-def migrate(backend: Backend, revision: str = "head") -> None:
+class LostCatalogError(Exception):
+    """The catalog has no library, and there is audio of libraries."""
+
+
+def migrate(backend: Backend, revision: str = "head", *, lost: str = "") -> None:
     """Makes the database if it is not there and upgrades it to the newest schema. Blocks.
+
+    Args:
+        backend: the database.
+        revision: the schema to upgrade to.
+        lost: the error if the database has no library; empty if that is fine.
 
     Raises:
         SQLAlchemyError: the database can't be reached, or the user may not change it.
+        CommandError: its schema is one of a newer version.
         OSError: the folder of the file can't be made.
+        LostCatalogError: it has no library, and `lost` says why it should have.
     """
     if backend.is_sqlite:
-        Path(str(backend.url.database)).parent.mkdir(parents=True, exist_ok=True)
+        file = Path(str(backend.url.database))
+        if lost and not file.exists():
+            raise LostCatalogError(lost)
+        file.parent.mkdir(parents=True, exist_ok=True)
     else:
         _create_database(backend)
     engine = backend.migrating_engine()
     try:
         with engine.connect() as connection:
+            if lost and not _has_libraries(connection):
+                raise LostCatalogError(lost)
+            connection.rollback()
             if backend.is_sqlite:
                 with connection.begin():  # it locks the file until all is done
                     _upgrade(connection, revision)
@@ -35,6 +53,12 @@ def migrate(backend: Backend, revision: str = "head") -> None:
                 _upgrade_locked(connection, revision)
     finally:
         engine.dispose()
+
+
+def _has_libraries(connection: Connection) -> bool:
+    if not inspect(connection).has_table(libraries.name):
+        return False
+    return bool(connection.scalar(select(exists().select_from(libraries))))
 
 
 def _create_database(backend: Backend) -> None:
