@@ -21,6 +21,11 @@ def alias(index_id: str) -> str:
     return _ALIAS + index_id
 
 
+def index_of(collection: str) -> str:
+    """Returns the id of the index of a collection; the collection's name if it is of none."""
+    return owner(collection) or collection.removeprefix(_ALIAS)
+
+
 def new_collection(index_id: str, source: str = "") -> str:
     """Returns a name that no other collection has and that sorts after its source's."""
     parts = _COLLECTION.fullmatch(source)

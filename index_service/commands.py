@@ -74,6 +74,12 @@ class Commands:
         """Returns the names of all collections."""
         return self._call(lambda client, timeout: client.list_collections(timeout=timeout))
 
+    def exists(self, name: str) -> bool:
+        """Returns True if there is a collection of this name. Asks about no other."""
+        return bool(
+            self._call(lambda client, timeout: client.has_collection(name, timeout=timeout))
+        )
+
     def describe(self, name: str) -> Collection:
         """Describes a collection. `name` may be an alias."""
         facts = self._call(

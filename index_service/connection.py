@@ -65,7 +65,7 @@ class Connection:
     Once the store is known to be gone, all calls fail at once. A `probe` that succeeds ends this.
     """
 
-    def __init__(self, uri: str, token: str, seconds: float | None) -> None:
+    def __init__(self, uri: str, token: str, seconds: float | None, name: str = "") -> None:
         """Takes the address. The first call connects.
 
         Args:
@@ -73,7 +73,9 @@ class Connection:
             token: Token, or user and password with a colon between; empty for none.
             seconds: Longest wait for one answer, shorter if the deadline of the call is nearer.
                 None waits 600 s, for a store in this process: giving up would not stop its work.
+            name: Its name in errors; without one it is named by its address.
         """
+        self._name = name or f"Milvus at {uri}"
         self._uri, self._token, self._seconds = uri, token, seconds
         self._client: Any = None
         self._connecting = threading.Lock()
@@ -176,10 +178,10 @@ class Connection:
         if code == _NOT_LOADED:
             return NotLoadedError()
         if code in _GONE:
-            self._gone = f"Milvus at {self._uri} does not answer"
+            self._gone = f"{self._name} does not answer"
             return unavailable(self._gone)
         return (
             full()
             if _NO_SPACE in str(error)
-            else unavailable(f"Milvus at {self._uri} failed or was too slow")
+            else unavailable(f"{self._name} failed or was too slow")
         )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TypeVar
 
 from audiosearch.index.v1.index_pb2 import Attributes
@@ -20,6 +20,7 @@ from index_service.connection import (
     TakenError,
     quiet,
 )
+from index_service.embedded import NAME as EMBEDDED
 from index_service.embedded import EmbeddedMilvus
 from index_service.locks import Held, SharedLock
 from index_service.plan import memory_bytes, plan
@@ -37,7 +38,7 @@ from index_service.store import (
     not_found,
     unavailable,
 )
-from serving.errors import ServiceError
+from serving.errors import Reason, ServiceError
 
 T = TypeVar("T")
 _LOCKS = 64
@@ -64,7 +65,7 @@ class MilvusStore:
         self._lite: EmbeddedMilvus | None = None
         if settings.milvus_host is None:
             self._lite = EmbeddedMilvus(settings.folder, settings.reserve_bytes)
-            self._connection = Connection(self._lite.uri, "", None)
+            self._connection = Connection(self._lite.uri, "", None, EMBEDDED)
         else:
             self._connection = Connection(
                 f"http://{settings.milvus_host}:{settings.milvus_port}",
@@ -88,25 +89,34 @@ class MilvusStore:
         with Held(self._locks[hash(index_id) % _LOCKS]):
             self._known.pop(index_id, None)
             try:
-                there = self._commands.describe(collection_names.alias(index_id))
-            except NoCollectionError:
-                if self._room:
-                    self._room.require()
-                self._create(index_id, info)
-                there = self._commands.describe(collection_names.alias(index_id))
-            self._load(index_id, there.name)
-            return there.info
+                with self._checked(index_id):
+                    return self._made(index_id, info)
+            except ServiceError as error:
+                if error.reason is not Reason.INDEX_NOT_FOUND:
+                    raise
+            return self._made(index_id, info)  # what was damaged is set aside
+
+    def _made(self, index_id: str, info: IndexInfo) -> IndexInfo:
+        try:
+            there = self._commands.describe(collection_names.alias(index_id))
+        except NoCollectionError:
+            if self._room:
+                self._room.require()
+            self._create(index_id, info)
+            there = self._commands.describe(collection_names.alias(index_id))
+        self._load(index_id, there.name)
+        return there.info
 
     def drop(self, index_id: str) -> None:
         """See VectorStore."""
         if self._room:
             self._room.let_go()
-        with self._alone(index_id):
+        with _damage_passed_over(), self._alone(index_id):
             self._unflushed.pop(index_id, None)
             self._known.pop(index_id, None)
             if not self._lite:
                 self._drop_alias(collection_names.alias(index_id))
-            for name in collection_names.collections_of(index_id, self._commands.names()):
+            for name in self._others(index_id, set()):
                 self._commands.drop(name)
 
     def describe(self, index_id: str, *, remembered: bool = False) -> IndexInfo:
@@ -343,10 +353,27 @@ class MilvusStore:
             with suppress(NoCollectionError):
                 self._commands.move_alias(longer, self._commands.describe(longer).name)
 
-    def _alone(self, index_id: str) -> AbstractContextManager[None]:
+    @contextmanager
+    def _alone(self, index_id: str) -> Iterator[None]:
+        """Keeps others from an index of Milvus Lite, and looks for damage after a failure."""
         if self._lite is None:
-            return nullcontext()
-        return Held(self._locks[hash(index_id) % _LOCKS])
+            yield
+        else:
+            with Held(self._locks[hash(index_id) % _LOCKS]), self._checked(index_id):
+                yield
+
+    @contextmanager
+    def _checked(self, index_id: str) -> Iterator[None]:
+        """Turns a failure of Milvus Lite into INDEX_NOT_FOUND, if the index is damaged."""
+        try:
+            yield
+        except ServiceError as error:
+            if self._lite is None or error.reason is not Reason.INDEX_UNAVAILABLE:
+                raise
+            if self._connection.lost() or not self._lite.lost(collection_names.alias(index_id)):
+                raise
+            self._known.pop(index_id, None)
+            raise not_found(index_id) from error
 
     def _writing(self, index_id: str, *, alone: bool = False) -> AbstractContextManager[None]:
         if self._lite is not None:
@@ -383,6 +410,9 @@ class MilvusStore:
             raise unavailable("the index is being loaded") from error
 
     def _others(self, index_id: str, done: set[str]) -> list[str]:
+        if self._lite:  # a damaged collection of another index would fail the list of all
+            name = collection_names.alias(index_id)
+            return [name] if name not in done and self._commands.exists(name) else []
         names = collection_names.collections_of(index_id, self._commands.names())
         return [name for name in names if name not in done]
 
@@ -439,3 +469,13 @@ class MilvusStore:
         if rows == 0 or self._unflushed[index_id] >= _FLUSH_ROWS:
             self._commands.flush(name)
             del self._unflushed[index_id]
+
+
+@contextmanager
+def _damage_passed_over() -> Iterator[None]:
+    """Lets the removal of an index pass that turns out to be damaged: it is set aside."""
+    try:
+        yield
+    except ServiceError as error:
+        if error.reason is not Reason.INDEX_NOT_FOUND:
+            raise
