@@ -40,6 +40,7 @@ from audiosearch_cli.output import (
     say,
     seconds,
 )
+from audiosearch_cli.vectors.query_file import read_vector
 
 model_app = typer.Typer(no_args_is_help=True, help="Models that turn audio into vectors.")
 AudioFile = Annotated[
@@ -113,6 +114,18 @@ def search(
     strategy: Annotated[
         Strategy, typer.Option(help="The way from --like and --unlike to a score.")
     ] = Strategy.average,
+    vector: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="Search with the vector in this file: JSON with a list of numbers, what "
+            "`embed --json` prints, or .npy.",
+        ),
+    ] = None,
+    model: Annotated[
+        str, typer.Option(metavar="NAME", help="Model of the --vector, if its file names none.")
+    ] = "",
     part: Annotated[
         TimeRange | None,
         typer.Option(
@@ -135,13 +148,14 @@ def search(
         typer.Option(metavar="LIBRARY", help="Search this library too; can be repeated."),
     ] = None,
     segments: Annotated[
-        int, typer.Option(min=0, help="Most places in one clip, in --json; 0 looks for none.")
+        int,
+        typer.Option(min=0, help="Most places in a clip, in --json and --output; 0 for none."),
     ] = 3,
     page_token: Annotated[str, typer.Option(help="The page that the one before named.")] = "",
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", dir_okay=False, help="A .csv or .jsonl with a row for each match."
+            "--output", "-o", dir_okay=False, help="A .csv or .jsonl with all matches and places."
         ),
     ] = None,
     channel: Channel = 0,
@@ -150,12 +164,14 @@ def search(
     json: Json = False,
 ) -> None:
     """Find the clips most like a sound, and the place in each that is most like it."""
-    if sum(map(bool, (files, clip, like))) != 1:
+    if sum(map(bool, (files, clip, like, vector))) != 1:
         raise typer.BadParameter(
-            "name a file, --clip or --like, and only one of them", param_hint="FILE"
+            "name a file, --clip, --like or --vector, and only one of them", param_hint="FILE"
         )
     if unlike and not like:
         raise typer.BadParameter("it goes with --like", param_hint="--unlike")
+    if model and not vector:
+        raise typer.BadParameter("it goes with --vector", param_hint="--model")
     require_file(channel, clip)
     config = SearchConfig(
         k=k,
@@ -177,13 +193,20 @@ def search(
             return searching_files.search_files(
                 searching_files.Searcher(client, library, config, part, channel), files, output
             )
-    query = _query(library, files, clip, like or [], unlike or [], strategy)
+    query: Query
+    if vector:
+        query = read_vector(vector, model)
+    else:
+        query = _query(library, files, clip, like or [], unlike or [], strategy)
     with connect(target, ca) as client:
         answer = client.search(library, query, channel=channel, config=config, part=part)
     if json:
         return print_json(answer)
     rows = [_row(rank, match, answer) for rank, match in enumerate(answer.matches, 1)]
-    print_table(COLUMNS, rows)
+    if rows:
+        print_table(COLUMNS, rows)
+    else:
+        say("no matches")
     if answer.next_page_token:
         say(f"next page: the same command with --page-token {answer.next_page_token}")
     return say_remarks(answer.query_audio)

@@ -15,7 +15,7 @@ from typing import IO, Any, NamedTuple
 import typer
 from audiosearch.catalog.v1.library_pb2 import GetLibraryRequest
 from audiosearch.embedding.v1.embedding_pb2 import TimeRange
-from audiosearch.gateway.v1.search_pb2 import Match, SearchClipsResponse, SearchConfig
+from audiosearch.gateway.v1.search_pb2 import Match, SearchClipsResponse, SearchConfig, Segment
 from audiosearch_client.client import AudiosearchClient
 from audiosearch_client.corpora.entry import Source
 from audiosearch_client.corpora.sources import folder_source
@@ -35,6 +35,8 @@ COLUMNS = (
     *("query", "query_start", "query_end", "rank", "score", "clip", "name", "start", "end"),
     *("time_offset", "label", "speaker", "group"),
 )
+"""Fields of a match; the places are those of its best segment."""
+SEGMENT, SEGMENT_SCORE, SEGMENTS = "segment", "segment_score", "segments"
 Row = dict[str, Any]
 
 
@@ -161,7 +163,7 @@ def _rows(query: str, answer: SearchClipsResponse) -> Iterator[Row]:
 
 
 def _describe(match: Match) -> Row:
-    """A match with its best segment, times in seconds; what is not told is left out."""
+    """A match with its segments, times in seconds; what is not told is left out."""
     row: Row = {
         "score": round(match.score, 4),
         "clip": match.clip.name,
@@ -170,14 +172,20 @@ def _describe(match: Match) -> Row:
         "speaker": match.clip.speaker,
         "group": match.group,
     }
-    if match.segments:
-        best = match.segments[0]
-        row["start"], row["end"] = _seconds(best.start_offset), _seconds(best.end_offset)
-        row["query_start"] = _seconds(best.query_start_offset)
-        row["query_end"] = _seconds(best.query_end_offset)
+    row[SEGMENTS] = [_place(segment) for segment in match.segments]
     if match.coverage.HasField("time_offset"):
         row["time_offset"] = _seconds(match.coverage.time_offset)
     return row
+
+
+def _place(segment: Segment) -> Row:
+    return {
+        "start": _seconds(segment.start_offset),
+        "end": _seconds(segment.end_offset),
+        "query_start": _seconds(segment.query_start_offset),
+        "query_end": _seconds(segment.query_end_offset),
+        "score": round(segment.score, 4),
+    }
 
 
 def _seconds(offset: Duration) -> float:
@@ -196,14 +204,25 @@ def _writer(output: Path) -> Callable[[IO[str]], Callable[[Row], object]]:
 
 
 def _csv(file: IO[str]) -> Callable[[Row], object]:
-    writer = csv.DictWriter(file, COLUMNS)
+    """A line for each segment of a match, the best first; one line for a match without any."""
+    writer = csv.DictWriter(file, (*COLUMNS, SEGMENT, SEGMENT_SCORE), extrasaction="ignore")
     writer.writeheader()
-    return writer.writerow
+
+    def write(row: Row) -> None:
+        if not row[SEGMENTS]:
+            writer.writerow(row)
+        for rank, place in enumerate(row[SEGMENTS], 1):
+            told = {**place, "score": row["score"], SEGMENT_SCORE: place["score"], SEGMENT: rank}
+            writer.writerow({**row, **told})
+
+    return write
 
 
 def _json_lines(file: IO[str]) -> Callable[[Row], object]:
     def write(row: Row) -> None:
-        whole = {column: row.get(column) for column in COLUMNS}
+        best = row[SEGMENTS][0] if row[SEGMENTS] else {}
+        told = {**row, **best, "score": row["score"]}
+        whole = {column: told.get(column) for column in (*COLUMNS, SEGMENTS)}
         file.write(json.dumps(whole, ensure_ascii=False) + "\n")
 
     return write

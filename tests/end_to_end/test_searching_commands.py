@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter
 from audiosearch.gateway.v1.search_pb2 import (
@@ -199,6 +200,7 @@ def test_many_files_become_rows_of_csv(run: Run, queries: Path, tmp_path: Path) 
     assert "1 passed over" in done.stdout
     with (tmp_path / "found.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
+    rows = [row for row in rows if row["segment"] == "1"]
     assert [(Path(row["query"]).name, row["rank"]) for row in rows] == [
         *(("six", "1"), ("six", "2"), ("two.wav", "1"), ("two.wav", "2"))
     ]
@@ -206,6 +208,77 @@ def test_many_files_become_rows_of_csv(run: Run, queries: Path, tmp_path: Path) 
     assert (float(rows[1]["start"]), rows[1]["name"]) == (pytest.approx(12, abs=2), "Evening.wav")
     assert (float(rows[1]["query_start"]), float(rows[1]["query_end"])) == (0, 6)
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["found.csv"]
+
+
+def test_every_place_is_written(run: Run, talks: Talks, tmp_path: Path) -> None:
+    """A line of CSV for each, numbered from the best; in JSON lines within the match."""
+    heard = ("search", talks.paths["Evening"], "--label", "talk", "--segments", 4)
+    run(*heard, "-o", "found.csv")
+    run(*heard, "-o", "found.jsonl")
+    with (tmp_path / "found.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    matches = [json.loads(line) for line in (tmp_path / "found.jsonl").read_text().splitlines()]
+    assert [match["name"] for match in matches] == ["Evening.wav", "Morning.wav"]
+    for match in matches:
+        places = match["segments"]
+        mine = [row for row in rows if int(row["rank"]) == match["rank"]]
+        assert [int(row["segment"]) for row in mine] == list(range(1, len(mine) + 1))
+        assert {row["score"] for row in mine} == {mine[0]["segment_score"]}
+        assert match["score"] == places[0]["score"]
+        assert all(match[field] == places[0][field] for field in ("start", "end", "query_start"))
+        for told, field in ((mine, "segment_score"), (places, "score")):
+            found = [float(each[field]) for each in told]
+            assert found == sorted(found, reverse=True)
+            assert all(float(each["start"]) < float(each["end"]) for each in told)
+    assert min(len(matches[1]["segments"]), len(mine)) > 1
+    run("search", talks.paths["two"], "-k", 1, "--segments", 0, "-o", "plain.csv")
+    with (tmp_path / "plain.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["segment"], row["start"], row["rank"]) == ("", "", "1")
+
+
+def test_a_vector_is_searched_with(run: Run, talks: Talks, tmp_path: Path) -> None:
+    """As `embed` prints it, as a list of numbers, or by numpy; the model is named once."""
+    told = run("embed", talks.paths["six"], "--json").stdout
+    heard = json.loads(told)["embedding"]
+    (tmp_path / "told.json").write_text(told)
+    (tmp_path / "list.json").write_text(json.dumps(heard["values"]))
+    np.save(tmp_path / "row.npy", np.array([heard["values"]], dtype=np.float32))
+    narrow = ("--label", "talk", "-k", 1, "--json")
+    for name in ("told.json", "list.json", "row.npy"):
+        model = () if name == "told.json" else ("--model", heard["model"].removeprefix("models/"))
+        assert names(run("search", "--vector", name, *model, *narrow).stdout) == ["Evening"]
+    table = run("search", "--vector", "told.json").stdout
+    assert re.search(r"Evening\.wav\s+24\.00 s\s+00:1\d-00:1\d\s", table), table
+
+
+def test_what_is_no_vector_is_told(run: Run, talks: Talks, tmp_path: Path) -> None:
+    """In one line, with what to do."""
+    heard = talks.client.embed(talks.paths["six"]).embedding
+    np.save(tmp_path / "two.npy", np.zeros((2, 192)))
+    np.save(tmp_path / "words.npy", np.array(["a"]))
+    for name, text, said in (
+        ("list.json", "[1, 2]", "add --model"),
+        ("text.json", "many", "is not JSON"),
+        ("words.json", '["a"]', "no list of numbers"),
+        ("two.npy", "", "2 x 192"),
+        ("words.npy", "", "is not one vector"),
+        ("text.npy", "many words", "no .npy file"),
+    ):
+        if text:
+            (tmp_path / name).write_text(text)
+        assert said in run("search", "--vector", name, code=1).stderr
+    (tmp_path / "short.json").write_text("[1, 2]")
+    short = ("search", "--vector", "short.json", "--model")
+    assert "FIELD_INVALID" in run(*short, heard.model, code=1).stderr
+    assert "MODEL_MISMATCH" in run(*short, "glove-2", code=1).stderr
+    assert "--vector" in run("search", talks.paths["six"], "--model", "x", code=2).stderr
+
+
+def test_no_match_is_told(run: Run, talks: Talks) -> None:
+    """In words, and not by a table without rows."""
+    told = run("search", talks.paths["six"], "--name", "nobody is called so").stdout
+    assert told == "no matches\n"
 
 
 def test_several_files_become_json_lines(run: Run, talks: Talks, tmp_path: Path) -> None:

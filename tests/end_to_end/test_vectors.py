@@ -184,6 +184,24 @@ def test_a_file_of_vectors_is_uploaded(stack: Indexed, tmp_path: Path) -> None:
     assert "line 8" in result.output
     names = {clip.display_name for clip in stack.clips(library).values()}
     assert names == {*WORDS, "at home"}
+    query = tmp_path / "query.json"
+    query.write_text(json.dumps(vectors()["king"]))
+    asked = [
+        "search",
+        "--vector",
+        str(query),
+        "--model",
+        "glove-8",
+        "--library",
+        library,
+        "-k",
+        "3",
+    ]
+    told = CliRunner().invoke(app, [*asked, "--json", *target])
+    found = [match["clip"]["displayName"] for match in json.loads(told.output)["matches"]]
+    assert found[0] == "king"
+    assert set(found) == {"king", "queen", "prince"}
+    assert "king" in CliRunner().invoke(app, [*asked, *target]).output
 
 
 def test_words_have_a_map(stack: Indexed) -> None:
