@@ -106,9 +106,10 @@ def talks(shared: Site, recordings: Path) -> str:
 
 
 @pytest.fixture(scope="package")
-def new_voice(recordings: Path) -> Path:
+def new_voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Five seconds of Ann that no library has."""
-    return voices.record(recordings / "talks" / "a voice.wav", voices.CAST["Ann"], 50, 5.0)
+    folder = tmp_path_factory.mktemp("voice")
+    return voices.record(folder / "a voice.wav", voices.CAST["Ann"], 50, 5.0)
 
 
 @pytest.fixture

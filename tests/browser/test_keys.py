@@ -6,14 +6,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from playwright.sync_api import Locator, Page, expect
 
 from gateway.access import api_key, key_file
 from gateway.access.rights import Right
+from tests.browser import voices
 from tests.browser.chromium import drop
 from tests.browser.conftest import Visit
-from tests.browser.pages import expect_found, expect_heard, query, results
+from tests.browser.pages import (
+    expect_found,
+    expect_heard,
+    expect_heard_from,
+    places,
+    query,
+    results,
+)
 from tests.browser.site import Site
 
 REFUSED = "status of 40[13]"
@@ -29,10 +39,25 @@ class Keyed:
 
 
 @pytest.fixture(scope="module")
-def keyed(shared: Site, filled: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyed]:
+def lecture(shared: Site, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A library with a recording of 2:24 and 27 MB, in which Ann speaks from 1:12 on."""
+    library = shared.library("lecture")
+    turns = [voices.person(40 + turn) for turn in range(12)]
+    turns[6] = voices.CAST["Ann"]
+    path = voices.record_talk(tmp_path_factory.mktemp("lecture") / "Lecture.wav", turns)
+    sound, rate = soundfile.read(path, dtype="int16")
+    soundfile.write(path, np.repeat(sound, 3)[:, None].repeat(2, axis=1), 3 * rate)
+    shared.upload(library, path)
+    return library
+
+
+@pytest.fixture(scope="module")
+def keyed(
+    shared: Site, filled: str, lecture: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Keyed]:
     """A second gateway, which wants a key."""
     keyring = tmp_path_factory.mktemp("keys") / "keys"
-    reader, read = api_key.make("reader", {filled: Right.read})
+    reader, read = api_key.make("reader", {filled: Right.read, lecture: Right.read})
     stranger, other = api_key.make("stranger", {"not-made-yet": Right.manage})
     both = {reader.id: reader, stranger.id: stranger}
     key_file.change(keyring, lambda known: known.update(both))
@@ -76,6 +101,25 @@ def test_the_key_goes_with_all_that_is_asked(visit: Visit, keyed: Keyed, new_bel
     expect(page.get_by_role("button", name="Choose a file")).to_be_visible()
     expect(prompt(page)).to_have_count(0)
     assert keyed.reader not in str(page.context.storage_state())
+
+
+def test_a_long_recording_plays_while_it_comes(
+    visit: Visit, keyed: Keyed, lecture: str, new_voice: Path
+) -> None:
+    """From the matched place, in parts that the key goes with, and that name it nowhere."""
+    page = visit(f"#/search?library={lecture}", expected=REFUSED, url=keyed.url)
+    give(page, keyed.reader)
+    drop(page, query(page), new_voice)
+    expect_found(page, 1, "Lecture")
+    row = results(page).first
+    start, _ = places(row)[0]
+    assert 70.5 <= start <= 73.5
+    answers: list[tuple[str, int]] = []
+    page.on("response", lambda answer: answers.append((answer.url, answer.status)))
+    row.get_by_role("button", name="Play Lecture").click()
+    expect_heard_from(page, row, start)
+    assert {status for url, status in answers if url.endswith("/audio")} == {206}
+    assert not any(keyed.reader in url for url, _ in answers)
 
 
 def test_a_key_without_the_right_is_told_so(visit: Visit, keyed: Keyed, new_bell: Path) -> None:

@@ -3,6 +3,7 @@
 import { LARGE, tooLarge } from "./audio_size.js";
 import { whenBack } from "./connection.js";
 import { eventsOf } from "./events.js";
+import { sendWithMedia } from "./media_key.js";
 
 /** A call that failed: `reason` is of google.rpc.ErrorInfo, `message` a sentence of the server. */
 export class ApiError extends Error {
@@ -226,13 +227,16 @@ export const api = {
   updateClip: (name, fields) =>
     ask("PATCH", `/v1/${name}`, { query: { updateMask: masked(fields) }, json: fields }),
   deleteClip: (name) => request("DELETE", `/v1/${name}`),
-  /** `query`: displayName, label, speaker, requestId. */
+  /** `query`: displayName, label, speaker, channel, requestId. */
   upload: (library, file, query, signal) =>
     ask("POST", `/v1/${library}/clips`, { query, body: file, signal }),
   audio: (name, signal) =>
     request("GET", `/v1/${name}/audio`, { signal, read: (response) => response.blob() }),
-  /** The address for a media element, which has no way to send a key: then undefined. */
-  audioUrl: (name) => (keys.key() ? undefined : `/v1/${name}/audio`),
+  /** The address of a link to the audio; undefined where it needs a key, which links can't send. */
+  audioLink: (name) => (keys.key() ? undefined : `/v1/${name}/audio`),
+  /** The address for a media element; undefined where it needs a key and can't send one. */
+  mediaUrl: async (name) =>
+    !keys.key() || (await sendWithMedia(keys.key)) ? `/v1/${name}/audio` : undefined,
 
   /**
    * Events `summary`, `match`..., `done`; `again` means that it begins anew. Give `clip` or

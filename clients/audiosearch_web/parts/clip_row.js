@@ -136,7 +136,7 @@ async function remove(clip, name, ondelete) {
 
 /** By a link of the server's where it needs no key; else fetched with it. */
 async function download(clip, name) {
-  let url = api.audioUrl(clip.name);
+  let url = api.audioLink(clip.name);
   try {
     const fetched = url ? null : URL.createObjectURL(await api.audio(clip.name));
     url ??= fetched;

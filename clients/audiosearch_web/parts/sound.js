@@ -139,7 +139,8 @@ export class Sound {
 
   async #load() {
     if (this.#media.src) return;
-    const large = (this.#source.bytes > DRAWN_BYTES || this.#isLong()) && this.#source.url();
+    const isLarge = this.#source.bytes > DRAWN_BYTES || this.#isLong();
+    const large = isLarge && (await this.#source.url());
     if (!large) this.#objectUrl = URL.createObjectURL(await this.#source.blob(this.#ending.signal));
     this.#media.src = large || this.#objectUrl;
   }

@@ -15,7 +15,8 @@ let files = 0;
 
 /**
  * A source: `key` tells sounds apart, `name` is for people, `bytes` and `seconds` say how large and
- * long it is, `blob(signal)` fetches it, `url` is where it can be played from without fetching.
+ * long it is, `blob(signal)` fetches it, `url()` promises the address that it can be played from
+ * while it comes, if there is one.
  */
 export function clipSource(clip) {
   const stored = clip.audioObject;
@@ -25,7 +26,7 @@ export function clipSource(clip) {
     bytes: Number(stored?.sizeBytes ?? 0),
     seconds: seconds(clip.audio?.duration),
     blob: (signal) => fetched(clip.name, signal),
-    url: () => api.audioUrl(clip.name),
+    url: () => api.mediaUrl(clip.name),
     clip,
   };
 }
@@ -38,7 +39,7 @@ export function fileSource(blob, name) {
     bytes: blob.size,
     seconds: undefined,
     blob: () => Promise.resolve(blob),
-    url: () => undefined,
+    url: () => Promise.resolve(undefined),
     file: blob,
   };
 }

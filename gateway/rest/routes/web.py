@@ -25,6 +25,12 @@ _POLICY = (
     "img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self'; font-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+_WORKER = "media_worker.js"
+_WORKERS_HEADERS = {
+    # The worker serves the page, which lies above it, and asks this server alone.
+    "service-worker-allowed": "/",
+    "content-security-policy": "default-src 'none'; connect-src 'self'; frame-ancestors 'none'",
+}
 _COMMON = {"cache-control": "no-cache", "vary": "accept-encoding"}
 
 
@@ -82,7 +88,10 @@ def router() -> APIRouter:
     async def asset(request: Request, path: str) -> Response:
         if path not in assets:
             raise ServiceError(Reason.ROUTE_NOT_FOUND, f"there is no file {path[:100]!r}")
-        return assets[path].answer(request)
+        answered = assets[path].answer(request)
+        if path == _WORKER:
+            answered.headers.update(_WORKERS_HEADERS)
+        return answered
 
     return api
 

@@ -76,6 +76,19 @@ async def test_a_file_is_sent_once(http: httpx.AsyncClient) -> None:
     assert gzip.decompress(raw) == whole
 
 
+async def test_the_worker_may_serve_the_page_and_ask_this_server_alone(
+    http: httpx.AsyncClient,
+) -> None:
+    """Also when it is told to be the same; no other file gets as much."""
+    first = await http.get("/assets/media_worker.js")
+    for headers in ({}, {"if-none-match": first.headers["etag"]}):
+        answer = await http.get("/assets/media_worker.js", headers=headers)
+        assert answer.headers["service-worker-allowed"] == "/"
+        policy = answer.headers["content-security-policy"]
+        assert policy == "default-src 'none'; connect-src 'self'; frame-ancestors 'none'"
+    assert "service-worker-allowed" not in (await http.get("/assets/app.js")).headers
+
+
 @pytest.mark.parametrize(
     "path",
     ["index.html", "nothing.js", "__init__.py", "../audiosearch_cli/app.py", "%2e%2e/__init__.py"],
