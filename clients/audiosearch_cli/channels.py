@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated
 
 import typer
@@ -19,10 +19,10 @@ from serving.channels import number_of
 from serving.errors import ServiceError
 
 WORDS: dict[AudioRemark.ValueType, str] = {
-    AUDIO_REMARK_UNLIKE_CHANNELS_MIXED: "its channels hold different sounds and were mixed; "
+    AUDIO_REMARK_UNLIKE_CHANNELS_MIXED: "channels that hold different sounds were mixed; "
     "--channel left, right or a number hears one",
-    AUDIO_REMARK_CUT_OFF: "it is cut off, or was never finished; all that is there was heard",
-    AUDIO_REMARK_ONE_TRACK_OF_SEVERAL: "it has several audio tracks; the default one was heard",
+    AUDIO_REMARK_CUT_OFF: "cut off, or never finished; all that is there was heard",
+    AUDIO_REMARK_ONE_TRACK_OF_SEVERAL: "of several audio tracks the default one was heard",
 }
 
 
@@ -54,6 +54,14 @@ def remarks(audio: AudioProperties) -> Iterator[str]:
     """The remarks about audio in words."""
     for remark in audio.remarks:
         yield WORDS.get(remark, AudioRemark.Name(remark) if remark in AudioRemark.values() else "")
+
+
+def say_counts(counts: Mapping[str, int]) -> None:
+    """Prints a line for each remark about the files of an import, by the remark's name."""
+    for name, count in sorted(counts.items()):
+        known = AudioRemark.Value(name) if name in AudioRemark.keys() else None  # noqa: SIM118
+        words = name if known is None else WORDS.get(known, name)
+        say(f"note: {count:,} {'file' if count == 1 else 'files'}: {words}")
 
 
 def say_remarks(audio: AudioProperties, name: str = "") -> None:

@@ -10,6 +10,7 @@ from audiosearch.catalog.v1.import_job_pb2 import ImportJob
 from audiosearch_client.corpora.survey import told_kinds
 from google.protobuf.json_format import MessageToDict
 
+from audiosearch_cli.channels import say_counts
 from audiosearch_cli.output import say
 from audiosearch_cli.rate import span
 from serving.errors import Reason, ServiceError
@@ -47,6 +48,7 @@ def summarise(
     )
     if passed := told_kinds(state.passed_over):
         say(passed)
+    say_counts(state.remarks)
     for failure in job.failures:
         say(f"  {failure.path}: {failure.failure.reason}: {failure.failure.message}")
     if state.failed > len(job.failures):

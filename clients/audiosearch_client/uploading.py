@@ -22,6 +22,7 @@ from audiosearch_client.client import AudiosearchClient
 from audiosearch_client.corpora.additions import complete
 from audiosearch_client.corpora.entry import Entry, Source
 from serving import limits
+from serving.audio_files import count_clip
 from serving.errors import Reason, ServiceError
 from serving.retry import Retry
 
@@ -51,6 +52,7 @@ Fail = Callable[[FileFailure], None]
 
 
 class _Done(NamedTuple):
+    clip: Clip
     created: bool
     """True if the file was new to the library."""
 
@@ -122,7 +124,7 @@ class Uploader:
             try:
                 request_id = self._identify(path)
                 answer = self._client.upload(self._library, path, clip, request_id)
-                return _Done(answer.created, self._label(answer.clip, clip))
+                return _Done(answer.clip, answer.created, self._label(answer.clip, clip))
             except ServiceError as error:
                 if self._stop.is_set():
                     raise
@@ -154,8 +156,7 @@ class Uploader:
             if len(job.failures) < MAX_FAILURES:
                 job.failures.append(told)
         else:
-            job.progress.imported += done.created
-            job.progress.existing += not done.created
+            count_clip(job.progress, done.clip, created=done.created)
             self.labelled += done.labelled and not done.created
 
     def _identify(self, path: Path) -> str:

@@ -160,6 +160,13 @@ def test_one_side_of_a_call_is_enrolled(
     page.goto(page.url.partition("#")[0] + f"#/speakers/{pair}?speaker=new")
     choose(page, "Choose files", call)
     expect(outcome(page, "call.wav")).to_contain_text("such as the two sides of a call")
+    page.goto(page.url.partition("#")[0] + f"#/speakers/{pair}?speaker=other")
+    page.get_by_label("Channel to hear").select_option("Left")
+    choose(page, "Choose files", call)
+    expect(page.get_by_role("heading", name="1 of 1 recording enrolled")).to_be_visible()
+    expect(outcome(page, "call.wav")).not_to_contain_text("the two sides of a call")
+    kept = {it.enrolled_speaker: it for it in shared.client.clips(pair, ListClipsRequest())}
+    assert kept[f"libraries/{pair}/speakers/other"].channel == 1
 
 
 def test_a_voice_of_a_call_becomes_somebody(

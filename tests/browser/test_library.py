@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from audiosearch.catalog.v1.clip_pb2 import ListClipsRequest
 from playwright.sync_api import Page, expect
 
 from deploy import example_sounds
@@ -168,6 +169,7 @@ def test_a_folder_of_the_server_is_imported(visit: Visit, shared: Site, folder: 
     """The server reads it; the page shows how far it is, and which file failed."""
     shutil.copytree(folder, shared.imports / "shelf")
     (shared.imports / "shelf" / "._a.wav").write_bytes(bytes(100))
+    record_call(shared.imports / "shelf", 0, 3)
     page = visit(f"#/library/{shared.library()}", expected="status of 40[034]")
     page.get_by_text("Import a folder of the server").click()
     page.get_by_label("Folder on the server").fill("/etc")
@@ -176,10 +178,12 @@ def test_a_folder_of_the_server_is_imported(visit: Visit, shared: Site, folder: 
     page.get_by_label("Folder on the server").fill(str(shared.imports / "shelf"))
     page.get_by_role("button", name="Import it").click()
     imports = importing(page)
-    expect(imports).to_contain_text("21 of 21 · 20 imported · 1 failed")
+    expect(imports).to_contain_text("22 of 22 · 21 imported · 1 failed")
     expect(imports).to_contain_text("2 files passed over, not sounds: 1 .txt, 1 hidden")
-    expect(imports.get_by_role("listitem")).to_contain_text("Things/broken.wav")
-    expect(clips(page)).to_have_count(20)
+    told = imports.get_by_role("listitem")
+    expect(told.first).to_contain_text("Things/broken.wav")
+    expect(told.nth(1)).to_contain_text("1 fileThe channels of this recording hold")
+    expect(clips(page)).to_have_count(21)
 
 
 def test_a_folder_is_judged_by_content(visit: Visit, shared: Site, tmp_path: Path) -> None:
@@ -218,6 +222,31 @@ def test_an_import_tells_what_is_to_be_known(visit: Visit, shared: Site, tmp_pat
     drop(page, page.get_by_role("region", name="导入"), call)
     told = page.get_by_role("region", name="导入").get_by_role("listitem")
     expect(told.filter(has_text=call.name)).to_contain_text("例如通话双方")
+
+
+def test_one_channel_of_every_file_is_imported(visit: Visit, shared: Site, tmp_path: Path) -> None:
+    """Of files that are dropped, and of a folder of the server; nothing was mixed then."""
+    call, library = record_call(tmp_path, 0, 3), shared.library()
+    calls = shared.imports / "calls"
+    calls.mkdir()
+    record_call(calls, 3, 0)
+    page = visit(f"#/library/{library}")
+    imports = importing(page)
+    imports.get_by_label("Channel to hear").select_option("Right")
+    drop(page, imports, call)
+    expect(imports).to_contain_text("1 of 1 · 1 imported")
+    imports.get_by_text("Add sounds").click()
+    page.get_by_text("Import a folder of the server").click()
+    page.get_by_label("Folder on the server").fill(str(calls))
+    imports.get_by_label("Channel to hear").select_option("Left")
+    page.get_by_role("button", name="Import it").click()
+    expect(clips(page)).to_have_count(2)
+    expect(imports.get_by_text("two sides of a call")).to_have_count(0)
+    kept = shared.client.clips(library, ListClipsRequest())
+    assert {clip.display_name: clip.channel for clip in kept} == {
+        call.name: 2,
+        "call-3-0-0.wav": 1,
+    }
 
 
 def test_an_import_goes_on_in_the_background(

@@ -25,6 +25,7 @@ from tests.vowels import RATE, record
 
 ANN, BOB = 0, 3
 """The voices of the calls, in the left and in the right channel."""
+MIXED = "AUDIO_REMARK_UNLIKE_CHANNELS_MIXED"
 
 
 @pytest.fixture
@@ -186,6 +187,7 @@ def test_an_import_hears_one_channel_of_every_file(
         job = finish(shared, operation.name)
         assert job.channel == channel
         assert job.progress.imported == (1 if channel else 2)
+        assert dict(job.progress.remarks) == ({} if channel else {MIXED: 1})
     assert [failure.failure.reason for failure in job.failures] == ["AUDIO_CHANNEL_MISSING"]
     assert sorted(clip.channel for clip in clips(shared, library)) == [0, 0, RIGHT]
     for times in range(2):
@@ -194,14 +196,16 @@ def test_an_import_hears_one_channel_of_every_file(
         )
         progress = json.loads(done.stdout)["progress"]
         assert (progress["imported"], progress["existing"]) == (("2", "0"), ("0", "2"))[times]
+        assert not progress["remarks"]
     assert sorted(clip.channel for clip in clips(shared, library)) == [0, 0, 1, 1, 2]
 
 
 def test_the_command_line(run: Run, library: str, recording: Path, tmp_path: Path) -> None:
     """It takes channels by side and number, and says in words what has to be told."""
-    told = "note: its channels hold different sounds and were mixed"
+    told = "note: channels that hold different sounds were mixed"
     inside = ("-l", library)
-    run("import", recording, *inside)
+    imported = run("import", recording, *inside).stdout
+    assert f"note: 1 file: {told[6:]}" in imported
     (mixed,) = json.loads(run("clip", "list", *inside, "--json").stdout)["clips"]
     assert told[6:] in run("clip", "show", mixed["name"]).stdout
     for channel in ("left", "2"):
@@ -211,7 +215,7 @@ def test_the_command_line(run: Run, library: str, recording: Path, tmp_path: Pat
     assert told in run("embed", recording).stdout
     assert told not in run("embed", recording, "--channel", "right").stdout
     enrolled = run("speaker", "enroll", "both", recording, *inside).stdout
-    assert f"note: {recording.name}: its channels hold different sounds" in enrolled
+    assert f"note: {recording.name}: {told[6:]}" in enrolled
     speaker = partial(run, "speaker")
     speaker("enroll", "ann", record_call(tmp_path, ANN, BOB, 3), "--channel", "left", *inside)
     other = record_call(tmp_path, ANN, BOB, 4)

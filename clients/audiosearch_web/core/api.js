@@ -296,8 +296,11 @@ export const api = {
     ask("PATCH", `/v1/${library}/calibration`, { json: fields }),
   deleteCalibration: (library) => request("DELETE", `/v1/${library}/calibration`),
 
-  importFolder: (library, folder, label) =>
-    ask("POST", `/v1/${library}/clips:import`, { json: { folder, label, requestId: requestId() } }),
+  /** `options`: label, channel. */
+  importFolder: (library, folder, options) =>
+    ask("POST", `/v1/${library}/clips:import`, {
+      json: { folder, ...options, requestId: requestId() },
+    }),
   operations: (library) => ask("GET", "/v1/operations", { query: { name: library } }),
   cancelOperation: (name) => request("POST", `/v1/${name}:cancel`, { json: {} }),
   watchOperation: (name, signal) => stream("GET", `/v1/${name}:watch`, { signal }),

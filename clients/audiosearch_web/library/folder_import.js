@@ -1,6 +1,7 @@
 /** Imports of folders of the server: the server works, the page watches. */
 
 import { api, ApiError } from "../core/api.js";
+import { remarkCountsInWords } from "../parts/remarks.js";
 import { addImport, importsOf, isOver, Rate, tellImports } from "./imports.js";
 
 const STATUS = {
@@ -69,6 +70,7 @@ export class FolderImport {
           [kind, count],
         ) => [kind, Number(count)]),
       ),
+      remarks: remarkCountsInWords(job.progress?.remarks),
       done: counts.imported + counts.existing + counts.failed,
       status: STATUS[job.state] ?? "running",
       failures: (job.failures ?? []).map(({ path, failure }) => ({
@@ -90,9 +92,9 @@ export class FolderImport {
   }
 }
 
-/** Begins to import a folder. */
-export async function importFolder(library, folder, label) {
-  return new FolderImport(library, await api.importFolder(`libraries/${library}`, folder, label));
+/** Begins to import a folder; `options` are the `label` and the `channel` of all its files. */
+export async function importFolder(library, folder, options) {
+  return new FolderImport(library, await api.importFolder(`libraries/${library}`, folder, options));
 }
 
 /**

@@ -164,11 +164,11 @@ export class ImportCard {
     const rows = remarks.map(({ path, message }) =>
       h("li", {}, h("strong", {}, path), h("span", {}, message))
     );
-    const shown = String(rows.length);
+    const shown = JSON.stringify(remarks);
     this.#remarks.hidden = !rows.length;
     if (!rows.length || this.#remarks.dataset.shown === shown) return;
+    this.#remarks.open ||= !this.#remarks.dataset.shown;
     this.#remarks.dataset.shown = shown;
     this.#remarks.replaceChildren(h("summary", {}, t("showRemarks")), h("ul", {}, rows));
-    this.#remarks.open = true;
   }
 }

@@ -1,6 +1,7 @@
 /** Imports into a library: by files of this machine, or a folder of the server. */
 
 import { chosen, filesBelow, takeDrops } from "../parts/drops.js";
+import { channelField } from "../parts/channels.js";
 import { ACCEPT } from "../parts/sounds.js";
 import { field, h, icon } from "../core/dom.js";
 import { failureBox, said } from "../core/failure.js";
@@ -24,6 +25,7 @@ export class ImportPanel {
   #progress = h("div", { class: "import-cards" });
   #label = h("input", { maxLength: 255, autocomplete: "off" });
   #folders = h("input", { type: "checkbox" });
+  #channel = channelField();
   #problem = h("div", { class: "slot" });
   #box;
 
@@ -81,6 +83,7 @@ export class ImportPanel {
         "div",
         { class: "import-labels" },
         field(t("labelAll"), this.#label),
+        this.#channel.node,
         h("label", { class: "check" }, this.#folders, t("labelFolders")),
       ),
       h("details", {}, h("summary", {}, t("serverFolder")), this.#serverForm()),
@@ -137,7 +140,8 @@ export class ImportPanel {
   async #fromServer(path) {
     this.#problem.replaceChildren();
     try {
-      await importFolder(this.#library, path.value.trim(), this.#label.value.trim());
+      const options = { label: this.#label.value.trim(), channel: this.#channel.value };
+      await importFolder(this.#library, path.value.trim(), options);
       path.value = "";
       this.open(false);
     } catch (error) {
@@ -150,7 +154,11 @@ export class ImportPanel {
     for (const work of importsOf(this.#library)) if (isOver(work)) forgetImport(work);
     this.open(false);
     const busy = importsOf(this.#library).find(({ state }) => state.kind === "upload");
-    const options = { label: this.#label.value.trim(), folders: this.#folders.checked };
+    const options = {
+      label: this.#label.value.trim(),
+      folders: this.#folders.checked,
+      channel: this.#channel.value,
+    };
     (busy ?? new Upload(this.#library)).add(files, options);
   }
 

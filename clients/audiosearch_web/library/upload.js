@@ -45,13 +45,14 @@ export class Upload {
 
   /**
    * Takes the files of an iterable, also while others are uploaded: labelled with `label`, or each
-   * with the name of its folder where `folders` is set.
+   * with the name of its folder where `folders` is set. `channel` of each is heard, 0 for all.
    */
-  async add(files, { label = "", folders = false } = {}) {
+  async add(files, { label = "", folders = false, channel = 0 } = {}) {
     try {
       for await (const file of files) {
         if (this.#ending.signal.aborted) return;
-        await this.#take(file, (folders && file.path.split("/").at(-2)) || label);
+        const own = folders && file.path.split("/").at(-2);
+        await this.#take(file, { label: own || label, channel });
         if (this.#todo.length % 100 === 0) tellImports();
       }
     } catch (error) {
@@ -95,10 +96,10 @@ export class Upload {
 
   rate = () => (this.state.status === "running" ? this.#rate.perSecond() : undefined);
 
-  async #take(file, label) {
+  async #take(file, about) {
     const kind = await kindPassedOver(file);
     if (!kind) {
-      this.#todo.push({ ...file, label });
+      this.#todo.push({ ...file, ...about });
       this.state.total += 1;
       return;
     }
@@ -140,7 +141,11 @@ export class Upload {
   async #one(entry) {
     try {
       const file = await entry.file();
-      const about = { displayName: asLine(entry.name), label: asLine(entry.label) };
+      const about = {
+        displayName: asLine(entry.name),
+        label: asLine(entry.label),
+        channel: entry.channel || undefined,
+      };
       const { clip, created } = await this.#send(file, { ...about, requestId: requestId() });
       this.#heard(entry, clip);
       this.state[created ? "imported" : "existing"] += 1;

@@ -1,16 +1,22 @@
-/** Remarks about audio that was heard all the same, and the choice of one of its channels. */
+/** Remarks about audio that was heard all the same. */
 
 import { h } from "../core/dom.js";
 import { words } from "../core/i18n.js";
+import { channelButtons } from "./channels.js";
 import { strings } from "../strings/sound.js";
 
 const t = words(strings);
 const UNLIKE = "AUDIO_REMARK_UNLIKE_CHANNELS_MIXED";
-const MOST = 8;
 
 /** Sentences for the remarks about `audio`, the properties in an answer. */
 export const remarksInWords = (audio) =>
-  (audio?.remarks ?? []).map((remark) => t(remark)).filter(Boolean);
+  (audio?.remarks ?? []).filter((remark) => strings.en[remark]).map((remark) => t(remark));
+
+/** The same for counts of files by remark, as `{path, message}`: the number stands for the path. */
+export const remarkCountsInWords = (counts = {}) =>
+  Object.entries(counts)
+    .filter(([remark]) => strings.en[remark])
+    .map(([remark, count]) => ({ path: t("files", { count: Number(count) }), message: t(remark) }));
 
 /**
  * Nodes with the remarks about `audio`, the properties in an answer. If its channels are unlike, or
@@ -20,34 +26,5 @@ export function remarksOf(audio, channel, onchannel) {
   const told = audio?.remarks ?? [];
   const notes = remarksInWords(audio).map((text) => h("p", { class: "quiet" }, text));
   const choosable = audio?.channels > 1 && (channel || told.includes(UNLIKE));
-  return choosable ? [...notes, choice(audio.channels, channel, onchannel)] : notes;
-}
-
-function choice(channels, channel, onchannel) {
-  const radio = (number) =>
-    h(
-      "label",
-      { class: "segment" },
-      h("input", {
-        type: "radio",
-        name: "channel",
-        value: number,
-        checked: number === channel,
-        onchange: () => onchannel(number),
-      }),
-      h("span", {}, nameOf(number, channels)),
-    );
-  const numbers = Array.from({ length: Math.min(channels, MOST) + 1 }, (_, number) => number);
-  return h(
-    "fieldset",
-    { class: "segments" },
-    h("legend", { class: "field-label" }, t("channel")),
-    numbers.map(radio),
-  );
-}
-
-function nameOf(number, channels) {
-  if (!number) return t("mixed");
-  if (channels === 2) return t(number === 1 ? "left" : "right");
-  return t("numbered", { number });
+  return choosable ? [...notes, channelButtons(audio.channels, channel, onchannel)] : notes;
 }

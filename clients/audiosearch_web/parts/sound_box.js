@@ -23,20 +23,24 @@ export class SoundBox {
   #stopRecording = null;
   #t;
   #mark;
+  #options;
   #many;
   #onfiles;
   #onlink;
 
   /**
-   * `onfiles(files)` hears of sounds, `{blob, name}` each: of one, or with `many` of some.
+   * `onfiles(files)` hears of sounds, `{blob, name}` each: of one, or with `many` of some. One of
+   * the microphone is `recorded`.
    * `onlink()` hears that a link is wanted, which is offered only then. `t` gives the words of
-   * strings/search.js, or others for the same keys. `mark` is the icon of the empty place.
+   * strings/search.js, or others for the same keys. `mark` is the icon of the empty place, and
+   * `options` is a node below what can be done there.
    */
-  constructor({ onfiles, onlink, many = false, mark = "wave", t = words(search) }) {
+  constructor({ onfiles, onlink, many = false, mark = "wave", t = words(search), options }) {
     this.#onfiles = onfiles;
     this.#onlink = onlink;
     this.#many = many;
     this.#mark = mark;
+    this.#options = options;
     this.#t = t;
     this.node = h("section", { class: "card query", "aria-label": t("query") });
   }
@@ -79,7 +83,8 @@ export class SoundBox {
       ),
       h("div", { class: "query-ways" }, this.#choose("primary"), this.#record()),
       h("p", { class: "quiet" }, this.#t("kinds")),
-    ];
+      this.#options,
+    ].filter(Boolean);
   }
 
   #filled(source, choosing) {
@@ -182,7 +187,7 @@ export class SoundBox {
     this.#stopRecording = null;
     announce(this.#t("recorded"));
     const name = `${this.#t("recording")} ${new Date().toLocaleTimeString()}`;
-    this.#onfiles([{ blob, name }]);
+    this.#onfiles([{ blob, name, recorded: true }]);
   }
 
   #showRecording(recording) {

@@ -6,6 +6,7 @@ import { inWords, said } from "../core/failure.js";
 import { idOf, score } from "../core/format.js";
 import { words } from "../core/i18n.js";
 import { address } from "../core/router.js";
+import { channelField } from "../parts/channels.js";
 import { remarksInWords } from "../parts/remarks.js";
 import { SoundBox } from "../parts/sound_box.js";
 import { clipSource, fileSource } from "../parts/sources.js";
@@ -18,6 +19,7 @@ const MARKS = { enrolled: "check", refused: "close", sending: "wave", waiting: "
 export class EnrollPanel {
   #enrollment;
   #box;
+  #channel = channelField();
   #onspeaker;
   #seen;
   #told = false;
@@ -45,6 +47,7 @@ export class EnrollPanel {
       many: true,
       mark: "mic",
       t: words(enrollBox),
+      options: this.#channel.node,
       onfiles: (files) => this.take(files),
     });
     this.#box.show(null);
@@ -60,11 +63,15 @@ export class EnrollPanel {
     if (!this.#enrollment.busy) this.#enrollment.clear();
   }
 
-  /** Enrolls with files, `{blob, name}` each. */
+  /** Enrolls with files, `{blob, name, recorded}` each. */
   take(files) {
     this.#box.show(null);
     this.#told = false;
-    this.#enrollment.add(files.map(({ blob, name }) => ({ source: fileSource(blob, name) })));
+    const { value } = this.#channel;
+    this.#enrollment.add(files.map(({ blob, name, recorded }) => ({
+      source: fileSource(blob, name),
+      channel: recorded ? 0 : value,
+    })));
   }
 
   /** Enrolls with a clip of the library. */

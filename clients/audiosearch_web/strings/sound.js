@@ -19,6 +19,7 @@ export const strings = {
       "This recording is cut off, or was never finished. All that is there was heard.",
     AUDIO_REMARK_ONE_TRACK_OF_SEVERAL:
       "This file has several audio tracks. The default one was heard.",
+    files: ({ count }) => `${count.toLocaleString("en")} ${count === 1 ? "file" : "files"}`,
     channel: "Channel to hear",
     mixed: "Mixed",
     left: "Left",
@@ -43,6 +44,7 @@ export const strings = {
     AUDIO_REMARK_UNLIKE_CHANNELS_MIXED: "这段录音的各声道内容不同（例如通话双方），已混合在一起。",
     AUDIO_REMARK_CUT_OFF: "这段录音不完整或没有正常结束，已使用其中现有的全部内容。",
     AUDIO_REMARK_ONE_TRACK_OF_SEVERAL: "这个文件有多条音轨，使用了默认音轨。",
+    files: ({ count }) => `${count} 个文件`,
     channel: "使用的声道",
     mixed: "混合",
     left: "左声道",
