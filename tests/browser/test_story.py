@@ -75,3 +75,10 @@ def test_a_voice_is_found_within_a_long_recording(
     row.get_by_role("button", name="Pause Morning talk").click()
     row.locator(".mark.best").click()
     expect_heard_from(page, row, start)
+    row.get_by_role("button", name="Pause Morning talk").click()
+
+    row.get_by_role("link", name=re.compile("^Search with Morning talk.wav, 01:1")).first.click()
+    expect(query(page).get_by_label("From")).to_have_value(re.compile("^01:1[0-3]"))
+    expect(query(page).get_by_role("heading", name="Morning talk.wav")).to_be_visible()
+    expect_found(page, 5, "")
+    expect(page).to_have_url(re.compile(r"clip=.*&from=7[0-3][.0-9]*&to=[78]"))

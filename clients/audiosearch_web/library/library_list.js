@@ -11,6 +11,8 @@ import { keepLibrary } from "../core/last_library.js";
 import { called } from "../parts/picker.js";
 import { address, go } from "../core/router.js";
 import { library as strings } from "../strings/library.js";
+import { holdsVectors } from "../parts/vectors.js";
+import { vectors } from "../strings/vectors.js";
 
 const t = words(strings);
 
@@ -52,9 +54,15 @@ function card(library) {
       " ",
       t("clipsWord", { count: Number(library.clipCount ?? 0) }),
     ),
-    h("p", { class: "quiet" }, size(library.sizeBytes)),
+    h(
+      "p",
+      { class: "quiet" },
+      holdsVectors(library) ? vectorsOf(library) : size(library.sizeBytes),
+    ),
   );
 }
+
+const vectorsOf = ({ dimension }) => words(vectors)("card", { dimension: number(dimension) });
 
 async function makeLibrary() {
   const { name, id } = nameAndId();

@@ -14,7 +14,10 @@ import { MigrationCard } from "./migration_card.js";
 import { called } from "../parts/picker.js";
 import { address, go, rewrite } from "../core/router.js";
 import { library as strings } from "../strings/library.js";
+import { vectors } from "../strings/vectors.js";
 import { toast } from "../parts/toast.js";
+import { holdsVectors } from "../parts/vectors.js";
+import { vectorsCard } from "./vectors_card.js";
 
 const t = words(strings);
 const REFRESH_MS = 2500;
@@ -47,23 +50,25 @@ class LibraryPage {
     });
     this.#migration = new MigrationCard(library, (now) => this.#take(now));
     this.#duplicates = new DuplicatesCard(library);
-    this.#panel = new ImportPanel(id, {
-      onmore: () => this.#more(),
-      ondone: () => {
-        this.#refresh();
-        this.#list.refreshSoon();
-      },
-    });
+    if (!holdsVectors(library)) {
+      this.#panel = new ImportPanel(id, {
+        onmore: () => this.#more(),
+        ondone: () => {
+          this.#refresh();
+          this.#list.refreshSoon();
+        },
+      });
+    }
     this.#drawHead();
     keepHeading(root, () =>
       root.replaceChildren(
         this.#head,
         this.#migration.node,
-        this.#panel.node,
+        this.#panel?.node ?? vectorsCard(library),
         this.#list.node,
         this.#duplicates.node,
       ));
-    this.#panel.open(!Number(library.clipCount ?? 0));
+    this.#panel?.open(!Number(library.clipCount ?? 0));
   }
 
   load() {
@@ -73,7 +78,7 @@ class LibraryPage {
   leave() {
     this.#migration.leave();
     this.#duplicates.leave();
-    this.#panel.leave();
+    this.#panel?.leave();
     this.#list.leave();
   }
 
@@ -169,6 +174,7 @@ function facts(library) {
     [t("size"), size(library.sizeBytes)],
     [t("made"), moment(library.createTime)],
     [t("model"), idOf(library.model ?? "")],
+    ...(holdsVectors(library) ? [[words(vectors)("dimension"), number(library.dimension)]] : []),
     [t("idOf"), idOf(library.name)],
   ];
   return h(

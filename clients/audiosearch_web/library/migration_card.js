@@ -7,6 +7,7 @@ import { idOf, number } from "../core/format.js";
 import { words } from "../core/i18n.js";
 import { library as strings } from "../strings/library.js";
 import { announce, toast } from "../parts/toast.js";
+import { holdsVectors } from "../parts/vectors.js";
 
 const t = words(strings);
 const POLL_MS = 1500;
@@ -56,7 +57,8 @@ export class MigrationCard {
   /** Shows the library as it is now. */
   tell(library) {
     const ended = this.#library?.migration && !library.migration;
-    const shown = library.migration ? this.#progress : library.windowRule ? null : this.#offer;
+    const upToDate = library.windowRule || holdsVectors(library);
+    const shown = library.migration ? this.#progress : upToDate ? null : this.#offer;
     this.#library = library;
     this.node.hidden = !shown;
     if (shown && !shown.isConnected) this.node.replaceChildren(shown);

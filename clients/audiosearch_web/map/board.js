@@ -2,7 +2,7 @@
 
 import { afterPause, h, iconButton } from "../core/dom.js";
 import { said } from "../core/failure.js";
-import { idOf, length, number } from "../core/format.js";
+import { idOf, number } from "../core/format.js";
 import { words } from "../core/i18n.js";
 import { MapCanvas } from "./canvas.js";
 import { Preview } from "./preview.js";
@@ -26,6 +26,7 @@ const looks = new Map();
 
 export class MapBoard {
   #library;
+  #silent;
   #look;
   #points = new MapPoints();
   #kinds = { entries: [], of: [] };
@@ -58,8 +59,10 @@ export class MapBoard {
   });
   #forgetTheme = onTheme(() => this.#canvas.restyle());
 
-  constructor(library) {
+  /** Of the library with an id; a `silent` one has nothing to hear. */
+  constructor(library, { silent = false } = {}) {
     this.#library = library;
+    this.#silent = silent;
     this.#look = looks.get(library) ?? { view: new MapView(), column: "labels" };
     looks.set(library, this.#look);
     this.#canvas = new MapCanvas(this.#look.view, () => this.#place());
@@ -143,14 +146,18 @@ export class MapBoard {
         "div",
         { class: "map-head" },
         this.#find,
-        h("label", { class: "check map-hover" }, silent, t("hover")),
+        !this.#silent && h("label", { class: "check map-hover" }, silent, t("hover")),
       ),
       h(
         "div",
         { class: "map-main" },
         h("div", { class: "map-stage" }, canvas, this.#ring, this.#tip, buttons),
         h("div", { class: "map-foot" }, this.#note, this.#progress),
-        h("p", { class: "quiet map-help", id: "map-help" }, t("canvasHelp")),
+        h(
+          "p",
+          { class: "quiet map-help", id: "map-help" },
+          t(this.#silent ? "canvasHelpSilent" : "canvasHelp"),
+        ),
       ),
       h("div", { class: "map-side" }, this.#legend.node, this.#list.node),
     );
@@ -221,6 +228,7 @@ export class MapBoard {
       of: this.#kinds.of,
       chosen,
       playing: this.#preview.playing,
+      silent: this.#silent,
     });
   }
 
@@ -231,12 +239,12 @@ export class MapBoard {
     this.#canvas.draw();
     this.#showList();
     announce(this.#about(row));
-    if (hear) this.#preview.play(this.#points.clips[row]);
+    if (hear && !this.#silent) this.#preview.play(this.#points.clips[row]);
   }
 
   #about(row) {
-    const { names, labels, speakers, seconds } = this.#points;
-    return [names[row], labels[row], speakers[row], length(seconds[row])].filter(Boolean).join(
+    const { names, labels, speakers, lengths } = this.#points;
+    return [names[row], labels[row], speakers[row], lengths[row]].filter(Boolean).join(
       ", ",
     );
   }
@@ -258,7 +266,7 @@ export class MapBoard {
     const touched = event.pointerType !== "mouse";
     this.#showTip(row, touched ? "tapSearches" : "clickSearches");
     this.#canvas.node.style.cursor = row >= 0 ? "pointer" : "";
-    if (localStorage.getItem(SILENT) || touched) return;
+    if (this.#silent || localStorage.getItem(SILENT) || touched) return;
     if (row >= 0) this.#preview.soon(this.#points.clips[row]);
     else this.#preview.stop();
   }
@@ -266,8 +274,8 @@ export class MapBoard {
   #showTip(row, does) {
     this.#tip.hidden = row < 0;
     if (row < 0) return;
-    const { names, labels, speakers, seconds } = this.#points;
-    const more = [labels[row], speakers[row], length(seconds[row])].filter(Boolean).join(" · ");
+    const { names, labels, speakers, lengths } = this.#points;
+    const more = [labels[row], speakers[row], lengths[row]].filter(Boolean).join(" · ");
     this.#tip.replaceChildren(
       h("strong", {}, names[row]),
       h("span", {}, more),
@@ -302,7 +310,7 @@ export class MapBoard {
       "=": () => (view.zoomAt(1.6), this.#moved()),
       "-": () => (view.zoomAt(1 / 1.6), this.#moved()),
       0: () => this.#fit(),
-      " ": () => this.#chosen >= 0 && this.#hear(this.#chosen),
+      " ": () => this.#chosen >= 0 && !this.#silent && this.#hear(this.#chosen),
       Enter: () => this.#chosen >= 0 && this.#search(this.#chosen),
       Escape: () => this.#pick(-1, event),
     };

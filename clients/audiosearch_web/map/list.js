@@ -1,7 +1,6 @@
 /** Points as a list: what keyboards and screen readers have in place of the picture. */
 
 import { h, iconButton } from "../core/dom.js";
-import { length } from "../core/format.js";
 import { mark } from "./legend.js";
 import { words } from "../core/i18n.js";
 import { strings } from "../strings/map.js";
@@ -24,11 +23,16 @@ export class MapList {
     this.#title.id = "map-list-title";
   }
 
-  /** Shows rows of `points` below a title; `chosen` stands out, `playing` is the clip heard. */
-  show({ title, rows, points, of, chosen, playing }) {
+  /**
+   * Shows rows of `points` below a title; `chosen` stands out, `playing` is the clip heard.
+   * `silent` ones can't be heard.
+   */
+  show({ title, rows, points, of, chosen, playing, silent }) {
     this.#title.textContent = title;
     const focused = document.activeElement?.dataset?.map;
-    this.#rows.replaceChildren(...rows.map((row) => this.#row(row, points, of, chosen, playing)));
+    this.#rows.replaceChildren(
+      ...rows.map((row) => this.#row(row, points, { of, chosen, playing, silent })),
+    );
     if (focused && !document.activeElement?.dataset?.map) this.#focus(focused);
   }
 
@@ -39,10 +43,10 @@ export class MapList {
     found?.focus({ preventScroll: true });
   }
 
-  #row(row, points, of, chosen, playing) {
+  #row(row, points, { of, chosen, playing, silent }) {
     const name = points.names[row];
     const clip = points.clips[row];
-    const more = [points.labels[row], points.speakers[row], length(points.seconds[row])].filter(
+    const more = [points.labels[row], points.speakers[row], points.lengths[row]].filter(
       Boolean,
     ).join(" · ");
     const heard = playing === clip;
@@ -66,7 +70,7 @@ export class MapList {
           h("span", { class: "quiet" }, more),
         ),
       ),
-      iconButton(
+      !silent && iconButton(
         heard ? "stop" : "play",
         t(heard ? "stop" : "hear", { name }),
         () => this.on.hear(row),

@@ -2,11 +2,13 @@
 
 import { h, icon } from "../core/dom.js";
 import { failureBox } from "../core/failure.js";
+import { idOf } from "../core/format.js";
 import { words } from "../core/i18n.js";
 import { MapBoard } from "./board.js";
 import { chooseLibrary, libraryPicker } from "../parts/picker.js";
 import { address, go } from "../core/router.js";
 import { followMap } from "./source.js";
+import { holdsVectors } from "../parts/vectors.js";
 import { strings } from "../strings/map.js";
 
 const t = words(strings);
@@ -26,11 +28,15 @@ export async function show(root, params) {
     onchoose: (id) => go("map", { library: id }),
   });
   head.append(picker);
-  return follow(place, chosen);
+  const silent = holdsVectors(libraries.find(({ name }) => idOf(name) === chosen));
+  return follow(place, chosen, silent);
 }
 
-/** Shows the map of a library for as long as nobody calls what it gives back. */
-function follow(place, library) {
+/**
+ * Shows the map of a library for as long as nobody calls what it gives back; a `silent` one has
+ * nothing to hear.
+ */
+function follow(place, library, silent) {
   const ending = new AbortController();
   let board;
   followMap(`libraries/${library}`, {
@@ -43,7 +49,7 @@ function follow(place, library) {
         return;
       }
       if (!board) {
-        board = new MapBoard(library);
+        board = new MapBoard(library, { silent });
         place.replaceChildren(board.node);
       }
       board.update(map, points);

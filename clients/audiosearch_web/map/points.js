@@ -1,6 +1,9 @@
 /** The points of a map in columns, and what is near what. */
 
-import { seconds } from "../core/format.js";
+import { length, seconds } from "../core/format.js";
+
+/** Empty for a vector, which has none. */
+const lengthOf = ({ duration }) => seconds(duration) ? length(seconds(duration)) : "";
 
 export class MapPoints {
   constructor(points = []) {
@@ -11,7 +14,7 @@ export class MapPoints {
     );
     this.labels = points.map((point) => point.label ?? "");
     this.speakers = points.map((point) => point.speaker ?? "");
-    this.seconds = points.map((point) => seconds(point.duration));
+    this.lengths = points.map(lengthOf);
     this.places = new Float32Array(2 * this.count);
     this.rows = new Map();
     points.forEach((point, row) => {

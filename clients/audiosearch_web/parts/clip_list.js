@@ -11,6 +11,7 @@ import { Pager } from "./pager.js";
 import { library as strings } from "../strings/library.js";
 import { calm } from "../core/theme.js";
 import { announce } from "./toast.js";
+import { holdsVectors } from "./vectors.js";
 
 const t = words(strings);
 const PAGE = 25;
@@ -213,7 +214,8 @@ export class ClipList {
 
   #nothing() {
     const filtered = this.#filters.any;
-    const what = this.#speaker ? "noEnrollments" : filtered ? "noSuch" : "noClips";
+    const none = holdsVectors(this.#library) ? "noVectors" : "noClips";
+    const what = this.#speaker ? "noEnrollments" : filtered ? "noSuch" : none;
     return h(
       "div",
       { class: "empty" },

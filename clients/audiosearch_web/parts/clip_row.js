@@ -12,6 +12,7 @@ import { Sound } from "./sound.js";
 import { clipSource } from "./sources.js";
 import { library as strings } from "../strings/library.js";
 import { toast } from "./toast.js";
+import { isVector, noSound } from "./vectors.js";
 
 const t = words(strings);
 
@@ -23,22 +24,20 @@ const t = words(strings);
 export function clipRow(clip, { onchange, ondelete, detach }) {
   const name = clip.displayName || idOf(clip.name);
   const active = clip.state === "STATE_ACTIVE";
-  const sound = active ? new Sound(clipSource(clip)) : null;
+  const sound = active && !isVector(clip) ? new Sound(clipSource(clip)) : null;
   const [, library] = clip.name.split("/");
   const again = active ? address("search", { library, clip: idOf(clip.name) }) : undefined;
   const node = h(
     "li",
     { class: `sound clip clip-${clip.state?.slice(6).toLowerCase()}`, tabindex: "-1" },
-    sound
-      ? sound.button
-      : h("span", { class: "play off" }, icon(clip.state === "STATE_FAILED" ? "close" : "again")),
+    sound?.button ?? (active ? noSound() : noPlay(clip)),
     h(
       "div",
       { class: "sound-words" },
       h("span", { class: "sound-name", title: clip.source || name }, name),
       chips(detach ? { ...clip, enrolledSpeaker: "", speaker: "" } : clip),
     ),
-    sound ? sound.wave : h("p", { class: "clip-why" }, why(clip)),
+    sound?.wave ?? h("p", { class: "clip-why" }, active ? "" : why(clip)),
     h(
       "div",
       { class: "clip-about" },
@@ -53,7 +52,7 @@ export function clipRow(clip, { onchange, ondelete, detach }) {
     h(
       "div",
       { class: "clip-actions" },
-      active && !detach && whoLink(clip, name),
+      sound && !detach && whoLink(clip, name),
       again &&
         h(
           "a",
@@ -84,6 +83,9 @@ export function clipRow(clip, { onchange, ondelete, detach }) {
   );
   return { clip, node, sound, again };
 }
+
+const noPlay = (clip) =>
+  h("span", { class: "play off" }, icon(clip.state === "STATE_FAILED" ? "close" : "again"));
 
 function why(clip) {
   if (clip.state !== "STATE_FAILED") {

@@ -96,9 +96,13 @@ export class SearchFilters {
     this.#onchange();
   }
 
-  /** Offers the labels and speakers of a library, with the number of clips that have each. */
-  async offer(library) {
+  /**
+   * Offers the labels and speakers of a library, with the number of clips that have each. `lengths`
+   * is false where clips have none.
+   */
+  async offer(library, { lengths = true } = {}) {
     this.#library = library;
+    for (const key of LENGTHS) this.#fields[key].hidden = !lengths;
     this.#failed.replaceChildren();
     try {
       const counts = await Promise.all(
@@ -111,7 +115,7 @@ export class SearchFilters {
       });
     } catch (error) {
       if (this.#library !== library) return;
-      this.#failed.replaceChildren(failureBox(error, () => this.offer(library)));
+      this.#failed.replaceChildren(failureBox(error, () => this.offer(library, { lengths })));
     }
   }
 

@@ -22,6 +22,8 @@ import { SoundBox } from "../parts/sound_box.js";
 import { clipSource, fileSource } from "../parts/sources.js";
 import { search as strings } from "../strings/search.js";
 import { announce, toast } from "../parts/toast.js";
+import { holdsVectors } from "../parts/vectors.js";
+import { VectorBox } from "./vector_box.js";
 
 const t = words(strings);
 
@@ -42,11 +44,14 @@ class SearchPage {
     onfiles: ([{ blob, name }]) => this.#searchFile(blob, name),
     onlink: () => this.#link(),
   });
+  #vectors = new VectorBox();
+  #queryPlace = h("div", { class: "slot" });
   #options = new SearchOptions(() => this.#searchSoon());
   #filters = new SearchFilters(() => this.#searchSoon());
   #head = h("div", { class: "results-head" });
   #below = h("div");
   #endings = [];
+  #endDrops = null;
   #left = false;
 
   constructor(root) {
@@ -64,7 +69,6 @@ class SearchPage {
     keepHeading(this.#root, () => this.#draw(libraries, chosen));
     this.#endings = [
       onSearch((event, match) => this.#told(event, match)),
-      takeDrops(t("dropAnywhere"), (entries) => this.#dropped(entries)),
       bind(this.#keys()),
     ];
     await this.follow({ ...params, library: chosen });
@@ -73,7 +77,9 @@ class SearchPage {
   leave() {
     this.#left = true;
     for (const end of this.#endings) end();
+    this.#endDrops?.();
     this.#box.leave();
+    this.#vectors.leave();
     this.#results.clear();
   }
 
@@ -92,11 +98,12 @@ class SearchPage {
     this.#options.values = wanted;
     this.#filters.values = wanted;
     this.#offerFilters(wanted.library);
+    this.#offerDrops(wanted.library);
     if (same) {
       this.#showAll();
     } else if (clip) {
       await this.#searchClip(`libraries/${wanted.library}/clips/${clip}`, wanted);
-    } else if (session.file) {
+    } else if (session.file && !holdsVectors(this.#known(wanted.library))) {
       this.#begin({ ...wanted, query: session.file });
     } else {
       Object.assign(session, wanted);
@@ -116,7 +123,7 @@ class SearchPage {
     });
     this.#root.replaceChildren(
       h("div", { class: "row-between" }, h("h1", { tabindex: "-1" }, t("title")), picker),
-      this.#box.node,
+      this.#queryPlace,
       h(
         "section",
         { class: "results", "aria-label": t("results") },
@@ -226,15 +233,33 @@ class SearchPage {
 
   #showQuery() {
     const { query, from, to } = session;
+    const library = this.#known(session.library);
+    if (holdsVectors(library)) {
+      this.#box.leave();
+      this.#vectors.show(library, query);
+      this.#queryPlace.replaceChildren(this.#vectors.node);
+      return;
+    }
+    if (!this.#box.node.isConnected) this.#queryPlace.replaceChildren(this.#box.node);
     this.#box.show(query, {
       chosen: { from, to },
       onstretch: this.#hasWindows(session.library) ? (chosen) => this.#choose(chosen) : undefined,
     });
   }
 
+  /** A sound that is dropped on vectors could only fail. */
+  #offerDrops(library) {
+    if (holdsVectors(this.#known(library))) {
+      this.#endDrops?.();
+      this.#endDrops = null;
+    } else this.#endDrops ??= takeDrops(t("dropAnywhere"), (entries) => this.#dropped(entries));
+  }
+
   #offerFilters(library) {
     this.#filters.node.hidden = !this.#hasWindows(library);
-    if (!this.#filters.node.hidden) this.#filters.offer(`libraries/${library}`);
+    if (this.#filters.node.hidden) return;
+    const lengths = !holdsVectors(this.#known(library));
+    this.#filters.offer(`libraries/${library}`, { lengths });
   }
 
   /**
@@ -242,7 +267,11 @@ class SearchPage {
    * a sound.
    */
   #hasWindows(id) {
-    return this.#libraries.find(({ name }) => idOf(name) === id)?.generation > 0;
+    return this.#known(id)?.generation > 0;
+  }
+
+  #known(id) {
+    return this.#libraries.find(({ name }) => idOf(name) === id);
   }
 
   #choose({ from, to }) {
@@ -291,11 +320,11 @@ class SearchPage {
       ArrowDown: step(1),
       k: step(-1),
       ArrowUp: step(-1),
-      " ": onCurrent(({ sound }) => sound.toggle()),
-      b: onCurrent(({ sound }) => this.#both(sound)),
+      " ": onCurrent(({ sound }) => sound ? sound.toggle() : false),
+      b: onCurrent(({ sound }) => sound ? this.#both(sound) : false),
       q: () => this.#box.sound?.toggle(),
-      ArrowLeft: onCurrent(({ sound }) => sound.seek(-1)),
-      ArrowRight: onCurrent(({ sound }) => sound.seek(1)),
+      ArrowLeft: onCurrent(({ sound }) => sound ? sound.seek(-1) : false),
+      ArrowRight: onCurrent(({ sound }) => sound ? sound.seek(1) : false),
       Enter: onCurrent(({ again }) => {
         location.hash = again;
       }),

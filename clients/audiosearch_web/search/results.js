@@ -10,8 +10,12 @@ import { clipSource } from "../parts/sources.js";
 import { search } from "../strings/search.js";
 import { stretchesOf, stretchRow } from "./stretches.js";
 import { calm } from "../core/theme.js";
+import { isVector, noSound } from "../parts/vectors.js";
 
 const t = words(search);
+
+/** Never behind the end of the clip. */
+const tenths = (seconds) => Math.floor(10 * seconds) / 10;
 
 export class Results {
   #rows = [];
@@ -26,24 +30,28 @@ export class Results {
   }
 
   clear() {
-    for (const { sound } of this.#rows) sound.destroy();
+    for (const { sound } of this.#rows) sound?.destroy();
     this.#rows = [];
     this.#at = -1;
     this.list.replaceChildren();
   }
 
-  /** Adds a match; `asked` is the length of the query in seconds, where it has one. */
+  /**
+   * Adds a match; `asked` is the length of the query in seconds, where it has one. A match that is
+   * a vector has no sound.
+   */
   add(match, asked) {
     const { clip } = match;
     const stretches = stretchesOf(match);
-    const sound = new Sound(clipSource(clip), { from: stretches[0]?.from });
-    sound.mark(stretches.filter(({ asPart }) => asPart));
-    const again = address("search", { library: clip.name.split("/")[1], clip: idOf(clip.name) });
+    const sound = isVector(clip) ? null : new Sound(clipSource(clip), { from: stretches[0]?.from });
+    sound?.mark(stretches.filter(({ asPart }) => asPart));
+    const query = { library: clip.name.split("/")[1], clip: idOf(clip.name) };
+    const again = address("search", query);
     const name = clip.displayName || idOf(clip.name);
     const node = h(
       "li",
       { class: "sound", tabindex: this.#rows.length ? "-1" : "0" },
-      sound.button,
+      sound?.button ?? noSound(),
       h(
         "div",
         { class: "sound-words" },
@@ -51,12 +59,12 @@ export class Results {
         chips(clip),
       ),
       scoreOf(match.score ?? 0),
-      sound.wave,
+      sound?.wave ?? "",
       h(
         "div",
         { class: "sound-end" },
-        sound.time,
-        whoLink(clip, name),
+        sound?.time,
+        sound && whoLink(clip, name),
         h(
           "a",
           {
@@ -68,7 +76,13 @@ export class Results {
           icon("search"),
         ),
       ),
-      stretchRow(stretches, name, asked, (from) => sound.playFrom(from)),
+      stretchRow(stretches, {
+        name,
+        asked,
+        onplay: (from) => sound.playFrom(from),
+        again: (from, to) =>
+          address("search", { ...query, from: tenths(from) || undefined, to: tenths(to) }),
+      }),
     );
     this.#rows.push({ node, sound, again });
     this.list.append(node);

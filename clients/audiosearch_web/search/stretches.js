@@ -36,13 +36,15 @@ export function span(from, to) {
 }
 
 /**
- * The row with a button for each stretch, or null without any: `onplay(from)` hears of a choice.
- * `asked` is the length of the query: a stretch that is like a part of it says which.
+ * The row with a button and a link for each stretch, or null without any: `onplay(from)` hears of a
+ * choice, and `again(from, to)` is the address of a search with the stretch alone. `asked` is the
+ * length of the query: a stretch that is like a part of it says which.
  */
-export function stretchRow(stretches, name, asked, onplay) {
+export function stretchRow(stretches, { name, asked, onplay, again }) {
   const told = stretches
     .map(({ from, to, asPart, queryFrom, queryTo }) => [
       asPart && playButton(span(from, to), name, () => onplay(from)),
+      asPart && againLink(span(from, to), name, again(from, to)),
       queryTo - queryFrom < asked - SAME &&
       h("span", { class: "quiet" }, t("likePart", { span: span(queryFrom, queryTo) })),
     ])
@@ -54,6 +56,18 @@ export function stretchRow(stretches, name, asked, onplay) {
     told.map((parts) => h("span", { class: "stretch" }, parts)),
   );
 }
+
+const againLink = (written, name, href) =>
+  h(
+    "a",
+    {
+      class: "icon-button",
+      href,
+      "aria-label": t("againWithPart", { name, span: written }),
+      title: t("againWithPartShort"),
+    },
+    icon("search"),
+  );
 
 const playButton = (written, name, onclick) =>
   h(

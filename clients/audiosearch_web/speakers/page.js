@@ -4,7 +4,7 @@ import { api } from "../core/api.js";
 import { CalibrationCard } from "./calibration_card.js";
 import { filesBelow, takeDrops } from "../parts/drops.js";
 import { isSound } from "../parts/sounds.js";
-import { h, keepHeading } from "../core/dom.js";
+import { h, icon, keepHeading } from "../core/dom.js";
 import { enrollmentOf } from "./enrollment.js";
 import { failureBox } from "../core/failure.js";
 import { idOf } from "../core/format.js";
@@ -19,6 +19,8 @@ import { SpeakerList } from "./speaker_list.js";
 import { showSpeaker } from "./speaker_one.js";
 import { identifyBox, strings } from "../strings/speakers.js";
 import { toast } from "../parts/toast.js";
+import { holdsVectors } from "../parts/vectors.js";
+import { vectors } from "../strings/vectors.js";
 import { VoiceQuestion } from "./voice_question.js";
 
 const t = words(strings);
@@ -31,9 +33,31 @@ export async function show(root, params) {
     root.append(noLibrary());
     return () => {};
   }
+  if (holdsVectors(libraries.find(({ name }) => idOf(name) === chosen))) {
+    showNoVoices(root, libraries, chosen);
+    return () => {};
+  }
   const page = new SpeakersPage(root, libraries, chosen);
   await page.open(params);
   return () => page.leave();
+}
+
+const pickerOf = (libraries, chosen) =>
+  libraryPicker({ libraries, chosen, onchoose: (id) => go("speakers", { library: id }) });
+
+function showNoVoices(root, libraries, library) {
+  const say = words(vectors);
+  keepHeading(root, () =>
+    root.replaceChildren(
+      h("div", { class: "row-between" }, h("h1", {}, t("title")), pickerOf(libraries, library)),
+      h(
+        "div",
+        { class: "empty" },
+        icon("nobody"),
+        h("h2", {}, say("noVoices")),
+        h("p", {}, say("noVoicesMore")),
+      ),
+    ));
 }
 
 class SpeakersPage {
@@ -65,8 +89,7 @@ class SpeakersPage {
     });
     this.#calibration = new CalibrationCard(name);
     this.#asked = h("div", { class: "slot", hidden: true }, this.#question.node);
-    const onchoose = (id) => go("speakers", { library: id });
-    const picker = libraryPicker({ libraries, chosen: library, onchoose });
+    const picker = pickerOf(libraries, library);
     keepHeading(root, () =>
       root.replaceChildren(
         h("div", { class: "row-between" }, h("h1", { tabindex: "-1" }, t("title")), picker),

@@ -8,6 +8,9 @@ export const strings = {
     canvasHelp:
       "Arrow keys go to the next clip on that side. Space plays it, Enter searches with it, " +
       "plus and minus zoom, 0 shows all. The list beside the map has the same.",
+    canvasHelpSilent:
+      "Arrow keys go to the next clip on that side. Enter searches with it, plus and minus zoom, " +
+      "0 shows all. The list beside the map has the same.",
     clips: ({ count }) => (count === "1" ? "1 clip" : `${count} clips`),
     sampled: ({ count, all }) => `${count} of ${all} clips, evenly chosen`,
     both: ({ size, more }) => `${size}. ${more}`,
@@ -47,6 +50,8 @@ export const strings = {
     canvas: ({ count }) => `${count} 个片段的地图`,
     canvasHelp:
       "方向键移到该方向的下一个片段，空格播放，回车用它检索，加减号缩放，0 显示全部。地图旁的列表提供同样的功能。",
+    canvasHelpSilent:
+      "方向键移到该方向的下一个片段，回车用它检索，加减号缩放，0 显示全部。地图旁的列表提供同样的功能。",
     clips: ({ count }) => `${count} 个片段`,
     sampled: ({ count, all }) => `${all} 个片段中均匀选取的 ${count} 个`,
     both: ({ size, more }) => `${size}。${more}`,

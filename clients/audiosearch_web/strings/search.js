@@ -45,6 +45,8 @@ export const search = {
     name: "Name",
     againWith: ({ name }) => `Search with ${name}`,
     againShort: "Search with this one",
+    againWithPart: ({ name, span }) => `Search with ${name}, ${span}`,
+    againWithPartShort: "Search with this place",
     firstOnly: ({ name }) =>
       `Searching with the first sound, ${name}. Drop several on a library to import them.`,
     nothing: "Nothing found",
@@ -112,6 +114,8 @@ export const search = {
     name: "名称",
     againWith: ({ name }) => `用 ${name} 检索`,
     againShort: "用它检索",
+    againWithPart: ({ name, span }) => `用 ${name} 的 ${span} 检索`,
+    againWithPartShort: "用这一处检索",
     firstOnly: ({ name }) => `用第一个声音 ${name} 检索。要导入多个文件，请拖到库页面。`,
     nothing: "没有找到",
     nothingAbove: "没有声音达到这个得分。调低得分，看看最接近的。",
