@@ -38,6 +38,12 @@ if TYPE_CHECKING:
 INLINE_BYTES = 2**20
 """Largest piece of audio, encoded or decoded, that is kept in memory; larger ones use a file."""
 
+MOST_SAMPLES = 8 * 48_000
+"""Most samples of all channels that are decoded for each second of the longest audio.
+
+Eight channels at 48 kHz have as many. A file of 1 MB can hold hours of far more.
+"""
+
 _FRAMES_AT_ONCE = 2**11
 """Frames of a file that are moved at once: 1.3 MB of 16 kHz."""
 
@@ -51,7 +57,8 @@ class Order:
         sink: Path of an existing file for samples that are too many for memory: mono float32, in
             the machine's byte order.
         sample_rate: Sample rate of the result, Hz.
-        max_seconds: Longest audio that is accepted.
+        max_seconds: Longest audio that is accepted; less, where a second has more samples than
+            MOST_SAMPLES.
         silence_dbfs: Level below which a 25 ms frame counts as silent.
         pcm: Layout of raw samples; None for an encoded file.
         channel: The channel to hear, counted from 1; 0 for all, mixed to one.
@@ -178,8 +185,8 @@ def decode(order: Order) -> Decoded:
             the part.
     """
     with _open(order.source) as file, open_audio(file, order.pcm) as stream:
-        if stream.seconds is not None and stream.seconds > order.max_seconds:
-            raise _too_long(stream.seconds, order.max_seconds)
+        if stream.seconds is not None and stream.seconds > _longest(stream, order.max_seconds):
+            raise _too_long(stream, stream.seconds, order.max_seconds)
         kept, frames = _Kept(order.sink), Frames(order.sample_rate)
 
         def keep(samples: NDArray[np.float32]) -> None:
@@ -228,7 +235,7 @@ def convert(
         sample_rate: Sample rate of the result, Hz.
         silence_dbfs: Level below which a 25 ms frame counts as silent.
         keep: Called with the samples in order: mono float32, shape (n,).
-        max_seconds: Longest audio that is accepted.
+        max_seconds: As in `Order`.
         channel: As in `Order`.
         part: The part that is kept and measured. Decoding ends with it.
 
@@ -242,7 +249,7 @@ def convert(
     mixer = Mixer(stream.channels, channel)
     likeness = Likeness(stream.channels, stream.sample_rate)
     cut = Cut(part, sample_rate)
-    frames = 0
+    frames, most = 0, _longest(stream, max_seconds) * stream.sample_rate
 
     def take(samples: NDArray[np.float32], *, last: bool = False) -> None:
         resampled = resampler.resample_chunk(samples, last=last) if resampler else samples
@@ -252,8 +259,8 @@ def convert(
 
     for block in stream.blocks:
         frames += len(block)
-        if frames > max_seconds * stream.sample_rate:
-            raise _too_long(None, max_seconds)
+        if frames > most:
+            raise _too_long(stream, None, max_seconds)
         if not channel:
             likeness.add(block)
         take(mixer.mix(block))
@@ -277,10 +284,24 @@ def convert(
     )
 
 
-def _too_long(seconds: float | None, limit: float) -> AudioError:
+def _longest(stream: Stream, limit: float) -> float:
+    """The longest audio that is accepted, by its own length and by its number of samples."""
+    return limit * min(1.0, MOST_SAMPLES / (stream.sample_rate * stream.channels))
+
+
+def _too_long(stream: Stream, seconds: float | None, limit: float) -> AudioError:
+    longest = _longest(stream, limit)
     found = "more" if seconds is None else in_words(seconds)
+    kind, fewer = "audio", ""
+    if longest < limit:
+        kind = f"audio of {stream.channels} channels at {stream.sample_rate:,} Hz"
+        fewer = (
+            f" ({MOST_SAMPLES * limit:,.0f} samples, those of {in_words(limit)} of 8 channels at "
+            "48,000 Hz)"
+        )
     return AudioError(
         "AUDIO_TOO_LONG",
-        f"at most {in_words(limit)} of audio are accepted, this is {found}: cut it into shorter "
-        "clips, or have the operator raise AUDIOSEARCH_MAX_AUDIO_SECONDS",
+        f"at most {in_words(longest)} of {kind} are accepted{fewer}, this is {found}: "
+        f"{'send fewer channels or a lower rate, ' if fewer else ''}cut it into shorter clips, or "
+        "have the operator raise AUDIOSEARCH_MAX_AUDIO_SECONDS",
     )

@@ -34,6 +34,8 @@ class Likeness:
         """Takes the number of channels and the sample rate in Hz."""
         self._frame = max(1, round(_FRAME_SECONDS * sample_rate))
         self._rest = np.zeros((0, channels), np.float32)
+        self._frames = np.zeros((0, channels))
+        """Powers of the last frames, less than a span of them."""
         self._spans = 0
         self._power = np.zeros(channels)
         self._level = np.zeros(channels)
@@ -45,11 +47,16 @@ class Likeness:
         if channels == 1:
             return
         joined = np.concatenate([self._rest, block])
-        whole = len(joined) - len(joined) % (_SPAN * self._frame)
-        self._rest = joined[whole:]
-        frames = joined[:whole].reshape(-1, _SPAN, self._frame, channels)
-        power = np.einsum("sfic,sfic->sfc", frames, frames) / self._frame
-        level = power.astype(np.float64) ** _ROOT
+        whole = len(joined) - len(joined) % self._frame
+        self._rest = joined[whole:].copy()
+        # A product of matrices takes a fifth of the time of a sum along the middle axis.
+        squares = np.square(joined[:whole]).reshape(-1, self._frame, channels)
+        means = np.full((1, self._frame), 1 / self._frame, np.float32)
+        powers = np.concatenate([self._frames, (means @ squares)[:, 0]])
+        spans = len(powers) // _SPAN
+        self._frames = powers[spans * _SPAN :]
+        power = powers[: spans * _SPAN].reshape(-1, _SPAN, channels)
+        level = power**_ROOT
         mean = level.mean(axis=1, keepdims=True)
         self._spans += len(power)
         self._power += power.sum(axis=(0, 1))

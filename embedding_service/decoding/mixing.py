@@ -65,7 +65,7 @@ class Mixer:
         if self._chosen:
             return block[:, self._chosen - 1]
         mixed: NDArray[np.float32] = block @ self._mean
-        self._power += np.einsum("ij,ij->j", block, block, dtype=np.float64)
+        self._power += np.ones(len(block), np.float32) @ np.square(block)
         self._summed += float(np.dot(mixed, mixed)) * block.shape[1] ** 2
         if self._summed < LOST_SHARE * self._power.sum():
             return block[:, int(self._power.argmax())]

@@ -205,10 +205,21 @@ def raw_samples(data: bytes, pcm: Pcm) -> NDArray[np.float32]:
     return samples.astype(np.float32) / scale
 
 
+class _Forward(soundfile.SoundFile):  # type: ignore[misc]  # it has no types
+    """A file that is read from front to back.
+
+    soundfile would seek to the place where it is after each block, for which flac decodes again.
+    """
+
+    def seekable(self) -> bool:
+        """It is not."""
+        return False
+
+
 def _try_libsndfile(file: BinaryIO) -> soundfile.SoundFile | None:
     """Opens what libsndfile reads whole; leaves the file at its start where it does not."""
     try:
-        sound = soundfile.SoundFile(file)
+        sound = _Forward(file)
     except soundfile.LibsndfileError:
         file.seek(0)
         return None

@@ -192,6 +192,22 @@ def test_length_found_while_decoding(start: Any, ffmpeg: Any, encode: Any, voice
     service.embed(encode(voice(2.0)))
 
 
+def test_samples_of_all_channels_are_counted(start: Any, encode: Any, voice: Any) -> None:
+    """A limit of 3 s allows what 3 s of 8 channels at 48 kHz have: less of more, with numbers."""
+    service = start(AUDIOSEARCH_MAX_AUDIO_SECONDS="3")
+    wide = np.tile(voice(0.4, rate=384_000)[:, np.newaxis], 8)
+    error = service.refuse(encode(wide, 384_000, "FLAC"))
+    assert error.reason is Reason.AUDIO_TOO_LONG
+    assert "at most 0.375 s of audio of 8 channels at 384,000 Hz" in error.message
+    assert "1,152,000 samples" in error.message
+    pcm = embedding_pb2.PcmFormat(sample_rate=384_000, channels=8)
+    raw = (32767 * wide).astype("<i2").tobytes()
+    assert service.refuse(raw, pcm=pcm).reason is Reason.AUDIO_TOO_LONG
+    service.embed(encode(wide[: 384_000 * 3 // 8], 384_000, "FLAC"))
+    service.embed(encode(np.tile(voice(2.9, rate=48_000)[:, np.newaxis], 8), 48_000, "FLAC"))
+    service.embed(encode(wide[:, 0], 384_000, "FLAC"))
+
+
 def test_raw_samples_cut_inside_a_frame(service: Any) -> None:
     """Raw bytes that are no whole number of frames are AUDIO_UNDECODABLE."""
     pcm = embedding_pb2.PcmFormat(sample_rate=16000, channels=2)
