@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from catalog_service import contracts
+from catalog_service.audio.checks import AudioChecks
 from catalog_service.audio.clip_audio import Audio
 from catalog_service.audio.folder_store import FolderStore
 from catalog_service.clips.clips import Clips
@@ -27,6 +28,7 @@ from catalog_service.speakers.servicer import SpeakerServicer
 from catalog_service.speakers.speakers import Speakers
 from catalog_service.vectors.kept import Kept
 from catalog_service.vectors.servicer import VectorServicer
+from serving.background import background
 from serving.contracts import Servicers
 from serving.server import run, serve
 from serving.settings import load
@@ -41,6 +43,13 @@ async def start(
     database = Database(backend(settings), settings.statement_seconds, settings.queue)
     store = FolderStore(settings.audio_folder, settings.reserve_bytes)
     audio = Audio(database, store, settings.max_audio_bytes)
+    checks = AudioChecks(
+        database,
+        store,
+        settings.audio_look_seconds,
+        settings.audio_hash_seconds,
+        settings.audio_hash_bytes,
+    )
     servicers = Servicers(
         {
             contracts.LIBRARIES: LibraryServicer(
@@ -54,7 +63,10 @@ async def start(
             contracts.STORE: StoreServicer(database),
         }
     )
-    async with opened(database, store, start_empty=settings.start_empty) as check:
+    async with (
+        opened(database, store, start_empty=settings.start_empty) as check,
+        background(checks.run()),
+    ):
         await serve(settings, servicers.names, servicers.add, check, stop, ready)
 
 

@@ -79,6 +79,25 @@ class CatalogSettings(ServerSettings):
         "0 keeps none",
     )
 
+    audio_look_seconds: float = Field(
+        3600,
+        ge=0.1,
+        alias="AUDIOSEARCH_AUDIO_LOOK_SECONDS",
+        description="time between two looks whether all audio is there with its size",
+    )
+    audio_hash_seconds: float = Field(
+        24 * 3600,
+        ge=0.1,
+        alias="AUDIOSEARCH_AUDIO_HASH_SECONDS",
+        description="shortest time between the begins of two comparisons of all audio with its "
+        "hashes",
+    )
+    audio_hash_bytes: int = Field(
+        8 * 2**20,
+        ge=0,
+        alias="AUDIOSEARCH_AUDIO_HASH_BYTES_PER_SECOND",
+        description="audio that is read for that in a second, in bytes; 0 compares no hashes",
+    )
     start_empty: bool = Field(
         default=False,
         alias="AUDIOSEARCH_START_EMPTY",

@@ -11,7 +11,7 @@ between the statements of a transaction goes through `Database.write_around`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
@@ -70,13 +70,21 @@ class AudioStore(Protocol):
     def upload(self) -> AbstractAsyncContextManager[Upload]:
         """An upload; what it wrote and did not publish is gone when the block is left."""
 
-    async def present(self, sizes: Mapping[AudioKey, int]) -> set[AudioKey]:
-        """Those of the objects that are there with all their bytes, given their sizes."""
+    async def sizes(self, keys: Collection[AudioKey]) -> Mapping[AudioKey, int]:
+        """The sizes of those of the objects that are there."""
 
     def read(
-        self, key: AudioKey, offset: int, limit: int, chunk_bytes: int
+        self,
+        key: AudioKey,
+        offset: int,
+        limit: int,
+        chunk_bytes: int,
+        heard: Callable[[bytes], object] = lambda _chunk: None,
     ) -> AsyncIterator[bytes]:
-        """The bytes of a range in order; FileNotFoundError when there is no such object."""
+        """The bytes of a range in order; FileNotFoundError when there is no such object.
+
+        `heard` gets each chunk in the thread that read it.
+        """
 
     async def remove(self, key: AudioKey) -> None:
         """Removes one object; none is fine."""

@@ -12,7 +12,7 @@ import errno
 import fcntl
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -99,24 +99,36 @@ class FolderStore:
             # A call can be cancelled twice, by its caller and by its deadline.
             await to_the_end(self._typed(upload.discard))
 
-    async def present(self, sizes: Mapping[AudioKey, int]) -> set[AudioKey]:
-        """Those of the objects that are there with all their bytes, given their sizes."""
-        if not sizes:
-            return set()
+    async def sizes(self, keys: Collection[AudioKey]) -> Mapping[AudioKey, int]:
+        """The sizes of those of the objects that are there."""
+        if not keys:
+            return {}
         return await self._typed(
-            lambda: {key for key, size in sizes.items() if self._size(key) == size}
+            lambda: {key: size for key in keys if (size := self._size(key)) is not None}
         )
 
     async def read(
-        self, key: AudioKey, offset: int, limit: int, chunk_bytes: int
+        self,
+        key: AudioKey,
+        offset: int,
+        limit: int,
+        chunk_bytes: int,
+        heard: Callable[[bytes], object] = lambda _chunk: None,
     ) -> AsyncIterator[bytes]:
-        """The bytes of a range in order; FileNotFoundError when there is no such object."""
+        """The bytes of a range in order; FileNotFoundError when there is no such object.
+
+        `heard` gets each chunk in the thread that read it.
+        """
+
+        def piece(size: int, at: int) -> bytes:
+            chunk = os.pread(file.fileno(), size, at)
+            heard(chunk)
+            return chunk
+
         file = await self._run(lambda: self.path(key).open("rb", buffering=0))
         try:
             while limit > 0:
-                chunk = await self._typed(
-                    partial(os.pread, file.fileno(), min(limit, chunk_bytes), offset)
-                )
+                chunk = await self._typed(partial(piece, min(limit, chunk_bytes), offset))
                 if not chunk:
                     return
                 offset, limit = offset + len(chunk), limit - len(chunk)

@@ -27,7 +27,9 @@ def clip(parent: str, row: ClipRow) -> Clip:
     """
     has_audio = row.content_sha256 is not None and row.state != ClipState.CREATING
     parts: answers.Parts = {
-        "audio_object": _audio_object(row) if has_audio else None,
+        "audio_object": {**_audio_object(row), "condition": row.audio_condition}
+        if has_audio
+        else None,
         "audio": _heard(row) if row.duration_ns is not None else None,
         "create_time": answers.time(row.create_time),
         "update_time": answers.time(row.update_time),

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, insert
 from catalog_service.clips import rows as clip_rows
 from catalog_service.clips.rows import ALL, IN_LIBRARY, ClipRow, along
 from catalog_service.database.schema import clips
-from catalog_service.database.states import ClipState, LibraryState
+from catalog_service.database.states import AudioCondition, ClipState, LibraryState
 from catalog_service.libraries import rows as library_rows
 from catalog_service.names import ClipName, new_ids
 from catalog_service.vectors import kept
@@ -201,6 +201,7 @@ def _rows(library_uid: str, new: Sequence[NewClip]) -> Iterator[ClipRow]:
             enrolled_as="",
             revision=1,
             window_count=0,
+            audio_condition=AudioCondition.WHOLE,
             **vars(clip),
         )
 

@@ -192,8 +192,8 @@ class Clips:
             and row.content_sha256 is not None
             and row.size_bytes is not None
         }
-        there = await self._store.present(keys)
-        return Locked(rows, {key.clip_id for key in there})
+        there = await self._store.sizes(keys)
+        return Locked(rows, {key.clip_id for key, size in keys.items() if there.get(key) == size})
 
 
 def _only(outcomes: Sequence[Outcome]) -> ClipRow:

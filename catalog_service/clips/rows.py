@@ -57,6 +57,7 @@ class ClipRow(NamedTuple):
     remarks: Sequence[int] | None
     revision: int
     window_count: int
+    audio_condition: int
 
 
 def uid_of(library: str | BindParameter[str]) -> ScalarSelect[Any]:

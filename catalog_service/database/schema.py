@@ -26,6 +26,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -155,6 +156,8 @@ clips = Table(
     Column("revision", BigInteger, nullable=False, server_default="1"),
     # Rows in the index of windows; 0 while not known.
     Column("window_count", Integer, nullable=False, server_default="0"),
+    # An AudioCondition.
+    Column("audio_condition", SmallInteger, nullable=False, server_default="0"),
     # A clip that has no audio, or had to give it up, has no hash: NULL is never a duplicate.
     UniqueConstraint("library_uid", "content_sha256", "channel", name="uq_clips_content"),
     UniqueConstraint("library_uid", "request_id", name="uq_clips_request"),
@@ -166,6 +169,12 @@ clips = Table(
     Index("ix_clips_import_job", "library_uid", "state", "import_job", "id"),
     Index("ix_clips_update_time", "library_uid", "state", "update_time", "id"),
     Index("ix_clips_enrolled", "library_uid", "state", "enrolled_as", "id"),
+    Index(
+        "ix_clips_audio_condition",
+        "audio_condition",
+        "id",
+        sqlite_where=text("audio_condition > 0"),
+    ),
     Index("ix_clips_windows", "library_uid", "state", "window_count"),
     **_OPTIONS,
 )
@@ -183,6 +192,22 @@ kept_vectors = Table(
     # A KeptVectors message without its clip.
     Column("content", _CONTENT, nullable=False),
     Index("ix_kept_vectors_library", "library_uid", "generation"),
+    **_OPTIONS,
+)
+
+# The progress of passes over all audio; see audio/check_rows.py.
+audio_checks = Table(
+    "audio_checks",
+    metadata,
+    Column("name", String(16), primary_key=True),
+    # The last clip that was compared.
+    Column("cursor", _ID, nullable=False),
+    # Begin of the pass; NULL between two.
+    Column("begin_time", UtcTime),
+    # Begin of the last pass that ended.
+    Column("hashed_since_time", UtcTime),
+    Column("worker", _ID, nullable=False),
+    Column("lease_until", UtcTime, nullable=False),
     **_OPTIONS,
 )
 

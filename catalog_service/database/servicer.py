@@ -1,4 +1,4 @@
-"""The RPC about the store of the rows: checks, delegates and translates each request."""
+"""The RPC about the stores of rows and audio: checks, delegates and translates each request."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 from audiosearch.catalog.v1 import store_service_pb2_grpc
 from audiosearch.catalog.v1.store_pb2 import GetStoreRequest, Store
 
+from catalog_service.audio import answers, check_rows
 from catalog_service.database.database import Database
 from catalog_service.database.product import product
 
@@ -19,4 +20,5 @@ class StoreServicer(store_service_pb2_grpc.StoreServiceServicer):
         self._database = database
 
     async def GetStore(self, request: GetStoreRequest, context: Any) -> Store:
-        return Store(product=await self._database.read(product))
+        what, audio = await self._database.read(lambda c: (product(c), check_rows.summary(c)))
+        return Store(product=what, audio=answers.audio_check(audio))

@@ -25,6 +25,14 @@ class ClipState(IntEnum):
     DELETING = 4
 
 
+class AudioCondition(IntEnum):
+    """The condition of stored audio; not a state, but an enum of the contract all the same."""
+
+    WHOLE = 0
+    DAMAGED = 1
+    MISSING = 2
+
+
 class SpeakerState(IntEnum):
     """A speaker's life."""
 

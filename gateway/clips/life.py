@@ -256,8 +256,17 @@ class Clips:
                     raise
             clip = await self._get(name)
         if clip.state == Clip.STATE_ACTIVE:
-            return clip
+            return await self._mend(clip, chunks) if clip.audio_object.condition else clip
         raise _failure(clip) or _vanished(name)
+
+    async def _mend(self, clip: Clip, chunks: AsyncIterable[bytes]) -> Clip:
+        """An ACTIVE clip whose stored audio is damaged or missing, with these bytes instead."""
+        try:
+            await self._put(clip.name, chunks)
+        except ServiceError as error:
+            if error.reason not in _OVERTAKEN:
+                raise
+        return await self._get(clip.name)
 
     async def _get(self, name: str) -> Clip:
         with _still_there(name):

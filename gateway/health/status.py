@@ -54,6 +54,7 @@ class Status:
             models=(models or ListModelsResponse()).models,
             searches=records,
             latency=latency(records),
+            audio=_readable(catalog.audio, caller) if catalog else None,
         )
         status.read_time.GetCurrentTime()
         return status
@@ -66,6 +67,17 @@ async def _answer(asked: Awaitable[AnswerT]) -> AnswerT | None:
             return await asked
     except (ServiceError, grpc.aio.AioRpcError, TimeoutError, asyncio.TimeoutError):
         return None
+
+
+def _readable(audio: store_pb2.AudioCheck, caller: Caller) -> store_pb2.AudioCheck:
+    """The condition of the audio, without the names of clips that the caller may not read."""
+    shown = store_pb2.AudioCheck()
+    shown.CopyFrom(audio)
+    names = caller.readable()
+    if names is not None:
+        del shown.clips[:]
+        shown.clips.extend(clip for clip in audio.clips if clip.split("/")[1] in names)
+    return shown
 
 
 def _with_stores(

@@ -25,6 +25,8 @@ def test_services_stores_model_and_searches_are_shown(
     expect(services.nth(2)).to_contain_text("milvus-lite")
     expect(services.nth(3)).to_contain_text("sqlite")
     expect(page.get_by_role("region", name="Model")).to_contain_text("192")
+    stored = page.get_by_role("region", name="Stored sounds")
+    expect(stored).to_contain_text("No stored sound is known to be damaged or missing.")
     searches = page.get_by_role("region", name="The last searches")
     expect(searches).to_contain_text("Half took at most")
     searches.get_by_text("As a table").click()

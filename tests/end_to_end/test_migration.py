@@ -249,8 +249,8 @@ def test_a_clip_that_can_not_be_read_again_is_told(stack: Indexed, tmp_path: Pat
     stack.migrate(name)
     until(over, seconds=120)
     assert told == {
-        f"libraries/{name}/clips/{broken}": Reason.AUDIO_UNDECODABLE.value,
-        f"libraries/{name}/clips/{lost}": Reason.AUDIO_NOT_FOUND.value,
+        f"libraries/{name}/clips/{broken}": Reason.AUDIO_DAMAGED.value,
+        f"libraries/{name}/clips/{lost}": Reason.AUDIO_MISSING.value,
     }
     library = stack.library(name)
     assert library.generation == 1

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import time
 from pathlib import Path
 
+import pytest
+from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip, GetClipRequest
 from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.gateway.v1 import search_pb2
 from audiosearch.gateway.v1.system_status_pb2 import GetStatusRequest, ServiceStatus, SystemStatus
 from audiosearch_client.client import AudiosearchClient
 
+from serving.errors import Reason, ServiceError
 from tests.end_to_end.conftest import Running
 from tests.end_to_end.guarded import Guarded
 from tools.servers.processes import until
@@ -116,3 +120,38 @@ def test_a_service_that_is_gone_is_named(fragile: Running) -> None:
     assert found["index"].since_time.ToNanoseconds() > before
     assert found["catalog"].state == ServiceStatus.STATE_SERVING
     until(lambda: services(client)["gateway"].state == ServiceStatus.STATE_SERVING, 60)
+
+
+def test_damaged_and_missing_audio_is_told_and_mended(
+    shared: Running, library: str, sounds: Path
+) -> None:
+    """Nobody hears it. An upload and an import of the same files make it whole."""
+    client, folder = shared.client, shared.folder()
+    flipped, gone = (
+        sounds / "bronze_bell_1.wav",
+        sounds / "bronze_bell_2.wav",
+    )
+    clips = [client.upload(library, path).clip for path in (flipped, gone)]
+    files = [next(shared.stack.data_dir.rglob(f"{each.name.split('/')[3]}.*")) for each in clips]
+    content = files[0].read_bytes()
+    files[0].write_bytes(content[:1000] + bytes([content[1000] ^ 1]) + content[1001:])
+    files[1].unlink()
+    for clip, reason in zip(clips, (Reason.AUDIO_DAMAGED, Reason.AUDIO_MISSING), strict=True):
+        with pytest.raises(ServiceError) as raised:
+            client.download(clip.name, io.BytesIO())
+        assert raised.value.reason is reason
+    told = read(client).audio
+    assert told.damaged_count >= 1
+    assert told.missing_count >= 1
+    assert {clip.name for clip in clips} <= set(told.clips)
+    assert client.upload(library, flipped).clip.name == clips[0].name
+    (folder / gone.name).write_bytes(gone.read_bytes())
+    operation = client.import_folder(library, str(folder))
+    until(lambda: client.import_job(operation.name)[1])
+    for clip, path in zip(clips, (flipped, gone), strict=True):
+        now: Clip = client.call(client.stubs.clips.GetClip, GetClipRequest(name=clip.name))
+        assert now.audio_object.condition == AudioObject.CONDITION_UNSPECIFIED
+        heard = io.BytesIO()
+        client.download(clip.name, heard)
+        assert heard.getvalue() == path.read_bytes()
+    assert not {clip.name for clip in clips} & set(read(client).audio.clips)

@@ -55,7 +55,7 @@ function draw(place, summary, status, latency, well) {
     h("span", { class: "quiet" }, t("updated", { time: clock })),
   );
   latency.update(status);
-  const parts = [services(status), latency.node, model(status), about(status)];
+  const parts = [services(status), audio(status), latency.node, model(status), about(status)];
   // A part that stays in its place keeps the focus and what was opened.
   if (place.contains(latency.node)) {
     for (const [at, part] of parts.entries()) {
@@ -103,6 +103,30 @@ function services({ services: all, readTime }) {
     { class: "card", "aria-labelledby": "services" },
     h("h2", { id: "services" }, t("services")),
     h("ul", { class: "services" }, all.map(row)),
+  );
+}
+
+/** The condition of the stored sounds; empty while the catalog is away. */
+function audio({ audio: told }) {
+  if (!told) return h("div", { hidden: true });
+  const [damaged, missing] = [told.damagedCount, told.missingCount].map((it) => Number(it ?? 0));
+  const bad = damaged + missing > 0;
+  const since = told.hashedSinceTime;
+  return h(
+    "section",
+    { class: "card", "aria-labelledby": "audio" },
+    h("h2", { id: "audio" }, t("audio")),
+    bad
+      ? h("p", {}, h("span", { class: "chip bad" }, t("audioBad", { damaged, missing })))
+      : h("p", {}, t("audioWell")),
+    bad && h("p", {}, t("audioWhat")),
+    bad && told.clips?.length > 0 &&
+      h("p", { class: "quiet" }, t("audioSome", { clips: told.clips.join(", ") })),
+    h(
+      "p",
+      { class: "quiet" },
+      since ? t("audioHashed", { time: moment(since) }) : t("audioNotHashed"),
+    ),
   );
 }
 

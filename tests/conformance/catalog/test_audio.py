@@ -67,7 +67,7 @@ async def test_a_range_that_can_not_be(catalog: Catalog) -> None:
 
 
 async def test_a_clip_without_audio_has_none_to_read(catalog: Catalog) -> None:
-    """Before PutAudio, after it FAILED, and when the file went away."""
+    """Before PutAudio, after it FAILED, and when the file was cut off."""
     library = await catalog.library()
     made = await catalog.creating(library)
     async with refused(Reason.AUDIO_NOT_FOUND, clip=made.name):
@@ -80,7 +80,7 @@ async def test_a_clip_without_audio_has_none_to_read(catalog: Catalog) -> None:
     for path in catalog.files():
         if library.uid in str(path):
             path.write_bytes(b"cut off or grown")
-    async with refused(Reason.AUDIO_NOT_FOUND, clip=clip.name):
+    async with refused(Reason.AUDIO_DAMAGED, clip=clip.name):
         await catalog.audio(clip.name)
 
 
