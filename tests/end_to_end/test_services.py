@@ -16,7 +16,7 @@ import grpc
 import numpy as np
 import paddle
 import pytest
-from audiosearch.catalog.v1 import clip_pb2
+from audiosearch.catalog.v1 import clip_pb2, library_pb2
 from audiosearch.catalog.v1.clip_pb2 import Clip
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
@@ -201,6 +201,26 @@ def encoder(running: Running, **settings: str) -> Iterator[None]:
         running.stack._settings = usual
         kill(running, "embedding")
         launch(running, "embedding")
+
+
+def test_a_deletion_that_has_begun_goes_on(fragile: Running, sounds: Path) -> None:
+    """The error says so, the library is out of use at once, and a repeat ends it."""
+    library, client = fragile.library(), fragile.client
+    client.upload(library, sounds / "bronze_bell_1.wav")
+    request = library_pb2.DeleteLibraryRequest(name=f"libraries/{library}", force=True)
+    kill(fragile, "index")
+    with pytest.raises(ServiceError) as raised:
+        client.call(client.stubs.libraries.DeleteLibrary, request)
+    launch(fragile, "index")
+    assert raised.value.reason is Reason.INDEX_UNAVAILABLE
+    assert "is being deleted, which goes on by itself" in raised.value.message
+    with pytest.raises(ServiceError) as raised:
+        client.upload(library, sounds / "bronze_bell_1.wav")
+    assert raised.value.reason in {Reason.STATE_CONFLICT, Reason.LIBRARY_NOT_FOUND}
+    client.call(client.stubs.libraries.DeleteLibrary, request)
+    with pytest.raises(ServiceError) as raised:
+        client.upload(library, sounds / "bronze_bell_1.wav")
+    assert raised.value.reason is Reason.LIBRARY_NOT_FOUND
 
 
 def test_another_model_is_refused(fragile: Running, tmp_path: Path, sounds: Path) -> None:

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip, GetClipRequest
+from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip, GetClipRequest, ListClipsRequest
 from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.gateway.v1 import search_pb2
 from audiosearch.gateway.v1.system_status_pb2 import GetStatusRequest, ServiceStatus, SystemStatus
@@ -102,6 +102,29 @@ def test_each_key_sees_the_searches_of_its_libraries(guarded: Guarded, sounds: P
     assert seen["operator"] >= {"libraries/open", "libraries/closed"}
     assert seen["reader"] == {"libraries/open"}
     assert seen["stranger"] == set()
+
+
+def test_each_key_sees_the_names_of_bad_audio_in_its_libraries(guarded: Guarded) -> None:
+    """Every key sees how much of it there is. A file that is back is whole again."""
+    with guarded.client("operator") as client:
+        clips = [next(client.clips(name, ListClipsRequest())).name for name in ("open", "closed")]
+        files = [next(guarded.stack.data_dir.rglob(f"{name.split('/')[3]}.*")) for name in clips]
+        for name, file in zip(clips, files, strict=True):
+            file.rename(file.with_suffix(".away"))
+            with pytest.raises(ServiceError):
+                client.download(name, io.BytesIO())
+    seen = {}
+    for key in ("operator", "reader", "stranger"):
+        with guarded.client(key) as other:
+            audio = read(other).audio
+        assert audio.missing_count == 2
+        seen[key] = list(audio.clips)
+    assert seen == {"operator": sorted(clips), "reader": clips[:1], "stranger": []}
+    with guarded.client("operator") as client:
+        for name, file in zip(clips, files, strict=True):
+            file.with_suffix(".away").rename(file)
+            client.download(name, io.BytesIO())
+        assert read(client).audio.missing_count == 0
 
 
 def test_a_service_that_is_gone_is_named(fragile: Running) -> None:
