@@ -24,6 +24,10 @@ class AudioKey(NamedTuple):
     sha256: str
 
 
+class UnreadableError(Exception):
+    """The disk does not give the bytes of one object, though it works."""
+
+
 class Upload(Protocol):
     """Bytes on their way into the store. They become an object by `publish`, or are removed."""
 
@@ -71,7 +75,7 @@ class AudioStore(Protocol):
         """An upload; what it wrote and did not publish is gone when the block is left."""
 
     async def sizes(self, keys: Collection[AudioKey]) -> Mapping[AudioKey, int]:
-        """The sizes of those of the objects that are there."""
+        """The sizes of those of the objects that are there; -1 for one that can't be looked at."""
 
     def read(
         self,
@@ -83,7 +87,8 @@ class AudioStore(Protocol):
     ) -> AsyncIterator[bytes]:
         """The bytes of a range in order; FileNotFoundError when there is no such object.
 
-        `heard` gets each chunk in the thread that read it.
+        `heard` gets each chunk in the thread that read it. UnreadableError is raised when the disk
+        has lost some of the bytes.
         """
 
     async def remove(self, key: AudioKey) -> None:

@@ -21,7 +21,7 @@ from sqlalchemy import Row
 from ulid import ULID
 
 from catalog_service.audio import check_rows
-from catalog_service.audio.audio_store import AudioKey, AudioStore
+from catalog_service.audio.audio_store import AudioKey, AudioStore, UnreadableError
 from catalog_service.audio.check_rows import Checked
 from catalog_service.clips.rows import now
 from catalog_service.completion import to_the_end
@@ -202,7 +202,7 @@ class AudioChecks:
                 if self._rate:
                     await asyncio.sleep(begin + done / self._rate - time.monotonic())
                 await self._keep_claim()
-        except FileNotFoundError:
+        except (FileNotFoundError, UnreadableError):
             return ""
         return digest.hexdigest()
 

@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import Connection, bindparam, exc, select
 
 from catalog_service.audio import check_rows
-from catalog_service.audio.audio_store import AudioKey, AudioStore, Upload
+from catalog_service.audio.audio_store import AudioKey, AudioStore, UnreadableError, Upload
 from catalog_service.audio.content_type import UNKNOWN, judge
 from catalog_service.clips import rows as clip_rows
 from catalog_service.clips.batches import exists
@@ -192,6 +192,8 @@ class Audio:
                 yield chunk
         except FileNotFoundError as error:
             raise await self._lost(name, row, AudioCondition.MISSING) from error
+        except UnreadableError as error:
+            raise await self._lost(name, row, AudioCondition.DAMAGED) from error
 
     async def _read_whole(
         self, name: ClipName, row: ClipRow, key: AudioKey, size: int

@@ -18,9 +18,10 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+import structlog
 from ulid import ULID
 
-from catalog_service.audio.audio_store import AudioKey
+from catalog_service.audio.audio_store import AudioKey, UnreadableError
 from catalog_service.audio.folder_upload import FolderUpload
 from catalog_service.completion import to_the_end
 from catalog_service.database.failures import FULL, typed_os
@@ -28,6 +29,7 @@ from catalog_service.names import is_ulid
 from serving.disk.room import RESERVE_BYTES, Disk
 from serving.errors import Reason, ServiceError
 
+log = structlog.get_logger()
 T = TypeVar("T")
 _THREADS = 8
 _FOR_GOOD = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST}
@@ -100,12 +102,15 @@ class FolderStore:
             await to_the_end(self._typed(upload.discard))
 
     async def sizes(self, keys: Collection[AudioKey]) -> Mapping[AudioKey, int]:
-        """The sizes of those of the objects that are there."""
+        """The sizes of those of the objects that are there; -1 for one that can't be looked at."""
         if not keys:
             return {}
-        return await self._typed(
+        found = await self._run(
             lambda: {key: size for key in keys if (size := self._size(key)) is not None}
         )
+        if any(size < 0 for size in found.values()):
+            await self.check()  # or is the whole folder away?
+        return found
 
     async def read(
         self,
@@ -117,7 +122,8 @@ class FolderStore:
     ) -> AsyncIterator[bytes]:
         """The bytes of a range in order; FileNotFoundError when there is no such object.
 
-        `heard` gets each chunk in the thread that read it.
+        `heard` gets each chunk in the thread that read it. UnreadableError is raised when the disk
+        has lost some of the bytes.
         """
 
         def piece(size: int, at: int) -> bytes:
@@ -125,10 +131,10 @@ class FolderStore:
             heard(chunk)
             return chunk
 
-        file = await self._run(lambda: self.path(key).open("rb", buffering=0))
+        file = await self._readable(lambda: self.path(key).open("rb", buffering=0))
         try:
             while limit > 0:
-                chunk = await self._typed(partial(piece, min(limit, chunk_bytes), offset))
+                chunk = await self._readable(partial(piece, min(limit, chunk_bytes), offset))
                 if not chunk:
                     return
                 offset, limit = offset + len(chunk), limit - len(chunk)
@@ -155,6 +161,16 @@ class FolderStore:
     def _clip_folder(self, library_uid: str, clip_id: str) -> Path:
         return self._folder / library_uid / clip_id[-2:]
 
+    async def _readable(self, work: Callable[[], T]) -> T:
+        """Runs work on one file in a thread. Its failure is one of the file if the disk works."""
+        try:
+            return await self._run(work)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            await self.check()
+            raise UnreadableError(str(error)) from error
+
     async def _typed(self, work: Callable[[], T]) -> T:
         """Runs work that touches the disk in a thread; its OSError becomes a typed error."""
         with typed_os():
@@ -168,6 +184,9 @@ class FolderStore:
             return self.path(key).stat().st_size
         except FileNotFoundError:
             return None
+        except OSError as error:
+            log.warning("audio.unreadable", clip=key.clip_id, why=str(error))
+            return -1
 
     def _remove_clip(self, library_uid: str, clip_id: str) -> None:
         with contextlib.suppress(FileNotFoundError):

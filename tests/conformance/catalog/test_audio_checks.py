@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
+import os
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -166,6 +168,51 @@ async def test_missing_audio_that_comes_back(settings: CatalogSettings) -> None:
     async with serving(unlooked(settings)) as catalog:
         await becomes(lambda: condition(catalog, clip), GOOD)
         assert (await catalog.audio(clip.name))[1] == b"audio"
+
+
+async def test_a_file_that_can_not_be_read_holds_up_no_other(
+    settings: CatalogSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is damaged, whether the disk refuses its size or its bytes; the others are looked at."""
+    async with serving(unlooked(settings)) as catalog:
+        library = await catalog.library()
+        looped, lost, gone = await catalog.clips(library, 3)
+    path = file_of(catalog, looped)
+    path.unlink()
+    path.symlink_to(path.name)
+    sector = file_of(catalog, lost).stat().st_ino
+    file_of(catalog, gone).unlink()
+    read = os.pread
+
+    def pread(file: int, size: int, offset: int) -> bytes:
+        if os.fstat(file).st_ino == sector:
+            raise OSError(errno.EIO, "lost sector")
+        return read(file, size, offset)
+
+    monkeypatch.setattr(os, "pread", pread)
+    async with serving(quick(settings)) as catalog:
+        await becomes(lambda: condition(catalog, looped), DAMAGED)
+        await becomes(lambda: condition(catalog, lost), DAMAGED)
+        await becomes(lambda: condition(catalog, gone), MISSING)
+        for clip in (looped, lost):
+            async with refused(Reason.AUDIO_DAMAGED, clip=clip.name):
+                await catalog.audio(clip.name)
+
+
+async def test_a_reader_meets_a_lost_sector(
+    settings: CatalogSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AUDIO_DAMAGED, and not that the catalog is away."""
+
+    def pread(_file: int, _size: int, _offset: int) -> bytes:
+        raise OSError(errno.EIO, "lost sector")
+
+    async with serving(unlooked(settings)) as catalog:
+        clip = await catalog.clip(await catalog.library())
+        monkeypatch.setattr(os, "pread", pread)
+        async with refused(Reason.AUDIO_DAMAGED, clip=clip.name):
+            await catalog.audio(clip.name, 1, 2)
+        assert await condition(catalog, clip) == DAMAGED
 
 
 @pytest.mark.parametrize("known", [False, True])
