@@ -30,6 +30,7 @@ from catalog_service.vectors.kept import Kept
 from catalog_service.vectors.servicer import VectorServicer
 from serving.background import background
 from serving.contracts import Servicers
+from serving.errors import Reason
 from serving.server import run, serve
 from serving.settings import load
 
@@ -67,7 +68,9 @@ async def start(
         opened(database, store, start_empty=settings.start_empty) as check,
         background(checks.run()),
     ):
-        await serve(settings, servicers.names, servicers.add, check, stop, ready)
+        await serve(
+            settings, servicers.names, servicers.add, check, stop, ready, busy=Reason.CATALOG_BUSY
+        )
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from embedding_service.servicer import EmbeddingServicer
 from embedding_service.settings import EmbeddingSettings
 from embedding_service.streams import Streams
 from serving import server, settings
+from serving.errors import Reason
 
 
 async def main(config: EmbeddingSettings) -> None:
@@ -37,7 +38,13 @@ async def main(config: EmbeddingSettings) -> None:
         servicer = EmbeddingServicer(encoder, recordings, streams, model.info, spools, config)
         name = DESCRIPTOR.services_by_name["EmbeddingService"].full_name
         add = rpc.add_EmbeddingServiceServicer_to_server
-        await server.serve(config, [name], lambda grpc: add(servicer, grpc), encoder.check)
+        await server.serve(
+            config,
+            [name],
+            lambda grpc: add(servicer, grpc),
+            encoder.check,
+            busy=Reason.ENCODER_BUSY,
+        )
 
 
 def start() -> None:

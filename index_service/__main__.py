@@ -10,6 +10,7 @@ from index_service.milvus import MilvusStore
 from index_service.servicer import NAME, IndexServicer
 from index_service.settings import IndexSettings
 from index_service.threads import for_calls, for_checks
+from serving.errors import Reason
 from serving.server import run, serve
 from serving.settings import load
 
@@ -25,6 +26,7 @@ async def start(settings: IndexSettings) -> None:
             [NAME],
             partial(add_IndexServiceServicer_to_server, servicer),
             partial(checks.run, store.check),
+            busy=Reason.INDEX_BUSY,
         )
     finally:
         await checks.close()

@@ -13,6 +13,9 @@ from grpc_status import rpc_status
 from typing_extensions import Self
 
 DOMAIN = "audiosearch"
+_MESSAGE_BYTES = 1000
+_VALUE_BYTES = 300
+_LEFT_OUT = " ... "
 _Code = grpc.StatusCode
 
 
@@ -86,20 +89,38 @@ class Reason(str, Enum):
     AUDIO_DAMAGED = _Code.DATA_LOSS, "AUDIO_DAMAGED"
     AUDIO_MISSING = _Code.DATA_LOSS, "AUDIO_MISSING"
     DEADLINE_EXCEEDED = _Code.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED"
+    STREAM_IDLE = _Code.DEADLINE_EXCEEDED, "STREAM_IDLE"
     INTERNAL = _Code.INTERNAL, "INTERNAL"
 
 
+def shorten(text: str, most: int) -> str:
+    """A text of at most so many bytes: the middle of a longer one is left out."""
+    packed = text.encode("utf-8", "replace")
+    if len(packed) <= most:
+        return text
+    end = most // 3
+    start = most - end - len(_LEFT_OUT.encode())
+    parts = (packed[:start], packed[len(packed) - end :])
+    return _LEFT_OUT.join(part.decode("utf-8", "ignore") for part in parts)
+
+
 class ServiceError(Exception):
-    """A failure with a reason, a sentence that says what to do, and metadata."""
+    """A failure with a reason, a sentence that says what to do, and metadata.
+
+    Texts that are too long for the trailers of an answer lose their middle, which is mostly the
+    value that somebody sent.
+    """
 
     def __init__(
         self, reason: Reason, message: str, metadata: Mapping[str, str] | None = None
     ) -> None:
         """Keeps the three parts as attributes of the same names."""
-        super().__init__(message)
         self.reason = reason
-        self.message = message
-        self.metadata = dict(metadata or {})
+        self.message = shorten(message, _MESSAGE_BYTES)
+        self.metadata = {
+            name: shorten(value, _VALUE_BYTES) for name, value in (metadata or {}).items()
+        }
+        super().__init__(self.message)
 
     @property
     def code(self) -> grpc.StatusCode:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any
 
 import grpc
 import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from serving.call import take_call
-from serving.caller import caller, passed_on
+from serving.calls.boundary import Boundary, Gate, Limits, OpenGate
+from serving.calls.probes import Probes
+from serving.calls.shares import Shares
+from serving.errors import Reason
 from serving.settings import ServerSettings
-from serving.telemetry import REQUEST_ID_KEY, configure
+from serving.telemetry import configure
 
-OURS = ("/audiosearch.", "/google.longrunning.")
 HEALTH_INTERVAL = 1.0
 HEALTH_LIMIT = 3.0
 MAX_ANSWER_BYTES = 64 * 2**20
@@ -26,97 +26,6 @@ log = structlog.get_logger()
 
 Check = Callable[[], Awaitable[None]]
 Register = Callable[[grpc.aio.Server], None]
-
-
-class Gate(Protocol):
-    """The checks that each call of our own services passes before its servicer."""
-
-    def identify(self, details: grpc.HandlerCallDetails, peer: str) -> str:
-        """The caller of a call, by its metadata and the address of its connection.
-
-        No message has been read yet. Raises ServiceError if the caller may not call at all.
-        """
-
-    def admit(self, details: grpc.HandlerCallDetails, request: Any) -> Any:
-        """The request, or the stream of requests, for the servicer.
-
-        Raises ServiceError if the caller may not make this one.
-        """
-
-
-class OpenGate:
-    """The gate of the services behind the gateway, which believe it and check nothing."""
-
-    def identify(self, details: grpc.HandlerCallDetails, peer: str) -> str:
-        """The caller that the gateway names."""
-        return passed_on(details.invocation_metadata, peer)
-
-    def admit(self, _details: grpc.HandlerCallDetails, request: Any) -> Any:
-        """The request as it is."""
-        return request
-
-
-class Boundary(grpc.aio.ServerInterceptor):
-    """Gives each call its request id, deadline and log line, and each failure its status."""
-
-    def __init__(self, max_call_seconds: float, gate: Gate) -> None:
-        """Sets the limit for calls whose own deadline is later or missing, and the checks."""
-        self._limit = max_call_seconds
-        self._gate = gate
-
-    async def intercept_service(self, continuation: Any, details: grpc.HandlerCallDetails) -> Any:
-        """Wraps the handlers of our own methods, but not those of health and reflection."""
-        handler = await continuation(details)
-        if handler is None or not details.method.startswith(OURS):
-            return handler
-        kind = (
-            "stream" if handler.request_streaming else "unary",
-            "stream" if handler.response_streaming else "unary",
-        )
-        inner = getattr(handler, "_".join(kind))
-
-        async def answer(request: Any, context: grpc.aio.ServicerContext) -> Any:
-            async with self._call(details, context):
-                return await inner(self._gate.admit(details, request), context)
-
-        async def stream(request: Any, context: grpc.aio.ServicerContext) -> None:
-            async with (
-                self._call(details, context),
-                contextlib.aclosing(
-                    inner(self._gate.admit(details, request), context)
-                ) as responses,
-            ):
-                # Written, not yielded: the deadline also ends a call whose reader has stopped.
-                async for response in responses:
-                    await _write(context, response)
-
-        make = getattr(grpc, "_".join(kind) + "_rpc_method_handler")
-        return make(
-            stream if handler.response_streaming else answer,
-            handler.request_deserializer,
-            handler.response_serializer,
-        )
-
-    @contextlib.asynccontextmanager
-    async def _call(
-        self, details: grpc.HandlerCallDetails, context: grpc.aio.ServicerContext
-    ) -> AsyncIterator[None]:
-        sent_id = dict(details.invocation_metadata or ()).get(REQUEST_ID_KEY)
-        limit = min(context.time_remaining() or self._limit, self._limit)
-        async with take_call(details.method, sent_id, limit) as call:
-            caller.set(self._gate.identify(details, context.peer()))
-            yield
-        if call.failure:
-            status = call.failure.to_status()
-            trailers = (*status.trailing_metadata, (REQUEST_ID_KEY, call.request_id))
-            await context.abort(status.code, status.details, trailers)
-
-
-async def _write(context: grpc.aio.ServicerContext, response: Any) -> None:
-    try:
-        await context.write(response)
-    except grpc.aio.InternalError:  # the reader went away while the message waited to be sent
-        raise asyncio.CancelledError from None
 
 
 async def _watch(check: Check, servicer: health.aio.HealthServicer, names: Sequence[str]) -> None:
@@ -136,10 +45,19 @@ async def _watch(check: Check, servicer: health.aio.HealthServicer, names: Seque
         await asyncio.sleep(HEALTH_INTERVAL)
 
 
-def _build(settings: ServerSettings, gate: Gate) -> grpc.aio.Server:
+def _build(settings: ServerSettings, gate: Gate, busy: Reason) -> grpc.aio.Server:
+    limits = Limits(
+        call_seconds=settings.max_call_seconds,
+        idle_seconds=settings.idle_seconds,
+        message_bytes=settings.max_message_bytes,
+        places=Shares(settings.max_concurrent_calls),
+        budget=Shares(settings.max_buffered_bytes),
+        busy=busy,
+        probes=Probes(busy),
+    )
+    # No `maximum_concurrent_rpcs`: it counts probes, and refuses without a reason.
     return grpc.aio.server(
-        interceptors=[Boundary(settings.max_call_seconds, gate)],
-        maximum_concurrent_rpcs=settings.max_concurrent_calls,
+        interceptors=[Boundary(limits, gate)],
         options=[
             ("grpc.so_reuseport", 0),  # a second service on the port fails instead of sharing it
             ("grpc.max_receive_message_length", settings.max_message_bytes),
@@ -166,6 +84,7 @@ async def serve(
     stop: asyncio.Event | None = None,
     ready: Callable[[int], None] | None = None,
     gate: Gate | None = None,
+    busy: Reason = Reason.GATEWAY_BUSY,
 ) -> None:
     """Serves until SIGTERM, SIGINT or `stop`, then drains.
 
@@ -177,11 +96,12 @@ async def serve(
         stop: ends serving when set.
         ready: called with the port once it is listening.
         gate: checks each call before its servicer; without one the gateway is believed.
+        busy: the reason to refuse a call when too many run.
     """
     stop = stop or asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    server, servicer = _build(settings, gate or OpenGate()), health.aio.HealthServicer()
+    server, servicer = _build(settings, gate or OpenGate(), busy), health.aio.HealthServicer()
     register(server)
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
     reflected = [*names, health.SERVICE_NAME, reflection.SERVICE_NAME]

@@ -55,7 +55,21 @@ class ServerSettings(BaseSettings):
         256,
         ge=1,
         alias="AUDIOSEARCH_MAX_CONCURRENT_CALLS",
-        description="calls at a time; more are refused",
+        description="calls at a time, of which one caller gets three quarters at most; more are "
+        "refused",
+    )
+    max_buffered_bytes: int = Field(
+        128 * 2**20,
+        ge=2**20,
+        alias="AUDIOSEARCH_MAX_BUFFERED_BYTES",
+        description="bytes of gRPC messages received at a time, of which one caller gets three "
+        "quarters at most; more wait",
+    )
+    idle_seconds: float = Field(
+        60,
+        gt=0,
+        alias="AUDIOSEARCH_IDLE_SECONDS",
+        description="longest that a call waits for its next message, or for its answer to be read",
     )
     drain_seconds: float = Field(
         3,

@@ -8,7 +8,7 @@ const GIVE_UP_MS = 300000;
 
 /** True if the same may succeed in a moment. */
 export const isTemporary = (error) =>
-  /_BUSY$|_UNAVAILABLE$|^(CONNECTION_LOST|DEADLINE_EXCEEDED)$/.test(error.reason ?? "");
+  /_BUSY$|_UNAVAILABLE$|^(CONNECTION_LOST|DEADLINE_EXCEEDED|STREAM_IDLE)$/.test(error.reason ?? "");
 
 /** True if every other recording of the library would fail in the same way. */
 export const failsAll = ({ reason }) =>

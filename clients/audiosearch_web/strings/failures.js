@@ -57,6 +57,7 @@ export const failures = {
       "The service that listens to sounds doesn't answer. It will work again when it is back.",
     GATEWAY_UNAVAILABLE: "The server is stopping or starting. Try again in a moment.",
     DEADLINE_EXCEEDED: "This took too long. Try again in a moment.",
+    STREAM_IDLE: "Nothing was sent for too long. Try again in a moment.",
     INTERNAL: "The server met an error of its own. Its log says which.",
     CONNECTION_LOST: "The connection breaks off again and again. Try again in a moment.",
     NOT_SENT:
@@ -117,6 +118,7 @@ export const failures = {
     EMBEDDING_UNAVAILABLE: "听声音的服务没有应答；恢复后即可使用。",
     GATEWAY_UNAVAILABLE: "服务器正在停止或启动，请稍后重试。",
     DEADLINE_EXCEEDED: "用时过长，请稍后重试。",
+    STREAM_IDLE: "长时间没有数据传输，请稍后重试。",
     INTERNAL: "服务器内部出错，原因在它的日志里。",
     CONNECTION_LOST: "连接一再中断，请稍后再试。",
     NOT_SENT: "无法发送。如果是文件，它可能已被修改或移动，请重新选择。",
