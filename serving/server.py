@@ -13,6 +13,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from serving.calls.boundary import Boundary, Gate, Limits, OpenGate
+from serving.calls.connections import QuietLoop, grpc_options, raise_file_limit
 from serving.calls.probes import Probes
 from serving.calls.shares import Shares
 from serving.errors import Reason
@@ -62,6 +63,7 @@ def _build(settings: ServerSettings, gate: Gate, busy: Reason) -> grpc.aio.Serve
             ("grpc.so_reuseport", 0),  # a second service on the port fails instead of sharing it
             ("grpc.max_receive_message_length", settings.max_message_bytes),
             ("grpc.max_send_message_length", MAX_ANSWER_BYTES),
+            *grpc_options(settings.max_connections),
         ],
     )
 
@@ -130,4 +132,10 @@ def run(
 ) -> None:
     """Sets up logging and runs a service's coroutine `main` to its end."""
     configure(service, settings.log_level, settings.log_format)
-    asyncio.run(main())
+    raise_file_limit()
+
+    async def quietly() -> None:
+        asyncio.get_running_loop().set_exception_handler(QuietLoop())
+        await main()
+
+    asyncio.run(quietly())

@@ -58,6 +58,13 @@ class ServerSettings(BaseSettings):
         description="calls at a time, of which one caller gets three quarters at most; more are "
         "refused",
     )
+    max_connections: int = Field(
+        2048,
+        ge=1,
+        alias="AUDIOSEARCH_MAX_CONNECTIONS",
+        description="connections at a time, by gRPC and as many by REST, where one address gets "
+        "three quarters at most; more are closed",
+    )
     max_buffered_bytes: int = Field(
         128 * 2**20,
         ge=2**20,

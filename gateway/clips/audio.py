@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 
 from audiosearch.catalog.v1.clip_pb2 import GetAudioRequest
 from audiosearch.catalog.v1.library_pb2 import Library
@@ -23,10 +24,18 @@ from serving.errors import Reason, ServiceError
 CHUNK_BYTES = 256 * 1024
 
 
-async def split(audio: bytes) -> AsyncIterator[bytes]:
-    """Audio in memory, in chunks."""
-    for start in range(0, len(audio), CHUNK_BYTES):
-        yield audio[start : start + CHUNK_BYTES]
+def split(audio: bytes, sent: Callable[[], None] = lambda: None) -> AsyncIterator[bytes]:
+    """Audio in memory, in chunks that are not kept. Calls `sent` after the last one."""
+    pieces = deque(
+        audio[start : start + CHUNK_BYTES] for start in range(0, len(audio), CHUNK_BYTES)
+    )
+
+    async def chunks() -> AsyncIterator[bytes]:
+        while pieces:
+            yield pieces.popleft()
+        sent()
+
+    return chunks()
 
 
 async def stored(upstream: Upstream, clip: str) -> AsyncIterator[bytes]:

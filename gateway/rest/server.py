@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
+from typing import cast
 
 import structlog
 import uvicorn
@@ -13,8 +15,14 @@ import uvicorn
 from gateway.rest.app import build
 from gateway.rest.http.connection import HEAD_BYTES, Connection
 from gateway.rest.parts import Parts
+from serving.calls.connections import affordable
+from serving.calls.shares import Shares
 
 KEEP_ALIVE_SECONDS = 30
+
+BACKLOG = 128
+"""Connections that wait to be accepted. asyncio tries to accept so many at once."""
+
 log = structlog.get_logger()
 
 
@@ -74,7 +82,7 @@ def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in name else socket.AF_INET
     try:
         return socket.create_server(
-            (name, port), family=family, backlog=1024, dualstack_ipv6=name == "::"
+            (name, port), family=family, backlog=BACKLOG, dualstack_ipv6=name == "::"
         )
     except OSError as error:
         raise SystemExit(
@@ -84,9 +92,11 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _config(parts: Parts) -> uvicorn.Config:
+    room = Shares(affordable(parts.settings.max_connections))
     return uvicorn.Config(
         build(parts),
-        http=Connection,
+        http=cast("type[asyncio.Protocol]", partial(Connection, room=room)),
+        backlog=BACKLOG,
         ws="none",
         lifespan="off",
         loop="none",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import grpc
 from audiosearch.catalog.v1.clip_pb2 import Failure
+from audiosearch.embedding.v1.embedding_pb2 import TimeRange
 from audiosearch.gateway.v1 import search_pb2, search_service_pb2_grpc
 
 from gateway.access.rights import Right, authorize, caller
@@ -14,6 +15,7 @@ from gateway.clips.audio import require_no_channel, split
 from gateway.clips.streams import audio_chunks, first_config
 from gateway.search.search import Search
 from serving import limits
+from serving.calls.messages import let_go
 from serving.errors import Reason, ServiceError
 from serving.names import check_library
 
@@ -33,7 +35,9 @@ class SearchServicer(search_service_pb2_grpc.SearchServiceServicer):
     async def SearchClips(
         self, request: search_pb2.SearchClipsRequest, context: grpc.aio.ServicerContext
     ) -> search_pb2.SearchClipsResponse:
-        return await self._one(request)
+        searching = self._one(request, sent=let_go)
+        del request  # its audio may be large, and the search goes on for long
+        return await searching
 
     async def BatchSearchClips(
         self, request: search_pb2.BatchSearchClipsRequest, context: grpc.aio.ServicerContext
@@ -60,10 +64,21 @@ class SearchServicer(search_service_pb2_grpc.SearchServiceServicer):
         outcomes = await asyncio.gather(*(outcome(one) for one in request.requests))
         return search_pb2.BatchSearchClipsResponse(outcomes=outcomes)
 
-    async def _one(self, request: search_pb2.SearchClipsRequest) -> search_pb2.SearchClipsResponse:
-        config, query = request.config, request.WhichOneof("query")
+    def _one(
+        self, request: search_pb2.SearchClipsRequest, sent: Callable[[], None] = lambda: None
+    ) -> Awaitable[search_pb2.SearchClipsResponse]:
+        """Checks a search. The one that is returned to be awaited keeps nothing of the request.
+
+        Args:
+            request: the search.
+            sent: called when nothing is needed any more of the request's audio.
+        """
+        config, part, query = search_pb2.SearchConfig(), None, request.WhichOneof("query")
+        config.CopyFrom(request.config)  # a part of a message keeps the whole
         _authorize_more(config)
-        part = request.range if request.HasField("range") else None
+        if request.HasField("range"):
+            part = TimeRange()
+            part.CopyFrom(request.range)
         if query is None:
             raise ServiceError(
                 Reason.FIELD_INVALID,
@@ -75,14 +90,13 @@ class SearchServicer(search_service_pb2_grpc.SearchServiceServicer):
         if query in ("vector", "examples"):
             _require_none(request, "range", query)
         if query == "clip":
-            return await self._search.by_clip(config, request.clip, part)
+            return self._search.by_clip(config, request.clip, part)
         if query == "vector":
-            return await self._search.by_vector(config, request.vector)
+            return self._search.by_vector(config, request.vector)
         if query == "examples":
-            return await self._search.by_examples(config, request.examples)
-        return await self._search.by_audio(
-            config, split(request.audio), channel=request.channel, part=part
-        )
+            return self._search.by_examples(config, request.examples)
+        chunks = split(request.audio, sent)
+        return self._search.by_audio(config, chunks, channel=request.channel, part=part)
 
     async def StreamSearchClips(
         self,

@@ -11,22 +11,24 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from gateway.rest.http.errors import error_json
 from gateway.rest.http.exchange import CONNECTION
+from serving.calls.shares import Shares
 from serving.errors import Reason, ServiceError
 
 HEAD_SECONDS = 20.0
 """Longest that a client may take to send the head of a request."""
 
 HEAD_BYTES = 32 * 1024
-MAX_CONNECTIONS = 1024
 
 
 class Connection(H11Protocol):
     """uvicorn's connection, with a time limit for the head of a request, and a way to abort it."""
 
-    def __init__(self, app_state: dict[str, Any], **options: Any) -> None:
-        """Puts the connection into the state of its requests."""
+    def __init__(self, app_state: dict[str, Any], room: Shares, **options: Any) -> None:
+        """Puts the connection into the state of its requests. Addresses share `room`."""
         super().__init__(app_state={**app_state, CONNECTION: self}, **options)
         self._timer: asyncio.TimerHandle | None = None
+        self._room = room
+        self._counted = ""
 
     def connection_made(self, transport: Any) -> None:
         """Starts to wait for a request, if there is room for the connection."""
@@ -34,13 +36,19 @@ class Connection(H11Protocol):
         # Head and body are written separately. With Nagle's algorithm the body would wait 40 ms.
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._wait()
-        if len(self.connections) > MAX_CONNECTIONS:
+        address = self.client[0] if self.client else "unknown"
+        if self._room.take(address, 1):
+            self._counted = address
+        else:
             self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stops waiting."""
         super().connection_lost(exc)
         self._wait_no_longer()
+        if self._counted:
+            self._room.give_back(self._counted, 1)
+            self._counted = ""
 
     def data_received(self, data: bytes) -> None:
         """Stops waiting once the head is complete."""

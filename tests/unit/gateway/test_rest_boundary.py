@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from gateway.rest.http import connection, exchange
+from serving.compat import timeout
 from serving.errors import DOMAIN
 from serving.telemetry import configure
 from tests.unit.gateway.rest_server import AUDIO, Served, serving
@@ -361,3 +362,22 @@ async def test_the_end_is_told_before_it_comes() -> None:
         assert (answer.status_code, reason(answer)) == (503, "GATEWAY_UNAVAILABLE")
         with pytest.raises(httpx.ConnectError):
             await served.http.get(LIBRARIES + "a")
+
+
+async def test_idle_sockets_of_one_address_leave_room_for_others() -> None:
+    """More of them than there may be. Those beyond a share are closed, and the rest is kept."""
+    async with serving(max_connections=40) as served:
+        pairs = [await asyncio.open_connection("127.0.0.1", served.port) for _ in range(100)]
+        ended = [asyncio.create_task(reader.read()) for reader, _ in pairs]
+        async with timeout(PATIENCE):
+            while sum(task.done() for task in ended) < 70:
+                await asyncio.sleep(0.05)
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", served.port, local_addr=("127.0.0.2", 0)
+        )
+        writer.write(b"GET /docs HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+        assert b"200" in await asyncio.wait_for(reader.readline(), PATIENCE)
+        assert sum(task.done() for task in ended) == 70
+        for _, each in [*pairs, (reader, writer)]:
+            each.close()
+        await asyncio.gather(*ended, return_exceptions=True)

@@ -73,6 +73,7 @@ class Served:
 
     def __init__(self, port: int, behaviour: Behaviour, stop: asyncio.Event) -> None:
         """Connects to it."""
+        self.port = port
         self.behaviour = behaviour
         self.stop = stop
         self.channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}")
