@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import numpy as np
+
 DEFAULT_TARGET = 0.95
 LOWEST_TARGET, HIGHEST_TARGET = 0.5, 0.99
 COMMON_ROWS = 20_000
 """Rows of a measured index with about seven clips a speaker. Smaller ones are FLAT by default."""
-
-COMPARED = 0.07
-"""Share of the rows up to which a filter makes Milvus compare with each of them, which is exact."""
 
 _MISSES = 0.8  # share of the allowed misses that is used: 300 queries of one build are not exact
 _GREATEST = 32_768  # Milvus takes no greater `ef`
@@ -50,7 +49,7 @@ def _table() -> list[_Measured]:
 
 
 def effort(rows: int, k: int, limit: int, target: float, share: float = 1.0) -> int:
-    """Returns the smallest measured `ef` of HNSW that reached the target. FLAT ignores it.
+    """Returns the smallest `ef` of HNSW that reaches the target. FLAT ignores it.
 
     Uses the next larger k that was measured, or the largest. Uses the worst of the measured sizes
     around `rows`; for a larger index, the worst of all from `COMMON_ROWS` on. The reason: neighbors
@@ -58,10 +57,13 @@ def effort(rows: int, k: int, limit: int, target: float, share: float = 1.0) -> 
     clips a speaker, but another library of their size may not. If no `ef` reached the target,
     returns the largest.
 
-    The fewer rows a filter lets through, the more are visited to find as many. Uses the next
-    smaller share that was measured, with the worse of a filter that has nothing to do with the
-    vectors and one that drops those nearest to the query. Only the sizes next to `rows` count: the
-    worst of all would make each such search several times slower.
+    The fewer rows a filter lets through, the more are visited to find as many. Each measured share
+    is the worse of a filter that has nothing to do with the vectors and one that drops those
+    nearest to the query. Only the sizes next to `rows` count: the worst of all would make each such
+    search several times slower.
+
+    Below the smallest measured share its `ef` stays. It costs nothing in a segment of Milvus that
+    compares with each row, and is needed in one that holds most of the rows that fit.
 
     Args:
         rows: Vectors in the index.
@@ -70,24 +72,41 @@ def effort(rows: int, k: int, limit: int, target: float, share: float = 1.0) -> 
         target: Share of the exact k nearest to find.
         share: Share of the rows that a filter lets through.
     """
-    filtered = COMPARED < share < 1
-    shares = {one.share for one in _table()}
-    kept = max((each for each in shares if each <= share), default=min(shares)) if filtered else 1
-    alike = [one for one in _table() if one.share == kept]
+    if share >= 1:
+        return _bounded(_of_share(1.0, rows, k, limit, target), limit)
+    # No filter at all is no neighbor of a filter that lets nearly all through.
+    shares = sorted({one.share for one in _table()} - {1.0})
+    efforts = [_of_share(each, rows, k, limit, target) for each in shares]
+    return _bounded(float(np.interp(share, shares, efforts)), limit)
+
+
+def _bounded(ef: float, limit: int) -> int:
+    return min(max(limit, math.ceil(ef)), _GREATEST)
+
+
+def _of_share(share: float, rows: int, k: int, limit: int, target: float) -> float:
+    """Returns the effort for a measured share."""
+    alike = [one for one in _table() if one.share == share]
     many = _covering(k, {one.k for one in alike})
     curves = {one.rows: one.curve for one in alike if one.k == many}
     below = max((size for size in curves if size <= rows), default=min(curves))
-    from_size = below if filtered else min(below, COMMON_ROWS)
+    from_size = below if share < 1 else min(below, COMMON_ROWS)
     to_size = _covering(rows, curves)
     enough = 1 - _MISSES * (1 - target)
     found = [_smallest(curves[size], enough) for size in curves if from_size <= size <= to_size]
-    if filtered and many < k:  # fewer k are measured with filters
-        found.append(math.ceil(effort(rows, k, limit, target) / share))
-    return min(max(limit, *found), _GREATEST)
+    if share < 1 and many < k:  # fewer k are measured with filters
+        found.append(effort(rows, k, limit, target) / share)
+    return max(found)
 
 
-def _smallest(curve: Curve, share: float) -> int:
-    return min((ef for ef in curve if curve[ef] >= share), default=max(curve))
+def _smallest(curve: Curve, recall: float) -> float:
+    """Returns the `ef` for a recall, on lines between those measured.
+
+    The curve is above these lines, because each further `ef` adds less.
+    """
+    efs = sorted(curve)
+    reached = np.maximum.accumulate([curve[ef] for ef in efs])
+    return float(np.interp(recall, reached, efs))
 
 
 def _covering(wanted: int, measured: Collection[int]) -> int:

@@ -127,6 +127,27 @@ def test_clips_come_in_and_are_found(steps: dict[str, Any]) -> None:
     assert steps["ingest"]["upload"]["found_by_the_first_search"] == 1
 
 
+def test_long_recordings_come_in(steps: dict[str, Any]) -> None:
+    """Short clips have a vector each, long recordings one for each window."""
+    measured = steps["segments"]
+    assert measured["vectors_of_short_clips"] == measured["short_clips"]
+    windows = (QUICK.long_seconds - 3) / 1.5 + 1
+    assert measured["vectors"] == measured["recordings"] * math.ceil(windows)
+    assert measured["share_of_encoder"] > 0
+    assert measured["index_mib_an_hour"] > 0
+
+
+def test_narrowed_and_grouped_searches_find_what_is_there(steps: dict[str, Any]) -> None:
+    """The index of a quick run is FLAT, and so exact."""
+    for step in ("search/filtered", "search/grouped"):
+        measured = steps[step]
+        assert len(measured) >= 7
+        recalls = [each["recall"] for each in measured.values() if "recall" in each]
+        assert len(recalls) >= 3
+        assert min(recalls) > 0.99
+        assert all(0 < each["p50_ms"] <= each["p99_ms"] for each in measured.values())
+
+
 def test_growth_is_measured_at_three_sizes(folder: Path, steps: dict[str, Any]) -> None:
     """At a sixty-fifth, a sixth and the whole; the report has a line for each cost."""
     assert [steps[f"growth/{size}"]["rows"] for size in QUICK.sizes] == list(QUICK.sizes)

@@ -261,4 +261,14 @@ def test_effort_follows_the_measurements() -> None:
         assert effort(650_000, k + 10_000, k + 32, 0.95) == effort(650_000, 1000, k + 32, 0.95)
         for share in (0.99, 0.5, 0.1):
             assert effort(650_000, k, k + 32, 0.95, share) >= k + 32
-        assert effort(650_000, k, k + 32, 0.95, 0.05) == effort(650_000, k, k + 32, 0.95)
+        # All rows that fit may lie in one segment, in which they are no small share.
+        assert effort(650_000, k, k + 32, 0.95, 0.01) >= effort(650_000, k, k + 32, 0.95)
+
+
+def test_effort_lies_between_measurements() -> None:
+    """A share between two measured ones takes neither the effort of one nor of the other."""
+    for rows in (20_000, 100_000):
+        few, between, many = (effort(rows, 10, 42, 0.95, share) for share in (0.2, 0.35, 0.5))
+        assert many < between < few
+    targets = [effort(100_000, 10, 42, target, 0.2) for target in (0.93, 0.94, 0.95, 0.96)]
+    assert len(set(targets)) == len(targets)

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import grpc
+import numpy as np
 from audiosearch.catalog.v1 import clip_pb2, library_pb2
 from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip
 from audiosearch.index.v1.index_pb2 import IndexStats, Vector
@@ -25,6 +26,9 @@ from tools.benchmarks.index_recall import say, settle
 NAME = "benchmark"
 ROWS, VECTORS = 1000, 5000
 """Rows and vectors of one call."""
+
+GROUPS = 100
+"""Labels, and groups of speakers. Each has as many clips, nearly."""
 
 WRITERS = 2
 FLAT_ROWS = 20_000
@@ -47,6 +51,12 @@ class Filled:
         self.ids: list[str] = []
         """Ids of the clips, in the order of `stored`."""
         self._speakers = speakers_of(rows, seed=0)
+        self.groups = {
+            "label": np.random.default_rng(5).integers(GROUPS, size=rows),
+            "speaker": self._speakers % GROUPS,
+        }
+        """By field, the group of each clip. A label has nothing to do with the vectors. A group of
+        speakers has: the nearest vectors are all of one group."""
         self.library = stack.client.call(
             stack.client.stubs.libraries.CreateLibrary,
             library_pb2.CreateLibraryRequest(library_id=NAME),
@@ -113,7 +123,11 @@ class Filled:
         name = f"{speaker}-{number}.wav"
         digest = hashlib.sha256(name.encode()).hexdigest()
         return clip_pb2.CreateClipRequest(
-            clip=Clip(display_name=name, speaker=speaker, source=f"{speaker}/{name}"),
+            clip=Clip(
+                display_name=name,
+                source=f"{speaker}/{name}",
+                **{field: str(groups[number]) for field, groups in self.groups.items()},
+            ),
             audio_object=AudioObject(sha256=digest, size_bytes=160_044),
         )
 

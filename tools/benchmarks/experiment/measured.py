@@ -7,7 +7,7 @@ from typing import Any
 
 from tools.benchmarks import index_filtered
 from tools.benchmarks.experiment import demo, end_to_end
-from tools.benchmarks.experiment.growth import OF_ONE_KIND, fitted, kind, sizes_of
+from tools.benchmarks.experiment.growth import OF_ONE_KIND, OURS, fitted, kind, sizes_of
 from tools.benchmarks.experiment.results import result
 from tools.benchmarks.experiment.search import MOST, curves
 from tools.benchmarks.experiment.settings import CALLERS, CLIP_SECONDS, Settings
@@ -39,7 +39,9 @@ def search(content: Content) -> str:
     if wrapped := result(content, "search/wrapping"):
         parts.append(_wrapping(wrapped))
     if narrowed := result(content, "search/filtered"):
-        parts.append(_filtered(narrowed))
+        parts.append(_beside_plain("in the index: condition on, share let through", narrowed))
+    if grouped := result(content, "search/grouped"):
+        parts.append(_beside_plain("through the gateway, by a vector", grouped))
     return "\n\n".join(parts)
 
 
@@ -100,21 +102,20 @@ def _wrapping(wrapped: Mapping[str, Any]) -> str:
     ).format(added=f"{ours - bare:.1f}", ours=f"{ours:.1f}", bare=f"{bare:.1f}")
 
 
-def _filtered(narrowed: Mapping[str, Any]) -> str:
-    """Writes searches with conditions beside those without."""
-    plain = narrowed[index_filtered.PLAIN]["p50_ms"]
+def _beside_plain(title: str, measured: Mapping[str, Any]) -> str:
+    """Writes searches with conditions or groups beside those without."""
+    plain = measured[index_filtered.PLAIN]["p50_ms"]
     rows = [
         [
             name,
-            f"{each['recall']:.3f}",
+            f"{each['recall']:.3f}" if "recall" in each else "",
             f"{each['p50_ms']:.2f} ms",
             f"{each['p99_ms']:.2f} ms",
             f"{each['p50_ms'] / plain:.2f} x",
         ]
-        for name, each in narrowed.items()
+        for name, each in measured.items()
     ]
-    titles = ["an index of windows, condition on, share let through", "recall@10", "p50", "p99"]
-    return table([*titles, "of the plain search"], rows)
+    return table([title, "recall@10", "p50", "p99", "of the plain search"], rows)
 
 
 def embedding(content: Content) -> str:
@@ -229,6 +230,33 @@ def ingest(content: Content) -> str:
         ["share of the encoder's rate", f"{imported['share_of_encoder']:.2f}"],
     ]
     return table(["", f"clips of {CLIP_SECONDS} s"], rows)
+
+
+def segments(content: Content) -> str:
+    """Writes the figures of long recordings."""
+    measured = result(content, "segments")
+    if not measured:
+        return ""
+    lengths = f"{measured['recordings']} of {measured['seconds_each']} s at once"
+    short = f"{measured['vectors_of_short_clips']} / {measured['short_clips']}"
+    before, after = measured["memory_before_mib"], measured["memory_after_mib"]
+    rows = [
+        ["vectors of an hour of audio", f"{measured['vectors_an_hour']:,.0f}"],
+        [
+            "memory of an hour of audio in the index, with attributes (estimated)",
+            f"{measured['index_mib_an_hour']:.1f} MiB",
+        ],
+        [f"vectors / clips of {CLIP_SECONDS} s", short],
+        [f"vectors a second, import of {lengths}", f"{measured['vectors_a_second']:.1f}"],
+        ["the encoder alone, on the same files", f"{measured['encoder_vectors_a_second']:.1f}"],
+        ["share of the encoder's rate", f"{measured['share_of_encoder']:.2f}"],
+        ["times real time", f"{measured['times_real_time']:.1f}"],
+        *(
+            [f"memory of {name} before / after", f"{before[name]:,.0f} / {after[name]:,.0f} MiB"]
+            for name in OURS
+        ),
+    ]
+    return table(["", "long recordings"], rows)
 
 
 def growth(content: Content) -> str:

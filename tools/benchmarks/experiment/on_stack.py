@@ -9,8 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from audiosearch.embedding.v1.embedding_service_pb2 import ListModelsRequest
 
-from tools.benchmarks import index_filtered
-from tools.benchmarks.experiment import demo, end_to_end, growth, ingest, search
+from tools.benchmarks import index_filtered, long_recordings, search_grouped
+from tools.benchmarks.experiment import (
+    demo,
+    end_to_end,
+    growth,
+    ingest,
+    search,
+)
 from tools.benchmarks.experiment.encoder import MISSING
 from tools.benchmarks.experiment.filled import NAME, Filled
 from tools.benchmarks.experiment.results import LeftOutError
@@ -40,7 +46,8 @@ class Measuring:
     def run(self) -> None:
         """Measures all steps that are asked for."""
         step, settings = self._run.step, self._run.settings
-        for size in settings.sizes:
+        step("segments", lambda: long_recordings.measure(self._stack, settings))
+        for size in settings.sizes if self._run.needs_a_library else ():
             if size == settings.rows or self._run.wanted(f"growth/{size}"):
                 grown = self._filled.grow(size)
                 step(
@@ -53,6 +60,7 @@ class Measuring:
         )
         step("search/wrapping", self._wrapping)
         step("search/filtered", self._filtered)
+        step("search/grouped", self._grouped)
         step("end-to-end", self._end_to_end)
         step("ingest", self._ingest)
         # Last: the demo's index takes Milvus half an hour, and memory that ours would lack.
@@ -89,7 +97,10 @@ class Measuring:
         return search.wrapping(self._filled, self._milvus, self._run.data, self._run.settings)
 
     def _filtered(self) -> dict[str, Any]:
-        return index_filtered.measure(self._stack, self._run.data, self._run.settings)
+        return index_filtered.measure(self._filled, self._run.data, self._run.settings)
+
+    def _grouped(self) -> dict[str, Any]:
+        return search_grouped.measure(self._filled, self._run.data, self._run.settings)
 
     def _end_to_end(self) -> dict[str, Any]:
         (model,) = self._stack.embedding.ListModels(ListModelsRequest()).models

@@ -15,6 +15,7 @@ SECTIONS: dict[str, Callable[[Content], str]] = {
     "Embedding": measured.embedding,
     "End to end": measured.whole,
     "Ingest": measured.ingest,
+    "Segments": measured.segments,
     "Growth": measured.growth,
     "Planning": planning.planning,
 }

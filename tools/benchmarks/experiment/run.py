@@ -14,15 +14,21 @@ from tools.benchmarks.experiment.settings import Options, Settings
 
 ON_SERVERS = ("search/bare pymilvus", "search/wrapping", "search/demo")
 IN_PROCESS = tuple(f"search/{name}" for name in peers.ROUTES)
+WITHOUT_A_LIBRARY = ("embedding", "segments", *IN_PROCESS)
 
 
 def steps_of(parts: Sequence[str], settings: Settings) -> list[str]:
     """Returns all steps of these parts, in order."""
     by_part = {
         "growth": [f"growth/{size}" for size in settings.sizes],
-        "search": ["search/index service", "search/filtered", *ON_SERVERS, *IN_PROCESS],
+        "search": [
+            *("search/index service", "search/filtered", "search/grouped"),
+            *ON_SERVERS,
+            *IN_PROCESS,
+        ],
         "end-to-end": ["end-to-end", "end-to-end/demo"],
         "ingest": ["ingest"],
+        "segments": ["segments"],
         "embedding": ["embedding"],
     }
     return [step for part, steps in by_part.items() if part in parts for step in steps]
@@ -43,6 +49,11 @@ class Run:
     def data(self) -> search.Data:
         """Vectors, queries and exact neighbors."""
         return search.Data.make(self.settings)
+
+    @property
+    def needs_a_library(self) -> bool:
+        """True if a step is asked for and not done that measures in a library of full size."""
+        return any(self.wanted(step) for step in self.steps if step not in WITHOUT_A_LIBRARY)
 
     def wanted(self, step: str) -> bool:
         """Returns True if a step is asked for and not done."""

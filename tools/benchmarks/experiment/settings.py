@@ -25,6 +25,7 @@ class Part(str, Enum):
     end_to_end = "end-to-end"
     ingest = "ingest"
     growth = "growth"
+    segments = "segments"
 
 
 class Stores(str, Enum):
@@ -77,6 +78,11 @@ class Settings:
     def clips(self) -> int:
         """Number of clips that are imported to measure the rate."""
         return 24 if self.quick else 400
+
+    @property
+    def long_seconds(self) -> int:
+        """Length of a long recording, in seconds."""
+        return 20 if self.quick else 300
 
     @property
     def lengths(self) -> tuple[int, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -34,6 +34,22 @@ def one_by_one(call: Callable[[T], Any], items: Sequence[T], most_seconds: float
         times.append(milliseconds(lambda: call(item)))  # noqa: B023  called at once
         if time.monotonic() > until:
             break
+    return times
+
+
+def in_turn(
+    names: Sequence[str], items: Iterable[T], call: Callable[[str, T], Any]
+) -> dict[str, list[float]]:
+    """Calls with each item in all ways, one after the other, so that load slows all of them.
+
+    Each item begins with another way, because the first one fills the caches. Returns the times of
+    each way, ms.
+    """
+    times: dict[str, list[float]] = {name: [] for name in names}
+    for number, item in enumerate(items):
+        first = number % len(names)
+        for name in (*names[first:], *names[:first]):
+            times[name].append(milliseconds(lambda: call(name, item)))  # noqa: B023  called at once
     return times
 
 
