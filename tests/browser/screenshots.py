@@ -40,8 +40,16 @@ def _nothing(page: Page, _: Scene) -> None:
 
 
 def _search(page: Page, scene: Scene) -> None:
+    _ask(page, scene)
+    _drawn(page)
+
+
+def _ask(page: Page, scene: Scene) -> None:
     drop(page, page.locator(".query"), scene.bell)
     expect(page.locator("li.sound").nth(9)).to_be_attached()
+
+
+def _drawn(page: Page) -> None:
     expect(page.locator("li.sound .wave.drawn").first).to_be_visible()
     page.wait_for_load_state("networkidle")
 
@@ -54,9 +62,10 @@ def _play(page: Page, scene: Scene) -> None:
 
 
 def _answers(page: Page, scene: Scene) -> None:
-    _search(page, scene)
-    page.evaluate("scrollTo(0, document.querySelector('.results').offsetTop - 70)")
-    page.wait_for_load_state("networkidle")
+    """Below the options, which fill a phone."""
+    _ask(page, scene)
+    page.evaluate("scrollTo(0, document.querySelector('.search-filters').offsetTop - 70)")
+    _drawn(page)
     page.wait_for_timeout(500)
 
 

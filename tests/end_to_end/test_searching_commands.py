@@ -264,6 +264,10 @@ def test_what_is_no_vector_is_told(run: Run, talks: Talks, tmp_path: Path) -> No
         ("two.npy", "", "2 x 192"),
         ("words.npy", "", "is not one vector"),
         ("text.npy", "many words", "no .npy file"),
+        ("inner.json", '{"embedding": 3}', "no list of numbers"),
+        ("deep.json", "[" * 100_000, "is not JSON"),
+        ("long.json", f"[{'1,' * 5000}1]", "5,001 numbers"),
+        ("huge.json", f"[{10**400}]", "too large"),
     ):
         if text:
             (tmp_path / name).write_text(text)

@@ -31,24 +31,22 @@ def read_vector(path: Path, model: str) -> VectorQuery:
     values, named = _npy(path) if path.suffix == ".npy" else _json(path)
     if not (model or named):
         raise CommandError(f"{path} does not name the vector's model: add --model NAME")
-    if len(values) > _MOST:
-        raise CommandError(f"{path} holds {len(values):,} numbers; a vector has {_MOST:,} at most")
     whole = model or named
     return VectorQuery(values=values, model=whole if "/" in whole else f"models/{whole}")
 
 
 def _npy(path: Path) -> tuple[Sequence[float], str]:
     with extra("evaluation"):
-        import numpy as np  # noqa: PLC0415  other commands work without it
+        from numpy.lib.format import open_memmap  # noqa: PLC0415  other commands need no numpy
     try:
-        # Nothing is read before the size is known.
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = open_memmap(path, mode="r")  # nothing is read before the size is known
     except ValueError as error:
         raise CommandError(f"{path} is no .npy file of numbers: {error}") from error
     if array.dtype.kind not in "fiu" or array.size != max(array.shape, default=0):
         shape = " x ".join(map(str, array.shape)) or "a single number"
         raise CommandError(f"{path} holds {shape} of {array.dtype}, which is not one vector")
-    return array.reshape(-1)[: _MOST + 1].astype(float).tolist(), ""
+    _check_count(path, array.size)
+    return array.reshape(-1).astype(float).tolist(), ""
 
 
 def _json(path: Path) -> tuple[Sequence[float], str]:
@@ -58,15 +56,23 @@ def _json(path: Path) -> tuple[Sequence[float], str]:
         raise CommandError(f"{path} is too large for a vector in JSON")
     try:
         found = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CommandError(f"{path} is not JSON: {error}") from error
     model = ""
-    if isinstance(found, dict):
-        found = found.get("embedding", found)
+    if isinstance(found, dict) and isinstance(found := found.get("embedding", found), dict):
         model, found = found.get("model", ""), found.get("values")
     if not isinstance(found, list) or not all(map(_is_number, found)) or not isinstance(model, str):
         raise CommandError(f"{path} holds no list of numbers")
-    return found, model
+    _check_count(path, len(found))
+    try:
+        return list(map(float, found)), model
+    except OverflowError as error:
+        raise CommandError(f"{path}: {error}") from error
+
+
+def _check_count(path: Path, count: int) -> None:
+    if count > _MOST:
+        raise CommandError(f"{path} holds {count:,} numbers; a vector has {_MOST:,} at most")
 
 
 def _is_number(value: object) -> bool:
