@@ -41,6 +41,7 @@ async def start(
     ready: Callable[[int], None] | None = None,
 ) -> None:
     """Serves until a signal or `stop` ends the service. Calls `ready` with the port."""
+    stop = stop or asyncio.Event()
     database = Database(backend(settings), settings.statement_seconds, settings.queue)
     store = FolderStore(settings.audio_folder, settings.reserve_bytes)
     audio = Audio(database, store, settings.max_audio_bytes)
@@ -65,7 +66,7 @@ async def start(
         }
     )
     async with (
-        opened(database, store, start_empty=settings.start_empty) as check,
+        opened(database, store, stop, start_empty=settings.start_empty) as check,
         background(checks.run()),
     ):
         await serve(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -11,9 +12,11 @@ from catalog_service.database.database import Database
 
 @contextlib.asynccontextmanager
 async def opened(
-    database: Database, store: AudioStore, *, start_empty: bool = False
+    database: Database, store: AudioStore, stop: asyncio.Event, *, start_empty: bool = False
 ) -> AsyncIterator[Callable[[], Awaitable[None]]]:
     """Opens both for the time of the block. Gives a health check that raises if one is gone.
+
+    `stop` is set if the block can't go on.
 
     Raises:
         SystemExit: one of them can't be opened later either, or the database has lost the libraries
@@ -27,11 +30,13 @@ async def opened(
     try:
         await store.open()
         libraries = 0 if start_empty else await store.count_libraries()
-        await database.open(_lost(database, store, libraries) if libraries else "")
+        await database.open(_lost(database, store, libraries) if libraries else "", stop.set)
         yield check
     finally:
         await database.close()
         await store.close()
+    if database.refusal:
+        raise SystemExit(database.refusal)
 
 
 def _lost(database: Database, store: AudioStore, libraries: int) -> str:

@@ -40,6 +40,7 @@ class Database:
         """Takes the backend, the longest time of a transaction, and how many calls may wait."""
         self._backend = backend
         self._lost = ""
+        self.refusal = ""
         self._seconds = seconds
         self._reads = backend.reads(waiting)
         self._writes = backend.writes(waiting)
@@ -54,18 +55,19 @@ class Database:
         """The database's address, without the password."""
         return self._backend.where
 
-    async def open(self, lost: str = "") -> None:
+    async def open(self, lost: str = "", refused: Callable[[], None] = lambda: None) -> None:
         """Brings the schema up to date; goes on trying in the background if that fails now.
 
         Args:
             lost: the sentence that ends the start if there is no library; empty if that is fine.
+            refused: called when a later try has found that it can't be opened; `refusal` says why.
 
         Raises:
             SystemExit: it can't be opened later either.
         """
         self._lost = lost
         if not await self._try_to_migrate():
-            self._opening = asyncio.create_task(self._keep_trying())
+            self._opening = asyncio.create_task(self._keep_trying(refused))
 
     async def close(self) -> None:
         """Waits for what runs and closes all connections."""
@@ -234,7 +236,11 @@ class Database:
         log.info("catalog.open", where=self._backend.where)
         return True
 
-    async def _keep_trying(self) -> None:
+    async def _keep_trying(self, refused: Callable[[], None]) -> None:
         await asyncio.sleep(_RETRY_SECONDS)
-        while not await self._try_to_migrate():  # noqa: ASYNC110  nothing tells that a server is back
-            await asyncio.sleep(_RETRY_SECONDS)
+        try:
+            while not await self._try_to_migrate():  # noqa: ASYNC110  nothing tells that a server is back
+                await asyncio.sleep(_RETRY_SECONDS)
+        except SystemExit as end:
+            self.refusal = str(end)
+            refused()

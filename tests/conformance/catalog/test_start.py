@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from audiosearch.catalog.v1.library_pb2 import (
     BeginLibraryDeletionRequest,
     DeleteLibraryRequest,
@@ -17,8 +18,10 @@ from sqlalchemy import text
 from catalog_service.database.engines import backend
 from catalog_service.database.migrate import migrate
 from catalog_service.settings import CatalogSettings
-from tools.servers.catalog import environment, serving
+from tests.conformance.catalog.conftest import settings_for
+from tools.servers.catalog import Program, environment, serving
 from tools.servers.disk import disk, read_only
+from tools.servers.mysql_server import MysqlServer
 
 LIMIT = 60
 
@@ -91,6 +94,30 @@ async def test_a_schema_of_a_newer_version(settings: CatalogSettings) -> None:
         version = connection.scalar(text("SELECT version_num FROM alembic_version"))
     engine.dispose()
     assert version == "9999"
+
+
+@pytest.mark.server
+async def test_a_newer_schema_on_a_server_that_comes_later(
+    mysql: MysqlServer, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """The service waits for the server, and ends when it sees the schema."""
+    settings = settings_for("mysql", tmp_path, request)
+    where = backend(settings)
+    migrate(where)
+    engine = where.migrating_engine()
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    engine.dispose()
+    mysql.stop()
+    try:
+        program = Program(settings)
+    finally:
+        mysql.start()
+    assert program.process.wait(LIMIT) == 1
+    assert program.process.stderr
+    *log, sentence = program.process.stderr.read().splitlines()
+    assert all(line.startswith("{") for line in log)
+    assert "a newer version of Audiosearch" in sentence
 
 
 async def test_a_lost_catalog_beside_audio(tmp_path: Path) -> None:
