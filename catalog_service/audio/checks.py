@@ -107,9 +107,10 @@ class AudioChecks:
         if row is None:  # another replica works
             self._rest()
             return
-        if time.monotonic() >= self._next_look:
-            self._next_look = time.monotonic() + self._look_seconds
+        begin = time.monotonic()
+        if begin >= self._next_look:
             await self._look()
+            self._next_look = begin + self._look_seconds  # one that fails is made again sooner
         if time.monotonic() >= self._next_pass:
             await self._pass_on(row)
 
