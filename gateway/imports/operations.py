@@ -135,7 +135,7 @@ class OperationsServicer(operations_pb2_grpc.OperationsServicer):  # type: ignor
         self, request: operations_pb2.WaitOperationRequest, context: grpc.aio.ServicerContext
     ) -> operations_pb2.Operation:
         limit = (
-            request.timeout.ToTimedelta().total_seconds()
+            request.timeout.ToNanoseconds() / 1e9
             if request.HasField("timeout")
             else DEFAULT_WAIT_SECONDS
         )

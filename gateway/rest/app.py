@@ -13,7 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 
 from gateway.rest.demo import sounds, voices
-from gateway.rest.http.boundary import Boundary
+from gateway.rest.http.boundary import PLACE, Boundary
 from gateway.rest.http.headers import SecurityHeaders
 from gateway.rest.http.origins import Origins
 from gateway.rest.messages import openapi
@@ -35,6 +35,7 @@ from gateway.rest.routes import (
     web,
 )
 from gateway.settings import GatewaySettings, origins
+from serving.caller import caller
 from serving.errors import Reason, ServiceError
 from serving.telemetry import REQUEST_ID_KEY
 
@@ -83,6 +84,7 @@ def _caller(parts: Parts) -> Callable[[Request], Awaitable[None]]:
 
     async def identify(request: Request) -> None:
         parts.identify(request)
+        request.scope["state"][PLACE].take(caller.get())
 
     return identify
 

@@ -74,6 +74,15 @@ def test_every_part_is_watched_and_started_again(resolved: Document) -> None:
         assert service["restart"] == "unless-stopped"
 
 
+def test_every_part_has_a_limit_of_memory_and_room_for_files(resolved: Document) -> None:
+    """A part that grows ends alone, and files are enough for the connections of the settings."""
+    for service in resolved["services"].values():
+        assert service["mem_limit"]
+    for name in {*OURS, "envoy"}:
+        files = resolved["services"][name]["ulimits"]["nofile"]
+        assert files["soft"] == files["hard"] > 4 * GatewaySettings().max_connections
+
+
 def test_everything_that_must_last_is_on_a_volume(resolved: Document) -> None:
     """Rows, vectors, objects, audio, keys, models."""
     mounted = {

@@ -48,6 +48,8 @@ def takes(route: Document, path: str) -> bool:
     match = route["match"]
     if any(header["name"] == ":method" for header in match.get("headers", [])):
         return False
+    if "path" in match:
+        return bool(path == match["path"])
     if "prefix" in match:
         return path.startswith(match["prefix"])
     return re.fullmatch(match["safe_regex"]["regex"], path) is not None
@@ -105,6 +107,19 @@ def test_the_lists_name_no_method_that_is_gone(listener: str) -> None:
             names = {method.name for service in offered for method in service.methods}
             assert set(listed[1].split("|")) <= names
             assert regex.startswith(f"/{package}\\.")
+
+
+def test_watch_is_not_for_everyone() -> None:
+    """Its streams last. A single question for health, and reflection, reach the gateway."""
+    health = "/grpc.health.v1.Health"
+    reflection = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
+    first = {
+        path: next(route for route in routes(listeners()["public"]) if takes(route, path))
+        for path in (f"{health}/Check", f"{health}/Watch", reflection)
+    }
+    assert "direct_response" in first[f"{health}/Watch"]
+    assert first[f"{health}/Check"]["route"]["cluster"] == "gateway"
+    assert first[reflection]["route"]["cluster"] == "gateway"
 
 
 def test_every_call_ends_in_time() -> None:

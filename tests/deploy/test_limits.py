@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import collections
 import concurrent.futures
+import contextlib
 import http.client
+import threading
+import time
+from collections.abc import Iterator
 
 import grpc
 import pytest
@@ -14,6 +18,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tests.deploy.deployment import Deployment
 from tests.deploy.envoy import load, manager, named
 from tools.servers.processes import until
+
+PATIENCE = 60
 
 
 def test_an_oversized_message_is_refused_before_it_reaches_a_service(
@@ -83,3 +89,35 @@ def test_a_client_in_a_hurry_is_held_back_and_others_are_not(deployment: Deploym
         assert rest_status(deployment, "127.0.0.2") != 429
         flooding.result()
     until(lambda: set(flood(deployment, 1)) == {grpc.StatusCode.OK})
+
+
+def test_nobody_without_a_key_makes_a_gateway_unhealthy(deployment: Deployment) -> None:
+    """300 streams of health and reflection each, by TLS over four connections, then a call."""
+    address = f"localhost:{deployment.envoy.ports['public_tls']}"
+    trusted = grpc.ssl_channel_credentials((deployment.secrets / "tls.crt").read_bytes())
+    methods = (
+        "/grpc.health.v1.Health/Watch",
+        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+    )
+    ports = deployment.envoy.healthy("gateway")
+    release = threading.Event()
+
+    def hold() -> Iterator[bytes]:
+        yield b""
+        release.wait(PATIENCE)
+
+    with contextlib.ExitStack() as stack:
+        stack.callback(release.set)
+        streams = []
+        for number in range(4):
+            options = [("grpc.use_local_subchannel_pool", 1), ("number", number)]
+            channel = stack.enter_context(grpc.secure_channel(address, trusted, options))
+            for method in methods:
+                call = channel.stream_stream(method)
+                streams += [call(hold(), timeout=PATIENCE) for _ in range(75)]
+        refused = 4 * 75
+        until(lambda: sum(each.done() for each in streams) >= refused)
+        for _ in range(5):
+            time.sleep(1)  # Envoy asks for health each second
+            assert deployment.envoy.healthy("gateway") == ports
+            assert rest_status(deployment, "127.0.0.3") != 503

@@ -10,11 +10,39 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway.rest.http.exchange import Exchange
 from gateway.rest.http.streaming import HEAD
 from serving.call import Call, take_call
+from serving.calls.shares import Shares
 from serving.errors import Reason, ServiceError
 from serving.telemetry import REQUEST_ID_KEY, request_id
 
 PROBE = "/healthz"
 """The path of probes. Like gRPC's health it has no log line and no limit of concurrent calls."""
+
+
+PLACE = "place"
+"""Key in a request's state for its Place."""
+
+
+class Place:
+    """The place of one request among those of its caller, who has three quarters at most."""
+
+    def __init__(self, shares: Shares) -> None:
+        """Takes none before the caller is known."""
+        self._shares = shares
+        self._caller: str | None = None
+
+    def take(self, caller: str) -> None:
+        """Takes the place, if it has not been taken yet; GATEWAY_BUSY if the caller has enough."""
+        if self._caller is not None:
+            return
+        if not self._shares.take(caller, 1):
+            message = "too many of your requests run already; try again in a moment"
+            raise ServiceError(Reason.GATEWAY_BUSY, message)
+        self._caller = caller
+
+    def leave(self) -> None:
+        """Gives it back."""
+        if self._caller is not None:
+            self._shares.give_back(self._caller, 1)
 
 
 class Boundary:
@@ -26,19 +54,22 @@ class Boundary:
         self._seconds = max_call_seconds
         self._most = max_concurrent_calls
         self._running = 0
+        self._shares = Shares(max_concurrent_calls)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
         if scope["type"] != "http" or scope["path"] == PROBE:
             await self._app(scope, receive, send)
             return
-        scope = _as_get(scope)
+        scope, place = _as_get(scope), Place(self._shares)
+        scope["state"][PLACE] = place
         exchange = Exchange(scope, receive, _identified(send))
         self._running += 1
         try:
             await self._answer(scope, exchange)
         finally:
             self._running -= 1
+            place.leave()
         await exchange.finish()
 
     async def _answer(self, scope: Scope, exchange: Exchange) -> None:

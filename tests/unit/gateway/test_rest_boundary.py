@@ -224,6 +224,27 @@ async def test_calls_beyond_the_limit_are_refused() -> None:
         waiting.cancel()
 
 
+async def test_one_caller_leaves_places_to_others() -> None:
+    """Three quarters of them are taken by calls that last; another address is answered."""
+    async with serving(max_concurrent_calls=8) as served:
+        waiting = [
+            asyncio.create_task(served.http.get(LIBRARIES + "wait", timeout=PATIENCE))
+            for _ in range(10)
+        ]
+        async with timeout(PATIENCE):
+            while sum(task.done() for task in waiting) < 4:
+                await asyncio.sleep(0.05)
+        refused = [task.result() for task in waiting if task.done()]
+        assert {(answer.status_code, reason(answer)) for answer in refused} == {
+            (429, "GATEWAY_BUSY")
+        }
+        other = httpx.AsyncHTTPTransport(local_address="127.0.0.2")
+        async with httpx.AsyncClient(transport=other, base_url=served.http.base_url) as client:
+            assert (await client.get(LIBRARIES + "a", timeout=PATIENCE)).status_code == 200
+        for task in waiting:
+            task.cancel()
+
+
 async def test_uploads_are_counted_as_they_come() -> None:
     """Raw or in a form, of unknown length, with what is told of them."""
     async with serving() as served:
