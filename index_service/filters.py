@@ -57,6 +57,18 @@ def expression(among: Among, *, lite: bool) -> str:
     return " and ".join(f"({test})" for test in tests)
 
 
+def halves(narrowed: str) -> tuple[str, str]:
+    """Returns filters that let through about half of the rows each, and together the same.
+
+    Rows are parted by the hash of their display name, so those of one name are not.
+    """
+    middle = mirror.GREATEST_HASH // 2
+    return (
+        f"({narrowed}) and (display_name <= {middle})",
+        f"({narrowed}) and (display_name > {middle})",
+    )
+
+
 def quoted(ids: Sequence[str]) -> str:
     """Returns a list of ids. They were checked to hold no character that ends a string."""
     return "[" + ",".join(f'"{one}"' for one in ids) + "]"

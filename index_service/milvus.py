@@ -23,8 +23,8 @@ from index_service.connection import (
 from index_service.embedded import NAME as EMBEDDED
 from index_service.embedded import EmbeddedMilvus
 from index_service.locks import Held, SharedLock
-from index_service.plan import memory_bytes, plan
-from index_service.recall import effort
+from index_service.plan import HNSW, memory_bytes, plan
+from index_service.recall import COMPARED, effort, in_halves
 from index_service.retuner import Retuner
 from index_service.settings import IndexSettings
 from index_service.store import (
@@ -232,24 +232,41 @@ class MilvusStore:
         def look(there: Collection) -> list[Found]:
             if there.info != info:
                 raise unavailable("the index was just created anew")
-            ef = self._effort(there.name, k, k + spare, among, recall)
+            ef, halved = self._effort(there.name, k, k + spare, among, recall)
             if parts:
                 return self._with_parts(there.name, queries, k + spare, narrowed, ef, parts)
-            hits = self._commands.search(there.name, queries, k + spare, narrowed, {"ef": ef})
-            return [[(hit.id, hit.score) for hit in each] for each in hits]
+            found: list[Found] = [[] for _ in queries]
+            for part in filters.halves(narrowed) if halved else (narrowed,):
+                hits = self._commands.search(there.name, queries, k + spare, part, {"ef": ef})
+                for one, each in zip(found, hits, strict=True):
+                    one += [(hit.id, hit.score) for hit in each]
+            return found
 
         return self._read(index_id, look)
 
-    def _effort(self, name: str, k: int, limit: int, among: Among, recall: float) -> int:
-        """Returns the `ef` of a search: the greater, the more rows its filter drops.
+    def _effort(
+        self, name: str, k: int, limit: int, among: Among, recall: float
+    ) -> tuple[int, bool]:
+        """Returns the `ef` of a search, and True if it is better made in halves of its filter.
 
-        Clips are left out because they were found, so they are as near as what is searched now.
+        The more rows the filter drops, the greater is `ef`. Clips are left out because they were
+        found, so they are as near as what is searched now.
         """
-        rows, share = self._recent_count(name), 1.0
+        rows, share, kept = self._recent_count(name), 1.0, ""
         if not self._is_lite and (among.conditions or among.clip_ids):
-            kept = Among(clip_ids=among.clip_ids, conditions=among.conditions)
-            share = self._recent_count(name, filters.expression(kept, lite=False)) / max(rows, 1)
-        return effort(rows, k + len(among.except_clip_ids), limit, recall, share)
+            kept = filters.expression(
+                Among(clip_ids=among.clip_ids, conditions=among.conditions), lite=False
+            )
+            share = self._recent_count(name, kept) / max(rows, 1)
+        ef = effort(rows, k + len(among.except_clip_ids), limit, recall, share)
+        if not kept or not self._is_hnsw(rows) or not in_halves(rows, share, ef):
+            return ef, False
+        half = self._recent_count(name, filters.halves(kept)[0]) / rows
+        return ef, max(half, share - half) <= COMPARED
+
+    def _is_hnsw(self, rows: int) -> bool:
+        """Returns True if an index of so many rows is HNSW, or is about to be."""
+        return plan(rows, "", self._settings).index_type == HNSW
 
     def _with_parts(
         self, name: str, queries: Vectors, limit: int, narrowed: str, ef: int, parts: filters.Parts

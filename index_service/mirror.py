@@ -30,6 +30,9 @@ INDEXED = {"clip_id": "Trie", **dict.fromkeys((*TEXTS, "duration", "create_time"
 the column of every row.
 """
 
+GREATEST_HASH = 2**63 - 1
+"""The greatest number that stands for a text."""
+
 _PARTS = 2**12
 """Numbers that parts of texts are hashed to, as many as a list in Milvus may have entries."""
 

@@ -16,6 +16,12 @@ LOWEST_TARGET, HIGHEST_TARGET = 0.5, 0.99
 COMMON_ROWS = 20_000
 """Rows of a measured index with about seven clips a speaker. Smaller ones are FLAT by default."""
 
+COMPARED = 0.07
+"""Share of the rows up to which a filter makes Milvus compare with each of them, which is exact."""
+
+_ROWS_OF_EF = 10
+"""Rows that are compared with in less time than one more of `ef` takes."""
+
 _MISSES = 0.7  # share of the allowed misses that is used: 300 queries of one build are not exact
 _GREATEST = 32_768  # Milvus takes no greater `ef`
 _TABLE = Path(__file__).parent / "recall.json"
@@ -78,6 +84,19 @@ def effort(rows: int, k: int, limit: int, target: float, share: float = 1.0) -> 
     shares = sorted({one.share for one in _table()} - {1.0})
     efforts = [_of_share(each, rows, k, limit, target) for each in shares]
     return _bounded(float(np.interp(share, shares, efforts)), limit)
+
+
+def in_halves(rows: int, share: float, ef: int) -> bool:
+    """Returns True if searches in both halves of what a filter lets through are worth trying.
+
+    Milvus compares with each row of a half then, and that takes less time than the effort.
+
+    Args:
+        rows: Vectors in the index.
+        share: Share of the rows that the filter lets through.
+        ef: Effort of a search with the filter.
+    """
+    return COMPARED < share <= 2 * COMPARED and share * rows <= _ROWS_OF_EF * ef
 
 
 def _bounded(ef: float, limit: int) -> int:

@@ -15,7 +15,7 @@ from audiosearch.index.v1.index_service_pb2_grpc import IndexServiceStub
 from pymilvus import MilvusClient
 
 from index_service.milvus import MilvusStore
-from index_service.recall import COMMON_ROWS, effort
+from index_service.recall import COMMON_ROWS, effort, in_halves
 from serving.compat import timeout
 from tests.conformance.index.index_harness import Client, serving_store, settings_for
 from tests.conformance.index.index_process import service
@@ -145,7 +145,7 @@ async def test_windows_grow_while_updated(tmp_path: Path, milvus: MilvusServer) 
                 id=f"{clip}:{row % 4:08d}",
                 clip_id=clip,
                 values=stored[row].tolist(),
-                attributes=Attributes(label=lots[clip], metadata={"lot": lots[clip][-1]}),
+                attributes=attributes(clip, lots[clip]),
             )
             for row, clip in enumerate(clips)
         ]
@@ -156,8 +156,7 @@ async def test_windows_grow_while_updated(tmp_path: Path, milvus: MilvusServer) 
         async def updated() -> bool:
             clip = next(changes)
             lots[clip] = "lot 0"
-            new = Attributes(label="lot 0", metadata={"lot": "0"}, revision=1)
-            assert await client.update(**{clip: new}) == 4
+            assert await client.update(**{clip: attributes(clip, "lot 0", revision=1)}) == 4
             return await is_kind(client, "HNSW")
 
         await until(updated)
@@ -165,6 +164,35 @@ async def test_windows_grow_while_updated(tmp_path: Path, milvus: MilvusServer) 
         assert (await client.stats()).kind == INDEX_KIND_WINDOWS
         assert (await client.stats()).vector_count == ROWS
         await check_filtered(client, stored, [int(lots[clip][-1]) for clip in clips])
+        await check_speakers(client, stored)
+
+
+def attributes(clip: str, lot: str, revision: int = 0) -> Attributes:
+    """Attributes of a clip. Those of one speaker have one name, others have each their own."""
+    speaker = f"s{int(clip[1:]) % 10}"
+    name = "same.wav" if speaker == "s3" else f"{clip}.wav"
+    found = Attributes(display_name=name, label=lot, speaker=speaker, revision=revision)
+    found.metadata["lot"] = lot[-1]
+    return found
+
+
+async def check_speakers(client: Client, stored: np.ndarray) -> None:
+    """A tenth of the rows is found exactly, unless it can't be parted by names."""
+    queries, speakers = clustered(100, seed=9), np.arange(ROWS) // 4 % 10
+    for speaker, least in ((1, 0.995), (3, 0.95)):
+        fit = np.flatnonzero(speakers == speaker)
+        only = Condition.Values(values=[f"s{speaker}"])
+        answers = await client.search_all(
+            queries, k=10, conditions=[Condition(field="speaker", any_of=only)]
+        )
+        assert all(len(set(answer)) == 10 for answer in answers)
+        found = [row_numbers(answer) for answer in answers]
+        assert recall(found, fit[nearest(stored[fit], queries, 10)], 10) >= least
+
+
+def row_numbers(answer: list[tuple[str, float]]) -> list[int]:
+    """The rows of the windows that were found."""
+    return [4 * int(name[1:6]) + int(name[-8:]) for name, _ in answer]
 
 
 async def check_filtered(client: Client, stored: np.ndarray, lots: list[int]) -> None:
@@ -179,10 +207,7 @@ async def check_filtered(client: Client, stored: np.ndarray, lots: list[int]) ->
         exact = fit[nearest(stored[fit], queries, 10)]
         for condition in (label, number):
             answers = await client.search_all(queries, k=10, conditions=[condition])
-            found = [
-                [4 * int(name[1:6]) + int(name[-8:]) for name, _ in answer] for answer in answers
-            ]
-            assert recall(found, exact, 10) >= 0.95
+            assert recall([row_numbers(each) for each in answers], exact, 10) >= 0.95
     exact = nearest(stored, queries, 60)
     for query, best in zip(queries[:20], exact, strict=False):
         left_out = list(dict.fromkeys(clips[row] for row in best))[:20]
@@ -263,6 +288,14 @@ def test_effort_follows_the_measurements() -> None:
             assert effort(650_000, k, k + 32, 0.95, share) >= k + 32
         # All rows that fit may lie in one segment, in which they are no small share.
         assert effort(650_000, k, k + 32, 0.95, 0.01) >= effort(650_000, k, k + 32, 0.95)
+
+
+def test_halves_are_for_few_rows() -> None:
+    """Of shares that Milvus does not compare by itself, but would a half of; if that costs less."""
+    assert in_halves(100_000, 0.1, 1500)
+    assert not in_halves(100_000, 0.1, 500)
+    assert not in_halves(650_000, 0.1, 1500)
+    assert not any(in_halves(1000, share, 1500) for share in (0.05, 0.2, 1.0))
 
 
 def test_effort_lies_between_measurements() -> None:
