@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
+import contextlib
 import errno
 import os
 import signal
@@ -13,7 +13,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +20,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from deploy.container import module
+from deploy.pulse import Pulse
 from serving import tls
 
 SERVICES = ("catalog", "index", "embedding", "gateway")
@@ -33,9 +33,26 @@ START_SECONDS = 1800.0
 """Longest wait for a service. The first start may download a model."""
 
 STOP_SECONDS = 30.0
+HUNG_SECONDS = 30.0
+"""Silence of a service after which it is stopped and started again."""
+
+HUNG_STOP_SECONDS = 5.0
+"""Longest wait for the end of a service that hangs, before it is killed."""
+
 MAX_RESTARTS = 5
 RESTART_WINDOW_SECONDS = 60.0
-_PR_SET_PDEATHSIG = 1
+HUNG_WINDOW_SECONDS = 900.0
+
+BOUND = """
+import ctypes, os, sys
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, int(sys.argv[1]))
+os.execv(sys.executable, [sys.executable, "-m", sys.argv[2]])
+"""
+"""Program that runs a module, which the kernel sends a signal when its parent ends (Linux).
+
+A `preexec_fn` would need a fork, which the threads of health checks make unsafe.
+"""
 
 
 class StackError(Exception):
@@ -62,12 +79,6 @@ def _is_taken(host: str, port: int) -> bool:
         except OSError as error:  # other errors are reported better by the service itself
             return error.errno == errno.EADDRINUSE
     return False
-
-
-def _end_with_parent() -> None:
-    """Makes the kernel end this process when its parent dies for any reason (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 @dataclass(frozen=True)
@@ -108,7 +119,7 @@ class Addresses:
 
 
 class LocalStack:
-    """Starts the services, restarts those that die, and stops them in order."""
+    """Starts the services, restarts those that die or hang, and stops them in order."""
 
     def __init__(
         self,
@@ -116,6 +127,7 @@ class LocalStack:
         addresses: Addresses,
         settings: Mapping[str, str] | None = None,
         report: Callable[[str], None] = lambda _line: None,
+        hung_seconds: float = HUNG_SECONDS,
     ) -> None:
         """Takes folder, addresses and settings.
 
@@ -124,13 +136,16 @@ class LocalStack:
             addresses: Address of each service. Only the gateway may listen beyond loopback.
             settings: Environment variables in addition to this process's own.
             report: Called with a line about each event.
+            hung_seconds: Silence of a service after which it is started again; 0 for never.
         """
         self.data_dir = data_dir.resolve()
         self.addresses = addresses
         self._settings = dict(settings or {})
         self._report = report
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._restarts: list[float] = []
+        self._hung_seconds = hung_seconds
+        self._pulses: dict[str, Pulse] = {}
+        self._restarts: dict[float, list[float]] = {}
         self._stopping = threading.Event()
 
     @property
@@ -183,23 +198,21 @@ class LocalStack:
         """Starts the process of one service without waiting for it."""
         # In the data folder, so that files that libraries write stay there.
         self._processes[service] = subprocess.Popen(  # noqa: S603  our own interpreter and module
-            [sys.executable, "-m", module(service)],
+            self.command(service),
             env=self._environment(service),
             cwd=self.data_dir,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
-            preexec_fn=_end_with_parent,  # noqa: PLW1509  it only calls the kernel
         )
+
+    def command(self, service: str, at_end: signal.Signals = signal.SIGTERM) -> list[str]:
+        """Returns the command that runs a service, which gets `at_end` when this thread ends."""
+        return [sys.executable, "-c", BOUND, str(int(at_end)), module(service)]
 
     def wait(self, service: str) -> None:
         """Waits until a service is SERVING. Raises StackError if its process ends before."""
         until = time.monotonic() + START_SECONDS
-        files = tls.Tls.of(self._environment(service))
-        try:
-            files.check()
-        except ValueError as error:
-            raise StackError(f"{service}: {error}") from None
-        with files.connect_to_own(self.addresses.target(service)) as channel:
+        with self._channel(service) as channel:
             stub = health_pb2_grpc.HealthStub(channel)
             while not _serving(stub):
                 code = self._processes[service].poll()
@@ -213,13 +226,59 @@ class LocalStack:
                     )
                 time.sleep(0.1)
 
+    def _channel(self, service: str) -> grpc.Channel:
+        files = tls.Tls.of(self._environment(service))
+        try:
+            files.check()
+        except ValueError as error:
+            raise StackError(f"{service}: {error}") from None
+        return files.connect_to_own(self.addresses.target(service))
+
     def supervise(self) -> None:
-        """Restarts services that die, until `interrupt`. Raises StackError after too many."""
-        while not self._stopping.wait(0.5):
+        """Restarts services that die or hang, until `interrupt`.
+
+        Raises:
+            StackError: Too many restarts did not help.
+        """
+        try:
+            while not self._stopping.wait(0.5):
+                for service in SERVICES:
+                    self._look_after(service)
+        finally:
             for service in SERVICES:
-                code = self._processes[service].poll()
-                if code is not None and not self._stopping.is_set():
-                    self._restart(service, code)
+                self._forget(service)
+
+    def _look_after(self, service: str) -> None:
+        code = self._processes[service].poll()
+        if self._stopping.is_set():
+            return
+        if code is not None:
+            self._restart(service, f"ended with code {code}", RESTART_WINDOW_SECONDS)
+        elif self._hung_seconds and self._pulse(service, started=True).hangs():
+            self._end_hung(self._processes[service])
+            why = f"answered nothing for {self._hung_seconds:.0f} s, was stopped"
+            self._restart(service, why, HUNG_WINDOW_SECONDS)
+
+    def _pulse(self, service: str, *, started: bool) -> Pulse:
+        if service not in self._pulses:
+            channel = self._channel(service)
+            self._pulses[service] = Pulse(channel, self._hung_seconds, started=started)
+        return self._pulses[service]
+
+    def _forget(self, service: str) -> None:
+        """Ends the health checks of a process that is gone."""
+        if pulse := self._pulses.pop(service, None):
+            pulse.close()
+
+    def _end_hung(self, process: subprocess.Popen[bytes]) -> None:
+        process.terminate()
+        try:
+            process.wait(HUNG_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            # With its helpers, which may hang like it.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
     def interrupt(self) -> None:
         """Makes `supervise` return."""
@@ -235,26 +294,28 @@ class LocalStack:
         ending = {name: self._processes.pop(name) for name in services if name in self._processes}
         for process in ending.values():
             process.terminate()
+        until = time.monotonic() + STOP_SECONDS
         for name, process in ending.items():
             try:
-                process.wait(STOP_SECONDS)
+                process.wait(max(until - time.monotonic(), 0))
             except subprocess.TimeoutExpired:
                 self._report(f"{name} did not end within {STOP_SECONDS:.0f} s and was killed")
                 process.kill()
                 process.wait()
 
-    def _restart(self, service: str, code: int) -> None:
+    def _restart(self, service: str, why: str, window: float) -> None:
         now = time.monotonic()
-        self._restarts = [
-            when for when in self._restarts if now - when < RESTART_WINDOW_SECONDS
-        ] + [now]
-        if len(self._restarts) > MAX_RESTARTS:
+        recent = [when for when in self._restarts.get(window, []) if now - when < window]
+        self._restarts[window] = [*recent, now]
+        if len(recent) >= MAX_RESTARTS:
             raise StackError(
-                f"the {service} service ended with code {code}; {MAX_RESTARTS} restarts within "
-                f"{RESTART_WINDOW_SECONDS:.0f} s did not help"
+                f"the {service} service {why}; {MAX_RESTARTS} restarts within "
+                f"{window:.0f} s did not help"
             )
-        self._report(f"{service} ended with code {code} and is started again")
+        self._report(f"{service} {why} and is started again")
+        self._forget(service)
         self.launch(service)
+        self._pulse(service, started=False)
 
     def _environment(self, service: str) -> dict[str, str]:
         targets = {
@@ -290,7 +351,7 @@ def _serving(stub: health_pb2_grpc.HealthStub) -> bool:
     return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
 
-@contextmanager
+@contextlib.contextmanager
 def running(data_dir: Path, settings: Mapping[str, str] | None = None) -> Iterator[LocalStack]:
     """Runs a stack on free ports for the time of the block."""
     stack = LocalStack(data_dir, Addresses.free(), settings)

@@ -140,6 +140,19 @@ class GatewaySettings(ServerSettings):
         alias="AUDIOSEARCH_UPSTREAM_SECONDS",
         description="longest a call to another service may take",
     )
+    silence_seconds: float = Field(
+        9,
+        gt=0,
+        alias="AUDIOSEARCH_SILENCE_SECONDS",
+        description="silence of another service, which answers neither health checks nor calls, "
+        "after which it counts as hung: calls to it fail at once until it answers",
+    )
+    stall_seconds: float = Field(
+        120,
+        gt=0,
+        alias="AUDIOSEARCH_STALL_SECONDS",
+        description="longest that another service may move nothing on a stream that waits for it",
+    )
     reconcile_seconds: float = Field(
         30,
         gt=0,

@@ -1,6 +1,7 @@
 """The services behind the gateway, as typed stubs.
 
-Each call carries the request id and the rest of the deadline, and raises ServiceError.
+Each call carries the request id and the rest of the deadline, and raises ServiceError. Calls to a
+service that hangs fail soon.
 """
 
 from __future__ import annotations
@@ -8,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -29,16 +29,15 @@ from audiosearch.catalog.v1 import (
 )
 from audiosearch.embedding.v1 import embedding_service_pb2, embedding_service_pb2_grpc
 from audiosearch.index.v1 import index_service_pb2, index_service_pb2_grpc
-from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gateway.settings import GatewaySettings
-from serving.caller import CALLER_KEY, caller
-from serving.client_streams import converse, send
 from serving.contracts import Contract
-from serving.errors import Reason, ServiceError, from_rpc_error
-from serving.telemetry import REQUEST_ID_KEY, remaining, request_id
+from serving.errors import Reason, ServiceError
+from serving.peers import keepalive
+from serving.peers.peer import Peer
+from serving.peers.stub import Limits, Stub
 from serving.tls import Tls
 
 if TYPE_CHECKING:
@@ -60,10 +59,8 @@ CALIBRATIONS = Contract(calibration_service_pb2, calibration_service_pb2_grpc)
 IMPORT_JOBS = Contract(import_job_service_pb2, import_job_service_pb2_grpc)
 STORE = Contract(store_service_pb2, store_service_pb2_grpc)
 
-MARGIN = 0.05
-"""Seconds of the caller's deadline that are kept for sending the answer."""
-
-HEALTH_SECONDS = 2.0
+CHECK_SECONDS = 10.0
+"""Silence of a connection after which a sign of life is asked for, and the longest wait for it."""
 
 
 def _repeatable(method: MethodDescriptor) -> bool:
@@ -99,6 +96,7 @@ def open_channel(target: str, contracts: Sequence[Contract], tls: Tls) -> grpc.a
             ("grpc.max_reconnect_backoff_ms", 1000),
             ("grpc.max_receive_message_length", 64 * 2**20),
             ("grpc.max_send_message_length", 64 * 2**20),
+            *keepalive.of_channel(CHECK_SECONDS, CHECK_SECONDS),
         ],
     )
 
@@ -113,135 +111,6 @@ def passing_over(reason: Reason) -> Iterator[None]:
             raise
 
 
-@dataclass(frozen=True)
-class Limits:
-    """Longest times of calls to another service, in seconds."""
-
-    call: float
-    stream: float
-    """Limit of a stream, which takes as long as its sender."""
-
-
-class Stub:
-    """A generated stub whose calls carry deadline and request id and raise ServiceError."""
-
-    def __init__(
-        self, stub: Any, service: ServiceDescriptor, unavailable: Reason, limits: Limits
-    ) -> None:
-        """Wraps `stub` of `service`; no call takes longer than `limits`."""
-        self._unavailable = unavailable
-        self._limits = limits
-        for method in service.methods:
-            setattr(self, method.name, self._wrap(getattr(stub, method.name), method))
-
-    def _wrap(self, method: Callable[..., Any], descriptor: MethodDescriptor) -> Callable[..., Any]:
-        if descriptor.server_streaming and descriptor.client_streaming:
-            return lambda requests: self._converse(method, requests)
-        if descriptor.server_streaming:
-            return lambda request: self._receive(method, request)
-        if descriptor.client_streaming:
-            return lambda requests: self._send(method, requests)
-        return lambda request: self._ask(method, request)
-
-    def _outgoing(self, limit: float) -> dict[str, Any]:
-        left = remaining()
-        if left is not None and left <= MARGIN:
-            raise ServiceError(
-                Reason.DEADLINE_EXCEEDED, "the deadline is over; allow the call more time"
-            )
-        told = ((REQUEST_ID_KEY, request_id.get()), (CALLER_KEY, caller.get()))
-        return {
-            "timeout": limit if left is None else min(left - MARGIN, limit),
-            "metadata": tuple((name, value) for name, value in told if value),
-        }
-
-    @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except grpc.aio.AioRpcError as error:
-            raise self._translate(error) from error
-
-    def _translate(self, error: grpc.aio.AioRpcError) -> Exception:
-        known = from_rpc_error(error)
-        if known and known.reason is not Reason.DEADLINE_EXCEEDED:
-            return known
-        code, left = error.code(), remaining()
-        if code is grpc.StatusCode.DEADLINE_EXCEEDED and left is not None and left <= 2 * MARGIN:
-            return ServiceError(
-                Reason.DEADLINE_EXCEEDED, "the call took longer than its deadline allows"
-            )
-        if code in (
-            grpc.StatusCode.UNAVAILABLE,
-            grpc.StatusCode.DEADLINE_EXCEEDED,
-            grpc.StatusCode.RESOURCE_EXHAUSTED,
-            grpc.StatusCode.CANCELLED,
-        ):
-            service = self._unavailable.value.split("_")[0].lower()
-            return ServiceError(
-                self._unavailable, f"the {service} service does not answer; try again soon"
-            )
-        return error
-
-    async def _ask(self, method: Callable[..., Any], request: Any) -> Any:
-        with self._errors():
-            return await method(request, **self._outgoing(self._limits.call))
-
-    async def _send(self, method: Callable[..., Any], requests: AsyncIterator[Any]) -> Any:
-        with self._errors():
-            return await send(method(**self._outgoing(self._limits.stream)), requests)
-
-    async def _receive(self, method: Callable[..., Any], request: Any) -> AsyncIterator[Any]:
-        call = method(request, **self._outgoing(self._limits.stream))
-        try:
-            with self._errors():
-                async for response in call:
-                    yield response
-        finally:
-            call.cancel()
-
-    async def _converse(
-        self, method: Callable[..., Any], requests: AsyncIterator[Any]
-    ) -> AsyncIterator[Any]:
-        call = method(**self._outgoing(self._limits.stream))
-        with self._errors():
-            async with contextlib.aclosing(converse(call, requests)) as responses:
-                async for response in responses:
-                    yield response
-
-
-@dataclass(frozen=True)
-class Peer:
-    """A program behind the gateway: its channel, its services and the reason for its absence."""
-
-    channel: grpc.aio.Channel
-    contracts: Sequence[Contract]
-    unavailable: Reason
-
-    @property
-    def name(self) -> str:
-        """`embedding`, `index` or `catalog`."""
-        return str(self.unavailable.value).split("_")[0].lower()
-
-    async def check(self) -> None:
-        """Raises the peer's UNAVAILABLE error unless its health is SERVING.
-
-        All services of a program have the same health. One is asked for by its name, so that
-        another program at the peer's address is noticed.
-        """
-        asked = self.contracts[0].name
-        try:
-            answer = await health_pb2_grpc.HealthStub(self.channel).Check(
-                health_pb2.HealthCheckRequest(service=asked), timeout=HEALTH_SECONDS
-            )
-        except grpc.aio.AioRpcError as error:
-            raise ServiceError(
-                self.unavailable, f"{asked} does not answer: {error.details()}"
-            ) from error
-        if answer.status != health_pb2.HealthCheckResponse.SERVING:
-            raise ServiceError(self.unavailable, f"{asked} is not serving")
-
-
 class Upstream:
     """The services behind the gateway, one stub for each."""
 
@@ -249,7 +118,10 @@ class Upstream:
         """Opens channels to the three addresses of the settings."""
         self.peers: dict[str, Peer] = {}
         self._tls = settings.tls
-        self._limits = Limits(settings.upstream_seconds, settings.max_call_seconds)
+        self._silence = settings.silence_seconds
+        self._limits = Limits(
+            settings.upstream_seconds, settings.max_call_seconds, settings.stall_seconds
+        )
         embedding = self._connect(
             settings.embedding_target, Reason.EMBEDDING_UNAVAILABLE, [EMBEDDING]
         )
@@ -269,14 +141,15 @@ class Upstream:
         self.store: StoreServiceAsyncStub = self._stub(catalog, STORE)
 
     def _connect(self, target: str, unavailable: Reason, contracts: Sequence[Contract]) -> Peer:
-        peer = Peer(open_channel(target, contracts, self._tls), contracts, unavailable)
+        channel = open_channel(target, contracts, self._tls)
+        peer = Peer(channel, contracts, unavailable, self._silence)
         self.peers[peer.name] = peer
         return peer
 
     def _stub(self, peer: Peer, contract: Contract) -> Any:
         """A Stub, which has the calls of the generated one."""
         stub = contract.stub(peer.channel)
-        return Stub(stub, contract.service, peer.unavailable, self._limits)
+        return Stub(stub, contract.service, peer, self._limits)
 
     async def check(self) -> None:
         """Raises ServiceError while any of the three is not SERVING."""

@@ -17,6 +17,7 @@ from serving.calls.connections import QuietLoop, grpc_options, raise_file_limit
 from serving.calls.probes import Probes
 from serving.calls.shares import Shares
 from serving.errors import Reason
+from serving.peers import keepalive
 from serving.settings import ServerSettings
 from serving.telemetry import configure
 
@@ -64,6 +65,7 @@ def _build(settings: ServerSettings, gate: Gate, busy: Reason) -> grpc.aio.Serve
             ("grpc.max_receive_message_length", settings.max_message_bytes),
             ("grpc.max_send_message_length", MAX_ANSWER_BYTES),
             *grpc_options(settings.max_connections),
+            *keepalive.OF_SERVER,
         ],
     )
 

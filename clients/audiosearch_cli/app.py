@@ -19,7 +19,7 @@ from audiosearch_cli import (
     serving,
     speakers,
 )
-from audiosearch_cli.output import complain
+from audiosearch_cli.output import add_timeout, complain
 from audiosearch_cli.problems import CommandError
 from audiosearch_cli.vectors import commands as vectors
 from gateway.access.key_file import KeyFileError
@@ -48,6 +48,7 @@ app.command("evaluate")(evaluating.evaluate)
 app.command("calibrate")(calibrating.calibrate)
 app.command("search")(searching.search)
 app.command("embed")(searching.embed)
+add_timeout(app)
 
 
 def main() -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
-from typing import IO, Annotated
+from typing import IO, Annotated, Any
 
 import typer
 from audiosearch.catalog.v1.clip_pb2 import Clip
@@ -42,16 +45,57 @@ Ca = Annotated[
 LibraryName = Annotated[
     str, typer.Option("--library", "-l", envvar="DEFAULT_TABLE", help="Name of the library.")
 ]
+Timeout = Annotated[
+    float,
+    typer.Option(
+        "--timeout",
+        min=0.001,
+        envvar="AUDIOSEARCH_TIMEOUT",
+        metavar="SECONDS",
+        help="Longest wait for an answer. Calls that carry audio have sixty times as long, while "
+        "the gateway gives signs of life.",
+    ),
+]
 DEFAULT_TARGET = "localhost:50050"
+DEFAULT_TIMEOUT = 60.0
+_timeout: ContextVar[float] = ContextVar("timeout", default=DEFAULT_TIMEOUT)
+
+
+def add_timeout(app: typer.Typer) -> None:
+    """Gives the option --timeout to the commands of an app that ask a gateway."""
+    for command in app.registered_commands:
+        if command.callback and "target" in inspect.signature(command.callback).parameters:
+            command.callback = _timed(command.callback)
+    for group in app.registered_groups:
+        if group.typer_instance:
+            add_timeout(group.typer_instance)
+
+
+def _timed(command: Callable[..., None]) -> Callable[..., None]:
+    """A command with one more option, which `connect` uses."""
+    own = inspect.signature(command, eval_str=True).parameters
+    kind = inspect.Parameter.KEYWORD_ONLY
+    option = inspect.Parameter("timeout", kind, default=DEFAULT_TIMEOUT, annotation=Timeout)
+
+    @functools.wraps(command)
+    def run(timeout: float, **given: Any) -> None:
+        _timeout.set(timeout)
+        command(**given)
+
+    run.__annotations__ = {}
+    run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [each.replace(kind=kind) for each in (*own.values(), option)]
+    )
+    return run
 
 
 def connect(target: str, ca: Path | None) -> AudiosearchClient:
-    """A client of the gateway at `target`, with the API key of the environment."""
+    """A client of the gateway at `target`, with the --timeout and the environment's API key."""
     key, file = os.environ.get("AUDIOSEARCH_API_KEY"), os.environ.get("AUDIOSEARCH_API_KEY_FILE")
     if file and not key:
         key = Path(file).read_text(encoding="utf-8").strip()
     try:
-        return AudiosearchClient(target, key=key, ca=ca)
+        return AudiosearchClient(target, _timeout.get(), key, ca)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
 

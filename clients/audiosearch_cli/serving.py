@@ -62,6 +62,14 @@ def serve(
             "for, and the gateway stays on loopback.",
         ),
     ] = None,
+    restart_after: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            help="Seconds of silence after which a service that hangs is started again; 0 for "
+            "never.",
+        ),
+    ] = 30.0,
     json: Json = False,
 ) -> None:
     """Run all four services on this machine until Ctrl-C. No other server is needed."""
@@ -85,6 +93,7 @@ def serve(
         Addresses.from_port(port, (8002 if port else 0) if rest_port is None else rest_port, host),
         {name: value for name, value in settings.items() if value},
         report,
+        restart_after,
     )
     started = False
 

@@ -15,14 +15,11 @@ from typing_extensions import Self
 from audiosearch_client.stubs import Stubs
 from serving.audio_size import too_large
 from serving.errors import Reason, ServiceError, from_rpc_error
+from serving.peers import keepalive
 from serving.tls import Tls
 
-# By default gRPC waits up to two minutes before it tries to reach a lost gateway again.
-_OPTIONS = [
-    ("grpc.max_receive_message_length", 64 * 2**20),
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 2000),
-]
+_CONNECT_SECONDS = 20.0
+_SILENT = re.compile("keepalive|ping timeout|timed out", re.IGNORECASE)
 _UNTRUSTED = re.compile("handshake|verification|certificate", re.IGNORECASE)
 LARGE = 2**20
 """Bytes of a file from which on the gateway is asked, once, for its limit before one is sent."""
@@ -48,6 +45,7 @@ class Connection:
         Args:
             target: address of the gateway, `host:port`.
             timeout: deadline of each call in seconds; streams of audio have sixty times as long.
+                A stream to a gateway that hangs fails within a minute and a half.
             key: API key, if the gateway needs one.
             ca: file in PEM with the authorities that the gateway's certificate comes from; without
                 it there is no TLS.
@@ -62,7 +60,7 @@ class Connection:
         self._metadata = (("authorization", f"Bearer {key}"),) if key else ()
         tls = Tls(ca=ca)
         tls.check()
-        self._channel = tls.connect(target, _OPTIONS)
+        self._channel = tls.connect(target, _options(timeout))
         self.stubs = Stubs(self._channel)
         self._max_bytes: int | None = None
 
@@ -130,6 +128,12 @@ class Connection:
                 f"the gateway at {self._target} is not trusted: its certificate must be for that "
                 f"name, not expired, and vouched for by the CA file ({details})",
             )
+        if error.code() is grpc.StatusCode.UNAVAILABLE and _SILENT.search(details):
+            return ServiceError(
+                Reason.GATEWAY_UNAVAILABLE,
+                f"the gateway at {self._target} does not answer: it hangs, or the way is cut; "
+                "try again soon",
+            )
         if error.code() is grpc.StatusCode.UNAVAILABLE:
             return ServiceError(
                 Reason.GATEWAY_UNAVAILABLE,
@@ -140,3 +144,16 @@ class Connection:
         if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
             return ServiceError(Reason.DEADLINE_EXCEEDED, f"no answer from {self._target} in time")
         return ServiceError(Reason.INTERNAL, f"{error.code().name}: {details}")
+
+
+def _options(timeout: float) -> list[tuple[str, int]]:
+    """The options of a channel, which asks a silent gateway for a sign of life."""
+    half = max(timeout / 2, keepalive.SHORTEST)
+    # By default gRPC waits up to two minutes before it tries to reach a lost gateway again.
+    return [
+        ("grpc.max_receive_message_length", 64 * 2**20),
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.max_reconnect_backoff_ms", 2000),
+        ("grpc.min_reconnect_backoff_ms", round(1000 * min(2 * half, _CONNECT_SECONDS))),
+        *keepalive.of_channel(half, half),
+    ]

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from audiosearch.gateway.v1.system_status_pb2 import ServiceStatus
 
 from gateway.access.keyring import Keyring
-from gateway.upstream import Peer, Upstream
+from gateway.upstream import Upstream
 from serving.errors import ServiceError
+from serving.peers.peer import Peer
 
 GATEWAY = "gateway"
 

@@ -38,8 +38,10 @@ from catalog_service.__main__ import start
 from catalog_service.settings import CatalogSettings
 from serving.client_streams import send
 from serving.errors import Reason, ServiceError, from_rpc_error
+from serving.peers.stall import Stall
 from tools.servers.catalog_stubs import CatalogStubs
 
+STALL_SECONDS = 60.0
 HEARD = AudioProperties(
     duration=Duration(seconds=1, nanos=500_000_001),
     sample_rate=16000,
@@ -89,7 +91,9 @@ class Catalog:
             for message in stream:
                 yield message
 
-        answer: AudioObject = await send(self.stubs.clips.PutAudio(), requests())
+        call = self.stubs.clips.PutAudio()
+        stall = Stall(STALL_SECONDS, call.cancel, writes=True, reads=False)
+        answer: AudioObject = await send(call, requests(), stall)
         return answer
 
     async def activate(self, name: str) -> Clip:

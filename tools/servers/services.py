@@ -5,19 +5,10 @@ The kernel kills them when the process that started them ends.
 
 from __future__ import annotations
 
+import signal
 import subprocess
-import sys
 
-from deploy.container import module
 from deploy.local_stack import LocalStack
-
-BOUND = """
-import ctypes, os, sys
-ctypes.CDLL(None).prctl(1, 9)
-os.execv(sys.executable, [sys.executable, "-m", sys.argv[1]])
-"""
-"""Program that runs a module and is killed when its parent ends. A `preexec_fn` would need a fork,
-which the threads of clients make unsafe here."""
 
 
 class Services(LocalStack):
@@ -27,7 +18,7 @@ class Services(LocalStack):
         """Starts a service. The calling thread must live longer than the service."""
         with (self.data_dir / f"{service}.log").open("ab") as output:
             self._processes[service] = subprocess.Popen(
-                [sys.executable, "-c", BOUND, module(service)],
+                self.command(service, signal.SIGKILL),
                 env=self._environment(service),
                 cwd=self.data_dir,
                 stdin=subprocess.DEVNULL,

@@ -27,8 +27,10 @@ from gateway.libraries.indexes import attributes, present, window_id
 from gateway.libraries.libraries import Libraries
 from gateway.search.record import SearchLog
 from gateway.search.search import Search
-from gateway.upstream import INDEX, Limits, Stub
+from gateway.upstream import INDEX
 from serving.errors import Reason, ServiceError
+from serving.peers.peer import Peer
+from serving.peers.stub import Limits, Stub
 from tests.conformance.index.index_harness import DIMENSION, MODEL
 
 NAME = "libraries/generated"
@@ -180,7 +182,9 @@ async def fill(stub: IndexServiceStub) -> Generated:
             )
         )
     catalog = Catalog(library, recordings)
-    index = Stub(stub, INDEX.service, Reason.INDEX_UNAVAILABLE, Limits(60, 60))
+    unchecked: Any = None  # nobody asks for the health of the peer
+    peer = Peer(unchecked, [INDEX], Reason.INDEX_UNAVAILABLE, 60)
+    index = Stub(stub, INDEX.service, peer, Limits(60, 60, 60))
     upstream: Any = SimpleNamespace(index=index, clips=catalog, libraries=catalog)
     search = Search(upstream, Libraries(upstream), 10, SearchLog())
     return Generated(recordings, catalog, search)

@@ -20,13 +20,14 @@ from audiosearch.embedding.v1.embedding_service_pb2 import (
 )
 
 from serving.client_streams import converse, send
+from serving.peers.stall import Stall
 
 PATIENCE = 60
 CHUNK = bytes(2**18)
 
 
 class Early(clip_service_pb2_grpc.ClipServiceServicer):
-    """Refuses a stream after some messages, or counts it."""
+    """Refuses a stream after some messages, reads none of it, or counts it."""
 
     def __init__(self) -> None:
         """Notes that a stream came, and that it is over."""
@@ -41,6 +42,8 @@ class Early(clip_service_pb2_grpc.ClipServiceServicer):
         self.began.set()
         try:
             name, size = (await anext(request_iterator)).name, 0
+            if name == "deaf":
+                await asyncio.Event().wait()
             async for message in request_iterator:
                 size += len(message.chunk)
                 if name == "late" and size > 2 * len(CHUNK):
@@ -82,6 +85,7 @@ class Served:
     def __init__(self, early: Early, echo: Echo, channel: grpc.aio.Channel) -> None:
         """Takes all three."""
         self.early, self.echo = early, echo
+        self.stall_seconds: float = PATIENCE
         self._stub = clip_service_pb2_grpc.ClipServiceStub(channel)
         self._embedding = embedding_service_pb2_grpc.EmbeddingServiceStub(channel)
 
@@ -90,7 +94,8 @@ class Served:
     ) -> contextlib.aclosing[AsyncGenerator[StreamEmbeddingsResponse, None]]:
         """Sends a stream and reads the other."""
         call = self._embedding.StreamEmbeddings(timeout=PATIENCE)
-        return contextlib.aclosing(converse(call, requests))
+        stall = Stall(self.stall_seconds, call.cancel, writes=True, reads=True)
+        return contextlib.aclosing(converse(call, requests, stall))
 
     async def hear(
         self, requests: AsyncIterator[StreamEmbeddingsRequest], heard: asyncio.Queue[object]
@@ -102,7 +107,9 @@ class Served:
 
     async def put(self, requests: AsyncIterator[PutAudioRequest]) -> AudioObject:
         """Sends a stream."""
-        answer: AudioObject = await send(self._stub.PutAudio(timeout=PATIENCE), requests)
+        call = self._stub.PutAudio(timeout=PATIENCE)
+        stall = Stall(self.stall_seconds, call.cancel, writes=True, reads=False)
+        answer: AudioObject = await send(call, requests, stall)
         return answer
 
 
@@ -293,3 +300,36 @@ async def test_a_reader_that_leaves_ends_both_ways() -> None:
             await anext(answers)
         assert ended.is_set()
         await asyncio.wait_for(served.echo.left.wait(), PATIENCE)
+
+
+async def test_a_stream_that_is_not_taken_is_given_up() -> None:
+    """Once it has waited for so long."""
+    async with serving() as served:
+        served.stall_seconds = 0.2
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(served.put(messages("deaf", 1000)), PATIENCE / 2)
+        await asyncio.wait_for(served.early.left.wait(), PATIENCE)
+
+
+async def test_a_slow_sender_is_waited_for() -> None:
+    """The server takes all that comes."""
+
+    async def slow() -> AsyncIterator[PutAudioRequest]:
+        async for message in messages("well", 3):
+            yield message
+            await asyncio.sleep(2 * served.stall_seconds)
+
+    async with serving() as served:
+        served.stall_seconds = 0.2
+        assert (await served.put(slow())).size_bytes == 3 * len(CHUNK)
+
+
+async def test_a_slow_reader_is_waited_for() -> None:
+    """The server has sent all that is wanted."""
+    async with serving() as served:
+        served.stall_seconds, count = 0.2, 0
+        async with served.converse(sound("well", 4)) as answers:
+            async for _ in answers:
+                count += 1
+                await asyncio.sleep(2 * served.stall_seconds)
+    assert count == 4
