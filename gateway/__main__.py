@@ -29,6 +29,7 @@ from gateway.settings import GatewaySettings
 from gateway.speakers.calibration_servicer import CalibrationServicer
 from gateway.speakers.servicer import SpeakerServicer
 from gateway.speakers.wiring import Speakers
+from gateway.upkeep.index_watch import IndexWatch
 from gateway.upkeep.migrating import MigrationWorker
 from gateway.upkeep.reconciler import Reconciler
 from gateway.upstream import Upstream
@@ -68,7 +69,8 @@ async def main(settings: GatewaySettings) -> None:
     )
     guard, stop = Guard(keyring, Proxies(settings.trusted_proxies)), asyncio.Event()
     parts = Parts(settings, guard, servicers, health)
-    work = (worker.run(), migrations.run(), reconciler.run(), keyring.follow())
+    watch = IndexWatch(upstream, libraries, clips, speakers.upkeep, settings)
+    work = (worker.run(), migrations.run(), reconciler.run(), watch.run(), keyring.follow())
     async with background(*work, maps.run(), duplicates.run()), rest(parts, stop):
         await serve(settings, servicers.names, servicers.add, health.check, stop, gate=guard)
     await clips.cleanups.settle()

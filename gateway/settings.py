@@ -165,6 +165,14 @@ class GatewaySettings(ServerSettings):
         alias="AUDIOSEARCH_SWEEP_SECONDS",
         description="time between two comparisons of all vectors with all clips",
     )
+    compare_seconds: float = Field(
+        30,
+        ge=1,
+        le=3600,
+        alias="AUDIOSEARCH_COMPARE_SECONDS",
+        description="time between two comparisons of the numbers of vectors and windows of a "
+        "library; vectors that are missing are written again at once",
+    )
     stale_seconds: float = Field(
         4500,
         gt=0,

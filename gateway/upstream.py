@@ -26,6 +26,8 @@ from audiosearch.catalog.v1 import (
     speaker_service_pb2_grpc,
     store_service_pb2,
     store_service_pb2_grpc,
+    vector_service_pb2,
+    vector_service_pb2_grpc,
 )
 from audiosearch.embedding.v1 import embedding_service_pb2, embedding_service_pb2_grpc
 from audiosearch.index.v1 import index_service_pb2, index_service_pb2_grpc
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from audiosearch.catalog.v1.library_service_pb2_grpc import LibraryServiceAsyncStub
     from audiosearch.catalog.v1.speaker_service_pb2_grpc import SpeakerServiceAsyncStub
     from audiosearch.catalog.v1.store_service_pb2_grpc import StoreServiceAsyncStub
+    from audiosearch.catalog.v1.vector_service_pb2_grpc import VectorServiceAsyncStub
     from audiosearch.embedding.v1.embedding_service_pb2_grpc import EmbeddingServiceAsyncStub
     from audiosearch.index.v1.index_service_pb2_grpc import IndexServiceAsyncStub
 
@@ -54,6 +57,7 @@ EMBEDDING = Contract(embedding_service_pb2, embedding_service_pb2_grpc)
 INDEX = Contract(index_service_pb2, index_service_pb2_grpc)
 LIBRARIES = Contract(library_service_pb2, library_service_pb2_grpc)
 CLIPS = Contract(clip_service_pb2, clip_service_pb2_grpc)
+VECTORS = Contract(vector_service_pb2, vector_service_pb2_grpc)
 SPEAKERS = Contract(speaker_service_pb2, speaker_service_pb2_grpc)
 CALIBRATIONS = Contract(calibration_service_pb2, calibration_service_pb2_grpc)
 IMPORT_JOBS = Contract(import_job_service_pb2, import_job_service_pb2_grpc)
@@ -129,12 +133,13 @@ class Upstream:
         catalog = self._connect(
             settings.catalog_target,
             Reason.CATALOG_UNAVAILABLE,
-            [LIBRARIES, CLIPS, SPEAKERS, CALIBRATIONS, IMPORT_JOBS, STORE],
+            [LIBRARIES, CLIPS, VECTORS, SPEAKERS, CALIBRATIONS, IMPORT_JOBS, STORE],
         )
         self.embedding: EmbeddingServiceAsyncStub = self._stub(embedding, EMBEDDING)
         self.index: IndexServiceAsyncStub = self._stub(index, INDEX)
         self.libraries: LibraryServiceAsyncStub = self._stub(catalog, LIBRARIES)
         self.clips: ClipServiceAsyncStub = self._stub(catalog, CLIPS)
+        self.vectors: VectorServiceAsyncStub = self._stub(catalog, VECTORS)
         self.speakers: SpeakerServiceAsyncStub = self._stub(catalog, SPEAKERS)
         self.calibrations: CalibrationServiceAsyncStub = self._stub(catalog, CALIBRATIONS)
         self.import_jobs: ImportJobServiceAsyncStub = self._stub(catalog, IMPORT_JOBS)

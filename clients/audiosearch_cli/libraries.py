@@ -107,6 +107,7 @@ def show(name: Name, target: Target = DEFAULT_TARGET, ca: Ca = None, json: Json 
             ("model", library.model),
             ("windows", migrating.windows(library)),
             ("migration", migrating.describe(library)),
+            ("index", _filling(library)),
             ("state", Library.State.Name(library.state).removeprefix("STATE_")),
             ("created", f"{library.create_time.ToDatetime():%Y-%m-%d %H:%M:%S} UTC"),
         ]
@@ -162,3 +163,14 @@ def delete(
     if json:
         return print_json(Empty())
     return say(f"library {name} deleted")
+
+
+def _filling(library: Library) -> str:
+    """The vectors that the index of a library lacks; empty if none."""
+    if not library.HasField("index_state"):
+        return ""
+    state = library.index_state
+    return (
+        f"is filled again: {state.indexed_count:,} of {state.expected_count:,} vectors; searches "
+        "may miss clips"
+    )

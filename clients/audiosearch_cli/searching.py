@@ -202,14 +202,24 @@ def search(
         answer = client.search(library, query, channel=channel, config=config, part=part)
     if json:
         return print_json(answer)
+    return _say(answer)
+
+
+def _say(answer: SearchClipsResponse) -> None:
+    """Prints the matches, and how to get the others."""
     rows = [_row(rank, match, answer) for rank, match in enumerate(answer.matches, 1)]
     if rows:
         print_table(COLUMNS, rows)
     else:
         say("no matches")
+    for each in answer.incomplete:
+        say(
+            f"{each.library} is incomplete: {each.indexed_count:,} of {each.expected_count:,} "
+            "vectors; its index is filled again"
+        )
     if answer.next_page_token:
         say(f"next page: the same command with --page-token {answer.next_page_token}")
-    return say_remarks(answer.query_audio)
+    say_remarks(answer.query_audio)
 
 
 def _query(

@@ -27,6 +27,7 @@ from gateway.clips.cleanups import Cleanups
 from gateway.clips.vectors import Stored, Vectors
 from gateway.libraries import indexes
 from gateway.libraries.indexes import Generation
+from gateway.libraries.libraries import Libraries
 from gateway.upstream import Upstream, passing_over
 from serving.errors import Reason, ServiceError
 from serving.names import split_clip
@@ -43,6 +44,7 @@ class Clips:
     def __init__(self, upstream: Upstream) -> None:
         """Works on the services of `upstream`."""
         self._upstream = upstream
+        self._libraries = Libraries(upstream)
         self._batches = Batches(upstream)
         self.vectors = Vectors(upstream, self._batches)
         self.cleanups = Cleanups()
@@ -107,7 +109,13 @@ class Clips:
             hurry: True if a caller waits for this one clip.
             fresh: True if there can be no vectors of an earlier try.
         """
-        stored = await self.vectors.store(library, clip, hurry=hurry, fresh=fresh)
+        try:
+            stored = await self.vectors.store(library, clip, hurry=hurry, fresh=fresh)
+        except ServiceError as error:
+            if error.reason is not Reason.INDEX_NOT_FOUND:
+                raise
+            now = await self._libraries.lost(library)
+            stored = await self.vectors.store(now, clip, hurry=hurry)
         return await self.activate(library, clip, stored)
 
     async def activate(self, library: Library, clip: Clip, stored: Stored) -> Clip:
@@ -115,7 +123,10 @@ class Clips:
         active = await self._batches.activate(
             library,
             ActivateClipRequest(
-                name=clip.name, audio=stored.audio, window_count=stored.window_count
+                name=clip.name,
+                audio=stored.audio,
+                window_count=stored.window_count,
+                vectors=stored.kept,
             ),
         )
         if active.revision != clip.revision:  # it was changed while it was embedded

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from audiosearch.catalog.v1.clip_pb2 import Clip
+from audiosearch.catalog.v1.kept_vectors_pb2 import KeptVectors
 from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.embedding.v1.embedding_pb2 import AudioProperties
 from audiosearch.embedding.v1.embedding_service_pb2 import (
@@ -24,6 +25,7 @@ from audiosearch.index.v1.index_service_pb2 import (
 
 from gateway.clips.audio import embed, embed_windows, stored
 from gateway.clips.batches import Batches
+from gateway.clips.keeping import RIDE_BYTES, Keeping, Packer
 from gateway.clips.stored_vectors import decode
 from gateway.libraries import indexes
 from gateway.libraries.indexes import Generation
@@ -49,6 +51,9 @@ class Stored:
     window_count: int
     """Vectors in the index of windows; 0 if the library has none."""
 
+    kept: Sequence[KeptVectors] = ()
+    """Their parts that are kept when the clip becomes ACTIVE."""
+
 
 @dataclass
 class _Windows:
@@ -57,7 +62,8 @@ class _Windows:
     generation: Generation
     clip: Clip
     hurry: bool
-    model: str
+    library: Library
+    packer: Packer
     ids: set[str] = field(default_factory=set)
     """Ids of the vectors that are in the index of windows."""
     waiting: list[EmbeddedWindow] = field(default_factory=list)
@@ -78,6 +84,7 @@ class Vectors:
         """Works on the services of `upstream`, for single vectors by `batches`."""
         self._upstream = upstream
         self._batches = batches
+        self.keeping = Keeping(upstream)
 
     async def store(
         self, library: Library, clip: Clip, *, hurry: bool = True, fresh: bool = False
@@ -104,7 +111,8 @@ class Vectors:
                 raise lost[present]
             if all(each.number in done or each.number in lost for each in indexes.written(now)):
                 break
-        return done[max(done)]
+        kept = [part for number in sorted(done) for part in done[number].kept]
+        return replace(done[max(done)], kept=kept)
 
     async def _store_missing(
         self, library: Library, clip: Clip, done: dict[int, Stored], *, hurry: bool, fresh: bool
@@ -137,14 +145,15 @@ class Vectors:
         fresh: bool = False,
     ) -> Stored:
         """Embeds a clip from its stored audio, into one generation; arguments as for `store`."""
-        model = library.model
         if library.dimension:
             return await self._store_given(generation, library, clip, hurry=hurry)
         if generation.rule is None:
-            return await self._store_whole(generation, model, clip, hurry=hurry)
-        state = _Windows(generation, clip, hurry, model)
+            return await self._store_whole(generation, library, clip, hurry=hurry)
+        packer = Packer(library, generation, clip.name)
+        state = _Windows(generation, clip, hurry, library, packer)
         config = EmbedWindowsConfig(
-            audio=EmbedAudioConfig(model=model, channel=clip.channel), window_rule=generation.rule
+            audio=EmbedAudioConfig(model=library.model, channel=clip.channel),
+            window_rule=generation.rule,
         )
         summary = EmbedWindowsSummary()
         async for response in embed_windows(
@@ -157,7 +166,15 @@ class Vectors:
                 if len(state.waiting) == AT_ONCE:
                     await self._flush(state, numbered=True)
         await self._finish(state, summary, fresh=fresh)
-        return Stored(summary.audio, len(state.ids))
+        return Stored(summary.audio, len(state.ids), await self._kept(library, packer))
+
+    async def _kept(self, library: Library, packer: Packer) -> Sequence[KeptVectors]:
+        """The last part of what is kept. A large one is sent at once, and none is left."""
+        last = packer.last()
+        if len(last.values) <= RIDE_BYTES:
+            return [last]
+        await self.keeping.keep(library, [last])
+        return []
 
     async def _store_given(
         self, generation: Generation, library: Library, clip: Clip, *, hurry: bool
@@ -172,40 +189,44 @@ class Vectors:
         return Stored(None, 1)
 
     async def _store_whole(
-        self, generation: Generation, model: str, clip: Clip, *, hurry: bool
+        self, generation: Generation, library: Library, clip: Clip, *, hurry: bool
     ) -> Stored:
         heard = await embed(
             self._upstream,
-            model,
+            library.model,
             stored(self._upstream, clip.name),
             channel=clip.channel,
         )
         vector = Vector(id=split_clip(clip.name)[1], values=heard.embedding.values)
-        await self._batches.upsert(generation.windows, model, vector, hurry=hurry)
-        return Stored(heard.audio, 0)
+        await self._batches.upsert(generation.windows, library.model, vector, hurry=hurry)
+        packer = Packer(library, generation, clip.name)
+        packer.add(None, vector.values)
+        return Stored(heard.audio, 0, await self._kept(library, packer))
 
     async def _flush(self, state: _Windows, *, numbered: bool) -> None:
         """Stores the windows that wait. `numbered` is False for the one window of a short clip."""
         index_id, mirrored = state.generation.windows, indexes.attributes(state.clip)
-        vectors = [
-            Vector(
-                id=indexes.window_id(
-                    state.clip_id,
-                    indexes.milliseconds(window.start_offset) if numbered else None,
-                ),
-                values=window.embedding.values,
-                clip_id=state.clip_id,
-                attributes=mirrored,
+        vectors, parts = list[Vector](), list[KeptVectors]()
+        for window in state.waiting:
+            start = indexes.milliseconds(window.start_offset) if numbered else None
+            vectors.append(
+                Vector(
+                    id=indexes.window_id(state.clip_id, start),
+                    values=window.embedding.values,
+                    clip_id=state.clip_id,
+                    attributes=mirrored,
+                )
             )
-            for window in state.waiting
-        ]
+            if part := state.packer.add(start, window.embedding.values):
+                parts.append(part)
         state.waiting.clear()
         await self._upsert(index_id, state, vectors)
+        await self.keeping.keep(state.library, parts)
         state.ids |= {vector.id for vector in vectors}
 
     async def _upsert(self, index_id: str, state: _Windows, vectors: Iterable[Vector]) -> None:
         calls = [
-            self._batches.upsert(index_id, state.model, vector, hurry=state.hurry)
+            self._batches.upsert(index_id, state.library.model, vector, hurry=state.hurry)
             for vector in vectors
         ]
         await asyncio.gather(*calls)
@@ -219,6 +240,8 @@ class Vectors:
         if numbered and wholes:
             whole = Vector(id=state.clip_id, values=summary.embedding.values)
             await self._upsert(wholes, state, [whole])
+            if part := state.packer.add(None, whole.values):
+                await self.keeping.keep(state.library, [part])
         if early:  # these were stored before the length was known
             await self.mirror_in(state.generation, [state.clip])
         if not fresh:

@@ -9,13 +9,19 @@ from typing import TypeVar
 
 import grpc
 from audiosearch.catalog.v1 import store_pb2
+from audiosearch.catalog.v1.library_pb2 import (
+    LIBRARY_VIEW_BASIC,
+    ListLibrariesRequest,
+    ListLibrariesResponse,
+)
 from audiosearch.embedding.v1.embedding_service_pb2 import ListModelsRequest, ListModelsResponse
 from audiosearch.gateway.v1.system_status_pb2 import ServiceStatus, SystemStatus
 from audiosearch.index.v1 import index_pb2, index_service_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from gateway.access.rights import Caller
+from gateway.access.rights import Caller, Right
 from gateway.health.health import Health
+from gateway.libraries.incomplete import incomplete
 from gateway.search.record import SearchLog, latency
 from gateway.upstream import Upstream
 from serving.compat import timeout
@@ -23,6 +29,10 @@ from serving.errors import ServiceError
 
 ASK_SECONDS = 2.0
 """Longest wait for a service's answer about itself."""
+MOST_INCOMPLETE = 1000
+"""Libraries that lack vectors and are looked at for those that the caller may read."""
+MOST_TOLD = 100
+"""Such libraries that are told."""
 
 AnswerT = TypeVar("AnswerT")
 Store = index_pb2.Store | store_pb2.Store
@@ -41,10 +51,17 @@ class Status:
 
     async def read(self, caller: Caller) -> SystemStatus:
         """The status as this caller may see it. Parts that do not answer are left empty."""
-        index, catalog, models = await asyncio.gather(
+        index, catalog, models, lacking = await asyncio.gather(
             _answer(self._upstream.index.GetStore(index_service_pb2.GetStoreRequest())),
             _answer(self._upstream.store.GetStore(store_pb2.GetStoreRequest())),
             _answer(self._upstream.embedding.ListModels(ListModelsRequest())),
+            _answer(
+                self._upstream.libraries.ListLibraries(
+                    ListLibrariesRequest(
+                        view=LIBRARY_VIEW_BASIC, incomplete=True, page_size=MOST_INCOMPLETE
+                    )
+                )
+            ),
         )
         records = self._searches.seen_by(caller)
         status = SystemStatus(
@@ -55,6 +72,11 @@ class Status:
             searches=records,
             latency=latency(records),
             audio=_readable(catalog.audio, caller) if catalog else None,
+            incomplete=incomplete(
+                library
+                for library in (lacking or ListLibrariesResponse()).libraries
+                if caller.may(library.name, Right.read)
+            )[:MOST_TOLD],
         )
         status.read_time.GetCurrentTime()
         return status

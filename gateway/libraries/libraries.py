@@ -6,23 +6,31 @@ import contextlib
 from collections.abc import AsyncIterator
 
 import grpc
+import structlog
 from audiosearch.catalog.v1.library_pb2 import (
     LIBRARY_VIEW_BASIC,
     ActivateLibraryRequest,
     BeginLibraryDeletionRequest,
     BeginMigrationRequest,
+    CountVectorsRequest,
     CreateLibraryRequest,
     DeleteLibraryRequest,
     GetLibraryRequest,
+    IndexState,
     Library,
     LibraryView,
     ListLibrariesRequest,
     ListLibrariesResponse,
+    ReportIndexStateRequest,
 )
 from audiosearch.embedding.v1.embedding_service_pb2 import GetModelRequest
 from audiosearch.embedding.v1.model_pb2 import Model
 from audiosearch.gateway.v1.migration_pb2 import MigrateLibraryRequest
-from audiosearch.index.v1.index_service_pb2 import CreateIndexRequest, DropIndexRequest
+from audiosearch.index.v1.index_service_pb2 import (
+    CreateIndexRequest,
+    DropIndexRequest,
+    GetIndexStatsRequest,
+)
 
 from gateway.access.rights import MAX_GRANTS, Caller
 from gateway.clips.audio import mismatch, no_audio
@@ -30,6 +38,8 @@ from gateway.libraries import indexes
 from gateway.libraries.indexes import Generation
 from gateway.upstream import Upstream, passing_over
 from serving.errors import Reason, ServiceError
+
+log = structlog.get_logger()
 
 
 class Libraries:
@@ -119,6 +129,46 @@ class Libraries:
             if not all(kept):
                 return None
         return now
+
+    async def lost(self, library: Library) -> Library:
+        """Makes lost indexes anew, empty, and tells the catalog, so that a gateway fills them.
+
+        Returns:
+            The library as it is now, with what it lacks.
+
+        Raises:
+            ServiceError: LIBRARY_NOT_FOUND if it is being deleted.
+        """
+        now = await self.restore_indexes(library)
+        if now is None:
+            raise ServiceError(Reason.LIBRARY_NOT_FOUND, f"{library.name} is being deleted")
+        if now.HasField("index_state"):
+            return now
+        state = await self.lacking(now)
+        if state is None:
+            return now
+        log.warning("library.index_lost", library=now.name, vectors=state.expected_count)
+        return await self._upstream.libraries.ReportIndexState(
+            ReportIndexStateRequest(name=now.name, index_state=state)
+        )
+
+    async def lacking(self, library: Library) -> IndexState | None:
+        """Counts what the index that is searched has and should have; None if it has all.
+
+        Clips that come or go meanwhile make the counts differ for a moment.
+        """
+        generation = indexes.present(library)
+        request = CountVectorsRequest(name=library.name)
+        counts = await self._upstream.libraries.CountVectors(request)
+        # While it is migrated, rows have the numbers of windows of either generation.
+        by_clip = not library.generation or library.HasField("migration")
+        expected = counts.clip_count if by_clip else counts.window_count
+        stats = await self._upstream.index.GetIndexStats(
+            GetIndexStatsRequest(index_id=generation.windows)
+        )
+        if stats.vector_count >= expected:
+            return None
+        return IndexState(indexed_count=stats.vector_count, expected_count=expected)
 
     async def keep_index(self, library: Library, index_id: str) -> bool:
         """Drops a new index if its library is being deleted or has no use for it; False if so.

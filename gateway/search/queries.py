@@ -48,6 +48,12 @@ async def searchable(upstream: Upstream, library: Library, clip: Clip) -> Sequen
 
 
 def _not_searchable(clip: Clip) -> ServiceError:
+    if clip.state == Clip.STATE_ACTIVE:
+        return ServiceError(
+            Reason.INDEX_UNAVAILABLE,
+            f"the index has lost the vectors of {clip.name}, which are being written again; try "
+            "again later",
+        )
     state = Clip.State.Name(clip.state).removeprefix("STATE_")
     return ServiceError(Reason.STATE_CONFLICT, f"{clip.name} is not searchable: it is {state}")
 

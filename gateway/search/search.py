@@ -16,6 +16,7 @@ from audiosearch.gateway.v1.search_pb2 import (
 )
 
 from gateway.clips.audio import mismatch, no_audio
+from gateway.libraries.incomplete import incomplete
 from gateway.libraries.libraries import Libraries
 from gateway.search import matches, question
 from gateway.search.grouping import CLIP, Groups
@@ -157,23 +158,27 @@ class Search:
     async def _reopened(
         self, asked: Question, opened: Sequence[Library], error: ServiceError
     ) -> list[Library]:
-        """The libraries anew, if one has other indexes by now; else the error is raised."""
+        """The libraries anew after INDEX_NOT_FOUND; another error is raised.
+
+        A migration may have given one other indexes, or an index is lost, and made again.
+        """
         if error.reason is not Reason.INDEX_NOT_FOUND:
             raise error
         now = await self._open(asked)
-        if [library.generation for library in now] == [library.generation for library in opened]:
-            raise error
-        return now
+        if [library.generation for library in now] != [library.generation for library in opened]:
+            return now
+        return list(await asyncio.gather(*map(self._libraries.lost, now)))
 
     async def _answer(
         self, asked: Question, opened: Sequence[Library], query: Query, watch: Stopwatch
     ) -> SearchClipsResponse:
-        """The answer. If a migration ended meanwhile, the search is made again."""
+        """The answer. If a migration ended or an index was lost, the search is made again."""
         try:
             answer = await self._page(asked, opened, query, watch)
         except ServiceError as error:
-            now = await self._reopened(asked, opened, error)
-            answer = await self._page(asked, now, query, watch)
+            opened = await self._reopened(asked, opened, error)
+            answer = await self._page(asked, opened, query, watch)
+        answer.incomplete.extend(incomplete(opened))
         watch.match_count = len(answer.matches)
         return answer
 

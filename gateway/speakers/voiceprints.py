@@ -78,7 +78,7 @@ class Voiceprints:
                 raise ServiceError(
                     Reason.STATE_CONFLICT,
                     f"the index has lost the vector of {library.name}/clips/{lost[0]}, an "
-                    f"enrollment of {speaker}; it is made again within an hour: try again then, or "
+                    f"enrollment of {speaker}; it is written again: try again in a moment, or "
                     "delete it",
                 )
             for id_, clip in zip(ids, page.clips, strict=True):

@@ -15,6 +15,7 @@ from audiosearch.catalog.v1.clip_pb2 import (
     ListClipsRequest,
     LookupClipsRequest,
 )
+from audiosearch.catalog.v1.kept_vectors_pb2 import DropKeptVectorsRequest
 from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.index.v1.index_service_pb2 import (
     DeleteVectorsRequest,
@@ -22,7 +23,9 @@ from audiosearch.index.v1.index_service_pb2 import (
     ListVectorsRequest,
 )
 
+from gateway.clips.gathering import Gathering
 from gateway.clips.life import Clips
+from gateway.clips.refilling import Refill
 from gateway.libraries import indexes
 from gateway.libraries.indexes import Generation
 from gateway.libraries.libraries import Libraries
@@ -77,6 +80,11 @@ class _Seen:
             return self.whole and not self.single
         return bool(self.single) and not self.whole
 
+    def exceeds(self, clip: Clip) -> bool:
+        """True if something may be too much, which writing what is kept would not remove."""
+        mixed = bool(self.single and (self.numbered or self.whole))
+        return mixed or self.single + self.numbered > max(clip.window_count, 1)
+
 
 class Sweep:
     """Removes vectors without a row, and restores missing vectors of ACTIVE rows.
@@ -130,6 +138,11 @@ class Sweep:
         """Removes indexes that a migration has left behind."""
         for generation in indexes.earlier(library):
             await self._libraries.drop_indexes(generation)
+        if library.generation:
+            request = DropKeptVectorsRequest(
+                parent=library.name, before_generation=library.generation
+            )
+            await self._upstream.vectors.DropKeptVectors(request)
 
     async def _sweep(self, library: Library, generation: Generation | None) -> None:
         if generation is None:
@@ -148,8 +161,11 @@ class Sweep:
                 for id_, clip in rows.items()
                 if not seen[id_].completes(clip, generation, counted=_counted(library, generation))
             }
-            await self._mend(library, generation, broken)
+            await self._mend(library, generation, broken, seen)
             await self._mirror(library, generation, rows, seen)
+            if _counted(library, generation) and not library.dimension:
+                whole = {id_: clip for id_, clip in rows.items() if id_ not in broken}
+                await self._keep(library, generation, whole, after, last)
             after = last
 
     async def _look(
@@ -227,13 +243,58 @@ class Sweep:
             )
 
     async def _mend(
-        self, library: Library, generation: Generation, rows: Mapping[str, Clip]
+        self,
+        library: Library,
+        generation: Generation,
+        rows: Mapping[str, Clip],
+        seen: Mapping[str, _Seen],
     ) -> None:
-        """Restores the vectors that ACTIVE rows lack, after another look at both."""
-        broken = sorted(rows)
+        """Restores the vectors that ACTIVE rows lack.
+
+        Those that are kept are written again as they are. Other clips are embedded, after another
+        look at both.
+        """
+        lacking = {id_: clip for id_, clip in rows.items() if not seen[id_].exceeds(clip)}
+        kept = await self._refill(library, generation, lacking)
+        broken = sorted(rows.keys() - kept)
         for start in range(0, len(broken), AT_ONCE):
             some = broken[start : start + AT_ONCE]
             await asyncio.gather(*(self._mend_one(library, generation, id_) for id_ in some))
+
+    async def _refill(
+        self, library: Library, generation: Generation, rows: Mapping[str, Clip]
+    ) -> set[str]:
+        """Writes the kept vectors of rows that were ACTIVE before a look that missed some.
+
+        A row that is gone or changed by now gets what its own call would have done, so another look
+        before is not needed.
+        """
+        if not rows or library.dimension or not _counted(library, generation):
+            return set()
+        refill = Refill(self._upstream, self._clips.vectors, library, generation)
+        kept = await refill.fill(rows)
+        if kept:
+            log.info("sweep.refilled", library=library.name, clips=len(kept))
+        return kept
+
+    async def _keep(
+        self,
+        library: Library,
+        generation: Generation,
+        rows: Mapping[str, Clip],
+        after: str,
+        last: str,
+    ) -> None:
+        """Keeps the vectors of rows that the index has whole and the catalog does not keep."""
+        kept = await self._clips.vectors.keeping.whole(library, generation, rows.keys())
+        missing = {id_: clip for id_, clip in rows.items() if id_ not in kept}
+        if not missing:
+            return
+        gathering = Gathering(self._upstream, self._clips.vectors, library, generation)
+        async for ids, _ in self._vectors(generation.windows, after, last):
+            await gathering.add(ids, missing)
+        await gathering.end()
+        log.info("sweep.kept", library=library.name, clips=gathering.count)
 
     async def lacking(self, library: Library, generation: Generation, clip_id: str) -> Clip | None:
         """The row of an ACTIVE clip that lacks vectors in a generation; None for any other."""

@@ -1,4 +1,4 @@
-"""A library of before there were windows, on its page."""
+"""Libraries whose indexes are filled: from before there were windows, or after a loss."""
 
 from __future__ import annotations
 
@@ -63,6 +63,30 @@ def test_a_library_of_today_offers_nothing(visit: Visit, shared: Site, tmp_path:
     page = visit(f"#/library/{name}")
     expect(page.get_by_text("1 clip shown")).to_be_visible()
     expect(page.get_by_role("region", name="State of the library")).to_have_count(0)
+
+
+def test_a_lost_index_is_told_until_it_is_full(
+    visit: Visit, services: Indexed, tmp_path: Path, new_bell: Path
+) -> None:
+    """On the page of the library, beside results and on the page Status, with how much is there."""
+    name = services.running.library()
+    services.client.upload(name, short(tmp_path, 1))
+    services.tell_lost(name, 400, 1600)
+    page = visit(f"#/library/{name}")
+    filling = page.get_by_role("region", name="The index is being filled again")
+    expect(filling).to_contain_text("400 of 1,600 vectors")
+    expect(filling.get_by_role("progressbar")).to_be_visible()
+    status = visit("#/status").get_by_role("region", name="Indexes that are filled again")
+    expect(status).to_contain_text("400 of 1,600 vectors")
+    chinese = visit(f"#/library/{name}", locale="zh-CN", viewport=PHONE)
+    expect(chinese.get_by_text("400 / 1,600 个向量")).to_be_visible()
+    search = visit(f"#/search?library={name}")
+    choose(search, "Choose a file", new_bell)
+    expect_found(search, 1, "short 1")
+    expect(search.get_by_text("400 of 1,600 vectors")).to_be_visible()
+    services.tell_filled(name)
+    expect(filling).to_have_count(0)
+    expect(status).to_have_count(0)
 
 
 def test_an_old_library_is_searched_with_whole_sounds(

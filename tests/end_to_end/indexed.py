@@ -13,16 +13,18 @@ import grpc
 import numpy as np
 from audiosearch.catalog.v1 import clip_pb2, library_pb2
 from audiosearch.catalog.v1.clip_pb2 import Clip
-from audiosearch.catalog.v1.library_pb2 import Library
+from audiosearch.catalog.v1.library_pb2 import IndexState, Library
 from audiosearch.embedding.v1 import embedding_service_pb2
 from audiosearch.filter.v1.filter_pb2 import Condition
 from audiosearch.gateway.v1.migration_pb2 import MigrateLibraryRequest
 from audiosearch.index.v1 import index_service_pb2 as index_pb2
 from audiosearch.index.v1.index_service_pb2_grpc import IndexServiceStub
+from google.protobuf.duration_pb2 import Duration
 
 from deploy import example_sounds
 from tests.end_to_end.conftest import Running
 from tools.servers.catalog_stubs import CatalogStubs
+from tools.servers.processes import until
 
 _numbers = itertools.count(1)
 KINDS = tuple(example_sounds.KINDS)
@@ -61,6 +63,33 @@ class Indexed:
             self.client.stubs.libraries.MigrateLibrary,
             MigrateLibraryRequest(name=f"libraries/{name}"),
         )
+
+    def tell_lost(self, name: str, indexed: int, expected: int) -> None:
+        """Tells that an index lacks vectors, as the worker that fills it for the next minute.
+
+        Told once without a worker, a library is due at once, unless it is incomplete already.
+        """
+        library, minute = f"libraries/{name}", Duration(seconds=60)
+        state = IndexState(indexed_count=indexed, expected_count=expected)
+        claim = library_pb2.ClaimIndexChecksRequest(worker="a-test", lease=minute, limit=100)
+        report = library_pb2.ReportIndexStateRequest
+        lost = report(name=library, index_state=state)
+        held = report(name=library, worker="a-test", lease=minute, index_state=state)
+
+        def claimed() -> bool:
+            self.catalog.libraries.ReportIndexState(lost)
+            answer = self.catalog.libraries.ClaimIndexChecks(claim)
+            return library in {each.name for each in answer.libraries}
+
+        until(claimed)
+        self.catalog.libraries.ReportIndexState(held)
+
+    def tell_filled(self, name: str) -> None:
+        """Tells that the index has all vectors."""
+        request = library_pb2.ReportIndexStateRequest(
+            name=f"libraries/{name}", worker="a-test", lease=Duration(seconds=1)
+        )
+        self.catalog.libraries.ReportIndexState(request)
 
     def clips(self, name: str) -> dict[str, Clip]:
         """The ACTIVE clips of a library by id."""

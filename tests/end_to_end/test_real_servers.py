@@ -11,12 +11,14 @@ import pytest
 from audiosearch.catalog.v1 import clip_pb2, library_pb2
 from audiosearch.catalog.v1.calibration_pb2 import NORMALIZATION_NONE, OperatingPoint
 from audiosearch.catalog.v1.clip_pb2 import Clip
+from pymilvus import MilvusClient
 
 from deploy.local_stack import LocalStack
 from serving.errors import Reason, ServiceError
 from tests.end_to_end.conftest import Running, start
-from tests.end_to_end.indexed import long, opened
+from tests.end_to_end.indexed import long, opened, short
 from tests.end_to_end.test_import import counts, run_import
+from tests.end_to_end.test_lost_index import begin, complete, kill, lose, search, windows
 from tests.end_to_end.test_migration import fill, searching, wait_for_the_end
 from tests.vowels import record
 from tools.servers.mysql_server import running as running_mysql
@@ -32,7 +34,11 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with (
         running_mysql() as mysql,
         running_milvus(tmp_path_factory.mktemp("milvus")) as milvus,
-        start(tmp_path_factory.mktemp("stack"), **settings_for(milvus, mysql)) as started,
+        start(
+            tmp_path_factory.mktemp("stack"),
+            AUDIOSEARCH_COMPARE_SECONDS="1",
+            **settings_for(milvus, mysql),
+        ) as started,
     ):
         yield started
 
@@ -70,6 +76,34 @@ def test_a_migration_on_real_servers(tmp_path: Path, running: Running) -> None:
         wait_for_the_end(stack, name)
         assert stack.library(name).generation == 2
         assert stack.differences(name) == []
+
+
+def test_a_lost_index_on_real_servers(tmp_path: Path, running: Running) -> None:
+    """Collections go behind the service, then rows: told, and filled without the encoder."""
+    with opened(running) as stack:
+        name = running.library()
+        for path in (*(short(tmp_path, number) for number in range(6)), long(tmp_path, 60)):
+            running.client.upload(name, path)
+        library = stack.library(name)
+        before = search(stack, library)
+        count = len(stack.vectors(windows(library)))
+        server = MilvusClient(f"http://127.0.0.1:{running.stack._settings['MILVUS_PORT']}")
+        for collection in server.list_collections():
+            if collection.endswith((windows(library), f"{library.uid}_c1")):
+                server.release_collection(collection)
+                for alias in server.list_aliases(collection)["aliases"]:
+                    server.drop_alias(alias)
+                server.drop_collection(collection)
+        server.close()
+        (told,) = search(stack, library).incomplete
+        assert (told.library, told.expected_count) == (library.name, count)
+        kill(stack, "embedding")
+        until(lambda: complete(stack, library))
+        assert search(stack, library) == before
+        lose(stack, windows(library), sorted(stack.vectors(windows(library)))[::2])
+        until(lambda: complete(stack, library))
+        assert search(stack, library) == before
+        begin(stack, "embedding")
 
 
 def test_whose_voice_it_is_on_real_servers(tmp_path: Path, running: Running) -> None:

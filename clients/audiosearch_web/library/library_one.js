@@ -10,6 +10,7 @@ import { words } from "../core/i18n.js";
 import { ImportPanel } from "./import_panel.js";
 import { keepLibrary } from "../core/last_library.js";
 import { deleteLibrary, renameLibrary } from "./library_list.js";
+import { IndexCard } from "./index_card.js";
 import { MigrationCard } from "./migration_card.js";
 import { called } from "../parts/picker.js";
 import { address, go, rewrite } from "../core/router.js";
@@ -36,6 +37,7 @@ class LibraryPage {
   #head = h("div", { class: "library-head" });
   #facts;
   #list;
+  #index;
   #migration;
   #duplicates;
   #panel;
@@ -48,6 +50,7 @@ class LibraryPage {
       onfilter: (filter) => rewrite("library", { library: id, ...filter }),
       onchange: () => this.#refresh(),
     });
+    this.#index = new IndexCard(library, (now) => this.#take(now));
     this.#migration = new MigrationCard(library, (now) => this.#take(now));
     this.#duplicates = new DuplicatesCard(library);
     if (!holdsVectors(library)) {
@@ -63,6 +66,7 @@ class LibraryPage {
     keepHeading(root, () =>
       root.replaceChildren(
         this.#head,
+        this.#index.node,
         this.#migration.node,
         this.#panel?.node ?? vectorsCard(library),
         this.#list.node,
@@ -76,6 +80,7 @@ class LibraryPage {
   }
 
   leave() {
+    this.#index.leave();
     this.#migration.leave();
     this.#duplicates.leave();
     this.#panel?.leave();
@@ -103,6 +108,7 @@ class LibraryPage {
   #take(library) {
     this.#library = library;
     this.#list.tell(library);
+    this.#index.tell(library);
     this.#migration.tell(library);
     this.#duplicates.tell(library);
     this.#drawFacts();

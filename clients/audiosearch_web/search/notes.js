@@ -1,7 +1,7 @@
 /** Notes around the results: their number and times, and what to do when there are none. */
 
 import { h, icon } from "../core/dom.js";
-import { length, seconds, took } from "../core/format.js";
+import { idOf, length, number, seconds, took } from "../core/format.js";
 import { words } from "../core/i18n.js";
 import { narrowed } from "./filters.js";
 import { remarksOf } from "../parts/remarks.js";
@@ -13,8 +13,23 @@ const t = words(search);
 export const summaryOf = (session, onchannel) => [
   h("h2", {}, t("found", { count: session.matches.length })),
   h("p", { class: "quiet times" }, timesOf(session)),
+  ...incompleteOf(session.summary),
   ...remarksOf(session.summary?.queryAudio, session.channel, onchannel),
 ];
+
+/** A search may miss clips while an index is filled again. */
+const incompleteOf = (summary) =>
+  (summary?.incomplete ?? []).map(({ library, indexedCount, expectedCount }) =>
+    h(
+      "p",
+      { class: "quiet" },
+      t("incomplete", {
+        library: idOf(library),
+        there: number(Number(indexedCount ?? 0)),
+        all: number(Number(expectedCount ?? 0)),
+      }),
+    )
+  );
 
 function timesOf({ times, summary }) {
   const heard = summary?.queryAudio;

@@ -3,7 +3,7 @@
 import { api } from "../core/api.js";
 import { h } from "../core/dom.js";
 import { failureBox, inWords } from "../core/failure.js";
-import { length, moment, number, seconds, timeLeft, took } from "../core/format.js";
+import { idOf, length, moment, number, seconds, timeLeft, took } from "../core/format.js";
 import { tag, words } from "../core/i18n.js";
 import { chart, table } from "./chart.js";
 import { strings } from "../strings/status.js";
@@ -55,7 +55,14 @@ function draw(place, summary, status, latency, well) {
     h("span", { class: "quiet" }, t("updated", { time: clock })),
   );
   latency.update(status);
-  const parts = [services(status), audio(status), latency.node, model(status), about(status)];
+  const parts = [
+    services(status),
+    filling(status),
+    audio(status),
+    latency.node,
+    model(status),
+    about(status),
+  ];
   // A part that stays in its place keeps the focus and what was opened.
   if (place.contains(latency.node)) {
     for (const [at, part] of parts.entries()) {
@@ -103,6 +110,25 @@ function services({ services: all, readTime }) {
     { class: "card", "aria-labelledby": "services" },
     h("h2", { id: "services" }, t("services")),
     h("ul", { class: "services" }, all.map(row)),
+  );
+}
+
+/** Libraries whose indexes lack vectors; hidden while there are none. */
+function filling({ incomplete = [] }) {
+  return h(
+    "section",
+    { class: "card", "aria-labelledby": "filling", hidden: !incomplete.length },
+    h("h2", { id: "filling" }, t("filling")),
+    h("p", { class: "quiet" }, t("fillingMore")),
+    factsList(
+      incomplete.map(({ library, indexedCount, expectedCount }) => [
+        idOf(library),
+        t("vectorsOf", {
+          there: number(Number(indexedCount ?? 0)),
+          all: number(Number(expectedCount ?? 0)),
+        }),
+      ]),
+    ),
   );
 }
 

@@ -24,6 +24,9 @@ export const search = {
     copyYourself: "The link is in the address bar: copy it from there.",
     results: "Results",
     searching: "Searching…",
+    incomplete: ({ library, there, all }) =>
+      `The index of ${library} is being filled again. It has ${there} of ${all} vectors, so ` +
+      "results may be missing.",
     found: ({ count }) => (count === 1 ? "1 result" : `${count} results`),
     foundAloud: ({ count, name, score, at }) =>
       `${count === 1 ? "1 result" : `${count} results`}. Most alike: ${name}` +
@@ -94,6 +97,8 @@ export const search = {
     copyYourself: "链接就在地址栏里，请从那里复制。",
     results: "结果",
     searching: "正在检索…",
+    incomplete: ({ library, there, all }) =>
+      `${library} 的索引正在重新填充，已有 ${there} / ${all} 个向量：结果可能不全。`,
     found: ({ count }) => `${count} 个结果`,
     foundAloud: ({ count, name, score, at }) =>
       `${count} 个结果。最相似：${name}${at ? `，位于 ${at}` : ""}，得分 ${score}。`,

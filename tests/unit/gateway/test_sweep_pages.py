@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from audiosearch.catalog.v1 import clip_pb2
 from audiosearch.catalog.v1.clip_pb2 import Clip
+from audiosearch.catalog.v1.kept_vectors_pb2 import KeptVectors
 from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.index.v1.index_pb2 import Vector
 from audiosearch.index.v1.index_service_pb2 import (
@@ -16,13 +17,16 @@ from audiosearch.index.v1.index_service_pb2 import (
     GetVectorsResponse,
     ListVectorsRequest,
     ListVectorsResponse,
+    UpsertVectorsRequest,
 )
 
+from gateway.clips.keeping import Packer
 from gateway.libraries import indexes
 from gateway.libraries.indexes import Generation
 from gateway.upkeep import sweeping
 from gateway.upkeep.sweeping import Sweep
 from serving.errors import Reason, ServiceError
+from serving.names import split_clip
 
 LIBRARY = Library(name="libraries/a", uid="u", generation=1)
 
@@ -41,7 +45,9 @@ class Services:
         self.wholes = {id_: 1 for id_, count in clips.items() if count > 1}
         self.again: list[str] = []
         self.mirrored: list[str] = []
-        self.vectors = self
+        self.kept: set[str] = set()
+        self.now_kept: list[str] = []
+        self.vectors = self.keeping = self
 
     def _row(self, id_: str, count: int) -> Clip:
         name = f"{LIBRARY.name}/clips/{id_}"
@@ -107,6 +113,38 @@ class Services:
         self.again.append(clip.name.rpartition("/")[2])
         return True
 
+    async def remove_from(self, generation: Generation, clip_ids: list[str]) -> None:
+        """Removes the vectors of clips, as Vectors does."""
+        for id_ in [*self._index(generation.windows)]:
+            if indexes.split_window(id_)[0] in clip_ids:
+                del self._index(generation.windows)[id_]
+
+    async def UpsertVectors(self, request: UpsertVectorsRequest) -> None:
+        """Stores vectors."""
+        for vector in request.vectors:
+            self._index(request.index_id)[vector.id] = vector.attributes.revision or 1
+
+    async def DropKeptVectors(self, _request: object) -> None:
+        """Has kept nothing of an earlier generation."""
+
+    async def whole(self, _library: Library, _generation: Generation, ids: Any) -> set[str]:
+        """The clips that are kept, as Keeping tells them."""
+        return self.kept & set(ids)
+
+    async def keep(self, _library: Library, parts: list[KeptVectors]) -> None:
+        """Notes clips that are kept whole, as Keeping keeps them."""
+        self.now_kept += [split_clip(part.clip)[1] for part in parts if part.part_count]
+
+    async def read(self, library: Library, generation: Generation, ids: Any) -> Any:
+        """The parts of kept clips, as Keeping reads them."""
+        for id_ in sorted(self.kept & set(ids)):
+            row = self.rows[id_]
+            packer = Packer(library, generation, row.name)
+            for number in range(row.window_count if row.window_count > 1 else 0):
+                packer.add(1500 * number, [1.0])
+            packer.add(None, [1.0])
+            yield id_, packer.last()
+
     async def drop_indexes(self, generation: Generation) -> None:
         """Has none of an earlier generation."""
         assert generation.number < LIBRARY.generation
@@ -121,7 +159,7 @@ def services() -> Services:
 async def sweep(services: Services, page: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Goes once through the library by pages of that size."""
     monkeypatch.setattr(sweeping, "PAGE", page)
-    upstream: Any = SimpleNamespace(index=services, clips=services)
+    upstream: Any = SimpleNamespace(index=services, clips=services, vectors=services)
     await Sweep(upstream, services, services).sweep(LIBRARY)  # type: ignore[arg-type]
 
 
@@ -152,6 +190,54 @@ async def test_each_clip_with_a_difference_is_embedded_again_once(
     services.wholes["g"] = 1
     await sweep(services, page, monkeypatch)
     assert sorted(services.again) == ["a", "c", "e", "f", "g"]
+
+
+@pages
+async def test_what_is_kept_is_written_again_and_what_is_not_is_kept(
+    services: Services, page: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kept clips are not embedded, but for those that have too much. Whole ones are kept."""
+    windows, wholes = dict(services.windows), dict(services.wholes)
+    services.kept = {"a", "c", "e", "f"}
+    del services.windows["c:00003000"], services.windows["a"], services.windows["b:00000000"]
+    services.windows["e:00000001"] = 1
+    del services.wholes["f"]
+    await sweep(services, page, monkeypatch)
+    assert sorted(services.again) == ["b", "e"]
+    assert sorted(services.now_kept) == ["d", "g"]
+    del services.windows["e:00000001"]
+    services.windows["b:00000000"] = 1
+    assert (services.windows, services.wholes) == (windows, wholes)
+
+
+@pages
+async def test_a_clip_that_goes_while_it_is_written_again_leaves_nothing(
+    services: Services, page: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its vectors are removed again; a row that changes has its attributes written again."""
+    services.kept = {"c", "f"}
+    for id_ in [each for each in services.windows if each[0] in "cf"]:
+        del services.windows[id_]
+
+    class Late(Services):
+        """Services whose rows change between the list and the look-up."""
+
+        async def LookupClips(self, request: clip_pb2.LookupClipsRequest) -> Any:
+            """Reads rows as they are by now."""
+            changed = Clip()
+            changed.CopyFrom(self.rows["f"])
+            changed.revision = 7
+            answer = await super().LookupClips(request)
+            answer.clips.pop("c", None)
+            if "f" in answer.clips:
+                answer.clips["f"].CopyFrom(changed)
+            return answer
+
+    services.__class__ = Late
+    await sweep(services, page, monkeypatch)
+    assert not [id_ for id_ in services.windows if id_.startswith("c")]
+    assert services.mirrored == ["f"]
+    assert not services.again
 
 
 @pages
