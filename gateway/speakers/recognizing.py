@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
-from audiosearch.catalog.v1.library_pb2 import Library
+from audiosearch.catalog.v1.library_pb2 import CountVectorsRequest, Library
 from audiosearch.catalog.v1.speaker_pb2 import (
     GetSpeakerRequest,
     LookupSpeakersRequest,
@@ -174,9 +174,16 @@ class Recognizing:
             recall_target=0.99,
             queries=[SearchVectorsRequest.Query(values=voice.values.tolist())],
         )
-        with passing_over(Reason.INDEX_NOT_FOUND):  # no speaker was ever enrolled
+        with passing_over(Reason.INDEX_NOT_FOUND):
             return (await self._upstream.index.SearchVectors(request)).results[0].neighbors
-        return ()
+        counts = await self._upstream.libraries.CountVectors(CountVectorsRequest(name=library.name))
+        if not counts.voiceprint_count:  # no speaker was ever enrolled
+            return ()
+        raise ServiceError(
+            Reason.INDEX_UNAVAILABLE,
+            f"the index has lost the voiceprints of {library.name}, which are made again; try "
+            "again in a minute",
+        )
 
     async def _joined(self, library: Library, neighbors: Sequence[Neighbor]) -> list[Speaker]:
         """The speakers that these voiceprints are or were of; their current ones are compared."""

@@ -66,10 +66,10 @@ def test_a_library_of_today_offers_nothing(visit: Visit, shared: Site, tmp_path:
 
 
 def test_a_lost_index_is_told_until_it_is_full(
-    visit: Visit, services: Indexed, tmp_path: Path, new_bell: Path
+    visit: Visit, services: Indexed, shared: Site, tmp_path: Path, new_bell: Path
 ) -> None:
     """On the page of the library, beside results and on the page Status, with how much is there."""
-    name = services.running.library()
+    name = shared.library()
     services.client.upload(name, short(tmp_path, 1))
     services.tell_lost(name, 400, 1600)
     page = visit(f"#/library/{name}")

@@ -164,4 +164,15 @@ def test_voiceprints_and_rows_are_brought_together(stack: Open, tmp_path: Path) 
     stack.index.DeleteVectors(index_pb2.DeleteVectorsRequest(index_id=index, ids=[kept]))
     until(lambda: client.speakers.identify(library, record(tmp_path, 0, 9, 2.0)).matches)
     stack.index.DropIndex(index_pb2.DropIndexRequest(index_id=index))
-    until(lambda: client.speakers.identify(library, record(tmp_path, 0, 9, 2.0)).matches)
+
+    refused: list[Reason] = []
+
+    def known() -> bool:
+        try:
+            return bool(client.speakers.identify(library, record(tmp_path, 0, 9, 2.0)).matches)
+        except ServiceError as error:
+            refused.append(error.reason)
+            return False
+
+    until(known)
+    assert set(refused) <= {Reason.INDEX_UNAVAILABLE}
