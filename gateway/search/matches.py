@@ -7,27 +7,27 @@ from audiosearch.gateway.v1.search_pb2 import Coverage, Match, Segment
 from google.protobuf.duration_pb2 import Duration
 
 from gateway.search.neighbors import DECIMALS, Hit
-from gateway.search.query import Query, seconds
+from gateway.search.query import seconds
 from gateway.search.ranking import Candidate
-from gateway.search.segments import MARGIN, Hits, Windows, covered, stretches, time_offset
+from gateway.search.segments import BELOW, Hits, Windows, aligned, covered, placed, stretches
 
 
-def needs_more(candidate: Candidate, query: Query) -> bool:
+def needs_more(candidate: Candidate) -> bool:
     """True if there may be hits in the candidate's clip that make its segments."""
     if not candidate.source.neighbors.windowed:
         return False
-    many = candidate.source.neighbors.count > 1 and query.windows is not None
+    many = candidate.source.neighbors.count > 1 and candidate.source.query.windows is not None
     return many or any(hit.start_ms is not None for hit in candidate.hits)
 
 
-async def complete(candidates: list[Candidate], query: Query) -> dict[str, list[Hit]]:
+async def complete(candidates: list[Candidate]) -> dict[str, list[Hit]]:
     """All hits that make segments of these clips, by name of the clip."""
     found = {candidate.clip.name: list(candidate.hits) for candidate in candidates}
-    wanting = [candidate for candidate in candidates if needs_more(candidate, query)]
+    wanting = [candidate for candidate in candidates if needs_more(candidate)]
     for source in dict.fromkeys(candidate.source for candidate in wanting):
         of_source = [candidate for candidate in wanting if candidate.source is source]
         names = {candidate.clip_id: candidate.clip.name for candidate in of_source}
-        least = min(candidate.score for candidate in of_source) - MARGIN
+        least = min(candidate.score for candidate in of_source) - BELOW
         for hit in await source.hits(list(names), least):
             found[names[hit.clip_id]].append(hit)
     return found
@@ -38,12 +38,14 @@ def match(candidate: Candidate, group: str) -> Match:
     return Match(clip=candidate.clip, score=round(candidate.score, DECIMALS), group=group)
 
 
-def segmented(
-    found: Match, candidate: Candidate, hits: list[Hit], query: Query, most: int
-) -> Match:
-    """The match with its segments, at most so many, and its coverage."""
-    if not candidate.source.neighbors.windowed:
+def segmented(found: Match, candidate: Candidate, hits: list[Hit], most: int) -> Match:
+    """The match with its segments, at most so many, and its coverage.
+
+    A library without windows has none, nor has one for vectors, which have no time.
+    """
+    if not candidate.source.neighbors.windowed or candidate.source.library.dimension:
         return found
+    query = candidate.source.query
     each = list({hit.place: hit for hit in hits}.values())
     clip, numbers = _windows(candidate, each)
     times = query.windows or Windows(np.zeros(1), np.zeros(1), 0.0, 0.0, 0.0)
@@ -52,6 +54,9 @@ def segmented(
         (row, numbers[hit.start_ms], hit.score) for row, hit in zip(queried, each, strict=True)
     )
     joined = stretches(times, clip, pairs)
+    same = aligned(times, clip, pairs) if query.windows else None
+    if same is not None:
+        joined = placed(joined, clip, same)
     for stretch in joined[:most]:
         segment = Segment(
             start_offset=_duration(stretch.start),
@@ -68,9 +73,8 @@ def segmented(
     if query.windows:
         spans = ((part.query_start, part.query_end) for part in joined)
         found.coverage.of_query = covered(times, spans)
-        offset = time_offset(times, clip, pairs)
-        if offset is not None:
-            found.coverage.time_offset.CopyFrom(_duration(offset))
+        if same is not None:
+            found.coverage.time_offset.CopyFrom(_duration(same.offset))
     return found
 
 

@@ -9,24 +9,22 @@ from dataclasses import replace
 import numpy as np
 from audiosearch.catalog.v1.clip_pb2 import Clip, GetClipRequest, LookupClipsRequest
 from audiosearch.catalog.v1.library_pb2 import Library
-from audiosearch.embedding.v1.embedding_pb2 import AudioProperties, PcmFormat, TimeRange
-from audiosearch.embedding.v1.embedding_service_pb2 import (
-    EmbedAudioConfig,
-    EmbedWindowsConfig,
-    EmbedWindowsSummary,
-)
+from audiosearch.embedding.v1.embedding_pb2 import PcmFormat, TimeRange, WindowRule
+from audiosearch.embedding.v1.embedding_service_pb2 import EmbedAudioConfig, EmbedWindowsConfig
 from audiosearch.gateway.v1.search_pb2 import Examples, VectorQuery
 from audiosearch.index.v1.index_service_pb2 import GetVectorsRequest, ListVectorsRequest
 
-from gateway.clips.audio import embed_windows, stored
+from gateway.clips.audio import stored
 from gateway.libraries.indexes import PAGE, present, split_window, whole_vectors
 from gateway.search.examples import average
+from gateway.search.hearing import by_rule, hear
 from gateway.search.query import (
     ROUNDING,
     Query,
     Values,
     check_range,
     check_within,
+    recorded,
     seconds,
     thinned,
     timed,
@@ -67,15 +65,16 @@ class Queries:
 
     async def of_audio(
         self,
+        libraries: Sequence[Library],
         chunks: AsyncIterable[bytes],
         pcm: PcmFormat | None,
         channel: int,
         part: TimeRange | None,
-    ) -> Query:
-        """The query of audio, or of a part of it, by the default model and its rule.
+    ) -> list[Query]:
+        """The query of audio, or of a part of it, for each library: cut by the library's rule.
 
-        A library may keep another rule of the same model. Its windows are compared with those of
-        the query all the same.
+        Raises:
+            ServiceError: As `by_rule` and `embed_windows`, and FIELD_INVALID for the part.
         """
         config = EmbedWindowsConfig(
             audio=EmbedAudioConfig(pcm=pcm, channel=channel),
@@ -88,43 +87,49 @@ class Queries:
                 digest.update(chunk)
                 yield chunk
 
-        query = await self._heard(config, counted())
-        return replace(query, made_of=(b"audio", digest.digest()))
-
-    async def _heard(self, config: EmbedWindowsConfig, chunks: AsyncIterable[bytes]) -> Query:
-        starts, ends, vectors = [], [], []
-        summary = EmbedWindowsSummary()
-        async for response in embed_windows(self._upstream, config, chunks):
-            if response.WhichOneof("response") == "summary":
-                summary = response.summary
-            elif response.window.HasField("embedding"):
-                starts.append(seconds(response.window.start_offset))
-                ends.append(seconds(response.window.end_offset))
-                vectors.append(np.array(response.window.embedding.values, np.float32))
-        begin = seconds(config.range.start_offset)
-        return _recorded(
-            vectors,
-            starts,
-            ends,
-            (begin, begin + seconds(summary.audio.duration)),
-            summary.embedding.model,
-            whole=np.array(summary.embedding.values, np.float32),
-            audio=summary.audio,
+        config.audio.model = libraries[0].model
+        queries = await by_rule(
+            self._upstream, config, [_rule(one) for one in libraries], counted()
         )
+        return [replace(query, made_of=(b"audio", digest.digest())) for query in queries]
 
-    async def of_clip(self, library: Library, name: str, part: TimeRange | None) -> Query:
-        """The query of a clip of the library, or of a part of it.
+    async def of_clip(
+        self, libraries: Sequence[Library], name: str, part: TimeRange | None
+    ) -> list[Query]:
+        """The query of a clip of the first library, or of a part of it, for each library.
+
+        A library of another rule gets the stored audio of the clip cut by that rule.
 
         Raises:
             ServiceError: CLIP_NOT_FOUND, STATE_CONFLICT if it is not searchable, and FIELD_INVALID
                 for a part that is not in it; errors of the services.
         """
-        clip_id = clip_within(library.name, name, "clip")
+        own = libraries[0]
+        clip_id = clip_within(own.name, name, "clip")
+        if part is not None and own.dimension:
+            raise ServiceError(
+                Reason.FIELD_INVALID,
+                f"range: {own.name} holds vectors, which have no time; search with the clip alone",
+                {"field": "range"},
+            )
         clip = await self._upstream.clips.GetClip(GetClipRequest(name=name))
-        query = await self._of_row(library, clip, clip_id, part)
+        query = await self._of_row(own, clip, clip_id, part)
+        others = [one for one in libraries if not _serves(query, own, one)]
+        heard: list[Query] = []
+        if others:
+            config = EmbedWindowsConfig(
+                audio=EmbedAudioConfig(model=own.model, channel=clip.channel), range=part
+            )
+            chunks = stored(self._upstream, clip.name)
+            rules = [_rule(one) for one in others]
+            heard = await by_rule(self._upstream, config, rules, chunks)
+        by_name = {one.name: each for one, each in zip(others, heard, strict=True)}
         parts = (b"clip", name.encode(), b"" if part is None else part.SerializeToString())
         left_out = frozenset([clip_id])
-        return replace(query, made_of=parts, left_out=left_out, audio=None)
+        return [
+            replace(by_name.get(one.name, query), made_of=parts, left_out=left_out, audio=None)
+            for one in libraries
+        ]
 
     async def _of_row(
         self, library: Library, clip: Clip, clip_id: str, part: TimeRange | None
@@ -133,7 +138,7 @@ class Queries:
         begin, end = (0.0, duration) if part is None else check_within(check_range(part), duration)
         if part is None and (not library.generation or clip.window_count == 1):
             whole = np.array(await searchable(self._upstream, library, clip), np.float32)
-            return _recorded([whole], [begin], [end], (begin, end), library.model)
+            return recorded([whole], [begin], [end], (begin, end), library.model)
         spans = {} if clip.window_count == 1 else await self._spans(library, clip_id, duration)
         if clip.state != Clip.STATE_ACTIVE:
             raise _not_searchable(clip)
@@ -148,7 +153,7 @@ class Queries:
         if not vectors:
             raise _not_searchable(clip)
         starts, ends = zip(*(inside[id_] for id_ in vectors), strict=True)
-        return _recorded(list(vectors.values()), starts, ends, (begin, end), library.model)
+        return recorded(list(vectors.values()), starts, ends, (begin, end), library.model)
 
     async def _cut(self, library: Library, clip: Clip, part: TimeRange) -> Query:
         """The query of a part of a clip that holds none of its windows, from its stored audio."""
@@ -157,7 +162,7 @@ class Queries:
             window_rule=library.window_rule,
             range=part,
         )
-        return await self._heard(config, stored(self._upstream, clip.name))
+        return await hear(self._upstream, config, stored(self._upstream, clip.name))
 
     async def _spans(
         self, library: Library, clip_id: str, duration: float
@@ -304,27 +309,18 @@ class Queries:
         return np.array(found, np.float32) if found else np.empty((0, 0), np.float32)
 
 
-def _recorded(
-    vectors: Sequence[Values],
-    starts: Sequence[float],
-    ends: Sequence[float],
-    span: tuple[float, float],
-    model: str,
-    whole: Values | None = None,
-    audio: AudioProperties | None = None,
-) -> Query:
-    """The query of a recording, or of the part of it between the times of `span`."""
-    windows = timed(starts, ends, span)
-    chosen = thinned(windows)
-    stacked = np.array(vectors, np.float32)
-    if whole is None:
-        mean = stacked.mean(axis=0, dtype=np.float64)
-        whole = (mean / max(float(np.linalg.norm(mean)), 1e-6)).astype(np.float32)
-    return Query(
-        vectors=stacked[chosen],
-        whole=whole,
-        model=model,
-        made_of=(),
-        windows=timed(windows.starts[chosen].tolist(), windows.ends[chosen].tolist(), span),
-        audio=audio,
+def _rule(library: Library) -> WindowRule | None:
+    """The rule that the clips of a library are cut by; None if each has one vector."""
+    return present(library).rule if library.HasField("window_rule") else None
+
+
+def _serves(query: Query, own: Library, other: Library) -> bool:
+    """True if the query of a clip of one library is cut as the other library would cut it."""
+    rule = _rule(other)
+    if query.windows is None or rule is None or rule == _rule(own):
+        return True
+    alone = len(query.windows.starts) == 1
+    whole = query.windows.starts[0] == query.windows.begin and (
+        query.windows.ends[0] == query.windows.end
     )
+    return alone and whole and query.windows.end - query.windows.begin <= seconds(rule.single)

@@ -111,3 +111,29 @@ def timed(starts: Sequence[float], ends: Sequence[float], span: tuple[float, flo
         steps = steps[:-1]
     hop = float(steps.min()) if len(steps) else 0.0
     return Windows(begins, np.array(ends, np.float64), hop, *span)
+
+
+def recorded(
+    vectors: Sequence[Values],
+    starts: Sequence[float],
+    ends: Sequence[float],
+    span: tuple[float, float],
+    model: str,
+    whole: Values | None = None,
+    audio: AudioProperties | None = None,
+) -> Query:
+    """The query of a recording, or of the part of it between the times of `span`."""
+    windows = timed(starts, ends, span)
+    chosen = thinned(windows)
+    stacked = np.array(vectors, np.float32)
+    if whole is None:
+        mean = stacked.mean(axis=0, dtype=np.float64)
+        whole = (mean / max(float(np.linalg.norm(mean)), 1e-6)).astype(np.float32)
+    return Query(
+        vectors=stacked[chosen],
+        whole=whole,
+        model=model,
+        made_of=(),
+        windows=timed(windows.starts[chosen].tolist(), windows.ends[chosen].tolist(), span),
+        audio=audio,
+    )

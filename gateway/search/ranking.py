@@ -70,6 +70,7 @@ class Ranking:
     ) -> None:
         """Begins before the first clip that scores `least` or more and is in `scope`."""
         self.library = library
+        self.query = query
         self.neighbors = Neighbors(upstream, library, query, least)
         self._clips = upstream.clips
         self._filter = scope

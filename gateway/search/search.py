@@ -15,7 +15,7 @@ from audiosearch.gateway.v1.search_pb2 import (
     VectorQuery,
 )
 
-from gateway.clips.audio import mismatch, no_audio
+from gateway.clips.audio import no_audio
 from gateway.libraries.incomplete import incomplete
 from gateway.libraries.libraries import Libraries
 from gateway.search import matches, question
@@ -63,62 +63,47 @@ class Search:
         """Searches with audio, encoded or raw, or with one channel or a part of it."""
         asked = question.read(config)
         with self._log.search(config.parent, by_clip=False) as watch:
-            with watch.step("embedding"):
-                opened, query = await self._open_and_hear(asked, chunks, pcm, channel, part)
-            return await self._answer(asked, opened, query, watch)
-
-    async def _open_and_hear(
-        self,
-        asked: Question,
-        chunks: AsyncIterable[bytes],
-        pcm: PcmFormat | None,
-        channel: int,
-        part: TimeRange | None,
-    ) -> tuple[list[Library], Query]:
-        """The libraries, read while the audio is embedded. Their own errors come at once."""
-        hearing = asyncio.create_task(self._queries.of_audio(chunks, pcm, channel, part))
-        try:
-            opened = await self._open(asked, part)
-            query = await hearing
-        finally:
-            hearing.cancel()
-            await asyncio.gather(hearing, return_exceptions=True)
-        if query.model != opened[0].model:
-            if opened[0].dimension:
-                raise no_audio(opened[0])
-            raise await mismatch(self._upstream, opened[0].model)
-        return opened, query
+            with watch.step("catalog"):
+                opened = await self._open(asked, part)
+            try:
+                with watch.step("embedding"):
+                    queries = await self._queries.of_audio(opened, chunks, pcm, channel, part)
+            except ServiceError as error:
+                if error.reason is Reason.MODEL_MISMATCH and opened[0].dimension:
+                    raise no_audio(opened[0]) from error
+                raise
+            return await self._answer(asked, opened, queries, watch)
 
     async def by_clip(
         self, config: SearchConfig, name: str, part: TimeRange | None = None
     ) -> SearchClipsResponse:
         """Searches with a clip of the library, or with a part of it. The clip is left out."""
 
-        async def read(library: Library) -> Query:
-            return await self._queries.of_clip(library, name, part)
+        async def read(opened: Sequence[Library]) -> list[Query]:
+            return await self._queries.of_clip(opened, name, part)
 
         return await self._by_stored(config, read, part)
 
     async def by_vector(self, config: SearchConfig, value: VectorQuery) -> SearchClipsResponse:
         """Searches with a vector."""
 
-        async def read(library: Library) -> Query:
-            return self._queries.of_vector(library, value)
+        async def read(opened: Sequence[Library]) -> list[Query]:
+            return [self._queries.of_vector(opened[0], value)] * len(opened)
 
         return await self._by_stored(config, read)
 
     async def by_examples(self, config: SearchConfig, value: Examples) -> SearchClipsResponse:
         """Searches with examples for and against. Clips among them are left out."""
 
-        async def read(library: Library) -> Query:
-            return await self._queries.of_examples(library, value)
+        async def read(opened: Sequence[Library]) -> list[Query]:
+            return [await self._queries.of_examples(opened[0], value)] * len(opened)
 
         return await self._by_stored(config, read)
 
     async def _by_stored(
         self,
         config: SearchConfig,
-        read: Callable[[Library], Awaitable[Query]],
+        read: Callable[[Sequence[Library]], Awaitable[list[Query]]],
         part: TimeRange | None = None,
     ) -> SearchClipsResponse:
         asked = question.read(config)
@@ -127,12 +112,12 @@ class Search:
                 opened = await self._open(asked, part)
             try:
                 with watch.step("index"):
-                    query = await read(opened[0])
+                    queries = await read(opened)
             except ServiceError as error:
                 opened = await self._reopened(asked, opened, error)
                 with watch.step("index"):
-                    query = await read(opened[0])
-            return await self._answer(asked, opened, query, watch)
+                    queries = await read(opened)
+            return await self._answer(asked, opened, queries, watch)
 
     async def _open(self, asked: Question, part: TimeRange | None = None) -> list[Library]:
         """The libraries of a question, all ACTIVE, of one model and fit to answer it."""
@@ -170,34 +155,46 @@ class Search:
         return list(await asyncio.gather(*map(self._libraries.lost, now)))
 
     async def _answer(
-        self, asked: Question, opened: Sequence[Library], query: Query, watch: Stopwatch
+        self,
+        asked: Question,
+        opened: Sequence[Library],
+        queries: Sequence[Query],
+        watch: Stopwatch,
     ) -> SearchClipsResponse:
-        """The answer. If a migration ended or an index was lost, the search is made again."""
+        """The answer, by the query for each library.
+
+        If a migration ended or an index was lost meanwhile, the search is made again, with the
+        queries as they are: audio that has been heard is not kept.
+        """
         try:
-            answer = await self._page(asked, opened, query, watch)
+            answer = await self._page(asked, opened, queries, watch)
         except ServiceError as error:
             opened = await self._reopened(asked, opened, error)
-            answer = await self._page(asked, opened, query, watch)
+            answer = await self._page(asked, opened, queries, watch)
         answer.incomplete.extend(incomplete(opened))
         watch.match_count = len(answer.matches)
         return answer
 
     async def _page(
-        self, asked: Question, opened: Sequence[Library], query: Query, watch: Stopwatch
+        self,
+        asked: Question,
+        opened: Sequence[Library],
+        queries: Sequence[Query],
+        watch: Stopwatch,
     ) -> SearchClipsResponse:
-        config = asked.config
+        config, query = asked.config, queries[0]
         page = asked_for(config, question_of(config, query.made_of))
         k = page.room(config.k if config.HasField("k") else self._default_k)
         groups = Groups(asked.group_by, asked.group_size, k, page)
         sources = [
-            Ranking(self._upstream, library, query, asked.least, asked.scope, watch)
-            for library in opened
+            Ranking(self._upstream, library, own, asked.least, asked.scope, watch)
+            for library, own in zip(opened, queries, strict=True)
         ]
         await self._fill(groups, sources)
         answer = SearchClipsResponse(model=opened[0].model)
         if query.audio is not None:
             answer.query_audio.CopyFrom(query.audio)
-        answer.matches.extend(await self._matches(asked, groups, query))
+        answer.matches.extend(await self._matches(asked, groups))
         if groups.more or (groups.by != CLIP and any(source.more for source in sources)):
             answer.next_page_token = page.following(groups.members)
         return answer
@@ -218,15 +215,15 @@ class Search:
             best = min(there, key=lambda head: head.order)
             groups.add(best.source.take())
 
-    async def _matches(self, asked: Question, groups: Groups, query: Query) -> list[Match]:
+    async def _matches(self, asked: Question, groups: Groups) -> list[Match]:
         ranked = groups.ranked()
         every: list[Candidate] = [one for _, members in ranked for one in members]
-        hits = await matches.complete(every, query) if asked.segments else {}
+        hits = await matches.complete(every) if asked.segments else {}
         found = []
         for group, members in ranked:
             for one in members:
                 plain = matches.match(one, "" if groups.by == CLIP else group)
                 if asked.segments:
-                    matches.segmented(plain, one, hits[one.clip.name], query, asked.segments)
+                    matches.segmented(plain, one, hits[one.clip.name], asked.segments)
                 found.append(plain)
         return found

@@ -6,9 +6,23 @@ import numpy as np
 import pytest
 
 from gateway.search.query import timed
-from gateway.search.segments import EDGE, MARGIN, Hits, Windows, covered, stretches, time_offset
+from gateway.search.segments import (
+    BELOW,
+    MARGIN,
+    OTHER,
+    Hits,
+    Windows,
+    aligned,
+    covered,
+    placed,
+    stretches,
+)
 
 WINDOW, HOP = 3.0, 1.5
+OUT = HOP * MARGIN / BELOW
+"""Way from a window that is as alike as the best to the line, if nothing beside it is alike."""
+SLACK = OTHER * WINDOW - OUT
+"""Way of the edge of a stretch into such a window."""
 
 
 def windows(duration: float) -> Windows:
@@ -34,55 +48,126 @@ def spans(
     ]
 
 
+def offset(query: Windows, clip: Windows, pairs: list[tuple[int, int, float]]) -> float | None:
+    """The offset of the alignment; None if there is none."""
+    found = aligned(query, clip, Hits.of(pairs))
+    return None if found is None else found.offset
+
+
 def test_neighboring_hits_are_one_stretch() -> None:
     """A short voice in a long recording is heard in three windows of it."""
     pairs = [(0, 48, 0.9), (0, 49, 0.85), (0, 50, 0.9), (0, 51, 0.5)]
-    assert spans(whole(5), windows(144), pairs) == [(72, 78, 0, 5, 0.9)]
-
-
-def test_a_window_that_only_just_is_alike_holds_the_begin_of_the_voice() -> None:
-    """The stretch begins within it, and ends within the last one."""
-    pairs = [(0, 48, 0.9 - MARGIN), (0, 49, 0.9), (0, 50, 0.9 - MARGIN / 2)]
     (found,) = spans(whole(5), windows(144), pairs)
-    assert found == pytest.approx((72 + EDGE * HOP, 78 - EDGE * HOP / 2, 0, 5, 0.9))
+    assert found == pytest.approx((72 + SLACK, 78 - SLACK, 0, 5, 0.9))
+
+
+@pytest.mark.parametrize("lacking", [0.19, 0.25, 0.36, 0.5])
+def test_a_window_that_is_less_alike_moves_the_edge(lacking: float) -> None:
+    """The more of the voice it holds, the earlier the voice begins, and the later it ends."""
+    pairs = [(0, 47, 0.9 - lacking), (0, 48, 0.9), (0, 49, 0.9), (0, 50, 0.9 - lacking)]
+    (found,) = spans(whole(5), windows(144), pairs)
+    out = HOP * MARGIN / min(lacking, BELOW)
+    expected = (72 + OTHER * WINDOW - out, 76.5 - OTHER * WINDOW + out, 0, 5, 0.9)
+    assert found == pytest.approx(expected)
+
+
+def test_a_window_on_the_line_is_the_outermost() -> None:
+    """It holds so much else that it scores MARGIN less."""
+    pairs = [(0, 48, 0.9 - MARGIN + 1e-9), (0, 49, 0.9), (0, 50, 0.9)]
+    (found,) = spans(whole(5), windows(144), pairs)
+    assert found[0] == pytest.approx(72 + OTHER * WINDOW, abs=1e-3)
+
+
+def test_a_recording_has_no_edge_beyond_its_own() -> None:
+    """Nor is there anything beside its first and last window."""
+    pairs = [(0, number, 0.9) for number in range(len(windows(9).starts))]
+    assert spans(whole(5), windows(9), pairs) == [(0, 9, 0, 5, 0.9)]
 
 
 def test_a_window_that_was_missed_does_not_tear_a_stretch() -> None:
     """The windows on both sides of it touch."""
     pairs = [(0, 10, 0.9), (0, 12, 0.9)]
-    assert spans(whole(5), windows(60), pairs) == [(15, 21, 0, 5, 0.9)]
+    (found,) = spans(whole(5), windows(60), pairs)
+    assert found == pytest.approx((15 + SLACK, 21 - SLACK, 0, 5, 0.9))
 
 
 def test_hits_further_away_are_stretches_of_their_own() -> None:
     """The better one first, and what is much worse not at all."""
     pairs = [(0, 5, 0.85), (0, 20, 0.9), (0, 30, 0.9 - MARGIN - 0.01)]
     found = spans(whole(5), windows(60), pairs)
-    assert [(start, score) for start, *_, score in found] == [(30, 0.9), (7.5, 0.85)]
+    assert [score for *_, score in found] == [0.9, 0.85]
+    assert [start for start, *_ in found] == pytest.approx([30 + SLACK, 7.5 + SLACK])
 
 
 def test_a_diagonal_is_one_stretch() -> None:
     """A long query stands in the clip from 30 s on."""
     pairs = [(number, number + 20, 0.95) for number in range(7)]
-    assert spans(windows(12), windows(60), pairs) == [(30, 42, 0, 12, 0.95)]
+    (found,) = spans(windows(12), windows(60), pairs)
+    assert found == pytest.approx((30 + SLACK, 42 - SLACK, 0, 12, 0.95))
+
+
+def test_the_same_recording_begins_where_it_does() -> None:
+    """Windows that share half of their sound with it, or less, are not in its stretch."""
+    query, clip = windows(12), windows(60)
+    pairs = [
+        (row, row + 20 + off, score)
+        for row in range(7)
+        for off, score in ((-2, 0.7), (-1, 0.9), (0, 1.0), (1, 0.9), (2, 0.7))
+    ]
+    hits = Hits.of(pairs)
+    rough = stretches(query, clip, hits)
+    assert rough[0].start < 29.5
+    same = aligned(query, clip, hits)
+    assert same is not None
+    (found,) = placed(rough, clip, same)
+    assert (found.start, found.end, found.score) == pytest.approx((30, 42, 1.0))
+    assert (found.query_start, found.query_end) == pytest.approx((0, 12))
+
+
+def test_an_offset_between_windows_is_told_by_both() -> None:
+    """The cut begins half a hop after a window of the recording."""
+    pairs = [
+        (row, row + column, score)
+        for row in range(7)
+        for column, score in ((19, 0.8), (20, 0.95), (21, 0.95), (22, 0.8))
+    ]
+    assert offset(windows(12), windows(60), pairs) == pytest.approx(30.75, abs=HOP / 8)
+
+
+def test_what_is_alike_everywhere_is_no_place() -> None:
+    """A stretch that is longer than the query stays as it is."""
+    query, clip = windows(12), windows(60)
+    hits = Hits.of(
+        (row, column, 1.0 if column - row == 20 else 0.95)
+        for row in range(7)
+        for column in range(len(clip.starts))
+    )
+    rough = stretches(query, clip, hits)
+    same = aligned(query, clip, hits)
+    assert same is not None
+    assert placed(rough, clip, same) == rough
+    assert (rough[0].start, rough[0].end) == (0, 60)
 
 
 def test_a_thinned_query_moves_on_by_two_windows_of_the_clip() -> None:
     """Windows of the query that don't overlap are neighbors too."""
     query = timed([0, 3, 6], [3, 6, 9], (0.0, 9.0))
     pairs = [(number, 2 * number + 20, 0.95) for number in range(3)]
-    assert spans(query, windows(60), pairs) == [(30, 39, 0, 9, 0.95)]
+    (found,) = spans(query, windows(60), pairs)
+    assert found == pytest.approx((30 + SLACK, 39 - SLACK, 0, 9, 0.95))
 
 
 def test_a_stretch_within_a_better_one_is_dropped() -> None:
     """Two far parts of the query are like one part of the clip; one of them counts."""
     pairs = [(0, 20, 0.95), (1, 21, 0.95), (6, 20, 0.9)]
-    assert spans(windows(12), windows(60), pairs) == [(30, 34.5, 0, 4.5, 0.95)]
+    (found,) = spans(windows(12), windows(60), pairs)
+    assert found == pytest.approx((30 + SLACK, 34.5 - SLACK, 0, 4.5 - SLACK, 0.95))
 
 
 def test_no_hits_are_no_stretch() -> None:
     """And no offset."""
     assert spans(whole(5), windows(60), []) == []
-    assert time_offset(whole(5), windows(60), Hits.of([])) is None
+    assert offset(whole(5), windows(60), []) is None
 
 
 def test_many_hits_are_joined_in_bounded_time() -> None:
@@ -112,13 +197,13 @@ def test_coverage_is_of_the_part_that_was_searched_with() -> None:
 def test_the_same_recording_tells_its_offset() -> None:
     """The query begins 30 s into the clip; other hits don't matter."""
     pairs = [(number, number + 20, 0.97) for number in range(7)] + [(3, 2, 0.89), (1, 30, 0.6)]
-    assert time_offset(windows(12), windows(60), Hits.of(pairs)) == pytest.approx(30)
+    assert offset(windows(12), windows(60), pairs) == pytest.approx(30)
 
 
 def test_a_query_that_begins_before_the_clip_has_a_negative_offset() -> None:
     """Its first windows have no hit."""
     pairs = [(number + 3, number, 0.97) for number in range(5)]
-    assert time_offset(windows(13.5), windows(9), Hits.of(pairs)) == pytest.approx(-4.5)
+    assert offset(windows(13.5), windows(9), pairs) == pytest.approx(-4.5)
 
 
 @pytest.mark.parametrize(
@@ -132,10 +217,16 @@ def test_a_query_that_begins_before_the_clip_has_a_negative_offset() -> None:
 )
 def test_what_is_not_the_same_recording_has_no_offset(pairs: list[tuple[int, int, float]]) -> None:
     """Likeness alone is no offset."""
-    assert time_offset(windows(12), windows(60), Hits.of(pairs)) is None
+    assert offset(windows(12), windows(60), pairs) is None
 
 
 def test_one_window_of_another_length_tells_no_offset() -> None:
     """5 s are like 3 s of them, but not at one place."""
-    assert time_offset(whole(5), windows(60), Hits.of([(0, 20, 0.95)])) is None
-    assert time_offset(whole(5), whole(5), Hits.of([(0, 0, 1.0)])) == 0
+    assert offset(whole(5), windows(60), [(0, 20, 0.95)]) is None
+    assert offset(whole(5), whole(5), [(0, 0, 1.0)]) == 0
+
+
+def test_one_window_tells_its_offset_if_it_is_the_same() -> None:
+    """One that is only much alike does not."""
+    assert offset(whole(3), windows(60), [(0, 20, 0.995), (0, 19, 0.9)]) == 30
+    assert offset(whole(3), windows(60), [(0, 20, 0.97), (0, 19, 0.9)]) is None
