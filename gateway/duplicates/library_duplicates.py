@@ -26,10 +26,19 @@ class AllDuplicates(OnDemand[Found]):
 
         Raises:
             ServiceError: LIBRARY_NOT_FOUND, FIELD_INVALID, STATE_CONFLICT (also if the library has
-                no windows). If there are no groups yet, also the error that prevented them.
+                no windows), MODEL_MISMATCH (it is one for vectors). If there are no groups yet,
+                also the error that prevented them.
         """
         name = library_of_duplicates(request.name)
-        if not (await self._opened.open(name)).generation:
+        library = await self._opened.open(name)
+        if library.dimension:
+            raise ServiceError(
+                Reason.MODEL_MISMATCH,
+                f"{name} holds vectors of {library.model}, and duplicates are found by how the "
+                "windows of recordings follow each other; search with a clip and a min_score",
+                {"library_model": library.model},
+            )
+        if not library.generation:
             raise ServiceError(
                 Reason.STATE_CONFLICT,
                 f"{name} was made before there were windows, by which duplicates are found; "
