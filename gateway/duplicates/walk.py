@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import math
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from audiosearch.index.v1.index_service_pb2 import (
     SearchVectorsRequest,
 )
 
+from gateway.duplicates.cuts import Cuts, Short
 from gateway.libraries.indexes import PAGE, present, split_window
 from gateway.upstream import Upstream, passing_over
 from scoring import diagonals
@@ -61,6 +62,7 @@ class Walk:
         rule = library.window_rule
         self._window = rule.window.ToNanoseconds() / 1e9
         self._hop = rule.hop.ToNanoseconds() / 1e9
+        self._cuts = Cuts(upstream, present(library), self._window, self._hop)
         self.lengths: dict[str, float] = {}
         """Lengths of the clips that are linked."""
         self.links: list[Link] = []
@@ -84,7 +86,8 @@ class Walk:
             near = [_Hits() for _ in some]
             await self._search(some, near)
             lengths = await self._lengths(some, near)
-            for links in await asyncio.to_thread(self._compare, some, near, lengths):
+            cuts = await self._cuts.find(_short(some, near, lengths), lengths)
+            for links in await asyncio.to_thread(self._compare, some, near, lengths, cuts):
                 self.links += links
                 for link in links:
                     self.lengths[link.clip] = lengths[link.clip]
@@ -175,20 +178,30 @@ class Walk:
         return {id_: clip.audio.duration.ToNanoseconds() / 1e9 for id_, clip in rows.items()}
 
     def _compare(
-        self, some: Sequence[Seen], near: Sequence[_Hits], lengths: dict[str, float]
+        self,
+        some: Sequence[Seen],
+        near: Sequence[_Hits],
+        lengths: dict[str, float],
+        cuts: Mapping[str, Mapping[str, diagonals.Alignment]],
     ) -> list[list[Link]]:
         return [
-            chosen(self._links(seen, hits, lengths), lengths)
+            chosen(self._links(seen, hits, lengths, cuts.get(seen.id, {})), lengths)
             for seen, hits in zip(some, near, strict=True)
             if seen.id in lengths
         ]
 
-    def _links(self, seen: Seen, near: _Hits, lengths: dict[str, float]) -> Iterator[Link]:
+    def _links(
+        self,
+        seen: Seen,
+        near: _Hits,
+        lengths: dict[str, float],
+        cuts: Mapping[str, diagonals.Alignment],
+    ) -> Iterator[Link]:
         """The clips that are no shorter, and that this one lies in."""
         mine = (lengths[seen.id], seen.id)
         for other, hits in near.items():
             if other in lengths and (lengths[other], other) > mine:
-                found = self._align(seen, lengths[seen.id], lengths[other], hits)
+                found = cuts.get(other) or self._align(seen, lengths[seen.id], lengths[other], hits)
                 if found:
                     yield Link(seen.id, other, found.score, found.start, found.end, found.offset)
 
@@ -213,6 +226,17 @@ class Walk:
         )
         starts = np.array([(seen.starts[row] or 0) / 1000 for row in searched], np.float64)
         return diagonals.align(starts, self._window, self._hop, other, near)
+
+
+def _short(
+    some: Sequence[Seen], near: Sequence[_Hits], lengths: Mapping[str, float]
+) -> list[Short]:
+    """The clips of one window among these."""
+    return [
+        Short(seen.id, lengths[seen.id], np.array(seen.vectors[0], np.float64), hits)
+        for seen, hits in zip(some, near, strict=True)
+        if seen.starts[0] is None and seen.id in lengths
+    ]
 
 
 async def clips(upstream: Upstream, library: Library, ids: Sequence[str]) -> dict[str, Clip]:

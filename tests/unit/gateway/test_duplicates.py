@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,6 +19,7 @@ from gateway import on_demand
 from gateway.duplicates import walk
 from gateway.duplicates.finding import Finder, Found
 from gateway.libraries.indexes import window_id
+from scoring.short_cuts import CUT
 from serving.errors import Reason, ServiceError
 
 LIBRARY = Library(name="libraries/a", uid="u", generation=1)
@@ -44,12 +46,23 @@ def noisy(vectors: np.ndarray, seed: int, much: float = 0.33) -> np.ndarray:
     return unit(vectors + much * noise)
 
 
+GRAINS = np.random.default_rng(20).standard_normal(WIDE)
+"""The voice in each quarter of a second."""
+
+
+def heard(sound: np.ndarray, starts: Iterable[int], count: int) -> np.ndarray:
+    """Vectors of windows of so many quarters of a second."""
+    return unit(np.array([sound[start : start + count].mean(axis=0) for start in starts]))
+
+
 class Shelf:
     """The index and the catalog of a library, which compares with every vector."""
 
     def __init__(self, **clips: np.ndarray) -> None:
         """Holds the windows of clips."""
         self.clips = clips
+        self.lengths: dict[str, int] = {}
+        """Lengths in milliseconds of clips that are not as long as their windows say."""
         self.gone: ServiceError | None = None
 
     def _rows(self) -> dict[str, np.ndarray]:
@@ -78,7 +91,7 @@ class Shelf:
     async def GetVectors(self, request: pb.GetVectorsRequest) -> pb.GetVectorsResponse:
         """See IndexService."""
         rows = self._rows()
-        found = [Vector(id=id_, values=rows[id_]) for id_ in request.ids]
+        found = [Vector(id=id_, values=rows[id_]) for id_ in request.ids if id_ in rows]
         return pb.GetVectorsResponse(vectors=found)
 
     async def SearchVectors(self, request: pb.SearchVectorsRequest) -> pb.SearchVectorsResponse:
@@ -100,7 +113,7 @@ class Shelf:
         for id_ in request.clip_ids:
             if id_ in self.clips:
                 clip = Clip(name=f"{request.parent}/clips/{id_}")
-                length = 1500 * (len(self.clips[id_]) + 1)
+                length = self.lengths.get(id_, 1500 * (len(self.clips[id_]) + 1))
                 clip.audio.duration.FromMilliseconds(length)
                 found.clips[id_].CopyFrom(clip)
         return found
@@ -156,6 +169,25 @@ async def test_a_clip_of_one_window_is_found_by_that() -> None:
     groups = told(await find(shelf))
     assert [set(group) for group in groups] == [{"a", "b"}, {"x", "y"}]
     assert groups[0]["b"] == (6, 3)
+
+
+async def test_a_clip_of_one_window_is_found_between_windows() -> None:
+    """By the mean of those that cover it, which no single window is near enough to."""
+    sound = GRAINS[None, :] * 0.35 + np.random.default_rng(21).standard_normal((13 * 6, WIDE))
+    long = heard(sound, range(0, 12 * 6, 6), 12)
+    other = GRAINS[None, :] * 0.35 + np.random.default_rng(22).standard_normal((13 * 6, WIDE))
+    shelf = Shelf(
+        a=long,
+        b=heard(sound, [27], 20),  # 5 s from 6.75 s on
+        c=heard(other, [27], 20),
+        d=heard(sound, [77 - 20], 20),
+    )
+    shelf.lengths = dict.fromkeys("bcd", 5000)
+    assert max(float(shelf.clips["b"][0] @ row) for row in long) < CUT
+    (group,) = told(await find(shelf))
+    assert set(group) == {"a", "b", "d"}
+    assert group["b"] == (pytest.approx(6.75, abs=0.75), 5)
+    assert group["d"][0] == pytest.approx(14.25, abs=0.75)
 
 
 async def test_a_jingle_joins_no_recordings() -> None:
