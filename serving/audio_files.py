@@ -7,7 +7,8 @@ import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path, PurePosixPath
@@ -18,6 +19,7 @@ from audiosearch.embedding.v1.embedding_pb2 import AudioRemark
 
 from serving import limits
 from serving.audio_signs import HEAD_BYTES, begins, has_ending
+from serving.disk.folders import open_below
 from serving.errors import Reason, ServiceError
 
 HIDDEN, LINK, UNREADABLE, OTHER = "hidden", "link", "unreadable", "other"
@@ -122,16 +124,30 @@ class _Walk:
     def _entries(self, folder: Path) -> list[tuple[str, _Kind]]:
         """The audio files and folders in a folder, by name."""
         found = []
-        with os.scandir(folder) as entries:
+        with self._opened(folder) as entries:
             for entry in entries:
-                kind = self._kind(entry)
+                kind = self._kind(entry, folder)
                 if isinstance(kind, _Kind):
                     found.append((entry.name, kind))
                 else:
                     self.passed_over.add(kind)
         return sorted(found, key=operator.itemgetter(0))
 
-    def _kind(self, entry: os.DirEntry[str]) -> _Kind | str:
+    @contextmanager
+    def _opened(self, folder: Path) -> Iterator[Iterable[os.DirEntry[str]]]:
+        """The entries of a folder; OSError if it has become a link that must not be followed."""
+        if self.roots is None:
+            with os.scandir(folder) as entries:
+                yield entries
+            return
+        descriptor = open_below(folder, self.roots, os.O_DIRECTORY)
+        try:
+            with os.scandir(descriptor) as entries:
+                yield entries
+        finally:
+            os.close(descriptor)
+
+    def _kind(self, entry: os.DirEntry[str], folder: Path) -> _Kind | str:
         """The kind of an entry to look at, or the name of the kind that is passed over."""
         if entry.name.startswith(".") or entry.name in _HIDDEN_FOLDERS:
             return HIDDEN
@@ -145,27 +161,27 @@ class _Walk:
             return LINK if is_link else UNREADABLE
         if has_ending(entry.name):
             return _Kind.AUDIO
-        real = Path(os.path.realpath(entry.path)) if is_link else Path(entry.path)
+        path = folder / entry.name
+        real = Path(os.path.realpath(path)) if is_link else path
         if is_link and not self._allows(real):
             return LINK
-        return _kind_by_content(entry.name, real)
+        return self._kind_by_content(entry.name, real)
 
     def _allows(self, real: Path) -> bool:
         return self.roots is None or any(real.is_relative_to(root) for root in self.roots)
 
-
-def _kind_by_content(name: str, real: Path) -> _Kind | str:
-    ending = _ENDING.fullmatch(PurePosixPath(name).suffix)
-    kind = ending[0].lower() if ending else OTHER
-    try:
-        if not stat.S_ISREG(real.lstat().st_mode):
-            return kind
-        # A pipe or a link may have taken the file's place: neither is waited for nor followed.
-        descriptor = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb", buffering=0) as file:
-            return _Kind.AUDIO if begins(file.read(HEAD_BYTES) or b"") else kind
-    except OSError:
-        return UNREADABLE
+    def _kind_by_content(self, name: str, real: Path) -> _Kind | str:
+        ending = _ENDING.fullmatch(PurePosixPath(name).suffix)
+        kind = ending[0].lower() if ending else OTHER
+        try:
+            if not stat.S_ISREG(real.lstat().st_mode):
+                return kind
+            # A pipe or a link may have taken the file's place: neither is waited for nor followed.
+            roots = self.roots or [real.parent]
+            with os.fdopen(open_below(real, roots, os.O_NONBLOCK), "rb", buffering=0) as file:
+                return _Kind.AUDIO if begins(file.read(HEAD_BYTES) or b"") else kind
+        except OSError:
+            return UNREADABLE
 
 
 def unreadable(what: str, error: OSError) -> ServiceError:

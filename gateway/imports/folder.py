@@ -11,6 +11,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from serving.audio_files import unreadable
+from serving.disk.folders import open_below
 from serving.errors import Reason, ServiceError
 
 CHUNK_BYTES = 256 * 1024
@@ -49,11 +50,7 @@ def _open(path: Path, roots: Sequence[Path]) -> BufferedReader:
     """Opens a regular file below `roots` and nothing else, with links resolved before."""
     try:
         real = Path(os.path.realpath(path, strict=True))
-        if not any(real.is_relative_to(root) for root in roots):
-            raise ServiceError(
-                Reason.PATH_NOT_ALLOWED, "a link that leads outside the allowed folders"
-            )
-        descriptor = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = open_below(real, roots, os.O_NONBLOCK)
     except FileNotFoundError as error:
         raise ServiceError(Reason.PATH_NOT_FOUND, "the file is gone") from error
     except OSError as error:

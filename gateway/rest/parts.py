@@ -11,6 +11,7 @@ import grpc
 from starlette.requests import Request
 
 from gateway.access.guard import FORWARDED_KEY, Guard
+from gateway.access.keyring import bearer
 from gateway.access.rules import RULES
 from gateway.health.health import Health
 from gateway.settings import GatewaySettings
@@ -22,9 +23,12 @@ _CONTEXT = cast("grpc.aio.ServicerContext", None)
 
 
 def credentials(request: Request) -> str | None:
-    """The key of a request as the value of `authorization`; `x-api-key` takes its place."""
+    """The key of a request as the value of `authorization`; `x-api-key` takes its place.
+
+    An `authorization` of another scheme may be for a proxy in front, so it hides no `x-api-key`.
+    """
     header, key = request.headers.get("authorization"), request.headers.get("x-api-key")
-    return header or (f"Bearer {key}" if key else None)
+    return f"Bearer {key}" if key and bearer(header) is None else header
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from serving.errors import Reason, ServiceError
 from serving.telemetry import REQUEST_ID_KEY, request_id
 
 PROBE = "/healthz"
-"""The path of probes. Like gRPC's health it has no log line and no limit of concurrent calls."""
+"""The path of probes. As with gRPC's health, their looks are neither logged nor limited."""
 
 
 PLACE = "place"
@@ -58,10 +58,13 @@ class Boundary:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
-        if scope["type"] != "http" or scope["path"] == PROBE:
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         scope, place = _as_get(scope), Place(self._shares)
+        if scope["path"] == PROBE and scope["method"] == "GET":
+            await self._app(scope, receive, send)
+            return
         scope["state"][PLACE] = place
         exchange = Exchange(scope, receive, _identified(send))
         self._running += 1
@@ -88,6 +91,7 @@ class Boundary:
     async def _run(self, call: Call, scope: Scope, exchange: Exchange) -> None:
         try:
             self._make_room()
+            _check_framing(Headers(scope=scope), exchange)
             _check_encoding(Headers(scope=scope))
             async with exchange.watched():
                 await self._app(scope, exchange.receive, exchange.send)
@@ -100,6 +104,14 @@ class Boundary:
         if self._running > self._most:
             message = f"{self._most} requests run already; try again in a moment"
             raise ServiceError(Reason.GATEWAY_BUSY, message)
+
+
+def _check_framing(headers: Headers, exchange: Exchange) -> None:
+    if "transfer-encoding" in headers and "content-length" in headers:
+        # Proxies may read another length (RFC 9112, 6.1), so nothing behind the head is believed.
+        exchange.lingers = False
+        message = "content-length and transfer-encoding exclude each other; send one of them"
+        raise ServiceError(Reason.FIELD_INVALID, message, {"field": "content-length"})
 
 
 def _check_encoding(headers: Headers) -> None:

@@ -43,7 +43,7 @@ class Exchange:
         self._lost = asyncio.Event()
         self._started = self._complete = self._events = self._sized = self._held = False
         self.lingers = True
-        """False if the rest of the request is not to be read after the answer."""
+        """False if nothing more of the connection is to be read after the answer."""
 
     @property
     def gone(self) -> bool:
@@ -133,7 +133,8 @@ class Exchange:
         body = error_json(error)
         if not self._started:
             length = (b"content-length", str(len(body)).encode())
-            headers = [*error_headers(error), length]
+            closing = [] if self.lingers else [(b"connection", b"close")]
+            headers = [*error_headers(error), length, *closing]
             status = http_status(error)
             await self.send({"type": "http.response.start", "status": status, "headers": headers})
         elif self._events and not self._complete:

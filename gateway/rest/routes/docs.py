@@ -5,8 +5,9 @@ from __future__ import annotations
 from importlib.metadata import distribution
 from pathlib import Path
 
-from fastapi import APIRouter, Response
-from fastapi.responses import FileResponse
+from fastapi import APIRouter, Request, Response
+
+from gateway.rest.http.assets import Asset
 
 _OURS = Path(__file__).with_suffix("")
 _POLICY = (
@@ -33,7 +34,10 @@ def router() -> APIRouter:
 
 
 def _add(api: APIRouter, path: str, file: Path) -> None:
+    asset = Asset.read(file)
+
     @api.get(path, include_in_schema=False)
-    async def send() -> Response:
-        headers = {"content-security-policy": _POLICY, "cache-control": "no-cache"}
-        return FileResponse(file, headers=headers)
+    async def send(request: Request) -> Response:
+        answer = asset.answer(request)
+        answer.headers["content-security-policy"] = _POLICY
+        return answer

@@ -10,6 +10,7 @@ import pytest
 
 from gateway.imports.folder import read_file, resolve_folder
 from serving.audio_files import MAX_KINDS, PassedOver, count, walk
+from serving.disk.folders import open_below
 from serving.errors import Reason, ServiceError
 
 
@@ -234,6 +235,33 @@ async def test_a_link_within_the_root_is_read_and_one_that_leads_out_is_not(tmp_
     with pytest.raises(ServiceError) as raised:
         await read(root / "out.wav", root)
     assert raised.value.reason is Reason.PATH_NOT_ALLOWED
+
+
+def test_a_folder_swapped_for_a_link_during_the_walk_is_not_followed(tmp_path: Path) -> None:
+    """It was a folder when its name was read."""
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    touch(root, "a.wav", "sub/b.wav")
+    touch(outside, "secret.wav")
+    found = walk(root, roots=[root])
+    assert next(found).path == "a.wav"
+    (root / "sub").rename(tmp_path / "gone")
+    (root / "sub").symlink_to(outside)
+    assert [(entry.path, bool(entry.failure)) for entry in found] == [("sub", True)]
+
+
+@pytest.mark.parametrize("swapped", ["sub", "sub/deep", "sub/deep/b.wav"])
+def test_what_became_a_link_after_its_links_were_resolved_is_not_opened(
+    tmp_path: Path, swapped: str
+) -> None:
+    """At any place between the root and the file."""
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    touch(root, "sub/deep/b.wav")
+    touch(outside, "sub/deep/b.wav")
+    os.close(open_below(root / "sub/deep/b.wav", [root], 0))
+    (root / swapped).rename(tmp_path / "gone")
+    (root / swapped).symlink_to(outside / swapped)
+    with pytest.raises(OSError, match=r"Not a directory|Too many levels"):
+        open_below(root / "sub/deep/b.wav", [root], 0)
 
 
 async def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from tests.unit.gateway.test_rest_boundary import LIBRARIES, PATIENCE, raw, reas
 
 
 async def test_who_has_no_key_is_turned_away_first(tmp_path: Path) -> None:
-    """Before the request is read; either header brings the key."""
+    """Before the request is read; either header brings the key, also beside a proxy's own."""
     key, token = api_key.make("phone", {"a": Right.read})
     key_file.change(tmp_path / "keys", lambda keys: keys.update({key.id: key}))
     async with serving(keyring=tmp_path / "keys") as served:
@@ -25,7 +25,11 @@ async def test_who_has_no_key_is_turned_away_first(tmp_path: Path) -> None:
             answer = await served.http.get(path)
             assert (answer.status_code, reason(answer)) == (401, "KEY_MISSING")
             assert answer.headers["www-authenticate"] == "Bearer"
-        for headers in ({"x-api-key": token}, {"authorization": f"Bearer {token}"}):
+        for headers in (
+            {"x-api-key": token},
+            {"authorization": f"Bearer {token}"},
+            {"authorization": "Basic dXNlcjpwYXNz", "x-api-key": token},
+        ):
             assert (await served.http.get(LIBRARIES + "a", headers=headers)).status_code == 200
             answer = await served.http.get(LIBRARIES + "b", headers=headers)
             assert (answer.status_code, reason(answer)) == (403, "RIGHT_MISSING")
@@ -69,6 +73,32 @@ async def test_http_1_0_needs_no_host(head: str, status: int) -> None:
     assert line.split()[1] == str(status).encode()
 
 
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "POST", "DELETE"])
+async def test_probes_of_any_method_are_answered(method: str) -> None:
+    """Monitors send HEAD; what is not for probes is told in the way of all routes."""
+    async with serving() as served:
+        answer = await served.http.request(method, "/healthz")
+        if method == "HEAD":
+            assert (answer.status_code, answer.content) == (503, b"")  # no service is behind it
+        else:
+            assert (answer.status_code, reason(answer)) == (405, "METHOD_NOT_ALLOWED")
+            assert answer.headers["allow"] == "GET, HEAD"
+
+
+async def test_two_lengths_of_a_body_are_refused_and_end_the_connection() -> None:
+    """A proxy in front might read the other one, and take the rest for another request."""
+    async with serving() as served:
+        head = f"POST {LIBRARIES}a/clips HTTP/1.1\nHost: localhost\n"
+        lengths = "Content-Length: 4\nTransfer-Encoding: chunked\n\n0\n\n"
+        following = f"GET {LIBRARIES}a HTTP/1.1\nHost: localhost\n\n"
+        reader, writer = await raw(served, head + lengths + following)
+        answer = await asyncio.wait_for(reader.read(), PATIENCE)
+        writer.close()
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert b"FIELD_INVALID" in answer
+
+
 async def test_every_answer_has_the_headers_of_security() -> None:
     """And none that tells the server's make."""
     async with serving() as served:
@@ -89,6 +119,9 @@ async def test_the_documentation_comes_from_files_of_the_server() -> None:
             answer = await served.http.get(f"/{path}")
             assert answer.status_code == 200, path
             assert "://" not in path
+        for wrong in ("bytes=abc", "bytes=99999999-", "lines=1-2"):
+            answer = await served.http.get("/docs", headers={"range": wrong})
+            assert (answer.status_code, answer.text) == (200, page)  # no ranges of pages
         document = (await served.http.get("/openapi.json")).json()
     operation = document["paths"]["/v1/libraries"]["get"]
     assert operation["operationId"] == "listLibraries"
