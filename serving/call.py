@@ -43,9 +43,7 @@ async def take_call(method: str, sent_id: str | bytes | None, limit: float) -> A
             yield call
         outcome = "OK"
     except ServiceError as error:
-        # Its trace leads to frames that hold the request, and from there back to it.
-        error.__cause__ = error.__context__ = None
-        call.failure = error.with_traceback(None)
+        call.failure = error
     except (TimeoutError, asyncio.TimeoutError):
         message = f"the call took longer than its {limit:.3g} s"
         call.failure = ServiceError(Reason.DEADLINE_EXCEEDED, message)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import grpc
 
-from serving.call import take_call
+from serving.call import Call, take_call
 from serving.caller import caller, passed_on
 from serving.calls.messages import Held, Incoming, in_time
 from serving.calls.probes import Probes
-from serving.calls.refusal import refuse
+from serving.calls.refusal import end
 from serving.calls.shares import Shares
 from serving.errors import Reason, ServiceError
 from serving.telemetry import REQUEST_ID_KEY
@@ -90,19 +90,22 @@ class Boundary(grpc.aio.ServerInterceptor):
         inner = getattr(handler, "_".join(kind))
 
         async def answer(_packed: Any, context: grpc.aio.ServicerContext) -> Any:
-            async with self._call(handler, details, context) as messages:
-                return await inner(await self._request(handler, details, messages), context)
+            async with self._call(details, context) as call:
+                with self._place(handler, details, context) as messages:
+                    return await inner(await self._request(handler, details, messages), context)
+            return await end(context, call)
 
         async def stream(_packed: Any, context: grpc.aio.ServicerContext) -> None:
-            async with (
-                self._call(handler, details, context) as messages,
-                contextlib.aclosing(
-                    inner(await self._request(handler, details, messages), context)
-                ) as responses,
-            ):
-                # Written, not yielded: the deadline also ends a call whose reader has stopped.
-                async for response in responses:
-                    await self._write(context, response)
+            async with self._call(details, context) as call:
+                with self._place(handler, details, context) as messages:
+                    request = await self._request(handler, details, messages)
+                    responses = inner(request, context)
+                    del request
+                    async with contextlib.aclosing(responses):
+                        # Written, not yielded: the deadline ends a call whose reader has stopped.
+                        async for response in responses:
+                            await self._write(context, response)
+            await end(context, call)
 
         if handler.response_streaming:
             return grpc.stream_stream_rpc_method_handler(stream, None, handler.response_serializer)
@@ -122,28 +125,25 @@ class Boundary(grpc.aio.ServerInterceptor):
         except grpc.aio.InternalError:  # the reader went away while the message waited to be sent
             raise asyncio.CancelledError from None
 
-    @contextlib.asynccontextmanager
-    async def _call(
-        self, handler: Any, details: grpc.HandlerCallDetails, context: grpc.aio.ServicerContext
-    ) -> AsyncIterator[Incoming]:
+    def _call(
+        self, details: grpc.HandlerCallDetails, context: grpc.aio.ServicerContext
+    ) -> contextlib.AbstractAsyncContextManager[Call]:
         sent_id = dict(details.invocation_metadata or ()).get(REQUEST_ID_KEY)
-        limits = self._limits
-        seconds = min(context.time_remaining() or limits.call_seconds, limits.call_seconds)
-        async with take_call(details.method, sent_id, seconds) as call:
-            caller.set(self._gate.identify(details, context.peer()))
-            who = caller.get()
-            with self._place(who), Held(limits.budget, who, limits.busy) as held:
-                yield Incoming(context, handler.request_deserializer, held, limits.idle_seconds)
-        if call.failure:
-            await refuse(context, call.failure, call.request_id)
+        most = self._limits.call_seconds
+        return take_call(details.method, sent_id, min(context.time_remaining() or most, most))
 
     @contextlib.contextmanager
-    def _place(self, who: str) -> Iterator[None]:
-        places = self._limits.places
-        if not places.take(who, 1):
-            message = f"{places.most - places.free} calls run already; try again in a moment"
-            raise ServiceError(self._limits.busy, message)
+    def _place(
+        self, handler: Any, details: grpc.HandlerCallDetails, context: grpc.aio.ServicerContext
+    ) -> Iterator[Incoming]:
+        """A place among the calls of the caller, whose key is looked at before."""
+        who, limits = self._gate.identify(details, context.peer()), self._limits
+        caller.set(who)
+        if not limits.places.take(who, 1):
+            message = f"{limits.places.most - limits.places.free} calls run already; try again soon"
+            raise ServiceError(limits.busy, message)
         try:
-            yield
+            with Held(limits.budget, who, limits.busy) as held:
+                yield Incoming(context, handler.request_deserializer, held, limits.idle_seconds)
         finally:
-            places.give_back(who, 1)
+            limits.places.give_back(who, 1)

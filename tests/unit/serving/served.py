@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import grpc
@@ -21,6 +22,10 @@ Start = Callable[..., Awaitable["Served"]]
 NAME = clip_service_pb2.DESCRIPTOR.services_by_name["ClipService"].full_name
 
 
+class Marker:
+    """Something that lives as long as the frame of a servicer."""
+
+
 class Behaviour(clip_service_pb2_grpc.ClipServiceServicer):
     """Does what a test asks for by the name it sends."""
 
@@ -28,10 +33,13 @@ class Behaviour(clip_service_pb2_grpc.ClipServiceServicer):
         """Notes what it saw."""
         self.seen: dict[str, object] = {}
         self.began = asyncio.Event()
+        self.marker: Callable[[], object] = lambda: None
 
     async def GetClip(self, request: clip_pb2.GetClipRequest, context: object) -> Clip:
         """Fails, crashes, waits or answers."""
         self.seen = {"request_id": request_id.get(), "remaining": remaining()}
+        marker = Marker()
+        self.marker = weakref.ref(marker)
         if request.name == "typed":
             raise ServiceError(Reason.CLIP_NOT_FOUND, "there is none", {"clip": "x"})
         if request.name.startswith("long"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -146,6 +147,19 @@ async def test_a_message_that_is_none_is_a_typed_error_of_one_line(
     assert [line for line in lines if line.get("outcome") == "FIELD_INVALID"]
     assert "Traceback" not in said
     assert len(lines) < 8
+
+
+async def test_a_call_that_failed_keeps_nothing(start: Start) -> None:
+    """The servicer's frame, and its request, are gone without a search for circles."""
+    served = await start()
+    gc.disable()
+    try:
+        for name in ("typed", "crash", "fine"):
+            with contextlib.suppress(grpc.aio.AioRpcError):
+                await served.stub.GetClip(clip_pb2.GetClipRequest(name=name))
+            await happens(lambda: served.behaviour.marker() is None)
+    finally:
+        gc.enable()
 
 
 async def test_a_call_without_a_message_is_a_typed_error(start: Start) -> None:
