@@ -72,6 +72,14 @@ class _Look(NamedTuple):
         return IndexState(indexed_count=self.indexed, expected_count=self.expected)
 
 
+class _There(NamedTuple):
+    """Vectors in the indexes of a library."""
+
+    windows: int
+    wholes: int
+    voiceprints: int
+
+
 class _Left(NamedTuple):
     """Vectors that could not be restored."""
 
@@ -171,7 +179,7 @@ class IndexWatch:
         while True:
             await asyncio.sleep(REPORT_SECONDS)
             try:
-                await self._report(library, (await self._look(library)).state)
+                await self._report(library, (await self._compared(library))[0].state)
             except ServiceError as error:
                 if error.reason in _ENDED:
                     raise
@@ -196,24 +204,35 @@ class IndexWatch:
             missed |= quiet
         return found  # the sweep finds out
 
-    async def _look(self, library: Library) -> _Look:
-        return (await self._compared(library))[0]
-
     async def _compared(self, library: Library) -> tuple[_Look, bool]:
         """The numbers, and True if no clip came or went meanwhile."""
         request = CountVectorsRequest(name=library.name)
         before = await self._upstream.libraries.CountVectors(request)
-        generation = indexes.present(library)
-        windows = await self._count(generation.windows)
-        wholes = 0 if generation.wholes is None else await self._count(generation.wholes)
-        voiceprints = await self._count(indexes.voiceprints(library))
+        there = await self._counts(library, before)
+        found = _look(library, before, there)
+        if not found.missing:
+            return found, True
         after = await self._upstream.libraries.CountVectors(request)
-        expected = min(_windows(library, before), _windows(library, after))
-        missing = max(0, expected - windows)
-        if generation.wholes is not None and not library.HasField("migration"):
-            missing += max(0, min(before.several_count, after.several_count) - wholes)
-        missing += max(0, min(before.voiceprint_count, after.voiceprint_count) - voiceprints)
-        return _Look(min(windows, expected), expected, missing), before == after
+        least = VectorCounts(
+            clip_count=min(before.clip_count, after.clip_count),
+            window_count=min(before.window_count, after.window_count),
+            several_count=min(before.several_count, after.several_count),
+            voiceprint_count=min(before.voiceprint_count, after.voiceprint_count),
+        )
+        return _look(library, least, there), before == after
+
+    async def _counts(self, library: Library, expected: VectorCounts) -> _There:
+        """The numbers of vectors in the indexes of a library that should have some."""
+        generation = indexes.present(library)
+        return _There(
+            windows=await self._count(generation.windows),
+            wholes=await self._count(generation.wholes)
+            if generation.wholes is not None and expected.several_count
+            else 0,
+            voiceprints=await self._count(indexes.voiceprints(library))
+            if expected.voiceprint_count
+            else 0,
+        )
 
     async def _count(self, index_id: str) -> int:
         """The vectors of an index; none if it is lost."""
@@ -223,8 +242,13 @@ class IndexWatch:
         return 0
 
 
-def _windows(library: Library, counts: VectorCounts) -> int:
-    """Vectors that the index that is searched is to have at least."""
+def _look(library: Library, expected: VectorCounts, there: _There) -> _Look:
+    """Compares the numbers that the rows tell with those of the indexes."""
     # While it is migrated, rows have the numbers of windows of either generation.
-    by_clip = not library.generation or library.HasField("migration")
-    return counts.clip_count if by_clip else counts.window_count
+    counted = bool(library.generation) and not library.HasField("migration")
+    windows = expected.window_count if counted else expected.clip_count
+    missing = max(0, windows - there.windows)
+    if counted:
+        missing += max(0, expected.several_count - there.wholes)
+    missing += max(0, expected.voiceprint_count - there.voiceprints)
+    return _Look(min(there.windows, windows), windows, missing)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
 import pytest
+from audiosearch.catalog.v1 import clip_pb2
 from audiosearch.catalog.v1.kept_vectors_pb2 import (
     DropKeptVectorsRequest,
     LookupKeptVectorsRequest,
@@ -149,6 +151,27 @@ def test_clips_that_come_into_a_lost_index_are_stored(
     found = stack.client.search_by_clip(short_name(library), added.name, k=50)
     assert len(found.matches) == SHORTS + LONGS
     assert refused(stack, library, old) is None
+
+
+def test_clips_that_come_and_go_are_no_loss(
+    stack: Indexed, library: Library, tmp_path: Path
+) -> None:
+    """Several comparisons fall into uploads and deletions, and none of them finds too few."""
+    name = short_name(library)
+    told = list[object]()
+
+    def come_and_go(number: int) -> None:
+        path = short(tmp_path, 100 + number)
+        for _ in range(6):
+            clip = stack.client.upload(name, path).clip.name
+            told.extend(search(stack, library).incomplete)
+            request = clip_pb2.DeleteClipRequest(name=clip)
+            stack.client.call(stack.client.stubs.clips.DeleteClip, request)
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(come_and_go, range(3)))
+    assert not told
+    assert complete(stack, library)
 
 
 def test_everything_tells_of_what_is_missing(stack: Indexed, library: Library) -> None:
