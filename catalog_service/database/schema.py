@@ -287,7 +287,7 @@ import_jobs = Table(
     Column("update_time", UtcTime, nullable=False),
     Column("channel", SmallInteger, nullable=False, server_default="0"),
     Column("remarks", JSON),
-    UniqueConstraint("request_id", name="uq_import_jobs_request"),
+    UniqueConstraint("library_uid", "request_id", name="uq_import_jobs_request"),
     Index("ix_import_jobs_library", "library_uid", "id"),
     Index("ix_import_jobs_state", "state", "id"),
     Index("ix_import_jobs_library_state", "library_uid", "state", "id"),

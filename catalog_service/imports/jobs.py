@@ -13,6 +13,7 @@ from catalog_service.clips.rows import now
 from catalog_service.database.database import Database
 from catalog_service.database.schema import import_jobs, libraries
 from catalog_service.database.states import JobState, LibraryState
+from catalog_service.fields import invalid
 from catalog_service.libraries import rows as library_rows
 from catalog_service.names import import_job_name, new_id
 from catalog_service.paging import Page
@@ -59,17 +60,18 @@ class ImportJobs:
         """Creates a RUNNING job. A repeated request id returns the job of the first call.
 
         Raises:
-            ServiceError: LIBRARY_NOT_FOUND, STATE_CONFLICT (the library is not ACTIVE).
+            ServiceError: LIBRARY_NOT_FOUND, STATE_CONFLICT (the library is not ACTIVE),
+                FIELD_INVALID (the request id made an import of another kind).
         """
 
         def make(connection: Connection) -> Row[Any]:
-            made = _made_by(connection, request_id)
+            made = _made_by(connection, library, new, request_id)
             return made or _insert(connection, library, new, request_id)
 
         try:
             return await self._database.grow(make)
         except exc.IntegrityError:  # the same request was faster at the same time
-            made = await self._database.read(lambda c: _made_by(c, request_id))
+            made = await self._database.read(lambda c: _made_by(c, library, new, request_id))
             if made is None:
                 raise
             return made
@@ -229,12 +231,19 @@ def _get(connection: Connection, job: str) -> Row[Any]:
     return row
 
 
-def _made_by(connection: Connection, request_id: str | None) -> Row[Any] | None:
+def _made_by(
+    connection: Connection, library: str, new: NewJob, request_id: str | None
+) -> Row[Any] | None:
+    """Returns the job that a request id of a library made; None if it made none."""
     if request_id is None:
         return None
-    row: Row[Any] | None = (
-        connection.execute(_joined().where(import_jobs.c.request_id == request_id))
-    ).one_or_none()
+    uid = library_rows.get(connection, library).uid
+    of_request = (import_jobs.c.library_uid == uid, import_jobs.c.request_id == request_id)
+    row: Row[Any] | None = connection.execute(_joined().where(*of_request)).one_or_none()
+    if row is not None and any(getattr(row, name) != value for name, value in vars(new).items()):
+        raise invalid(
+            "request_id", request_id, f"must be a new one: it made an import of {row.folder}"
+        )
     return row
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from dataclasses import replace
 
@@ -83,7 +84,7 @@ class Clips:
         if not ours:
             return await self._take_on(library, row, chunks), False
         if row.state != Clip.STATE_CREATING:
-            return await self._repeated(row), False
+            return await self._repeated(row, chunks, known), False
         try:
             fresh = row.update_time == row.create_time
             await self._put(row.name, chunks)
@@ -230,14 +231,22 @@ class Clips:
         """Removes a clip's vectors. Missing vectors are no error."""
         await self.vectors.remove(library, [split_clip(name)[1]])
 
-    async def _repeated(self, clip: Clip) -> Clip:
-        """The answer to a repeated request, as for the first one."""
+    async def _repeated(
+        self, clip: Clip, chunks: AsyncIterable[bytes], known: AudioObject | None
+    ) -> Clip:
+        """The answer to a repeated request, as for the first one, if it brings the same bytes."""
         failure = _failure(clip)
         if failure:
             raise failure
         if clip.state != Clip.STATE_ACTIVE:
             raise ServiceError(
                 Reason.STATE_CONFLICT, f"{clip.name} is being deleted; use a new request_id"
+            )
+        if (known.sha256 if known else await _hash(chunks)) != clip.audio_object.sha256:
+            raise ServiceError(
+                Reason.FIELD_INVALID,
+                f"request_id: it made {clip.name} of other bytes; choose a new one",
+                {"field": "request_id"},
             )
         return clip
 
@@ -314,3 +323,10 @@ def _vanished(name: str) -> ServiceError:
         Reason.STATE_CONFLICT,
         f"{name} has the same bytes and is being removed; try again in a moment",
     )
+
+
+async def _hash(chunks: AsyncIterable[bytes]) -> str:
+    found = hashlib.sha256()
+    async for chunk in chunks:
+        found.update(chunk)
+    return found.hexdigest()

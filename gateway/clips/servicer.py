@@ -94,12 +94,6 @@ class ClipServicer(clip_service_pb2_grpc.ClipServiceServicer):
                 request_id=request.request_id,
             )
         )
-        if job.library != library.name:
-            raise ServiceError(
-                Reason.FIELD_INVALID,
-                "request_id: it belongs to another import; choose a new one",
-                {"field": "request_id"},
-            )
         self._worker.wake()
         return to_operation(job)
 

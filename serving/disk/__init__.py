@@ -1,1 +1,1 @@
-"""Room on disks."""
+"""Disks: the room on them, and folders that are opened with care."""

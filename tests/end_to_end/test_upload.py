@@ -167,6 +167,19 @@ def test_a_repeated_request_id_makes_one_clip(shared: Running, library: str) -> 
     assert (first.created, again.created) == (True, False)
 
 
+def test_a_repeated_request_id_with_other_bytes_is_refused(shared: Running, library: str) -> None:
+    """The clip that it made stays as it is. Another library has the id for itself."""
+    first = send(shared, library, encoded(noise(1)), request_id="mine")
+    with pytest.raises(ServiceError) as raised:
+        send(shared, library, encoded(noise(2)), request_id="mine")
+    assert raised.value.reason is Reason.FIELD_INVALID
+    assert raised.value.metadata["field"] == "request_id"
+    assert first.clip.name in raised.value.message
+    elsewhere = send(shared, shared.library(), encoded(noise(2)), request_id="mine")
+    assert elsewhere.created
+    assert send(shared, library, encoded(noise(1)), request_id="mine").clip == first.clip
+
+
 def test_what_is_known_of_a_clip_is_kept(shared: Running, library: str) -> None:
     """Names of any script, labels and metadata."""
     known = Clip(

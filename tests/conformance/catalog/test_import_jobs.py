@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from audiosearch.catalog.v1 import import_job_pb2
@@ -204,6 +205,24 @@ async def test_the_same_request_answers_the_same_job(catalog: Catalog) -> None:
     assert len({job.name for job in jobs}) == 1
     over = await finish(catalog, jobs[0].name, ImportJob.STATE_CANCELLED)
     assert await create() == over
+
+
+async def test_a_request_id_belongs_to_its_library_and_import(catalog: Catalog) -> None:
+    """Another library has it for itself; another folder, label or channel is refused."""
+    libraries = [await catalog.library() for _ in range(2)]
+
+    async def create(number: int, **fields: Any) -> ImportJob:
+        job = ImportJob(**{"library": libraries[number].name, "folder": "/x", **fields})
+        request = import_job_pb2.CreateImportJobRequest(import_job=job, request_id="mine")
+        return await catalog.stubs.import_jobs.CreateImportJob(request)
+
+    first, second = await create(0), await create(1)
+    assert first.name != second.name
+    assert (first.library, second.library) == tuple(library.name for library in libraries)
+    for other in ({"folder": "/y"}, {"label": "z"}, {"channel": 2}):
+        async with refused(Reason.FIELD_INVALID, field="request_id"):
+            await create(0, **other)
+    assert await create(0) == first
 
 
 async def test_jobs_are_listed_newest_first(catalog: Catalog) -> None:
