@@ -93,6 +93,7 @@ def settle(
     rows: int,
     steady_seconds: float = STEADY_SECONDS,
     longest_seconds: float = math.inf,
+    column: str = "vector",
 ) -> float:
     """Waits until searches use the built index for nearly all rows. Returns the seconds.
 
@@ -112,7 +113,7 @@ def settle(
         indexed = sum(one.num_rows for one in segments if one.index_name)
         loaded = indexed >= 0.99 * rows and all(one.index_name for one in segments)
         # A segment also has the name of an index of another column, which is built sooner.
-        built = client.describe_index(name, "vector")
+        built = client.describe_index(name, column)
         loaded &= int(built.get("indexed_rows", rows)) >= 0.99 * rows
         steady = steady + 1 if loaded else 0
         if time.monotonic() > said + SAY_SECONDS:

@@ -59,7 +59,7 @@ def fill_milvus(client: MilvusClient, stored: np.ndarray, settings: Settings) ->
     client.load_collection(COLLECTION)
     steady_seconds = 3 if settings.quick else 20
     try:
-        took = settle(client, COLLECTION, len(stored), steady_seconds, BUILD_SECONDS)
+        took = settle(client, COLLECTION, len(stored), steady_seconds, BUILD_SECONDS, "embedding")
     except TimeoutError as error:
         raise LeftOutError(f"IVF_SQ8 with {settings.lists:,} lists: {error}") from error
     say(f"IVF_SQ8 with {settings.lists:,} lists: built in {took:.0f} s")
