@@ -13,7 +13,7 @@ CODE := serving scoring embedding_service index_service catalog_service gateway 
 	protos/generate.py protos/breaking.py setup.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install protos demo serve test test-fast lint chaos screenshots voices benchmark benchmark-page docs bench-embedding bench-index bench-catalog bench-quality bench-segments bench-duplicates format clean
+.PHONY: help install protos demo serve test test-fast lint chaos storm screenshots voices benchmark benchmark-page docs bench-embedding bench-index bench-catalog bench-quality bench-segments bench-duplicates format clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -119,6 +119,9 @@ voices: install $(VENV)/.installed-dev ## Compare identification with its calibr
 
 chaos: install $(VENV)/.installed-dev ## Kill every process 200 times in all; check that nothing is lost (ARGS="--kills N")
 	$(BIN)/python -m tests.chaos $(ARGS)
+
+storm: install $(VENV)/.installed-dev ## Harm the stack under 64 clients; tell what they saw, and what is lost (ARGS="--clients N --seconds S")
+	$(BIN)/python -m tests.chaos.storm $(ARGS)
 
 screenshots: install $(VENV)/.installed-dev ## Take 26 screenshots of the web client into build/screenshots
 	$(BIN)/python -m tests.browser.screenshots build/screenshots

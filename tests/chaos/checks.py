@@ -59,6 +59,11 @@ class Checks:
             seconds
         )
 
+    def run_on_stores(self, seconds: float) -> None:
+        """Only compares rows and vectors, once nothing is under way any more."""
+        self._nothing_is_left_half(seconds)
+        self._vectors_and_rows(self._rows(Clip.STATE_ACTIVE))
+
     def _check(self, name: str, right: bool, what: str) -> None:
         self.looked[name] += 1
         if not right:

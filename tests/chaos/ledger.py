@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import itertools
 import threading
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
+from typing import NamedTuple
 
 from tests.chaos import sounds
 
@@ -49,6 +51,14 @@ class Job:
     """Empty until it was acknowledged."""
 
 
+class Call(NamedTuple):
+    """One call of a client, begun at a time of the monotonic clock."""
+
+    began: float
+    seconds: float
+    outcome: str
+
+
 @dataclass
 class Ledger:
     """Entries and counts of all clients; any thread may write."""
@@ -59,6 +69,7 @@ class Ledger:
     jobs: list[Job] = field(default_factory=list)
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Number of each operation (`upload`) with each outcome (`acknowledged`, or a reason)."""
+    calls: list[Call] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -71,10 +82,12 @@ class Ledger:
             self.entries.append(entry)
         return entry
 
-    def count(self, operation: str, outcome: str) -> None:
-        """Counts an outcome of an operation."""
+    def count(self, operation: str, outcome: str, seconds: float | None = None) -> None:
+        """Counts an outcome of an operation; of a call that has just ended, also its seconds."""
         with self._lock:
             self.counts[operation, outcome] += 1
+            if seconds is not None:
+                self.calls.append(Call(time.monotonic() - seconds, seconds, outcome))
 
     def acknowledged(self) -> Counter[str]:
         """Returns the number of acknowledged calls of each operation so far."""

@@ -38,3 +38,10 @@ def write(folder: Path, number: int, seed: int) -> Path:
     path = folder / f"sound-{number:06d}.wav"
     soundfile.write(path, make(number, seed), RATE, subtype="PCM_16")
     return path
+
+
+def near_silence(path: Path, minutes: int) -> Path:
+    """Writes a small FLAC file of long audio: a level that changes every few seconds."""
+    levels = np.resize(np.array([5000, -5000], np.int16), minutes * 15)
+    soundfile.write(path, np.repeat(levels, 4 * RATE + 77), RATE, format="FLAC", subtype="PCM_16")
+    return path
