@@ -13,7 +13,7 @@ _COPIES = 8
 """Copies of a clip that are kept as its pairs, those of the highest score."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Link:
     """A clip that lies in another one, which is not shorter."""
 

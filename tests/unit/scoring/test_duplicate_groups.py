@@ -30,6 +30,18 @@ def test_a_longer_clip_is_reached_through_a_shorter_one() -> None:
     assert (reached.start, reached.end, reached.offset) == (4.0, 24.0, 26.0)
 
 
+def test_a_clip_that_two_others_are_as_near_to_is_placed_once() -> None:
+    """By as many steps and by links of the same score."""
+    links = [
+        Link("b", "a", 0.9, 0.0, 59.9, 0.0),
+        Link("c", "a", 0.9, 0.0, 20.0, 1.0),
+        Link("d", "b", 0.8, 0.0, 10.0, 2.0),
+        Link("d", "c", 0.8, 0.0, 10.0, 3.0),
+    ]
+    (group,) = groups(links, LENGTHS)
+    assert sorted(link.clip for link in group) == ["a", "b", "c", "d"]
+
+
 def test_clips_without_a_link_are_in_no_group_with_others() -> None:
     """The larger group is first."""
     links = [
