@@ -39,7 +39,9 @@ _GOING_SECONDS = 1.0
 
 def prepare(folder: Path) -> None:
     """Prepares a decoder process: limited memory, no core dump, an end when the service ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # decoders print remarks between log lines
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for output in (1, 2):
+        os.dup2(nowhere, output)  # decoders print remarks between log lines
     threading.Thread(target=_end_with_parent, args=[folder], daemon=True, name="parent").start()
     # The service's end also breaks the pipe, and the pool may end this process first because of it.
     Finalize(None, _remove_behind_parent, args=[folder], exitpriority=1)

@@ -371,9 +371,17 @@ def _track(container: Any) -> Any:
     chosen = next((track for track in tracks if track.disposition & default), tracks[0])
     if chosen.codec_context is None:
         raise undecodable(f"its audio is in a codec that nobody here reads: {READABLE}")
-    if chosen.codec_context.codec_tag in _ENCRYPTED_TAGS or "enc_key_id" in chosen.metadata:
+    if _tag(chosen) in _ENCRYPTED_TAGS or "enc_key_id" in chosen.metadata:
         raise undecodable(ENCRYPTED)
     return chosen
+
+
+def _tag(track: Any) -> str:
+    """The four letters by which a container names the codec of a track; empty if they are none."""
+    try:
+        return str(track.codec_context.codec_tag)
+    except UnicodeDecodeError:  # a number that holds no letters
+        return ""
 
 
 def _frames(decoded: Iterator[Any]) -> Iterator[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import time
 from collections.abc import Iterator
@@ -79,6 +80,20 @@ async def test_a_cancelled_call(spools: Spools) -> None:
             await task
         assert await waiting == 96000
         assert not list(spools.folder.iterdir())
+
+
+async def test_decoders_print_nothing(spools: Spools, capfd: pytest.CaptureFixture[str]) -> None:
+    """Libsndfile tells of damaged packets on standard output, line by line."""
+    file = io.BytesIO()
+    soundfile.write(file, np.sin(np.arange(16_000)), 16_000, format="SDS")
+    data = bytearray(file.getvalue())
+    data[21::127] = bytes(len(data[21::127]))  # the first byte of each packet
+    with Decoders(1, 60, spools.folder) as decoders, spools.open() as sink:
+        sink.reserve()
+        order = Order(bytes(data), str(sink.path), 16000, 3600, -70)
+        with contextlib.suppress(AudioError):
+            await decoders.decode(order)
+    assert capfd.readouterr().out == ""
 
 
 @pytest.mark.skipif(not Path("/proc/self/maps").is_file(), reason="needs Linux's /proc")

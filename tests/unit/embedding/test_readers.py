@@ -6,6 +6,7 @@ import contextlib
 import io
 import struct
 
+import av
 import numpy as np
 import soundfile
 
@@ -30,3 +31,19 @@ def test_an_unfinished_wav_is_read_from_front_to_back() -> None:
         stream = read_ffmpeg(Forward(data), stack, ignore_length=True)
         heard = sum(len(block) for block in stream.blocks)
     assert heard == 16_000 + 50_000
+
+
+def test_a_codec_without_a_name_in_letters_is_read() -> None:
+    """AAC in a WMA file is number 0xff."""
+    samples = np.sin(np.arange(16_384)).astype(np.float32)
+    written = io.BytesIO()
+    with av.open(written, "w", format="asf") as container:
+        track = container.add_stream("aac", rate=16_000, layout="mono")
+        for piece in samples.reshape(-1, 1, 1024):
+            frame = av.AudioFrame.from_ndarray(piece, format="fltp", layout="mono")
+            frame.sample_rate = 16_000
+            container.mux(track.encode(frame))
+        container.mux(track.encode(None))
+    with contextlib.ExitStack() as stack:
+        stream = read_ffmpeg(io.BytesIO(written.getvalue()), stack)
+        assert sum(len(block) for block in stream.blocks) >= 16_384
