@@ -12,6 +12,9 @@ import structlog
 
 REQUEST_ID_KEY = "x-request-id"
 _MAX_ID_LENGTH = 128
+_MAX_LINE = 200
+_BY_CALLERS = ("Invalid encoding on ", "ExecuteBatchError raised in core by servicer method ")
+"""Beginnings of what gRPC logs when a header is no text, or a caller leaves while it is refused."""
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 """Id of the call that this task works for; empty outside a call."""
@@ -41,6 +44,15 @@ def _add_call(
 ) -> structlog.types.EventDict:
     named = {"request_id": request_id.get(), "key": key_id.get()}
     return {**event, **{name: value for name, value in named.items() if value}}
+
+
+def _in_one_line(record: logging.LogRecord) -> bool:
+    """Shortens what gRPC says, with a trace, about callers that send no text or break off."""
+    said = record.getMessage()
+    if said.startswith(_BY_CALLERS):
+        record.msg, record.args, record.exc_info = said[:_MAX_LINE], None, None
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+    return True
 
 
 def configure(service: str, level: str = "info", style: str = "json") -> None:
@@ -82,4 +94,5 @@ def configure(service: str, level: str = "info", style: str = "json") -> None:
             ],
         )
     )
+    logging.getLogger("grpc._cython.cygrpc").addFilter(_in_one_line)
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)

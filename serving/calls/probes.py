@@ -65,7 +65,11 @@ class Probes:
             async with self._typed(context, QUESTION_SECONDS) as who:
                 with self._turn(), self._incoming(handler, context, who) as incoming:
                     request = await incoming.only(_MESSAGE_BYTES)
-                return await handler.unary_unary(request, context)
+                try:
+                    return await handler.unary_unary(request, context)
+                except NotImplementedError:
+                    message = "this server does not list its health; ask for it by Check"
+                    raise ServiceError(Reason.METHOD_NOT_ALLOWED, message) from None
 
         return grpc.stream_unary_rpc_method_handler(answer, None, handler.response_serializer)
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import json
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -18,10 +19,12 @@ from grpc_reflection.v1alpha import reflection_pb2
 from serving.caller import CALLER_KEY
 from serving.errors import Reason, ServiceError, from_rpc_error
 from serving.telemetry import configure
+from tests import http2
 from tests.unit.serving.served import NAME, Served, happens, logs, start
 
 __all__ = ["logs", "start"]  # fixtures
 
+LIST_HEALTH = "/grpc.health.v1.Health/List"
 CHECK, WATCH = "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"
 REFLECT = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 GET, PUT, AUDIO = f"/{NAME}/GetClip", f"/{NAME}/PutAudio", f"/{NAME}/GetAudio"
@@ -160,6 +163,61 @@ async def test_a_call_that_failed_keeps_nothing(start: Start) -> None:
             await happens(lambda: served.behaviour.marker() is None)
     finally:
         gc.enable()
+
+
+async def test_a_question_that_health_does_not_answer_is_a_typed_error(
+    start: Start, logs: pytest.CaptureFixture[str]
+) -> None:
+    """A list of all health; nothing is logged as an error."""
+    served = await start()
+    configure("test")
+    call = raw(served, LIST_HEALTH)
+    await call.write(health_pb2.HealthListRequest().SerializeToString())
+    await call.done_writing()
+    assert (await failure(call)).code is grpc.StatusCode.UNIMPLEMENTED
+    assert "Traceback" not in logs.readouterr().err
+
+
+async def test_a_header_that_is_no_text_is_told_in_one_line(
+    start: Start, logs: pytest.CaptureFixture[str]
+) -> None:
+    """The call is answered; gRPC tells such a header with a trace."""
+    served = await start()
+    configure("test")
+    headers = {
+        b":method": b"POST",
+        b":scheme": b"http",
+        b":path": GET.encode(),
+        b":authority": b"x",
+        b"content-type": b"application/grpc",
+        b"te": b"trailers",
+        b"x-request-id": b"\xff" * 500,
+    }
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    writer.write(http2.call(headers, b"\0\0\0\0\0"))
+    answer = b""
+    while b"grpc-status" not in answer:
+        answer += await asyncio.wait_for(reader.read(1000), 60)
+    writer.close()
+    said = logs.readouterr().err
+    (line,) = [json.loads(line) for line in said.splitlines() if "Invalid encoding" in line]
+    assert line["level"] == "warning"
+    assert "exception" not in line
+    assert len(line["event"]) < 300
+
+
+def test_a_caller_that_leaves_while_it_is_refused_is_told_in_one_line(
+    logs: pytest.CaptureFixture[str],
+) -> None:
+    """As gRPC logs it: the moment can't be met at will."""
+    configure("test")
+    logging.getLogger("grpc._cython.cygrpc").error(
+        "ExecuteBatchError raised in core by servicer method [%s]",
+        "/a/b" * 100,
+        exc_info=grpc.RpcError(),
+    )
+    (line,) = map(json.loads, logs.readouterr().err.splitlines())
+    assert (line["level"], "exception" in line, len(line["event"])) == ("warning", False, 200)
 
 
 async def test_a_call_without_a_message_is_a_typed_error(start: Start) -> None:
