@@ -73,6 +73,10 @@ class Connection(H11Protocol):
         for part in (head, h11.Data(data=body), h11.EndOfMessage()):
             self.transport.write(self.conn.send(part))
         self.transport.close()
+        if self.cycle and not self.cycle.response_complete:
+            # The request's own answer comes too late: it is dropped, as if the client had left.
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
 
     def abort(self) -> None:
         """Ends the connection at once, even if the client reads nothing."""

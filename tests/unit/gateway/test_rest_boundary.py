@@ -353,6 +353,22 @@ async def test_what_is_no_http_is_answered_too(caplog: pytest.LogCaptureFixture)
     assert "Traceback" not in caplog.text
 
 
+@pytest.mark.parametrize("path", ["full/clips", "a/nothing"])
+async def test_a_body_that_breaks_while_its_request_is_refused_is_answered_once(
+    path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two refusals of one request: the second one is dropped without a trace."""
+    async with serving() as served:
+        upload = f"POST {LIBRARIES}{path} HTTP/1.1\nhost: localhost\ntransfer-encoding: chunked\n\n"
+        reader, writer = await raw(served, upload + "3\nabc\nzz\n")
+        said = await asyncio.wait_for(reader.read(), PATIENCE)
+        assert said.startswith(b"HTTP/1.1 400 ")
+        assert said.count(b"HTTP/1.1") == 1
+        writer.close()
+        assert (await served.http.get(LIBRARIES + "a")).status_code == 200
+    assert "Traceback" not in caplog.text
+
+
 async def test_head_is_get_without_the_body() -> None:
     """Everywhere; the audio itself is not even read."""
     async with serving() as served:
