@@ -13,7 +13,7 @@ CODE := serving scoring embedding_service index_service catalog_service gateway 
 	protos/generate.py protos/breaking.py setup.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install protos demo serve test test-fast lint chaos storm screenshots voices benchmark benchmark-page docs bench-embedding bench-index bench-catalog bench-quality bench-segments bench-duplicates format clean
+.PHONY: help install protos demo serve test test-fast lint chaos storm fuzz screenshots voices benchmark benchmark-page docs bench-embedding bench-index bench-catalog bench-quality bench-segments bench-duplicates format clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -122,6 +122,9 @@ chaos: install $(VENV)/.installed-dev ## Kill every process 200 times in all; ch
 
 storm: install $(VENV)/.installed-dev ## Harm the stack under 64 clients; tell what they saw, and what is lost (ARGS="--clients N --seconds S")
 	$(BIN)/python -m tests.chaos.storm $(ARGS)
+
+fuzz: install $(VENV)/.installed-dev ## Send 10,000 hostile inputs to a stack; check that nothing comes of them (ARGS="--seed N")
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 screenshots: install $(VENV)/.installed-dev ## Take 26 screenshots of the web client into build/screenshots
 	$(BIN)/python -m tests.browser.screenshots build/screenshots

@@ -68,9 +68,17 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 @pytest.fixture(scope="package")
-def breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def breakable_temporary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder for temporary files of `breakable`."""
+    return tmp_path_factory.mktemp("temporary")
+
+
+@pytest.fixture(scope="package")
+def breakable(
+    tmp_path_factory: pytest.TempPathFactory, breakable_temporary: Path
+) -> Iterator[Running]:
     """The stack behind `fragile`."""
-    with start(tmp_path_factory.mktemp("fragile")) as started:
+    with start(tmp_path_factory.mktemp("fragile"), TMPDIR=str(breakable_temporary)) as started:
         yield started
 
 
