@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from catalog_service.audio.audio_store import AudioKey
 from catalog_service.clips.rows import along, now
 from catalog_service.database.schema import audio_checks, clips, libraries
 from catalog_service.database.states import AudioCondition, ClipState
+from catalog_service.leases import Leases
 from catalog_service.names import clip_name
 
 _NAME = "hashes"
@@ -100,21 +101,25 @@ def summary(connection: Connection) -> Summary:
     )
 
 
-def claim(connection: Connection, worker: str, seconds: float) -> Row[Any] | None:
-    """Makes a worker the only one for some seconds. Returns how far it came; None for another's."""
+def leases() -> Leases:
+    """The lease of the checks."""
+    return Leases(audio_checks, "name", "", "lease_until")
+
+
+def claim(connection: Connection, leases: Leases, worker: str, lease: timedelta) -> Row[Any] | None:
+    """Makes a worker the only one for a time. Returns how far it came; None for another's."""
     its = audio_checks.c.name == _NAME
-    time = now()
-    if connection.scalar(select(audio_checks.c.name).where(its)) is None:
+    found = connection.execute(select(audio_checks).where(its)).one_or_none()
+    if found is None:
         connection.execute(
-            insert(audio_checks).values(name=_NAME, cursor="", worker="", lease_until=time)
+            insert(audio_checks).values(name=_NAME, cursor="", worker="", lease_until=now())
         )
-    connection.execute(
-        update(audio_checks)
-        .where(its, or_(audio_checks.c.worker == worker, audio_checks.c.lease_until <= time))
-        .values(worker=worker, lease_until=time + timedelta(seconds=seconds))
-    )
-    row = connection.execute(select(audio_checks).where(its)).one()
-    return row if row.worker == worker else None
+        found = connection.execute(select(audio_checks).where(its)).one()
+    if found.worker != worker and not leases.waits(found):
+        return None
+    if not leases.take(connection, [found], its, worker, lease):
+        return None
+    return leases.begun(connection.execute(select(audio_checks).where(its)).one())
 
 
 def report(connection: Connection, worker: str, **values: Any) -> None:

@@ -64,6 +64,7 @@ class AudioChecks:
         self._pass_time = timedelta(seconds=pass_seconds)
         self._rate = bytes_per_second
         self._worker = str(ULID()).lower()
+        self._leases = check_rows.leases()
         self._next_look = time.monotonic()
         self._next_pass = time.monotonic() if bytes_per_second else math.inf
         self._claimed = 0.0
@@ -81,7 +82,7 @@ class AudioChecks:
         """Lets other replicas go on at once where this one stopped."""
         if self._cursor is not None:
             await self._report(cursor=self._cursor)
-        await self._report(lease_until=now())
+        await self._report(worker="")
 
     async def _work_on(self) -> None:
         while True:
@@ -134,7 +135,9 @@ class AudioChecks:
     async def _claim(self) -> Row[Any] | None:
         self._claimed = time.monotonic()
         return await self._database.write(
-            lambda c: check_rows.claim(c, self._worker, _LEASE_SECONDS)
+            lambda c: check_rows.claim(
+                c, self._leases, self._worker, timedelta(seconds=_LEASE_SECONDS)
+            )
         )
 
     async def _keep_claim(self) -> None:

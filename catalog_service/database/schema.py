@@ -107,10 +107,15 @@ libraries = Table(
     Column("migration_begin_time", UtcTime),
     # An IndexState message; NULL while its indexes lack nothing.
     Column("index_state", _CONTENT),
-    # The last worker that compared its indexes, and when they are to be compared again; NULL for at
-    # once.
+    # The last worker that compared its indexes, and when they are to be compared again; none and
+    # NULL for at once.
     Column("index_worker", String(64)),
     Column("index_due_time", UtcTime),
+    # Leases; see leases.py. Times of ends are kept for replicas that are older than these columns.
+    Column("migration_renewals", BigInteger, nullable=False, server_default="0"),
+    Column("migration_lease_ms", Integer, nullable=False, server_default="30000"),
+    Column("index_renewals", BigInteger, nullable=False, server_default="0"),
+    Column("index_lease_ms", Integer, nullable=False, server_default="30000"),
     UniqueConstraint("name", name="uq_libraries_name"),
     Index("ix_libraries_state", "state", "name"),
     Index("ix_libraries_migration", "migration_begin_time"),
@@ -208,6 +213,8 @@ audio_checks = Table(
     Column("hashed_since_time", UtcTime),
     Column("worker", _ID, nullable=False),
     Column("lease_until", UtcTime, nullable=False),
+    Column("renewals", BigInteger, nullable=False, server_default="0"),
+    Column("lease_ms", Integer, nullable=False, server_default="30000"),
     **_OPTIONS,
 )
 
@@ -287,6 +294,8 @@ import_jobs = Table(
     Column("update_time", UtcTime, nullable=False),
     Column("channel", SmallInteger, nullable=False, server_default="0"),
     Column("remarks", JSON),
+    Column("renewals", BigInteger, nullable=False, server_default="0"),
+    Column("lease_ms", Integer, nullable=False, server_default="30000"),
     UniqueConstraint("library_uid", "request_id", name="uq_import_jobs_request"),
     Index("ix_import_jobs_library", "library_uid", "id"),
     Index("ix_import_jobs_state", "state", "id"),

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, exc, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, delete, exc, insert, select, update
 
 from catalog_service.clips.rows import now
 from catalog_service.database.database import Database
 from catalog_service.database.schema import import_jobs, libraries
 from catalog_service.database.states import JobState, LibraryState
 from catalog_service.fields import invalid
+from catalog_service.leases import Leases
 from catalog_service.libraries import rows as library_rows
 from catalog_service.names import import_job_name, new_id
 from catalog_service.paging import Page
@@ -24,6 +25,8 @@ _NEVER = datetime(1970, 1, 2, tzinfo=timezone.utc)
 """End of the lease of a job without a worker, long ago."""
 _AFTER_ALL = "~"
 """A text that sorts after every id."""
+_LOOKED_AT = 16
+"""Waiting jobs that a claim looks at, because others may claim at the same time."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class ImportJobs:
     def __init__(self, database: Database) -> None:
         """Takes the database."""
         self._database = database
+        self._leases = Leases(import_jobs, "id", "", "lease_until")
 
     async def create(self, library: str, new: NewJob, request_id: str | None) -> Row[Any]:
         """Creates a RUNNING job. A repeated request id returns the job of the first call.
@@ -102,29 +106,21 @@ class ImportJobs:
 
     async def claim(self, worker: str, lease: timedelta) -> Row[Any] | None:
         """Gives the oldest waiting job to a worker. Returns None if none waits."""
+        running = import_jobs.c.state == JobState.RUNNING
 
         def take(connection: Connection) -> Row[Any] | None:
-            time = now()
-            waits = (import_jobs.c.state == JobState.RUNNING) & (import_jobs.c.lease_until < time)
-            # These were asked to be cancelled, but the workers that should do so are gone.
-            connection.execute(
-                update(import_jobs)
-                .where(waits, import_jobs.c.cancel_requested)
-                .values(state=JobState.CANCELLED, update_time=time)
-            )
-            while True:
-                job = connection.scalar(
-                    select(import_jobs.c.id).where(waits).order_by(import_jobs.c.id).limit(1)
-                )
-                if job is None:
-                    return None
-                taken = connection.execute(
-                    update(import_jobs)
-                    .where(import_jobs.c.id == job, waits)
-                    .values(worker=worker, lease_until=time + lease, update_time=time)
-                )
-                if taken.rowcount:
-                    return _get(connection, job)
+            while waiting := self._leases.waiting(
+                connection, running, import_jobs.c.id, _LOOKED_AT
+            ):
+                for row in waiting:
+                    # Its worker, which should have cancelled it, is gone.
+                    if _cancel(connection, self._leases.unchanged(row)):
+                        continue
+                    if self._leases.take(
+                        connection, [row], running, worker, lease, update_time=now()
+                    ):
+                        return self._leases.begun(_get(connection, row.id))
+            return None
 
         return await self._database.write(take)
 
@@ -136,7 +132,6 @@ class ImportJobs:
         """
 
         def change(connection: Connection) -> Row[Any]:
-            time = now()
             written = connection.execute(
                 update(import_jobs)
                 .where(
@@ -144,12 +139,12 @@ class ImportJobs:
                     import_jobs.c.state == JobState.RUNNING,
                     import_jobs.c.worker == worker,
                 )
-                .values(lease_until=time + lease, update_time=time, **vars(progress))
+                .values(update_time=now(), **self._leases.renewed(lease), **vars(progress))
             )
             row = _get(connection, job)
             if not written.rowcount:
                 raise _conflict(row, "RUNNING and claimed by this worker; stop working on it")
-            return row
+            return self._leases.begun(row)
 
         return await self._database.write(change)
 
@@ -174,19 +169,19 @@ class ImportJobs:
         """Asks for a job to be cancelled. A job without a worker is CANCELLED at once."""
 
         def change(connection: Connection) -> Row[Any]:
-            time = now()
-            running = (import_jobs.c.id == job) & (import_jobs.c.state == JobState.RUNNING)
             connection.execute(
                 update(import_jobs)
-                .where(running, import_jobs.c.cancel_requested.is_(False))
-                .values(cancel_requested=True, update_time=time)
+                .where(
+                    import_jobs.c.id == job,
+                    import_jobs.c.state == JobState.RUNNING,
+                    import_jobs.c.cancel_requested.is_(False),
+                )
+                .values(cancel_requested=True, update_time=now())
             )
-            connection.execute(
-                update(import_jobs)
-                .where(running, import_jobs.c.lease_until < time)
-                .values(state=JobState.CANCELLED)
-            )
-            return _get(connection, job)
+            row = _get(connection, job)
+            if self._leases.waits(row) and _cancel(connection, self._leases.unchanged(row)):
+                return _get(connection, job)
+            return row
 
         return await self._database.write(change)
 
@@ -204,6 +199,16 @@ class ImportJobs:
                 raise _conflict(row, "over; cancel it first")
 
         await self._database.free(remove)
+
+
+def _cancel(connection: Connection, which: ColumnElement[bool]) -> bool:
+    """Ends a RUNNING job whose cancellation is requested; False if it is no such job."""
+    ended = connection.execute(
+        update(import_jobs)
+        .where(which, import_jobs.c.state == JobState.RUNNING, import_jobs.c.cancel_requested)
+        .values(state=JobState.CANCELLED, update_time=now())
+    )
+    return bool(ended.rowcount)
 
 
 def _joined() -> Select[Any]:

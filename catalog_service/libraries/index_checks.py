@@ -6,12 +6,13 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from audiosearch.catalog.v1.library_pb2 import IndexState
-from sqlalchemy import Connection, Row, func, or_, select, update
+from sqlalchemy import Connection, Row, func, select, update
 
 from catalog_service.clips.rows import now
 from catalog_service.database.database import Database
 from catalog_service.database.schema import clips, libraries, speakers
 from catalog_service.database.states import ClipState, LibraryState, SpeakerState
+from catalog_service.leases import Leases
 from catalog_service.libraries import rows as library_rows
 from catalog_service.names import library_name
 from serving.errors import Reason, ServiceError
@@ -29,43 +30,31 @@ class VectorCounts(NamedTuple):
 class IndexChecks:
     """The states of the indexes of all libraries.
 
-    A library is due for a comparison once the time of the last claim is over. So the claim is a
+    A library is due for a comparison once the lease of the last claim is over. So the claim is a
     lease and the pause between two comparisons in one, and a worker that dies blocks nothing.
     """
 
     def __init__(self, database: Database) -> None:
         """Takes the database."""
         self._database = database
+        self._leases = Leases(libraries, "uid", "index_", "index_due_time")
 
     async def claim(self, worker: str, lease: timedelta, limit: int) -> list[Row[Any]]:
         """Gives libraries that are due to a worker, those that wait longest first."""
         due = libraries.c.index_due_time
-        columns = select(libraries.c.uid).where(libraries.c.state == LibraryState.ACTIVE)
+        active = libraries.c.state == LibraryState.ACTIVE
 
-        def look(connection: Connection) -> list[str]:
-            waiting = columns.where(or_(due.is_(None), due < now())).order_by(due).limit(limit)
-            return list(connection.scalars(waiting))
+        def look(connection: Connection) -> list[Row[Any]]:
+            return self._leases.waiting(connection, active, due, limit)
 
         def take(connection: Connection) -> list[Row[Any]]:
-            time = now()
-            taken = []
-            for uid in sorted(uids):
-                done = connection.execute(
-                    update(libraries)
-                    .where(
-                        libraries.c.uid == uid,
-                        libraries.c.state == LibraryState.ACTIVE,
-                        or_(due.is_(None), due < time),
-                    )
-                    .values(index_worker=worker, index_due_time=time + lease)
-                )
-                if done.rowcount:
-                    taken.append(uid)
+            rows = sorted(waiting, key=lambda row: str(row.uid))  # two that claim never deadlock
+            taken = self._leases.take(connection, rows, active, worker, lease)
             found = connection.execute(select(libraries).where(libraries.c.uid.in_(taken))).all()
-            return list(found)
+            return [self._leases.begun(row) for row in found]
 
-        uids = await self._database.read(look)
-        return await self._database.write(take) if uids else []
+        waiting = await self._database.read(look)
+        return await self._database.write(take) if waiting else []
 
     async def report(
         self, library: str, worker: str, lease: timedelta | None, state: IndexState | None
@@ -94,12 +83,12 @@ class IndexChecks:
                     {"library": name},
                 )
             else:
-                changed = {"index_due_time": time + lease}
+                changed = self._leases.renewed(lease)
             changed["index_state"] = None if state is None else _content(row, state, time)
             its = libraries.c.uid == row.uid
             connection.execute(update(libraries).where(its).values(**changed))
             new: Row[Any] = connection.execute(select(libraries).where(its)).one()
-            return new
+            return self._leases.begun(new) if lease else new
 
         return await self._database.write(change)
 

@@ -12,6 +12,7 @@ from catalog_service.clips.rows import now
 from catalog_service.database.database import Database
 from catalog_service.database.schema import libraries
 from catalog_service.database.states import LibraryState
+from catalog_service.leases import Leases
 from catalog_service.libraries import rows as library_rows
 from catalog_service.libraries.windows import WindowRule
 from catalog_service.names import library_name
@@ -34,6 +35,7 @@ class Migrations:
     def __init__(self, database: Database) -> None:
         """Takes the database."""
         self._database = database
+        self._leases = Leases(libraries, "uid", "migration_", "migration_lease_until")
 
     async def begin(self, library: str, rule: WindowRule) -> Row[Any]:
         """Begins a migration to the next generation. One that is under way stays as it is.
@@ -65,24 +67,14 @@ class Migrations:
 
     async def claim(self, worker: str, lease: timedelta) -> Row[Any] | None:
         """Gives the migration that waits longest to a worker. Returns None if none waits."""
+        began = libraries.c.migration_begin_time
+        under_way = began.is_not(None)
 
         def take(connection: Connection) -> Row[Any] | None:
-            time = now()
-            began = libraries.c.migration_begin_time
-            waits = began.is_not(None) & (libraries.c.migration_lease_until < time)
-            while True:
-                uid = connection.scalar(
-                    select(libraries.c.uid).where(waits).order_by(began).limit(1)
-                )
-                if uid is None:
-                    return None
-                taken = connection.execute(
-                    update(libraries)
-                    .where(libraries.c.uid == uid, waits)
-                    .values(migration_worker=worker, migration_lease_until=time + lease)
-                )
-                if taken.rowcount:
-                    return _one(connection, libraries.c.uid == uid)
+            while waiting := self._leases.waiting(connection, under_way, began, 1):
+                for uid in self._leases.take(connection, waiting, under_way, worker, lease):
+                    return self._leases.begun(_one(connection, libraries.c.uid == uid))
+            return None
 
         return await self._database.write(take)
 
@@ -98,18 +90,18 @@ class Migrations:
         def change(connection: Connection) -> Row[Any]:
             row = library_rows.get(connection, library, lock=True)
             _require_held(row, worker)
-            time = now()
             new = Migration.FromString(row.migration)
             for field in ("clip_count", "done_count", "cursor", "failures", "failed_count"):
                 new.ClearField(field)
             new.MergeFrom(progress)
-            new.update_time.FromDatetime(time)
-            return _change(
+            new.update_time.FromDatetime(now())
+            changed = _change(
                 connection,
                 row,
                 migration=new.SerializeToString(),
-                migration_lease_until=time + lease,
+                **self._leases.renewed(lease),
             )
+            return self._leases.begun(changed)
 
         return await self._database.write(change)
 
