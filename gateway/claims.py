@@ -11,6 +11,7 @@ import grpc
 import structlog
 
 from serving.errors import ServiceError
+from serving.telemetry import request_id
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -31,6 +32,7 @@ class Claims(Generic[T]):
 
     async def next(self) -> T:
         """Waits for work. A catalog that is away is asked again."""
+        request_id.set("")  # that of the last work is over
         while True:
             self._wake.clear()
             try:

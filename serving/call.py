@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -14,6 +14,8 @@ from serving.compat import timeout
 from serving.errors import Reason, ServiceError
 from serving.telemetry import adopt_request_id, deadline
 
+NAMED = {"library", "clip", "speaker"}
+"""Resources that a line names."""
 log = structlog.get_logger()
 
 
@@ -26,11 +28,40 @@ class Call:
     request_id: str
     failure: ServiceError | None = None
     """The error, if the call failed."""
+    peer: str = ""
+    """The address that the call came from."""
+    received: int = 0
+    """Bytes of its messages, or of its body, so far."""
+    about: dict[str, str] = field(default_factory=dict)
+    """Names of what the call is about."""
+    routine: bool = False
+    """True for a call that no user's call led to: it is logged only if it fails."""
+
+    def log(self, outcome: str, ms: float) -> None:
+        """Writes the call's line."""
+        if not self.failure:
+            (log.debug if self.routine and outcome == "OK" else log.info)(
+                "call", method=self.method, outcome=outcome, ms=ms
+            )
+            return
+        told = {name: self.failure.metadata[name] for name in NAMED & self.failure.metadata.keys()}
+        log.info(
+            "call",
+            method=self.method,
+            outcome=outcome,
+            why=self.failure.message,
+            **{**told, **self.about},
+            peer=self.peer,
+            bytes=self.received,
+            ms=ms,
+        )
 
 
 @contextlib.asynccontextmanager
 async def take_call(method: str, sent_id: str | bytes | None, limit: float) -> AsyncIterator[Call]:
     """Gives the block a request id, a deadline of `limit` seconds and a log line.
+
+    The line of a call that fails tells the reason, the library, the clip, the peer and the size.
 
     An exception in the block is kept in `failure` as an error that may be shown to the caller. Only
     a cancellation is raised.
@@ -54,4 +85,4 @@ async def take_call(method: str, sent_id: str | bytes | None, limit: float) -> A
     finally:
         outcome = call.failure.reason.value if call.failure else outcome
         spent = round((time.monotonic() - start) * 1000, 2)
-        log.info("call", method=call.method, outcome=outcome, ms=spent)
+        call.log(outcome, spent)

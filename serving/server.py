@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
@@ -18,7 +19,7 @@ from serving.calls.probes import Probes
 from serving.calls.shares import Shares
 from serving.errors import Reason
 from serving.peers import keepalive
-from serving.settings import ServerSettings
+from serving.settings import LOG_FORMAT, ServerSettings
 from serving.telemetry import configure
 
 HEALTH_INTERVAL = 1.0
@@ -140,4 +141,13 @@ def run(
         asyncio.get_running_loop().set_exception_handler(QuietLoop())
         await main()
 
-    asyncio.run(quietly())
+    try:
+        asyncio.run(quietly())
+    except SystemExit as end:
+        if os.environ.get(LOG_FORMAT) != "json" or not isinstance(end.code, str):
+            raise
+        log.error("start.refused", why=end.code)  # noqa: TRY400  a sentence is enough
+        raise SystemExit(1) from None
+    except Exception as error:  # a boundary: the log has why the process ends
+        log.exception("crashed")
+        raise SystemExit(1) from error

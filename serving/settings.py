@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import os
 import sys
 from pathlib import Path
 from typing import Literal, TypeVar, get_args
 
+import structlog
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from typing_extensions import Self
 
+from serving.telemetry import configure
 from serving.tls import CA, CERT, KEY, Tls
 
+LOG_FORMAT = "AUDIOSEARCH_LOG_FORMAT"
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)
+log = structlog.get_logger()
 
 
 class ServerSettings(BaseSettings):
@@ -168,11 +173,17 @@ def load(kind: type[SettingsT], program: str) -> SettingsT:
         epilog="Settings are environment variables:\n" + describe(kind),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     ).parse_args()
+    if os.environ.get(LOG_FORMAT) == "json":
+        configure(program)  # also what is printed before the settings are known is JSON then
     try:
         return kind()
     except ValidationError as error:
+        as_json = os.environ.get(LOG_FORMAT) == "json"
         for problem in error.errors():
-            sys.stderr.write(f"{program}: {_complaint(kind, problem)}\n")
+            if as_json:
+                log.error("settings.refused", why=_complaint(kind, problem))  # noqa: TRY400
+            else:
+                sys.stderr.write(f"{program}: {_complaint(kind, problem)}\n")
         raise SystemExit(2) from None
 
 

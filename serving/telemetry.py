@@ -96,3 +96,4 @@ def configure(service: str, level: str = "info", style: str = "json") -> None:
     )
     logging.getLogger("grpc._cython.cygrpc").addFilter(_in_one_line)
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    logging.captureWarnings(capture=True)

@@ -91,13 +91,13 @@ class Boundary(grpc.aio.ServerInterceptor):
 
         async def answer(_packed: Any, context: grpc.aio.ServicerContext) -> Any:
             async with self._call(details, context) as call:
-                with self._place(handler, details, context) as messages:
+                with self._place(call, handler, details, context) as messages:
                     return await inner(await self._request(handler, details, messages), context)
             return await end(context, call)
 
         async def stream(_packed: Any, context: grpc.aio.ServicerContext) -> None:
             async with self._call(details, context) as call:
-                with self._place(handler, details, context) as messages:
+                with self._place(call, handler, details, context) as messages:
                     request = await self._request(handler, details, messages)
                     responses = inner(request, context)
                     del request
@@ -134,9 +134,17 @@ class Boundary(grpc.aio.ServerInterceptor):
 
     @contextlib.contextmanager
     def _place(
-        self, handler: Any, details: grpc.HandlerCallDetails, context: grpc.aio.ServicerContext
+        self,
+        call: Call,
+        handler: Any,
+        details: grpc.HandlerCallDetails,
+        context: grpc.aio.ServicerContext,
     ) -> Iterator[Incoming]:
         """A place among the calls of the caller, whose key is looked at before."""
+        call.peer = context.peer()
+        # The gateway's own loops have no id of a user's call to pass on.
+        sent_id = dict(details.invocation_metadata or ()).get(REQUEST_ID_KEY)
+        call.routine = isinstance(self._gate, OpenGate) and not sent_id
         who, limits = self._gate.identify(details, context.peer()), self._limits
         caller.set(who)
         if not limits.places.take(who, 1):
@@ -144,6 +152,8 @@ class Boundary(grpc.aio.ServerInterceptor):
             raise ServiceError(limits.busy, message)
         try:
             with Held(limits.budget, who, limits.busy) as held:
-                yield Incoming(context, handler.request_deserializer, held, limits.idle_seconds)
+                yield Incoming(
+                    call, context, handler.request_deserializer, held, limits.idle_seconds
+                )
         finally:
             limits.places.give_back(who, 1)

@@ -17,6 +17,8 @@ import grpc
 from google.protobuf.message import DecodeError
 from typing_extensions import Self
 
+from serving.call import Call
+from serving.calls.about import about
 from serving.calls.shares import Shares
 from serving.compat import timeout
 from serving.errors import Reason, ServiceError
@@ -86,6 +88,7 @@ class Held:
 class Incoming:
     """The messages of a call, as they come."""
 
+    call: Call
     context: grpc.aio.ServicerContext
     unpack: Callable[[bytes], Any]
     held: Held
@@ -121,17 +124,22 @@ class Incoming:
     async def _next(self) -> bytes | None:
         said = f"nothing came for {self.idle_seconds:g} s; send on, or begin the call again"
         packed = await in_time(self.context.read(), self.idle_seconds, said)
-        return None if packed is grpc.aio.EOF else packed
+        came: bytes | None = None if packed is grpc.aio.EOF else packed
+        self.call.received += len(came or b"")
+        return came
 
     def _unpacked(self, packed: bytes) -> Any:
         try:
-            return self.unpack(packed)
+            message = self.unpack(packed)
         except DecodeError:
             raise ServiceError(
                 Reason.FIELD_INVALID,
                 f"the message of {len(packed):,} bytes is not one of this call; make it by the "
                 "contract",
             ) from None
+        if not self.call.about:
+            self.call.about = about(message)
+        return message
 
 
 async def in_time(step: Awaitable[_ResultT], seconds: float, said: str) -> _ResultT:

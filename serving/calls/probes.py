@@ -16,6 +16,7 @@ from typing import Any, cast
 import grpc
 import structlog
 
+from serving.call import Call
 from serving.caller import address_of
 from serving.calls.messages import Held, Incoming
 from serving.calls.refusal import refuse
@@ -78,7 +79,8 @@ class Probes:
         self, handler: Any, context: grpc.aio.ServicerContext, who: str
     ) -> Iterator[Incoming]:
         with Held(self._budget, who, self._busy) as held:
-            yield Incoming(context, handler.request_deserializer, held, self._seconds)
+            call = Call("probe", "")
+            yield Incoming(call, context, handler.request_deserializer, held, self._seconds)
 
     @contextlib.asynccontextmanager
     async def _typed(self, context: grpc.aio.ServicerContext, seconds: float) -> AsyncIterator[str]:

@@ -99,6 +99,8 @@ class Boundary:
             # Only the route is logged, not the exact path, and it is known only now.
             route = getattr(scope.get("route"), "path_format", None)
             call.method = f"{scope['method']} {route or '(no route)'}"
+            call.about, call.received = _about(scope), exchange.received
+            call.peer = "{}:{}".format(*scope.get("client") or ("", ""))
 
     def _make_room(self) -> None:
         if self._running > self._most:
@@ -121,6 +123,16 @@ def _check_encoding(headers: Headers) -> None:
             Reason.ENCODING_UNSUPPORTED,
             f"content-encoding: {encoding[:100]!r} is not read; send the body as it is",
         )
+
+
+def _about(scope: Scope) -> dict[str, str]:
+    """The names of what a request is about, by its path."""
+    ids = scope.get("path_params", {})
+    library = f"libraries/{ids['library']}" if "library" in ids else ""
+    told = {"library": library} if library else {}
+    return told | {
+        kind: f"{library}/{kind}s/{ids[kind]}" for kind in ("clip", "speaker") if kind in ids
+    }
 
 
 def _as_get(scope: Scope) -> Scope:

@@ -39,6 +39,8 @@ class Exchange:
         self._receive = receive
         self._send = send
         self._first: Message | None = None
+        self.received = 0
+        """Bytes of the body so far."""
         self._body_over = asyncio.Event()
         self._lost = asyncio.Event()
         self._started = self._complete = self._events = self._sized = self._held = False
@@ -81,6 +83,7 @@ class Exchange:
         if message["type"] == "http.disconnect":
             self._lost.set()
             raise asyncio.CancelledError
+        self.received += len(message.get("body", b""))
         if not message.get("more_body"):
             self._body_over.set()
         return message
