@@ -127,8 +127,8 @@ class ServiceError(Exception):
         """The gRPC code of the reason."""
         return self.reason.code
 
-    def to_status(self) -> grpc.Status:
-        """The google.rpc.Status of this error, with one ErrorInfo, for `abort`."""
+    def to_message(self) -> status_pb2.Status:
+        """The google.rpc.Status of this error, with one ErrorInfo."""
         info = Any()
         info.Pack(
             error_details_pb2.ErrorInfo(
@@ -136,8 +136,11 @@ class ServiceError(Exception):
             )
         )
         code, details = self.code.value[0], [info]
-        status = status_pb2.Status(code=code, message=self.message, details=details)
-        return cast("grpc.Status", rpc_status.to_status(status))
+        return status_pb2.Status(code=code, message=self.message, details=details)
+
+    def to_status(self) -> grpc.Status:
+        """The same for `abort`."""
+        return cast("grpc.Status", rpc_status.to_status(self.to_message()))
 
 
 def from_rpc_error(error: grpc.RpcError) -> ServiceError | None:

@@ -21,6 +21,12 @@ from catalog_service.paging import Page
 from serving.errors import Reason, ServiceError
 
 MAX_FAILURES = 20
+MAX_FAILURE_BYTES = 64 * 1024
+"""Bytes of the failures that a job keeps."""
+KEPT_JOBS = 500
+"""Newest jobs of a library, which are kept once they are over; those before are not."""
+_LET_GO = 100
+"""Jobs that are removed at a time, so that no call waits for them all."""
 _NEVER = datetime(1970, 1, 2, tzinfo=timezone.utc)
 """End of the lease of a job without a worker, long ago."""
 _AFTER_ALL = "~"
@@ -70,7 +76,10 @@ class ImportJobs:
 
         def make(connection: Connection) -> Row[Any]:
             made = _made_by(connection, library, new, request_id)
-            return made or _insert(connection, library, new, request_id)
+            if made is None:
+                made = _insert(connection, library, new, request_id)
+                _let_go(connection, made.library_uid)
+            return made
 
         try:
             return await self._database.grow(make)
@@ -273,6 +282,16 @@ def _insert(connection: Connection, library: str, new: NewJob, request_id: str |
         )
     )
     return _get(connection, job)
+
+
+def _let_go(connection: Connection, library_uid: str) -> None:
+    """Removes jobs of a library that are over, except for the newest jobs."""
+    its = import_jobs.c.library_uid == library_uid
+    newest_first = select(import_jobs.c.id).where(its).order_by(import_jobs.c.id.desc())
+    old = connection.scalars(newest_first.offset(KEPT_JOBS).limit(_LET_GO)).all()
+    if old:
+        over = import_jobs.c.state != JobState.RUNNING
+        connection.execute(delete(import_jobs).where(import_jobs.c.id.in_(old), over))
 
 
 def _conflict(row: Row[Any], needed: str) -> ServiceError:

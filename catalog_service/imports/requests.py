@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from audiosearch.catalog.v1.import_job_pb2 import (
     FileFailure,
     FinishImportJobRequest,
@@ -12,7 +14,7 @@ from audiosearch.catalog.v1.import_job_pb2 import (
 
 from catalog_service import fields
 from catalog_service.database.states import JobState
-from catalog_service.imports.jobs import MAX_FAILURES, NewJob, Progress
+from catalog_service.imports.jobs import MAX_FAILURE_BYTES, MAX_FAILURES, NewJob, Progress
 from serving import limits
 
 
@@ -42,8 +44,19 @@ def progress(request: ReportImportProgressRequest) -> Progress:
         cursor=fields.path("progress.cursor", value),
         passed_over=_counts(value, "passed_over"),
         remarks=_counts(value, "remarks"),
-        failures=[_file_failure(entry) for entry in request.failures[:MAX_FAILURES]],
+        failures=_failures(request.failures[:MAX_FAILURES]),
     )
+
+
+def _failures(first: Sequence[FileFailure]) -> list[dict[str, str]]:
+    """The first failures, as many as there is room for."""
+    kept, room = [], MAX_FAILURE_BYTES
+    for failure in map(_file_failure, first):
+        room -= sum(len(text.encode()) for text in failure.values())
+        if room < 0:
+            break
+        kept.append(failure)
+    return kept
 
 
 def _counts(value: ImportProgress, field: str) -> dict[str, int]:

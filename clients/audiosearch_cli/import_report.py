@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from pathlib import Path
 
 from audiosearch.catalog.v1.import_job_pb2 import ImportJob
@@ -56,3 +57,12 @@ def summarise(
         say(f"  and {state.failed - len(job.failures)} more: {where}")
     if job.state == ImportJob.STATE_CANCELLED:
         raise ServiceError(Reason.STATE_CONFLICT, "the import was cancelled")
+
+
+def nothing_imported(job: ImportJob) -> ServiceError:
+    """The error of an import of which every file failed, for the reason that most of them had."""
+    reasons = Counter(failure.failure.reason for failure in job.failures)
+    most = next((name for name, _ in reasons.most_common()), "")
+    first = next((each for each in job.failures if each.failure.reason == most), None)
+    why = f"; {first.path}: {first.failure.message}" if first else ""
+    return ServiceError(Reason.named(most) or Reason.INTERNAL, f"no file could be imported{why}")

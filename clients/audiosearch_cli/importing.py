@@ -122,7 +122,7 @@ def import_path(
         seconds = time.monotonic() - start
         import_report.summarise(job, labelled, library, seconds, whole=failures)
     if job.progress.failed and not job.progress.imported + job.progress.existing:
-        raise ServiceError(Reason.AUDIO_UNDECODABLE, "no file could be imported")
+        raise import_report.nothing_imported(job)
     return None
 
 

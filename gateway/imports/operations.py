@@ -39,8 +39,9 @@ def to_operation(job: ImportJob) -> operations_pb2.Operation:
             status_pb2.Status(code=code_pb2.CANCELLED, message="the import was cancelled")
         )
     elif job.state == ImportJob.STATE_FAILED:
-        code = (Reason.named(job.failure.reason) or Reason.INTERNAL).code.value[0]
-        operation.error.CopyFrom(status_pb2.Status(code=code, message=job.failure.message))
+        reason = Reason.named(job.failure.reason) or Reason.INTERNAL
+        error = ServiceError(reason, job.failure.message, {"library": job.library})
+        operation.error.CopyFrom(error.to_message())
     return operation
 
 

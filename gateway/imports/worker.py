@@ -180,6 +180,16 @@ class Run:
             self.failures.append(FileFailure(path=found.path, failure=failure))
 
 
+def _own_reason(error: Exception) -> ServiceError:
+    """The typed error of a failure that nobody expected in an import."""
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        return ServiceError(Reason.PATH_NOT_FOUND, "the folder, or a part of it, is gone")
+    if isinstance(error, OSError):
+        why = f"the folder can't be read: {error.strerror or type(error).__name__}"
+        return ServiceError(Reason.PATH_NOT_ALLOWED, why)
+    return ServiceError(Reason.INTERNAL, f"internal error ({type(error).__name__}); see the log")
+
+
 class ImportWorker:
     """Claims import jobs of the catalog and works on a few at a time."""
 
@@ -257,6 +267,9 @@ class ImportWorker:
                 log.warning("import.left", job=job.name, why=str(error))
                 return
             await self._finish(job, ImportJob.STATE_FAILED, error)
+        except Exception as error:  # a boundary: without it every worker would try the job forever
+            log.exception("import.crashed", job=job.name, library=job.library)
+            await self._finish(job, ImportJob.STATE_FAILED, _own_reason(error))
 
     async def _keep_reporting(self, run: Run) -> None:
         """Reports progress, renews the lease, and stops a run that is cancelled or lost."""
@@ -291,7 +304,10 @@ class ImportWorker:
         log.info(
             "import.ended",
             job=job.name,
+            library=job.library,
             state=ImportJob.State.Name(done.state),
+            reason=done.failure.reason,
+            why=done.failure.message,
             imported=done.progress.imported,
             existing=done.progress.existing,
             failed=done.progress.failed,

@@ -11,6 +11,7 @@ from audiosearch.catalog.v1.clip_pb2 import Failure
 from audiosearch.catalog.v1.import_job_pb2 import FileFailure, ImportJob, ImportProgress
 from google.protobuf.duration_pb2 import Duration
 
+from catalog_service.imports import jobs as jobs_of_catalog
 from serving.errors import Reason
 from tools.servers.catalog import Catalog, refused
 
@@ -305,3 +306,44 @@ async def test_counts_by_kind_are_bounded(catalog: Catalog, field: str) -> None:
     wrong = ImportProgress(**{field: {".txt": -1}})
     async with refused(Reason.FIELD_INVALID, field=f"progress.{field}"):
         await report(catalog, job.name, "w", progress=wrong)
+
+
+async def test_failures_are_bounded_in_bytes(catalog: Catalog) -> None:
+    """Paths of 4,096 wide characters leave room for a few; the count of all stays."""
+    await clear(catalog)
+    job = await catalog.job(await catalog.library())
+    await claim(catalog, "w")
+    many = [
+        FileFailure(path="\U0001f986" * 4096, failure=Failure(reason="AUDIO_SILENT", message="m"))
+        for _ in range(20)
+    ]
+    reported = await report(
+        catalog, job.name, "w", progress=ImportProgress(failed=20), failures=many
+    )
+    assert list(reported.failures) == many[: len(reported.failures)]
+    assert 0 < len(reported.failures) < 5
+    assert reported.progress.failed == 20
+
+
+async def test_old_jobs_that_are_over_are_let_go(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A library keeps its newest ones, and all that run; other libraries are left alone."""
+    await clear(catalog)
+    monkeypatch.setattr(jobs_of_catalog, "KEPT_JOBS", 3)
+    library, other = await catalog.library(), await catalog.library()
+    strange = await catalog.job(other)
+    await finish(catalog, strange.name, ImportJob.STATE_CANCELLED)
+    running = await catalog.job(library)
+    over = [await catalog.job(library) for _ in range(6)]
+    for job in over:
+        await finish(catalog, job.name, ImportJob.STATE_SUCCEEDED)
+    last = await catalog.job(library)
+    listed = await catalog.stubs.import_jobs.ListImportJobs(
+        import_job_pb2.ListImportJobsRequest(library=library.name)
+    )
+    kept = [last, *reversed(over[-2:]), running]
+    assert [job.name for job in listed.import_jobs] == [job.name for job in kept]
+    request = import_job_pb2.GetImportJobRequest(name=strange.name)
+    assert (await catalog.stubs.import_jobs.GetImportJob(request)).library == other.name
+    await clear(catalog)
