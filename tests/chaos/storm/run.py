@@ -242,7 +242,7 @@ class Storm:
     def _greedy(self, _: str) -> Iterator[None]:
         crowd = [
             Greedy(*self._common(GREEDY, seed, 0.02), hour=self._sounds / "hour.flac")
-            for seed in range(max(4, self._options.clients // 2))
+            for seed in range(self._options.clients)
         ]
         for each in crowd:
             each.start()
