@@ -16,10 +16,14 @@ import structlog
 from embedding_service.decoding.decoding import Decoded, Heard, Order, compact
 from embedding_service.decoding.parts import WHOLE, Part
 from embedding_service.decoding.readers import AudioError
+from embedding_service.network.batching import Work
+from embedding_service.sharing import Line
+from serving.caller import caller
+from serving.calls.shares import Shares
 from serving.errors import Reason, ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable
     from concurrent.futures import Future
 
     from numpy.typing import NDArray
@@ -33,6 +37,9 @@ if TYPE_CHECKING:
 PIECE_SECONDS = 60
 """Longest audio that the model embeds in one piece."""
 
+_LONG_AT_ONCE = 8
+"""Long recordings that are held decoded at a time: two hours are 460 MB."""
+
 log = structlog.get_logger()
 
 
@@ -42,14 +49,16 @@ class Recording:
     Attributes:
         heard: Properties of the audio.
         sound: Tells of the samples that are silent; None when they are left out.
+        work: Its place among all that is embedded.
     """
 
-    def __init__(self, decoded: Decoded, sink: Spool) -> None:
-        """Takes the result of the decoder, and the spool that it wrote to."""
+    def __init__(self, decoded: Decoded, sink: Spool, owner: str) -> None:
+        """Takes the result of the decoder, the spool that it wrote to, and whose call it is."""
         self.heard = decoded.heard
         self.sound = decoded.sound
         self.samples = decoded.heard.samples
         """Number of samples."""
+        self.work = Work(owner, self.samples)
         self._inline = decoded.samples
         self._sink = sink
 
@@ -73,7 +82,11 @@ class Recording:
 
 
 class Encoder:
-    """Embeds a limited number of pieces of audio at a time."""
+    """Embeds a limited number of pieces of audio at a time, and shares them out among callers.
+
+    Long recordings are decoded a few at a time, each when those before it have been embedded. The
+    others wait as they were sent, and don't fill the disk with samples.
+    """
 
     def __init__(
         self, batcher: Batcher, decoders: Decoders, spools: Spools, limits: EmbeddingSettings
@@ -83,7 +96,8 @@ class Encoder:
         self._spools = spools
         self._decoders = decoders
         self._limits = limits
-        self._in_work = 0
+        self._room = Shares(limits.encoder_queue)
+        self._long = Line(_LONG_AT_ONCE, shared=True)
         self._batcher = batcher
 
     async def check(self) -> None:
@@ -127,7 +141,12 @@ class Encoder:
             ServiceError: AUDIO_UNDECODABLE, AUDIO_TOO_SHORT, AUDIO_TOO_LONG, AUDIO_SILENT,
                 AUDIO_CHANNEL_MISSING, ENCODER_BUSY, or FIELD_INVALID for the part.
         """
-        with self._place(), self._spools.open() as sink:
+        owner = caller.get()
+        async with contextlib.AsyncExitStack() as stack:
+            if not self._room.take(owner, 1):
+                raise _busy(self._room.most - self._room.free)
+            stack.callback(self._room.give_back, owner, 1)
+            sink = stack.enter_context(self._spools.open())
             sink.reserve()
             source = audio.inline
             order = Order(
@@ -143,18 +162,21 @@ class Encoder:
             )
             start = time.monotonic()
             try:
-                decoded = await self._decoders.decode(order)
+                decoded = await self._decoders.decode_quickly(order, owner)
+                if decoded is None:
+                    await stack.enter_async_context(self._long.place(owner))
+                    decoded = await self._decoders.decode(order, owner)
             except AudioError as error:
                 raise ServiceError(Reason[error.reason], error.message) from error
             log.info("decoded", ms=round((time.monotonic() - start) * 1000, 2))
             self._judge(decoded.heard)
-            yield Recording(decoded, sink)
+            yield Recording(decoded, sink, owner)
 
     def submit(
-        self, count: int, read: Callable[[], NDArray[np.float32]]
+        self, count: int, read: Callable[[], NDArray[np.float32]], work: Work
     ) -> Future[NDArray[np.float32]]:
         """Puts samples that were checked already in line, as `Batcher.submit` does."""
-        return self._batcher.submit(count, read)
+        return self._batcher.submit(count, read, work)
 
     async def embed_samples(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """Embeds samples that were checked already. They wait their turn like all other audio.
@@ -165,20 +187,8 @@ class Encoder:
         Returns:
             The embedding, shape (192,), L2 norm 1.
         """
-        return await asyncio.wrap_future(self._batcher.submit(len(samples), lambda: samples))
-
-    @contextlib.contextmanager
-    def _place(self) -> Iterator[None]:
-        if self._in_work >= self._limits.encoder_queue:
-            raise ServiceError(
-                Reason.ENCODER_BUSY,
-                f"{self._in_work} pieces of audio are embedded already: try again in a moment",
-            )
-        self._in_work += 1
-        try:
-            yield
-        finally:
-            self._in_work -= 1
+        work = Work(caller.get(), len(samples))
+        return await asyncio.wrap_future(self.submit(len(samples), lambda: samples, work))
 
     def _judge(self, heard: Heard) -> None:
         limits = self._limits
@@ -213,10 +223,20 @@ class Encoder:
         vectors = []
         for start, end in itertools.pairwise(edges):
             read = functools.partial(recording.read, start, end)
-            vectors.append(await asyncio.wrap_future(self.submit(end - start, read)))
+            recording.work.left = recording.samples - start
+            piece = self.submit(end - start, read, recording.work)
+            vectors.append(await asyncio.wrap_future(piece))
         if count == 1:
             return vectors[0]
         return unit(np.average(vectors, axis=0, weights=np.diff(edges)))
+
+
+def _busy(taken: int) -> ServiceError:
+    return ServiceError(
+        Reason.ENCODER_BUSY,
+        f"{taken} pieces of audio are embedded already, and this caller has its share: try again "
+        "in a moment",
+    )
 
 
 def unit(vector: NDArray[np.floating[Any]]) -> NDArray[np.float32]:

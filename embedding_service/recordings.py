@@ -139,7 +139,10 @@ class Recordings:
         count = sound.count(start, end)
         if count < self._least:
             return Omission.TOO_SHORT
-        return self._encoder.submit(count, lambda: sound.of(start, recording.read(start, end)))
+        recording.work.left = recording.samples - start
+        return self._encoder.submit(
+            count, lambda: sound.of(start, recording.read(start, end)), recording.work
+        )
 
     async def _whole(self, recording: Recording) -> Vector:
         """Embeds all sound. Needs the samples for itself: no window may be in work any more."""

@@ -59,19 +59,19 @@ class EmbeddingSettings(ServerSettings):
         "relative to full scale, is silent",
     )
     encoder_queue: int = Field(
-        64,
+        96,
         ge=1,
         alias="AUDIOSEARCH_ENCODER_QUEUE",
-        description="pieces of audio being decoded and embedded at a time; "
-        "more are refused with ENCODER_BUSY",
+        description="pieces of audio being decoded and embedded at a time; one caller has three "
+        "quarters of them at most; more are refused with ENCODER_BUSY",
     )
     max_streams: int = Field(
         16,
         ge=1,
         le=1024,
         alias="AUDIOSEARCH_MAX_STREAMS",
-        description="streams at a time, each with a decoder process of some 50 MB; "
-        "more are refused with ENCODER_BUSY",
+        description="streams at a time, each with a decoder process of some 50 MB; one caller has "
+        "three quarters of them at most; more are refused with ENCODER_BUSY",
     )
     encoder_threads: int = Field(
         0,
@@ -98,7 +98,7 @@ class EmbeddingSettings(ServerSettings):
         ge=1,
         le=64,
         alias="AUDIOSEARCH_DECODER_PROCESSES",
-        description="processes that decode audio",
+        description="processes that decode long audio; one more decodes only what is short",
     )
     decode_seconds: float = Field(
         120,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -14,10 +13,12 @@ from embedding_service.decoding.silence import audible
 from embedding_service.decoding.stream_decoder import StreamDecoder, decode_stream
 from embedding_service.decoding.stream_decoding import StreamOrder
 from embedding_service.windows import Cutter
+from serving.caller import caller
+from serving.calls.shares import Shares
 from serving.errors import Reason, ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator
 
     import numpy as np
     from numpy.typing import NDArray
@@ -78,7 +79,7 @@ class Streams:
         self._encoder = encoder
         self._rate = sample_rate
         self._limits = limits
-        self._running = 0
+        self._room = Shares(limits.max_streams)
 
     async def embed(
         self, chunks: AsyncIterator[bytes], cut: Cut
@@ -91,24 +92,16 @@ class Streams:
         """
         order = StreamOrder(self._rate, self._limits.silence_dbfs, cut.pcm, cut.channel)
         cutter = Cutter(self._rate, cut.window_ns, cut.hop_ns)
-        with self._place():
+        owner = caller.get()
+        if not self._room.take(owner, 1):
+            raise _busy(self._room.most - self._room.free)
+        try:
             async with decode_stream(chunks, order) as decoder:
                 source = await decoder.source()
                 async for item in _windows(decoder, cutter):
                     yield item if isinstance(item, Heard) else await self._answer(item, source)
-
-    @contextlib.contextmanager
-    def _place(self) -> Iterator[None]:
-        if self._running >= self._limits.max_streams:
-            raise ServiceError(
-                Reason.ENCODER_BUSY,
-                f"{self._running} streams are embedded already: try again in a moment",
-            )
-        self._running += 1
-        try:
-            yield
         finally:
-            self._running -= 1
+            self._room.give_back(owner, 1)
 
     async def _answer(self, window: Window, source: Source) -> Answer:
         heard, found = await asyncio.to_thread(self._judge, window, source)
@@ -138,6 +131,14 @@ class Streams:
         if not heard.active_seconds or not len(samples):
             return heard, Omission.SILENT
         return heard, samples
+
+
+def _busy(taken: int) -> ServiceError:
+    return ServiceError(
+        Reason.ENCODER_BUSY,
+        f"{taken} streams are embedded already, and this caller has its share: try again in a "
+        "moment",
+    )
 
 
 async def _windows(decoder: StreamDecoder, cutter: Cutter) -> AsyncIterator[Window | Heard]:

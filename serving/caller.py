@@ -14,6 +14,9 @@ from urllib.parse import unquote
 CALLER_KEY = "x-audiosearch-caller"
 """Metadata by which the gateway names the caller to the services behind it."""
 
+BACKGROUND = "service"
+"""The caller whose work nobody waits for: what the gateway does by itself, such as imports."""
+
 _MAX_LENGTH = 128
 
 caller: ContextVar[str] = ContextVar("caller", default="")

@@ -14,21 +14,24 @@ from concurrent.futures import TimeoutError as TimedOut
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from multiprocessing.util import Finalize
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 from pebble import ProcessExpired, ProcessPool
 
 from embedding_service.decoding.confinement import bound_resources
-from embedding_service.decoding.decoding import Decoded, Order, decode
+from embedding_service.decoding.decoding import Decoded, Order, decode, decode_quickly
 from embedding_service.decoding.readers import AudioError
 from embedding_service.decoding.wav import plain_samples
+from embedding_service.sharing import Line
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from typing_extensions import Self
 
+T = TypeVar("T")
 log = structlog.get_logger()
 _TURN_SECONDS = 0.02
 """Time that a process that has started leaves to the others to take work."""
@@ -71,19 +74,25 @@ def ready() -> int:
 
 
 class Decoders:
-    """A pool of decoder processes. Each request uses one of them."""
+    """A pool of decoder processes. Each request uses one of them, and callers take turns.
+
+    One process more than asked for is kept for audio that is decoded quickly, so that it never
+    waits for long audio.
+    """
 
     def __init__(self, processes: int, seconds: float, folder: Path) -> None:
         """Starts the pool.
 
         Args:
-            processes: Number of processes.
+            processes: Number of processes for long audio.
             seconds: Longest time for one request.
             folder: The spools' folder, removed when the service is killed.
         """
-        self._processes = processes
+        self._processes = processes + 1
         self._folder = folder
-        self._free = asyncio.Semaphore(processes)
+        self._any = Line(self._processes)
+        self._long = Line(processes)
+        self._plain = Line(processes)
         self._seconds = seconds
         self._pool = self._start()
         self._threads = ThreadPoolExecutor(processes, "plain samples")
@@ -102,7 +111,11 @@ class Decoders:
         self._pool.join()
         self._threads.shutdown(cancel_futures=True)
 
-    async def decode(self, order: Order) -> Decoded:
+    async def decode_quickly(self, order: Order, caller: str) -> Decoded | None:
+        """As `decode`, but returns None as soon as the audio turns out to be long."""
+        return await self._work(decode_quickly, order, caller)
+
+    async def decode(self, order: Order, caller: str) -> Decoded:
         """Decodes in one of the processes. A cancelled call stops its process.
 
         Short audio of raw samples is read in a thread of this process: that needs no decoder that
@@ -112,11 +125,17 @@ class Decoders:
             AudioError: As `decoding.decode`. Also AUDIO_UNDECODABLE when the process crashed, ran
                 out of memory or took too long.
         """
+        async with self._long.place(caller):
+            return await self._work(decode, order, caller)
+
+    async def _work(self, work: Callable[[Order], T], order: Order, caller: str) -> T:
         try:
             if plain := _plain(order):
-                return await asyncio.wrap_future(self._threads.submit(decode, plain))
-            async with self._free:  # a call that is cancelled while it waits here stops no process
-                return await self._run(order)
+                async with self._plain.place(caller):
+                    return await asyncio.wrap_future(self._threads.submit(work, plain))
+            # A call that is cancelled while it waits here stops no process.
+            async with self._any.place(caller):
+                return await self._run(work, order)
         except ProcessExpired as error:
             log.warning("decoder.died", why=str(error))
             raise AudioError(
@@ -132,17 +151,17 @@ class Decoders:
                 "AUDIO_UNDECODABLE", "decoding takes too much memory; convert it to wav or flac"
             ) from error
 
-    async def _run(self, order: Order) -> Decoded:
+    async def _run(self, work: Callable[[Order], T], order: Order) -> T:
         try:
-            return await self._schedule(order)
+            return await self._schedule(work, order)
         except BrokenProcessPool:  # an idle process was killed: this audio is not the cause
-            return await self._schedule(order)
+            return await self._schedule(work, order)
 
-    async def _schedule(self, order: Order) -> Decoded:
+    async def _schedule(self, work: Callable[[Order], T], order: Order) -> T:
         self.check()
-        task = self._pool.schedule(decode, args=[order], timeout=self._seconds)
-        decoded: Decoded = await asyncio.wrap_future(task)
-        return decoded
+        task = self._pool.schedule(work, args=[order], timeout=self._seconds)
+        done: T = await asyncio.wrap_future(task)
+        return done
 
     def _start(self) -> ProcessPool:
         # Spawned, not forked: the processes hold neither the model nor the service's connections.

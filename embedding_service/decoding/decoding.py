@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import math
+import os
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -37,6 +39,12 @@ if TYPE_CHECKING:
 
 INLINE_BYTES = 2**20
 """Largest piece of audio, encoded or decoded, that is kept in memory; larger ones use a file."""
+
+_QUICK_AUDIO_SECONDS = 300.0
+"""Most audio that is decoded quickly: its samples are 19 MB."""
+
+_QUICK_WORK_SECONDS = 1.0
+"""Most processor time in which audio is decoded quickly."""
 
 MOST_SAMPLES = 8 * 48_000
 """Most samples of all channels that are decoded for each second of the longest audio.
@@ -177,6 +185,38 @@ def compact(path: str, kept: NDArray[np.bool_], length: int) -> int:
     return end
 
 
+class _NotQuickError(Exception):
+    """The audio is not decoded quickly."""
+
+
+class _Watch:
+    """Ends decoding that is to be quick and is not."""
+
+    def __init__(self, order: Order) -> None:
+        self._end = time.thread_time() + _QUICK_WORK_SECONDS
+        self._left = _QUICK_AUDIO_SECONDS * order.sample_rate
+
+    def expect(self, seconds: float) -> None:
+        """Looks at the length that the audio says it has."""
+        if seconds > _QUICK_AUDIO_SECONDS:
+            raise _NotQuickError
+
+    def look(self, samples: int) -> None:
+        """Looks at the number of further samples, and at the processor's time."""
+        self._left -= samples
+        if self._left < 0 or time.thread_time() > self._end:
+            raise _NotQuickError
+
+
+def decode_quickly(order: Order) -> Decoded | None:
+    """As `decode`, but gives up as soon as the audio turns out to be long, and returns None."""
+    try:
+        return _decode(order, _Watch(order))
+    except _NotQuickError:
+        os.truncate(order.sink, 0)
+        return None
+
+
 def decode(order: Order) -> Decoded:
     """Decodes, mixes to mono, resamples, measures, and leaves silence out.
 
@@ -184,12 +224,20 @@ def decode(order: Order) -> Decoded:
         AudioError: AUDIO_UNDECODABLE, AUDIO_CHANNEL_MISSING, AUDIO_TOO_LONG, or FIELD_INVALID for
             the part.
     """
+    return _decode(order, None)
+
+
+def _decode(order: Order, watch: _Watch | None) -> Decoded:
     with _open(order.source) as file, open_audio(file, order.pcm) as stream:
         if stream.seconds is not None and stream.seconds > _longest(stream, order.max_seconds):
             raise _too_long(stream, stream.seconds, order.max_seconds)
+        if watch and stream.seconds is not None and order.part == WHOLE:
+            watch.expect(stream.seconds)
         kept, frames = _Kept(order.sink), Frames(order.sample_rate)
 
         def keep(samples: NDArray[np.float32]) -> None:
+            if watch:
+                watch.look(len(samples))
             frames.add(samples)
             kept.add(samples)
 

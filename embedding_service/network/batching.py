@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,6 +13,7 @@ import numpy as np
 import structlog
 
 from embedding_service.network.packing import MOST_CLIPS
+from embedding_service.sharing import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +29,26 @@ if TYPE_CHECKING:
 MOST_SECONDS = 10
 """Most audio in one batch; a longer piece runs alone."""
 
+_MARGIN_SECONDS = 0.2
+"""The cost of a piece beside its own length: the network computes its margins too."""
+
+_ROUND = 4
+"""Turns of a caller of which one goes to the recording that has waited longest."""
+
 log = structlog.get_logger()
+
+
+@dataclass(eq=False)
+class Work:
+    """A recording or a stream, of which pieces are embedded.
+
+    Attributes:
+        caller: The caller that it belongs to.
+        left: Number of samples that are left of it.
+    """
+
+    caller: str
+    left: int
 
 
 @dataclass(frozen=True)
@@ -36,21 +57,27 @@ class _Piece:
 
     count: int
     read: Callable[[], NDArray[np.float32]]
+    work: Work
     vector: Future[Vector] = field(default_factory=Future)
 
 
 class Batcher:
     """Takes pieces of audio from any thread and returns futures of their vectors.
 
-    Runs whatever is waiting as soon as the model is free, oldest first, and never holds a piece
-    back to fill a batch. The caller limits how many pieces wait.
+    Runs what is waiting as soon as the model is free, and never holds a piece back to fill a batch.
+    Callers take turns by the seconds of audio that each has had. Of one caller's recordings the
+    one comes first of which least is left, and in some turns the one that has waited longest, so
+    that long ones go on too. The caller limits how many pieces wait.
     """
 
     def __init__(self, model: Model) -> None:
         """Takes the model. The caller must not use it elsewhere from now on."""
         self.sample_rate = model.info.sample_rate
         self._model = model
-        self._waiting: deque[_Piece] = deque()
+        self._waiting: dict[str, dict[Work, deque[_Piece]]] = {}
+        self._taken: dict[str, int] = {}
+        self._turns = Turns()
+        self._lock = threading.Lock()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="encoder")
 
     def __enter__(self) -> Self:
@@ -60,22 +87,29 @@ class Batcher:
     def __exit__(self, *_: object) -> None:
         """Waits for the running batch and cancels the pieces that wait."""
         self._thread.shutdown(cancel_futures=True)
-        while self._waiting:
-            self._waiting.popleft().vector.cancel()
+        with self._lock:
+            while self._waiting:
+                self._remove(self._next()).vector.cancel()
 
-    def submit(self, count: int, read: Callable[[], NDArray[np.float32]]) -> Future[Vector]:
+    def submit(
+        self, count: int, read: Callable[[], NDArray[np.float32]], work: Work
+    ) -> Future[Vector]:
         """Adds a piece of audio to those that wait.
 
         Args:
             count: Number of its samples.
             read: Returns the samples: mono, shape (count,), at the model's rate, at most 60 s.
+            work: The recording or stream that it is a piece of.
 
         Returns:
             A future of the embedding, shape (192,), L2 norm 1. A piece that is cancelled while it
             waits is not run.
         """
-        piece = _Piece(count, read)
-        self._waiting.append(piece)
+        piece = _Piece(count, read, work)
+        with self._lock:
+            self._turns.enter(work.caller)
+            works = self._waiting.setdefault(work.caller, {})
+            works.setdefault(work, deque()).append(piece)
         self._thread.submit(self._work)
         return piece.vector
 
@@ -109,12 +143,41 @@ class Batcher:
         most = MOST_SECONDS * self._model.info.sample_rate
         taken: list[_Piece] = []
         total = 0
-        while self._waiting and len(taken) < MOST_CLIPS:
-            total += self._waiting[0].count
-            if taken and total > most:
-                break
-            taken.append(self._waiting.popleft())
+        with self._lock:
+            while self._waiting and len(taken) < MOST_CLIPS:
+                work = self._next()
+                piece = self._waiting[work.caller][work][0]
+                if not piece.vector.cancelled():
+                    total += piece.count
+                    if taken and total > most:
+                        break
+                    taken.append(piece)
+                    margin = _MARGIN_SECONDS * self.sample_rate
+                    self._turns.charge(work.caller, piece.count + margin)
+                    self._taken[work.caller] = self._taken.get(work.caller, 0) + 1
+                self._remove(work)
         return taken
+
+    def _next(self) -> Work:
+        """The recording or stream whose turn it is."""
+        caller = self._turns.first(self._waiting)
+        works = self._waiting[caller]
+        if self._taken.get(caller, 0) % _ROUND == _ROUND - 1:
+            return next(iter(works))
+        return min(works, key=lambda work: work.left)
+
+    def _remove(self, work: Work) -> _Piece:
+        """Takes the next piece of a recording or stream out of line."""
+        works = self._waiting[work.caller]
+        pieces = works.pop(work)
+        piece = pieces.popleft()
+        if pieces:
+            works[work] = pieces  # behind the others
+        elif not works:
+            del self._waiting[work.caller]
+            self._taken.pop(work.caller, None)
+        self._turns.leave(work.caller)
+        return piece
 
     def _prepare(self, piece: _Piece) -> Features | None:
         if not piece.vector.set_running_or_notify_cancel():

@@ -9,7 +9,7 @@ from typing import Any
 
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
-from serving.caller import CALLER_KEY, caller
+from serving.caller import BACKGROUND, CALLER_KEY, caller
 from serving.client_streams import converse, send
 from serving.errors import Reason, ServiceError
 from serving.peers.peer import MARGIN, OpenCall, Peer
@@ -53,7 +53,7 @@ class Stub:
             raise ServiceError(
                 Reason.DEADLINE_EXCEEDED, "the deadline is over; allow the call more time"
             )
-        told = ((REQUEST_ID_KEY, request_id.get()), (CALLER_KEY, caller.get()))
+        told = ((REQUEST_ID_KEY, request_id.get()), (CALLER_KEY, caller.get() or BACKGROUND))
         return {
             "timeout": limit if left is None else min(left - MARGIN, limit),
             "metadata": tuple((name, value) for name, value in told if value),

@@ -13,10 +13,11 @@ import pytest
 
 from embedding_service.checkpoints.archive import read_checkpoint
 from embedding_service.checkpoints.checkpoint import BUNDLED_FOLDER, Checkpoint, Source
-from embedding_service.network.batching import Batcher
+from embedding_service.network.batching import Batcher, Work
 from embedding_service.network.engine import Options
 from embedding_service.network.model import Model
 from embedding_service.network.precision import Precision
+from serving.caller import BACKGROUND
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,7 @@ def noise(seconds: float, seed: int = 0) -> Any:
 
 def put(batcher: Batcher, samples: Any) -> Future[Any]:
     """Puts in one piece."""
-    return batcher.submit(len(samples), lambda: samples)
+    return batcher.submit(len(samples), lambda: samples, Work("key:a", len(samples)))
 
 
 class Gate:
@@ -53,7 +54,7 @@ class Gate:
         """Waits until the thread is held."""
         self._open = threading.Event()
         self._reached = threading.Event()
-        self.vector = batcher.submit(16000 * 60, self._read)
+        self.vector = batcher.submit(16000 * 60, self._read, Work("key:gate", 16000 * 60))
         self._reached.wait(30)
 
     def _read(self) -> Any:
@@ -88,7 +89,7 @@ def test_a_piece_that_fails(batcher: Batcher) -> None:
     gate = Gate(batcher)
     good, gone, bad = (
         put(batcher, noise(1)),
-        batcher.submit(16000, unreadable),
+        batcher.submit(16000, unreadable, Work("key:a", 16000)),
         put(batcher, np.full(16000, np.nan, np.float32)),
     )
     last = put(batcher, noise(1))
@@ -104,12 +105,73 @@ def test_a_cancelled_piece(batcher: Batcher) -> None:
     """Cancelled while it waits, a piece is never read."""
     gate = Gate(batcher)
     read: list[int] = []
-    waiting = batcher.submit(16000, lambda: read.append(1) or noise(1))  # type: ignore[func-returns-value]
+    work = Work("key:a", 16000)
+    waiting = batcher.submit(16000, lambda: read.append(1) or noise(1), work)  # type: ignore[func-returns-value]
     assert waiting.cancel()
     last = put(batcher, noise(1))
     gate.open()
     last.result()
     assert not read
+
+
+class Order:
+    """The order in which pieces are run."""
+
+    def __init__(self, batcher: Batcher) -> None:
+        """Takes the place where pieces wait."""
+        self._batcher = batcher
+        self._vectors: list[Future[Any]] = []
+        self.names: list[str] = []
+
+    def put(self, name: str, work: Work, pieces: int = 1) -> None:
+        """Puts in pieces that are noted by a name."""
+        sound = noise(3)
+
+        def read() -> Any:
+            self.names.append(name)
+            return sound
+
+        for _ in range(pieces):
+            self._vectors.append(self._batcher.submit(len(sound), read, work))
+
+    def end(self) -> None:
+        """Waits until all have run."""
+        for vector in self._vectors:
+            vector.result()
+
+
+def test_callers_take_turns(batcher: Batcher) -> None:
+    """What one caller put in first, however much, does not keep another one waiting."""
+    gate, order = Gate(batcher), Order(batcher)
+    order.put("first", Work("key:first", 10**9), pieces=30)
+    order.put("second", Work("key:second", 10**9), pieces=10)
+    order.put("third", Work("key:third", 10**9))
+    gate.open()
+    order.end()
+    assert "third" in order.names[:3]
+    assert 9 <= order.names[:21].count("second") <= 10
+
+
+def test_short_before_long(batcher: Batcher) -> None:
+    """Of one caller's recordings the shortest comes first, and long ones still go on."""
+    gate, order = Gate(batcher), Order(batcher)
+    order.put("hours", Work("key:a", 10**8), pieces=10)
+    for _ in range(12):
+        order.put("short", Work("key:a", 48_000))
+    gate.open()
+    order.end()
+    assert order.names[:3] == ["short"] * 3
+    assert 2 <= order.names[:15].count("hours") <= 5
+
+
+def test_work_that_nobody_waits_for(batcher: Batcher) -> None:
+    """The gateway's own work leaves most turns to callers, and keeps a few."""
+    gate, order = Gate(batcher), Order(batcher)
+    order.put("own", Work(BACKGROUND, 10**9), pieces=20)
+    order.put("asked", Work("key:a", 10**9), pieces=16)
+    gate.open()
+    order.end()
+    assert 3 <= order.names[:20].count("own") <= 5
 
 
 def test_the_end(model: Model) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import io
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import soundfile
 
 from embedding_service.decoding.decoders import Decoders
 from embedding_service.decoding.decoding import INLINE_BYTES, Order
+from embedding_service.decoding.parts import Part
 from embedding_service.decoding.readers import AudioError
 from embedding_service.decoding.spool import Spools
 from tools.servers.processes import children
@@ -41,7 +43,7 @@ async def decode(decoders: Decoders, spools: Spools, minutes: float) -> int:
         order = Order(
             str(audio.path) if source is None else source, str(sink.path), 16000, 3600, -70
         )
-        decoded = await decoders.decode(order)
+        decoded = await decoders.decode(order, "key:a")
         count = decoded.heard.samples
         samples = decoded.samples
         assert (samples is None) == (4 * count > INLINE_BYTES) == (sink.path.stat().st_size > 0)
@@ -92,8 +94,44 @@ async def test_decoders_print_nothing(spools: Spools, capfd: pytest.CaptureFixtu
         sink.reserve()
         order = Order(bytes(data), str(sink.path), 16000, 3600, -70)
         with contextlib.suppress(AudioError):
-            await decoders.decode(order)
+            await decoders.decode(order, "key:a")
     assert capfd.readouterr().out == ""
+
+
+async def test_short_beside_long(spools: Spools) -> None:
+    """Short audio is decoded while all processes for long audio are busy, also that of others."""
+    with Decoders(1, 60, spools.folder) as decoders:
+        ended: list[str] = []
+
+        async def long() -> None:
+            await decode(decoders, spools, minutes=55)
+            ended.append("long")
+
+        async def short(number: int) -> None:
+            file = io.BytesIO()
+            soundfile.write(file, np.full(8000, 0.1), 8000, format="FLAC")
+            order = Order(file.getvalue(), str(spools.folder / "none"), 16000, 3600, -70)
+            assert await decoders.decode_quickly(order, f"key:{number % 2}")
+            ended.append("short")
+
+        first = asyncio.create_task(long())
+        await asyncio.to_thread(wait_until_written, spools.folder / "1")
+        await asyncio.gather(first, *(short(number) for number in range(4)))
+        assert ended == ["short"] * 4 + ["long"]
+
+
+async def test_long_audio_is_not_decoded_quickly(spools: Spools) -> None:
+    """What turns out to be long is given up, and leaves nothing; a part of it may be short."""
+    file = io.BytesIO()
+    soundfile.write(file, np.full(8000 * 400, 0.1), 8000, format="FLAC")
+    with Decoders(1, 60, spools.folder) as decoders, spools.open() as sink:
+        sink.reserve()
+        order = Order(file.getvalue(), str(sink.path), 16000, 3600, -70)
+        assert await decoders.decode_quickly(order, "key:a") is None
+        assert sink.path.stat().st_size == 0
+        assert await decoders.decode_quickly(replace(order, part=Part(380, 390)), "key:a")
+        whole = await decoders.decode(order, "key:a")
+        assert whole.heard.seconds == 400
 
 
 @pytest.mark.skipif(not Path("/proc/self/maps").is_file(), reason="needs Linux's /proc")
@@ -101,7 +139,7 @@ def test_what_a_decoder_may_use(spools: Spools) -> None:
     """A decoder's memory is bounded, and holds neither Paddle nor gRPC."""
     with Decoders(1, 60, spools.folder) as decoders:
         asyncio.run(decode(decoders, spools, minutes=0.1))
-        (pid,) = processes()
+        pid = processes()[0]
         maps = Path(f"/proc/{pid}/maps").read_text()
         assert "sndfile" in maps
         assert "paddle" not in maps

@@ -13,7 +13,7 @@ from paddlespeech.vector.models.ecapa_tdnn import EcapaTdnn
 
 from embedding_service.checkpoints.checkpoint import Source, find
 from embedding_service.checkpoints.official import Official
-from embedding_service.network.batching import Batcher
+from embedding_service.network.batching import Batcher, Work
 from embedding_service.network.engine import LOWEST_COSINE, Options
 from embedding_service.network.features import FeatureSettings, log_mel
 from embedding_service.network.model import Model
@@ -50,7 +50,7 @@ def agreement(model: Model, backbone: Any, seconds: float) -> float:
     """Cosine similarity of the model's and PaddleSpeech's embedding."""
     samples = noise(seconds)
     with Batcher(model) as batcher:
-        ours = batcher.submit(len(samples), lambda: samples).result()
+        ours = batcher.submit(len(samples), lambda: samples, Work("key:a", len(samples))).result()
     with paddle.no_grad():
         features = paddle.to_tensor(log_mel(samples, FeatureSettings())).unsqueeze(0)
         theirs = backbone(features, paddle.ones([1])).squeeze().numpy()

@@ -12,7 +12,7 @@ import pytest
 
 from embedding_service.checkpoints.archive import CheckpointError, read_checkpoint
 from embedding_service.checkpoints.checkpoint import Checkpoint, Source
-from embedding_service.network.batching import Batcher
+from embedding_service.network.batching import Batcher, Work
 from embedding_service.network.features import FeatureSettings, log_mel
 from embedding_service.network.model import Model
 
@@ -25,7 +25,7 @@ def load(folder: Path) -> Model:
 def embed(model: Model, samples: Any) -> Any:
     """Embeds one piece of audio."""
     with Batcher(model) as batcher:
-        return batcher.submit(len(samples), lambda: samples).result()
+        return batcher.submit(len(samples), lambda: samples, Work("key:a", len(samples))).result()
 
 
 def noise(seconds: float, seed: int = 0) -> Any:
