@@ -122,7 +122,7 @@ def claim(connection: Connection, leases: Leases, worker: str, lease: timedelta)
     return leases.begun(connection.execute(select(audio_checks).where(its)).one())
 
 
-def report(connection: Connection, worker: str, **values: Any) -> None:
+def report(connection: Connection, worker: str, /, **values: Any) -> None:
     """Keeps how far a worker came, unless another one has taken over."""
     connection.execute(
         update(audio_checks)

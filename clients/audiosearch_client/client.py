@@ -45,17 +45,27 @@ class AudiosearchClient(Connection):
         self.speakers = Speakers(self)
 
     def upload(
-        self, library: str, path: Path, clip: Clip | None = None, request_id: str = ""
+        self,
+        library: str,
+        path: Path,
+        clip: Clip | None = None,
+        request_id: str = "",
+        *,
+        id_names_audio: bool = False,
     ) -> clips_pb2.UploadClipResponse:
         """Uploads one file. The clip is searchable when this returns.
 
-        The channel that is heard is that of `clip`.
+        The channel that is heard is that of `clip`. With `id_names_audio` the request id changes
+        whenever the file does, so that a repeat is answered before its audio is sent.
         """
         described = Clip(display_name=limits.cut(Clip, "display_name", path.name))
         if clip:
             described.MergeFrom(clip)
         config = clips_pb2.UploadClipConfig(
-            parent=f"libraries/{library}", clip=described, request_id=request_id
+            parent=f"libraries/{library}",
+            clip=described,
+            request_id=request_id,
+            request_id_names_audio=id_names_audio,
         )
         with self.open_audio(path) as file:
             requests = stream(clips_pb2.UploadClipRequest, config, file)

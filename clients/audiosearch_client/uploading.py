@@ -123,7 +123,9 @@ class Uploader:
         while True:
             try:
                 request_id = self._identify(path)
-                answer = self._client.upload(self._library, path, clip, request_id)
+                answer = self._client.upload(
+                    self._library, path, clip, request_id, id_names_audio=True
+                )
                 return _Done(answer.clip, answer.created, self._label(answer.clip, clip))
             except ServiceError as error:
                 if self._stop.is_set():

@@ -58,6 +58,7 @@ class Clips:
         request_id: str = "",
         known: AudioObject | None = None,
         *,
+        id_names_audio: bool = False,
         hurry: bool = True,
     ) -> tuple[Clip, bool]:
         """Stores audio and makes it searchable.
@@ -69,6 +70,7 @@ class Clips:
             request_id: a repeated call with the same id changes nothing.
             known: hash and size of the audio, if they are known in advance. Then audio that the
                 library already has is not sent.
+            id_names_audio: True if other audio has another request id, so that a repeat needs none.
             hurry: True if a caller waits for this one clip.
 
         Returns:
@@ -84,7 +86,10 @@ class Clips:
         if not ours:
             return await self._take_on(library, row, chunks), False
         if row.state != Clip.STATE_CREATING:
-            return await self._repeated(row, chunks, known), False
+            repeated = await self._repeated(row)
+            if not id_names_audio:
+                await _require_same(repeated, chunks, known)
+            return repeated, False
         try:
             fresh = row.update_time == row.create_time
             await self._put(row.name, chunks)
@@ -231,22 +236,14 @@ class Clips:
         """Removes a clip's vectors. Missing vectors are no error."""
         await self.vectors.remove(library, [split_clip(name)[1]])
 
-    async def _repeated(
-        self, clip: Clip, chunks: AsyncIterable[bytes], known: AudioObject | None
-    ) -> Clip:
-        """The answer to a repeated request, as for the first one, if it brings the same bytes."""
+    async def _repeated(self, clip: Clip) -> Clip:
+        """The answer to a repeated request, as for the first one."""
         failure = _failure(clip)
         if failure:
             raise failure
         if clip.state != Clip.STATE_ACTIVE:
             raise ServiceError(
                 Reason.STATE_CONFLICT, f"{clip.name} is being deleted; use a new request_id"
-            )
-        if (known.sha256 if known else await _hash(chunks)) != clip.audio_object.sha256:
-            raise ServiceError(
-                Reason.FIELD_INVALID,
-                f"request_id: it made {clip.name} of other bytes; choose a new one",
-                {"field": "request_id"},
             )
         return clip
 
@@ -323,6 +320,18 @@ def _vanished(name: str) -> ServiceError:
         Reason.STATE_CONFLICT,
         f"{name} has the same bytes and is being removed; try again in a moment",
     )
+
+
+async def _require_same(
+    clip: Clip, chunks: AsyncIterable[bytes], known: AudioObject | None
+) -> None:
+    """Raises FIELD_INVALID if a repeated request brings other bytes than those of its clip."""
+    if (known.sha256 if known else await _hash(chunks)) != clip.audio_object.sha256:
+        raise ServiceError(
+            Reason.FIELD_INVALID,
+            f"request_id: it made {clip.name} of other bytes; choose a new one",
+            {"field": "request_id"},
+        )
 
 
 async def _hash(chunks: AsyncIterable[bytes]) -> str:

@@ -63,7 +63,11 @@ class ClipServicer(clip_service_pb2_grpc.ClipServiceServicer):
         )
         async with self._libraries.held(library):
             row, created = await self._clips.ingest(
-                library, clip, audio_chunks(request_iterator), config.request_id
+                library,
+                clip,
+                audio_chunks(request_iterator),
+                config.request_id,
+                id_names_audio=config.request_id_names_audio,
             )
         if not created and config.duplicates == config.DUPLICATE_POLICY_FAIL:
             raise ServiceError(

@@ -252,7 +252,8 @@ def test_who_goes_away_leaves_nobody_behind(shared: Running, library: str, take:
     until(lambda: list(speakers.all_of(library, Speaker.STATE_CREATING)))
     call.cancel()
     hold.set()
-    until(lambda: not list(speakers.all_of(library, Speaker.STATE_CREATING)))
+    going = (Speaker.STATE_CREATING, Speaker.STATE_DELETING)
+    until(lambda: not any(list(speakers.all_of(library, state)) for state in going))
     assert speakers.enroll(library, "ann", [take(ANN, 1)], new=True).speaker.enrollment_count == 1
     assert len(clips(shared, library)) == 1
 

@@ -176,9 +176,12 @@ def test_probes_need_no_key_and_tell_nothing(http: httpx.Client) -> None:
 
 
 def test_no_key_and_no_sound_is_in_the_log(guarded: Guarded, http: httpx.Client) -> None:
-    """Nor names of clips in addresses: the log has the route alone."""
-    http.get("/v1/libraries/open/clips/secretname", headers=bearer(guarded, "reader"))
+    """The log has the route alone, and of a call that failed the clip that it was about."""
+    for path in ("models?view=secretname", "libraries/open/clips/named"):
+        http.get(f"/v1/{path}", headers=bearer(guarded, "reader"))
     text = guarded.log.read_text()
-    assert "GET /v1/libraries/{library}/clips/{clip}" in text
+    assert "GET /v1/models" in text
     assert "secretname" not in text
+    assert "GET /v1/libraries/{library}/clips/{clip}" in text
+    assert '"clip": "libraries/open/clips/named"' in text
     assert not [name for name, key in guarded.keys.items() if key in text]

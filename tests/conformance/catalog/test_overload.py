@@ -37,8 +37,9 @@ async def test_a_frozen_database_gathers_no_queue(
 ) -> None:
     """A few wait for their limit, the rest is CATALOG_BUSY at once; then all is as before."""
     settings = settings_for(
-        "mysql", tmp_path, request, statement_seconds=2, pool_size=2, queue=WAITING
-    )
+        "mysql", tmp_path, request, statement_seconds=2, pool_size=2, queue=WAITING,
+        audio_look_seconds=3600, audio_hash_bytes=0,
+    )  # fmt: skip
     async with serving(settings) as catalog:
         library = await catalog.library()
         mysql.send(signal.SIGSTOP)
