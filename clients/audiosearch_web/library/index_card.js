@@ -1,25 +1,23 @@
 /** The index of a library while it lacks vectors: how many are there already. */
 
-import { api } from "../core/api.js";
 import { h } from "../core/dom.js";
 import { number } from "../core/format.js";
 import { words } from "../core/i18n.js";
 import { library as strings } from "../strings/library.js";
 import { announce } from "../parts/toast.js";
+import { LibraryWatch } from "./library_watch.js";
 
 const t = words(strings);
-const POLL_MS = 1500;
 
 export class IndexCard {
   #library;
-  #onchange;
-  #timer = null;
+  #watch;
   #bar = h("progress", { max: 1, value: 0, "aria-label": t("fillingProgress") });
   #counts = h("p", { class: "import-counts" });
 
   /** `onchange(library)` hears of the library as it is now. */
   constructor(library, onchange) {
-    this.#onchange = onchange;
+    this.#watch = new LibraryWatch(onchange);
     this.node = h(
       "section",
       { class: "card import-card", "aria-labelledby": "filling" },
@@ -32,8 +30,7 @@ export class IndexCard {
   }
 
   leave() {
-    clearTimeout(this.#timer);
-    this.#timer = "left";
+    this.#watch.leave();
   }
 
   /** Shows the library as it is now. */
@@ -46,17 +43,6 @@ export class IndexCard {
     const all = Number(library.indexState.expectedCount ?? 0);
     this.#bar.value = all ? there / all : 0;
     this.#counts.textContent = t("vectorsOf", { there: number(there), all: number(all) });
-    if (this.#timer === null) this.#timer = setTimeout(() => this.#look(), POLL_MS);
-  }
-
-  async #look() {
-    try {
-      const now = await api.library(this.#library.name);
-      if (this.#timer === "left") return;
-      this.#timer = null;
-      this.#onchange(now);
-    } catch {
-      if (this.#timer !== "left") this.#timer = setTimeout(() => this.#look(), 4 * POLL_MS);
-    }
+    this.#watch.lookAt(library.name);
   }
 }

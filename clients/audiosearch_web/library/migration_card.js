@@ -8,14 +8,14 @@ import { words } from "../core/i18n.js";
 import { library as strings } from "../strings/library.js";
 import { announce, toast } from "../parts/toast.js";
 import { holdsVectors } from "../parts/vectors.js";
+import { LibraryWatch } from "./library_watch.js";
 
 const t = words(strings);
-const POLL_MS = 1500;
 
 export class MigrationCard {
   #library;
   #onchange;
-  #timer = null;
+  #watch;
   #bar = h("progress", { max: 1, value: 0, "aria-label": t("migrationProgress") });
   #counts = h("p", { class: "import-counts" });
   #failures = h("details", { class: "import-failures", hidden: true });
@@ -45,13 +45,13 @@ export class MigrationCard {
   /** `onchange(library)` hears of the library as it is now. */
   constructor(library, onchange) {
     this.#onchange = onchange;
+    this.#watch = new LibraryWatch(onchange);
     this.node = h("section", { class: "card import-card", "aria-label": t("migration") });
     this.tell(library);
   }
 
   leave() {
-    clearTimeout(this.#timer);
-    this.#timer = "left";
+    this.#watch.leave();
   }
 
   /** Shows the library as it is now. */
@@ -67,9 +67,7 @@ export class MigrationCard {
       toast(t("migrated"));
       announce(t("migrated"));
     }
-    if (library.migration && this.#timer === null) {
-      this.#timer = setTimeout(() => this.#look(), POLL_MS);
-    }
+    if (library.migration) this.#watch.lookAt(library.name);
   }
 
   #draw({ clipCount, doneCount, failedCount, failures }) {
@@ -88,17 +86,6 @@ export class MigrationCard {
       h("li", {}, h("strong", {}, idOf(clip)), h("span", {}, inWords(reason, message)))
     );
     this.#failures.replaceChildren(h("summary", {}, t("leftOut")), h("ul", {}, rows));
-  }
-
-  async #look() {
-    try {
-      const now = await api.library(this.#library.name);
-      if (this.#timer === "left") return;
-      this.#timer = null;
-      this.#onchange(now);
-    } catch {
-      if (this.#timer !== "left") this.#timer = setTimeout(() => this.#look(), 4 * POLL_MS);
-    }
   }
 
   async #begin() {
