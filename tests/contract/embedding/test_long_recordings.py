@@ -52,8 +52,9 @@ def test_memory(service: Any, voice: Any, first_windows: Any) -> None:
     """Neither the service nor its decoders hold an hour: its samples would be 230 MB."""
     minute = samples(voice(60.0))
     call = service.stub.EmbedWindows
-    processes = [service.process.pid, *children(service.process.pid, b"spawn_main")]
     list(call(recording(first_windows, minute, 2, rule=SPARSE), timeout=120))
+    # Only now: a decoder that an earlier test broke off may have been there a moment ago.
+    processes = [service.process.pid, *children(service.process.pid, b"spawn_main")]
     before = {pid: peak(pid) for pid in processes}
     for pid in processes:
         forget_peak(pid)

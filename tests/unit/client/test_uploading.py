@@ -34,8 +34,11 @@ class Shelf:
             clips=SimpleNamespace(GetClip=self._get, UpdateClip=self._update)
         )
 
-    def upload(self, library: str, path: Path, clip: Clip, request_id: str) -> UploadClipResponse:
+    def upload(
+        self, library: str, path: Path, clip: Clip, request_id: str, *, id_names_audio: bool
+    ) -> UploadClipResponse:
         """The clip that is made, or the one that is there."""
+        assert id_names_audio, "a repeat would send its audio"
         content = path.read_bytes()
         described = Clip(name=f"libraries/{library}/clips/{content.hex()}")
         described.MergeFrom(clip)
