@@ -16,7 +16,7 @@ from gateway.libraries import indexes
 from gateway.libraries.indexes import Generation
 from gateway.upstream import Upstream
 
-PAGE = 1000
+_MOST_PARTS = 1000
 _SEND_BYTES = 2**19
 
 
@@ -47,18 +47,15 @@ class Gathering:
     async def add(self, ids: Sequence[str], clips: Mapping[str, Clip]) -> None:
         """Keeps the vectors of these clips among those with the next ids of the index."""
         wanted = [id_ for id_ in ids if indexes.split_window(id_)[0] in clips]
-        for start in range(0, len(wanted), PAGE):
-            request = GetVectorsRequest(
-                index_id=self._generation.windows, ids=wanted[start : start + PAGE]
-            )
-            for vector in (await self._upstream.index.GetVectors(request)).vectors:
-                clip_id, start_ms = indexes.split_window(vector.id)
-                if self._open is None or self._open.clip_id != clip_id:
-                    await self._finish()
-                    clip = clips[clip_id]
-                    packer = Packer(self._library, self._generation, clip.name)
-                    self._open = _Open(clip, clip_id, packer)
-                await self._send(self._open.packer.add(start_ms, vector.values))
+        index_id = self._generation.windows
+        async for vector in indexes.read(self._upstream.index, index_id, wanted):
+            clip_id, start_ms = indexes.split_window(vector.id)
+            if self._open is None or self._open.clip_id != clip_id:
+                await self._finish()
+                clip = clips[clip_id]
+                packer = Packer(self._library, self._generation, clip.name)
+                self._open = _Open(clip, clip_id, packer)
+            await self._send(self._open.packer.add(start_ms, vector.values))
 
     async def end(self) -> None:
         """Ends the last clip."""
@@ -86,6 +83,9 @@ class Gathering:
         if part is None:
             return
         self._parts.append(part)
-        if len(self._parts) >= PAGE or sum(len(each.values) for each in self._parts) >= _SEND_BYTES:
+        if (
+            len(self._parts) >= _MOST_PARTS
+            or sum(len(each.values) for each in self._parts) >= _SEND_BYTES
+        ):
             parts, self._parts = self._parts, []
             await self._vectors.keeping.keep(self._library, parts)

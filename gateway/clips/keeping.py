@@ -94,12 +94,9 @@ class Keeping:
     ) -> set[str]:
         """Those of these clips whose vectors are kept whole."""
         found: set[str] = set()
-        ids = sorted(clip_ids)
-        for start in range(0, len(ids), _PAGE):
+        for ids in _pages(clip_ids):
             request = LookupKeptVectorsRequest(
-                parent=library.name,
-                generation=generation.number,
-                clip_ids=ids[start : start + _PAGE],
+                parent=library.name, generation=generation.number, clip_ids=ids
             )
             found |= set((await self._upstream.vectors.LookupKeptVectors(request)).clip_ids)
         return found
@@ -111,12 +108,9 @@ class Keeping:
 
         Parts that another model has made, or another rule, are left out.
         """
-        ids = sorted(clip_ids)
-        for start in range(0, len(ids), _PAGE):
+        for ids in _pages(clip_ids):
             request = ReadKeptVectorsRequest(
-                parent=library.name,
-                generation=generation.number,
-                clip_ids=ids[start : start + _PAGE],
+                parent=library.name, generation=generation.number, clip_ids=ids
             )
             async for answer in self._upstream.vectors.ReadKeptVectors(request):
                 part = answer.vectors
@@ -132,6 +126,12 @@ def vectors_of(part: KeptVectors) -> Iterator[tuple[int | None, NDArray[np.float
     values = np.frombuffer(part.values, _NUMBERS).reshape(len(part.starts_ms), -1)
     for start, each in zip(part.starts_ms, values, strict=True):
         yield (None if start == WHOLE else start), each
+
+
+def _pages(clip_ids: Collection[str]) -> Iterator[list[str]]:
+    """Ids in order, cut into calls."""
+    ids = sorted(clip_ids)
+    return (ids[start : start + _PAGE] for start in range(0, len(ids), _PAGE))
 
 
 def _fitting(parts: Sequence[KeptVectors]) -> Iterator[list[KeptVectors]]:

@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from audiosearch.index.v1.index_service_pb2 import GetVectorsRequest
 
-from gateway.libraries.indexes import PAGE, Generation, window_id
+from gateway.libraries.indexes import Generation, read, window_id
 from gateway.upstream import Upstream
 from scoring import short_cuts
 from scoring.diagonals import Alignment
@@ -59,11 +58,8 @@ class Cuts:
         """By short clip and longer clip: the place of the first in the second."""
         tries = await asyncio.to_thread(self._tries, clips, lengths)
         ids = list(dict.fromkeys(id_ for some in tries for each in some for id_ in each.ids))
-        stored: dict[str, Sequence[float]] = {}
-        for start in range(0, len(ids), PAGE):
-            request = GetVectorsRequest(index_id=self._index_id, ids=ids[start : start + PAGE])
-            answer = await self._index.GetVectors(request)
-            stored.update({vector.id: vector.values for vector in answer.vectors})
+        found = read(self._index, self._index_id, ids)
+        stored = {vector.id: vector.values async for vector in found}
         return await asyncio.to_thread(self._laid, clips, tries, stored)
 
     def _tries(self, clips: Sequence[Short], lengths: Mapping[str, float]) -> list[list[_Try]]:

@@ -14,13 +14,12 @@ from audiosearch.catalog.v1.clip_pb2 import Clip, LookupClipsRequest
 from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.index.v1.index_service_pb2 import (
     GetIndexStatsRequest,
-    GetVectorsRequest,
     ListVectorsRequest,
     SearchVectorsRequest,
 )
 
 from gateway.duplicates.cuts import Cuts, Short
-from gateway.libraries.indexes import PAGE, present, split_window
+from gateway.libraries.indexes import present, read, split_window
 from gateway.upstream import Upstream, passing_over
 from scoring import diagonals
 from scoring.duplicate_groups import Link, chosen
@@ -113,16 +112,14 @@ class Walk:
         """The clips in the order of their ids."""
         seen = Seen("", [], [])
         async for ids in self._ids():
-            for start in range(0, len(ids), PAGE):
-                request = GetVectorsRequest(index_id=self._index, ids=ids[start : start + PAGE])
-                for vector in (await self._upstream.index.GetVectors(request)).vectors:
-                    clip_id, place = split_window(vector.id)
-                    if clip_id != seen.id:
-                        if seen.id:
-                            yield seen
-                        seen = Seen(clip_id, [], [])
-                    seen.starts.append(place)
-                    seen.vectors.append(vector.values)
+            async for vector in read(self._upstream.index, self._index, ids):
+                clip_id, place = split_window(vector.id)
+                if clip_id != seen.id:
+                    if seen.id:
+                        yield seen
+                    seen = Seen(clip_id, [], [])
+                seen.starts.append(place)
+                seen.vectors.append(vector.values)
         if seen.id:
             yield seen
 

@@ -7,7 +7,7 @@ an index of the whole-clip vectors of clips that have several windows.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from audiosearch.index.v1.index_pb2 import (
     INDEX_KIND_WINDOWS,
     Attributes,
     IndexKind,
+    Vector,
 )
 from audiosearch.index.v1.index_service_pb2 import GetVectorsRequest
 from google.protobuf.duration_pb2 import Duration
@@ -149,6 +150,16 @@ def attributes(clip: Clip) -> Attributes:
     return mirrored
 
 
+async def read(
+    index: IndexServiceAsyncStub, index_id: str, ids: Sequence[str]
+) -> AsyncIterator[Vector]:
+    """The vectors of an index with these ids, call by call; those that it lacks are left out."""
+    for start in range(0, len(ids), PAGE):
+        request = GetVectorsRequest(index_id=index_id, ids=ids[start : start + PAGE])
+        for vector in (await index.GetVectors(request)).vectors:
+            yield vector
+
+
 async def whole_vectors(
     index: IndexServiceAsyncStub, library: Library, clip_ids: Collection[str]
 ) -> dict[str, Sequence[float]]:
@@ -161,8 +172,6 @@ async def whole_vectors(
     for index_id in generation.kinds:
         left = [id_ for id_ in dict.fromkeys(clip_ids) if id_ not in found]
         with passing_over(Reason.INDEX_NOT_FOUND):
-            for start in range(0, len(left), PAGE):
-                request = GetVectorsRequest(index_id=index_id, ids=left[start : start + PAGE])
-                answer = await index.GetVectors(request)
-                found.update({vector.id: vector.values for vector in answer.vectors})
+            async for vector in read(index, index_id, left):
+                found[vector.id] = vector.values
     return found

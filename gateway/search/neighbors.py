@@ -12,12 +12,11 @@ from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.filter.v1.filter_pb2 import Condition
 from audiosearch.gateway.v1.search_pb2 import SearchConfig
 from audiosearch.index.v1.index_service_pb2 import (
-    GetVectorsRequest,
     SearchVectorsRequest,
     SearchVectorsResponse,
 )
 
-from gateway.libraries.indexes import PAGE, present, split_window, window_id
+from gateway.libraries.indexes import present, read, split_window, window_id
 from gateway.search.examples import best_scores
 from gateway.search.query import Query
 from gateway.upstream import Upstream
@@ -189,14 +188,8 @@ class Neighbors:
         return Found(hits, ends)
 
     async def _stored(self, ids: Sequence[str]) -> dict[str, Sequence[float]]:
-        found: dict[str, Sequence[float]] = {}
-        for start in range(0, len(ids), PAGE):
-            request = GetVectorsRequest(
-                index_id=self._generation.windows, ids=ids[start : start + PAGE]
-            )
-            answer = await self._index.GetVectors(request)
-            found.update({vector.id: vector.values for vector in answer.vectors})
-        return found
+        stored = read(self._index, self._generation.windows, ids)
+        return {vector.id: vector.values async for vector in stored}
 
 
 def _score(score: float) -> float:

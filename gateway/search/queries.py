@@ -12,10 +12,10 @@ from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.embedding.v1.embedding_pb2 import PcmFormat, TimeRange, WindowRule
 from audiosearch.embedding.v1.embedding_service_pb2 import EmbedAudioConfig, EmbedWindowsConfig
 from audiosearch.gateway.v1.search_pb2 import Examples, VectorQuery
-from audiosearch.index.v1.index_service_pb2 import GetVectorsRequest, ListVectorsRequest
+from audiosearch.index.v1.index_service_pb2 import ListVectorsRequest
 
 from gateway.clips.audio import stored
-from gateway.libraries.indexes import PAGE, present, split_window, whole_vectors
+from gateway.libraries.indexes import present, read, split_window, whole_vectors
 from gateway.search.examples import average
 from gateway.search.hearing import by_rule, hear
 from gateway.search.query import (
@@ -189,14 +189,8 @@ class Queries:
         starts, ends = zip(*spans.values(), strict=True) if spans else ((), ())
         windows = timed(starts, ends, (0.0, 0.0))
         ids = [list(spans)[number] for number in thinned(windows)]
-        found: dict[str, Values] = {}
-        for start in range(0, len(ids), PAGE):
-            request = GetVectorsRequest(
-                index_id=present(library).windows, ids=ids[start : start + PAGE]
-            )
-            answer = await self._upstream.index.GetVectors(request)
-            found.update({one.id: np.array(one.values, np.float32) for one in answer.vectors})
-        return found
+        stored_ones = read(self._upstream.index, present(library).windows, ids)
+        return {one.id: np.array(one.values, np.float32) async for one in stored_ones}
 
     def of_vector(self, library: Library, value: VectorQuery) -> Query:
         """The query of a vector of the library's model; FIELD_INVALID or MODEL_MISMATCH if not."""

@@ -17,7 +17,6 @@ from audiosearch.index.v1.index_pb2 import Vector
 from audiosearch.index.v1.index_service_pb2 import (
     CreateIndexRequest,
     DeleteVectorsRequest,
-    GetVectorsRequest,
     UpsertVectorsRequest,
 )
 from numpy.typing import NDArray
@@ -100,12 +99,8 @@ class Voiceprints:
         """The existing vectors of an index among these, by their ids."""
         found: dict[str, Values] = {}
         with passing_over(Reason.INDEX_NOT_FOUND):
-            for start in range(0, len(ids), PAGE):
-                answer = await self._upstream.index.GetVectors(
-                    GetVectorsRequest(index_id=index_id, ids=ids[start : start + PAGE])
-                )
-                for each in answer.vectors:
-                    found[each.id] = np.array(each.values, np.float32)
+            async for each in indexes.read(self._upstream.index, index_id, ids):
+                found[each.id] = np.array(each.values, np.float32)
         return found
 
     async def refresh(self, library: Library, speaker: Speaker) -> Speaker:

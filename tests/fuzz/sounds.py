@@ -6,12 +6,11 @@ import functools
 import io
 import struct
 from collections.abc import Callable
-from fractions import Fraction
 
-import av
 import numpy as np
 import soundfile
 
+from tests.encoding import encode_with_ffmpeg
 from tests.vowels import RATE, say
 
 BY_LIBSNDFILE = (
@@ -40,25 +39,9 @@ def good(name: str) -> bytes:
     """A sound of one second as a file of one of NAMES."""
     kind, codec = name.split("/")
     if (kind, codec) in BY_FFMPEG:
-        return _by_ffmpeg(kind, codec)
+        return encode_with_ffmpeg(say(1, 1).astype(np.float32), kind, codec)
     file = io.BytesIO()
     soundfile.write(file, say(1, 1), RATE, format=kind, subtype=codec)
-    return file.getvalue()
-
-
-def _by_ffmpeg(kind: str, codec: str) -> bytes:
-    rate, file = 48_000, io.BytesIO()
-    with av.open(file, "w", format=kind) as container:
-        track = container.add_stream(codec, rate=rate, layout="mono")
-        samples = say(1, 1).astype(np.float32)[np.newaxis]
-        frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
-        frame.sample_rate, frame.pts, frame.time_base = RATE, 0, Fraction(1, RATE)
-        resampler = av.AudioResampler(
-            track.format, "mono", rate, frame_size=track.codec_context.frame_size or None
-        )
-        for piece in [*resampler.resample(frame), *resampler.resample(None)]:
-            container.mux(track.encode(piece))
-        container.mux(track.encode(None))
     return file.getvalue()
 
 

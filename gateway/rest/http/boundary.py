@@ -46,7 +46,7 @@ class Place:
 
 
 class Boundary:
-    """The boundary between the HTTP server and the routes, like `serving.server.Boundary`."""
+    """The boundary between the HTTP server and the routes, as `serving.calls` has it for gRPC."""
 
     def __init__(self, app: ASGIApp, max_call_seconds: float, max_concurrent_calls: int) -> None:
         """Wraps `app`."""

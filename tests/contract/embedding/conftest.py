@@ -9,11 +9,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 import grpc
 import numpy as np
 import paddle
@@ -26,6 +24,7 @@ from paddlespeech.vector.models.ecapa_tdnn import EcapaTdnn
 
 from embedding_service.network.features import FeatureSettings, log_mel
 from serving.errors import ServiceError, from_rpc_error
+from tests.encoding import encode_with_ffmpeg
 from tools.servers.checkpoints import write_checkpoint
 from tools.servers.processes import wait_for_port
 
@@ -61,29 +60,6 @@ def encode_sound(
     """A file as libsndfile writes it; samples of shape (frames,) or (frames, channels)."""
     file = io.BytesIO()
     soundfile.write(file, samples, rate, format=kind, subtype=subtype)
-    return file.getvalue()
-
-
-def encode_with_ffmpeg(
-    samples: NDArray[np.float32],
-    kind: str,
-    codec: str,
-    rate: int = 48000,
-    options: dict[str, str] | None = None,
-) -> bytes:
-    """A file as FFmpeg writes it, from mono samples at RATE."""
-    file = io.BytesIO()
-    with av.open(file, "w", format=kind, options=options or {}) as container:
-        track = container.add_stream(codec, rate=rate, layout="mono")
-        frame = av.AudioFrame.from_ndarray(samples[np.newaxis], format="fltp", layout="mono")
-        frame.sample_rate = RATE
-        frame.pts, frame.time_base = 0, Fraction(1, RATE)
-        resampler = av.AudioResampler(
-            track.format, "mono", rate, frame_size=track.codec_context.frame_size or None
-        )
-        for piece in [*resampler.resample(frame), *resampler.resample(None)]:
-            container.mux(track.encode(piece))
-        container.mux(track.encode(None))
     return file.getvalue()
 
 
