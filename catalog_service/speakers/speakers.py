@@ -223,6 +223,8 @@ def _made_before(
             connection, _BY_REQUEST, library=name.library, request_id=request_id
         ):
             other = SpeakerName(name.library, row.name)
+            if other == name:  # written since the name was looked for
+                return row
             raise invalid("request_id", request_id, f"must be a new one: it made {other}")
     return None
 

@@ -24,7 +24,7 @@ from tests.end_to_end.command_line import run
 from tests.end_to_end.conftest import Running
 from tests.end_to_end.test_services import health
 from tests.vowels import record
-from tools.servers.processes import until
+from tools.servers.processes import send_signal, until
 
 PATIENCE = 40.0
 """Seconds that tell a hang from an answer: with them a call to what hangs would be cut off."""
@@ -40,7 +40,7 @@ Call = Callable[[], object]
 @contextmanager
 def frozen(pid: int) -> Iterator[None]:
     """A process that is there and does nothing, for the block."""
-    os.kill(pid, signal.SIGSTOP)
+    send_signal(pid, signal.SIGSTOP)
     try:
         yield
     finally:
@@ -182,7 +182,7 @@ def test_the_supervisor_starts_what_hangs_again(fragile: Running, tmp_path: Path
             finally:
                 stack.interrupt()
 
-        os.kill(hung, signal.SIGSTOP)
+        send_signal(hung, signal.SIGSTOP)
         waiting = pool.submit(wait)
         try:
             stack.supervise()

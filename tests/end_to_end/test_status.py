@@ -18,7 +18,7 @@ from audiosearch_client.client import AudiosearchClient
 from serving.errors import Reason, ServiceError
 from tests.end_to_end.conftest import Running
 from tests.end_to_end.guarded import Guarded
-from tools.servers.processes import until
+from tools.servers.processes import send_signal, until
 
 
 def read(client: AudiosearchClient) -> SystemStatus:
@@ -131,7 +131,7 @@ def test_a_service_that_is_gone_is_named(fragile: Running) -> None:
     """The answer still comes, with the reason and without the missing parts."""
     stack, client = fragile.stack, fragile.client
     before = services(client)["index"].since_time.ToNanoseconds()
-    os.kill(stack.pid("index"), signal.SIGSTOP)
+    send_signal(stack.pid("index"), signal.SIGSTOP)
     try:
         until(lambda: services(client)["index"].state == ServiceStatus.STATE_NOT_SERVING, 60)
         found = services(client)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from tools.servers.debian import MissingError
 from tools.servers.ports import free_ports
+from tools.servers.processes import send_signal
 
 VERSION = "2.3.5"
 ENVIRONMENT = Path(__file__).resolve().parents[2] / ".venv-milvus"
@@ -123,10 +125,11 @@ class MilvusServer:
     def _last_words(self) -> str:
         return (self._folder / "output.log").read_text(errors="replace")[-800:]
 
-    def signal(self, number: int) -> None:
+    def signal(self, number: signal.Signals) -> None:
         """Sends the server a signal, such as SIGSTOP to freeze it."""
-        if self._process:
-            self._process.send_signal(number)
+        if not self.ended():
+            assert self._process
+            send_signal(self._process.pid, number)
 
     def ended(self) -> bool:
         """Returns True when it is not running."""

@@ -20,6 +20,7 @@ import pymysql
 
 from tools.servers.debian import program, require
 from tools.servers.ports import free_ports
+from tools.servers.processes import send_signal
 
 START_SECONDS = 60
 
@@ -99,7 +100,7 @@ class MysqlServer:
     def send(self, number: signal.Signals) -> None:
         """Sends a signal to the server: SIGSTOP freezes it, SIGCONT continues it."""
         assert self._process
-        self._process.send_signal(number)
+        send_signal(self._process.pid, number)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Ends the server; SIGKILL ends it at once."""

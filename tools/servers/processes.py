@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -24,6 +26,17 @@ def until(condition: Callable[[], object], seconds: float = 120) -> None:
     while not condition():
         assert time.monotonic() < end, "it never happened"
         time.sleep(0.02)
+
+
+def send_signal(pid: int, number: signal.Signals) -> None:
+    """Sends a signal. After a SIGSTOP, waits until no thread of the process runs any more."""
+    os.kill(pid, number)
+    if number == signal.SIGSTOP:
+        until(lambda: all(b") T " in read(each / "stat") for each in _threads(pid)))
+
+
+def _threads(pid: int) -> list[Path]:
+    return list(Path(f"/proc/{pid}/task").iterdir())
 
 
 def children(pid: int | str, word: bytes) -> list[int]:

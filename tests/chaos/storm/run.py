@@ -33,6 +33,7 @@ from tests.chaos.stack import folder, kept, wait_until_serving
 from tests.chaos.storm.crowd import Greedy, Prober, Strangers, raise_file_limit
 from tests.chaos.storm.seen import Seen, show, verdict
 from tests.chaos.voices import Enroller
+from tools.servers.processes import send_signal
 
 PHASES = (
     *("calm", "greedy"),
@@ -260,7 +261,7 @@ class Storm:
     @contextlib.contextmanager
     def _hang(self, service: str) -> Iterator[None]:
         pid = self._ours.pid(service)
-        os.kill(pid, signal.SIGSTOP)
+        send_signal(pid, signal.SIGSTOP)
         try:
             yield
         finally:
@@ -271,7 +272,7 @@ class Storm:
         """Empties a file of one library, as a power cut does, and starts the index anew."""
         store = self._ours.data_dir / "index"
         name = f"audiosearch_{self._windows(self._library())}"
-        os.kill(self._ours.pid("index"), signal.SIGSTOP)
+        send_signal(self._ours.pid("index"), signal.SIGSTOP)
         (store / "milvus.db" / "collections" / name / "schema.json").write_bytes(b"")
         self._keepers["index"].order_kill()
         yield

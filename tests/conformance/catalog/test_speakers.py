@@ -97,6 +97,16 @@ async def test_the_same_request_answers_the_same_speaker(catalog: Catalog) -> No
     assert await make(creation(library, "ann", "r")) == enrolled
 
 
+async def test_a_request_finds_what_the_same_one_writes_meanwhile(catalog: Catalog) -> None:
+    """However their reads and writes fall between each other, each answers the speaker."""
+    library = await catalog.library()
+    make = catalog.stubs.speakers.CreateSpeaker
+    for number in range(40):
+        same = [creation(library, f"s{number}", f"r{number}") for _ in range(6)]
+        made = await asyncio.gather(*(make(each) for each in same))
+        assert len({speaker.uid for speaker in made}) == 1
+
+
 async def test_one_of_many_gets_a_name(catalog: Catalog) -> None:
     """Of eight different requests at the same time one creates it, and no call fails."""
     library = await catalog.library()
