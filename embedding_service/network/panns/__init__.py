@@ -1,0 +1,1 @@
+"""PANNs: PaddleSpeech's audio classification networks CNN14, CNN10 and CNN6."""
