@@ -89,6 +89,7 @@ _SERVICES: Mapping[str, Mapping[str, Rule]] = {
         "GetClip": Rule(_READ, _of_clip("name")),
         "ListClips": Rule(_READ, _library("parent")),
         "CountValues": Rule(_READ, _library("parent")),
+        "TagClip": Rule(_READ, _of_clip("name")),
         "UpdateClip": Rule(_WRITE, _of_clip("clip.name")),
         "DeleteClip": Rule(_WRITE, _of_clip("name")),
         "DownloadAudio": Rule(_READ, _of_clip("name")),

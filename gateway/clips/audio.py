@@ -61,6 +61,7 @@ async def embed(
     chunks: AsyncIterable[bytes],
     pcm: PcmFormat | None = None,
     channel: int = 0,
+    max_tags: int = 0,
 ) -> EmbedAudioResponse:
     """Embeds audio, or one channel of it, counted from 1.
 
@@ -70,6 +71,7 @@ async def embed(
         chunks: the audio.
         pcm: layout of raw samples; None for an encoded file.
         channel: the channel to hear; 0 for all, mixed to one.
+        max_tags: most tags to answer.
 
     Raises:
         ServiceError: MODEL_MISMATCH if the embedding service does not run that model, and the
@@ -77,7 +79,8 @@ async def embed(
     """
 
     async def requests() -> AsyncIterator[EmbedAudioRequest]:
-        yield EmbedAudioRequest(config=EmbedAudioConfig(model=model, pcm=pcm, channel=channel))
+        config = EmbedAudioConfig(model=model, pcm=pcm, channel=channel, max_tags=max_tags)
+        yield EmbedAudioRequest(config=config)
         async for chunk in chunks:
             yield EmbedAudioRequest(audio_chunk=chunk)
 

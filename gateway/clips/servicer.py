@@ -11,6 +11,7 @@ from audiosearch.gateway.v1 import clip_service_pb2_grpc, clips_pb2
 from google.longrunning import operations_pb2
 from google.protobuf.empty_pb2 import Empty
 
+from gateway.clips import tagging
 from gateway.clips.life import Clips
 from gateway.clips.mirror import Mirror
 from gateway.clips.streams import audio_chunks, first_config
@@ -115,6 +116,11 @@ class ClipServicer(clip_service_pb2_grpc.ClipServiceServicer):
         self, request: clip_pb2.CountValuesRequest, context: grpc.aio.ServicerContext
     ) -> clip_pb2.CountValuesResponse:
         return await self._upstream.clips.CountValues(request)
+
+    async def TagClip(
+        self, request: clips_pb2.TagClipRequest, context: grpc.aio.ServicerContext
+    ) -> clips_pb2.TagClipResponse:
+        return await tagging.tag(self._upstream, request)
 
     async def UpdateClip(
         self, request: clip_pb2.UpdateClipRequest, context: grpc.aio.ServicerContext

@@ -33,6 +33,7 @@ export const failures = {
     MODEL_MISMATCH:
       "This library was made with another model than the server runs now. Import its sounds " +
       "into a new library.",
+    MODEL_WITHOUT_TAGS: "This model names no kinds of sound. Choose a model for sounds.",
     LIBRARY_NOT_EMPTY: "The library still has clips.",
     SPEAKER_NOT_FOUND: "This speaker isn't there. It may have been deleted.",
     SPEAKER_EXISTS: "Somebody is enrolled under this id already. Choose another one.",
@@ -99,6 +100,7 @@ export const failures = {
     LIBRARY_EXISTS: "已有同名的库，请换一个名字。",
     CLIP_EXISTS: "库里已有这段声音。",
     MODEL_MISMATCH: "这个库是用另一个模型建立的。请把它的声音导入一个新库。",
+    MODEL_WITHOUT_TAGS: "这个模型不会说出声音的种类。请选择用于声音的模型。",
     LIBRARY_NOT_EMPTY: "库里还有片段。",
     SPEAKER_NOT_FOUND: "没有这位说话人，可能已被删除。",
     SPEAKER_EXISTS: "这个标识下已经登记了一个人，请换一个。",
