@@ -100,6 +100,11 @@ libraries = Table(
     Column("single_ns", BigInteger),
     # 0 for a library for audio.
     Column("dimension", Integer, nullable=False, server_default="0"),
+    # 0 for one for vectors, and for one for audio that was made before there were purposes: that is
+    # one for voices.
+    Column("purpose", SmallInteger, nullable=False, server_default="0"),
+    # The generation that its model came with; 0 for the model that it was made with.
+    Column("model_generation", Integer, nullable=False, server_default="0"),
     # A Migration message; all four are NULL while there is none.
     Column("migration", _CONTENT),
     Column("migration_worker", String(64)),
