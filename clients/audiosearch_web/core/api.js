@@ -204,6 +204,8 @@ const masked = (fields) => Object.keys(fields).join();
 
 /** Names are resource names as the contracts have them: `libraries/x`, `libraries/x/clips/y`. */
 export const api = {
+  /** The running models, the default one first. */
+  models: (signal) => ask("GET", "/v1/models", { signal }),
   libraries: () => all("/v1/libraries", "libraries"),
   library: (name, signal) => ask("GET", `/v1/${name}`, { signal }),
   createLibrary: (libraryId, fields) =>

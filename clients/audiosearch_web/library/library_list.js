@@ -9,17 +9,24 @@ import { words } from "../core/i18n.js";
 import { nameAndId } from "../core/ids.js";
 import { keepLibrary } from "../core/last_library.js";
 import { called } from "../parts/picker.js";
+import { purposeChip, purposeChoice, rangeOf, SOUNDS } from "../parts/purpose.js";
 import { address, go } from "../core/router.js";
 import { library as strings } from "../strings/library.js";
+import { purposes } from "../strings/purposes.js";
 import { holdsVectors } from "../parts/vectors.js";
 import { vectors } from "../strings/vectors.js";
 
 const t = words(strings);
 
-export async function showLibraries(root) {
+/** `purpose` is the one that a new library is most likely for. */
+export async function showLibraries(root, { purpose = SOUNDS }) {
   const make = h(
     "button",
-    { type: "button", class: "button primary", onclick: makeLibrary },
+    {
+      type: "button",
+      class: "button primary",
+      onclick: () => makeLibrary(purpose),
+    },
     icon("plus"),
     t("make"),
   );
@@ -47,6 +54,7 @@ function card(library) {
     { class: "card library-card" },
     h("h2", {}, h("a", { href: address("library", { library: id }) }, called(library))),
     called(library) === id ? null : h("p", { class: "quiet" }, id),
+    purposeOf(library),
     h(
       "p",
       { class: "library-count" },
@@ -62,19 +70,33 @@ function card(library) {
   );
 }
 
+/** Purpose, model and range of scores; null for vectors, which say their own. */
+function purposeOf(library) {
+  if (holdsVectors(library)) return null;
+  const scores = words(purposes)("scoresOf", { range: rangeOf(library) });
+  return h(
+    "p",
+    { class: "quiet library-model" },
+    purposeChip(library),
+    h("span", {}, `${idOf(library.model ?? "")}, ${scores}`),
+  );
+}
+
 const vectorsOf = ({ dimension }) => words(vectors)("card", { dimension: number(dimension) });
 
-async function makeLibrary() {
+async function makeLibrary(wanted) {
+  const purpose = await purposeChoice(wanted);
   const { name, id } = nameAndId();
   const made = await open({
     title: t("makeTitle"),
-    body: [field(t("nameOf"), name), field(t("idOf"), id, t("idNote"))],
+    body: [field(t("nameOf"), name), purpose.node, field(t("idOf"), id, t("idNote"))],
     confirm: t("make"),
     focus: name,
     failed: failureBox,
     work: () =>
       api.createLibrary(id.value, {
         displayName: name.value.trim() === id.value ? "" : name.value.trim(),
+        purpose: purpose.value,
       }),
   });
   if (!made) return;

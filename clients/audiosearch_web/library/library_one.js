@@ -13,8 +13,10 @@ import { deleteLibrary, renameLibrary } from "./library_list.js";
 import { IndexCard } from "./index_card.js";
 import { MigrationCard } from "./migration_card.js";
 import { called } from "../parts/picker.js";
+import { purposeChip, rangeOf } from "../parts/purpose.js";
 import { address, go, rewrite } from "../core/router.js";
 import { library as strings } from "../strings/library.js";
+import { purposes } from "../strings/purposes.js";
 import { vectors } from "../strings/vectors.js";
 import { toast } from "../parts/toast.js";
 import { holdsVectors } from "../parts/vectors.js";
@@ -175,11 +177,15 @@ function ways(library) {
 }
 
 function facts(library) {
+  const say = words(purposes);
+  const chip = purposeChip(library);
   const pairs = [
     [t("clips"), number(library.clipCount ?? 0)],
     [t("size"), size(library.sizeBytes)],
     [t("made"), moment(library.createTime)],
+    ...(chip ? [[say("what"), chip]] : []),
     [t("model"), idOf(library.model ?? "")],
+    [say("scores"), rangeOf(library)],
     ...(holdsVectors(library) ? [[words(vectors)("dimension"), number(library.dimension)]] : []),
     [t("idOf"), idOf(library.name)],
   ];

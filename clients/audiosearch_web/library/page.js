@@ -4,5 +4,5 @@ import { showLibraries } from "./library_list.js";
 import { showLibrary } from "./library_one.js";
 
 export function show(root, params) {
-  return params.library ? showLibrary(root, params) : showLibraries(root);
+  return params.library ? showLibrary(root, params) : showLibraries(root, params);
 }

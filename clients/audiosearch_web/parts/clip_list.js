@@ -8,6 +8,7 @@ import { failureBox } from "../core/failure.js";
 import { words } from "../core/i18n.js";
 import { bind } from "./keyboard.js";
 import { Pager } from "./pager.js";
+import { holdsVoices } from "./purpose.js";
 import { library as strings } from "../strings/library.js";
 import { calm } from "../core/theme.js";
 import { announce } from "./toast.js";
@@ -169,6 +170,7 @@ export class ClipList {
         this.#replace(place, changed);
       },
       ondelete: () => this.#gone(row),
+      voices: holdsVoices(this.#library),
       detach: this.#detach && (async () => (await this.#detach(clip)) && this.#gone(row)),
     });
     this.#rows.push(row);

@@ -19,9 +19,9 @@ const t = words(strings);
 /**
  * `{clip, node, sound, again}`: `onchange(clip)` hears of another name or label, `ondelete()` of
  * the end. With `detach`, a function, the row is one of a speaker's enrollments, and `detach` takes
- * the clip out of them.
+ * the clip out of them. `voices` is true where it makes sense to ask whose voice a clip is.
  */
-export function clipRow(clip, { onchange, ondelete, detach }) {
+export function clipRow(clip, { onchange, ondelete, detach, voices }) {
   const name = clip.displayName || idOf(clip.name);
   const active = clip.state === "STATE_ACTIVE";
   const sound = active && !isVector(clip) ? new Sound(clipSource(clip)) : null;
@@ -52,7 +52,7 @@ export function clipRow(clip, { onchange, ondelete, detach }) {
     h(
       "div",
       { class: "clip-actions" },
-      sound && !detach && whoLink(clip, name),
+      sound && !detach && voices && whoLink(clip, name),
       again &&
         h(
           "a",

@@ -62,14 +62,26 @@ export function scoreOf(value) {
   );
 }
 
-/** The place of a page that needs a library where there is none: it leads to making one. */
-export function noLibrary() {
+/**
+ * The place of a page that needs a library where there is none: it leads to making one, for
+ * `purpose` where that is given.
+ */
+export function noLibrary(purpose) {
   return h(
     "div",
     { class: "empty" },
     icon("library"),
     h("h2", {}, t("noLibrary")),
     h("p", {}, t("noLibraryMore")),
-    h("a", { class: "button primary", href: address("library") }, icon("plus"), t("makeLibrary")),
+    makeOne(purpose),
   );
 }
+
+/** A link to making a library, for `purpose` where that is given. */
+export const makeOne = (purpose) =>
+  h(
+    "a",
+    { class: "button primary", href: address("library", { purpose }) },
+    icon("plus"),
+    t("makeLibrary"),
+  );

@@ -5,6 +5,7 @@ import { h } from "../core/dom.js";
 import { idOf, number } from "../core/format.js";
 import { words } from "../core/i18n.js";
 import { keepLibrary, lastLibrary } from "../core/last_library.js";
+import { purposeChip } from "./purpose.js";
 import { search } from "../strings/search.js";
 
 const t = words(search);
@@ -13,8 +14,8 @@ const t = words(search);
 export const called = (library) => library.displayName || idOf(library.name);
 
 /**
- * A labelled select of `libraries` with `chosen` (an id) selected; `onchoose(id)` hears of another
- * one.
+ * A labelled select of `libraries` with `chosen` (an id) selected, and the purpose of that one
+ * beside it; `onchoose(id)` hears of another one.
  */
 export function libraryPicker({ libraries, chosen, onchoose }) {
   const options = libraries.map((library) =>
@@ -24,28 +25,37 @@ export function libraryPicker({ libraries, chosen, onchoose }) {
       `${called(library)} (${number(library.clipCount ?? 0)})`,
     )
   );
-  const select = h(
-    "select",
-    { onchange: () => (keepLibrary(select.value), onchoose(select.value)) },
-    options,
-  );
+  const purpose = h("span", { class: "picker-purpose" });
+  const tell = () => {
+    const library = libraries.find(({ name }) => idOf(name) === select.value);
+    purpose.replaceChildren(purposeChip(library ?? {}) ?? "");
+  };
+  const choose = () => {
+    keepLibrary(select.value);
+    tell();
+    onchoose(select.value);
+  };
+  const select = h("select", { onchange: choose }, options);
   if (!libraries.some(({ name }) => idOf(name) === chosen)) select.selectedIndex = -1;
+  tell();
   return h(
-    "label",
+    "div",
     { class: "picker" },
-    h("span", { class: "field-label" }, t("inLibrary")),
-    select,
+    purpose,
+    h("label", {}, h("span", { class: "field-label" }, t("inLibrary")), select),
   );
 }
 
 /**
- * All libraries, and which of them is meant: the one asked for, the last one used, or the first.
+ * All libraries, and which of them is meant: the one asked for, the last one used, or the first
+ * that `fits(library)` holds of.
  */
-export async function chooseLibrary(asked) {
+export async function chooseLibrary(asked, fits = () => true) {
   const libraries = await api.libraries();
   const ids = libraries.map((library) => idOf(library.name));
   const last = lastLibrary();
-  const chosen = asked ?? (ids.includes(last) ? last : ids[0]);
+  const first = libraries.find(fits);
+  const chosen = asked ?? (ids.includes(last) ? last : first && idOf(first.name));
   if (ids.includes(chosen)) keepLibrary(chosen);
   return { libraries, chosen, known: ids.includes(chosen) };
 }

@@ -10,6 +10,7 @@ import { words } from "../core/i18n.js";
 import { storeQuery } from "./store_query.js";
 import { bind } from "../parts/keyboard.js";
 import { chooseLibrary, libraryPicker } from "../parts/picker.js";
+import { holdsVoices } from "../parts/purpose.js";
 import { Results } from "./results.js";
 import { address, go, rewrite } from "../core/router.js";
 import { clear, DEFAULT_K, onSearch, search, session } from "./session.js";
@@ -97,6 +98,7 @@ class SearchPage {
       (clip ?? null) === idOfQuery();
     this.#options.values = wanted;
     this.#filters.values = wanted;
+    this.#results.voices = holdsVoices(this.#known(wanted.library));
     this.#offerFilters(wanted.library);
     this.#offerDrops(wanted.library);
     if (same) {

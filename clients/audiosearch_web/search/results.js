@@ -21,6 +21,9 @@ export class Results {
   #rows = [];
   #at = -1;
 
+  /** False for sounds: nobody asks whose voice they are. */
+  voices = true;
+
   constructor() {
     this.list = h("ol", {
       class: "sounds",
@@ -64,7 +67,7 @@ export class Results {
         "div",
         { class: "sound-end" },
         sound?.time,
-        sound && whoLink(clip, name),
+        sound && this.voices && whoLink(clip, name),
         h(
           "a",
           {

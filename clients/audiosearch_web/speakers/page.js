@@ -11,8 +11,9 @@ import { idOf } from "../core/format.js";
 import { words } from "../core/i18n.js";
 import { identityOf } from "./identity.js";
 import { chooseLibrary, libraryPicker } from "../parts/picker.js";
+import { holdsVoices, VOICES } from "../parts/purpose.js";
 import { go, rewrite } from "../core/router.js";
-import { noLibrary } from "../parts/labels.js";
+import { makeOne, noLibrary } from "../parts/labels.js";
 import { clipSource } from "../parts/sources.js";
 import { enrollSomebody } from "./speaker_dialogs.js";
 import { SpeakerList } from "./speaker_list.js";
@@ -28,16 +29,18 @@ const t = words(strings);
 export async function show(root, params) {
   if (params.library && params.speaker) return showSpeaker(root, params);
   root.append(h("h1", {}, t("title")));
-  const { libraries, chosen } = await chooseLibrary(params.library);
+  const { libraries, chosen } = await chooseLibrary(params.library, holdsVoices);
   if (!libraries.length && !chosen) {
-    root.append(noLibrary());
+    root.append(noLibrary(VOICES));
     return () => {};
   }
-  if (holdsVectors(libraries.find(({ name }) => idOf(name) === chosen))) {
-    showNoVoices(root, libraries, chosen);
+  const library = libraries.find(({ name }) => idOf(name) === chosen);
+  const fitting = libraries.filter(holdsVoices);
+  if (!chosen || (library && !holdsVoices(library))) {
+    showNoVoices(root, fitting, library);
     return () => {};
   }
-  const page = new SpeakersPage(root, libraries, chosen);
+  const page = new SpeakersPage(root, fitting, chosen);
   await page.open(params);
   return () => page.leave();
 }
@@ -45,17 +48,23 @@ export async function show(root, params) {
 const pickerOf = (libraries, chosen) =>
   libraryPicker({ libraries, chosen, onchoose: (id) => go("speakers", { library: id }) });
 
+/** `library` is the one asked for, or undefined where there is none for voices at all. */
 function showNoVoices(root, libraries, library) {
-  const say = words(vectors);
+  const why = () => {
+    if (!library) return t("noneForVoices");
+    return holdsVectors(library) ? words(vectors)("noVoicesMore") : t("forSounds");
+  };
+  const picker = libraries.length > 0 && pickerOf(libraries, library && idOf(library.name));
   keepHeading(root, () =>
     root.replaceChildren(
-      h("div", { class: "row-between" }, h("h1", {}, t("title")), pickerOf(libraries, library)),
+      h("div", { class: "row-between" }, h("h1", {}, t("title")), picker || ""),
       h(
         "div",
         { class: "empty" },
         icon("nobody"),
-        h("h2", {}, say("noVoices")),
-        h("p", {}, say("noVoicesMore")),
+        h("h2", {}, words(vectors)("noVoices")),
+        h("p", {}, why()),
+        makeOne(VOICES),
       ),
     ));
 }

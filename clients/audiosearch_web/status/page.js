@@ -3,9 +3,10 @@
 import { api } from "../core/api.js";
 import { h } from "../core/dom.js";
 import { failureBox, inWords } from "../core/failure.js";
-import { idOf, length, moment, number, seconds, timeLeft, took } from "../core/format.js";
+import { idOf, length, moment, number, seconds, size, timeLeft, took } from "../core/format.js";
 import { tag, words } from "../core/i18n.js";
 import { chart, table } from "./chart.js";
+import { purposeChip, range } from "../parts/purpose.js";
 import { strings } from "../strings/status.js";
 import { announce } from "../parts/toast.js";
 
@@ -60,7 +61,7 @@ function draw(place, summary, status, latency, well) {
     filling(status),
     audio(status),
     latency.node,
-    model(status),
+    models(status),
     about(status),
   ];
   // A part that stays in its place keeps the focus and what was opened.
@@ -195,42 +196,47 @@ function figure(name, value) {
   return [h("div", { class: "figure" }, h("dt", {}, name), h("dd", {}, value))];
 }
 
-function model({ models }) {
-  const [first] = models;
-  if (!first) {
-    return h(
-      "section",
-      { class: "card" },
-      h("h2", {}, t("model")),
-      h("p", { class: "quiet" }, t("noModel")),
-    );
-  }
-  const facts = [
-    [t("precision"), first.precision],
-    [t("dimension"), number(first.dimension)],
-    [t("parameters"), number(first.parameterCount)],
-    [t("sampleRate"), `${number(first.sampleRate)} Hz`],
-    [
-      t("lengths"),
-      t("lengthsFromTo", {
-        from: length(first.minAudioSeconds),
-        to: length(first.maxAudioSeconds),
-      }),
-    ],
-    [t("source"), t(first.source)],
-  ];
+/** The running models, the default one first. */
+function models({ models: all }) {
   return h(
     "section",
-    { class: "card", "aria-labelledby": "model" },
-    h("h2", { id: "model" }, t("model")),
+    { class: "card", "aria-labelledby": "models" },
+    h("h2", { id: "models" }, t("models")),
+    all.length
+      ? h("ul", { class: "models" }, all.map(model))
+      : h("p", { class: "quiet" }, t("noModel")),
+  );
+}
+
+function model(one) {
+  const facts = [
+    [t("features"), one.features],
+    [t("precision"), one.precision],
+    [t("memory"), Number(one.memoryBytes ?? 0) > 0 && size(one.memoryBytes)],
+    [t("dimension"), number(one.dimension)],
+    [t("scores"), range(Number(one.minScore ?? 0))],
+    [t("tags"), one.tagCount && number(one.tagCount)],
+    [t("parameters"), number(one.parameterCount)],
+    [t("sampleRate"), `${number(one.sampleRate)} Hz`],
+    [
+      t("lengths"),
+      t("lengthsFromTo", { from: length(one.minAudioSeconds), to: length(one.maxAudioSeconds) }),
+    ],
+    [t("source"), t(one.source)],
+  ];
+  return h(
+    "li",
+    {},
     h(
-      "p",
+      "h3",
       { class: "model-name" },
-      h("strong", {}, first.displayName),
+      one.displayName,
       " ",
-      h("code", {}, first.name),
+      h("code", {}, one.name),
+      " ",
+      purposeChip(one),
     ),
-    h("p", { class: "quiet" }, first.description),
+    h("p", { class: "quiet" }, one.description),
     factsList(facts),
   );
 }

@@ -8,6 +8,10 @@ const many = (count, one, more) =>
 export const strings = {
   en: {
     title: "Speakers",
+    forSounds:
+      "This library is for sounds. Its model tells what is heard, and not who is speaking. " +
+      "People are enrolled in libraries for voices.",
+    noneForVoices: "No library here is for voices. Make one for voices, and enroll people in it.",
     enrolled: "Enrolled",
     enrollSomebody: "Enroll somebody",
     find: "Find by name or id",
@@ -138,6 +142,9 @@ export const strings = {
   },
   zh: {
     title: "说话人",
+    forSounds:
+      "这个库用于声响：它的模型分辨听到的是什么，不分辨谁在说话。请在用于人声的库里登记说话人。",
+    noneForVoices: "这里没有用于人声的库。请建一个，再在其中登记说话人。",
     enrolled: "已登记",
     enrollSomebody: "登记一个人",
     find: "按名称或标识查找",

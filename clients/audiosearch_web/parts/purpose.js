@@ -1,0 +1,82 @@
+/** The purpose of a library: voices, or sounds. It follows from the library's model. */
+
+import { api } from "../core/api.js";
+import { h, icon } from "../core/dom.js";
+import { words } from "../core/i18n.js";
+import { purposes } from "../strings/purposes.js";
+import { holdsVectors } from "./vectors.js";
+
+const t = words(purposes);
+
+export const VOICES = "PURPOSE_VOICES";
+export const SOUNDS = "PURPOSE_SOUNDS";
+
+/** True where it makes sense to ask who speaks: not of sounds, nor of vectors made elsewhere. */
+export const holdsVoices = (library) => !holdsVectors(library) && library?.purpose !== SOUNDS;
+
+const PATIENCE_MS = 2000;
+
+/** The running models; empty while the embedding service doesn't tell. */
+async function runningModels() {
+  try {
+    return (await api.models(AbortSignal.timeout(PATIENCE_MS))).models ?? [];
+  } catch {
+    return [];
+  }
+}
+
+/** The purpose in one word, with a mark; null for vectors, of which it is not known. */
+export function purposeChip({ purpose }) {
+  if (purpose !== VOICES && purpose !== SOUNDS) return null;
+  return h(
+    "span",
+    { class: "chip voice purpose", title: t(`choice_${purpose}`) },
+    icon(purpose === VOICES ? "speakers" : "wave"),
+    t(purpose),
+  );
+}
+
+/** A range of scores: from `least`, 0 or -1, to 1. */
+export const range = (least) => t("range", { least: least < 0 ? "−1" : "0" });
+
+/** The range of scores in a library. Models for sounds give vectors without negative numbers. */
+export const rangeOf = ({ purpose }) => range(purpose === SOUNDS ? 0 : -1);
+
+/**
+ * A choice of purpose: `{node, value}`. `wanted` is chosen if a model of it runs, otherwise what
+ * does run. With no model known, either may be chosen: the server answers whether it can.
+ */
+export async function purposeChoice(wanted) {
+  const models = await runningModels();
+  const runs = (purpose) => !models.length || models.some((model) => model.purpose === purpose);
+  const all = [VOICES, SOUNDS];
+  const chosen = [wanted, ...all].find(runs);
+  const inputs = all.map((value) =>
+    h("input", {
+      type: "radio",
+      name: "purpose",
+      value,
+      checked: value === chosen,
+      disabled: !runs(value),
+    })
+  );
+  const lacking = all.filter((purpose) => !runs(purpose));
+  return {
+    node: h(
+      "fieldset",
+      { class: "purposes" },
+      h("legend", { class: "field-label" }, t("what")),
+      inputs.map((input) =>
+        h("label", { class: "check" }, input, h("span", {}, t(`choice_${input.value}`)))
+      ),
+      h(
+        "p",
+        { class: "field-note" },
+        lacking.length ? lacking.map((purpose) => t(`lacking_${purpose}`)).join(" ") : t("note"),
+      ),
+    ),
+    get value() {
+      return inputs.find(({ checked }) => checked)?.value;
+    },
+  };
+}
