@@ -1,4 +1,7 @@
-"""`make demo`: starts the services, imports example clips, searches them, and removes all."""
+"""`make demo`: starts the services, imports example clips, searches them, and removes all.
+
+Sounds go to a library whose model tells sounds apart, voices to one whose model tells voices apart.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from pathlib import Path
 from audiosearch.catalog.v1 import library_pb2
 from audiosearch.catalog.v1.import_job_pb2 import ImportJob
 from audiosearch.embedding.v1.embedding_service_pb2 import ListModelsRequest
+from audiosearch.embedding.v1.model_pb2 import PURPOSE_SOUNDS, PURPOSE_VOICES, Purpose
 from audiosearch.gateway.v1.search_pb2 import SearchClipsResponse
 from audiosearch_client.client import AudiosearchClient
 from rich.console import Console
@@ -20,9 +24,11 @@ from deploy import example_sounds
 from deploy.local_stack import StackError, running
 from serving.errors import ServiceError
 
-LIBRARY = "example"
+PURPOSES: dict[str, Purpose.ValueType] = {"sounds": PURPOSE_SOUNDS, "voices": PURPOSE_VOICES}
+"""The two libraries, by their ids, and what the model of each is to tell apart."""
+
 QUERIES = ("sword_clash", "knife_on_wood", "voice_middle")
-"""Kinds of sound to search with. Each query is a new variant, not in the library."""
+"""Kinds of sound to search with. Each query is a new variant, not in a library."""
 
 NEW_VARIANT = 100
 console = Console(highlight=False)
@@ -33,10 +39,31 @@ def kind_of(display_name: str) -> str:
     return display_name.rsplit("_", 1)[0]
 
 
-def _import(client: AudiosearchClient, folder: Path) -> ImportJob:
-    operation = client.import_folder(LIBRARY, str(folder))
+def library_of(kind: str) -> str:
+    """Returns the id of the library that a kind belongs to."""
+    return "voices" if kind.startswith("voice") else "sounds"
+
+
+def _make_libraries(client: AudiosearchClient) -> None:
+    """Makes both. Without a model for sounds, the default model does their work, and it is told."""
+    models = client.call(client.stubs.models.ListModels, ListModelsRequest()).models
+    for library, purpose in PURPOSES.items():
+        fitting = next((model for model in models if model.purpose == purpose), None)
+        model = fitting or models[0]
+        client.call(
+            client.stubs.libraries.CreateLibrary,
+            library_pb2.CreateLibraryRequest(
+                library_id=library, library=library_pb2.Library(model=model.name)
+            ),
+        )
+        note = "" if fitting else f" (no model for {library} is running, so this one stands in)"
+        console.print(f"library {library}: {model.name.removeprefix('models/')}{note}")
+
+
+def _import(client: AudiosearchClient, library: str, folder: Path) -> ImportJob:
+    operation = client.import_folder(library, str(folder))
     with Progress(console=console) as progress:
-        task = progress.add_task("importing", total=len(list(folder.iterdir())))
+        task = progress.add_task(f"importing {library}", total=len(list(folder.iterdir())))
         while True:
             job, done = client.import_job(operation.name)
             progress.update(task, completed=job.progress.imported + job.progress.failed)
@@ -68,7 +95,7 @@ def _search(client: AudiosearchClient, folder: Path, query: str) -> bool:
     """Searches with a clip that is not in the library. Returns True if its kind came first."""
     path = example_sounds.write(folder / f"{query}.wav", example_sounds.make(query, NEW_VARIANT))
     start = time.perf_counter()
-    answer = client.search(LIBRARY, path, k=5)
+    answer = client.search(library_of(query), path, k=5)
     spent = (time.perf_counter() - start) * 1000
     console.print(_ranking(answer, query))
     right = bool(answer.matches) and kind_of(answer.matches[0].clip.display_name) == query
@@ -82,29 +109,32 @@ def _search(client: AudiosearchClient, folder: Path, query: str) -> bool:
 def demo(work: Path) -> bool:
     """Runs the demo in the folder `work`. Returns True if import and searches were all right."""
     clips, queries = work / "clips", work / "queries"
-    clips.mkdir()
     queries.mkdir()
-    example_sounds.write_all(clips)
-    console.print(f"{len(list(clips.iterdir()))} example clips made; starting the four services")
+    for library in PURPOSES:
+        (clips / library).mkdir(parents=True)
+    made = [
+        example_sounds.write(clips / library_of(kind_of(name)) / f"{name}.wav", sound)
+        for name, sound in example_sounds.clips()
+    ]
+    console.print(f"{len(made)} example clips made; starting the four services")
     with (
         running(work / "data", {"AUDIOSEARCH_IMPORT_ROOTS": str(clips)}) as stack,
         AudiosearchClient(stack.target) as client,
     ):
-        (model,) = client.call(client.stubs.models.ListModels, ListModelsRequest()).models[:1]
-        console.print(f"four services are up, gateway at {stack.target}\nmodel {model.name}")
-        client.call(
-            client.stubs.libraries.CreateLibrary,
-            library_pb2.CreateLibraryRequest(library_id=LIBRARY),
-        )
-        job = _import(client, clips)
-        console.print(f"{job.progress.imported} clips imported, {job.progress.failed} failed\n")
+        console.print(f"four services are up, gateway at {stack.target}")
+        _make_libraries(client)
+        jobs = [_import(client, library, clips / library) for library in PURPOSES]
+        imported = sum(job.progress.imported for job in jobs)
+        failed = sum(job.progress.failed for job in jobs)
+        console.print(f"{imported} clips imported, {failed} failed\n")
         right = [_search(client, queries, query) for query in QUERIES]
-        client.call(
-            client.stubs.libraries.DeleteLibrary,
-            library_pb2.DeleteLibraryRequest(name=f"libraries/{LIBRARY}", force=True),
-        )
-        console.print("library deleted; stopping the services")
-    return all(right) and job.progress.imported == len(list(clips.iterdir()))
+        for library in PURPOSES:
+            client.call(
+                client.stubs.libraries.DeleteLibrary,
+                library_pb2.DeleteLibraryRequest(name=f"libraries/{library}", force=True),
+            )
+        console.print("libraries deleted; stopping the services")
+    return all(right) and imported == len(made)
 
 
 def main() -> int:
