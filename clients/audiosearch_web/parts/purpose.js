@@ -10,16 +10,18 @@ const t = words(purposes);
 
 export const VOICES = "PURPOSE_VOICES";
 export const SOUNDS = "PURPOSE_SOUNDS";
+const ALL = [VOICES, SOUNDS];
 
 /** True where it makes sense to ask who speaks: not of sounds, nor of vectors made elsewhere. */
 export const holdsVoices = (library) => !holdsVectors(library) && library?.purpose !== SOUNDS;
 
 const PATIENCE_MS = 2000;
 
-/** The running models; empty while the embedding service doesn't tell. */
-async function runningModels() {
+/** The purposes of the running models; empty while the embedding service doesn't tell. */
+async function runningPurposes() {
   try {
-    return (await api.models(AbortSignal.timeout(PATIENCE_MS))).models ?? [];
+    const { models = [] } = await api.models(AbortSignal.timeout(PATIENCE_MS));
+    return models.map(({ purpose }) => purpose).filter((purpose) => ALL.includes(purpose));
   } catch {
     return [];
   }
@@ -27,7 +29,7 @@ async function runningModels() {
 
 /** The purpose in one word, with a mark; null for vectors, of which it is not known. */
 export function purposeChip({ purpose }) {
-  if (purpose !== VOICES && purpose !== SOUNDS) return null;
+  if (!ALL.includes(purpose)) return null;
   return h(
     "span",
     { class: "chip voice purpose", title: t(`choice_${purpose}`) },
@@ -44,14 +46,13 @@ export const rangeOf = ({ purpose }) => range(purpose === SOUNDS ? 0 : -1);
 
 /**
  * A choice of purpose: `{node, value}`. `wanted` is chosen if a model of it runs, otherwise what
- * does run. With no model known, either may be chosen: the server answers whether it can.
+ * does run. With none known, either may be chosen: the server answers whether it can.
  */
 export async function purposeChoice(wanted) {
-  const models = await runningModels();
-  const runs = (purpose) => !models.length || models.some((model) => model.purpose === purpose);
-  const all = [VOICES, SOUNDS];
-  const chosen = [wanted, ...all].find(runs);
-  const inputs = all.map((value) =>
+  const running = await runningPurposes();
+  const runs = (purpose) => !running.length || running.includes(purpose);
+  const chosen = [wanted, ...ALL].find(runs);
+  const inputs = ALL.map((value) =>
     h("input", {
       type: "radio",
       name: "purpose",
@@ -60,7 +61,7 @@ export async function purposeChoice(wanted) {
       disabled: !runs(value),
     })
   );
-  const lacking = all.filter((purpose) => !runs(purpose));
+  const lacking = ALL.filter((purpose) => !runs(purpose));
   return {
     node: h(
       "fieldset",
