@@ -16,7 +16,7 @@ import structlog
 from embedding_service.decoding.decoding import Decoded, Heard, Order, compact
 from embedding_service.decoding.parts import WHOLE, Part
 from embedding_service.decoding.readers import AudioError
-from embedding_service.network.batching import Work
+from embedding_service.network.batching import Embedded, Work
 from embedding_service.sharing import Line
 from serving.caller import caller
 from serving.calls.shares import Shares
@@ -106,11 +106,11 @@ class Encoder:
 
     async def embed(
         self, audio: Spool, pcm: Pcm | None, channel: int = 0
-    ) -> tuple[NDArray[np.float32], Heard]:
+    ) -> tuple[Embedded, Heard]:
         """Embeds one piece of audio, or one of its channels, counted from 1.
 
         Returns:
-            The embedding, shape (192,), L2 norm 1, and the properties of the audio.
+            The embedding with its tags, and the properties of the audio.
 
         Raises:
             ServiceError: As `hear`.
@@ -174,18 +174,15 @@ class Encoder:
 
     def submit(
         self, count: int, read: Callable[[], NDArray[np.float32]], work: Work
-    ) -> Future[NDArray[np.float32]]:
+    ) -> Future[Embedded]:
         """Puts samples that were checked already in line, as `Batcher.submit` does."""
         return self._batcher.submit(count, read, work)
 
-    async def embed_samples(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    async def embed_samples(self, samples: NDArray[np.float32]) -> Embedded:
         """Embeds samples that were checked already. They wait their turn like all other audio.
 
         Args:
             samples: Mono, shape (n,), at the model's rate, at most 60 s, without silence.
-
-        Returns:
-            The embedding, shape (192,), L2 norm 1.
         """
         work = Work(caller.get(), len(samples))
         return await asyncio.wrap_future(self.submit(len(samples), lambda: samples, work))
@@ -209,26 +206,25 @@ class Encoder:
                 {"silence_dbfs": f"{limits.silence_dbfs:g}"},
             )
 
-    async def average(self, recording: Recording) -> NDArray[np.float32]:
+    async def average(self, recording: Recording) -> Embedded:
         """Embeds a recording without silence: the mean of pieces of at most 60 s.
 
         The pieces are equal, so that none is short. Each waits for its turn, so that a long clip
-        does not block short ones.
-
-        Returns:
-            The embedding, shape (192,), L2 norm 1.
+        does not block short ones. A tag is as sure as it is in the piece where it is surest.
         """
         count = math.ceil(recording.samples / (PIECE_SECONDS * self._rate))
         edges = [recording.samples * index // count for index in range(count + 1)]
-        vectors = []
+        results = []
         for start, end in itertools.pairwise(edges):
             read = functools.partial(recording.read, start, end)
             recording.work.left = recording.samples - start
             piece = self.submit(end - start, read, recording.work)
-            vectors.append(await asyncio.wrap_future(piece))
+            results.append(await asyncio.wrap_future(piece))
         if count == 1:
-            return vectors[0]
-        return unit(np.average(vectors, axis=0, weights=np.diff(edges)))
+            return results[0]
+        vectors, tags = zip(*results, strict=True)
+        mean = np.average(vectors, axis=0, weights=np.diff(edges))
+        return Embedded(unit(mean), np.max(tags, axis=0))
 
 
 def _busy(taken: int) -> ServiceError:

@@ -12,7 +12,7 @@ from embedding_service.decoding.readers import Pcm, Remark
 from embedding_service.encoder import PIECE_SECONDS
 from embedding_service.recordings import Summary, Windowing
 from embedding_service.streams import Answer, Cut, Omission
-from embedding_service.windows import RULE, SECOND_NS, Rule
+from embedding_service.windows import SECOND_NS, Rule
 from serving import limits
 from serving.errors import Reason, ServiceError
 
@@ -99,8 +99,12 @@ def _duration(seconds: float) -> Duration:
     return duration
 
 
-def to_cut(config: embedding_service_pb2.StreamEmbeddingsConfig, min_seconds: float) -> Cut:
-    """Reads layout, channel, window and hop of a stream. A window has at least `min_seconds`.
+def to_cut(
+    config: embedding_service_pb2.StreamEmbeddingsConfig, rule: Rule, min_seconds: float
+) -> Cut:
+    """Reads layout, channel, window and hop of a stream; those of a rule where they are not set.
+
+    A window has at least `min_seconds`.
 
     Raises:
         ServiceError: FIELD_INVALID.
@@ -109,8 +113,8 @@ def to_cut(config: embedding_service_pb2.StreamEmbeddingsConfig, min_seconds: fl
     return Cut(
         to_pcm(config.pcm) if config.HasField("pcm") else None,
         to_channel(config),
-        _length(config, "window", RULE.window, window),
-        _length(config, "hop", RULE.hop, _HOP_LIMITS_NS),
+        _length(config, "window", rule.window, window),
+        _length(config, "hop", rule.hop, _HOP_LIMITS_NS),
     )
 
 
@@ -138,8 +142,10 @@ def _within(name: str, length: int, limits: tuple[int, int]) -> int:
     return length
 
 
-def to_windowing(config: embedding_service_pb2.EmbedWindowsConfig, min_seconds: float) -> Windowing:
-    """Reads layout, rule and range of a recording.
+def to_windowing(
+    config: embedding_service_pb2.EmbedWindowsConfig, rule: Rule, min_seconds: float
+) -> Windowing:
+    """Reads layout, rule and range of a recording; a given rule where none is set.
 
     Raises:
         ServiceError: FIELD_INVALID.
@@ -148,7 +154,7 @@ def to_windowing(config: embedding_service_pb2.EmbedWindowsConfig, min_seconds: 
     return Windowing(
         to_pcm(audio.pcm) if audio.HasField("pcm") else None,
         to_channel(audio),
-        _rule(config.window_rule, min_seconds) if config.HasField("window_rule") else RULE,
+        _rule(config.window_rule, min_seconds) if config.HasField("window_rule") else rule,
         _part(config.range) if config.HasField("range") else WHOLE,
     )
 
@@ -198,7 +204,7 @@ def to_window(answer: Answer, model: model_pb2.Model) -> embedding_service_pb2.E
     if isinstance(answer.result, Omission):
         window.omission = _OMISSIONS[answer.result]
     else:
-        window.embedding.CopyFrom(to_embedding(answer.result, model))
+        window.embedding.CopyFrom(to_embedding(answer.result.vector, model))
     return window
 
 
@@ -210,7 +216,7 @@ def to_embedding(vector: NDArray[np.float32], model: model_pb2.Model) -> embeddi
 def to_whole(summary: Summary, model: model_pb2.Model) -> embedding_service_pb2.EmbedWindowsSummary:
     """Writes the whole of a recording."""
     return embedding_service_pb2.EmbedWindowsSummary(
-        embedding=to_embedding(summary.vector, model),
+        embedding=to_embedding(summary.embedded.vector, model),
         audio=to_properties(summary.heard),
         window_count=summary.windows,
     )

@@ -11,16 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from embedding_service.encoder import PIECE_SECONDS, unit
-from embedding_service.network.batching import MOST_SECONDS
-from embedding_service.network.packing import MOST_CLIPS
+from embedding_service.network.batching import MOST_PIECES, MOST_SECONDS, Embedded
 from embedding_service.streams import Answer, Omission
 from embedding_service.windows import to_samples
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from concurrent.futures import Future
-
-    from numpy.typing import NDArray
 
     from embedding_service.decoding.decoding import Heard
     from embedding_service.decoding.parts import Part
@@ -29,8 +26,6 @@ if TYPE_CHECKING:
     from embedding_service.encoder import Encoder, Recording
     from embedding_service.settings import EmbeddingSettings
     from embedding_service.windows import Rule
-
-    Vector = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -48,12 +43,12 @@ class Summary:
     """The whole of a recording.
 
     Attributes:
-        vector: Its embedding, shape (192,), L2 norm 1.
+        embedded: Its embedding, and its tags: each as sure as in the window where it is surest.
         heard: Properties of its audio.
         windows: Number of its windows.
     """
 
-    vector: Vector
+    embedded: Embedded
     heard: Heard
     windows: int
 
@@ -83,13 +78,14 @@ class Recordings:
             audio, windowing.pcm, windowing.channel, windowing.part, on_time_line=True
         ) as recording:
             samples, heard = recording.samples, recording.heard
-            total, found, windows = np.zeros(1), 0, 0
-            whole: Vector | None = None
+            total, surest, found, windows = np.zeros(1, np.float32), np.zeros(1, np.float32), 0, 0
+            whole: Embedded | None = None
             async with aclosing(self._windows(recording, windowing.rule)) as results:
                 async for start, end, result in results:
                     windows += 1
                     if not isinstance(result, Omission):
-                        total, found = total + result, found + 1
+                        total, found = total + result.vector, found + 1
+                        surest = np.maximum(surest, result.tags)
                     elif end == samples and not found:
                         result = whole = await self._whole(recording)  # noqa: PLW2901
                     if windows == 1 and end == samples and not isinstance(result, Omission):
@@ -97,20 +93,24 @@ class Recordings:
                     yield Answer(first + start, first + end, None, result)
             if whole is None and heard.seconds <= PIECE_SECONDS:
                 whole = await self._whole(recording)
-            yield Summary(unit(total) if whole is None else whole, heard, windows)
+            if whole is None:
+                whole = Embedded(unit(total), surest)
+            elif found:
+                whole = whole._replace(tags=surest)
+            yield Summary(whole, heard, windows)
 
     async def _windows(
         self, recording: Recording, rule: Rule
-    ) -> AsyncGenerator[tuple[int, int, Vector | Omission], None]:
+    ) -> AsyncGenerator[tuple[int, int, Embedded | Omission], None]:
         """Yields start, end and result of each window. Few are in work at a time.
 
         Two batches of the model: one runs while the next one waits, beside audio of other calls.
         """
         fit = MOST_SECONDS * self._rate // to_samples(rule.window, self._rate)
-        most = 2 * min(max(fit, 1), MOST_CLIPS)
-        at_work: deque[tuple[int, int, Future[Vector] | Omission]] = deque()
+        most = 2 * min(max(fit, 1), MOST_PIECES)
+        at_work: deque[tuple[int, int, Future[Embedded] | Omission]] = deque()
 
-        async def oldest() -> tuple[int, int, Vector | Omission]:
+        async def oldest() -> tuple[int, int, Embedded | Omission]:
             start, end, result = at_work[0]
             if not isinstance(result, Omission):
                 return start, end, await asyncio.wrap_future(result)
@@ -130,7 +130,7 @@ class Recordings:
                 if not isinstance(result, Omission):
                     result.cancel()
 
-    def _begin(self, recording: Recording, start: int, end: int) -> Future[Vector] | Omission:
+    def _begin(self, recording: Recording, start: int, end: int) -> Future[Embedded] | Omission:
         """Puts the sound of a window in line for the model. Its samples are read on its turn."""
         sound = recording.sound
         assert sound is not None  # noqa: S101  the recording was decoded on its time line
@@ -144,7 +144,7 @@ class Recordings:
             count, lambda: sound.of(start, recording.read(start, end)), recording.work
         )
 
-    async def _whole(self, recording: Recording) -> Vector:
+    async def _whole(self, recording: Recording) -> Embedded:
         """Embeds all sound. Needs the samples for itself: no window may be in work any more."""
         await asyncio.to_thread(recording.leave_silence_out)
         return await self._encoder.average(recording)

@@ -33,8 +33,8 @@ async def main(config: EmbeddingSettings) -> None:
         Batcher(model) as batcher,
     ):
         encoder = Encoder(batcher, decoders, spools, config)
-        streams = Streams(encoder, model.info.sample_rate, config)
-        recordings = Recordings(encoder, model.info.sample_rate, config)
+        streams = Streams(encoder, model.info.traits.sample_rate, config)
+        recordings = Recordings(encoder, model.info.traits.sample_rate, config)
         servicer = EmbeddingServicer(encoder, recordings, streams, model.info, spools, config)
         name = DESCRIPTOR.services_by_name["EmbeddingService"].full_name
         add = rpc.add_EmbeddingServiceServicer_to_server

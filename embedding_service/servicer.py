@@ -26,9 +26,8 @@ from embedding_service.messages import (
     to_window,
     to_windowing,
 )
-from embedding_service.network.model import DIMENSION
+from embedding_service.network.family import Purpose
 from embedding_service.recordings import Summary
-from embedding_service.windows import RULE
 from serving.audio_size import too_large
 from serving.errors import Reason, ServiceError
 
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = "models/default"
 _SOURCES = {source: model_pb2.Model.Source.Value(f"SOURCE_{source.name}") for source in Source}
+_PURPOSES = {purpose: model_pb2.Purpose.Value(f"PURPOSE_{purpose.name}") for purpose in Purpose}
 _OFFICIAL = "PaddleSpeech's official ECAPA-TDNN, trained on the speakers of VoxCeleb 1 and 2."
 _DESCRIPTIONS = {
     Source.SETTING: "ECAPA-TDNN with the weights that AUDIOSEARCH_CHECKPOINT names.",
@@ -80,23 +80,30 @@ class EmbeddingServicer(embedding_service_pb2_grpc.EmbeddingServiceServicer):
         self._spools = spools
         self._recordings = recordings
         self._streams = streams
-        self._min_seconds = limits.min_audio_seconds
+        self._min_seconds = max(limits.min_audio_seconds, info.traits.min_seconds)
         self._encoder = encoder
         self._max_bytes = limits.max_audio_bytes
+        traits = info.traits
+        self._rule = traits.window_rule
         self._model = model_pb2.Model(
             name=info.name,
             display_name=info.display_name,
-            dimension=DIMENSION,
-            sample_rate=info.sample_rate,
-            parameter_count=info.parameter_count,
+            dimension=traits.dimension,
+            sample_rate=traits.sample_rate,
+            parameter_count=traits.parameter_count,
             weights_sha256=info.weights_sha256,
             source=_SOURCES[info.source],
             precision=info.measured.precision.value,
             description=f"{_DESCRIPTIONS[info.source]} {_computed(info.measured)}",
-            min_audio_seconds=limits.min_audio_seconds,
+            min_audio_seconds=self._min_seconds,
             max_audio_seconds=limits.max_audio_seconds,
             max_audio_bytes=limits.max_audio_bytes,
-            window_rule=to_rule(RULE),
+            window_rule=to_rule(traits.window_rule),
+            family=traits.family,
+            purpose=_PURPOSES[traits.purpose],
+            features=traits.features,
+            tag_count=len(traits.tags),
+            min_score=traits.min_score,
         )
 
     async def EmbedAudio(
@@ -110,9 +117,9 @@ class EmbeddingServicer(embedding_service_pb2_grpc.EmbeddingServiceServicer):
         channel = to_channel(config)
         with self._spools.open() as audio:
             await self._receive(request_iterator, audio)
-            vector, heard = await self._encoder.embed(audio, pcm, channel)
+            embedded, heard = await self._encoder.embed(audio, pcm, channel)
         return embedding_service_pb2.EmbedAudioResponse(
-            embedding=to_embedding(vector, self._model), audio=to_properties(heard)
+            embedding=to_embedding(embedded.vector, self._model), audio=to_properties(heard)
         )
 
     async def EmbedWindows(
@@ -122,7 +129,7 @@ class EmbeddingServicer(embedding_service_pb2_grpc.EmbeddingServiceServicer):
     ) -> AsyncIterator[embedding_service_pb2.EmbedWindowsResponse]:
         config = await self._config(request_iterator)
         self._require_model(config.audio.model)
-        windowing = to_windowing(config, self._min_seconds)
+        windowing = to_windowing(config, self._rule, self._min_seconds)
         with self._spools.open() as audio:
             await self._receive(request_iterator, audio)
             async with aclosing(self._recordings.embed(audio, windowing)) as answers:
@@ -136,7 +143,7 @@ class EmbeddingServicer(embedding_service_pb2_grpc.EmbeddingServiceServicer):
     ) -> AsyncIterator[embedding_service_pb2.StreamEmbeddingsResponse]:
         config = await self._config(request_iterator)
         self._require_model(config.model)
-        cut = to_cut(config, self._min_seconds)
+        cut = to_cut(config, self._rule, self._min_seconds)
         count = 0
         async with aclosing(self._streams.embed(_chunks(request_iterator), cut)) as answers:
             async for answer in answers:

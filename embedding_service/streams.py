@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from embedding_service.decoding.readers import Pcm
     from embedding_service.decoding.stream_decoding import Source
     from embedding_service.encoder import Encoder
+    from embedding_service.network.batching import Embedded
     from embedding_service.settings import EmbeddingSettings
     from embedding_service.windows import Window
 
@@ -62,13 +63,13 @@ class Answer:
         start: Number of its first sample in the audio, at the model's rate.
         end: Number of the sample after its last.
         heard: Properties of its audio, where they are measured.
-        result: Its embedding, shape (192,), L2 norm 1, or the reason for having none.
+        result: Its embedding, or the reason for having none.
     """
 
     start: int
     end: int
     heard: Heard | None
-    result: NDArray[np.float32] | Omission
+    result: Embedded | Omission
 
 
 class Streams:
@@ -105,9 +106,8 @@ class Streams:
 
     async def _answer(self, window: Window, source: Source) -> Answer:
         heard, found = await asyncio.to_thread(self._judge, window, source)
-        if not isinstance(found, Omission):
-            found = await self._encoder.embed_samples(found)
-        return Answer(window.start, window.end, heard, found)
+        result = found if isinstance(found, Omission) else await self._encoder.embed_samples(found)
+        return Answer(window.start, window.end, heard, result)
 
     def _judge(
         self, window: Window, source: Source

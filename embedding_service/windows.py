@@ -51,10 +51,6 @@ class Rule:
         yield last, samples
 
 
-RULE = Rule(3 * SECOND_NS, 3 * SECOND_NS // 2, 6 * SECOND_NS)
-"""The rule of the models; without `single`, that of streams."""
-
-
 @dataclass(frozen=True)
 class Window:
     """A piece of a stream.

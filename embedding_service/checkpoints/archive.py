@@ -19,8 +19,31 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-CONFIG_FILE = Path("conf/model.yaml")
-WEIGHTS_FILE = Path("model/model.pdparams")
+
+@dataclass(frozen=True)
+class Layout:
+    """The files of a checkpoint of a family, as PaddleSpeech lays them out.
+
+    Attributes:
+        family: Name of the family of networks.
+        config: Settings of the network and of its features.
+        weights: Weights by parameter name, as `paddle.save` writes them.
+        labels: Names of the network's tags, one a line; None if it has none.
+    """
+
+    family: str
+    config: Path
+    weights: Path
+    labels: Path | None = None
+
+    @property
+    def files(self) -> list[Path]:
+        """All files."""
+        return [self.config, self.weights, *([self.labels] if self.labels else [])]
+
+
+LAYOUTS = (Layout("ecapatdnn", Path("conf/model.yaml"), Path("model/model.pdparams")),)
+"""The layouts that are known, those of most files first. They tell a checkpoint's family."""
 
 _MAX_UNPACKED_BYTES = 2**30
 """Largest size of an unpacked checkpoint; the official one has 83 MB."""
@@ -53,14 +76,18 @@ class Weights:
     """The contents of a checkpoint.
 
     Attributes:
-        config: Contents of `conf/model.yaml`.
-        arrays: Values by parameter name, as PaddleSpeech's SpeakerIdetification names them.
-        sha256: Hash of the file `model/model.pdparams`, hexadecimal.
+        family: Name of the family of networks, by the layout of the files.
+        config: Contents of the file of settings.
+        arrays: Values by parameter name, as the file of weights names them.
+        sha256: Hash of the file of weights, hexadecimal.
+        labels: Names of the network's tags.
     """
 
+    family: str
     config: Mapping[str, Any]
     arrays: Mapping[str, NDArray[Any]]
     sha256: str
+    labels: tuple[str, ...] = ()
 
 
 def read_checkpoint(path: Path) -> Weights:
@@ -70,12 +97,12 @@ def read_checkpoint(path: Path) -> Weights:
         CheckpointError: The checkpoint is missing, incomplete or damaged.
     """
     if path.is_dir():
-        return _read_folder(find_root(path))
+        return _read_folder(*find_root(path))
     if not path.is_file():
         raise CheckpointError(f"{path} is neither a folder nor a file")
     with tempfile.TemporaryDirectory(prefix="audiosearch-") as folder:
         unpack(path, Path(folder))
-        return _read_folder(find_root(Path(folder), name=path))
+        return _read_folder(*find_root(Path(folder), name=path))
 
 
 def unpack(archive: Path, folder: Path) -> None:
@@ -95,33 +122,39 @@ def unpack(archive: Path, folder: Path) -> None:
         raise CheckpointError(f"{archive} can't be unpacked: {error}") from error
 
 
-def find_root(folder: Path, name: Path | None = None) -> Path:
-    """Returns the folder that holds a checkpoint: the given one, or the only folder in it.
+def find_root(folder: Path, name: Path | None = None) -> tuple[Path, Layout]:
+    """Returns the folder that holds a checkpoint, the given one or the only one in it; its layout.
 
     Args:
         folder: Folder to look in.
         name: Name of the folder in the error; its path by default.
 
     Raises:
-        CheckpointError: Neither folder holds both files. The message names the missing ones.
+        CheckpointError: Neither folder holds all files of a layout. The message names the missing
+            ones of the layout that lacks least.
     """
     inner = [entry for entry in folder.iterdir() if entry.is_dir()]
     roots = [folder, *inner] if len(inner) == 1 else [folder]
+    lacks: list[list[str]] = []
     for root in roots:
-        if (root / CONFIG_FILE).is_file() and (root / WEIGHTS_FILE).is_file():
-            return root
-    missing = [str(file) for file in (CONFIG_FILE, WEIGHTS_FILE) if not (folder / file).is_file()]
-    raise CheckpointError(f"{name or folder} lacks {' and '.join(missing)}")
+        for layout in LAYOUTS:
+            missing = [str(file) for file in layout.files if not (root / file).is_file()]
+            if not missing:
+                return root, layout
+            lacks.append(missing)
+    least: list[str] = min(lacks, key=len)
+    raise CheckpointError(f"{name or folder} lacks {' and '.join(least)}")
 
 
-def _read_folder(folder: Path) -> Weights:
+def _read_folder(folder: Path, layout: Layout) -> Weights:
     try:
-        config = yaml.safe_load((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-        data = (folder / WEIGHTS_FILE).read_bytes()
+        config = yaml.safe_load((folder / layout.config).read_text(encoding="utf-8"))
+        data = (folder / layout.weights).read_bytes()
+        labels = (folder / layout.labels).read_text(encoding="utf-8") if layout.labels else ""
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise CheckpointError(f"{folder} can't be read: {error}") from error
     if not isinstance(config, dict):
-        raise CheckpointError(f"{folder / CONFIG_FILE} holds no settings")
+        raise CheckpointError(f"{folder / layout.config} holds no settings")
     try:
         arrays = _unpickle(data)
     except (
@@ -136,9 +169,10 @@ def _read_folder(folder: Path) -> Weights:
         MemoryError,
     ) as error:
         raise CheckpointError(
-            f"{folder / WEIGHTS_FILE} can't be read: {error or 'cut off'}"
+            f"{folder / layout.weights} can't be read: {error or 'cut off'}"
         ) from error
-    return Weights(config, arrays, hashlib.sha256(data).hexdigest())
+    names = tuple(line.strip() for line in labels.splitlines() if line.strip())
+    return Weights(layout.family, config, arrays, hashlib.sha256(data).hexdigest(), names)
 
 
 class _Unpickler(pickle.Unpickler):

@@ -142,7 +142,7 @@ def _unpack_beside(archive: Path) -> None:
         fresh = Path(folder) / "fresh"
         fresh.mkdir()
         unpack(archive, fresh)
-        root = find_root(fresh)
+        root, _ = find_root(fresh)
         # PaddleSpeech's rule: the archive's only folder, else the name without its last ending.
         target = archive.parent / (root.name if root != fresh else archive.stem)
         if not target.exists():

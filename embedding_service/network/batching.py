@@ -7,12 +7,11 @@ import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import structlog
 
-from embedding_service.network.packing import MOST_CLIPS
 from embedding_service.sharing import Turns
 
 if TYPE_CHECKING:
@@ -21,13 +20,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from typing_extensions import Self
 
+    from embedding_service.network.family import Outputs
     from embedding_service.network.model import Model
 
     Features = NDArray[np.float32]
-    Vector = NDArray[np.float32]
 
 MOST_SECONDS = 10
 """Most audio in one batch; a longer piece runs alone."""
+
+MOST_PIECES = 16
+"""Most pieces in one batch."""
 
 _MARGIN_SECONDS = 0.2
 """The cost of a piece beside its own length: the network computes its margins too."""
@@ -36,6 +38,18 @@ _ROUND = 4
 """Turns of a caller of which one goes to the recording that has waited longest."""
 
 log = structlog.get_logger()
+
+
+class Embedded(NamedTuple):
+    """Results of a model for a piece of audio.
+
+    Attributes:
+        vector: The embedding, shape (dimension,), L2 norm 1.
+        tags: Probabilities of the model's tags, shape (tags,).
+    """
+
+    vector: NDArray[np.float32]
+    tags: NDArray[np.float32]
 
 
 @dataclass(eq=False)
@@ -58,11 +72,11 @@ class _Piece:
     count: int
     read: Callable[[], NDArray[np.float32]]
     work: Work
-    vector: Future[Vector] = field(default_factory=Future)
+    result: Future[Embedded] = field(default_factory=Future)
 
 
 class Batcher:
-    """Takes pieces of audio from any thread and returns futures of their vectors.
+    """Takes pieces of audio from any thread and returns futures of their embeddings.
 
     Runs what is waiting as soon as the model is free, and never holds a piece back to fill a batch.
     Callers take turns by the seconds of audio that each has had. Of one caller's recordings the
@@ -72,7 +86,7 @@ class Batcher:
 
     def __init__(self, model: Model) -> None:
         """Takes the model. The caller must not use it elsewhere from now on."""
-        self.sample_rate = model.info.sample_rate
+        self.sample_rate = model.info.traits.sample_rate
         self._model = model
         self._waiting: dict[str, dict[Work, deque[_Piece]]] = {}
         self._taken: dict[str, int] = {}
@@ -89,11 +103,11 @@ class Batcher:
         self._thread.shutdown(cancel_futures=True)
         with self._lock:
             while self._waiting:
-                self._remove(self._next()).vector.cancel()
+                self._remove(self._next()).result.cancel()
 
     def submit(
         self, count: int, read: Callable[[], NDArray[np.float32]], work: Work
-    ) -> Future[Vector]:
+    ) -> Future[Embedded]:
         """Adds a piece of audio to those that wait.
 
         Args:
@@ -102,8 +116,7 @@ class Batcher:
             work: The recording or stream that it is a piece of.
 
         Returns:
-            A future of the embedding, shape (192,), L2 norm 1. A piece that is cancelled while it
-            waits is not run.
+            A future of the results. A piece that is cancelled while it waits is not run.
         """
         piece = _Piece(count, read, work)
         with self._lock:
@@ -111,7 +124,7 @@ class Batcher:
             works = self._waiting.setdefault(work.caller, {})
             works.setdefault(work, deque()).append(piece)
         self._thread.submit(self._work)
-        return piece.vector
+        return piece.result
 
     def _work(self) -> None:
         """Runs the next batch; an earlier run may have left none."""
@@ -125,10 +138,10 @@ class Batcher:
             return
         prepared = time.monotonic()
         try:
-            vectors = self._model.vectors([features for _, features in ready])
+            outputs = self._model.run([features for _, features in ready])
         except Exception as error:  # noqa: BLE001  the future raises it
             for piece, _ in ready:
-                piece.vector.set_exception(error)
+                piece.result.set_exception(error)
             return
         log.info(
             "encoded",
@@ -136,18 +149,17 @@ class Batcher:
             features_ms=round((prepared - start) * 1000, 2),
             backbone_ms=round((time.monotonic() - prepared) * 1000, 2),
         )
-        for (piece, _), vector in zip(ready, vectors, strict=True):
-            _deliver(piece, vector)
+        _deliver([piece for piece, _ in ready], outputs)
 
     def _take(self) -> list[_Piece]:
-        most = MOST_SECONDS * self._model.info.sample_rate
+        most = MOST_SECONDS * self.sample_rate
         taken: list[_Piece] = []
         total = 0
         with self._lock:
-            while self._waiting and len(taken) < MOST_CLIPS:
+            while self._waiting and len(taken) < MOST_PIECES:
                 work = self._next()
                 piece = self._waiting[work.caller][work][0]
-                if not piece.vector.cancelled():
+                if not piece.result.cancelled():
                     total += piece.count
                     if taken and total > most:
                         break
@@ -180,18 +192,19 @@ class Batcher:
         return piece
 
     def _prepare(self, piece: _Piece) -> Features | None:
-        if not piece.vector.set_running_or_notify_cancel():
+        if not piece.result.set_running_or_notify_cancel():
             return None
         try:
             return self._model.features(piece.read())
         except Exception as error:  # noqa: BLE001  the future raises it
-            piece.vector.set_exception(error)
+            piece.result.set_exception(error)
             return None
 
 
-def _deliver(piece: _Piece, vector: Vector) -> None:
-    norm = float(np.linalg.norm(vector))
-    if np.isfinite(norm) and norm > 0:
-        piece.vector.set_result((vector / norm).astype(np.float32))
-    else:
-        piece.vector.set_exception(ArithmeticError(f"the embedding has the norm {norm}"))
+def _deliver(pieces: list[_Piece], outputs: Outputs) -> None:
+    for piece, vector, tags in zip(pieces, outputs.vectors, outputs.tags, strict=True):
+        norm = float(np.linalg.norm(vector))
+        if np.isfinite(norm) and norm > 0:
+            piece.result.set_result(Embedded((vector / norm).astype(np.float32), tags))
+        else:
+            piece.result.set_exception(ArithmeticError(f"the embedding has the norm {norm}"))

@@ -12,52 +12,38 @@ import json
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 
-from embedding_service.network import graph, precision, reference
+from embedding_service.network import precision, reference
 from embedding_service.network.precision import EngineError, Precision
 from embedding_service.network.reference import Reference
 from embedding_service.network.sealed import SealedFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
-    from embedding_service.network.features import FeatureSettings
-    from embedding_service.network.reference import Run
+    from embedding_service.network.family import Network, Outputs, Run
     from embedding_service.settings import EmbeddingSettings
 
 LOWEST_COSINE = 0.9999
 """Lowest cosine similarity to PaddleSpeech's vector that is accepted for a signal."""
 
+LARGEST_TAG_ERROR = 0.01
+"""Largest difference to PaddleSpeech's probability that is accepted for a tag of a signal."""
+
 _KEY_DIGITS = 24
+_FORMAT = 2
+"""Version of the files of the cache; others are not read."""
+
 _GRAPH = "graph.onnx"
 _REFERENCE = "reference.npz"
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True)
-class Network:
-    """The network to run.
-
-    Attributes:
-        arrays: Weights by their names in EcapaTdnn's `state_dict`.
-        shape: The keyword arguments of EcapaTdnn.
-        features: Settings of the features that it takes.
-        sha256: Hash of the weights, hexadecimal.
-        paddle: PaddleSpeech's own network.
-    """
-
-    arrays: Mapping[str, NDArray[Any]]
-    shape: Mapping[str, Any]
-    features: FeatureSettings
-    sha256: str
-    paddle: Run
 
 
 @dataclass(frozen=True)
@@ -102,26 +88,29 @@ class Measured:
         precision: The precision.
         lowest_cosine: Lowest cosine similarity to PaddleSpeech's vectors over all signals.
         speed_ratio: Time of PaddleSpeech's network for one clip of 5 s, divided by this one's.
+        tag_error: Largest difference to PaddleSpeech's probabilities of tags over all signals.
     """
 
     precision: Precision
     lowest_cosine: float
     speed_ratio: float
+    tag_error: float = 0.0
 
     @property
     def holds(self) -> bool:
-        """True if the vectors are as near to PaddleSpeech's as they must be."""
-        return self.lowest_cosine >= LOWEST_COSINE
+        """True if vectors and tags are as near to PaddleSpeech's as they must be."""
+        return self.lowest_cosine >= LOWEST_COSINE and self.tag_error <= LARGEST_TAG_ERROR
 
     def to_bytes(self) -> bytes:
         """Writes the measurements as bytes."""
-        return json.dumps([self.precision.value, self.lowest_cosine, self.speed_ratio]).encode()
+        values = (self.precision.value, self.lowest_cosine, self.speed_ratio, self.tag_error)
+        return json.dumps(values).encode()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Measured:
         """Reads the bytes that `to_bytes` wrote."""
-        value, lowest_cosine, speed_ratio = json.loads(data)
-        return cls(Precision(value), lowest_cosine, speed_ratio)
+        value, *numbers = json.loads(data)
+        return cls(Precision(value), *numbers)
 
 
 class Engine:
@@ -136,29 +125,20 @@ class Engine:
         self._run = run
         self.measured = measured
 
-    def run(self, clips: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    def run(self, clips: Sequence[NDArray[np.float32]]) -> Outputs:
         """Runs the network on clips of any number and length.
 
         Args:
             clips: Features, each of shape (bands, frames), float32.
 
         Returns:
-            Vectors of any norm as PaddleSpeech gives them, shape (clips, dimension), float32.
+            Vectors of any norm and tags, as PaddleSpeech gives them.
         """
         return self._run(clips)
 
 
-def open_engine(
-    network: Network,
-    options: Options,
-    build: Callable[[Mapping[str, NDArray[Any]], Mapping[str, Any]], bytes] = graph.build,
-) -> Engine:
+def open_engine(network: Network, options: Options) -> Engine:
     """Converts a network, checks it against PaddleSpeech's and returns it ready to run.
-
-    Args:
-        network: The network to run.
-        options: Precision, cache folder and threads.
-        build: Makes the graph from weights and shape.
 
     Raises:
         EngineError: The vectors of the converted network, or of the precision that was set, are
@@ -167,7 +147,7 @@ def open_engine(
     if options.precision is Precision.PADDLE:
         return Engine(_one_at_a_time(network.paddle), Measured(Precision.PADDLE, 1.0, 1.0))
     options = replace(options, threads=options.threads or precision.all_cores())
-    engine = _Opening(network, options, build).open()
+    engine = _Opening(network, options).open()
     log.info(
         "engine.opened",
         precision=engine.measured.precision.value,
@@ -181,7 +161,7 @@ def open_engine(
 def _one_at_a_time(run: Run) -> Run:
     lock = threading.Lock()
 
-    def locked(clips: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    def locked(clips: Sequence[NDArray[np.float32]]) -> Outputs:
         with lock:
             return run(clips)
 
@@ -191,14 +171,14 @@ def _one_at_a_time(run: Run) -> Run:
 class _Opening:
     """Opens one engine, and holds the data that only the opening needs."""
 
-    def __init__(self, network: Network, options: Options, build: Callable[..., bytes]) -> None:
+    def __init__(self, network: Network, options: Options) -> None:
+        self._network = network
         self._options = options
-        self._signals = reference.signals(network.features)
+        self._signals = reference.features(network)
         self._files = SealedFiles(options.cache and options.cache / _key(network, self._signals))
         self._reference = self._read_reference(network)
         self._kept_graph = self._files.read(_GRAPH)
-        self._graph = self._kept_graph or build(network.arrays, network.shape)
-        self._margin = graph.margin(network.arrays, network.shape)
+        self._graph = self._kept_graph or network.graph()
         place = precision.machine(options.threads, options.streams)
         self._choice = f"choice-{hashlib.sha256(place.encode()).hexdigest()[:_KEY_DIGITS]}"
 
@@ -242,12 +222,23 @@ class _Opening:
         """Compiles and checks one precision, and measures its speed unless it is given."""
         options = self._options
         run = precision.compile_graph(
-            self._graph, self._margin, candidate, options.threads, options.streams
+            self._graph,
+            self._network.packing,
+            candidate,
+            options.threads,
+            options.streams,
+            self._network.kept.get(candidate),
         ).run
-        cosine = self._reference.lowest_cosine(run, self._signals)
+        cosine, tag_error = self._reference.compare(run, self._signals)
         ratio = speed_ratio or self._reference.seconds / reference.seconds(run, self._signals)
-        log.debug("engine.measured", precision=candidate.value, cosine=cosine, times_paddle=ratio)
-        return Engine(run, Measured(candidate, cosine, ratio))
+        log.debug(
+            "engine.measured",
+            precision=candidate.value,
+            cosine=cosine,
+            tag_error=tag_error,
+            times_paddle=ratio,
+        )
+        return Engine(run, Measured(candidate, cosine, ratio, tag_error))
 
 
 def _require_native(named: Precision) -> Precision:
@@ -262,11 +253,16 @@ def _require_native(named: Precision) -> Precision:
 def _require(engine: Engine) -> Engine:
     measured = engine.measured
     if not measured.holds:
+        wrong = (
+            f"vectors are not PaddleSpeech's: the lowest cosine is {measured.lowest_cosine:.6f}, "
+            f"and {LOWEST_COSINE} is needed"
+            if measured.lowest_cosine < LOWEST_COSINE
+            else f"tags are not PaddleSpeech's: a probability differs by {measured.tag_error:.4f}, "
+            f"and {LARGEST_TAG_ERROR} is allowed"
+        )
         raise EngineError(
-            f"computed in {measured.precision.value}, the network's vectors are not "
-            f"PaddleSpeech's: the lowest cosine is {measured.lowest_cosine:.6f}, and "
-            f"{LOWEST_COSINE} is needed. Set AUDIOSEARCH_ENCODER_PRECISION to auto, or to paddle "
-            "to run PaddleSpeech's own network"
+            f"computed in {measured.precision.value}, the network's {wrong}. Set "
+            "AUDIOSEARCH_ENCODER_PRECISION to auto, or to paddle to run PaddleSpeech's own network"
         )
     return engine
 
@@ -275,8 +271,8 @@ def _key(network: Network, signals: Sequence[NDArray[np.float32]]) -> str:
     """Returns a hash of all that PaddleSpeech's vectors and the graph depend on."""
     parts = [
         network.sha256,
-        json.dumps(network.shape, sort_keys=True, default=str),
-        f"graph {graph.GRAPH_VERSION}",
+        f"{network.traits.family} {network.identity}",
+        f"format {_FORMAT}",
         *(hashlib.sha256(signal.tobytes()).hexdigest() for signal in signals),
     ]
     digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()

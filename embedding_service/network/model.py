@@ -1,40 +1,29 @@
-"""PaddleSpeech's ECAPA-TDNN with the weights of a checkpoint: turns samples into vectors."""
+"""A model ready to run: a network with the weights of a checkpoint, checked and described."""
 
 from __future__ import annotations
 
-import signal
-import warnings
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import structlog
 import threadpoolctl
 
 from embedding_service.checkpoints import checkpoint as checkpoints
-from embedding_service.checkpoints.archive import CheckpointError
-from embedding_service.network.engine import Network, Options, open_engine
-from embedding_service.network.features import FeatureSettings, log_mel
+from embedding_service.network import families
+from embedding_service.network.engine import Options, open_engine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
     from embedding_service.checkpoints.checkpoint import Checkpoint, Source
-    from embedding_service.network.engine import Engine, Measured
+    from embedding_service.network.engine import Measured
+    from embedding_service.network.family import Outputs, Traits
     from embedding_service.settings import EmbeddingSettings
 
-DIMENSION = 192
 _HASH_DIGITS = 12
-_PREPARATION = 2
-"""Revision of how audio is prepared for the network; with another one, vectors are not comparable.
-
-1: all samples, channels averaged. 2: silence left out, a channel taken where channels cancel out.
-"""
-_PREFIX = "backbone."
-"""Prefix of the backbone's weights in PaddleSpeech's SpeakerIdetification; others classify."""
 
 log = structlog.get_logger()
 
@@ -46,8 +35,7 @@ class ModelInfo:
     Attributes:
         name: `models/{checkpoint}-{first 12 digits of the hash}-p{revision of the preparation}`.
         display_name: Name of the checkpoint.
-        sample_rate: Sample rate of its input, Hz.
-        parameter_count: Number of trainable values in the backbone.
+        traits: Properties of its network: purpose, dimension, sample rate, window rule, tags.
         weights_sha256: Hash of the file of weights, hexadecimal.
         source: Origin of the weights.
         measured: Its precision, and the lowest cosine of its vectors to PaddleSpeech's.
@@ -55,8 +43,7 @@ class ModelInfo:
 
     name: str
     display_name: str
-    sample_rate: int
-    parameter_count: int
+    traits: Traits
     weights_sha256: str
     source: Source
     measured: Measured
@@ -78,16 +65,15 @@ class Model:
         """
         options = options or Options()
         weights = checkpoint.weights
-        self._features = _features(weights.config)
-        backbone = _build(weights.config, options.threads or 1)
-        _load(backbone, weights.arrays)
-        _require_bands(backbone, self._features)
-        self._engine = _open(backbone, checkpoint, self._features, options)
+        network = families.build(weights, options.threads or 1)
+        self._features = network.features
+        self._engine = open_engine(network, options)
+        traits = network.traits
+        short = weights.sha256[:_HASH_DIGITS]
         self.info = ModelInfo(
-            name=f"models/{checkpoint.name}-{weights.sha256[:_HASH_DIGITS]}-p{_PREPARATION}",
+            name=f"models/{checkpoint.name}-{short}-p{traits.preparation}",
             display_name=checkpoint.name,
-            sample_rate=self._features.sample_rate,
-            parameter_count=sum(int(np.prod(p.shape)) for p in backbone.parameters()),
+            traits=traits,
             weights_sha256=weights.sha256,
             source=checkpoint.source,
             measured=self._engine.measured,
@@ -106,18 +92,18 @@ class Model:
         Raises:
             ArithmeticError: Samples are not finite, which the network would hide.
         """
-        features = log_mel(samples, self._features)
+        features = self._features(samples)
         if not np.isfinite(features).all():
             msg = "the samples hold values that are no numbers"
             raise ArithmeticError(msg)
         return features
 
-    def vectors(self, features: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    def run(self, features: Sequence[NDArray[np.float32]]) -> Outputs:
         """Runs the network on clips of any number and length.
 
         Returns:
-            The vectors that VectorExecutor gives for each clip, of any norm, shape (clips, 192);
-            not finite where the network's values are not.
+            The vectors, of any norm, and tags that PaddleSpeech gives for each clip; not finite
+            where the network's values are not.
         """
         return self._engine.run(features)
 
@@ -131,110 +117,3 @@ def load_model(settings: EmbeddingSettings) -> Model:
     # The products of the features are small: a second thread costs ten times what it saves.
     threadpoolctl.threadpool_limits(1, "blas")
     return Model(checkpoints.choose(settings), Options.of(settings))
-
-
-def _open(
-    backbone: Any, checkpoint: Checkpoint, features: FeatureSettings, options: Options
-) -> Engine:
-    import paddle  # noqa: PLC0415  heavy: only where a model runs
-
-    def run(clips: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-        with paddle.no_grad():
-            # `lengths` is left out: whole clips have no padding to mask, and the result is equal.
-            vectors = [backbone(paddle.to_tensor(clip[np.newaxis])).numpy() for clip in clips]
-        return np.concatenate(vectors)[:, :, 0]
-
-    weights = checkpoint.weights
-    arrays = {key: value.numpy() for key, value in backbone.state_dict().items()}
-    network = Network(arrays, weights.config["model"], features, weights.sha256, run)
-    return open_engine(network, options)
-
-
-def _features(config: Mapping[str, Any]) -> FeatureSettings:
-    try:
-        return FeatureSettings.from_config(config)
-    except ValueError as error:
-        raise CheckpointError(str(error)) from error
-
-
-def _build(config: Mapping[str, Any], threads: int) -> Any:
-    network = _network_class(threads)
-    shape = config.get("model")
-    if not isinstance(shape, dict):
-        raise CheckpointError("conf/model.yaml lacks model: the shape of the network")
-    try:
-        backbone = network(**shape)
-    except (TypeError, ValueError, AssertionError, IndexError) as error:
-        raise CheckpointError(f"conf/model.yaml: model: {error or 'no usable shape'}") from error
-    if backbone.emb_size != DIMENSION:
-        raise CheckpointError(
-            f"conf/model.yaml: model: lin_neurons must be {DIMENSION}, not {backbone.emb_size}"
-        )
-    backbone.eval()
-    return backbone
-
-
-def _network_class(threads: int) -> Any:
-    """Imports PaddleSpeech's class and sets the number of Paddle's threads."""
-    with warnings.catch_warnings(), _sigterm_later():
-        warnings.simplefilter("ignore")  # about compilers that only Paddle's extensions need
-        try:
-            import paddle  # noqa: PLC0415  heavy: only where a model runs
-            from paddlespeech.vector.models.ecapa_tdnn import EcapaTdnn  # noqa: PLC0415  the same
-        except ImportError as error:
-            raise CheckpointError(
-                f"PaddleSpeech can't be imported ({error}): "
-                "pip install --no-deps paddlespeech==1.5.0"
-            ) from error
-        paddle.disable_signal_handler()  # it prints a trace for a plain SIGTERM
-    # Paddle warns at every call about a mask that PaddleSpeech copies.
-    warnings.filterwarnings("ignore", message="To copy construct from a tensor")
-    paddle.set_device("cpu")
-    paddle.base.core.set_num_threads(threads)
-    return EcapaTdnn
-
-
-@contextmanager
-def _sigterm_later() -> Iterator[None]:
-    """Delays a SIGTERM to the end of the block."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _load(backbone: Any, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Loads the backbone's weights. Refuses missing, unknown and unfit ones."""
-    given = {
-        key.removeprefix(_PREFIX): array for key, array in arrays.items() if key.startswith(_PREFIX)
-    }
-    wanted = backbone.state_dict()
-    problems = [
-        *(f"{key} is missing" for key in wanted if key not in given),
-        *(f"{key} is unknown" for key in given if key not in wanted),
-        *(
-            f"{key} has shape {given[key].shape}, not {tuple(value.shape)}"
-            for key, value in wanted.items()
-            if key in given and given[key].shape != tuple(value.shape)
-        ),
-        *(
-            f"{key} holds values that are no numbers"
-            for key, array in given.items()
-            if array.dtype.kind != "f" or not np.isfinite(array).all()
-        ),
-    ]
-    if problems:
-        more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
-        raise CheckpointError(
-            "model/model.pdparams does not fit conf/model.yaml: " + "; ".join(problems[:3]) + more
-        )
-    backbone.set_state_dict({key: array.astype(np.float32) for key, array in given.items()})
-
-
-def _require_bands(backbone: Any, features: FeatureSettings) -> None:
-    bands = backbone.blocks[0].conv.conv.weight.shape[1]
-    if bands != features.n_mels:
-        raise CheckpointError(
-            f"conf/model.yaml: n_mels is {features.n_mels}, but the network takes {bands}"
-        )

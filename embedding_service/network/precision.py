@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import queue
-import re
 import sys
 import tempfile
 from enum import Enum
@@ -15,12 +14,15 @@ from xml.etree import ElementTree as ET
 import numpy as np
 
 from embedding_service.checkpoints.archive import CheckpointError
-from embedding_service.network import packing
+from embedding_service.network.family import Outputs
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+    from embedding_service.network.family import Packing
 
 
 class Precision(str, Enum):
@@ -37,14 +39,6 @@ class Precision(str, Enum):
     PADDLE = "paddle"
 
 
-_ONCE_A_CLIP = r"fc\.|asp\.context\.|.*\.se_block\."
-_KEPT = {
-    Precision.MIXED: re.compile(rf"{_ONCE_A_CLIP}|blocks\.0\.|asp\."),
-    Precision.BF16: re.compile(_ONCE_A_CLIP),
-}
-"""Layers that stay in fp32. Those that run once a clip, not once a frame, cost no time and improve
-the vectors most. MIXED adds the first layer and the pooling."""
-
 _KEPT_PARTS = 4096
 
 
@@ -55,35 +49,35 @@ class EngineError(CheckpointError):
 class CompiledGraph:
     """The network, ready to run. Safe for any number of threads at once."""
 
-    def __init__(self, compiled: Any, margin: int, requests: int) -> None:
-        """Takes OpenVINO's compiled model, its margin in frames, and the most runs at a time."""
-        self._margin = margin
+    def __init__(self, compiled: Any, packing: Packing, requests: int) -> None:
+        """Takes OpenVINO's compiled model, its way to pack clips, and the most runs at a time."""
+        self._packing = packing
         self._free: queue.SimpleQueue[Any] = queue.SimpleQueue()
         for _ in range(requests):
             self._free.put(compiled.create_infer_request())
 
-    def run(self, clips: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    def run(self, clips: Sequence[NDArray[np.float32]]) -> Outputs:
         """Runs the network on clips of any number and length, in groups that fit the caches.
 
         Args:
             clips: Features, each of shape (bands, frames), float32.
-
-        Returns:
-            Vectors of any norm, shape (clips, dimension).
         """
-        parts = [self._infer(group) for group in packing.groups(clips, self._margin)]
-        return np.concatenate(parts)
+        groups = list(self._packing.groups([clip.shape[1] for clip in clips]))
+        parts = [self._infer([clips[index] for index in group]) for group in groups]
+        order = np.argsort(np.concatenate(groups), kind="stable")
+        vectors, tags = (np.concatenate(part)[order] for part in zip(*parts, strict=True))
+        return Outputs(vectors, tags)
 
-    def _infer(self, clips: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-        packed = packing.pack(clips, self._margin)
+    def _infer(self, clips: Sequence[NDArray[np.float32]]) -> Outputs:
+        inputs = list(self._packing.inputs(clips))
         request = self._free.get()
         try:
             # Always shared: OpenVINO corrupts memory when some runs share inputs and some copy.
-            result = request.infer(list(packed), share_inputs=True)[0]
-            vectors: NDArray[np.float32] = result[: len(clips)].copy()
+            results = request.infer(inputs, share_inputs=True)
+            vectors, *tags = (results[index][: len(clips)].copy() for index in range(len(results)))
         finally:
             self._free.put(request)
-        return vectors
+        return Outputs(vectors, tags[0]) if tags else Outputs.without_tags(vectors)
 
 
 def available() -> tuple[Precision, ...]:
@@ -113,16 +107,22 @@ def all_cores() -> int:
 
 
 def compile_graph(
-    graph: bytes, margin: int, precision: Precision, threads: int, streams: int = 1
+    graph: bytes,
+    packing: Packing,
+    precision: Precision,
+    threads: int,
+    streams: int = 1,
+    kept: re.Pattern[str] | None = None,
 ) -> CompiledGraph:
     """Compiles a graph.
 
     Args:
-        graph: A serialized ONNX model from `graph.build`.
-        margin: The margin in frames, from `graph.margin`.
+        graph: A serialized ONNX model, as `Network.graph` builds it.
+        packing: Puts clips into it.
         precision: Any precision but PADDLE.
         threads: Processor threads, shared by all streams.
         streams: Most runs at a time.
+        kept: Names of the layers that stay in fp32, whatever the precision.
 
     Raises:
         EngineError: OpenVINO can't compile the graph.
@@ -139,9 +139,9 @@ def compile_graph(
     core = _core()
     try:
         model = core.read_model(graph)
-        if precision in _KEPT:
-            model = _keep(core, model, _KEPT[precision])
-        return CompiledGraph(core.compile_model(model, "CPU", settings), margin, streams)
+        if kept:
+            model = _keep(core, model, kept)
+        return CompiledGraph(core.compile_model(model, "CPU", settings), packing, streams)
     except RuntimeError as error:
         raise EngineError(f"OpenVINO can't compile the network: {error}") from error
 

@@ -5,19 +5,18 @@ from __future__ import annotations
 import io
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from embedding_service.network.features import FeatureSettings, log_mel
+from embedding_service.network.family import Outputs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    Run = Callable[[Sequence[NDArray[np.float32]]], NDArray[np.float32]]
-    """Turns the features of clips, each (bands, frames), into vectors, (clips, dimension)."""
+    from embedding_service.network.family import Network, Run
 
 _TIMED = 0
 """Number of the signal that speed is measured with: a voice of 5 s."""
@@ -25,43 +24,59 @@ _TIMED = 0
 _REPEATS = 5
 
 
+class Likeness(NamedTuple):
+    """Likeness of two ways to run a network, over all signals.
+
+    Attributes:
+        lowest_cosine: Lowest cosine similarity of the vectors; -1 if one is not finite.
+        tag_error: Largest difference of a tag's probability; infinite if one is not finite.
+    """
+
+    lowest_cosine: float
+    tag_error: float
+
+
 @dataclass(frozen=True)
 class Reference:
     """Results of PaddleSpeech's network for the signals.
 
     Attributes:
-        vectors: Vectors of any norm, shape (signals, dimension).
+        outputs: Vectors of any norm and tags, a row for each signal.
         seconds: Time for one clip of 5 s.
     """
 
-    vectors: NDArray[np.float32]
+    outputs: Outputs
     seconds: float
 
     def to_bytes(self) -> bytes:
         """Writes the results as bytes."""
         file = io.BytesIO()
-        np.savez(file, vectors=self.vectors, seconds=self.seconds)
+        np.savez(file, **self.outputs._asdict(), seconds=self.seconds)
         return file.getvalue()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Reference:
         """Reads the bytes that `to_bytes` wrote."""
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            return cls(file["vectors"], float(file["seconds"]))
+            return cls(Outputs(file["vectors"], file["tags"]), float(file["seconds"]))
 
     @classmethod
     def of(cls, run: Run, signals: Sequence[NDArray[np.float32]]) -> Reference:
         """Runs the network on every signal."""
         return cls(run(signals), seconds(run, signals))
 
-    def lowest_cosine(self, run: Run, signals: Sequence[NDArray[np.float32]]) -> float:
-        """Returns the lowest cosine similarity over the signals; -1 if a vector is not finite.
-
-        Runs each signal alone, then all together.
-        """
-        alone = (run([signal])[0] for signal in signals)
-        pairs = zip([*self.vectors, *self.vectors], [*alone, *run(signals)], strict=True)
-        return min(_cosine(theirs, ours) for theirs, ours in pairs)
+    def compare(self, run: Run, signals: Sequence[NDArray[np.float32]]) -> Likeness:
+        """Compares another way to run the network: each signal alone, then all together."""
+        alone = [run([signal]) for signal in signals]
+        runs = [Outputs(*map(np.concatenate, zip(*alone, strict=True))), run(signals)]
+        return Likeness(
+            min(
+                _cosine(theirs, ours)
+                for outputs in runs
+                for theirs, ours in zip(self.outputs.vectors, outputs.vectors, strict=True)
+            ),
+            max(_largest(outputs.tags - self.outputs.tags) for outputs in runs),
+        )
 
 
 def seconds(run: Run, signals: Sequence[NDArray[np.float32]]) -> float:
@@ -76,19 +91,25 @@ def seconds(run: Run, signals: Sequence[NDArray[np.float32]]) -> float:
     return min(taken)
 
 
-def signals(settings: FeatureSettings) -> list[NDArray[np.float32]]:
-    """Makes the signals, 0.1 to 60 s long, and returns their features.
-
-    The signals are voices and noises, and cases that are hard on rounding: digital silence,
-    changing levels, a single frequency, little bandwidth.
+def features(network: Network) -> list[NDArray[np.float32]]:
+    """Returns the network's features of those signals that are long enough for it.
 
     Returns:
         One array of shape (bands, frames) for each signal.
     """
+    rate = network.traits.sample_rate
+    least = network.traits.min_seconds * rate
+    return [network.features(signal) for signal in signals(rate) if len(signal) >= least]
+
+
+def signals(rate: int) -> list[NDArray[np.float64]]:
+    """Makes the signals, 0.1 to 60 s long, at a sample rate in Hz.
+
+    The signals are voices and noises, and cases that are hard on rounding: digital silence,
+    changing levels, a single frequency, little bandwidth.
+    """
     bits = np.random.PCG64(1)
-    rate = settings.sample_rate
-    made = (*_voices(rate, bits), *_noises(rate, bits), *_tones(rate))
-    return [log_mel(signal, settings) for signal in made]
+    return [*_voices(rate, bits), *_noises(rate, bits), *_tones(rate)]
 
 
 def _times(rate: int, length: float) -> NDArray[np.float64]:
@@ -132,3 +153,8 @@ def _cosine(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
     a, b = one.astype(np.float64), other.astype(np.float64)
     cosine = float(a @ b / max(float(np.linalg.norm(a) * np.linalg.norm(b)), 1e-30))
     return cosine if np.isfinite(cosine) else -1.0
+
+
+def _largest(errors: NDArray[np.float32]) -> float:
+    largest = float(np.abs(errors).max(initial=0.0))
+    return largest if np.isfinite(largest) else float("inf")

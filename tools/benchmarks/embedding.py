@@ -29,7 +29,9 @@ from threadpoolctl import threadpool_limits
 
 from embedding_service.decoding.decoding import convert
 from embedding_service.decoding.readers import open_audio
-from embedding_service.network import graph, precision, reference
+from embedding_service.network import precision, reference
+from embedding_service.network.families.ecapatdnn import KEPT, TimeAxis, graph
+from embedding_service.network.family import Run
 from embedding_service.network.features import FeatureSettings, log_mel
 from tools.benchmarks.embedding_service import print_memory, print_stages
 from tools.benchmarks.timing import medians, seconds
@@ -118,7 +120,11 @@ def make_checkpoint(folder: Path) -> dict[str, Any]:
     for layer in backbone.sublayers():
         if isinstance(layer, paddle.nn.BatchNorm1D):
             layer._momentum = 0.0
-    sounds = [s[:, :51] for s in reference.signals(FEATURES) if s.shape[-1] > 50]
+    sounds = [
+        log_mel(signal, FEATURES)[:, :51]
+        for signal in reference.signals(FEATURES.sample_rate)
+        if len(signal) >= FEATURES.sample_rate // 2
+    ]
     with paddle.no_grad():
         backbone(paddle.to_tensor(np.stack(sounds)))
     weights = backbone.state_dict()
@@ -146,10 +152,11 @@ def compare(
         arrays: The weights.
         plan: Lengths, numbers of clips and repeats.
     """
-    made, margin = graph.build(arrays, OFFICIAL_SHAPE), graph.margin(arrays, OFFICIAL_SHAPE)
+    made = graph.build(arrays, OFFICIAL_SHAPE)
+    packing = TimeAxis(graph.margin(arrays, OFFICIAL_SHAPE))
     threads = precision.all_cores()
     routes = {
-        kind.value: precision.compile_graph(made, margin, kind, threads).run
+        kind.value: precision.compile_graph(made, packing, kind, threads, kept=KEPT.get(kind)).run
         for kind in precision.available()
     }
     rows, peaks = [], [_peak(threads)]
@@ -161,8 +168,8 @@ def compare(
     return rows, max(peaks)
 
 
-def _ours(run: reference.Run, contents: Sequence[bytes]) -> Any:
-    return run([log_mel(_samples(content), FEATURES) for content in contents])
+def _ours(run: Run, contents: Sequence[bytes]) -> Any:
+    return run([log_mel(_samples(content), FEATURES) for content in contents]).vectors
 
 
 def _samples(content: bytes) -> Any:
@@ -174,7 +181,7 @@ def _samples(content: bytes) -> Any:
 
 def _measure(
     peers: Mapping[str, VectorExecutor],
-    routes: dict[str, reference.Run],
+    routes: dict[str, Run],
     clips: Clips,
     repeats: int,
 ) -> list[Row]:

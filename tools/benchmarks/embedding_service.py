@@ -74,14 +74,14 @@ def stages(folder: Path) -> dict[str, float]:
     sound = _flac()
     with tempfile.TemporaryDirectory() as cache:
         model = Model(checkpoint, Options(cache=Path(cache)))
-        samples: Any = decode(Order(sound, "", model.info.sample_rate, 3600, -70)).samples
+        samples: Any = decode(Order(sound, "", model.info.traits.sample_rate, 3600, -70)).samples
         features = model.features(samples)
         with _running(folder, cache) as service:
             work: dict[str, Callable[[], Any]] = {
                 "decode": lambda: _decode_only(sound),
                 "converted": lambda: _convert(sound, model),
                 "features": lambda: model.features(samples),
-                "backbone": lambda: model.vectors([features]),
+                "backbone": lambda: model.run([features]),
                 "whole": lambda: service.embed(sound),
             }
             timed = {name: partial(seconds, run) for name, run in work.items()}
@@ -105,7 +105,7 @@ def _decode_only(sound: bytes) -> None:
 
 def _convert(sound: bytes, model: Model) -> None:
     with open_audio(io.BytesIO(sound), None) as stream:
-        convert(stream, model.info.sample_rate, -70, lambda _: None)
+        convert(stream, model.info.traits.sample_rate, -70, lambda _: None)
 
 
 def _flac() -> bytes:

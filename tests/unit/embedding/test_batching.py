@@ -54,7 +54,7 @@ class Gate:
         """Waits until the thread is held."""
         self._open = threading.Event()
         self._reached = threading.Event()
-        self.vector = batcher.submit(16000 * 60, self._read, Work("key:gate", 16000 * 60))
+        self.piece = batcher.submit(16000 * 60, self._read, Work("key:gate", 16000 * 60))
         self._reached.wait(30)
 
     def _read(self) -> Any:
@@ -70,12 +70,12 @@ class Gate:
 def test_together_as_alone(batcher: Batcher) -> None:
     """Pieces of any length from many threads get the vectors that they get alone."""
     sounds = [noise(0.1 + 0.37 * (seed % 9), seed) for seed in range(45)] + [noise(25, 99)]
-    alone = [put(batcher, sound).result() for sound in sounds]
+    alone = [put(batcher, sound).result().vector for sound in sounds]
     gate = Gate(batcher)
     with ThreadPoolExecutor(8) as pool:
         waiting = list(pool.map(lambda sound: put(batcher, sound), sounds))
     gate.open()
-    for one, other in zip(alone, [vector.result() for vector in waiting], strict=True):
+    for one, other in zip(alone, [piece.result().vector for piece in waiting], strict=True):
         assert one @ other > 0.99999
         assert np.linalg.norm(other) == pytest.approx(1, abs=1e-6)
 
@@ -94,7 +94,7 @@ def test_a_piece_that_fails(batcher: Batcher) -> None:
     )
     last = put(batcher, noise(1))
     gate.open()
-    assert good.result() @ last.result() == pytest.approx(1, abs=1e-5)
+    assert good.result().vector @ last.result().vector == pytest.approx(1, abs=1e-5)
     with pytest.raises(OSError, match="gone"):
         gone.result()
     with pytest.raises(ArithmeticError, match="no numbers"):
@@ -120,7 +120,7 @@ class Order:
     def __init__(self, batcher: Batcher) -> None:
         """Takes the place where pieces wait."""
         self._batcher = batcher
-        self._vectors: list[Future[Any]] = []
+        self._pieces: list[Future[Any]] = []
         self.names: list[str] = []
 
     def put(self, name: str, work: Work, pieces: int = 1) -> None:
@@ -132,12 +132,12 @@ class Order:
             return sound
 
         for _ in range(pieces):
-            self._vectors.append(self._batcher.submit(len(sound), read, work))
+            self._pieces.append(self._batcher.submit(len(sound), read, work))
 
     def end(self) -> None:
         """Waits until all have run."""
-        for vector in self._vectors:
-            vector.result()
+        for piece in self._pieces:
+            piece.result()
 
 
 def test_callers_take_turns(batcher: Batcher) -> None:
@@ -180,6 +180,6 @@ def test_the_end(model: Model) -> None:
         gate = Gate(batcher)
         waiting = put(batcher, noise(1))
         threading.Timer(0.1, gate.open).start()
-    assert gate.vector.result().shape == (192,)
+    assert gate.piece.result().vector.shape == (192,)
     with pytest.raises(CancelledError):
         waiting.result()

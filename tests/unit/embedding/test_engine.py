@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import shutil
 import subprocess
@@ -19,14 +20,16 @@ from paddlespeech.vector.models.ecapa_tdnn import EcapaTdnn
 
 from embedding_service.checkpoints.archive import read_checkpoint
 from embedding_service.checkpoints.checkpoint import BUNDLED_FOLDER
-from embedding_service.network import graph, precision, reference
+from embedding_service.network import precision, reference
 from embedding_service.network.engine import (
     LOWEST_COSINE,
     EngineError,
-    Network,
     Options,
     open_engine,
 )
+from embedding_service.network.families import ecapatdnn
+from embedding_service.network.families.ecapatdnn import graph
+from embedding_service.network.family import Network
 from embedding_service.network.features import FeatureSettings, log_mel
 from embedding_service.network.precision import Precision
 from embedding_service.settings import EmbeddingSettings
@@ -36,18 +39,21 @@ FEATURES = FeatureSettings()
 
 
 def network_of(backbone: Any, shape: Mapping[str, Any]) -> Network:
-    """Puts a Paddle network beside its weights."""
+    """Describes a Paddle network to the engine."""
+    return ecapatdnn.network_of(backbone, shape, FEATURES, "5e" * 32)
 
-    def run(clips: Any) -> Any:
-        with paddle.no_grad():
-            vectors = [backbone(paddle.to_tensor(clip[None])).numpy() for clip in clips]
-        return np.concatenate(vectors)[:, :, 0]
 
-    arrays = {key: value.numpy() for key, value in backbone.state_dict().items()}
-    return Network(arrays, shape, FEATURES, "5e" * 32, run)
+def arrays_of(backbone: Any) -> dict[str, Any]:
+    """The weights of a Paddle network by name."""
+    return {key: value.numpy() for key, value in backbone.state_dict().items()}
 
 
 def drawn(shape: Mapping[str, Any]) -> Network:
+    """Such a network as the engine takes it."""
+    return network_of(drawn_backbone(shape), shape)
+
+
+def drawn_backbone(shape: Mapping[str, Any]) -> Any:
     """A network of random weights whose normalisations know what comes through them."""
     paddle.seed(3)
     backbone = EcapaTdnn(**shape)
@@ -57,10 +63,10 @@ def drawn(shape: Mapping[str, Any]) -> Network:
             layer.weight.set_value(paddle.uniform(layer.weight.shape, min=0.5, max=1.5))
             layer.bias.set_value(paddle.uniform(layer.bias.shape, min=-0.5, max=0.5))
     with paddle.no_grad():
-        sounds = [s[:, :51] for s in reference.signals(FEATURES) if s.shape[-1] > 50]
+        sounds = [log_mel(s, FEATURES)[:, :51] for s in reference.signals(16000) if len(s) >= 8000]
         backbone(paddle.to_tensor(np.stack(sounds)))
     backbone.eval()
-    return network_of(backbone, shape)
+    return backbone
 
 
 def spoken(seconds: float, seed: int = 0) -> Any:
@@ -103,8 +109,8 @@ def test_paddlespeechs_vectors(name: str, request: pytest.FixtureRequest) -> Non
     assert engine.measured.lowest_cosine >= LOWEST_COSINE
     assert engine.measured.speed_ratio > 0
     for seconds in (0.5, 1, 5, 20, 60):
-        theirs = network.paddle(spoken(seconds))
-        assert cosines(engine.run(spoken(seconds)), theirs).min() >= LOWEST_COSINE
+        theirs = network.paddle(spoken(seconds)).vectors
+        assert cosines(engine.run(spoken(seconds)).vectors, theirs).min() >= LOWEST_COSINE
 
 
 @pytest.mark.parametrize(
@@ -122,11 +128,9 @@ def test_every_shape(change: dict[str, Any]) -> None:
     if "channels" in change:
         change = {**change, "channels": [*change["channels"][:-1], sum(change["channels"][1:-1])]}
     network = drawn(NARROW | change)
-    made = graph.build(network.arrays, network.shape)
-    margin = graph.margin(network.arrays, network.shape)
-    run = precision.compile_graph(made, margin, Precision.FP32, threads=2).run
+    run = precision.compile_graph(network.graph(), network.packing, Precision.FP32, threads=2).run
     for clips in (spoken(0.1), spoken(1.7), spoken(0.3) + spoken(1.1, 1) + spoken(0.2, 2)):
-        ours, theirs = run(clips), network.paddle(clips)
+        ours, theirs = run(clips).vectors, network.paddle(clips).vectors
         np.testing.assert_allclose(ours, theirs, atol=1e-4 * np.abs(theirs).max())
 
 
@@ -135,17 +139,17 @@ def test_clips_of_unlike_lengths(narrow: Network) -> None:
     engine = open_engine(narrow, Options())
     lengths = [0.1, 3, 0.4, 12, 1.7, 0.25, *(0.1 + 0.03 * index for index in range(40))]
     clips = [clip for seed, length in enumerate(lengths) for clip in spoken(length, seed)]
-    one_by_one = np.concatenate([engine.run([clip]) for clip in clips])
-    assert cosines(engine.run(clips), one_by_one).min() > 0.99999
+    one_by_one = np.concatenate([engine.run([clip]).vectors for clip in clips])
+    assert cosines(engine.run(clips).vectors, one_by_one).min() > 0.99999
 
 
 def test_many_threads(narrow: Network) -> None:
     """Calls from many threads at once give what they give alone."""
     engine = open_engine(narrow, Options(threads=2, streams=2))
     clips = [spoken(0.5 + 0.1 * (seed % 4), seed) for seed in range(24)]
-    alone = [engine.run(clip) for clip in clips]
+    alone = [engine.run(clip).vectors for clip in clips]
     with ThreadPoolExecutor(8) as pool:
-        together = list(pool.map(engine.run, clips))
+        together = [outputs.vectors for outputs in pool.map(engine.run, clips)]
     assert cosines(np.concatenate(alone), np.concatenate(together)).min() > 0.99999
 
 
@@ -157,23 +161,22 @@ def broken(*_: object) -> Any:
 def test_what_is_kept(narrow: Network, tmp_path: Path) -> None:
     """A second start neither runs PaddleSpeech's network nor converts it."""
     first = open_engine(narrow, Options(cache=tmp_path))
-    again = open_engine(
-        dataclasses.replace(narrow, paddle=broken), Options(cache=tmp_path), build=broken
-    )
+    unused = dataclasses.replace(narrow, paddle=broken, graph=broken)
+    again = open_engine(unused, Options(cache=tmp_path))
     assert again.measured == first.measured
-    np.testing.assert_array_equal(again.run(spoken(1)), first.run(spoken(1)))
+    np.testing.assert_array_equal(again.run(spoken(1)).vectors, first.run(spoken(1)).vectors)
 
 
 def test_other_weights(narrow: Network, tmp_path: Path) -> None:
     """Cached files belong to their weights and settings alone."""
     open_engine(narrow, Options(cache=tmp_path))
     other = dataclasses.replace(drawn(NARROW | {"lin_neurons": 64}), sha256="6f" * 32)
-    assert open_engine(other, Options(cache=tmp_path)).run(spoken(1)).shape == (1, 64)
+    assert open_engine(other, Options(cache=tmp_path)).run(spoken(1)).vectors.shape == (1, 64)
     shape = NARROW | {"dilations": [1, 1, 1, 1, 1]}
     same_weights = drawn(shape)
     assert cosines(
-        open_engine(same_weights, Options(cache=tmp_path)).run(spoken(1)),
-        same_weights.paddle(spoken(1)),
+        open_engine(same_weights, Options(cache=tmp_path)).run(spoken(1)).vectors,
+        same_weights.paddle(spoken(1)).vectors,
     ) == pytest.approx(1, abs=1e-4)
 
 
@@ -187,7 +190,7 @@ def flip(data: bytes) -> bytes:
 def kept(narrow: Network, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
     """The cache of the narrow network, and its vector of a clip."""
     folder = tmp_path_factory.mktemp("kept")
-    return folder, open_engine(narrow, Options(cache=folder)).run(spoken(1))
+    return folder, open_engine(narrow, Options(cache=folder)).run(spoken(1)).vectors
 
 
 @pytest.mark.parametrize("damage", [flip, lambda data: data[:-1], lambda _: b""])
@@ -206,7 +209,7 @@ def test_damaged_files(
         whole = path.read_bytes()
         path.write_bytes(damage(whole))
         engine = open_engine(narrow, Options(cache=tmp_path))
-        assert cosines(engine.run(spoken(1)), vector) == pytest.approx(1, abs=1e-4)
+        assert cosines(engine.run(spoken(1)).vectors, vector) == pytest.approx(1, abs=1e-4)
         assert len(path.read_bytes()) >= len(whole) - 20
         assert path.read_bytes() != damage(whole)
 
@@ -218,16 +221,19 @@ def test_no_room_for_files(narrow: Network, tmp_path: Path) -> None:
     assert engine.measured.lowest_cosine >= LOWEST_COSINE
 
 
-def wrong(arrays: Mapping[str, Any], shape: Mapping[str, Any]) -> bytes:
-    """Converts with one layer's dilation mistaken."""
-    return graph.build(arrays, {**shape, "dilations": [1, 2, 3, 3, 1]})
+@pytest.fixture(scope="module")
+def wrong(narrow: Network) -> Network:
+    """A conversion with one layer's dilation mistaken."""
+    shape = {**NARROW, "dilations": [1, 2, 3, 3, 1]}
+    mistaken = functools.partial(graph.build, arrays_of(drawn_backbone(NARROW)), shape)
+    return dataclasses.replace(narrow, graph=mistaken)
 
 
 @pytest.mark.parametrize("named", [None, Precision.FP32])
-def test_a_wrong_conversion(narrow: Network, tmp_path: Path, named: Precision | None) -> None:
+def test_a_wrong_conversion(wrong: Network, tmp_path: Path, named: Precision | None) -> None:
     """A graph that computes something else is refused, with the cosine, and not kept."""
     with pytest.raises(EngineError, match=r"lowest cosine is 0\.\d+, and 0.9999 is needed"):
-        open_engine(narrow, Options(precision=named, cache=tmp_path), build=wrong)
+        open_engine(wrong, Options(precision=named, cache=tmp_path))
     assert not list(tmp_path.rglob("graph*"))
     assert not list(tmp_path.rglob("choice*"))
 
@@ -235,11 +241,9 @@ def test_a_wrong_conversion(narrow: Network, tmp_path: Path, named: Precision | 
 @pytest.fixture(scope="module")
 def delicate(narrow: Network) -> Network:
     """A network whose vectors are small differences of large numbers: it needs fp32."""
-    typical = np.mean(narrow.paddle(reference.signals(FEATURES)), axis=0)
-    backbone = EcapaTdnn(**NARROW)
-    bias = narrow.arrays["fc.conv.bias"] - typical
-    backbone.set_state_dict({**narrow.arrays, "fc.conv.bias": bias})
-    backbone.eval()
+    typical = np.mean(narrow.paddle(reference.features(narrow)).vectors, axis=0)
+    backbone = drawn_backbone(NARROW)
+    backbone.fc.conv.bias.set_value(arrays_of(backbone)["fc.conv.bias"] - typical)
     return network_of(backbone, NARROW)
 
 
@@ -265,7 +269,7 @@ def test_nothing_is_reported(tmp_path: Path) -> None:
 def test_paddle_itself(narrow: Network) -> None:
     """PaddleSpeech's own network can be named."""
     engine = open_engine(narrow, Options(precision=Precision.PADDLE))
-    np.testing.assert_array_equal(engine.run(spoken(1)), narrow.paddle(spoken(1)))
+    np.testing.assert_array_equal(engine.run(spoken(1)).vectors, narrow.paddle(spoken(1)).vectors)
 
 
 def test_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

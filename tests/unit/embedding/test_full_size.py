@@ -50,7 +50,8 @@ def agreement(model: Model, backbone: Any, seconds: float) -> float:
     """Cosine similarity of the model's and PaddleSpeech's embedding."""
     samples = noise(seconds)
     with Batcher(model) as batcher:
-        ours = batcher.submit(len(samples), lambda: samples, Work("key:a", len(samples))).result()
+        piece = batcher.submit(len(samples), lambda: samples, Work("key:a", len(samples)))
+        ours = piece.result().vector
     with paddle.no_grad():
         features = paddle.to_tensor(log_mel(samples, FeatureSettings())).unsqueeze(0)
         theirs = backbone(features, paddle.ones([1])).squeeze().numpy()
@@ -70,7 +71,7 @@ def test_from_its_address_to_vectors(
     assert found.source is Source.DOWNLOAD
     asked = server.asked
     model = Model(found, cache)
-    assert model.info.parameter_count == 20_805_952
+    assert model.info.traits.parameter_count == 20_805_952
     assert model.info.measured.lowest_cosine >= LOWEST_COSINE
     for seconds in (0.5, 3.3, 8):
         assert agreement(model, backbone, seconds) >= LOWEST_COSINE

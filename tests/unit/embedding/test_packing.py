@@ -7,7 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embedding_service.network.packing import MOST_CLIPS, MOST_PLACES, groups, pack, places
+from embedding_service.network.families.ecapatdnn.packing import (
+    MOST_CLIPS,
+    MOST_PLACES,
+    groups,
+    pack,
+    places,
+)
 
 
 def clip(frames: int, seed: int = 0) -> Any:
@@ -50,7 +56,7 @@ def test_groups() -> None:
     """Clips are grouped in order, each group within bounds, a long clip alone."""
     lengths = [500, 400, 200, 6001, 10, *[30] * 40, 1016, 1016]
     clips = [clip(length) for length in lengths]
-    parts = [list(part) for part in groups(clips, 4)]
+    parts = [[clips[index] for index in part] for part in groups(lengths, 4)]
     assert [id(one) for part in parts for one in part] == [id(one) for one in clips]
     for part in parts:
         assert len(part) <= MOST_CLIPS

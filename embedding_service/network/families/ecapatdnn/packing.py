@@ -8,6 +8,7 @@ each new length.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -42,6 +43,21 @@ class Pack(NamedTuple):
     members: NDArray[np.float32]
 
 
+@dataclass(frozen=True)
+class TimeAxis:
+    """Packs clips one after the other; layers reach `margin` frames beyond a clip's ends."""
+
+    margin: int
+
+    def groups(self, lengths: Sequence[int]) -> Iterator[range]:
+        """Yields the numbers of the clips that are packed together."""
+        return groups(lengths, self.margin)
+
+    def inputs(self, clips: Sequence[NDArray[np.float32]]) -> Pack:
+        """Packs the clips of one group."""
+        return pack(clips, self.margin)
+
+
 def pack(clips: Sequence[NDArray[np.float32]], margin: int) -> Pack:
     """Packs clips.
 
@@ -69,18 +85,24 @@ def pack(clips: Sequence[NDArray[np.float32]], margin: int) -> Pack:
     return packed
 
 
-def groups(
-    clips: Sequence[NDArray[np.float32]], margin: int
-) -> Iterator[Sequence[NDArray[np.float32]]]:
-    """Cuts a sequence of clips into groups, each to be packed together; keeps the order."""
+def groups(lengths: Sequence[int], margin: int) -> Iterator[range]:
+    """Cuts a sequence of clips into groups, each to be packed together; keeps the order.
+
+    Args:
+        lengths: Frames of each clip.
+        margin: Frames that a layer may reach beyond a clip's end.
+
+    Yields:
+        The numbers of the clips of a group.
+    """
     start = taken = 0
-    for index, clip in enumerate(clips):
-        taken += places(clip.shape[1], margin)
+    for index, frames in enumerate(lengths):
+        taken += places(frames, margin)
         if index > start and (taken > MOST_PLACES or index - start == MOST_CLIPS):
-            yield clips[start:index]
-            start, taken = index, places(clip.shape[1], margin)
-    if clips:
-        yield clips[start:]
+            yield range(start, index)
+            start, taken = index, places(frames, margin)
+    if lengths:
+        yield range(start, len(lengths))
 
 
 def places(frames: int, margin: int) -> int:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from embedding_service.network.packing import Pack
+from embedding_service.network.families.ecapatdnn.packing import Pack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

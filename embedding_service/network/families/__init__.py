@@ -1,0 +1,38 @@
+"""The families of networks. Another one is a folder here, and a line in `FAMILIES`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from embedding_service.checkpoints.archive import CheckpointError
+from embedding_service.network.families import ecapatdnn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from embedding_service.checkpoints.archive import Weights
+    from embedding_service.network.family import Network
+
+FAMILIES: Mapping[str, Callable[[Weights, int], Network]] = {ecapatdnn.NAME: ecapatdnn.build}
+"""Builds a network from a checkpoint and the number of Paddle's threads, by the family's name.
+
+Each raises CheckpointError if PaddleSpeech is missing, or the weights do not fit its class.
+"""
+
+
+def build(weights: Weights, threads: int) -> Network:
+    """Builds the network of a checkpoint.
+
+    Args:
+        weights: The contents of the checkpoint.
+        threads: Threads of PaddleSpeech's own network.
+
+    Raises:
+        CheckpointError: PaddleSpeech is missing, or the weights do not fit the network.
+    """
+    family = FAMILIES.get(weights.family)
+    if family is None:
+        raise CheckpointError(
+            f"{weights.family} is no family of networks: there are {', '.join(FAMILIES)}"
+        )
+    return family(weights, threads)
