@@ -42,7 +42,21 @@ class Layout:
         return [self.config, self.weights, *([self.labels] if self.labels else [])]
 
 
-LAYOUTS = (Layout("ecapatdnn", Path("conf/model.yaml"), Path("model/model.pdparams")),)
+_CONFIG, _WEIGHTS = Path("conf/model.yaml"), Path("model/model.pdparams")
+_AUDIOSET = Path("audioset_labels.txt")
+LAYOUTS = (
+    Layout("panns", _CONFIG, _WEIGHTS, Path("conf/labels.txt")),
+    *(
+        Layout(
+            f"panns_{name}",
+            Path("panns.yaml"),
+            Path(f"{name}.pdparams"),
+            Path("audioset_labels.txt"),
+        )
+        for name in ("cnn14", "cnn10", "cnn6")
+    ),
+    Layout("ecapatdnn", _CONFIG, _WEIGHTS),
+)
 """The layouts that are known, those of most files first. They tell a checkpoint's family."""
 
 _MAX_UNPACKED_BYTES = 2**30
@@ -76,14 +90,14 @@ class Weights:
     """The contents of a checkpoint.
 
     Attributes:
-        family: Name of the family of networks, by the layout of the files.
+        layout: The files that it was read from, which tell its family.
         config: Contents of the file of settings.
         arrays: Values by parameter name, as the file of weights names them.
         sha256: Hash of the file of weights, hexadecimal.
         labels: Names of the network's tags.
     """
 
-    family: str
+    layout: Layout
     config: Mapping[str, Any]
     arrays: Mapping[str, NDArray[Any]]
     sha256: str
@@ -155,6 +169,9 @@ def _read_folder(folder: Path, layout: Layout) -> Weights:
         raise CheckpointError(f"{folder} can't be read: {error}") from error
     if not isinstance(config, dict):
         raise CheckpointError(f"{folder / layout.config} holds no settings")
+    model = config.get("model")
+    if layout.labels is None and isinstance(model, dict) and "class" in model:
+        raise CheckpointError(f"{folder} lacks {LAYOUTS[0].labels}: a class of PANNs names sounds")
     try:
         arrays = _unpickle(data)
     except (
@@ -172,7 +189,7 @@ def _read_folder(folder: Path, layout: Layout) -> Weights:
             f"{folder / layout.weights} can't be read: {error or 'cut off'}"
         ) from error
     names = tuple(line.strip() for line in labels.splitlines() if line.strip())
-    return Weights(layout.family, config, arrays, hashlib.sha256(data).hexdigest(), names)
+    return Weights(layout, config, arrays, hashlib.sha256(data).hexdigest(), names)
 
 
 class _Unpickler(pickle.Unpickler):

@@ -33,8 +33,12 @@ if TYPE_CHECKING:
 LOWEST_COSINE = 0.9999
 """Lowest cosine similarity to PaddleSpeech's vector that is accepted for a signal."""
 
-LARGEST_TAG_ERROR = 0.01
-"""Largest difference to PaddleSpeech's probability that is accepted for a tag of a signal."""
+LARGEST_TAG_ERROR = 0.05
+"""Largest difference to PaddleSpeech's probability that is accepted for a tag of a signal.
+
+Tags are computed in fp32 from the vector, so they are as near to PaddleSpeech's as it is. This one
+tells of a wrong conversion: CNN6 in bf16 differed by 0.006 with the levels of common sounds.
+"""
 
 _KEY_DIGITS = 24
 _FORMAT = 2

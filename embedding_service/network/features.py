@@ -13,9 +13,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_LOWEST_HZ = 50.0
-"""Lower edge of the first mel band; PaddleSpeech's melspectrogram fixes it."""
-
 _POWER_FLOOR = 1e-10
 """Lowest band power: a band has at least -100 dB before its mean is removed."""
 
@@ -39,12 +36,16 @@ class FeatureSettings:
         n_mels: Number of mel bands.
         window_size: Samples of one frame; also the length of its Fourier transform.
         hop_size: Samples between the starts of neighbouring frames.
+        lowest_hz: Lower edge of the first mel band; PaddleSpeech's melspectrogram fixes it to 50.
+        highest_hz: Upper edge of the last mel band; None for half the sample rate.
     """
 
     sample_rate: int = 16000
     n_mels: int = 80
     window_size: int = 400
     hop_size: int = 160
+    lowest_hz: float = 50.0
+    highest_hz: float | None = None
 
     def __post_init__(self) -> None:
         """Checks that every field is a whole number above zero.
@@ -78,6 +79,13 @@ class FeatureSettings:
         """Returns the number of frames of a waveform that has `samples` samples."""
         padded = samples + 2 * (self.window_size // 2)
         return 1 + (padded - self.window_size) // self.hop_size
+
+    def in_words(self) -> str:
+        """Describes the features for people."""
+        window, hop = (
+            1000 * samples / self.sample_rate for samples in (self.window_size, self.hop_size)
+        )
+        return f"{self.n_mels} log-mel bands, {window:g} ms every {hop:g} ms"
 
 
 def log_mel(waveform: NDArray[Any], settings: FeatureSettings) -> NDArray[np.float32]:
@@ -163,8 +171,9 @@ def _hann_window(size: int) -> NDArray[np.float64]:
 @lru_cache(maxsize=8)
 def _mel_filters(settings: FeatureSettings) -> NDArray[np.float32]:
     """Returns triangular filters of equal area per Hz, shape (n_mels, window_size // 2 + 1)."""
-    highest = settings.sample_rate // 2
-    mels = np.linspace(_hz_to_mel(_LOWEST_HZ), _hz_to_mel(highest), settings.n_mels + 2)
+    highest = settings.highest_hz or settings.sample_rate // 2
+    lowest_mel, highest_mel = _hz_to_mel(settings.lowest_hz), _hz_to_mel(highest)
+    mels = np.linspace(lowest_mel, highest_mel, settings.n_mels + 2)
     edges = _mel_to_hz(mels)
     bins = np.linspace(0.0, settings.sample_rate / 2, settings.window_size // 2 + 1)
     widths = np.diff(edges)[:, None]

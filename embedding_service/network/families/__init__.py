@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from embedding_service.checkpoints.archive import CheckpointError
-from embedding_service.network.families import ecapatdnn
+from embedding_service.network.families import ecapatdnn, panns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from embedding_service.checkpoints.archive import Weights
     from embedding_service.network.family import Network
 
-FAMILIES: Mapping[str, Callable[[Weights, int], Network]] = {ecapatdnn.NAME: ecapatdnn.build}
+FAMILIES: Mapping[str, Callable[[Weights, int], Network]] = {
+    ecapatdnn.NAME: ecapatdnn.build,
+    **dict.fromkeys(panns.NAMES, panns.build),
+}
 """Builds a network from a checkpoint and the number of Paddle's threads, by the family's name.
 
 Each raises CheckpointError if PaddleSpeech is missing, or the weights do not fit its class.
@@ -30,9 +33,9 @@ def build(weights: Weights, threads: int) -> Network:
     Raises:
         CheckpointError: PaddleSpeech is missing, or the weights do not fit the network.
     """
-    family = FAMILIES.get(weights.family)
+    family = FAMILIES.get(weights.layout.family)
     if family is None:
         raise CheckpointError(
-            f"{weights.family} is no family of networks: there are {', '.join(FAMILIES)}"
+            f"{weights.layout.family} is no family of networks: there are {', '.join(FAMILIES)}"
         )
     return family(weights, threads)

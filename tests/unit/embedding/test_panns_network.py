@@ -7,7 +7,7 @@ from typing import Any
 import paddle
 import pytest
 
-from embedding_service.network.panns.network import Shape, build
+from embedding_service.network.families.panns.network import Shape, build
 
 
 @pytest.mark.parametrize(("kind", "dimension"), [("CNN6", 512), ("CNN10", 512)])

@@ -88,7 +88,7 @@ def network_of(
             parameter_count=paddlespeech.parameter_count(backbone),
             window_rule=WINDOW_RULE,
             min_score=-1.0,
-            features=_in_words(features),
+            features=features.in_words(),
             description="ECAPA-TDNN",
             preparation=_PREPARATION,
         ),
@@ -116,14 +116,6 @@ def _features(config: Mapping[str, Any]) -> FeatureSettings:
         return FeatureSettings.from_config(config)
     except ValueError as error:
         raise CheckpointError(str(error)) from error
-
-
-def _in_words(features: FeatureSettings) -> str:
-    window, hop = (
-        1000 * samples / features.sample_rate
-        for samples in (features.window_size, features.hop_size)
-    )
-    return f"{features.n_mels} log-mel bands, {window:g} ms every {hop:g} ms"
 
 
 def _backbone(config: Mapping[str, Any], threads: int) -> Any:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import importlib
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+
+MODULE = "paddlespeech.cls.models.panns.panns"
+"""The module of PaddleSpeech's classes, to be imported within `without_downloads`."""
 
 BANDS = 64
 """Mel bands that the classes take."""
@@ -31,6 +35,8 @@ class _Class:
 
 
 _CLASSES = {"CNN14": _Class(6, 5), "CNN10": _Class(4, 4), "CNN6": _Class(4, 4)}
+KINDS = tuple(_CLASSES)
+"""Names of PaddleSpeech's classes."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +123,8 @@ def build(shape: Shape) -> Any:
     Raises:
         ImportError: PaddleSpeech or Paddle is missing.
     """
-    module = _module()
+    with without_downloads():
+        module = importlib.import_module(MODULE)
     kind = getattr(module, shape.kind)
     if shape == Shape(shape.kind, dimension=shape.dimension) and shape.embedding == kind.emb_size:
         return kind()
@@ -146,25 +153,22 @@ def _narrower(kind: Any, block: Any, shape: Shape) -> Any:
     return type(f"Narrow{shape.kind}", (kind,), {"__init__": init, "emb_size": shape.embedding})
 
 
-def _module() -> Any:
-    """Imports the module of PaddleSpeech's classes.
+@contextmanager
+def without_downloads() -> Iterator[None]:
+    """Puts empty modules in the place of two that `MODULE` imports to download weights.
 
-    It imports two others for the download of weights, which is not used here. They would bring
-    eight more packages, and one creates folders. Empty modules take their place meanwhile.
+    Nothing of them is used here. They would bring eight more packages and create folders.
     """
-    name = "paddlespeech.cls.models.panns.panns"
-    if name in sys.modules:
-        return sys.modules[name]
     stand_ins = {
         "paddlespeech.audio.utils.download": "load_state_dict_from_url",
         "paddlespeech.utils.env": "MODEL_HOME",
     }
-    absent = {module: names for module, names in stand_ins.items() if module not in sys.modules}
+    absent = {module: name for module, name in stand_ins.items() if module not in sys.modules}
     for module, attribute in absent.items():
         sys.modules[module] = ModuleType(module)
         setattr(sys.modules[module], attribute, None)
     try:
-        return importlib.import_module(name)
+        yield
     finally:
         for module in absent:
             del sys.modules[module]

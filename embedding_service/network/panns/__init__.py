@@ -1,1 +1,0 @@
-"""PANNs: PaddleSpeech's audio classification networks CNN14, CNN10 and CNN6."""
