@@ -17,6 +17,8 @@ from serving import limits
 from serving.errors import Reason, ServiceError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -78,6 +80,26 @@ def to_channel(
     if config.channel > most:
         raise invalid(f"config.channel must be 0 to {most:.0f}, not {config.channel}")
     return config.channel
+
+
+def to_max_tags(config: embedding_service_pb2.EmbedAudioConfig) -> int:
+    """Reads the most tags to answer.
+
+    Raises:
+        ServiceError: FIELD_INVALID.
+    """
+    most = limits.of(config, "max_tags").maximum
+    if not 0 <= config.max_tags <= most:
+        raise invalid(f"config.max_tags must be 0 to {most:.0f}, not {config.max_tags}")
+    return config.max_tags
+
+
+def to_tags(
+    scores: NDArray[np.float32], names: Sequence[str], most: int
+) -> list[embedding_pb2.Tag]:
+    """Writes at most so many tags, the surest first, from the scores of a model's names."""
+    surest = (-scores).argsort(kind="stable")[:most]
+    return [embedding_pb2.Tag(name=names[index], score=scores[index]) for index in surest]
 
 
 def to_properties(heard: Heard) -> embedding_pb2.AudioProperties:
@@ -213,12 +235,15 @@ def to_embedding(vector: NDArray[np.float32], model: model_pb2.Model) -> embeddi
     return embedding_pb2.Embedding(values=vector.tolist(), model=model.name)
 
 
-def to_whole(summary: Summary, model: model_pb2.Model) -> embedding_service_pb2.EmbedWindowsSummary:
-    """Writes the whole of a recording."""
+def to_whole(
+    summary: Summary, model: model_pb2.Model, tags: list[embedding_pb2.Tag]
+) -> embedding_service_pb2.EmbedWindowsSummary:
+    """Writes the whole of a recording, with the tags that were asked for."""
     return embedding_service_pb2.EmbedWindowsSummary(
         embedding=to_embedding(summary.embedded.vector, model),
         audio=to_properties(summary.heard),
         window_count=summary.windows,
+        tags=tags,
     )
 
 

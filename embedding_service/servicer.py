@@ -18,10 +18,12 @@ from embedding_service.messages import (
     to_channel,
     to_cut,
     to_embedding,
+    to_max_tags,
     to_pcm,
     to_properties,
     to_rule,
     to_summary,
+    to_tags,
     to_whole,
     to_window,
     to_windowing,
@@ -85,6 +87,7 @@ class EmbeddingServicer(embedding_service_pb2_grpc.EmbeddingServiceServicer):
         self._max_bytes = limits.max_audio_bytes
         traits = info.traits
         self._rule = traits.window_rule
+        self._tags = traits.tags
         self._model = model_pb2.Model(
             name=info.name,
             display_name=info.display_name,
@@ -114,12 +117,14 @@ class EmbeddingServicer(embedding_service_pb2_grpc.EmbeddingServiceServicer):
         config = await self._config(request_iterator)
         self._require_model(config.model)
         pcm = to_pcm(config.pcm) if config.HasField("pcm") else None
-        channel = to_channel(config)
+        channel, most_tags = to_channel(config), to_max_tags(config)
         with self._spools.open() as audio:
             await self._receive(request_iterator, audio)
             embedded, heard = await self._encoder.embed(audio, pcm, channel)
         return embedding_service_pb2.EmbedAudioResponse(
-            embedding=to_embedding(embedded.vector, self._model), audio=to_properties(heard)
+            embedding=to_embedding(embedded.vector, self._model),
+            audio=to_properties(heard),
+            tags=to_tags(embedded.tags, self._tags, most_tags),
         )
 
     async def EmbedWindows(
@@ -130,11 +135,12 @@ class EmbeddingServicer(embedding_service_pb2_grpc.EmbeddingServiceServicer):
         config = await self._config(request_iterator)
         self._require_model(config.audio.model)
         windowing = to_windowing(config, self._rule, self._min_seconds)
+        most_tags = to_max_tags(config.audio)
         with self._spools.open() as audio:
             await self._receive(request_iterator, audio)
             async with aclosing(self._recordings.embed(audio, windowing)) as answers:
                 async for answer in answers:
-                    yield self._windows_response(answer)
+                    yield self._windows_response(answer, most_tags)
 
     async def StreamEmbeddings(
         self,
@@ -177,10 +183,11 @@ class EmbeddingServicer(embedding_service_pb2_grpc.EmbeddingServiceServicer):
         return first.config
 
     def _windows_response(
-        self, answer: Answer | Summary
+        self, answer: Answer | Summary, most_tags: int
     ) -> embedding_service_pb2.EmbedWindowsResponse:
         if isinstance(answer, Summary):
-            summary = to_whole(answer, self._model)
+            tags = to_tags(answer.embedded.tags, self._tags, most_tags)
+            summary = to_whole(answer, self._model, tags)
             return embedding_service_pb2.EmbedWindowsResponse(summary=summary)
         window = to_window(answer, self._model)
         return embedding_service_pb2.EmbedWindowsResponse(window=window)
