@@ -1,4 +1,4 @@
-"""PaddleSpeech's official checkpoint: its address, its place on disk, its download."""
+"""PaddleSpeech's official checkpoints: their addresses, places on disk, downloads."""
 
 from __future__ import annotations
 
@@ -15,13 +15,20 @@ import structlog
 
 from embedding_service.checkpoints.archive import CheckpointError, find_root, unpack
 
-TAG = "ecapatdnn_voxceleb12-16k"
+VOICES_TAG = "ecapatdnn_voxceleb12-16k"
+SOUNDS_TAGS = ("panns_cnn10-32k", "panns_cnn14-32k", "panns_cnn6-32k")
+"""Tags of the models for sounds, the default one first."""
+
+TAGS = (VOICES_TAG, *SOUNDS_TAGS)
+"""PaddleSpeech's names of the models that this service can run."""
+
+_TABLES = ("vector_dynamic_pretrained_models", "cls_dynamic_pretrained_models")
 _PROGRESS_STEP = 10
 log = structlog.get_logger()
 
 
 class DownloadError(Exception):
-    """The official checkpoint can't be downloaded. The message says why."""
+    """An official checkpoint can't be downloaded. The message says why."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +61,13 @@ class Official:
         return self.folder(home) / self.url.rsplit("/", 1)[-1]
 
 
-def listed() -> Official:
+def listed(tag: str = VOICES_TAG) -> Official:
     """Reads address and hash from the installed PaddleSpeech.
 
     Runs that one file only: importing its package needs all packages of the command line.
+
+    Args:
+        tag: One of `TAGS`.
 
     Raises:
         CheckpointError: PaddleSpeech is not installed.
@@ -66,9 +76,10 @@ def listed() -> Official:
     if package is None or not package.submodule_search_locations:
         raise CheckpointError("PaddleSpeech is missing: pip install --no-deps paddlespeech==1.5.0")
     file = Path(package.submodule_search_locations[0]) / "resource" / "pretrained_models.py"
-    versions = runpy.run_path(str(file))["vector_dynamic_pretrained_models"][TAG]
+    tables = runpy.run_path(str(file))
+    versions = next(tables[table][tag] for table in _TABLES if tag in tables[table])
     version = list(versions)[-1]
-    return Official(TAG, version, versions[version]["url"], versions[version]["md5"])
+    return Official(tag, version, versions[version]["url"], versions[version]["md5"])
 
 
 def home() -> Path:
