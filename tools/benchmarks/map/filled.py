@@ -1,7 +1,7 @@
 """Fills a library of a running stack with many clips without audio, past the encoder, for maps.
 
 Run it beside `audiosearch serve --data-dir DIR` as
-`python -m tools.benchmarks.map_filled --data-dir DIR --clips 20000`.
+`python -m tools.benchmarks.map.filled --data-dir DIR --clips 20000`.
 """
 
 from __future__ import annotations

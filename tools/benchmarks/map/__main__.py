@@ -19,7 +19,7 @@ from rich.table import Table
 
 from gateway.maps.projection import Places, Vectors, refine, rough
 from tools.benchmarks.clustered import nearest
-from tools.benchmarks.map_filled import grouped
+from tools.benchmarks.map.filled import grouped
 
 NEAR = 10
 LOOKED_AT = 1000

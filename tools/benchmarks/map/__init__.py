@@ -1,0 +1,1 @@
+"""Measures maps of clips: their time and quality, and one of a filled stack."""
