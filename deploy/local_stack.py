@@ -29,6 +29,9 @@ SERVICES = ("catalog", "index", "embedding", "gateway")
 FILES = (tls.CERT, tls.KEY, tls.CA, "AUDIOSEARCH_KEYRING", "AUDIOSEARCH_CHECKPOINT")
 """Variables that name files. Their paths are made absolute, as services run in another folder."""
 
+MODELS = "AUDIOSEARCH_MODELS"
+"""Variable with entries of which those like NAME=PATH name files."""
+
 START_SECONDS = 1800.0
 """Longest wait for a service. The first start may download a model."""
 
@@ -326,6 +329,8 @@ class LocalStack:
         inherited = {name: value for name, value in os.environ.items() if name not in unused}
         named = {name: inherited[name] for name in FILES if inherited.get(name)}
         files = {name: str(Path(path).absolute()) for name, path in named.items()}
+        if models := inherited.get(MODELS):
+            files[MODELS] = ",".join(map(_absolute, models.split(",")))
         host = self.addresses.host if service == "gateway" else "127.0.0.1"
         return {
             "AUDIOSEARCH_LOG_LEVEL": "warning",
@@ -360,3 +365,9 @@ def running(data_dir: Path, settings: Mapping[str, str] | None = None) -> Iterat
         yield stack
     finally:
         stack.stop()
+
+
+def _absolute(entry: str) -> str:
+    """Makes the path of an entry NAME=PATH absolute; leaves others as they are."""
+    name, separator, path = entry.partition("=")
+    return f"{name}={Path(path.strip()).absolute()}" if separator and path.strip() else entry

@@ -17,9 +17,7 @@ from embedding_service.decoding.decoding import Decoded, Heard, Order, compact
 from embedding_service.decoding.parts import WHOLE, Part
 from embedding_service.decoding.readers import AudioError
 from embedding_service.network.batching import Embedded, Work
-from embedding_service.sharing import Line
 from serving.caller import caller
-from serving.calls.shares import Shares
 from serving.errors import Reason, ServiceError
 
 if TYPE_CHECKING:
@@ -32,13 +30,12 @@ if TYPE_CHECKING:
     from embedding_service.decoding.readers import Pcm
     from embedding_service.decoding.spool import Spool, Spools
     from embedding_service.network.batching import Batcher
+    from embedding_service.network.model import Model
+    from embedding_service.room import Room
     from embedding_service.settings import EmbeddingSettings
 
 PIECE_SECONDS = 60
 """Longest audio that the model embeds in one piece."""
-
-_LONG_AT_ONCE = 8
-"""Long recordings that are held decoded at a time: two hours are 460 MB."""
 
 log = structlog.get_logger()
 
@@ -52,13 +49,13 @@ class Recording:
         work: Its place among all that is embedded.
     """
 
-    def __init__(self, decoded: Decoded, sink: Spool, owner: str) -> None:
-        """Takes the result of the decoder, the spool that it wrote to, and whose call it is."""
+    def __init__(self, decoded: Decoded, sink: Spool, owner: str, model: Model) -> None:
+        """Takes the result of the decoder, the spool that it wrote to, caller and model."""
         self.heard = decoded.heard
         self.sound = decoded.sound
         self.samples = decoded.heard.samples
         """Number of samples."""
-        self.work = Work(owner, self.samples)
+        self.work = Work(owner, self.samples, model)
         self._inline = decoded.samples
         self._sink = sink
 
@@ -82,27 +79,32 @@ class Recording:
 
 
 class Encoder:
-    """Embeds a limited number of pieces of audio at a time, and shares them out among callers.
+    """Embeds audio by one model, in the room that all models share.
 
-    Long recordings are decoded a few at a time, each when those before it have been embedded. The
-    others wait as they were sent, and don't fill the disk with samples.
+    Attributes:
+        sample_rate: Sample rate of its samples, Hz.
+        min_seconds: Shortest audio that is embedded.
     """
 
     def __init__(
-        self, batcher: Batcher, decoders: Decoders, spools: Spools, limits: EmbeddingSettings
+        self,
+        model: Model,
+        batcher: Batcher,
+        decoders: Decoders,
+        spools: Spools,
+        room: Room,
+        limits: EmbeddingSettings,
     ) -> None:
-        """Takes the model's batches, the decoders, the spools and the limits of audio."""
-        self._rate = batcher.sample_rate
+        """Takes the model, the batches, decoders, spools and room of all, and limits of audio."""
+        traits = model.info.traits
+        self.sample_rate = traits.sample_rate
+        self.min_seconds = max(limits.min_audio_seconds, traits.min_seconds)
+        self._model = model
         self._spools = spools
         self._decoders = decoders
         self._limits = limits
-        self._room = Shares(limits.encoder_queue)
-        self._long = Line(_LONG_AT_ONCE, shared=True)
+        self._room = room
         self._batcher = batcher
-
-    async def check(self) -> None:
-        """Checks that the decoders run, and starts new ones if they do not."""
-        self._decoders.check()
 
     async def embed(
         self, audio: Spool, pcm: Pcm | None, channel: int = 0
@@ -143,16 +145,17 @@ class Encoder:
         """
         owner = caller.get()
         async with contextlib.AsyncExitStack() as stack:
-            if not self._room.take(owner, 1):
-                raise _busy(self._room.most - self._room.free)
-            stack.callback(self._room.give_back, owner, 1)
+            pieces = self._room.pieces
+            if not pieces.take(owner, 1):
+                raise _busy(pieces.most - pieces.free)
+            stack.callback(pieces.give_back, owner, 1)
             sink = stack.enter_context(self._spools.open())
             sink.reserve()
             source = audio.inline
             order = Order(
                 str(audio.path) if source is None else source,
                 str(sink.path),
-                self._rate,
+                self.sample_rate,
                 self._limits.max_audio_seconds,
                 self._limits.silence_dbfs,
                 pcm,
@@ -164,13 +167,13 @@ class Encoder:
             try:
                 decoded = await self._decoders.decode_quickly(order, owner)
                 if decoded is None:
-                    await stack.enter_async_context(self._long.place(owner))
+                    await stack.enter_async_context(self._room.long.place(owner))
                     decoded = await self._decoders.decode(order, owner)
             except AudioError as error:
                 raise ServiceError(Reason[error.reason], error.message) from error
             log.info("decoded", ms=round((time.monotonic() - start) * 1000, 2))
             self._judge(decoded.heard)
-            yield Recording(decoded, sink, owner)
+            yield Recording(decoded, sink, owner, self._model)
 
     def submit(
         self, count: int, read: Callable[[], NDArray[np.float32]], work: Work
@@ -184,16 +187,16 @@ class Encoder:
         Args:
             samples: Mono, shape (n,), at the model's rate, at most 60 s, without silence.
         """
-        work = Work(caller.get(), len(samples))
+        work = Work(caller.get(), len(samples), self._model)
         return await asyncio.wrap_future(self.submit(len(samples), lambda: samples, work))
 
     def _judge(self, heard: Heard) -> None:
         limits = self._limits
-        if heard.seconds < limits.min_audio_seconds:
+        if heard.seconds < self.min_seconds:
             raise ServiceError(
                 Reason.AUDIO_TOO_SHORT,
-                f"{heard.seconds:.3g} s; at least {limits.min_audio_seconds:g} s is needed",
-                {"min_seconds": f"{limits.min_audio_seconds:g}"},
+                f"{heard.seconds:.3g} s; at least {self.min_seconds:g} s is needed",
+                {"min_seconds": f"{self.min_seconds:g}"},
             )
         if heard.active_seconds == 0:
             constant = heard.level_dbfs > limits.silence_dbfs
@@ -212,7 +215,7 @@ class Encoder:
         The pieces are equal, so that none is short. Each waits for its turn, so that a long clip
         does not block short ones. A tag is as sure as it is in the piece where it is surest.
         """
-        count = math.ceil(recording.samples / (PIECE_SECONDS * self._rate))
+        count = math.ceil(recording.samples / (PIECE_SECONDS * self.sample_rate))
         edges = [recording.samples * index // count for index in range(count + 1)]
         results = []
         for start, end in itertools.pairwise(edges):

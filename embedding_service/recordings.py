@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from embedding_service.decoding.readers import Pcm
     from embedding_service.decoding.spool import Spool
     from embedding_service.encoder import Encoder, Recording
-    from embedding_service.settings import EmbeddingSettings
     from embedding_service.windows import Rule
 
 
@@ -56,11 +55,11 @@ class Summary:
 class Recordings:
     """Embeds recordings."""
 
-    def __init__(self, encoder: Encoder, sample_rate: int, limits: EmbeddingSettings) -> None:
-        """Takes the encoder, its sample rate in Hz, and the limits of audio."""
+    def __init__(self, encoder: Encoder) -> None:
+        """Takes the encoder."""
         self._encoder = encoder
-        self._rate = sample_rate
-        self._least = round(limits.min_audio_seconds * sample_rate)
+        self._rate = encoder.sample_rate
+        self._least = round(encoder.min_seconds * encoder.sample_rate)
 
     async def embed(
         self, audio: Spool, windowing: Windowing

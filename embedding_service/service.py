@@ -1,4 +1,4 @@
-"""Wires the embedding service. It listens only after the model is loaded."""
+"""Wires the embedding service. It listens only after the models are loaded."""
 
 from __future__ import annotations
 
@@ -10,39 +10,41 @@ from audiosearch.embedding.v1.embedding_service_pb2 import DESCRIPTOR
 from embedding_service.checkpoints.archive import CheckpointError
 from embedding_service.decoding.decoders import Decoders
 from embedding_service.decoding.spool import Spools
-from embedding_service.encoder import Encoder
+from embedding_service.models import Models
 from embedding_service.network.batching import Batcher
-from embedding_service.network.model import load_model
-from embedding_service.recordings import Recordings
+from embedding_service.network.model import load_models
+from embedding_service.room import Room
 from embedding_service.servicer import EmbeddingServicer
 from embedding_service.settings import EmbeddingSettings
-from embedding_service.streams import Streams
 from serving import server, settings
 from serving.errors import Reason
 
 
 async def main(config: EmbeddingSettings) -> None:
-    """Loads the model and serves until a signal ends the process."""
+    """Loads the models and serves until a signal ends the process."""
     try:
-        model = load_model(config)
+        loaded = load_models(config)
     except CheckpointError as error:
         raise SystemExit(f"embedding_service: {error}") from error
     with (
         Spools() as spools,
         Decoders(config.decoder_processes, config.decode_seconds, spools.folder) as decoders,
-        Batcher(model) as batcher,
+        Batcher(loaded) as batcher,
     ):
-        encoder = Encoder(batcher, decoders, spools, config)
-        streams = Streams(encoder, model.info.traits.sample_rate, config)
-        recordings = Recordings(encoder, model.info.traits.sample_rate, config)
-        servicer = EmbeddingServicer(encoder, recordings, streams, model.info, spools, config)
+        room = Room.of(config.encoder_queue, config.max_streams)
+        models = Models.of(loaded, batcher, decoders, spools, room, config)
+        servicer = EmbeddingServicer(models, spools, config.max_audio_bytes)
+
+        async def check() -> None:
+            decoders.check()
+
         name = DESCRIPTOR.services_by_name["EmbeddingService"].full_name
         add = rpc.add_EmbeddingServiceServicer_to_server
         await server.serve(
             config,
             [name],
             lambda grpc: add(servicer, grpc),
-            encoder.check,
+            check,
             busy=Reason.ENCODER_BUSY,
         )
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from typing_extensions import Self
 
+from embedding_service.checkpoints.wanted import parse
 from serving.audio_size import MAX_AUDIO_BYTES, MAX_AUDIO_SECONDS
 from serving.settings import ServerSettings
 
@@ -21,11 +22,20 @@ class EmbeddingSettings(ServerSettings):
         alias="AUDIOSEARCH_EMBEDDING_PORT",
         description="port to listen on; 0 takes a free one",
     )
+    models: str = Field(
+        "voices,sounds",
+        alias="AUDIOSEARCH_MODELS",
+        description="models to run, with commas between them; the first is the default one. "
+        "`voices` is that of AUDIOSEARCH_CHECKPOINT, else ecapatdnn_voxceleb12-16k from "
+        "PaddleSpeech's cache or its download, else the bundled ecapatdnn_small-16k. `sounds` is "
+        "panns_cnn10-32k from there, else the bundled panns_small-32k. Else a name of these, "
+        "panns_cnn14-32k, panns_cnn6-32k, or NAME=PATH for a folder or tar.gz of one's own",
+    )
     checkpoint: Path | None = Field(
         None,
         alias="AUDIOSEARCH_CHECKPOINT",
-        description="folder with conf/model.yaml and model/model.pdparams, or a tar.gz of them; "
-        "without it PaddleSpeech's cache, its download, or the bundled small model",
+        description="folder with conf/model.yaml and model/model.pdparams, or a tar.gz of them: "
+        "the model `voices`",
     )
     offline: bool = Field(
         default=False, alias="AUDIOSEARCH_OFFLINE", description="never try to download a checkpoint"
@@ -62,23 +72,23 @@ class EmbeddingSettings(ServerSettings):
         96,
         ge=1,
         alias="AUDIOSEARCH_ENCODER_QUEUE",
-        description="pieces of audio being decoded and embedded at a time; one caller has three "
-        "quarters of them at most; more are refused with ENCODER_BUSY",
+        description="pieces of audio being decoded and embedded at a time, by all models; one "
+        "caller has three quarters of them at most; more are refused with ENCODER_BUSY",
     )
     max_streams: int = Field(
         16,
         ge=1,
         le=1024,
         alias="AUDIOSEARCH_MAX_STREAMS",
-        description="streams at a time, each with a decoder process of some 50 MB; one caller has "
-        "three quarters of them at most; more are refused with ENCODER_BUSY",
+        description="streams at a time, of all models, each with a decoder process of some 50 MB; "
+        "one caller has three quarters of them at most; more are refused with ENCODER_BUSY",
     )
     encoder_threads: int = Field(
         0,
         ge=0,
         le=1024,
         alias="AUDIOSEARCH_ENCODER_THREADS",
-        description="processor threads of the model; 0 takes all cores",
+        description="processor threads of all models, which take turns; 0 takes all cores",
     )
     encoder_precision: str = Field(
         "auto",
@@ -106,6 +116,12 @@ class EmbeddingSettings(ServerSettings):
         alias="AUDIOSEARCH_DECODE_SECONDS",
         description="longest that decoding one piece of audio may take",
     )
+
+    @field_validator("models")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        parse(value)
+        return value
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

@@ -14,7 +14,6 @@ from embedding_service.decoding.stream_decoder import StreamDecoder, decode_stre
 from embedding_service.decoding.stream_decoding import StreamOrder
 from embedding_service.windows import Cutter
 from serving.caller import caller
-from serving.calls.shares import Shares
 from serving.errors import Reason, ServiceError
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from embedding_service.decoding.stream_decoding import Source
     from embedding_service.encoder import Encoder
     from embedding_service.network.batching import Embedded
+    from embedding_service.room import Room
     from embedding_service.settings import EmbeddingSettings
     from embedding_service.windows import Window
 
@@ -75,12 +75,12 @@ class Answer:
 class Streams:
     """Embeds a limited number of streams at a time, each in bounded memory."""
 
-    def __init__(self, encoder: Encoder, sample_rate: int, limits: EmbeddingSettings) -> None:
-        """Takes the encoder, its sample rate in Hz, and the limits of audio and of streams."""
+    def __init__(self, encoder: Encoder, room: Room, limits: EmbeddingSettings) -> None:
+        """Takes the encoder, the room that all models share, and the limits of audio."""
         self._encoder = encoder
-        self._rate = sample_rate
+        self._rate = encoder.sample_rate
         self._limits = limits
-        self._room = Shares(limits.max_streams)
+        self._room = room.streams
 
     async def embed(
         self, chunks: AsyncIterator[bytes], cut: Cut
@@ -125,7 +125,7 @@ class Streams:
             channels=source.channels,
             format=source.format,
         )
-        if heard.seconds < self._limits.min_audio_seconds:
+        if heard.seconds < self._encoder.min_seconds:
             return heard, Omission.TOO_SHORT
         samples = audible(window.samples, self._rate)
         if not heard.active_seconds or not len(samples):

@@ -21,6 +21,8 @@ WORKER = "PYTEST_XDIST_WORKER" in os.environ
 """True in each of several processes that run tests for another one."""
 
 # One conversion of the bundled model for all tests, and none in the user's own cache.
+# Only the model for voices where a test does not ask for more: a second one slows down every start.
+os.environ.setdefault("AUDIOSEARCH_MODELS", "voices")
 os.environ.setdefault("AUDIOSEARCH_ENCODER_CACHE", str(REPOSITORY / ".cache" / "encoder"))
 
 # A stack's ports are kept for it until its services listen, also when other tests run beside.

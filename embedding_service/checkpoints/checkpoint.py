@@ -13,12 +13,13 @@ import structlog
 from embedding_service.checkpoints import official as official_checkpoint
 from embedding_service.checkpoints.archive import CheckpointError, Weights, read_checkpoint
 from embedding_service.checkpoints.official import DownloadError, Official
+from embedding_service.checkpoints.wanted import BUNDLED, OFFICIAL, PURPOSES, Wanted, parse
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from embedding_service.settings import EmbeddingSettings
 
-BUNDLED_NAME = "ecapatdnn_small-16k"
-BUNDLED_FOLDER = Path(__file__).parents[1] / "bundled"
 _MAX_NAME_LENGTH = 64
 log = structlog.get_logger()
 
@@ -41,14 +42,53 @@ class Checkpoint:
     weights: Weights
 
 
-def choose(settings: EmbeddingSettings) -> Checkpoint:
-    """Finds the checkpoint that these settings ask for, with PaddleSpeech's list and cache.
+class NoCheckpointError(CheckpointError):
+    """There is no checkpoint of a model on this machine, and none was downloaded."""
+
+
+def choose(settings: EmbeddingSettings) -> Iterator[Checkpoint]:
+    """Finds the checkpoints that these settings ask for, in their order.
+
+    A model of the default list that can't be found is left out with a warning.
 
     Raises:
-        CheckpointError: The checkpoint that was set is broken, or PaddleSpeech is missing.
+        CheckpointError: A checkpoint is broken, one that was asked for is missing, or PaddleSpeech
+            is missing.
     """
-    official, home = official_checkpoint.listed(), official_checkpoint.home()
-    return find(settings.checkpoint, official, home, offline=settings.offline)
+    asked = "models" in settings.model_fields_set
+    for wanted in parse(settings.models):
+        try:
+            found = _find(wanted, settings)
+        except NoCheckpointError as error:
+            if asked:
+                raise CheckpointError(f"AUDIOSEARCH_MODELS: {wanted.name}: {error}") from error
+            message = f"no model for {wanted.name} runs: {error}"
+            log.warning(message)
+        else:
+            yield found
+
+
+def _find(wanted: Wanted, settings: EmbeddingSettings) -> Checkpoint:
+    name = wanted.name
+    if wanted.path is not None:
+        try:
+            return Checkpoint(name, Source.SETTING, read_checkpoint(wanted.path))
+        except (CheckpointError, OSError) as error:
+            raise CheckpointError(f"AUDIOSEARCH_MODELS: {name}: {error}") from error
+    if name in BUNDLED:
+        return _bundled(name, BUNDLED[name])
+    home = official_checkpoint.home()
+    if name in OFFICIAL:
+        return find(None, official_checkpoint.listed(name), home, offline=settings.offline)
+    choice = PURPOSES[name]
+    return find(
+        settings.checkpoint if name == "voices" else None,
+        official_checkpoint.listed(choice.official),
+        home,
+        offline=settings.offline,
+        bundled=BUNDLED[choice.bundled],
+        bundled_name=choice.bundled,
+    )
 
 
 def find(
@@ -57,7 +97,8 @@ def find(
     home: Path,
     *,
     offline: bool = False,
-    bundled: Path = BUNDLED_FOLDER,
+    bundled: Path | None = None,
+    bundled_name: str = PURPOSES["voices"].bundled,
     reach_seconds: float = 10,
 ) -> Checkpoint:
     """Finds a checkpoint: the one set, else the cached, the downloaded or the bundled one.
@@ -67,11 +108,13 @@ def find(
         official: The official checkpoint.
         home: PaddleSpeech's own folder.
         offline: True to skip the download.
-        bundled: Folder of the bundled checkpoint.
+        bundled: Folder of the bundled checkpoint; None if it is not wanted.
+        bundled_name: Its name.
         reach_seconds: Longest wait for the official address to answer.
 
     Raises:
-        CheckpointError: The checkpoint is broken, or none is left to try.
+        CheckpointError: The checkpoint is broken.
+        NoCheckpointError: None is left to try.
     """
     if setting is not None:
         return _from_setting(setting, official)
@@ -86,8 +129,21 @@ def find(
             why = str(error)
     if archive is not None:
         return Checkpoint(official.tag, source, read_checkpoint(archive))
-    _warn(why, official)
-    return Checkpoint(BUNDLED_NAME, Source.BUNDLED, read_checkpoint(bundled))
+    if bundled is None or not bundled.is_dir():
+        raise NoCheckpointError(f"there is no checkpoint, because {why}. {_advice(official)}")
+    message = (
+        f"the small bundled model {bundled_name} is used, because {why}. It is good for trying "
+        "things out, but less accurate than the official model, and embeddings of the two can't be "
+        f"compared. {_advice(official)}"
+    )
+    log.warning(message)
+    return _bundled(bundled_name, bundled)
+
+
+def _bundled(name: str, folder: Path) -> Checkpoint:
+    if not folder.is_dir():
+        raise NoCheckpointError(f"{folder} is missing in this installation")
+    return Checkpoint(name, Source.BUNDLED, read_checkpoint(folder))
 
 
 def _from_setting(path: Path, official: Official) -> Checkpoint:
@@ -110,11 +166,13 @@ def _name(path: Path, official: Official) -> str:
     return name or "checkpoint"
 
 
-def _warn(why: str, official: Official) -> None:
-    message = (
-        f"the small bundled model is used, because {why}. It is good for trying things out, but "
-        "less accurate than the official model, and embeddings of the two can't be compared. To "
-        f"get the official model, make {official.url} reachable, or download it elsewhere and name "
-        "the file in AUDIOSEARCH_CHECKPOINT"
+def _advice(official: Official) -> str:
+    setting = (
+        "AUDIOSEARCH_CHECKPOINT"
+        if official.tag == PURPOSES["voices"].official
+        else f"AUDIOSEARCH_MODELS, as {official.tag}=FILE"
     )
-    log.warning(message)
+    return (
+        f"To get the official model, make {official.url} reachable, or download it elsewhere and "
+        f"name the file in {setting}"
+    )

@@ -1,4 +1,4 @@
-"""PaddleSpeech's official checkpoints: their addresses, places on disk, downloads."""
+"""PaddleSpeech's official checkpoints: their addresses, their places on disk, their download."""
 
 from __future__ import annotations
 
@@ -14,15 +14,8 @@ from pathlib import Path
 import structlog
 
 from embedding_service.checkpoints.archive import CheckpointError, find_root, unpack
+from embedding_service.checkpoints.wanted import OFFICIAL
 
-VOICES_TAG = "ecapatdnn_voxceleb12-16k"
-SOUNDS_TAGS = ("panns_cnn10-32k", "panns_cnn14-32k", "panns_cnn6-32k")
-"""Tags of the models for sounds, the default one first."""
-
-TAGS = (VOICES_TAG, *SOUNDS_TAGS)
-"""PaddleSpeech's names of the models that this service can run."""
-
-_TABLES = ("vector_dynamic_pretrained_models", "cls_dynamic_pretrained_models")
 _PROGRESS_STEP = 10
 log = structlog.get_logger()
 
@@ -61,8 +54,8 @@ class Official:
         return self.folder(home) / self.url.rsplit("/", 1)[-1]
 
 
-def listed(tag: str = VOICES_TAG) -> Official:
-    """Reads address and hash from the installed PaddleSpeech.
+def listed(tag: str) -> Official:
+    """Reads address and hash of a checkpoint from the installed PaddleSpeech.
 
     Runs that one file only: importing its package needs all packages of the command line.
 
@@ -76,8 +69,7 @@ def listed(tag: str = VOICES_TAG) -> Official:
     if package is None or not package.submodule_search_locations:
         raise CheckpointError("PaddleSpeech is missing: pip install --no-deps paddlespeech==1.5.0")
     file = Path(package.submodule_search_locations[0]) / "resource" / "pretrained_models.py"
-    tables = runpy.run_path(str(file))
-    versions = next(tables[table][tag] for table in _TABLES if tag in tables[table])
+    versions = runpy.run_path(str(file))[OFFICIAL[tag]][tag]
     version = list(versions)[-1]
     return Official(tag, version, versions[version]["url"], versions[version]["md5"])
 

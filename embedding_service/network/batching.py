@@ -1,4 +1,4 @@
-"""Runs the model in one thread, and pieces of audio that wait at the same time in one batch."""
+"""Runs all models in one thread, and pieces of audio that wait for one of them in one batch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import structlog
 from embedding_service.sharing import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
     from typing_extensions import Self
@@ -59,10 +59,12 @@ class Work:
     Attributes:
         caller: The caller that it belongs to.
         left: Number of samples that are left of it.
+        model: The model that embeds it.
     """
 
     caller: str
     left: int
+    model: Model
 
 
 @dataclass(frozen=True)
@@ -78,16 +80,17 @@ class _Piece:
 class Batcher:
     """Takes pieces of audio from any thread and returns futures of their embeddings.
 
-    Runs what is waiting as soon as the model is free, and never holds a piece back to fill a batch.
-    Callers take turns by the seconds of audio that each has had. Of one caller's recordings the
-    one comes first of which least is left, and in some turns the one that has waited longest, so
-    that long ones go on too. The caller limits how many pieces wait.
+    Runs what is waiting as soon as the thread is free, and never holds a piece back to fill a
+    batch. A batch is of one model: two models never want all processors at once. Callers take turns
+    by the work that the seconds of audio of each have cost, whichever model did it. Of one caller's
+    recordings the one comes first of which least is left, and in some turns the one that has waited
+    longest, so that long ones go on too. The caller limits how many pieces wait.
     """
 
-    def __init__(self, model: Model) -> None:
-        """Takes the model. The caller must not use it elsewhere from now on."""
-        self.sample_rate = model.info.traits.sample_rate
-        self._model = model
+    def __init__(self, models: Sequence[Model]) -> None:
+        """Takes the models. The caller must not use them elsewhere from now on."""
+        quickest = min(model.info.measured.seconds for model in models)
+        self._costs = {model: model.info.measured.seconds / quickest for model in models}
         self._waiting: dict[str, dict[Work, deque[_Piece]]] = {}
         self._taken: dict[str, int] = {}
         self._turns = Turns()
@@ -102,8 +105,8 @@ class Batcher:
         """Waits for the running batch and cancels the pieces that wait."""
         self._thread.shutdown(cancel_futures=True)
         with self._lock:
-            while self._waiting:
-                self._remove(self._next()).result.cancel()
+            while work := self._next():
+                self._remove(work).result.cancel()
 
     def submit(
         self, count: int, read: Callable[[], NDArray[np.float32]], work: Work
@@ -112,7 +115,7 @@ class Batcher:
 
         Args:
             count: Number of its samples.
-            read: Returns the samples: mono, shape (count,), at the model's rate, at most 60 s.
+            read: Returns the samples: mono, shape (count,), at the rate of its model, at most 60 s.
             work: The recording or stream that it is a piece of.
 
         Returns:
@@ -137,14 +140,16 @@ class Batcher:
         if not ready:
             return
         prepared = time.monotonic()
+        model = ready[0][0].work.model
         try:
-            outputs = self._model.run([features for _, features in ready])
+            outputs = model.run([features for _, features in ready])
         except Exception as error:  # noqa: BLE001  the future raises it
             for piece, _ in ready:
                 piece.result.set_exception(error)
             return
         log.info(
             "encoded",
+            model=model.info.display_name,
             clips=len(ready),
             features_ms=round((prepared - start) * 1000, 2),
             backbone_ms=round((time.monotonic() - prepared) * 1000, 2),
@@ -152,31 +157,39 @@ class Batcher:
         _deliver([piece for piece, _ in ready], outputs)
 
     def _take(self) -> list[_Piece]:
-        most = MOST_SECONDS * self.sample_rate
+        """Takes the pieces of the next batch out of line, all of them for one model."""
         taken: list[_Piece] = []
-        total = 0
+        model: Model | None = None
+        total = 0.0
         with self._lock:
-            while self._waiting and len(taken) < MOST_PIECES:
-                work = self._next()
+            while len(taken) < MOST_PIECES and (work := self._next(model)):
                 piece = self._waiting[work.caller][work][0]
                 if not piece.result.cancelled():
-                    total += piece.count
-                    if taken and total > most:
+                    seconds = piece.count / work.model.info.traits.sample_rate
+                    total += seconds
+                    if taken and total > MOST_SECONDS:
                         break
                     taken.append(piece)
-                    margin = _MARGIN_SECONDS * self.sample_rate
-                    self._turns.charge(work.caller, piece.count + margin)
+                    model = work.model
+                    cost = self._costs[model] * (seconds + _MARGIN_SECONDS)
+                    self._turns.charge(work.caller, cost)
                     self._taken[work.caller] = self._taken.get(work.caller, 0) + 1
                 self._remove(work)
         return taken
 
-    def _next(self) -> Work:
-        """The recording or stream whose turn it is."""
-        caller = self._turns.first(self._waiting)
-        works = self._waiting[caller]
+    def _next(self, model: Model | None = None) -> Work | None:
+        """The recording or stream whose turn it is, of one model or of any; None if none waits."""
+        waiting = {
+            caller: able
+            for caller, works in self._waiting.items()
+            if (able := [work for work in works if model in {None, work.model}])
+        }
+        if not waiting:
+            return None
+        caller = self._turns.first(waiting)
         if self._taken.get(caller, 0) % _ROUND == _ROUND - 1:
-            return next(iter(works))
-        return min(works, key=lambda work: work.left)
+            return waiting[caller][0]
+        return min(waiting[caller], key=lambda work: work.left)
 
     def _remove(self, work: Work) -> _Piece:
         """Takes the next piece of a recording or stream out of line."""
@@ -195,7 +208,7 @@ class Batcher:
         if not piece.result.set_running_or_notify_cancel():
             return None
         try:
-            return self._model.features(piece.read())
+            return piece.work.model.features(piece.read())
         except Exception as error:  # noqa: BLE001  the future raises it
             piece.result.set_exception(error)
             return None

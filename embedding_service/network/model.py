@@ -10,8 +10,11 @@ import structlog
 import threadpoolctl
 
 from embedding_service.checkpoints import checkpoint as checkpoints
-from embedding_service.network import families
+from embedding_service.checkpoints.archive import CheckpointError
+from embedding_service.network import families, memory, precision
 from embedding_service.network.engine import Options, open_engine
+from embedding_service.network.families import paddlespeech
+from embedding_service.network.precision import Precision
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from embedding_service.settings import EmbeddingSettings
 
 _HASH_DIGITS = 12
+_WEIGHT_BYTES = 4
 
 log = structlog.get_logger()
 
@@ -39,6 +43,7 @@ class ModelInfo:
         weights_sha256: Hash of the file of weights, hexadecimal.
         source: Origin of the weights.
         measured: Its precision, and the lowest cosine of its vectors to PaddleSpeech's.
+        memory_bytes: Memory that it took when it was loaded.
     """
 
     name: str
@@ -47,6 +52,7 @@ class ModelInfo:
     weights_sha256: str
     source: Source
     measured: Measured
+    memory_bytes: int
 
 
 class Model:
@@ -65,10 +71,14 @@ class Model:
         """
         options = options or Options()
         weights = checkpoint.weights
+        _import_libraries(options)
+        before = memory.resident_bytes()
         network = families.build(weights, options.threads or 1)
         self._features = network.features
         self._engine = open_engine(network, options)
         traits = network.traits
+        del network
+        taken = max(memory.resident_bytes() - before, _WEIGHT_BYTES * traits.parameter_count)
         short = weights.sha256[:_HASH_DIGITS]
         self.info = ModelInfo(
             name=f"models/{checkpoint.name}-{short}-p{traits.preparation}",
@@ -77,8 +87,15 @@ class Model:
             weights_sha256=weights.sha256,
             source=checkpoint.source,
             measured=self._engine.measured,
+            memory_bytes=taken,
         )
-        log.info("model.loaded", model=self.info.name, source=self.info.source.value)
+        log.info(
+            "model.loaded",
+            model=self.info.name,
+            source=self.info.source.value,
+            purpose=traits.purpose.value,
+            memory_mb=round(taken / 1e6),
+        )
 
     def features(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """Computes the network's input.
@@ -108,12 +125,31 @@ class Model:
         return self._engine.run(features)
 
 
-def load_model(settings: EmbeddingSettings) -> Model:
-    """Finds the checkpoint that these settings ask for, and makes it ready to run.
+def _import_libraries(options: Options) -> None:
+    """Imports Paddle and OpenVINO, whose memory is no part of a model's."""
+    paddlespeech.imported("paddle", options.threads or 1)
+    if options.precision is not Precision.PADDLE:
+        precision.available()
+
+
+def load_models(settings: EmbeddingSettings) -> list[Model]:
+    """Finds the checkpoints that these settings ask for, and makes them ready to run.
+
+    One after the other: each measures its speed, and takes all processors for it.
 
     Raises:
-        CheckpointError: The checkpoint can't be used, or not with these settings.
+        CheckpointError: A checkpoint can't be used, or not with these settings; or there is none.
     """
     # The products of the features are small: a second thread costs ten times what it saves.
     threadpoolctl.threadpool_limits(1, "blas")
-    return Model(checkpoints.choose(settings), Options.of(settings))
+    options = Options.of(settings)
+    models: list[Model] = []
+    for checkpoint in checkpoints.choose(settings):
+        model = Model(checkpoint, options)
+        if any(model.info.name == other.info.name for other in models):
+            log.warning("AUDIOSEARCH_MODELS asks twice for one model", model=model.info.name)
+        else:
+            models.append(model)
+    if not models:
+        raise CheckpointError("no model of AUDIOSEARCH_MODELS can be run")
+    return models

@@ -226,7 +226,7 @@ def test_a_deletion_that_has_begun_goes_on(fragile: Running, sounds: Path) -> No
 def test_another_model_is_refused(fragile: Running, tmp_path: Path, sounds: Path) -> None:
     """A library holds vectors of one model for good; the message says what to do."""
     other = tmp_path / "other"
-    bundled = REPOSITORY / "embedding_service" / "bundled"
+    bundled = REPOSITORY / "embedding_service" / "bundled" / "voices"
     (other / "conf").mkdir(parents=True)
     (other / "model").mkdir()
     (other / "conf" / "model.yaml").write_bytes((bundled / "conf" / "model.yaml").read_bytes())

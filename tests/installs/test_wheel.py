@@ -33,5 +33,5 @@ def test_what_services_read_beside_their_code(content: set[str]) -> None:
     """Contracts and their stubs, migrations, the bundled model."""
     assert "audiosearch/catalog/v1/clip.proto" in content
     assert "audiosearch/catalog/v1/clip_pb2.py" in content
-    assert "embedding_service/bundled/model/model.pdparams" in content
+    assert "embedding_service/bundled/voices/model/model.pdparams" in content
     assert any(name.startswith("catalog_service/") and "/versions/" in name for name in content)

@@ -18,7 +18,8 @@ from rich.console import Console
 from rich.table import Table
 
 from embedding_service.checkpoints.archive import read_checkpoint
-from embedding_service.checkpoints.checkpoint import BUNDLED_FOLDER, Checkpoint, Source
+from embedding_service.checkpoints.checkpoint import Checkpoint, Source
+from embedding_service.checkpoints.wanted import BUNDLED
 from embedding_service.decoding.decoding import Order, convert, decode
 from embedding_service.decoding.readers import open_audio
 from embedding_service.network.engine import Options
@@ -40,7 +41,7 @@ def print_stages(console: Console, official: Path) -> None:
         official: Folder of a checkpoint of the official shape.
     """
     table = Table("stage of one request", "official shape, ms", "bundled model, ms")
-    columns = [stages(folder) for folder in (official, Path(BUNDLED_FOLDER))]
+    columns = [stages(folder) for folder in (official, BUNDLED["ecapatdnn_small-16k"])]
     for stage in columns[0]:
         table.add_row(stage, *(f"{1000 * column[stage]:.1f}" for column in columns))
     console.print(table)

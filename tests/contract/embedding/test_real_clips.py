@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embedding_service.checkpoints.checkpoint import BUNDLED_FOLDER
+from embedding_service.checkpoints.wanted import BUNDLED
 
 DATA = Path(os.environ.get("AUDIOSEARCH_TEST_DATA") or Path(__file__).parents[4] / "shared/data")
 RECORDINGS = DATA / "fsdd" / "recordings"
@@ -22,7 +22,7 @@ SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
 )
 def test_spoken_digits(start: Any) -> None:
     """The bundled model's embeddings of one speaker are more alike than those of two."""
-    service = start(AUDIOSEARCH_CHECKPOINT=str(BUNDLED_FOLDER))
+    service = start(AUDIOSEARCH_CHECKPOINT=str(BUNDLED["ecapatdnn_small-16k"]))
     clips = [(s, RECORDINGS / f"{digit}_{s}_0.wav") for s in SPEAKERS for digit in range(10)]
     responses = [service.embed(clip.read_bytes()) for _, clip in clips]
     assert {r.audio.sample_rate for r in responses} == {8000}

@@ -5,33 +5,44 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from embedding_service.checkpoints.archive import read_checkpoint
-from embedding_service.checkpoints.checkpoint import BUNDLED_FOLDER, Checkpoint, Source
+from embedding_service.checkpoints.checkpoint import Checkpoint, Source
+from embedding_service.checkpoints.wanted import BUNDLED
 from embedding_service.network.batching import Batcher, Work
 from embedding_service.network.engine import Options
+from embedding_service.network.families.panns.network import Shape
 from embedding_service.network.model import Model
 from embedding_service.network.precision import Precision
 from serving.caller import BACKGROUND
+from tools.servers.checkpoints import random_panns, write_panns
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
     """The bundled model, in fp32."""
-    checkpoint = Checkpoint("small", Source.BUNDLED, read_checkpoint(Path(BUNDLED_FOLDER)))
+    weights = read_checkpoint(BUNDLED["ecapatdnn_small-16k"])
     options = Options(precision=Precision.FP32, cache=tmp_path_factory.mktemp("cache"))
-    return Model(checkpoint, options)
+    return Model(Checkpoint("small", Source.BUNDLED, weights), options)
+
+
+class OneModel(Batcher):
+    """Takes pieces for one model."""
+
+    def __init__(self, model: Model) -> None:
+        """Takes the model."""
+        super().__init__([model])
+        self.model = model
 
 
 @pytest.fixture
-def batcher(model: Model) -> Iterator[Batcher]:
+def batcher(model: Model) -> Iterator[OneModel]:
     """Takes pieces for it."""
-    with Batcher(model) as made:
+    with OneModel(model) as made:
         yield made
 
 
@@ -42,19 +53,21 @@ def noise(seconds: float, seed: int = 0) -> Any:
     return np.convolve(white, random.standard_normal(8), "same").astype(np.float32)
 
 
-def put(batcher: Batcher, samples: Any) -> Future[Any]:
+def put(batcher: OneModel, samples: Any) -> Future[Any]:
     """Puts in one piece."""
-    return batcher.submit(len(samples), lambda: samples, Work("key:a", len(samples)))
+    return batcher.submit(len(samples), lambda: samples, Work("key:a", len(samples), batcher.model))
 
 
 class Gate:
     """A piece that holds the model's thread until it is opened."""
 
-    def __init__(self, batcher: Batcher) -> None:
+    def __init__(self, batcher: OneModel) -> None:
         """Waits until the thread is held."""
         self._open = threading.Event()
         self._reached = threading.Event()
-        self.piece = batcher.submit(16000 * 60, self._read, Work("key:gate", 16000 * 60))
+        self.piece = batcher.submit(
+            16000 * 60, self._read, Work("key:gate", 16000 * 60, batcher.model)
+        )
         self._reached.wait(30)
 
     def _read(self) -> Any:
@@ -67,7 +80,7 @@ class Gate:
         self._open.set()
 
 
-def test_together_as_alone(batcher: Batcher) -> None:
+def test_together_as_alone(batcher: OneModel) -> None:
     """Pieces of any length from many threads get the vectors that they get alone."""
     sounds = [noise(0.1 + 0.37 * (seed % 9), seed) for seed in range(45)] + [noise(25, 99)]
     alone = [put(batcher, sound).result().vector for sound in sounds]
@@ -80,7 +93,7 @@ def test_together_as_alone(batcher: Batcher) -> None:
         assert np.linalg.norm(other) == pytest.approx(1, abs=1e-6)
 
 
-def test_a_piece_that_fails(batcher: Batcher) -> None:
+def test_a_piece_that_fails(batcher: OneModel) -> None:
     """A piece that can't be read, or holds no numbers, costs its own caller alone."""
 
     def unreadable() -> Any:
@@ -89,7 +102,7 @@ def test_a_piece_that_fails(batcher: Batcher) -> None:
     gate = Gate(batcher)
     good, gone, bad = (
         put(batcher, noise(1)),
-        batcher.submit(16000, unreadable, Work("key:a", 16000)),
+        batcher.submit(16000, unreadable, Work("key:a", 16000, batcher.model)),
         put(batcher, np.full(16000, np.nan, np.float32)),
     )
     last = put(batcher, noise(1))
@@ -101,11 +114,11 @@ def test_a_piece_that_fails(batcher: Batcher) -> None:
         bad.result()
 
 
-def test_a_cancelled_piece(batcher: Batcher) -> None:
+def test_a_cancelled_piece(batcher: OneModel) -> None:
     """Cancelled while it waits, a piece is never read."""
     gate = Gate(batcher)
     read: list[int] = []
-    work = Work("key:a", 16000)
+    work = Work("key:a", 16000, batcher.model)
     waiting = batcher.submit(16000, lambda: read.append(1) or noise(1), work)  # type: ignore[func-returns-value]
     assert waiting.cancel()
     last = put(batcher, noise(1))
@@ -117,7 +130,7 @@ def test_a_cancelled_piece(batcher: Batcher) -> None:
 class Order:
     """The order in which pieces are run."""
 
-    def __init__(self, batcher: Batcher) -> None:
+    def __init__(self, batcher: OneModel) -> None:
         """Takes the place where pieces wait."""
         self._batcher = batcher
         self._pieces: list[Future[Any]] = []
@@ -140,35 +153,35 @@ class Order:
             piece.result()
 
 
-def test_callers_take_turns(batcher: Batcher) -> None:
+def test_callers_take_turns(batcher: OneModel) -> None:
     """What one caller put in first, however much, does not keep another one waiting."""
     gate, order = Gate(batcher), Order(batcher)
-    order.put("first", Work("key:first", 10**9), pieces=30)
-    order.put("second", Work("key:second", 10**9), pieces=10)
-    order.put("third", Work("key:third", 10**9))
+    order.put("first", Work("key:first", 10**9, batcher.model), pieces=30)
+    order.put("second", Work("key:second", 10**9, batcher.model), pieces=10)
+    order.put("third", Work("key:third", 10**9, batcher.model))
     gate.open()
     order.end()
     assert "third" in order.names[:3]
     assert 9 <= order.names[:21].count("second") <= 10
 
 
-def test_short_before_long(batcher: Batcher) -> None:
+def test_short_before_long(batcher: OneModel) -> None:
     """Of one caller's recordings the shortest comes first, and long ones still go on."""
     gate, order = Gate(batcher), Order(batcher)
-    order.put("hours", Work("key:a", 10**8), pieces=10)
+    order.put("hours", Work("key:a", 10**8, batcher.model), pieces=10)
     for _ in range(12):
-        order.put("short", Work("key:a", 48_000))
+        order.put("short", Work("key:a", 48_000, batcher.model))
     gate.open()
     order.end()
     assert order.names[:3] == ["short"] * 3
     assert 2 <= order.names[:15].count("hours") <= 5
 
 
-def test_work_that_nobody_waits_for(batcher: Batcher) -> None:
+def test_work_that_nobody_waits_for(batcher: OneModel) -> None:
     """The gateway's own work leaves most turns to callers, and keeps a few."""
     gate, order = Gate(batcher), Order(batcher)
-    order.put("own", Work(BACKGROUND, 10**9), pieces=20)
-    order.put("asked", Work("key:a", 10**9), pieces=16)
+    order.put("own", Work(BACKGROUND, 10**9, batcher.model), pieces=20)
+    order.put("asked", Work("key:a", 10**9, batcher.model), pieces=16)
     gate.open()
     order.end()
     assert 3 <= order.names[:20].count("own") <= 5
@@ -176,10 +189,52 @@ def test_work_that_nobody_waits_for(batcher: Batcher) -> None:
 
 def test_the_end(model: Model) -> None:
     """When the service ends, what runs is finished and what waits is cancelled."""
-    with Batcher(model) as batcher:
+    with OneModel(model) as batcher:
         gate = Gate(batcher)
         waiting = put(batcher, noise(1))
         threading.Timer(0.1, gate.open).start()
     assert gate.piece.result().vector.shape == (192,)
     with pytest.raises(CancelledError):
         waiting.result()
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """A model for sounds, in fp32."""
+    shape = Shape("CNN6", width=1 / 16, tags=2)
+    folder = write_panns(
+        tmp_path_factory.mktemp("panns") / "p", random_panns(shape), shape, ["a", "b"]
+    )
+    checkpoint = Checkpoint("other", Source.SETTING, read_checkpoint(folder))
+    return Model(checkpoint, Options(precision=Precision.FP32))
+
+
+def test_two_models(model: Model, other: Model) -> None:
+    """Pieces of two models that wait at the same time run in turn, each by its own model."""
+    sounds = [noise(0.3 + 0.2 * (seed % 5), seed) for seed in range(24)]
+    order: list[str] = []
+
+    def submit(batcher: Batcher, number: int) -> Future[Any]:
+        sound, mine = sounds[number], (model, other)[number % 2]
+
+        def read() -> Any:
+            order.append(mine.info.display_name)
+            return sound
+
+        work = Work(f"key:{number % 2}", len(sound), mine)
+        return batcher.submit(len(sound), read, work)
+
+    with Batcher([model, other]) as batcher:
+        alone = [submit(batcher, number).result().vector for number in range(24)]
+        order.clear()
+        hold = threading.Event()
+        held = batcher.submit(100, lambda: hold.wait(30) and noise(1), Work("key:a", 100, model))
+        waiting = [submit(batcher, number) for number in range(24)]
+        hold.set()
+        together = [piece.result().vector for piece in waiting]
+        held.result()
+    assert [len(vector) for vector in together] == [192, 32] * 12
+    for one, another in zip(alone, together, strict=True):
+        assert one @ another > 0.99999
+    assert order.count("small") == order.count("other") == 12
+    assert {"small", "other"} == {order[0], order[-1]}

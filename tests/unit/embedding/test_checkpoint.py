@@ -11,8 +11,9 @@ from structlog.testing import capture_logs
 
 from embedding_service.checkpoints import official as official_checkpoint
 from embedding_service.checkpoints.archive import CheckpointError, read_checkpoint
-from embedding_service.checkpoints.checkpoint import BUNDLED_FOLDER, Checkpoint, Source, find
+from embedding_service.checkpoints.checkpoint import Checkpoint, Source, find
 from embedding_service.checkpoints.official import Official
+from embedding_service.checkpoints.wanted import BUNDLED
 from tests.unit.embedding.conftest import NAME, TAG
 
 
@@ -37,7 +38,7 @@ def fall_back(official: Official, home: Path, bundled: Path, **more: Any) -> str
 
 def test_the_list_of_paddlespeech() -> None:
     """Address and hash come from the installed PaddleSpeech."""
-    listed = official_checkpoint.listed()
+    listed = official_checkpoint.listed(TAG)
     assert listed.tag == TAG
     assert listed.url.startswith("https://")
     assert listed.url.endswith(".tar.gz")
@@ -48,7 +49,7 @@ def test_paddlespeech_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without PaddleSpeech, the error says how to install it."""
     monkeypatch.setitem(sys.modules, "paddlespeech", None)
     with pytest.raises(CheckpointError, match="pip install --no-deps paddlespeech=="):
-        official_checkpoint.listed()
+        official_checkpoint.listed(TAG)
 
 
 def test_its_cache(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,7 +193,10 @@ def test_an_archive_that_was_set(
 
 def test_the_bundled_checkpoint() -> None:
     """The checkpoint in the repository is whole and small."""
-    weights = read_checkpoint(BUNDLED_FOLDER)
+    folder = BUNDLED["ecapatdnn_small-16k"]
+    weights = read_checkpoint(folder)
     assert weights.config["model"]["lin_neurons"] == 192
-    assert (BUNDLED_FOLDER / "model" / "model.pdparams").stat().st_size <= 12 * 2**20
+    assert (
+        BUNDLED["ecapatdnn_small-16k"] / "model" / "model.pdparams"
+    ).stat().st_size <= 12 * 2**20
     assert Checkpoint("x", Source.BUNDLED, weights).weights.arrays

@@ -19,7 +19,7 @@ import pytest
 from paddlespeech.vector.models.ecapa_tdnn import EcapaTdnn
 
 from embedding_service.checkpoints.archive import read_checkpoint
-from embedding_service.checkpoints.checkpoint import BUNDLED_FOLDER
+from embedding_service.checkpoints.wanted import BUNDLED
 from embedding_service.network import precision, reference
 from embedding_service.network.engine import (
     LOWEST_COSINE,
@@ -92,7 +92,7 @@ def narrow() -> Network:
 @pytest.fixture(scope="module")
 def bundled() -> Network:
     """The checkpoint that comes with the project."""
-    weights = read_checkpoint(BUNDLED_FOLDER)
+    weights = read_checkpoint(BUNDLED["ecapatdnn_small-16k"])
     backbone = EcapaTdnn(**weights.config["model"])
     backbone.set_state_dict(
         {k.removeprefix("backbone."): v for k, v in weights.arrays.items() if k != "weight"}

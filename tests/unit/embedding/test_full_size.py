@@ -49,8 +49,8 @@ def noise(seconds: float) -> Any:
 def agreement(model: Model, backbone: Any, seconds: float) -> float:
     """Cosine similarity of the model's and PaddleSpeech's embedding."""
     samples = noise(seconds)
-    with Batcher(model) as batcher:
-        piece = batcher.submit(len(samples), lambda: samples, Work("key:a", len(samples)))
+    with Batcher([model]) as batcher:
+        piece = batcher.submit(len(samples), lambda: samples, Work("key:a", len(samples), model))
         ours = piece.result().vector
     with paddle.no_grad():
         features = paddle.to_tensor(log_mel(samples, FeatureSettings())).unsqueeze(0)

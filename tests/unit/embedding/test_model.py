@@ -24,8 +24,8 @@ def load(folder: Path) -> Model:
 
 def embed(model: Model, samples: Any) -> Any:
     """Embeds one piece of audio."""
-    with Batcher(model) as batcher:
-        piece = batcher.submit(len(samples), lambda: samples, Work("key:a", len(samples)))
+    with Batcher([model]) as batcher:
+        piece = batcher.submit(len(samples), lambda: samples, Work("key:a", len(samples), model))
         return piece.result().vector
 
 

@@ -117,8 +117,9 @@ def test_it_passes_the_gate(folder: Path) -> None:
     assert model.info.measured.lowest_cosine >= LOWEST_COSINE
     assert model.info.measured.precision is not Precision.PADDLE
     samples = noise(2)
-    with Batcher(model) as batcher:
-        found = batcher.submit(len(samples), lambda: samples, Work("key:a", len(samples))).result()
+    work = Work("key:a", len(samples), model)
+    with Batcher([model]) as batcher:
+        found = batcher.submit(work.left, lambda: samples, work).result()
     assert np.linalg.norm(found.vector) == pytest.approx(1, abs=1e-6)
     assert found.tags.shape == (len(LABELS),)
 
