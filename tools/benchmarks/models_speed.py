@@ -24,7 +24,7 @@ from rich.table import Table
 from threadpoolctl import threadpool_limits
 
 from embedding_service.checkpoints.archive import read_checkpoint
-from embedding_service.checkpoints.checkpoint import BUNDLED_FOLDER, BUNDLED_NAME
+from embedding_service.checkpoints.wanted import BUNDLED
 from embedding_service.network import families, precision, reference
 from embedding_service.network.engine import Measured
 from embedding_service.network.families import ecapatdnn, paddlespeech, panns
@@ -219,16 +219,16 @@ def _official_sounds(kind: str) -> Callable[[], Network]:
     return make
 
 
-def _bundled() -> Network:
-    return families.build(read_checkpoint(BUNDLED_FOLDER), precision.all_cores())
+def _bundled(folder: Path) -> Callable[[], Network]:
+    return lambda: families.build(read_checkpoint(folder), precision.all_cores())
 
 
 MODELS: Mapping[str, Callable[[], Network]] = {
     "ecapatdnn_voxceleb12-16k": _official_voices,
-    BUNDLED_NAME: _bundled,
     "panns_cnn14-32k": _official_sounds("CNN14"),
     "panns_cnn10-32k": _official_sounds("CNN10"),
     "panns_cnn6-32k": _official_sounds("CNN6"),
+    **{name: _bundled(folder) for name, folder in BUNDLED.items() if folder.is_dir()},
 }
 """Makes the network of a model, by the name of the checkpoint whose shape it has."""
 
