@@ -11,9 +11,11 @@ import threadpoolctl
 
 from embedding_service.checkpoints import checkpoint as checkpoints
 from embedding_service.checkpoints.archive import CheckpointError
+from embedding_service.checkpoints.wanted import parse
 from embedding_service.network import families, memory, precision
 from embedding_service.network.engine import Options, open_engine
 from embedding_service.network.families import paddlespeech
+from embedding_service.network.family import Purpose
 from embedding_service.network.precision import Precision
 
 if TYPE_CHECKING:
@@ -152,4 +154,15 @@ def load_models(settings: EmbeddingSettings) -> list[Model]:
             models.append(model)
     if not models:
         raise CheckpointError("no model of AUDIOSEARCH_MODELS can be run")
+    _require_purpose(settings, models)
     return models
+
+
+def _require_purpose(settings: EmbeddingSettings, models: Sequence[Model]) -> None:
+    """Checks that a checkpoint that was set for voices is one for voices."""
+    asked = any(wanted.name == Purpose.VOICES.value for wanted in parse(settings.models))
+    if asked and all(model.info.traits.purpose is not Purpose.VOICES for model in models):
+        raise CheckpointError(
+            f"AUDIOSEARCH_CHECKPOINT: {settings.checkpoint} holds a model for sounds: name it in "
+            "AUDIOSEARCH_MODELS as NAME=PATH"
+        )
