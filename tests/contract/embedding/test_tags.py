@@ -68,6 +68,18 @@ def test_tags_of_windows(sounds: Running, sound: bytes) -> None:
     assert {tag.name: tag.score for tag in summary.tags} == pytest.approx(highest, abs=1e-3)
 
 
+def test_tags_of_a_long_clip(sounds: Running, voice: Any, encode: Callable[..., bytes]) -> None:
+    """Those of audio that is embedded in pieces are the highest of them."""
+    halves = [voice(31, seed, RATE) for seed in (1, 2)]
+    whole = sounds.embed(encode(np.concatenate(halves), RATE), max_tags=7).tags
+    parts = [sounds.embed(encode(half, RATE), max_tags=7).tags for half in halves]
+    highest = {
+        label: max(tag.score for part in parts for tag in part if tag.name == label)
+        for label in LABELS
+    }
+    assert {tag.name: tag.score for tag in whole} == pytest.approx(highest, abs=2e-2)
+
+
 def test_windows_of_a_stream(sounds: Running, sound: bytes) -> None:
     """A stream is cut by the model's own rule, and its vectors hold no negative value."""
     *windows, _ = sounds.stream(sound)
