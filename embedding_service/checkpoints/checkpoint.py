@@ -12,7 +12,7 @@ import structlog
 
 from embedding_service.checkpoints import official as official_checkpoint
 from embedding_service.checkpoints.archive import CheckpointError, Weights, read_checkpoint
-from embedding_service.checkpoints.official import DownloadError, Official
+from embedding_service.checkpoints.official import DownloadError, Official, UnreachableError
 from embedding_service.checkpoints.wanted import BUNDLED, OFFICIAL, PURPOSES, Wanted, parse
 
 if TYPE_CHECKING:
@@ -56,9 +56,10 @@ def choose(settings: EmbeddingSettings) -> Iterator[Checkpoint]:
             is missing.
     """
     asked = "models" in settings.model_fields_set
+    unreached: dict[str, str] = {}
     for wanted in parse(settings.models):
         try:
-            found = _find(wanted, settings)
+            found = _find(wanted, settings, unreached)
         except NoCheckpointError as error:
             if asked:
                 raise CheckpointError(f"AUDIOSEARCH_MODELS: {wanted.name}: {error}") from error
@@ -68,7 +69,7 @@ def choose(settings: EmbeddingSettings) -> Iterator[Checkpoint]:
             yield found
 
 
-def _find(wanted: Wanted, settings: EmbeddingSettings) -> Checkpoint:
+def _find(wanted: Wanted, settings: EmbeddingSettings, unreached: dict[str, str]) -> Checkpoint:
     name = wanted.name
     if wanted.path is not None:
         try:
@@ -79,7 +80,8 @@ def _find(wanted: Wanted, settings: EmbeddingSettings) -> Checkpoint:
         return _bundled(name, BUNDLED[name])
     home = official_checkpoint.home()
     if name in OFFICIAL:
-        return find(None, official_checkpoint.listed(name), home, offline=settings.offline)
+        listed = official_checkpoint.listed(name)
+        return find(None, listed, home, offline=settings.offline, unreached=unreached)
     choice = PURPOSES[name]
     return find(
         settings.checkpoint if name == "voices" else None,
@@ -88,6 +90,7 @@ def _find(wanted: Wanted, settings: EmbeddingSettings) -> Checkpoint:
         offline=settings.offline,
         bundled=BUNDLED[choice.bundled],
         bundled_name=choice.bundled,
+        unreached=unreached,
     )
 
 
@@ -100,6 +103,7 @@ def find(
     bundled: Path | None = None,
     bundled_name: str = PURPOSES["voices"].bundled,
     reach_seconds: float = 10,
+    unreached: dict[str, str] | None = None,
 ) -> Checkpoint:
     """Finds a checkpoint: the one set, else the cached, the downloaded or the bundled one.
 
@@ -111,6 +115,8 @@ def find(
         bundled: Folder of the bundled checkpoint; None if it is not wanted.
         bundled_name: Its name.
         reach_seconds: Longest wait for the official address to answer.
+        unreached: Hosts that did not answer at this start, with the reason: none is waited for
+            twice.
 
     Raises:
         CheckpointError: The checkpoint is broken.
@@ -118,13 +124,18 @@ def find(
     """
     if setting is not None:
         return _from_setting(setting, official)
+    unreached = {} if unreached is None else unreached
     archive = official_checkpoint.cached(official, home)
     source = Source.CACHE
     why = "AUDIOSEARCH_OFFLINE is set and PaddleSpeech's cache has no official checkpoint"
-    if archive is None and not offline:
+    if archive is None and not offline and official.host in unreached:
+        why = unreached[official.host]
+    elif archive is None and not offline:
         source = Source.DOWNLOAD
         try:
             archive = official_checkpoint.download(official, home, reach_seconds)
+        except UnreachableError as error:
+            why = unreached[official.host] = str(error)
         except DownloadError as error:
             why = str(error)
     if archive is not None:

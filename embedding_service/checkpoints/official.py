@@ -10,6 +10,7 @@ import threading
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -22,6 +23,10 @@ log = structlog.get_logger()
 
 class DownloadError(Exception):
     """An official checkpoint can't be downloaded. The message says why."""
+
+
+class UnreachableError(DownloadError):
+    """The address of an official checkpoint does not answer."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,11 @@ class Official:
     version: str
     url: str
     md5: str
+
+    @property
+    def host(self) -> str:
+        """Host and port of the address."""
+        return urlsplit(self.url).netloc
 
     @property
     def stem(self) -> str:
@@ -114,8 +124,8 @@ def download(
         The archive. It appears only when it is complete and its hash is right.
 
     Raises:
-        DownloadError: The address can't be reached, stops half way or sends other data, or the
-            disk is full.
+        UnreachableError: The address can't be reached.
+        DownloadError: It stops half way or sends other data, or the disk is full.
     """
     import pooch  # noqa: PLC0415  heavy: only where something is downloaded
     import requests  # noqa: PLC0415  the same
@@ -174,7 +184,7 @@ def _reach(url: str, seconds: float) -> None:
     except queue.Empty:
         problem = f"no answer within {seconds:g} s"
     if problem:
-        raise DownloadError(f"its address can't be reached ({problem})")
+        raise UnreachableError(f"its address can't be reached ({problem})")
 
 
 class _Progress:
