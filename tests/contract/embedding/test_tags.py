@@ -26,7 +26,7 @@ def sounds(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Running:
     shape = Shape("CNN6", 1 / 16, len(LABELS), dimension=48)
     folder = tmp_path_factory.mktemp("checkpoints") / "narrow"
     write_panns(folder, random_panns(shape), shape, LABELS)
-    return start(AUDIOSEARCH_CHECKPOINT=str(folder), AUDIOSEARCH_MODELS=f"narrow={folder}")
+    return start(AUDIOSEARCH_MODELS=f"narrow={folder}")
 
 
 @pytest.fixture(scope="module")
