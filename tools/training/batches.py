@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import threading
-from collections import deque
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,13 +11,14 @@ from threadpoolctl import threadpool_limits
 
 from embedding_service.network.features import FeatureSettings, log_mel
 from tools.training.augmentation import degrade
+from tools.training.background import made_in_background
 from tools.training.corpus import Corpus, Utterance, open_corpus
 from tools.training.sounds.classes import SoundClass, draw_classes, render
 from tools.training.voices import ALTERATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from concurrent.futures import Future
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from numpy.random import Generator
@@ -32,9 +28,6 @@ if TYPE_CHECKING:
 
 FEATURES = FeatureSettings()
 """Settings of the features, equal in training and in the service."""
-
-_AHEAD = 3
-"""Batches that each process may be ahead of the training."""
 
 
 @dataclass(frozen=True)
@@ -179,34 +172,9 @@ def _mask(bands: Wave, rng: Generator) -> Wave:
     return bands
 
 
-class _Process:
-    """The batch maker of a background process."""
-
-    maker: BatchMaker | None = None
-
-
-def _start_process(plan: BatchPlan) -> None:
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    _Process.maker = BatchMaker(plan)
-
-
-def _end_with_parent() -> None:
-    """Ends this process when the training was killed; the pool's queue would wait for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _make_in_process(number: int) -> Batch:
-    if _Process.maker is None:
-        message = "the process has no plan"
-        raise RuntimeError(message)
-    return _Process.maker.make(number)
-
-
-@contextmanager
-def batches_from(plan: BatchPlan, first: int, processes: int) -> Iterator[Iterator[Batch]]:
+def batches_from(
+    plan: BatchPlan, first: int, processes: int
+) -> AbstractContextManager[Iterator[Batch]]:
     """Gives the batches `first`, `first + 1`, ... without end. Makes a limited number ahead.
 
     Args:
@@ -214,20 +182,4 @@ def batches_from(plan: BatchPlan, first: int, processes: int) -> Iterator[Iterat
         first: Number of the first batch.
         processes: Number of background processes; the batches do not depend on it.
     """
-    pool = ProcessPoolExecutor(
-        processes, multiprocessing.get_context("spawn"), _start_process, (plan,)
-    )
-    try:
-        yield _in_order(pool, first, processes * _AHEAD)
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _in_order(pool: ProcessPoolExecutor, first: int, ahead: int) -> Iterator[Batch]:
-    waiting: deque[Future[Batch]] = deque()
-    number = first
-    while True:
-        while len(waiting) < ahead:
-            waiting.append(pool.submit(_make_in_process, number))
-            number += 1
-        yield waiting.popleft().result()
+    return made_in_background(functools.partial(BatchMaker, plan), first, processes)

@@ -1,0 +1,1 @@
+"""Trains the bundled model for sounds: a narrow CNN6 of the PANNs family."""
