@@ -2,8 +2,8 @@
 
 Run it as `python -m tools.benchmarks.models_speed`, with names of models for less than all. The
 networks have the official shapes and weights drawn by lot; bundled ones have their own. The network
-alone is timed, from features to vector and tags. It has all cores, and so has Paddle, which uses
-little more than one. The processors' time counts all threads, and other load moves it less.
+alone is timed, from features to vector and tags, with all cores for both. The processors' time
+counts all threads, and other load moves it less.
 """
 
 from __future__ import annotations
