@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from audiosearch.catalog.v1.library_pb2 import IndexState, Library, Migration
+from audiosearch.embedding.v1.model_pb2 import PURPOSE_VOICES
 
 from catalog_service.libraries import libraries
 from catalog_service.libraries.windows import WindowRule
@@ -26,6 +27,8 @@ def library(found: libraries.Library) -> Library:
         window_rule=rule.message() if rule else None,
         generation=row.generation,
         dimension=row.dimension,
+        purpose=row.purpose if row.purpose or row.dimension else PURPOSE_VOICES,
+        model_generation=row.model_generation,
         index_state=IndexState.FromString(row.index_state) if row.index_state else None,
         migration=Migration.FromString(row.migration) if row.migration is not None else None,
     )

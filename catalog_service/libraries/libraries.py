@@ -6,7 +6,22 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from sqlalchemy import Column, Connection, Row, delete, exc, func, insert, literal, select, update
+from audiosearch.embedding.v1.model_pb2 import PURPOSE_VOICES
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    delete,
+    exc,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from catalog_service.audio.audio_store import AudioStore
 from catalog_service.clips.rows import now
@@ -54,11 +69,12 @@ class Libraries:
         rule: WindowRule | None,
         request_id: str | None,
         dimension: int = 0,
+        purpose: int = 0,
     ) -> Library:
         """Creates a library. A repeated request id returns the library again.
 
         Without a rule of windows it is one of generation 0, with a vector for each clip. One for
-        vectors of a dimension needs no rule.
+        vectors of a dimension needs no rule, and no purpose.
 
         Raises:
             ServiceError: LIBRARY_EXISTS.
@@ -78,6 +94,7 @@ class Libraries:
                     update_time=time,
                     generation=1 if rule or dimension else 0,
                     dimension=dimension,
+                    purpose=purpose,
                     **(rule._asdict() if rule else {}),
                 )
             )
@@ -112,10 +129,11 @@ class Libraries:
         *,
         counted: bool = True,
         incomplete: bool = False,
+        purpose: int = 0,
     ) -> tuple[Sequence[Library], str]:
         """Returns a page of libraries by name, and the token of the next. Counts as in `get`.
 
-        With `incomplete` only those whose indexes lack vectors.
+        With `incomplete` only those whose indexes lack vectors, with a purpose only those of it.
         """
 
         def read(connection: Connection) -> tuple[Sequence[Library], str]:
@@ -124,6 +142,8 @@ class Libraries:
                 statement = statement.where(libraries.c.name > page.after)
             if incomplete:
                 statement = statement.where(libraries.c.index_state.is_not(None))
+            if purpose:
+                statement = statement.where(_of_purpose(purpose))
             found = connection.execute(statement.order_by(libraries.c.name).limit(page.size + 1))
             rows, token = page.cut(found.all(), lambda row: str(row.name))
             if not counted:
@@ -225,6 +245,13 @@ def _set(
         .values(update_time=now(), **values)
     )
     return bool(changed.rowcount)
+
+
+def _of_purpose(purpose: int) -> ColumnElement[bool]:
+    if purpose != PURPOSE_VOICES:
+        return libraries.c.purpose == purpose
+    earlier = and_(libraries.c.purpose == 0, libraries.c.dimension == 0)
+    return or_(libraries.c.purpose == purpose, earlier)
 
 
 def _counted(connection: Connection, row: Row[Any]) -> Library:

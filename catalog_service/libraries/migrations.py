@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, NamedTuple
 
 from audiosearch.catalog.v1.library_pb2 import Migration
-from sqlalchemy import ColumnElement, Connection, Row, select, update
+from audiosearch.embedding.v1.model_pb2 import PURPOSE_VOICES, Purpose
+from sqlalchemy import ColumnElement, Connection, Row, delete, select, update
 
 from catalog_service.clips.rows import now
 from catalog_service.database.database import Database
-from catalog_service.database.schema import libraries
+from catalog_service.database.schema import calibrations, libraries, speakers
 from catalog_service.database.states import LibraryState
 from catalog_service.leases import Leases
 from catalog_service.libraries import rows as library_rows
@@ -29,6 +30,13 @@ _NEVER = datetime(1970, 1, 2, tzinfo=timezone.utc)
 """End of the lease of a migration without a worker, long ago."""
 
 
+class Model(NamedTuple):
+    """The name of a model, and its purpose."""
+
+    name: str
+    purpose: Purpose.ValueType
+
+
 class Migrations:
     """The migrations of all libraries."""
 
@@ -37,20 +45,35 @@ class Migrations:
         self._database = database
         self._leases = Leases(libraries, "uid", "migration_", "migration_lease_until")
 
-    async def begin(self, library: str, rule: WindowRule) -> Row[Any]:
+    async def begin(self, library: str, rule: WindowRule, model: Model | None = None) -> Row[Any]:
         """Begins a migration to the next generation. One that is under way stays as it is.
 
+        Args:
+            library: Id of the library.
+            rule: By which its clips are cut into windows.
+            model: Of its embeddings from then on; None for the library's own.
+
         Raises:
-            ServiceError: LIBRARY_NOT_FOUND, STATE_CONFLICT (the library is not ACTIVE).
+            ServiceError: LIBRARY_NOT_FOUND, STATE_CONFLICT (the library is not ACTIVE, or is in a
+                migration to another model, or its speakers are no use to the model).
         """
 
         def change(connection: Connection) -> Row[Any]:
             row = library_rows.get(connection, library, lock=True)
             library_rows.require_state(row, LibraryState.ACTIVE)
+            other = None if model is None or model.name == row.model else model
             if row.migration is not None:
+                if (
+                    model is not None
+                    and (Migration.FromString(row.migration).model or row.model) != model.name
+                ):
+                    raise _conflict(row, "in no migration to another model; wait until it is over")
                 return row
             time = now()
             wanted = Migration(generation=row.generation + 1, window_rule=rule.message())
+            if other is not None:
+                _require_no_speakers(connection, row, other)
+                wanted.model, wanted.purpose = other
             wanted.create_time.FromDatetime(time)
             wanted.update_time.FromDatetime(time)
             return _change(
@@ -106,9 +129,10 @@ class Migrations:
         return await self._database.write(change)
 
     async def finish(self, library: str, worker: str, generation: int) -> Row[Any]:
-        """Gives a library the generation and the rule of its migration, and ends the migration.
+        """Ends a migration: the library gets its generation, its rule and its model.
 
-        A library that has the generation stays as it is.
+        The calibration goes with the model that it is for. A library that has the generation stays
+        as it is.
 
         Raises:
             ServiceError: LIBRARY_NOT_FOUND, STATE_CONFLICT.
@@ -122,14 +146,17 @@ class Migrations:
             done = Migration.FromString(row.migration)
             if done.generation != generation:
                 raise _conflict(row, f"in a migration to generation {generation}")
-            rule = WindowRule.of(done.window_rule)
+            changed = WindowRule.of(done.window_rule)._asdict()
+            if done.model:
+                changed |= {
+                    "model": done.model,
+                    "purpose": done.purpose,
+                    "model_generation": generation,
+                }
+                its = calibrations.c.library_uid == row.uid
+                connection.execute(delete(calibrations).where(its))
             return _change(
-                connection,
-                row,
-                generation=generation,
-                update_time=now(),
-                **rule._asdict(),
-                **NONE,
+                connection, row, generation=generation, update_time=now(), **changed, **NONE
             )
 
         return await self._database.write(change)
@@ -145,6 +172,21 @@ def _change(connection: Connection, row: Row[Any], **values: Any) -> Row[Any]:
 def _one(connection: Connection, which: ColumnElement[bool]) -> Row[Any]:
     row: Row[Any] = connection.execute(select(libraries).where(which)).one()
     return row
+
+
+def _require_no_speakers(connection: Connection, row: Row[Any], model: Model) -> None:
+    """Raises STATE_CONFLICT if a library with speakers would get a model that tells no voices."""
+    if model.purpose in {0, PURPOSE_VOICES}:
+        return
+    its = speakers.c.library_uid == row.uid
+    if connection.execute(select(speakers.c.uid).where(its).limit(1)).first() is not None:
+        name = library_name(row.name)
+        raise ServiceError(
+            Reason.STATE_CONFLICT,
+            f"{name} has speakers, and {model.name} tells no voices apart: delete the speakers, or "
+            "make another library for sounds",
+            {"library": name, "model": model.name},
+        )
 
 
 def _require_held(row: Row[Any], worker: str) -> None:

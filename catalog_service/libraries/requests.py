@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from audiosearch.catalog.v1.library_pb2 import (
+    BeginMigrationRequest,
     ClaimIndexChecksRequest,
     IndexState,
     Library,
@@ -12,9 +13,11 @@ from audiosearch.catalog.v1.library_pb2 import (
     ReportMigrationRequest,
 )
 from audiosearch.embedding.v1 import embedding_pb2
+from audiosearch.embedding.v1.model_pb2 import Purpose
 
-from catalog_service import fields
+from catalog_service import fields, names
 from catalog_service.database.states import LibraryState, LibraryView
+from catalog_service.libraries.migrations import Model
 from catalog_service.libraries.windows import WindowRule
 from serving import limits
 
@@ -45,7 +48,15 @@ def dimension(field: str, value: Library) -> int:
         raise fields.invalid(field, value.dimension, limit)
     if value.dimension and value.HasField("window_rule"):
         raise fields.invalid(field, value.dimension, "goes without a window_rule")
+    if value.dimension and value.purpose:
+        raise fields.invalid(field, value.dimension, "goes without a purpose")
     return value.dimension
+
+
+def purpose(field: str, value: Purpose.ValueType) -> Purpose.ValueType:
+    """Returns a purpose; 0 for none."""
+    fields.choice(field, value, Purpose.values())
+    return value
 
 
 def window_rule(field: str, rule: embedding_pb2.WindowRule) -> WindowRule:
@@ -66,6 +77,16 @@ def window_rule(field: str, rule: embedding_pb2.WindowRule) -> WindowRule:
             f"{field}.single", f"{read.single_ns / _NANOS} s", "must be the window or longer"
         )
     return read
+
+
+def wanted_model(request: BeginMigrationRequest) -> Model | None:
+    """Returns the model of the next generation; None for the library's own."""
+    if not request.model:
+        return None
+    if not request.purpose:
+        raise fields.invalid("purpose", request.purpose, "must be that of the model")
+    name = names.check_model("model", request.model)
+    return Model(name, purpose("purpose", request.purpose))
 
 
 def index_checks(request: ClaimIndexChecksRequest) -> int:

@@ -40,6 +40,7 @@ class LibraryServicer(library_service_pb2_grpc.LibraryServiceServicer):
                 else None,
                 fields.request_id(request),
                 requests.dimension("library.dimension", wanted),
+                requests.purpose("library.purpose", wanted.purpose),
             )
         )
 
@@ -59,11 +60,13 @@ class LibraryServicer(library_service_pb2_grpc.LibraryServiceServicer):
         self, request: pb.ListLibrariesRequest, context: Any
     ) -> pb.ListLibrariesResponse:
         state = requests.library_state(request.state)
+        purpose = requests.purpose("purpose", request.purpose)
         found, token = await self._libraries.list(
             state,
             page(fields.page_size(request.page_size), request.page_token, "libraries", state),
             counted=requests.counted(request.view),
             incomplete=request.incomplete,
+            purpose=purpose,
         )
         return pb.ListLibrariesResponse(
             libraries=map(answers.library, found), next_page_token=token
@@ -82,6 +85,7 @@ class LibraryServicer(library_service_pb2_grpc.LibraryServiceServicer):
         row = await self._migrations.begin(
             names.parse_library("name", request.name),
             requests.window_rule("window_rule", request.window_rule),
+            requests.wanted_model(request),
         )
         return _uncounted(row)
 

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 import pytest
 from audiosearch.catalog.v1 import clip_pb2, import_job_pb2, library_pb2, store_pb2
 from audiosearch.catalog.v1.clip_pb2 import Clip
 from audiosearch.catalog.v1.import_job_pb2 import ImportJob
 from audiosearch.catalog.v1.library_pb2 import Library
+from audiosearch.embedding.v1.model_pb2 import (
+    PURPOSE_SOUNDS,
+    PURPOSE_UNSPECIFIED,
+    PURPOSE_VOICES,
+    Purpose,
+)
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from serving.errors import Reason
@@ -18,7 +25,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 def creation(
-    library_id: str, request_id: str = "", **fields: str
+    library_id: str, request_id: str = "", **fields: Any
 ) -> library_pb2.CreateLibraryRequest:
     """A request for a new library."""
     return library_pb2.CreateLibraryRequest(
@@ -288,3 +295,35 @@ async def test_clips_need_an_active_library(catalog: Catalog) -> None:
         await catalog.stubs.clips.CreateClip(
             clip_pb2.CreateClipRequest(parent=made.name, clip=Clip())
         )
+
+
+async def test_a_library_has_the_purpose_of_its_model(catalog: Catalog) -> None:
+    """One without is for voices, as all models were before there were purposes, or for vectors."""
+    made = {}
+    for name, fields in {
+        "sounds": {"purpose": PURPOSE_SOUNDS},
+        "voices": {"purpose": PURPOSE_VOICES},
+        "early": {},
+        "vectors": {"dimension": 8},
+    }.items():
+        library = await catalog.stubs.libraries.CreateLibrary(creation(uuid.uuid4().hex, **fields))
+        made[name] = library.name
+        assert library.purpose == {
+            "sounds": PURPOSE_SOUNDS,
+            "vectors": PURPOSE_UNSPECIFIED,
+        }.get(name, PURPOSE_VOICES)
+
+    async def listed(purpose: Purpose.ValueType) -> set[str]:
+        request = library_pb2.ListLibrariesRequest(
+            page_size=1000, state=Library.STATE_CREATING, purpose=purpose
+        )
+        answer = await catalog.stubs.libraries.ListLibraries(request)
+        names = {library.name for library in answer.libraries}
+        return {name for name, its in made.items() if its in names}
+
+    assert await listed(PURPOSE_SOUNDS) == {"sounds"}
+    assert await listed(PURPOSE_VOICES) == {"voices", "early"}
+    assert await listed(PURPOSE_UNSPECIFIED) == set(made)
+    for wrong in ({"purpose": 9}, {"purpose": PURPOSE_SOUNDS, "dimension": 8}):
+        async with refused(Reason.FIELD_INVALID):
+            await catalog.stubs.libraries.CreateLibrary(creation(uuid.uuid4().hex, **wrong))

@@ -9,9 +9,21 @@ import uuid
 import pytest
 from audiosearch.catalog.v1 import clip_pb2
 from audiosearch.catalog.v1 import library_pb2 as pb
+from audiosearch.catalog.v1.calibration_pb2 import (
+    Calibration,
+    GetCalibrationRequest,
+    PutCalibrationRequest,
+)
 from audiosearch.catalog.v1.clip_pb2 import Clip
 from audiosearch.catalog.v1.library_pb2 import Library, Migration, MigrationFailure
+from audiosearch.catalog.v1.speaker_pb2 import CreateSpeakerRequest
 from audiosearch.embedding.v1.embedding_pb2 import WindowRule
+from audiosearch.embedding.v1.model_pb2 import (
+    PURPOSE_SOUNDS,
+    PURPOSE_UNSPECIFIED,
+    PURPOSE_VOICES,
+    Purpose,
+)
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 
@@ -31,10 +43,21 @@ def rule(window: float = 3, hop: float = 1.5, single: float = 6) -> WindowRule:
     return WindowRule(window=length(window), hop=length(hop), single=length(single))
 
 
-async def begin(catalog: Catalog, library: Library, wanted: WindowRule) -> Library:
-    """Begins a migration."""
+async def begin(
+    catalog: Catalog,
+    library: Library,
+    wanted: WindowRule,
+    model: str = "",
+    purpose: Purpose.ValueType = PURPOSE_VOICES,
+) -> Library:
+    """Begins a migration, to another model if one is named."""
     return await catalog.stubs.libraries.BeginMigration(
-        pb.BeginMigrationRequest(name=library.name, window_rule=wanted)
+        pb.BeginMigrationRequest(
+            name=library.name,
+            window_rule=wanted,
+            model=model,
+            purpose=purpose if model else PURPOSE_UNSPECIFIED,
+        )
     )
 
 
@@ -146,6 +169,49 @@ async def test_a_migration_is_claimed_reported_and_finished(catalog: Catalog) ->
         assert not done.HasField("migration")
         assert await get(catalog, library.name) == done
     assert await claim(catalog, "w") == ""
+
+
+async def test_a_migration_gives_a_library_another_model(catalog: Catalog) -> None:
+    """At its end, with the purpose, and without the calibration, which is for the model before."""
+    made = await catalog.library(window_rule=rule())
+    assert (made.purpose, made.model_generation) == (PURPOSE_VOICES, 0)
+    calibrations = catalog.stubs.calibrations
+    kept = Calibration(name=f"{made.name}/calibration", model=made.model)
+    await calibrations.PutCalibration(PutCalibrationRequest(calibration=kept))
+    begun = await begin(catalog, made, rule(2, 1, 2), "models/other", PURPOSE_SOUNDS)
+    assert (begun.migration.model, begun.migration.purpose) == ("models/other", PURPOSE_SOUNDS)
+    assert (begun.model, begun.purpose) == (made.model, PURPOSE_VOICES)
+    for again in ("", "models/other"):
+        assert (await begin(catalog, made, rule(), again)).migration == begun.migration
+    for other in (made.model, "models/third"):
+        async with refused(Reason.STATE_CONFLICT):
+            await begin(catalog, made, rule(), other)
+    await calibrations.GetCalibration(GetCalibrationRequest(name=kept.name))
+    await claim(catalog, "one")
+    assert (await report(catalog, made.name, "one", Migration())).migration.model == "models/other"
+    done = await finish(catalog, made.name, "one", 2)
+    assert (done.model, done.purpose, done.model_generation) == ("models/other", PURPOSE_SOUNDS, 2)
+    async with refused(Reason.CALIBRATION_NOT_FOUND):
+        await calibrations.GetCalibration(GetCalibrationRequest(name=kept.name))
+    await begin(catalog, made, rule(1, 1, 1), "models/other")  # its own by now
+    await claim(catalog, "one")
+    kept_one = await finish(catalog, made.name, "one", 3)
+    assert (kept_one.model, kept_one.model_generation) == ("models/other", 2)
+
+
+async def test_a_library_with_speakers_stays_one_for_voices(catalog: Catalog) -> None:
+    """Another model for voices is no harm to them."""
+    made = await catalog.library(window_rule=rule())
+    await catalog.stubs.speakers.CreateSpeaker(
+        CreateSpeakerRequest(parent=made.name, speaker_id="ann", request_id=uuid.uuid4().hex)
+    )
+    async with refused(Reason.STATE_CONFLICT) as errors:
+        await begin(catalog, made, rule(), "models/other", PURPOSE_SOUNDS)
+    assert "speakers" in errors[0].message
+    assert (await begin(catalog, made, rule(), "models/other")).HasField("migration")
+    await catalog.stubs.libraries.BeginLibraryDeletion(
+        pb.BeginLibraryDeletionRequest(name=made.name, force=True)
+    )
 
 
 async def test_a_worker_holds_a_migration_for_its_lease_alone(catalog: Catalog) -> None:
