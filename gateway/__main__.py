@@ -50,8 +50,8 @@ async def main(settings: GatewaySettings) -> None:
     duplicates = AllDuplicates(upstream, libraries)
     worker = ImportWorker(upstream, libraries, clips, settings)
     mirror = Mirror(upstream, clips.vectors)
-    migrations = MigrationWorker(upstream, libraries, clips)
     speakers = Speakers(upstream, libraries, clips, mirror, settings)
+    migrations = MigrationWorker(upstream, libraries, clips, speakers.upkeep)
     reconciler = Reconciler(upstream, libraries, clips, speakers.upkeep, mirror, settings)
     servicers = Servicers(
         {

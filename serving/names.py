@@ -1,8 +1,15 @@
-"""Resource names of libraries, of their contents, and of operations."""
+"""Names: of libraries, of their contents, of operations, and of the purposes of models."""
 
 from __future__ import annotations
 
 import re
+
+from audiosearch.embedding.v1.model_pb2 import (
+    PURPOSE_SOUNDS,
+    PURPOSE_UNSPECIFIED,
+    PURPOSE_VOICES,
+    Purpose,
+)
 
 from serving.errors import Reason, ServiceError
 
@@ -21,6 +28,21 @@ DUPLICATES = rf"{LIBRARY}/duplicates"
 IMPORT_JOB = rf"importJobs/{GIVEN_ID}"
 OPERATION = rf"operations/{GIVEN_ID}"
 MODEL = r"models/[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
+PURPOSES = {PURPOSE_VOICES: "voices", PURPOSE_SOUNDS: "sounds"}
+"""The words for the purposes of models and libraries."""
+
+
+def purpose_word(purpose: Purpose.ValueType) -> str:
+    """A purpose in a word; empty for none."""
+    return PURPOSES.get(purpose, "")
+
+
+def purpose_named(text: str) -> Purpose.ValueType:
+    """The purpose that a word, or a model's name of a word, stands for; none for other text."""
+    for purpose, word in PURPOSES.items():
+        if text in (word, f"models/{word}"):
+            return purpose
+    return PURPOSE_UNSPECIFIED
 
 
 def _invalid(field: str, value: str, form: str) -> ServiceError:

@@ -13,12 +13,13 @@ from audiosearch_cli import (
     evaluating,
     importing,
     keys,
-    libraries,
     recognizing,
     searching,
     serving,
     speakers,
 )
+from audiosearch_cli.libraries import commands as libraries
+from audiosearch_cli.libraries import models
 from audiosearch_cli.output import add_timeout, complain
 from audiosearch_cli.problems import CommandError
 from audiosearch_cli.vectors import commands as vectors
@@ -38,7 +39,7 @@ app.add_typer(speakers.app, name="speaker")
 app.add_typer(calibrating.app, name="calibration")
 app.add_typer(vectors.app, name="vectors")
 app.add_typer(keys.app, name="key")
-app.add_typer(searching.model_app, name="model")
+app.add_typer(models.app, name="model")
 speakers.app.command("enroll")(enrolling.enroll)
 speakers.app.command("verify")(recognizing.verify)
 speakers.app.command("identify")(recognizing.identify)
@@ -48,6 +49,7 @@ app.command("evaluate")(evaluating.evaluate)
 app.command("calibrate")(calibrating.calibrate)
 app.command("search")(searching.search)
 app.command("embed")(searching.embed)
+app.command("models")(models.list_models)
 add_timeout(app)
 
 

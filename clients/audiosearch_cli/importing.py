@@ -24,6 +24,7 @@ from google.protobuf.json_format import MessageToJson
 
 from audiosearch_cli import dry_run, import_report
 from audiosearch_cli.channels import Channel
+from audiosearch_cli.libraries.models import For, Purpose, choice, purpose_of
 from audiosearch_cli.output import (
     DEFAULT_TARGET,
     Ca,
@@ -32,6 +33,7 @@ from audiosearch_cli.output import (
     Target,
     connect,
 )
+from audiosearch_cli.problems import CommandError
 from audiosearch_cli.progress import Shown
 from serving.errors import Reason, ServiceError
 from serving.retry import Retry
@@ -79,6 +81,7 @@ def import_path(
         typer.Option(dir_okay=False, help="File to write each failed upload to, as JSON lines."),
     ] = None,
     channel: Channel = 0,
+    purpose: For = None,
     where: Annotated[
         Where,
         typer.Option(
@@ -92,14 +95,14 @@ def import_path(
     ca: Ca = None,
     json: Json = False,
 ) -> None:
-    """Import every audio file below a folder. A missing library is created."""
+    """Import every audio file below a folder. A missing library is created, by --for."""
     source = _source(path, layout, manifest, label, where, dry=dry)
     if source and dry:
         return dry_run.show(survey(source), library, as_json=json)
     job = _new_job(library, source) if source else None
     start = time.monotonic()
     with connect(target, ca) as client:
-        _patiently(lambda: _ensure(client, library), final=(Reason.GATEWAY_UNAVAILABLE,))
+        _patiently(lambda: _ensure(client, library, purpose), final=(Reason.GATEWAY_UNAVAILABLE,))
         operation, labelled = None, 0
         if path is not None and source is None:
             folder = path
@@ -209,20 +212,25 @@ def _patiently(ask: Callable[[], T], final: tuple[Reason, ...] = ()) -> T:
             time.sleep(pause)
 
 
-def _ensure(client: AudiosearchClient, library: str) -> None:
+def _ensure(client: AudiosearchClient, library: str, purpose: Purpose | None) -> None:
     try:
-        client.call(
+        there = client.call(
             client.stubs.libraries.GetLibrary,
             library_pb2.GetLibraryRequest(
                 name=f"libraries/{library}", view=library_pb2.LIBRARY_VIEW_BASIC
             ),
         )
+        if purpose and purpose_of(there) != purpose.value:
+            raise CommandError(
+                f"library {library} is there already, and is for {purpose_of(there)}; leave out "
+                "--for, or name another library"
+            )
     except ServiceError as error:
         if error.reason is not Reason.LIBRARY_NOT_FOUND:
             raise
         client.call(
             client.stubs.libraries.CreateLibrary,
-            library_pb2.CreateLibraryRequest(library_id=library),
+            library_pb2.CreateLibraryRequest(library_id=library, library=choice(purpose, "")),
         )
 
 

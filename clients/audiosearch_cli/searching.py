@@ -1,4 +1,4 @@
-"""`audiosearch search`, `embed` and `model list`."""
+"""`audiosearch search` and `embed`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from typing import Annotated
 import typer
 from audiosearch.catalog.v1.clip_pb2 import ClipFilter
 from audiosearch.embedding.v1.embedding_pb2 import TimeRange
-from audiosearch.embedding.v1.embedding_service_pb2 import ListModelsRequest
-from audiosearch.embedding.v1.model_pb2 import Model
 from audiosearch.gateway.v1.search_pb2 import (
     DETAIL_CLIPS,
     DETAIL_SEGMENTS,
@@ -24,6 +22,7 @@ from audiosearch_client.offsets import range_of, told, told_range
 
 from audiosearch_cli import searching_files
 from audiosearch_cli.channels import Channel, require_file, say_remarks
+from audiosearch_cli.libraries import models
 from audiosearch_cli.narrowing import narrowed
 from audiosearch_cli.output import (
     DEFAULT_TARGET,
@@ -42,7 +41,6 @@ from audiosearch_cli.output import (
 )
 from audiosearch_cli.vectors.query_file import read_vector
 
-model_app = typer.Typer(no_args_is_help=True, help="Models that turn audio into vectors.")
 AudioFile = Annotated[
     Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="An audio file.")
 ]
@@ -70,21 +68,6 @@ def _part(text: str | TimeRange) -> TimeRange:
         return range_of(str(text))
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-
-
-@model_app.command("list")
-def list_models(target: Target = DEFAULT_TARGET, ca: Ca = None, json: Json = False) -> None:
-    """List the models that the embedding service runs."""
-    with connect(target, ca) as client:
-        answer = client.call(client.stubs.models.ListModels, ListModelsRequest())
-    if json:
-        return print_json(answer)
-    for model in answer.models:
-        source = Model.Source.Name(model.source).removeprefix("SOURCE_").lower()
-        millions = model.parameter_count / 1e6
-        say(f"{model.name}  {model.dimension}-d, {millions:.1f} M parameters, {source}")
-        say(f"  {model.description}")
-    return None
 
 
 @narrowed
@@ -291,13 +274,15 @@ def _query_length(answer: SearchClipsResponse) -> int:
 def embed(
     file: AudioFile,
     channel: Channel = 0,
+    purpose: models.For = None,
+    model: models.ModelName = "",
     target: Target = DEFAULT_TARGET,
     ca: Ca = None,
     json: Json = False,
 ) -> None:
     """Show the embedding of a sound and facts about its audio. Nothing is stored."""
     with connect(target, ca) as client:
-        answer = client.embed(file, channel=channel)
+        answer = client.embed(file, models.name_of(purpose, model), channel)
     if json:
         return print_json(answer)
     heard, vector = answer.audio, answer.embedding

@@ -10,6 +10,7 @@ from typing import IO
 from audiosearch.catalog.v1 import clip_pb2
 from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip, ClipFilter
 from audiosearch.catalog.v1.import_job_pb2 import ImportJob
+from audiosearch.catalog.v1.library_pb2 import CreateLibraryRequest, Library
 from audiosearch.embedding.v1 import embedding_service_pb2 as embedding_pb2
 from audiosearch.embedding.v1.embedding_pb2 import TimeRange
 from audiosearch.gateway.v1 import clips_pb2, search_pb2
@@ -20,6 +21,7 @@ from audiosearch_client.connection import PATIENCE, Connection
 from audiosearch_client.speakers import Speakers
 from audiosearch_client.streams import chunks, stream
 from serving import limits
+from serving.names import purpose_named
 
 Query = Path | str | search_pb2.VectorQuery | search_pb2.Examples
 """An audio file, the name of a clip, a vector or examples."""
@@ -43,6 +45,23 @@ class AudiosearchClient(Connection):
         """Connects on the first call; the arguments and errors are those of `Connection`."""
         super().__init__(target, timeout, key, ca)
         self.speakers = Speakers(self)
+
+    def create_library(self, library: str, purpose: str = "", model: str = "") -> Library:
+        """Creates an empty library.
+
+        Args:
+            library: short name, of letters, digits, _ and -.
+            purpose: `voices` or `sounds`; neither means that of the model.
+            model: its name; the first running model of that purpose if left out.
+
+        Raises:
+            ValueError: for another purpose.
+        """
+        wanted = Library(model=model, purpose=purpose_named(purpose))
+        if purpose and not wanted.purpose:
+            raise ValueError(f"{purpose!r} is no purpose: voices or sounds")
+        request = CreateLibraryRequest(library_id=library, library=wanted)
+        return self.call(self.stubs.libraries.CreateLibrary, request)
 
     def upload(
         self,

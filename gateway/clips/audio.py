@@ -15,7 +15,7 @@ from audiosearch.embedding.v1.embedding_service_pb2 import (
     EmbedWindowsConfig,
     EmbedWindowsRequest,
     EmbedWindowsResponse,
-    GetModelRequest,
+    ListModelsRequest,
 )
 
 from gateway.upstream import Upstream
@@ -117,13 +117,14 @@ async def embed_windows(
 
 async def mismatch(upstream: Upstream, model: str) -> ServiceError:
     """The error for a library whose model the embedding service does not run."""
-    running = await upstream.embedding.GetModel(GetModelRequest(name="models/default"))
+    running = (await upstream.embedding.ListModels(ListModelsRequest())).models
+    names = " and ".join(each.name for each in running)
     return ServiceError(
         Reason.MODEL_MISMATCH,
-        f"the library holds embeddings of {model}, but the embedding service runs "
-        f"{running.name}: start it "
-        "with the checkpoint of that model, or make a new library",
-        {"library_model": model, "running_model": running.name},
+        f"the library holds embeddings of {model}, but the embedding service runs {names}. Give "
+        "it one of these by `audiosearch library migrate NAME --for voices`, or `--for sounds`, or "
+        "start the service with the checkpoint of its own. Searches by stored clip still work",
+        {"library_model": model, "running_model": running[0].name},
     )
 
 

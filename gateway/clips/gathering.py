@@ -53,7 +53,7 @@ class Gathering:
             if self._open is None or self._open.clip_id != clip_id:
                 await self._finish()
                 clip = clips[clip_id]
-                packer = Packer(self._library, self._generation, clip.name)
+                packer = Packer(self._generation, clip.name)
                 self._open = _Open(clip, clip_id, packer)
             await self._send(self._open.packer.add(start_ms, vector.values))
 

@@ -33,12 +33,12 @@ _NUMBERS = np.dtype("<f4")
 class Packer:
     """Packs the vectors of one clip in one generation of indexes into parts."""
 
-    def __init__(self, library: Library, generation: Generation, clip: str) -> None:
+    def __init__(self, generation: Generation, clip: str) -> None:
         """Starts with the first part of the clip of this name."""
         self._head = KeptVectors(
             clip=clip,
             generation=generation.number,
-            model=library.model,
+            model=generation.model,
             window_rule=generation.rule,
         )
         self._starts: list[int] = []
@@ -115,7 +115,7 @@ class Keeping:
             async for answer in self._upstream.vectors.ReadKeptVectors(request):
                 part = answer.vectors
                 rule = part.window_rule if part.HasField("window_rule") else None
-                if part.model == library.model and rule == generation.rule:
+                if part.model == generation.model and rule == generation.rule:
                     yield split_clip(part.clip)[1], part
 
 

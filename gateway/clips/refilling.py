@@ -81,7 +81,7 @@ class Refill:
             return
         await self._upstream.index.UpsertVectors(
             UpsertVectorsRequest(
-                index_id=index_id, model=self._library.model, vectors=self._waiting[index_id]
+                index_id=index_id, model=self._generation.model, vectors=self._waiting[index_id]
             )
         )
         self._waiting[index_id].clear()

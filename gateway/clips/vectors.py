@@ -149,10 +149,10 @@ class Vectors:
             return await self._store_given(generation, library, clip, hurry=hurry)
         if generation.rule is None:
             return await self._store_whole(generation, library, clip, hurry=hurry)
-        packer = Packer(library, generation, clip.name)
+        packer = Packer(generation, clip.name)
         state = _Windows(generation, clip, hurry, library, packer)
         config = EmbedWindowsConfig(
-            audio=EmbedAudioConfig(model=library.model, channel=clip.channel),
+            audio=EmbedAudioConfig(model=generation.model, channel=clip.channel),
             window_rule=generation.rule,
         )
         summary = EmbedWindowsSummary()
@@ -193,13 +193,13 @@ class Vectors:
     ) -> Stored:
         heard = await embed(
             self._upstream,
-            library.model,
+            generation.model,
             stored(self._upstream, clip.name),
             channel=clip.channel,
         )
         vector = Vector(id=split_clip(clip.name)[1], values=heard.embedding.values)
-        await self._batches.upsert(generation.windows, library.model, vector, hurry=hurry)
-        packer = Packer(library, generation, clip.name)
+        await self._batches.upsert(generation.windows, generation.model, vector, hurry=hurry)
+        packer = Packer(generation, clip.name)
         packer.add(None, vector.values)
         return Stored(heard.audio, 0, await self._kept(library, packer))
 
@@ -226,7 +226,7 @@ class Vectors:
 
     async def _upsert(self, index_id: str, state: _Windows, vectors: Iterable[Vector]) -> None:
         calls = [
-            self._batches.upsert(index_id, state.library.model, vector, hurry=state.hurry)
+            self._batches.upsert(index_id, state.generation.model, vector, hurry=state.hurry)
             for vector in vectors
         ]
         await asyncio.gather(*calls)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from audiosearch.catalog.v1.clip_pb2 import Clip, LookupClipsRequest
 from audiosearch.catalog.v1.library_pb2 import Library
+from audiosearch.embedding.v1.model_pb2 import PURPOSE_SOUNDS
 from audiosearch.index.v1.index_service_pb2 import (
     GetIndexStatsRequest,
     ListVectorsRequest,
@@ -61,6 +62,8 @@ class Walk:
         rule = library.window_rule
         self._window = rule.window.ToNanoseconds() / 1e9
         self._hop = rule.hop.ToNanoseconds() / 1e9
+        # Other limits are measured on voices; a model of sounds is only sure of what is the same.
+        self._least = diagonals.ONE if library.purpose == PURPOSE_SOUNDS else 0.0
         self._cuts = Cuts(upstream, present(library), self._window, self._hop)
         self.lengths: dict[str, float] = {}
         """Lengths of the clips that are linked."""
@@ -69,8 +72,8 @@ class Walk:
         """True if there were more links than MOST_LINKS."""
 
     async def digest(self) -> str:
-        """A text that changes when vectors come or go."""
-        digest = hashlib.sha256()
+        """A text that changes when vectors come or go, or another model makes them."""
+        digest = hashlib.sha256(self._library.model.encode())
         async for ids in self._ids():
             digest.update("\n".join(ids).encode())
         return digest.hexdigest()
@@ -199,7 +202,7 @@ class Walk:
         for other, hits in near.items():
             if other in lengths and (lengths[other], other) > mine:
                 found = cuts.get(other) or self._align(seen, lengths[seen.id], lengths[other], hits)
-                if found:
+                if found and found.score >= self._least:
                     yield Link(seen.id, other, found.score, found.start, found.end, found.offset)
 
     def _align(

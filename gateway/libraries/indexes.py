@@ -51,6 +51,9 @@ class Generation:
     rule: WindowRule | None
     """Rule by which clips are cut into windows; None in generation 0."""
 
+    model: str = ""
+    """Model of its vectors; empty for one that is only dropped."""
+
     @property
     def windows(self) -> str:
         """Id of the index that is searched."""
@@ -72,7 +75,7 @@ class Generation:
 def present(library: Library) -> Generation:
     """The generation in which a library is searched."""
     rule = library.window_rule if library.generation else None
-    return Generation(library.uid, library.generation, rule)
+    return Generation(library.uid, library.generation, rule, library.model)
 
 
 def coming(library: Library) -> Generation | None:
@@ -80,7 +83,8 @@ def coming(library: Library) -> Generation | None:
     if not library.HasField("migration"):
         return None
     migration = library.migration
-    return Generation(library.uid, migration.generation, migration.window_rule)
+    model = migration.model or library.model
+    return Generation(library.uid, migration.generation, migration.window_rule, model)
 
 
 def written(library: Library) -> list[Generation]:
@@ -100,9 +104,37 @@ def every(library: Library) -> list[Generation]:
     return [*earlier(library), present(library), following]
 
 
+def migrated(library: Library) -> Library:
+    """The library as it will be when its migration has ended."""
+    if not library.HasField("migration"):
+        return library
+    following, migration = Library(), library.migration
+    following.CopyFrom(library)
+    following.ClearField("migration")
+    following.generation = migration.generation
+    following.window_rule.CopyFrom(migration.window_rule)
+    if migration.model:
+        following.model, following.purpose = migration.model, migration.purpose
+        following.model_generation = migration.generation
+    return following
+
+
 def voiceprints(library: Library) -> str:
-    """Id of the index with the voiceprints of a library."""
-    return f"{library.uid}_speakers"
+    """Id of the index with the voiceprints of a library: one for each model that it has had."""
+    number = library.model_generation
+    return f"{library.uid}_speakers{number}" if number else f"{library.uid}_speakers"
+
+
+def earlier_voiceprints(library: Library) -> list[str]:
+    """Ids of the indexes with voiceprints of the models that the library had before."""
+    numbers = range(library.model_generation)
+    return [voiceprints(Library(uid=library.uid, model_generation=number)) for number in numbers]
+
+
+def coming_voiceprints(library: Library) -> str:
+    """Id of the index with the voiceprints of the next generation, if it has another model."""
+    following = Library(uid=library.uid, model_generation=library.generation + 1)
+    return voiceprints(following)
 
 
 def window_id(clip_id: str, start_ms: int | None) -> str:

@@ -23,8 +23,7 @@ from audiosearch.catalog.v1.library_pb2 import (
     ListLibrariesResponse,
     ReportIndexStateRequest,
 )
-from audiosearch.embedding.v1.embedding_service_pb2 import GetModelRequest
-from audiosearch.embedding.v1.model_pb2 import Model
+from audiosearch.embedding.v1.model_pb2 import PURPOSE_UNSPECIFIED, PURPOSE_VOICES
 from audiosearch.gateway.v1.migration_pb2 import MigrateLibraryRequest
 from audiosearch.index.v1.index_service_pb2 import (
     CreateIndexRequest,
@@ -33,11 +32,13 @@ from audiosearch.index.v1.index_service_pb2 import (
 )
 
 from gateway.access.rights import MAX_GRANTS, Caller
-from gateway.clips.audio import mismatch, no_audio
+from gateway.clips.audio import no_audio
 from gateway.libraries import indexes
 from gateway.libraries.indexes import Generation
+from gateway.libraries.models import Models
 from gateway.upstream import Upstream, passing_over
 from serving.errors import Reason, ServiceError
+from serving.names import purpose_named, purpose_word
 
 log = structlog.get_logger()
 
@@ -48,32 +49,38 @@ class Libraries:
     def __init__(self, upstream: Upstream) -> None:
         """Works on the services of `upstream`."""
         self._upstream = upstream
+        self.models = Models(upstream)
 
     async def create(self, request: CreateLibraryRequest) -> Library:
-        """Creates a library for the given model, or for the default model."""
-        if request.library.dimension:
+        """Creates a library for the given model or purpose, or for the default model.
+
+        Raises:
+            ServiceError: MODEL_NOT_FOUND; FIELD_INVALID if the purpose is not the model's.
+        """
+        wanted = request.library
+        if wanted.dimension:
+            if purpose_named(wanted.model):
+                raise _invalid(
+                    "model", f"{wanted.model} is none of vectors that are made elsewhere"
+                )
             made = await self._upstream.libraries.CreateLibrary(request)
             return await self.finish_creation(made)
-        model = await self._model(request.library.model or "models/default")
+        word = purpose_word(wanted.purpose)
+        if wanted.purpose and not word:
+            raise _invalid("purpose", f"{wanted.purpose} is none")
+        model = await self.models.find(wanted.model or f"models/{word or 'default'}")
+        if wanted.purpose not in {PURPOSE_UNSPECIFIED, model.purpose}:
+            raise _invalid(
+                "purpose",
+                f"{model.name} is a model for {purpose_word(model.purpose)}; leave out "
+                "one of model and purpose",
+            )
         bound = CreateLibraryRequest()
         bound.CopyFrom(request)
-        bound.library.model = model.name
-        if model.HasField("window_rule") and not request.library.HasField("window_rule"):
+        bound.library.model, bound.library.purpose = model.name, model.purpose
+        if model.HasField("window_rule") and not wanted.HasField("window_rule"):
             bound.library.window_rule.CopyFrom(model.window_rule)
         return await self.finish_creation(await self._upstream.libraries.CreateLibrary(bound))
-
-    async def _model(self, name: str) -> Model:
-        try:
-            return await self._upstream.embedding.GetModel(GetModelRequest(name=name))
-        except ServiceError as error:
-            if error.reason is not Reason.MODEL_NOT_FOUND:
-                raise
-            raise ServiceError(
-                error.reason,
-                f"{error.message}; a library for vectors of a model that runs elsewhere is made "
-                "with their dimension",
-                error.metadata,
-            ) from error
 
     async def page(self, request: ListLibrariesRequest, caller: Caller) -> ListLibrariesResponse:
         """A page of the libraries that the caller may read.
@@ -95,7 +102,14 @@ class Libraries:
         found = [await self._find(name, request.view) for name in left[:size]]
         state = request.state or Library.STATE_ACTIVE
         return ListLibrariesResponse(
-            libraries=[library for library in found if library and library.state == state],
+            libraries=[
+                library
+                for library in found
+                if library
+                and library.state == state
+                and request.purpose in (PURPOSE_UNSPECIFIED, library.purpose)
+                and (library.HasField("index_state") or not request.incomplete)
+            ],
             next_page_token=left[size - 1] if len(left) > size else "",
         )
 
@@ -124,7 +138,12 @@ class Libraries:
         if now is None:
             return None
         for generation in indexes.written(now):
-            await self.make_indexes(now, generation)
+            try:
+                await self.make_indexes(now, generation)
+            except ServiceError as error:
+                # Of a model that runs no more; the next indexes are filled without these.
+                if error.reason is not Reason.MODEL_MISMATCH or not now.migration.model:
+                    raise
             kept = [await self.keep_index(now, index_id) for index_id in generation.kinds]
             if not all(kept):
                 return None
@@ -176,30 +195,52 @@ class Libraries:
         Otherwise an index that the deletion or the end of a migration did not see would stay.
         """
         now = await self.now(library)
-        wanted = [indexes.voiceprints(library)]
-        for generation in indexes.written(now or library):
-            wanted += generation.kinds
-        if now is not None and index_id in wanted:
-            return True
+        if now is not None:
+            wanted = {indexes.voiceprints(now), indexes.voiceprints(indexes.migrated(now))}
+            for generation in indexes.written(now):
+                wanted.update(generation.kinds)
+            if index_id in wanted:
+                return True
         await self._upstream.index.DropIndex(DropIndexRequest(index_id=index_id))
         return False
 
     async def make_indexes(self, library: Library, generation: Generation) -> None:
-        """Creates the indexes of a generation that are not there."""
+        """Creates the indexes of a generation that are not there.
+
+        Those of a model that no service runs any more stay as they are.
+        """
         dimension = library.dimension
         if not dimension:
-            request = GetModelRequest(name=library.model)
-            dimension = (await self._upstream.embedding.GetModel(request)).dimension
+            try:
+                dimension = (await self.models.running(generation.model)).dimension
+            except ServiceError as error:
+                if error.reason is not Reason.MODEL_MISMATCH or not await self._are_there(
+                    generation
+                ):
+                    raise
+                return
         for index_id, kind in generation.kinds.items():
             await self._upstream.index.CreateIndex(
                 CreateIndexRequest(
-                    index_id=index_id, model=library.model, dimension=dimension, kind=kind
+                    index_id=index_id, model=generation.model, dimension=dimension, kind=kind
                 )
             )
+
+    async def _are_there(self, generation: Generation) -> bool:
+        with passing_over(Reason.INDEX_NOT_FOUND):
+            for index_id in generation.kinds:
+                await self._upstream.index.GetIndexStats(GetIndexStatsRequest(index_id=index_id))
+            return True
+        return False
 
     async def drop_indexes(self, generation: Generation) -> None:
         """Removes the indexes of a generation. Missing ones are no error."""
         for index_id in generation.kinds:
+            await self._upstream.index.DropIndex(DropIndexRequest(index_id=index_id))
+
+    async def drop_earlier_voiceprints(self, library: Library) -> None:
+        """Removes voiceprints of the models that the library had before."""
+        for index_id in indexes.earlier_voiceprints(library):
             await self._upstream.index.DropIndex(DropIndexRequest(index_id=index_id))
 
     async def now(self, library: Library) -> Library | None:
@@ -226,20 +267,37 @@ class Libraries:
             raise no_audio(library)
         return library
 
+    async def open_for_voices(self, name: str) -> Library:
+        """Reads an ACTIVE library as `open_for_audio`; MODEL_MISMATCH if it is not for voices."""
+        library = await self.open_for_audio(name)
+        after = indexes.migrated(library)
+        for its in (library, after):
+            if its.purpose != PURPOSE_VOICES:
+                going = "" if its is library else "is being migrated to one that "
+                raise ServiceError(
+                    Reason.MODEL_MISMATCH,
+                    f"{name} {going}is for {purpose_word(its.purpose)}: its model, {its.model}, "
+                    "tells no voices apart, so it has no speakers and no calibration. Make a "
+                    "library for voices with `audiosearch library create NAME --for voices`",
+                    {"library": name, "library_model": its.model},
+                )
+        return library
+
     async def begin_migration(self, request: MigrateLibraryRequest) -> Library:
         """Begins a library's migration, by the rule of its model if the request has none.
 
         Raises:
-            ServiceError: MODEL_MISMATCH if no running service could embed the library's clips.
+            ServiceError: MODEL_MISMATCH if no running service could embed the library's clips;
+                MODEL_NOT_FOUND for another model that none runs.
         """
         library = await self.open_for_audio(request.name)
-        try:
-            model = await self._upstream.embedding.GetModel(GetModelRequest(name=library.model))
-        except ServiceError as error:
-            if error.reason is not Reason.MODEL_NOT_FOUND:
-                raise
-            raise await mismatch(self._upstream, library.model) from error
+        if request.model:
+            model = await self.models.find(request.model)
+        else:
+            model = await self.models.running(library.model)
         bound = BeginMigrationRequest(name=request.name, window_rule=model.window_rule)
+        if request.model:
+            bound.model, bound.purpose = model.name, model.purpose
         if request.HasField("window_rule"):
             bound.window_rule.CopyFrom(request.window_rule)
         return await self._upstream.libraries.BeginMigration(bound)
@@ -282,6 +340,13 @@ class Libraries:
         """Finishes the removal of a DELETING library."""
         for generation in indexes.every(library):
             await self.drop_indexes(generation)
-        voiceprints = DropIndexRequest(index_id=indexes.voiceprints(library))
-        await self._upstream.index.DropIndex(voiceprints)
+        await self.drop_earlier_voiceprints(library)
+        for index_id in (indexes.voiceprints(library), indexes.coming_voiceprints(library)):
+            await self._upstream.index.DropIndex(DropIndexRequest(index_id=index_id))
         await self._upstream.libraries.DeleteLibrary(DeleteLibraryRequest(name=library.name))
+
+
+def _invalid(field: str, problem: str) -> ServiceError:
+    return ServiceError(
+        Reason.FIELD_INVALID, f"library.{field}: {problem}", {"field": f"library.{field}"}
+    )

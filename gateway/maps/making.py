@@ -28,11 +28,12 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Layout:
-    """Ids of clips, their places in the same order, and the number of vectors at the start."""
+    """Ids of clips, their places in the same order, number of vectors and model at the start."""
 
     ids: Sequence[str]
     places: Places
     count: int
+    model: str
     state: LibraryMap.State.ValueType
     missing: frozenset[str] = frozenset()
     """Clips that were not ACTIVE when they were first shown."""
@@ -112,7 +113,9 @@ class Maker:
         """Reads the rows again, and marks the map as stale if clips were added or removed."""
         count = await self._samples.count(library)
         gone = await self._show(library, map_, layout) - layout.missing
-        map_.stale = map_.stale or bool(gone) or count != layout.count
+        map_.stale = map_.stale or (
+            bool(gone) or count != layout.count or library.model != layout.model
+        )
         map_.progress = 0.0 if map_.stale else 1.0
 
     async def _make(self, library: Library, map_: Map) -> None:
@@ -124,14 +127,14 @@ class Maker:
         before, last = map_.layout, len(sample.ids) <= FEW
         if not before or before.state == LibraryMap.STATE_ROUGH or last:
             state = LibraryMap.STATE_READY if last else LibraryMap.STATE_ROUGH
-            layout = Layout(sample.ids, places, sample.count, state, begun=begun)
+            layout = Layout(sample.ids, places, sample.count, library.model, state, begun=begun)
             await self._show(library, map_, layout)
         if not last:
             places = await self._refine(sample, places, map_)
             if before and before.state == LibraryMap.STATE_READY:
                 places = await asyncio.to_thread(_turned_like, before, sample.ids, places)
             ready = LibraryMap.STATE_READY
-            layout = Layout(sample.ids, places, sample.count, ready, begun=begun)
+            layout = Layout(sample.ids, places, sample.count, library.model, ready, begun=begun)
             await self._show(library, map_, layout)
         map_.stale, map_.progress = False, 1.0
         took = time.monotonic() - start

@@ -29,6 +29,7 @@ from gateway.search.ranking import Candidate, Ranking
 from gateway.search.record import SearchLog, Stopwatch
 from gateway.upstream import Upstream
 from serving.errors import Reason, ServiceError
+from serving.names import purpose_word
 
 _READ_PER_GROUP = 3
 """Clips that are read at once for each group of several clips that is wanted."""
@@ -126,8 +127,7 @@ class Search:
             if library.model != opened[0].model:
                 raise ServiceError(
                     Reason.MODEL_MISMATCH,
-                    f"{library.name} holds embeddings of {library.model}, and {opened[0].name} "
-                    f"those of {opened[0].model}; search them one by one",
+                    f"{_described(library)}, and {_described(opened[0])}; search them one by one",
                     {"library": library.name, "library_model": library.model},
                 )
             wants = "a range" if part is not None else asked.needs_windows
@@ -150,6 +150,11 @@ class Search:
         if error.reason is not Reason.INDEX_NOT_FOUND:
             raise error
         now = await self._open(asked)
+        if now[0].model != opened[0].model:
+            raise ServiceError(
+                Reason.INDEX_UNAVAILABLE,
+                f"{now[0].name} has just been given another model, {now[0].model}; search again",
+            ) from error
         if [library.generation for library in now] != [library.generation for library in opened]:
             return now
         return list(await asyncio.gather(*map(self._libraries.lost, now)))
@@ -227,3 +232,9 @@ class Search:
                     matches.segmented(plain, one, hits[one.clip.name], asked.segments)
                 found.append(plain)
         return found
+
+
+def _described(library: Library) -> str:
+    """A library with its purpose and its model."""
+    purpose = purpose_word(library.purpose) or "vectors"
+    return f"{library.name} is for {purpose}, by {library.model}"

@@ -57,7 +57,7 @@ class Calibrating:
         check_operating_point(request.operating_point, "operating_point")
         count = _within("enrollment_clip_count", request.enrollment_clip_count, 1, MOST_ENROLLMENTS)
         most = _within("max_clip_count", request.max_clip_count, FEWEST_CLIPS, MOST_CLIPS)
-        library = await self._libraries.open_for_audio(request.name)
+        library = await self._libraries.open_for_voices(request.name)
         calibration = await self._fit(library, count, most or DEFAULT_CLIPS, request.seed)
         calibration.name = f"{library.name}/calibration"
         calibration.model = library.model

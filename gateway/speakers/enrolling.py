@@ -102,7 +102,7 @@ class Enrolling:
         self, config: EnrollSpeakerConfig, requests: AsyncIterator[EnrollSpeakerRequest]
     ) -> EnrollSpeakerResponse:
         """Enrolls with the recordings after `config`; errors as in the contract."""
-        library = await self._libraries.open_for_audio(config.parent)
+        library = await self._libraries.open_for_voices(config.parent)
         speaker, made = await self._speaker(config)
         who = Enrollee(library, speaker, config)
         who.vectors = await self._voiceprints.enrolled(library, who.speaker.name)

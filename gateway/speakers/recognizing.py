@@ -69,7 +69,7 @@ class Recognizing:
     ) -> VerifySpeakerResponse:
         """Compares a voice with one speaker; errors as in the contract."""
         parent, _ = split_speaker(config.name, "config.name")
-        library = await self._libraries.open_for_audio(parent)
+        library = await self._libraries.open_for_voices(parent)
         await self._enrolled(config.name)  # before audio is read in vain
         voice = await hear(self._upstream, library, config.clip, chunks, config.channel)
         # Read again, because it may have changed while the audio came.
@@ -101,7 +101,7 @@ class Recognizing:
     ) -> IdentifySpeakerResponse:
         """Compares a voice with all speakers, or with some; errors as in the contract."""
         k = _check(config)
-        library = await self._libraries.open_for_audio(config.parent)
+        library = await self._libraries.open_for_voices(config.parent)
         voice = await hear(self._upstream, library, config.clip, chunks, config.channel)
         if config.candidates:
             near = await self._candidates(library, await self._named(library, config.candidates))

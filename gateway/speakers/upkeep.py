@@ -62,6 +62,20 @@ class Upkeep:
                 for speaker in some:
                     await self._one(work[state], library, speaker)
 
+    async def fill_coming(self, library: Library) -> None:
+        """Makes the voiceprints of all speakers by the model that a migration gives a library."""
+        following = indexes.migrated(library)
+        if following.model != library.model:
+            async for some in self._pages(library, Speaker.STATE_ACTIVE):
+                for speaker in some:
+                    await self._one(self._voiceprints.make, following, speaker)
+
+    async def renew(self, library: Library) -> None:
+        """Makes the voiceprints of all speakers again, and what is known of how they agree."""
+        async for some in self._pages(library, Speaker.STATE_ACTIVE):
+            for speaker in some:
+                await self._one(self._voiceprints.refresh, library, speaker)
+
     async def sweep(self, library: Library) -> None:
         """Makes missing voiceprints of speakers, and removes outdated ones."""
         async for some in self._pages(library, Speaker.STATE_ACTIVE):

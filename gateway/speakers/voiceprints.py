@@ -91,7 +91,12 @@ class Voiceprints:
         if len(found) < len(set(clip_ids)):
             # Since the library was read, a migration may have ended and its old indexes be gone.
             now = await self._libraries.now(library)
-            if now is not None and now.generation != library.generation:
+            if now is not None and now.generation > library.generation:
+                if now.model != library.model:
+                    raise ServiceError(
+                        Reason.STATE_CONFLICT,
+                        f"{library.name} was given another model meanwhile; try again",
+                    )
                 found = await indexes.whole_vectors(self._upstream.index, now, clip_ids)
         return {id_: np.array(values, np.float32) for id_, values in found.items()}
 
@@ -111,13 +116,9 @@ class Voiceprints:
                 keeps changing.
         """
         for _ in range(ROUNDS):
-            enrolled = list((await self._enrollments(library, speaker.name)).values())
-            agreement = None
-            if enrolled:
-                vectors = np.stack([each.values for each in enrolled])
-                judged = np.array([each.speech >= JUDGED_SECONDS for each in enrolled])
-                agreement = lowest_agreement(vectors, judged)
-                await self._write(library, speaker, mean_voice(vectors))
+            library = await self._libraries.now(library) or library
+            agreement = await self.make(library, speaker)
+            await self.make_coming(library, speaker)
             try:
                 recorded = await self._upstream.speakers.RecordVoiceprint(
                     RecordVoiceprintRequest(
@@ -139,16 +140,39 @@ class Voiceprints:
             Reason.STATE_CONFLICT, f"{speaker.name} is changed all the time; try again in a moment"
         )
 
+    async def make(self, library: Library, speaker: Speaker) -> float | None:
+        """Writes the voiceprint of the current enrollments. Returns how well the worst one agrees.
+
+        Raises:
+            ServiceError: STATE_CONFLICT while the index lacks an enrollment.
+        """
+        enrolled = list((await self._enrollments(library, speaker.name)).values())
+        if not enrolled:
+            return None
+        vectors = np.stack([each.values for each in enrolled])
+        judged = np.array([each.speech >= JUDGED_SECONDS for each in enrolled])
+        await self._write(library, speaker, mean_voice(vectors))
+        return lowest_agreement(vectors, judged)
+
+    async def make_coming(self, library: Library, speaker: Speaker) -> None:
+        """Writes the voiceprint by the model that a migration gives the library, if it gives one.
+
+        Before the migration has come to all enrollments there is none; it makes it at its end.
+        """
+        if library.migration.model:
+            with passing_over(Reason.STATE_CONFLICT):
+                await self.make(indexes.migrated(library), speaker)
+
     async def remove(self, library: Library, ids: Iterable[str]) -> None:
         """Removes voiceprints by their ids. Missing ones and empty ids are no error."""
         wanted = [id_ for id_ in ids if id_]
+        index_ids = dict.fromkeys(map(indexes.voiceprints, (library, indexes.migrated(library))))
         for start in range(0, len(wanted), PAGE):
-            with passing_over(Reason.INDEX_NOT_FOUND):
-                await self._upstream.index.DeleteVectors(
-                    DeleteVectorsRequest(
-                        index_id=indexes.voiceprints(library), ids=wanted[start : start + PAGE]
+            for index_id in index_ids:
+                with passing_over(Reason.INDEX_NOT_FOUND):
+                    await self._upstream.index.DeleteVectors(
+                        DeleteVectorsRequest(index_id=index_id, ids=wanted[start : start + PAGE])
                     )
-                )
 
     async def _changed(self, library: Library, before: Speaker) -> Speaker:
         """The current speaker. If it is being deleted, its new voiceprint is removed."""

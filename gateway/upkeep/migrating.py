@@ -10,6 +10,8 @@ Nothing is lost, whichever gateway works and whenever it ends:
   after a crash another worker goes on, and does at most the last few clips again.
 - A sweep compares the new generation with the rows before the switch. A second one does so after
   it, for a call that began on a gateway that saw the library before the migration began.
+- Voiceprints are vectors of the library's model. If the migration changes it, all are made from the
+  enrollments in the new generation before the switch, and once more after it.
 - The old indexes are dropped some seconds after the switch, by this worker, or by the next sweep
   of any gateway. Nobody writes to them alone by then: a call that finds them gone reads the library
   again.
@@ -46,6 +48,7 @@ from gateway.libraries import indexes
 from gateway.libraries.indexes import Generation
 from gateway.libraries.libraries import Libraries
 from gateway.skip import stops_all
+from gateway.speakers.upkeep import Upkeep
 from gateway.upkeep.sweeping import Sweep
 from gateway.upstream import Upstream
 from serving import limits
@@ -77,7 +80,13 @@ class Run:
     """One claimed migration, from its cursor to the switch."""
 
     def __init__(
-        self, library: Library, upstream: Upstream, libraries: Libraries, clips: Clips, sweep: Sweep
+        self,
+        library: Library,
+        upstream: Upstream,
+        libraries: Libraries,
+        clips: Clips,
+        sweep: Sweep,
+        speakers: Upkeep,
     ) -> None:
         """Goes on where the last worker has stopped."""
         self.library = library
@@ -87,6 +96,7 @@ class Run:
         self._libraries = libraries
         self._clips = clips
         self._sweep = sweep
+        self._speakers = speakers
         self._free = asyncio.Semaphore(AT_ONCE)
 
     async def work(self) -> None:
@@ -114,6 +124,7 @@ class Run:
             for _, task in window:
                 task.cancel()
         await self._patiently(lambda: self._sweep.sweep(self.library, indexes.coming))
+        await self._patiently(lambda: self._speakers.fill_coming(self.library))
         await self._count()
 
     async def _count(self) -> None:
@@ -225,11 +236,14 @@ class Run:
 class MigrationWorker:
     """Claims migrations of the catalog and works on one at a time."""
 
-    def __init__(self, upstream: Upstream, libraries: Libraries, clips: Clips) -> None:
+    def __init__(
+        self, upstream: Upstream, libraries: Libraries, clips: Clips, speakers: Upkeep
+    ) -> None:
         """Works on the services of `upstream`."""
         self._upstream = upstream
         self._libraries = libraries
         self._clips = clips
+        self._speakers = speakers
         self._sweep = Sweep(upstream, libraries, clips)
         self._claims = Claims(self._claim, POLL_SECONDS)
         self._worker = uuid.uuid4().hex
@@ -267,7 +281,9 @@ class MigrationWorker:
             generation=library.migration.generation,
             cursor=library.migration.cursor,
         )
-        run = Run(library, self._upstream, self._libraries, self._clips, self._sweep)
+        run = Run(
+            library, self._upstream, self._libraries, self._clips, self._sweep, self._speakers
+        )
         work = asyncio.create_task(run.work())
         reporter = asyncio.create_task(self._keep_reporting(run))
         try:
@@ -333,5 +349,7 @@ class MigrationWorker:
         await asyncio.sleep(DROP_SECONDS)
         try:
             await self._sweep.sweep(library)
+            if library.model_generation == library.generation:
+                await self._speakers.renew(library)
         except ServiceError as error:
             log.info("migration.clean_up_postponed", library=library.name, why=str(error))

@@ -138,6 +138,7 @@ class Sweep:
         """Removes indexes that a migration has left behind."""
         for generation in indexes.earlier(library):
             await self._libraries.drop_indexes(generation)
+        await self._libraries.drop_earlier_voiceprints(library)
         if library.generation:
             request = DropKeptVectorsRequest(
                 parent=library.name, before_generation=library.generation

@@ -15,8 +15,10 @@ from typing import Any
 from audiosearch.gateway.v1.migration_pb2 import MigrateLibraryRequest
 
 from gateway.clips.life import Clips
+from gateway.clips.mirror import Mirror
 from gateway.libraries.libraries import Libraries
 from gateway.settings import GatewaySettings
+from gateway.speakers.wiring import Speakers
 from gateway.upkeep import migrating
 from gateway.upkeep.migrating import MigrationWorker
 from gateway.upstream import Upstream
@@ -45,9 +47,12 @@ def kill_at(owner: Any, method: str, count: int, when: str) -> None:
 
 async def main(library: str, owner: str, method: str, count: str, when: str) -> None:
     """Works until it is killed."""
-    upstream = Upstream(GatewaySettings())
+    settings = GatewaySettings()
+    upstream = Upstream(settings)
     libraries, clips = Libraries(upstream), Clips(upstream)
-    worker = MigrationWorker(upstream, libraries, clips)
+    mirror = Mirror(upstream, clips.vectors)
+    speakers = Speakers(upstream, libraries, clips, mirror, settings)
+    worker = MigrationWorker(upstream, libraries, clips, speakers.upkeep)
     owners = {"libraries": libraries, "clips": clips, "catalog": upstream.libraries}
     migrating.LEASE_SECONDS, migrating.REPORT_SECONDS = LEASE_SECONDS, REPORT_SECONDS
     kill_at(owners[owner], method, int(count), when)

@@ -8,13 +8,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import grpc
-import numpy as np
-import paddle
 import pytest
 from audiosearch.catalog.v1 import clip_pb2, library_pb2
 from audiosearch.catalog.v1.clip_pb2 import Clip
@@ -22,7 +20,6 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from deploy.local_stack import SERVICES
 from serving.errors import Reason, ServiceError
-from tests.conftest import REPOSITORY
 from tests.contracts import services
 from tests.end_to_end.conftest import Running, start
 from tools.servers.catalog_stubs import CatalogStubs
@@ -221,35 +218,6 @@ def test_a_deletion_that_has_begun_goes_on(fragile: Running, sounds: Path) -> No
     with pytest.raises(ServiceError) as raised:
         client.upload(library, sounds / "bronze_bell_1.wav")
     assert raised.value.reason is Reason.LIBRARY_NOT_FOUND
-
-
-def test_another_model_is_refused(fragile: Running, tmp_path: Path, sounds: Path) -> None:
-    """A library holds vectors of one model for good; the message says what to do."""
-    other = tmp_path / "other"
-    bundled = REPOSITORY / "embedding_service" / "bundled" / "voices"
-    (other / "conf").mkdir(parents=True)
-    (other / "model").mkdir()
-    (other / "conf" / "model.yaml").write_bytes((bundled / "conf" / "model.yaml").read_bytes())
-    weights = paddle.load(str(bundled / "model" / "model.pdparams"))
-    name = next(key for key, value in weights.items() if key.endswith("weight"))
-    weights[name] = weights[name] * np.float32(1.01)
-    paddle.save(weights, str(other / "model" / "model.pdparams"))
-    path, library = sounds / "bronze_bell_1.wav", fragile.library()
-    fragile.client.upload(library, path)
-    # PaddleSpeech's own network needs no conversion, which would take longer than all the rest.
-    settings = {"AUDIOSEARCH_CHECKPOINT": str(other), "AUDIOSEARCH_ENCODER_PRECISION": "paddle"}
-    with encoder(fragile, **settings):
-        calls: list[Callable[[], object]] = [
-            lambda: fragile.client.search(library, path),
-            lambda: fragile.client.upload(library, sounds / "bronze_bell_2.wav"),
-        ]
-        for call in calls:
-            with pytest.raises(ServiceError, match="checkpoint") as raised:
-                call()
-            assert raised.value.reason is Reason.MODEL_MISMATCH
-            assert raised.value.code is grpc.StatusCode.FAILED_PRECONDITION
-        assert not fragile.client.search(fragile.library(), path).matches
-    assert fragile.client.search(library, path).matches
 
 
 def test_what_was_interrupted_is_finished_or_undone(tmp_path: Path, sounds: Path) -> None:

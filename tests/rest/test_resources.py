@@ -26,6 +26,16 @@ def test_a_library_lives_and_dies(rest: Rest) -> None:
     assert library["state"] == "STATE_ACTIVE"
     assert library["clipCount"] == "0"
     assert library["model"].startswith("models/")
+    assert library["purpose"] == "PURPOSE_VOICES"
+    for purpose, there in (("PURPOSE_VOICES", True), ("PURPOSE_SOUNDS", False)):
+        listed = rest.http.get("/v1/libraries", params={"purpose": purpose}).json()["libraries"]
+        assert ("libraries/birds" in {one["name"] for one in listed}) is there
+    wrong = {"model": library["model"], "purpose": "PURPOSE_SOUNDS"}
+    refused(
+        rest.http.post("/v1/libraries", params={"libraryId": "no"}, json=wrong),
+        400,
+        Reason.FIELD_INVALID,
+    )
     changed = rest.http.patch(
         "/v1/libraries/birds",
         params={"updateMask": "displayName"},

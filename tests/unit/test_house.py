@@ -21,7 +21,7 @@ ROOMS = [
     *("scoring", "serving", "tools"),
 ]
 MOST_FILES = 25
-MOST_LINES = {"gateway without REST": 11_300, "gateway": 15_600}
+MOST_LINES = {"gateway without REST": 11_600, "gateway": 15_900}
 
 
 def files(folder: Path) -> Iterator[Path]:

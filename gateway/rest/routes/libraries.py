@@ -13,7 +13,7 @@ from gateway.rest.messages.openapi import document
 from gateway.rest.messages.query import Query, refuse_others
 from gateway.rest.parts import Parts
 
-_LIST = Query(library_pb2.ListLibrariesRequest, "pageSize", "pageToken", "state", "view")
+_LIST = Query(library_pb2.ListLibrariesRequest, "pageSize", "pageToken", "state", "view", "purpose")
 _GET = Query(library_pb2.GetLibraryRequest, "view")
 _CREATE = Query(library_pb2.CreateLibraryRequest, "libraryId", "requestId")
 _UPDATE = Query(library_pb2.UpdateLibraryRequest, "updateMask")
@@ -32,7 +32,11 @@ def router(parts: Parts) -> APIRouter:
 
     @api.post("/v1/libraries", **document(_CREATE, body=Library, answer=Library))
     async def create_library(request: Request) -> Response:
-        """Creates an empty library by the `displayName`, `model` and `dimension` in the body."""
+        """Creates an empty library, for voices or for sounds.
+
+        The body has `displayName`, `purpose` or `model`, and for one for vectors `dimension`. With
+        neither purpose nor model it is by the first of `/v1/models`.
+        """
         message = _CREATE.read(request, library_pb2.CreateLibraryRequest())
         await parse_body(request, message.library)
         return answer(await parts.ask(request, "CreateLibrary", message))
@@ -59,7 +63,11 @@ def router(parts: Parts) -> APIRouter:
         **document(body=MigrateLibraryRequest, answer=Library),
     )
     async def migrate_library(request: Request, library: str) -> Response:
-        """Begins to fill the library's next indexes, by which its recordings are found in parts."""
+        """Begins to fill the library's next indexes from its stored audio.
+
+        With a `model` they are of that one: `models/voices` and `models/sounds` stand for the first
+        of that purpose.
+        """
         refuse_others(request)
         message = await parse_body(request, MigrateLibraryRequest())
         message.name = f"libraries/{library}"

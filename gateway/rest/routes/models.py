@@ -34,7 +34,7 @@ def router(parts: Parts) -> APIRouter:
 
     @api.get("/v1/models/{model}", **document(answer=Model))
     async def get_model(request: Request, model: str) -> Response:
-        """Describes a model. The name `default` stands for the default model."""
+        """Describes a model. `default` is the first one, `voices` and `sounds` the first for it."""
         refuse_others(request)
         message = embedding_pb2.GetModelRequest(name=f"models/{model}")
         return answer(await parts.ask(request, "GetModel", message))

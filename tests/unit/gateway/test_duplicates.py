@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from audiosearch.catalog.v1.clip_pb2 import Clip, LookupClipsResponse
 from audiosearch.catalog.v1.library_pb2 import Library
+from audiosearch.embedding.v1.model_pb2 import PURPOSE_SOUNDS
 from audiosearch.gateway.v1.duplicates_pb2 import Duplicates, GetDuplicatesRequest
 from audiosearch.index.v1 import index_service_pb2 as pb
 from audiosearch.index.v1.index_pb2 import IndexStats, Vector
@@ -119,11 +120,11 @@ class Shelf:
         return found
 
 
-async def find(shelf: Shelf, found: Found | None = None) -> Found:
+async def find(shelf: Shelf, found: Found | None = None, library: Library = LIBRARY) -> Found:
     """Does the work there is."""
     upstream = SimpleNamespace(index=shelf, clips=shelf, libraries=shelf)
     found = found or Found(LIBRARY.name)
-    await Finder(upstream).work(LIBRARY, found)  # type: ignore[arg-type]
+    await Finder(upstream).work(library, found)  # type: ignore[arg-type]
     return found
 
 
@@ -188,6 +189,15 @@ async def test_a_clip_of_one_window_is_found_between_windows() -> None:
     assert set(group) == {"a", "b", "d"}
     assert group["b"] == (pytest.approx(6.75, abs=0.75), 5)
     assert group["d"][0] == pytest.approx(14.25, abs=0.75)
+
+
+async def test_among_sounds_only_the_same_is_found() -> None:
+    """The limits below 0.98 were measured on voices."""
+    library = Library(purpose=PURPOSE_SOUNDS)
+    library.MergeFrom(LIBRARY)
+    shelf = Shelf(a=TALK, b=noisy(TALK, 3), c=noisy(TALK, 4, 0.1), d=windows(20, 2))
+    groups = told(await find(shelf, library=library))
+    assert [set(group) for group in groups] == [{"a", "c"}]
 
 
 async def test_a_jingle_joins_no_recordings() -> None:

@@ -135,11 +135,11 @@ class Services:
         """Notes clips that are kept whole, as Keeping keeps them."""
         self.now_kept += [split_clip(part.clip)[1] for part in parts if part.part_count]
 
-    async def read(self, library: Library, generation: Generation, ids: Any) -> Any:
+    async def read(self, _library: Library, generation: Generation, ids: Any) -> Any:
         """The parts of kept clips, as Keeping reads them."""
         for id_ in sorted(self.kept & set(ids)):
             row = self.rows[id_]
-            packer = Packer(library, generation, row.name)
+            packer = Packer(generation, row.name)
             for number in range(row.window_count if row.window_count > 1 else 0):
                 packer.add(1500 * number, [1.0])
             packer.add(None, [1.0])
@@ -148,6 +148,9 @@ class Services:
     async def drop_indexes(self, generation: Generation) -> None:
         """Has none of an earlier generation."""
         assert generation.number < LIBRARY.generation
+
+    async def drop_earlier_voiceprints(self, _library: Library) -> None:
+        """Has none of an earlier model."""
 
 
 @pytest.fixture

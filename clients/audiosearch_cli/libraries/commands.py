@@ -10,8 +10,8 @@ from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.gateway.v1.migration_pb2 import MigrateLibraryRequest
 from google.protobuf.empty_pb2 import Empty
 
-from audiosearch_cli import duplicates as duplicate_clips
-from audiosearch_cli import migrating
+from audiosearch_cli.libraries import duplicates as duplicate_clips
+from audiosearch_cli.libraries import migrating, models
 from audiosearch_cli.output import (
     DEFAULT_TARGET,
     Ca,
@@ -37,8 +37,10 @@ def _short(library: Library) -> str:
 def create(
     name: Name,
     display_name: Annotated[str, typer.Option(help="Name for people.")] = "",
+    purpose: models.For = None,
     model: Annotated[
-        str, typer.Option(help="Model of its vectors, models/...; the default model if not given.")
+        str,
+        typer.Option(help="Model of its vectors; one of `audiosearch models`, unless the first."),
     ] = "",
     dimension: Annotated[
         int, typer.Option(help="Numbers in a vector: makes a library for vectors, without audio.")
@@ -47,18 +49,18 @@ def create(
     ca: Ca = None,
     json: Json = False,
 ) -> None:
-    """Create an empty library."""
+    """Create an empty library: for voices, for sounds, or by default for the first model."""
+    wanted = models.choice(purpose, model)
+    wanted.display_name, wanted.dimension = display_name, dimension
     with connect(target, ca) as client:
         library = client.call(
             client.stubs.libraries.CreateLibrary,
-            library_pb2.CreateLibraryRequest(
-                library_id=name,
-                library=Library(display_name=display_name, model=model, dimension=dimension),
-            ),
+            library_pb2.CreateLibraryRequest(library_id=name, library=wanted),
         )
     if json:
         return print_json(library)
-    return say(f"library {_short(library)} created, model {library.model}")
+    made_for = models.purpose_of(library)
+    return say(f"library {_short(library)} created for {made_for}, model {library.model}")
 
 
 @app.command("list")
@@ -78,6 +80,7 @@ def list_libraries(target: Target = DEFAULT_TARGET, ca: Ca = None, json: Json = 
     rows = [
         (
             _short(library),
+            models.purpose_of(library),
             f"{library.clip_count:,}",
             size(library.size_bytes),
             library.model.removeprefix("models/"),
@@ -85,7 +88,7 @@ def list_libraries(target: Target = DEFAULT_TARGET, ca: Ca = None, json: Json = 
         )
         for library in answer.libraries
     ]
-    return print_table(("library", "clips", "audio", "model", "created"), rows)
+    return print_table(("library", "for", "clips", "audio", "model", "created"), rows)
 
 
 @app.command()
@@ -102,6 +105,7 @@ def show(name: Name, target: Target = DEFAULT_TARGET, ca: Ca = None, json: Json 
         [
             ("library", _short(library)),
             ("display name", library.display_name),
+            ("for", models.purpose_of(library)),
             ("clips", f"{library.clip_count:,}"),
             ("audio", size(library.size_bytes)),
             ("model", library.model),
@@ -117,20 +121,27 @@ def show(name: Name, target: Target = DEFAULT_TARGET, ca: Ca = None, json: Json 
 @app.command()
 def migrate(
     name: Name,
+    purpose: models.For = None,
+    model: models.ModelName = "",
     wait: Annotated[bool, typer.Option(help="Show the progress until it is over.")] = True,
     target: Target = DEFAULT_TARGET,
     ca: Ca = None,
     json: Json = False,
 ) -> None:
-    """Index a library by windows, from its stored audio. It is searched meanwhile."""
+    """Index a library anew from its stored audio, by another model if told.
+
+    It is searched meanwhile.
+    """
+    wanted = models.name_of(purpose, model)
     with connect(target, ca) as client:
-        request = MigrateLibraryRequest(name=f"libraries/{name}")
-        library = client.call(client.stubs.libraries.MigrateLibrary, request)
+        request = MigrateLibraryRequest(name=f"libraries/{name}", model=wanted)
+        library = begun = client.call(client.stubs.libraries.MigrateLibrary, request)
         if wait:
-            library = migrating.follow(client, library, quiet=json)
+            library = migrating.follow(client, begun, quiet=json)
     if json:
         return print_json(library)
-    return say(f"library {name}: {migrating.describe(library) or 'up to date'}")
+    changed = migrating.model_changed(begun, library)
+    return say(f"library {name}: {migrating.describe(library) or changed or 'up to date'}")
 
 
 @app.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from audiosearch.catalog.v1.library_pb2 import GetLibraryRequest, Library
+from audiosearch.embedding.v1.model_pb2 import PURPOSE_VOICES, Model
 from audiosearch_client.client import AudiosearchClient
 from google.protobuf.duration_pb2 import Duration
 
@@ -44,7 +45,9 @@ def describe(library: Library) -> str:
     if library.HasField("migration"):
         state = library.migration
         failed = f", {state.failed_count:,} failed" if state.failed_count else ""
-        return f"{state.done_count:,} of {state.clip_count:,} clips{failed}; searched meanwhile"
+        to = f" to {state.model}" if state.model else ""
+        counts = f"{state.done_count:,} of {state.clip_count:,} clips{to}{failed}"
+        return f"{counts}; searched meanwhile"
     if not library.HasField("window_rule"):
         short = library.name.removeprefix("libraries/")
         return (
@@ -54,11 +57,22 @@ def describe(library: Library) -> str:
     return ""
 
 
-def windows(library: Library) -> str:
-    """The rule by which recordings are cut; empty if there is none."""
-    if not library.HasField("window_rule"):
+def model_changed(before: Library, after: Library) -> str:
+    """The word about a migration that gave a library another model; empty if it did not."""
+    if not before.migration.model or after.model != before.migration.model:
         return ""
-    rule = library.window_rule
+    lost = ""
+    if after.purpose == PURPOSE_VOICES:
+        lost = ". A calibration was for scores of the model before and is gone: fit one again with "
+        lost += f"`audiosearch calibrate {after.name.removeprefix('libraries/')}`"
+    return f"it is of {after.model} now{lost}"
+
+
+def windows(whose: Library | Model) -> str:
+    """The rule by which recordings are cut; empty if there is none."""
+    if not whose.HasField("window_rule"):
+        return ""
+    rule = whose.window_rule
     return (
         f"{_seconds(rule.window)} every {_seconds(rule.hop)}, whole up to {_seconds(rule.single)}"
     )

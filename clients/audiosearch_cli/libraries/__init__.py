@@ -1,0 +1,1 @@
+"""Libraries: the commands about them, and the choice of a model."""
