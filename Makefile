@@ -13,7 +13,7 @@ CODE := serving scoring embedding_service index_service catalog_service gateway 
 	protos/generate.py protos/breaking.py setup.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install protos demo serve test test-fast lint chaos storm fuzz screenshots voices benchmark benchmark-page docs bench-embedding bench-index bench-catalog bench-quality bench-segments bench-duplicates format clean
+.PHONY: help install protos demo serve test test-fast lint chaos storm fuzz screenshots voices benchmark benchmark-page docs bench-embedding bench-index bench-catalog bench-quality bench-segments bench-duplicates bench-models format clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -113,6 +113,9 @@ bench-segments: install $(VENV)/.installed-dev ## Find voices in joined recordin
 
 bench-duplicates: install $(VENV)/.installed-dev ## Find copies among recordings of the same voices (ARGS="--recordings DIR")
 	$(BIN)/python -m tools.benchmarks.duplicates $(ARGS)
+
+bench-models: install $(VENV)/.installed-dev ## Compare the models: speed, memory, sounds by kind, voices by length (ARGS="--speech DIR")
+	$(BIN)/python -m tools.benchmarks.models $(ARGS)
 
 voices: install $(VENV)/.installed-dev ## Compare identification with its calibration (ARGS="--recordings FSDD --output DIR")
 	$(BIN)/python -m tools.benchmarks.voices $(ARGS)

@@ -146,29 +146,32 @@ def measure(
     ):
         contents = [wav(clip) for clip in clips]
         models = [service.embed(contents[0]).embedding.model for service in services]
-        originals = [_vectors(pool, service, contents) for service in services]
+        originals = [vectors(pool, service, contents) for service in services]
         for name, change in progress.track(CHANGES.items(), description="measuring"):
             contents = list(pool.map(change, clips))
             rows[name] = [
-                found(_vectors(pool, service, contents), originals[place])
+                found(vectors(pool, service, contents), originals[place])
                 for place, service in enumerate(services)
             ]
     return models, rows
 
 
-def _vectors(
-    pool: concurrent.futures.Executor, service: Service, contents: Sequence[bytes]
+def vectors(
+    pool: concurrent.futures.Executor,
+    service: Service,
+    contents: Sequence[bytes],
+    model: str = "",
 ) -> np.ndarray:
     """Returns the vectors, shape (clips, dimension); a row of NaN for each that is refused."""
-    vectors = list(pool.map(partial(_vector, service), contents))
-    width = max((len(vector) for vector in vectors if vector is not None), default=0)
+    found = list(pool.map(partial(_vector, service, model), contents))
+    width = max((len(vector) for vector in found if vector is not None), default=0)
     missing = np.full(width, np.nan)
-    return np.array([missing if vector is None else vector for vector in vectors])
+    return np.array([missing if vector is None else vector for vector in found])
 
 
-def _vector(service: Service, content: bytes) -> np.ndarray | None:
+def _vector(service: Service, model: str, content: bytes) -> np.ndarray | None:
     try:
-        return np.array(service.embed(content).embedding.values)
+        return np.array(service.embed(content, model).embedding.values)
     except grpc.RpcError as error:
         failure = from_rpc_error(error)
         if failure is None or failure.reason not in REFUSALS:

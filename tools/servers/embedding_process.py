@@ -30,10 +30,10 @@ class Service:
     process: int
     stub: EmbeddingServiceStub
 
-    def embed(self, audio: bytes) -> messages.EmbedAudioResponse:
-        """Makes one call."""
+    def embed(self, audio: bytes, model: str = "") -> messages.EmbedAudioResponse:
+        """Makes one call, for the default model if none is named."""
         parts = [audio[start : start + _CHUNK] for start in range(0, len(audio), _CHUNK)]
-        first = messages.EmbedAudioRequest(config=messages.EmbedAudioConfig())
+        first = messages.EmbedAudioRequest(config=messages.EmbedAudioConfig(model=model))
         chunks = [messages.EmbedAudioRequest(audio_chunk=part) for part in parts]
         return self.stub.EmbedAudio(iter([first, *chunks]), timeout=300)
 
