@@ -3,9 +3,11 @@
 A graph computes the same as the class, for several clips of unlike length: each is followed by
 zeros up to the length of the longest. The zeros are what a convolution reads beyond a clip's end in
 PaddleSpeech's network too, if they are restored wherever a layer has written something else. So a
-mask multiplies what the next convolution reads: 1 at the steps of the clip, 0 after them. Two more
-steps differ in form, both exact: the normalisation after a convolution is folded into it, and the
-mean over time is a sum, divided by the number of the clip's own steps.
+mask multiplies what the next convolution reads: 1 at the steps of the clip, 0 after them.
+
+Three more steps differ in form, all exact. Time is the last axis: the engine is fast along that
+one, and the last blocks have more steps of time than bands. The normalisation after a convolution
+is folded into it. The mean over time is a sum, divided by the number of the clip's own steps.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
     from embedding_service.network.onnx_nodes import Nodes
 
-GRAPH_VERSION = 1
+GRAPH_VERSION = 2
 """Version of the graph, to be raised with every change here, so that no older one is reused."""
 
 _BATCHNORM_EPS = 1e-5
@@ -52,7 +54,7 @@ def build(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     graph = Nodes(arrays)
     blocks = sum(key.startswith("conv_block") and key.endswith(".conv1.weight") for key in arrays)
     masks = _Masks(graph)
-    scale, shift = (part.reshape(1, 1, 1, -1) for part in _affine(graph, "bn0"))
+    scale, shift = (part.reshape(1, 1, -1, 1) for part in _affine(graph, "bn0"))
     x = graph.add("Mul", "bn0.scaled", _FEATURES, graph.floats("bn0.scale", scale))
     x = graph.add("Add", "bn0.shifted", x, graph.floats("bn0.shift", shift))
     x = masks.apply("bn0", x)
@@ -63,8 +65,8 @@ def build(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     graph.add("Sigmoid", TAGS, _dense(graph, "fc_audioset", vectors))
     dimension, tags = arrays["fc_audioset.weight"].shape
     inputs = {
-        _FEATURES: (np.float32, ("clips", 1, "frames", BANDS)),
-        _ABSENT: (np.float32, ("clips", 1, "frames", 1)),
+        _FEATURES: (np.float32, ("clips", 1, BANDS, "frames")),
+        _ABSENT: (np.float32, ("clips", 1, 1, "frames")),
     }
     outputs = {
         VECTORS: (np.float32, ("clips", dimension)),
@@ -85,7 +87,7 @@ class _Masks:
         """Goes on to the time axis after a pooling: a step of two frames takes both."""
         self._level += 1
         self._absent = self._graph.add(
-            "MaxPool", f"absent.{self._level}", self._absent, kernel_shape=[2, 1], strides=[2, 1]
+            "MaxPool", f"absent.{self._level}", self._absent, kernel_shape=[1, 2], strides=[1, 2]
         )
 
     def present(self) -> str:
@@ -114,6 +116,7 @@ def _conv(graph: Nodes, layer: str, norm: str, x: str) -> str:
     """Adds a convolution with the normalisation after it folded in, and a ReLU."""
     scale, shift = _affine(graph, norm)
     weight = graph.arrays[f"{layer}.weight"].astype(np.float64) * scale[:, None, None, None]
+    weight = weight.swapaxes(2, 3)
     kernel = list(weight.shape[2:])
     edge = [size // 2 for size in kernel]
     x = graph.add(
@@ -143,10 +146,10 @@ def _pool(graph: Nodes, masks: _Masks, x: str) -> str:
 
     No value is negative after a ReLU, so the zeros after a clip never are the maximum.
     """
-    bands, time = graph.integers("axis.3", [3]), graph.integers("axis.2", [2])
+    bands = time = graph.integers("axis.2", [2])  # time moves up when the bands are gone
     x = graph.add("ReduceMean", "pool.bands", x, bands, keepdims=0)
-    steps = graph.add("ReduceSum", "pool.steps", masks.present(), time, keepdims=0)
-    steps = graph.add("Squeeze", "pool.count", steps, time)
+    present = graph.add("Squeeze", "pool.present", masks.present(), graph.integers("axis.1", [1]))
+    steps = graph.add("ReduceSum", "pool.steps", present, time, keepdims=0)
     total = graph.add("ReduceSum", "pool.sum", x, time, keepdims=0)
     mean = graph.add("Div", "pool.mean", total, steps)
     most = graph.add("ReduceMax", "pool.max", x, time, keepdims=0)

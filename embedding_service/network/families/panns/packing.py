@@ -29,8 +29,8 @@ class Batch(NamedTuple):
     """The inputs of a graph.
 
     Attributes:
-        features: Shape (clips, 1, frames, bands), float32; zero after the end of a clip.
-        absent: 1 at a frame after the end of its clip, else 0, shape (clips, 1, frames, 1),
+        features: Shape (clips, 1, bands, frames), float32; zero after the end of a clip.
+        absent: 1 at a frame after the end of its clip, else 0, shape (clips, 1, 1, frames),
             float32.
     """
 
@@ -57,12 +57,12 @@ class Batches:
         bands = clips[0].shape[0]
         frames = rounded_up(max(clip.shape[1] for clip in clips))
         batch = Batch(
-            np.zeros((len(clips), 1, frames, bands), np.float32),
-            np.ones((len(clips), 1, frames, 1), np.float32),
+            np.zeros((len(clips), 1, bands, frames), np.float32),
+            np.ones((len(clips), 1, 1, frames), np.float32),
         )
         for number, clip in enumerate(clips):
-            batch.features[number, 0, : clip.shape[1]] = clip.T
-            batch.absent[number, 0, : clip.shape[1]] = 0
+            batch.features[number, 0, :, : clip.shape[1]] = clip
+            batch.absent[number, 0, 0, : clip.shape[1]] = 0
         return batch
 
 
