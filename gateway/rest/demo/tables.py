@@ -11,6 +11,8 @@ from typing import Any
 
 from audiosearch.catalog.v1 import library_pb2
 from audiosearch.catalog.v1.import_job_pb2 import ImportJob
+from audiosearch.catalog.v1.library_pb2 import Library
+from audiosearch.embedding.v1.model_pb2 import PURPOSE_VOICES
 from audiosearch.gateway.v1 import clips_pb2
 from google.longrunning import operations_pb2
 from starlette.requests import Request
@@ -81,19 +83,22 @@ async def load(parts: Parts, request: Request, message: clips_pb2.ImportClipsReq
 
 
 async def ensure(parts: Parts, request: Request, library: str) -> None:
-    """Creates a library if it is missing; errors as GetLibrary and CreateLibrary."""
+    """Creates a library for voices if it is missing; errors as GetLibrary and CreateLibrary."""
     view = library_pb2.LIBRARY_VIEW_BASIC
     message = library_pb2.GetLibraryRequest(name=library, view=view)
     with passing_over(Reason.LIBRARY_NOT_FOUND):
         await parts.ask(request, "GetLibrary", message)
         return
-    await _make(parts, request, library)
+    await _make(parts, request, library, Library(purpose=PURPOSE_VOICES))
 
 
-async def _make(parts: Parts, request: Request, library: str) -> None:
+async def _make(
+    parts: Parts, request: Request, library: str, wanted: Library | None = None
+) -> None:
     with passing_over(Reason.LIBRARY_EXISTS):
         name = library.removeprefix("libraries/")
-        await parts.ask(request, "CreateLibrary", library_pb2.CreateLibraryRequest(library_id=name))
+        message = library_pb2.CreateLibraryRequest(library_id=name, library=wanted)
+        await parts.ask(request, "CreateLibrary", message)
 
 
 async def _import(
