@@ -30,8 +30,10 @@ def test_the_web_client_is_whole(content: set[str]) -> None:
 
 
 def test_what_services_read_beside_their_code(content: set[str]) -> None:
-    """Contracts and their stubs, migrations, the bundled model."""
+    """Contracts and their stubs, migrations, the bundled models."""
     assert "audiosearch/catalog/v1/clip.proto" in content
     assert "audiosearch/catalog/v1/clip_pb2.py" in content
     assert "embedding_service/bundled/voices/model/model.pdparams" in content
+    for file in ("conf/model.yaml", "conf/labels.txt", "model/model.pdparams"):
+        assert f"embedding_service/bundled/sounds/{file}" in content
     assert any(name.startswith("catalog_service/") and "/versions/" in name for name in content)

@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--minutes", type=float, help="end after so many minutes")
     train.add_argument("--steps", type=int, help="end after so many batches; reproducible")
     train.add_argument("--resume", action="store_true", help="go on from the state in --work")
-    for name in ("width", "frames", "rate", "seed", "least_precision"):
+    for name in ("width", "frames", "rate", "seed", "least_precision", "also"):
         default = getattr(RunOptions, name)
         flag = f"--{name.replace('_', '-')}"
         train.add_argument(flag, type=type(default), default=default, help="default %(default)s")

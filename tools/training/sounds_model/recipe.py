@@ -38,6 +38,9 @@ _GRADIENT_LIMIT = 2.0
 _DROPPED = 0.1
 _DIMENSION = 512
 _SPREAD_DB = 20.0
+_FEWEST = 4
+"""Sounds that a tag needs to be examined at all."""
+
 _REPORT_SECONDS = 20.0
 _EXAMINED_EVERY = 150.0
 
@@ -58,6 +61,8 @@ class RunOptions:
         seed: Seed of every random choice.
         resume: True to go on from the state in `work`, with a new schedule.
         least_precision: Average precision on recordings never heard that a tag needs to be kept.
+        also: Names of tags to keep in any case, with commas between them: they were examined
+            elsewhere.
     """
 
     examples: Path
@@ -71,6 +76,7 @@ class RunOptions:
     seed: int = 1
     resume: bool = False
     least_precision: float = 0.3
+    also: str = ""
 
 
 @dataclass
@@ -184,7 +190,7 @@ class Run:
 
         Returns:
             Retrieval among sounds that are no takes of the same, and the average precision of
-            each tag that three of them or more have.
+            each tag that four of them or more have.
         """
         numbers = self._examples.examined
         vectors, scores = embed(self._average, [self._examples.wave(int(one)) for one in numbers])
@@ -192,7 +198,7 @@ class Run:
         precision = {
             name: average_precision(scores[:, kind], kinds[:, kind] > 0)
             for kind, name in enumerate(KINDS)
-            if kinds[:, kind].sum() >= 3
+            if kinds[:, kind].sum() >= _FEWEST
         }
         return retrieval(vectors, kinds, list(series)), precision
 
@@ -200,10 +206,11 @@ class Run:
         options = self.options
         if options.export is None:
             return
+        also = options.also.split(",")
         kept = [
             number
             for number, name in enumerate(KINDS)
-            if precision.get(name, 0.0) >= options.least_precision
+            if precision.get(name, 0.0) >= options.least_precision or name in also
         ] or list(range(len(KINDS)))
         keep_tags(self._average, kept)
         shape = Shape("CNN6", options.width, len(kept), _DIMENSION)
