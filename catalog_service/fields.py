@@ -138,6 +138,14 @@ def entries(field: str, holder: Message) -> None:
         raise invalid(field, f"{len(value)} entries", rule)
 
 
+def texts(field: str, holder: Message) -> None:
+    """Checks the texts of a list, as `text`, and that it is not too long."""
+    entries(field, holder)
+    value, limit = _of(field, holder)
+    for number, each in enumerate(value):
+        _line(f"{field}[{number}]", each, limit.min_length, limit.max_length)
+
+
 def channel(field: str, holder: Message) -> int:
     """Returns the number of a channel; 0 means all of them."""
     value, limit = _of(field, holder)

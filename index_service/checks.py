@@ -21,7 +21,7 @@ from google.protobuf.message import Message
 from index_service.recall import HIGHEST_TARGET, LOWEST_TARGET
 from index_service.store import Among, IndexInfo, Mirror, Vectors
 from serving import conditions, limits
-from serving.conditions import TEXTS
+from serving.conditions import MOST_TAGS, TEXTS
 from serving.errors import Reason, ServiceError
 
 _INDEX_ID = re.compile(r"[A-Za-z0-9_]{1,64}")
@@ -142,6 +142,11 @@ def check_attributes(field: str, attributes: Attributes) -> Attributes:
     entries = limits.of(Clip, "metadata")
     if len(attributes.metadata) > entries.max_items:
         raise invalid(f"{field}.metadata", f"must be at most {entries.max_items} entries")
+    if len(attributes.tags) > MOST_TAGS:
+        raise invalid(f"{field}.tags", f"must be at most {MOST_TAGS} entries")
+    for tag in attributes.tags:
+        if not 0 <= tag.score <= 1:  # NaN fails here too
+            raise invalid(f"{field}.tags", f"must have scores from 0 to 1, not {tag.score}")
     if not 0 <= attributes.duration.seconds < _MOST_SECONDS:
         raise invalid(f"{field}.duration", "must be 0 seconds or more, and less than a century")
     if not _YEAR_1 <= attributes.create_time.seconds < _YEAR_10000:

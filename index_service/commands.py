@@ -37,6 +37,8 @@ class Collection:
     aliases: Sequence[str]
     alive: float
     """Time of the last sign of life of its maker, in seconds since 1970; 0 if there is none."""
+    tagged: bool
+    """True if it has a column of tags, which those of earlier times have not."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ class Commands:
             ),
             aliases=list(facts.get("aliases", ())),
             alive=float(said.get(_ALIVE, 0)),
+            tagged=mirror.TAGS in fields,
         )
 
     def create(self, name: str, info: IndexInfo) -> None:

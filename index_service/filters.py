@@ -11,15 +11,17 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from audiosearch.filter.v1.filter_pb2 import Condition
 
 from index_service import mirror
 from index_service.store import Among
-from serving.conditions import NUMBERS, folded, metadata_key, units
+from serving.conditions import NUMBERS, TAG, WHOLE_SCORE, folded, metadata_key, thousandths, units
 
 _LOOKED_FOR = 6  # parts of a text: each takes time, and few texts have these but not the others
 
+_TENTH = WHOLE_SCORE // 10
 _LEAST = mirror.NO_DURATION + 1
 _GREATEST = sys.float_info.max
 
@@ -57,6 +59,21 @@ def expression(among: Among, *, lite: bool) -> str:
     return " and ".join(f"({test})" for test in tests)
 
 
+def without_tags(among: Among) -> Among | None:
+    """Returns what remains to be tested where no clip has tags; None if no clip fits."""
+    remaining = []
+    for condition in among.conditions:
+        if condition.field != TAG:
+            remaining.append(condition)
+        elif condition.HasField("any_of") == ("" not in _values(condition)):
+            return None
+    return replace(among, conditions=remaining)
+
+
+def _values(condition: Condition) -> Sequence[str]:
+    return (condition.any_of if condition.HasField("any_of") else condition.none_of).values
+
+
 def halves(narrowed: str) -> tuple[str, str]:
     """Returns filters that let through about half of the rows each, and together the same.
 
@@ -82,12 +99,25 @@ def _test(condition: Condition, *, lite: bool) -> str:
         return _in_units(condition)
     if test == "range":
         return _numbers(f'$meta["{mirror.number_column(key or "")}"]', condition.range)
-    values = condition.any_of.values if test == "any_of" else condition.none_of.values
+    if condition.field == TAG:
+        return _tagged(condition, lite=lite)
+    values = _values(condition)
     if key is None:
         hashes = sorted({mirror.hashed(value) for value in values})
         return f"{condition.field} {'in' if test == 'any_of' else 'not in'} {hashes}"
     has_any = _has("any", "metadata", {mirror.entry(key, value) for value in values}, lite=lite)
     return has_any if test == "any_of" else f"not ({has_any})"
+
+
+def _tagged(condition: Condition, *, lite: bool) -> str:
+    """Returns the test of tags. Scores are kept in tenths: it drops no row that fits."""
+    wanted = condition.HasField("any_of")
+    values = condition.any_of if wanted else condition.none_of
+    least = thousandths(values.min_score)
+    tenths = least // _TENTH if wanted else -(-least // _TENTH)
+    entries = {mirror.tag_entry(name, tenths if name else 0) for name in values.values}
+    has_any = _has("any", mirror.TAGS, entries, lite=lite)
+    return has_any if wanted else f"not ({has_any})"
 
 
 def _contains(field: str, text: str, *, lite: bool) -> str:

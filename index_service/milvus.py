@@ -226,13 +226,16 @@ class MilvusStore:
         recall: float,
     ) -> list[Found]:
         """See VectorStore."""
-        narrowed = filters.expression(among, lite=self._is_lite)
         parts = filters.Parts(among.conditions)
 
         def look(there: Collection) -> list[Found]:
             if there.info != info:
                 raise unavailable("the index was just created anew")
-            ef, halved = self._effort(there.name, k, k + spare, among, recall)
+            some = among if there.tagged else filters.without_tags(among)
+            if some is None:
+                return [[] for _ in queries]
+            narrowed = filters.expression(some, lite=self._is_lite)
+            ef, halved = self._effort(there.name, k, k + spare, some, recall)
             if parts:
                 return self._with_parts(there.name, queries, k + spare, narrowed, ef, parts)
             found: list[Found] = [[] for _ in queries]
@@ -259,14 +262,11 @@ class MilvusStore:
             )
             share = self._recent_count(name, kept) / max(rows, 1)
         ef = effort(rows, k + len(among.except_clip_ids), limit, recall, share)
-        if not kept or not self._is_hnsw(rows) or not in_halves(rows, share, ef):
+        planned = plan(rows, "", self._settings).index_type
+        if not kept or planned != HNSW or not in_halves(rows, share, ef):
             return ef, False
         half = self._recent_count(name, filters.halves(kept)[0]) / rows
         return ef, max(half, share - half) <= COMPARED
-
-    def _is_hnsw(self, rows: int) -> bool:
-        """Returns True if an index of so many rows is HNSW, or is about to be."""
-        return plan(rows, "", self._settings).index_type == HNSW
 
     def _with_parts(
         self, name: str, queries: Vectors, limit: int, narrowed: str, ef: int, parts: filters.Parts

@@ -17,13 +17,16 @@ from typing import Any
 from audiosearch.index.v1.index_pb2 import Attributes
 from pymilvus import CollectionSchema, DataType
 
-from serving.conditions import TEXTS, folded, number
+from serving.conditions import MOST_TAGS, TEXTS, WHOLE_SCORE, folded, number, thousandths
 
 NO_DURATION = -(2**62) - 1
 """Duration of a clip that has none. It is below every bound of a range."""
 
 FOLDED = "folded"
 """Column of the folded texts, as JSON."""
+
+TAGS = "tags"
+"""Column of the tags. A collection of earlier times has none, and its clips have no tags."""
 
 INDEXED = {"clip_id": "Trie", **dict.fromkeys((*TEXTS, "duration", "create_time"), "STL_SORT")}
 """Columns of a server's collection that have an index, and its type. Without one, a filter reads
@@ -37,6 +40,8 @@ _PARTS = 2**12
 """Numbers that parts of texts are hashed to, as many as a list in Milvus may have entries."""
 
 _PAIRS = 32
+_TENTHS = 10
+_TAGS = MOST_TAGS * (_TENTHS + 1)
 _TEXT_BYTES = 65_535
 _REMEMBERED = 512
 
@@ -47,7 +52,11 @@ def add_columns(schema: CollectionSchema, *, lite: bool) -> None:
     for name in (*TEXTS, "duration", "create_time", "revision"):
         schema.add_field(name, DataType.INT64)
     schema.add_field(FOLDED, DataType.VARCHAR, max_length=_TEXT_BYTES)
-    lists = {"metadata": (DataType.INT64, _PAIRS), "parts": (DataType.INT16, _PARTS)}
+    lists = {
+        "metadata": (DataType.INT64, _PAIRS),
+        "parts": (DataType.INT16, _PARTS),
+        TAGS: (DataType.INT64, _TAGS),
+    }
     for name, (element, most) in lists.items():
         if lite:  # it would read a list row by row in Python, a hundred times slower
             schema.add_field(name, DataType.VARCHAR, max_length=_TEXT_BYTES)
@@ -69,6 +78,14 @@ def hashed(text: str) -> int:
 def entry(key: str, value: str) -> int:
     """Returns the number that stands for an entry of metadata."""
     return hashed(f"{key}\0{value}")
+
+
+def tag_entry(name: str, tenths: int) -> int:
+    """Returns the number that stands for a tag of so many tenths or more.
+
+    The empty name, with 0, stands for a clip without tags.
+    """
+    return hashed(f"{name}\0{tenths}")
 
 
 def number_column(key: str) -> str:
@@ -110,8 +127,19 @@ def _columns(serialized: bytes, *, lite: bool) -> Mapping[str, Any]:
         FOLDED: json.dumps(texts, ensure_ascii=False),
         "parts": _listed(all_parts, lite=lite),
         "metadata": _listed((entry(key, value) for key, value in metadata.items()), lite=lite),
+        TAGS: _listed(_tag_entries(attributes), lite=lite),
         **{name: value for name, value in numbers.items() if value is not None},
     }
+
+
+def _tag_entries(attributes: Attributes) -> Iterable[int]:
+    if not attributes.tags:
+        return [tag_entry("", 0)]
+    return [
+        tag_entry(tag.name, tenths)
+        for tag in attributes.tags
+        for tenths in range(thousandths(tag.score) * _TENTHS // WHOLE_SCORE + 1)
+    ]
 
 
 def _listed(values: Iterable[int], *, lite: bool) -> list[int] | str:

@@ -6,7 +6,8 @@ import math
 import re
 from collections.abc import Iterable
 
-from audiosearch.catalog.v1.clip_pb2 import Clip
+from audiosearch.catalog.v1.clip_pb2 import Clip, ClipTags
+from audiosearch.embedding.v1.embedding_pb2 import Tag
 from audiosearch.filter.v1.filter_pb2 import Condition
 from audiosearch.limits.v1.limits_pb2 import Limits
 from google.protobuf.message import Message
@@ -18,8 +19,16 @@ TEXTS = ("label", "speaker", "source", "display_name", "enrolled_speaker")
 """Fields that are texts, but for those of metadata."""
 NUMBERS = {"duration": 10**9, "create_time": 10**6}
 """Fields that are numbers of seconds, and the number of units in a second that each is exact to."""
-COUNTED = ("label", "speaker", "source", "enrolled_speaker")
+TAG = "tag"
+"""Field of the kinds of sound heard in a clip."""
+COUNTED = ("label", "speaker", "source", "enrolled_speaker", TAG)
 """Fields whose values can be counted, but for those of metadata."""
+MOST_TAGS = limits.of(ClipTags, "tags").max_items
+"""Tags that are kept of a clip."""
+LEAST_SCORE = 100
+"""Lowest score of a tag that is kept, in thousandths."""
+WHOLE_SCORE = 1000
+"""Thousandths of the highest score."""
 METADATA = "metadata."
 """Begin of the name of a field of metadata; its key follows."""
 
@@ -92,6 +101,18 @@ def units(seconds: float, in_second: int) -> int:
     return round(min(max(seconds, -most), most) * in_second)
 
 
+def thousandths(score: float) -> int:
+    """Returns a score as it is kept and compared."""
+    return round(score * WHOLE_SCORE)
+
+
+def surest(tags: Iterable[Tag]) -> list[Tag]:
+    """Returns the tags that are kept of those that a model gave, their scores rounded."""
+    rounded = sorted((-thousandths(each.score), each.name) for each in tags)
+    kept = [(name, -score) for score, name in rounded if -score >= LEAST_SCORE][:MOST_TAGS]
+    return [Tag(name=name, score=score / WHOLE_SCORE) for name, score in kept]
+
+
 class _Fold(dict[int, str]):
     """The folded character of each code point, found when it is first asked for.
 
@@ -113,7 +134,12 @@ _FOLD = _Fold()
 def _fits(clip: Clip, condition: Condition) -> bool:
     if condition.field in NUMBERS:
         return _in_units(clip, condition)
-    text = _text(clip, condition.field)
+    if condition.field == TAG:
+        return _tagged(clip, condition)
+    return _compared(_text(clip, condition.field), condition)
+
+
+def _compared(text: str | None, condition: Condition) -> bool:
     test = condition.WhichOneof("test")
     if text is None:
         return test == "none_of"
@@ -129,6 +155,15 @@ def _fits(clip: Clip, condition: Condition) -> bool:
         and (not bounds.HasField("minimum") or value >= bounds.minimum)
         and (not bounds.HasField("maximum") or value <= bounds.maximum)
     )
+
+
+def _tagged(clip: Clip, condition: Condition) -> bool:
+    wanted = condition.HasField("any_of")
+    values = condition.any_of if wanted else condition.none_of
+    least = thousandths(values.min_score)
+    names = {tag.name for tag in clip.tags if thousandths(tag.score) >= least}
+    has_one = not names.isdisjoint(values.values) or ("" in values.values and not clip.tags)
+    return has_one is wanted
 
 
 def _in_units(clip: Clip, condition: Condition) -> bool:
@@ -157,9 +192,11 @@ def _check(where: str, condition: Condition) -> None:
     _check_field(f"{where}.field", condition.field)
     test = condition.WhichOneof("test")
     ranged = condition.field in NUMBERS
-    allowed = ("range",) if ranged else ("any_of", "none_of", "contains")
+    allowed: tuple[str, ...] = ("range",) if ranged else ("any_of", "none_of", "contains")
     if condition.field.startswith(METADATA):
         allowed = (*allowed, "range")
+    if condition.field == TAG:
+        allowed = ("any_of", "none_of")
     if test not in allowed:
         rule = f"must be one of {', '.join(allowed)} for {condition.field}"
         raise _invalid(f"{where}.test", test or "not set", rule)
@@ -170,12 +207,13 @@ def _check(where: str, condition: Condition) -> None:
     else:
         values = condition.any_of if test == "any_of" else condition.none_of
         _check_values(f"{where}.{test}.values", values)
+        _check_score(f"{where}.{test}.min_score", values, tagged=condition.field == TAG)
 
 
 def _check_field(where: str, field: str) -> None:
     key = metadata_key(field)
-    if not (field in TEXTS or field in NUMBERS if key is None else _is_key(key)):
-        rule = f"must be {', '.join((*TEXTS, *NUMBERS))} or {METADATA}{{key}}"
+    if not (field in (*TEXTS, *NUMBERS, TAG) if key is None else _is_key(key)):
+        rule = f"must be {', '.join((*TEXTS, *NUMBERS, TAG))} or {METADATA}{{key}}"
         raise _invalid(where, field, rule)
 
 
@@ -201,6 +239,15 @@ def _check_values(where: str, values: Condition.Values) -> None:
         raise _invalid(where, f"{len(values.values)} values", rule)
     for number_, value in enumerate(values.values):
         _check_text(f"{where}[{number_}]", value, limit)
+
+
+def _check_score(where: str, values: Condition.Values, *, tagged: bool) -> None:
+    limit = limits.of(values, "min_score")
+    if not limit.minimum <= values.min_score <= limit.maximum:
+        rule = f"must be from {limit.minimum:g} to {limit.maximum:g}"
+        raise _invalid(where, values.min_score, rule)
+    if values.min_score and not tagged:
+        raise _invalid(where, values.min_score, f"must be 0, as it is for {TAG} alone")
 
 
 def _check_text(where: str, text: str, limit: Limits) -> None:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from audiosearch.catalog.v1.clip_pb2 import (
     AudioObject,
     Clip,
     ClipOutcome,
     CountValuesResponse,
     Failure,
+    FindClipsResponse,
 )
 
 from catalog_service import answers
 from catalog_service.audio.clip_audio import Stored
 from catalog_service.clips.batches import Outcome
 from catalog_service.clips.counting import Counts
+from catalog_service.clips.finding import Found, Term
 from catalog_service.clips.rows import ClipRow
 from catalog_service.database.states import ClipState
 from catalog_service.names import clip_name, import_job_name, speaker_name
+from serving.conditions import WHOLE_SCORE
 
 
 def clip(parent: str, row: ClipRow) -> Clip:
@@ -33,6 +38,7 @@ def clip(parent: str, row: ClipRow) -> Clip:
         "audio": _heard(row) if row.duration_ns is not None else None,
         "create_time": answers.time(row.create_time),
         "update_time": answers.time(row.update_time),
+        "tags": [{"name": name, "score": score / WHOLE_SCORE} for name, score in row.tags or ()],
     }
     return Clip(
         name=clip_name(parent, row.id),
@@ -59,6 +65,22 @@ def outcome(parent: str, of: Outcome) -> ClipOutcome:
         failure=Failure(reason=of.error.reason.value, message=of.error.message)
         if of.error
         else None,
+    )
+
+
+def found(parent: str, of: Sequence[Found], terms: Sequence[Term], token: str) -> FindClipsResponse:
+    """Returns the clips that were found for terms."""
+    most = WHOLE_SCORE * max(1, sum(bool(term.tags) for term in terms))
+    return FindClipsResponse(
+        clips=[
+            FindClipsResponse.FoundClip(
+                clip=clip(parent, each.row),
+                score=each.total / most,
+                named_count=each.named,
+            )
+            for each in of
+        ],
+        next_page_token=token,
     )
 
 

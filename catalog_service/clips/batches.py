@@ -9,7 +9,9 @@ from typing import NamedTuple
 from sqlalchemy import Connection, bindparam, insert
 
 from catalog_service.clips import rows as clip_rows
+from catalog_service.clips import tags
 from catalog_service.clips.rows import ALL, IN_LIBRARY, ClipRow, along
+from catalog_service.clips.tags import Tag
 from catalog_service.database.schema import clips
 from catalog_service.database.states import AudioCondition, ClipState, LibraryState
 from catalog_service.libraries import rows as library_rows
@@ -67,11 +69,13 @@ class Heard:
 
 
 class Activation(NamedTuple):
-    """A clip to activate: what was measured of it, and the parts of its vectors to keep."""
+    """A clip to activate: what was heard of it, and the parts of its vectors to keep."""
 
     name: ClipName
     heard: Heard
     vectors: Sequence[Part] = ()
+    tags: Sequence[Tag] | None = None
+    """Its tags, the surest first; None if they are not known."""
 
 
 class Locked(NamedTuple):
@@ -124,38 +128,57 @@ def create(connection: Connection, library: str, new: Sequence[NewClip]) -> list
 def activate(connection: Connection, locked: Locked, wanted: Sequence[Activation]) -> list[Outcome]:
     """CREATING -> ACTIVE for clips of one library that have their audio.
 
-    ACTIVE ones stay as they are, but for the number of windows, if that is known now.
+    ACTIVE ones stay as they are, but for the number of windows and the tags, if they are known now.
     """
     rows = dict(locked.rows)
     errors: dict[str, ServiceError] = {}
     ready: dict[str, Heard] = {}
     counts: dict[str, int] = {}
+    tagged: dict[str, Sequence[Tag]] = {}
     uids: dict[str, str] = {}
-    for name, heard, _ in wanted:
+    for name, heard, _, its_tags in wanted:
         error = _unfit(rows.get(name.clip), name, locked)
         if error:
             errors[name.clip] = error
             continue
         uids[name.clip] = rows[name.clip].library_uid
+        if its_tags is not None and list(map(Tag._make, rows[name.clip].tags or ())) != its_tags:
+            tagged[name.clip] = its_tags
         if rows[name.clip].state == ClipState.CREATING:
             ready[name.clip] = heard
         elif heard.window_count not in {0, rows[name.clip].window_count}:
             counts[name.clip] = heard.window_count
     changed = clip_rows.change_all(
         connection,
-        [(rows[clip], {"state": ClipState.ACTIVE, **vars(heard)}) for clip, heard in ready.items()],
+        [
+            (
+                rows[clip],
+                {"state": ClipState.ACTIVE, "tags": tagged.get(clip) or None, **vars(heard)},
+            )
+            for clip, heard in ready.items()
+        ],
     )
     changed += clip_rows.count_windows(
         connection, [(rows[clip], count) for clip, count in counts.items()]
     )
+    rows |= {row.id: row for row in changed}
+    changed = clip_rows.change_all(
+        connection,
+        [
+            (rows[clip], clip_rows.mirrored(rows[clip], {"tags": each or None}))
+            for clip, each in tagged.items()
+            if clip not in ready
+        ],
+    )
+    rows |= {row.id: row for row in changed}
+    tags.replace(connection, uids, tagged)
     parts = {  # one clip may stand there twice
         (part.clip_id, part.generation, part.part): part
-        for name, _, vectors in wanted
+        for name, _, vectors, _ in wanted
         for part in vectors
         if name.clip in uids
     }
     kept.keep(connection, uids, list(parts.values()))
-    rows |= {row.id: row for row in changed}
     return [Outcome(rows.get(each.name.clip), errors.get(each.name.clip)) for each in wanted]
 
 

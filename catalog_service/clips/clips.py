@@ -9,11 +9,12 @@ from sqlalchemy import Connection, bindparam, delete
 
 from catalog_service.audio.audio_store import AudioKey, AudioStore
 from catalog_service.clips import batches as clip_batches
-from catalog_service.clips import counting, lists
+from catalog_service.clips import counting, finding, lists, tags
 from catalog_service.clips import rows as clip_rows
 from catalog_service.clips.batches import Activation, Locked, NewClip, Outcome
 from catalog_service.clips.counting import Counts
 from catalog_service.clips.filter import ClipQuery
+from catalog_service.clips.finding import Found, Term
 from catalog_service.clips.rows import ALL, IN_LIBRARY, ClipRow, along
 from catalog_service.database.database import Database
 from catalog_service.database.schema import clips
@@ -87,6 +88,16 @@ class Clips:
             return found
 
         return await self._database.read(read)
+
+    async def tags(self, library: str) -> Sequence[str]:
+        """Returns the names of the tags that clips of a library have, in order."""
+        return await tags.names(self._database, library)
+
+    async def find(
+        self, library: str, terms: Sequence[Term], query: ClipQuery, page: Page
+    ) -> tuple[Sequence[Found], str]:
+        """Returns a page of the clips that terms lead to, and the token of the next page."""
+        return await finding.find(self._database, library, terms, query, page)
 
     async def update(self, name: ClipName, values: Mapping[str, Any]) -> ClipRow:
         """Changes columns of a clip, any of CHANGEABLE."""
@@ -177,6 +188,7 @@ class Clips:
 
         def remove(connection: Connection) -> None:
             kept.forget(connection, row.id)
+            tags.forget(connection, row.id)
             connection.execute(
                 delete(clips).where(clips.c.id == row.id, clips.c.state == ClipState.DELETING)
             )

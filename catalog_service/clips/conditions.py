@@ -7,11 +7,12 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from audiosearch.filter.v1.filter_pb2 import Condition
-from sqlalchemy import ColumnElement, or_
+from sqlalchemy import ColumnElement, not_, or_
 
+from catalog_service.clips import tags
 from catalog_service.database.functions import contains_of, entry_of, exact, number_of
 from catalog_service.database.schema import clips
-from serving.conditions import NUMBERS, metadata_key, units
+from serving.conditions import NUMBERS, TAG, metadata_key, thousandths, units
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _FIRST = datetime.min.replace(tzinfo=timezone.utc)
@@ -23,6 +24,8 @@ def expressions(conditions: Iterable[Condition]) -> Iterator[ColumnElement[bool]
     for condition in conditions:
         if condition.field in NUMBERS:
             yield from _ranged(condition)
+        elif condition.field == TAG:
+            yield _tagged(condition)
         else:
             yield from _compared(condition)
 
@@ -56,6 +59,12 @@ def _ranged(condition: Condition) -> Iterator[ColumnElement[bool]]:
         yield column >= low
     if bounds.HasField("maximum"):
         yield column <= high
+
+
+def _tagged(condition: Condition) -> ColumnElement[bool]:
+    if condition.WhichOneof("test") == "none_of":
+        return not_(tags.any_of(condition.none_of.values, thousandths(condition.none_of.min_score)))
+    return tags.any_of(condition.any_of.values, thousandths(condition.any_of.min_score))
 
 
 def _compared(condition: Condition) -> Iterator[ColumnElement[bool]]:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from catalog_service.clips.filter import ClipQuery
 from catalog_service.database.database import Database
 from catalog_service.libraries import rows as library_rows
+from serving.conditions import TAG
 
 
 class Counts(NamedTuple):
@@ -25,12 +26,19 @@ async def count(
 ) -> Counts:
     """Counts the clips of a query. A clip without the field counts as one with an empty value.
 
+    A clip counts for each of its tags.
+
     Raises:
         ServiceError: LIBRARY_NOT_FOUND.
     """
 
     def read(connection: Connection) -> Counts:
-        rows = connection.execute(query.counts(library, field, limit)).all()
+        statement = (
+            query.tag_counts(library, limit)
+            if field == TAG
+            else query.counts(library, field, limit)
+        )
+        rows = connection.execute(statement).all()
         if not rows:
             library_rows.get(connection, library)
             return Counts([], 0, 0)

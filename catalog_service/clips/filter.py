@@ -20,7 +20,7 @@ from sqlalchemy import Column, ColumnElement, Row, Select, func, or_, select
 from catalog_service.clips import conditions as its_conditions
 from catalog_service.clips.rows import ALL, ClipRow, along, uid_of
 from catalog_service.database.functions import exact
-from catalog_service.database.schema import clips
+from catalog_service.database.schema import clip_tags, clips
 from catalog_service.database.states import ClipState
 from catalog_service.names import first_id
 from serving.conditions import metadata_key
@@ -117,6 +117,40 @@ class ClipQuery:
             .order_by(each.c.clips.desc(), each.c.value)
             .limit(limit)
         )
+
+    def tag_counts(self, library: str, limit: int) -> Select[Any]:
+        """Returns the statement of the most frequent tags, as `counts` does for a field."""
+        index, _ = self._path()
+        value = exact(func.coalesce(clip_tags.c.name, "")).label("value")
+        here = clips.c.library_uid == uid_of(library), *self._where()
+        every = _along(select(func.count()).select_from(clips).where(*here), index)
+        statement: Any = (
+            select(value, func.count().label("clips"))
+            .select_from(clips)
+            .outerjoin(clip_tags, clip_tags.c.clip_id == clips.c.id)
+            .where(*here)
+            .group_by(value)
+        )
+        each = _along(statement, index).subquery()
+        return (
+            select(each, func.count().over(), every.scalar_subquery())
+            .order_by(each.c.clips.desc(), each.c.value)
+            .limit(limit)
+        )
+
+    def newest(self, library: str, count: int) -> Select[Any]:
+        """Returns the statement of the names and labels of the newest clips."""
+        index, _ = self._path()
+        statement = (
+            select(clips.c.id, clips.c.display_name, clips.c.label)
+            .where(clips.c.library_uid == uid_of(library), *self._where())
+            .order_by(clips.c.id.desc())
+        )
+        return _along(statement, index).limit(count)
+
+    def fitting(self) -> Iterator[ColumnElement[bool]]:
+        """Returns the expressions that are true together for the clips of the query."""
+        return self._where()
 
     def key(self, row: ClipRow | Row[Any]) -> str:
         """Returns the key of a clip in the list."""

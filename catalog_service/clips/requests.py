@@ -12,7 +12,9 @@ from audiosearch.catalog.v1.clip_pb2 import (
     BatchCreateClipsRequest,
     Clip,
     ClipFilter,
+    ClipTags,
     CreateClipRequest,
+    FindClipsRequest,
     LookupClipsRequest,
     PutAudioRequest,
 )
@@ -26,10 +28,13 @@ from catalog_service import fields, names
 from catalog_service.clips.batches import Activation, Heard, NewClip
 from catalog_service.clips.clips import CHANGEABLE
 from catalog_service.clips.filter import ClipQuery
+from catalog_service.clips.finding import Term
+from catalog_service.clips.tags import Tag
 from catalog_service.database.states import ClipState
 from catalog_service.names import ClipName
 from catalog_service.vectors.requests import of_clip
 from serving import conditions
+from serving.conditions import thousandths
 from serving.errors import ServiceError
 
 RequestT = TypeVar("RequestT")
@@ -64,7 +69,13 @@ def activation(request: ActivateClipRequest) -> Activation:
     """Reads ActivateClip."""
     name = names.parse_clip("name", request.name)
     fields.entries("vectors", request)
-    return Activation(name, heard(request), of_clip(name, request.vectors))
+    known = request.HasField("tags")
+    return Activation(
+        name,
+        heard(request),
+        of_clip(name, request.vectors),
+        _tags(request.tags) if known else None,
+    )
 
 
 def parent_of(request: ActivateClipRequest) -> str:
@@ -125,6 +136,46 @@ def heard(request: ActivateClipRequest) -> Heard:
         remarks=_remarks(audio),
         window_count=window_count,
     )
+
+
+def _tags(value: ClipTags) -> list[Tag]:
+    """Returns the tags of a clip, the surest first."""
+    fields.entries("tags.tags", value)
+    found: dict[str, int] = {}
+    for number, each in enumerate(value.tags):
+        field = f"tags.tags[{number}]"
+        name = fields.text(f"{field}.name", each)
+        if not name.strip(" ") or name.strip(" ") != name or name in found:
+            rule = "must be a name without blanks around it, each once"
+            raise fields.invalid(f"{field}.name", name, rule)
+        found[name] = thousandths(fields.within(f"{field}.score", each))
+    return [Tag(name, score) for name, score in sorted(found.items(), key=_surest_first)]
+
+
+def _surest_first(tag: tuple[str, int]) -> tuple[int, str]:
+    return -tag[1], tag[0]
+
+
+def terms(request: FindClipsRequest) -> list[Term]:
+    """Returns the parts of a question."""
+    fields.batch("terms", request)
+    found = []
+    for number, term in enumerate(request.terms):
+        field = f"terms[{number}]"
+        for name in ("tags", "texts"):
+            fields.texts(f"{field}.{name}", term)
+        if not (term.tags or term.texts):
+            raise fields.invalid(field, "nothing", "must have a tag or a text")
+        found.append(Term(list(term.tags), list(term.texts)))
+    return found
+
+
+def active_query(parent: str, value: ClipFilter) -> ClipQuery:
+    """Reads a filter of ACTIVE clips."""
+    query = clip_query(parent, value)
+    if query.state != ClipState.ACTIVE:
+        raise fields.invalid("filter.state", query.state.name, "must be ACTIVE or not set")
+    return query
 
 
 def _remarks(audio: AudioProperties) -> list[int] | None:

@@ -58,6 +58,8 @@ class ClipRow(NamedTuple):
     revision: int
     window_count: int
     audio_condition: int
+    tags: Sequence[tuple[str, int]] | None
+    """Its tags and their scores in thousandths, the surest first; None for none."""
 
 
 def uid_of(library: str | BindParameter[str]) -> ScalarSelect[Any]:

@@ -102,6 +102,23 @@ class ClipServicer(clip_service_pb2_grpc.ClipServiceServicer):
         )
         return answers.counts(counts)
 
+    async def ListTags(self, request: pb.ListTagsRequest, context: Any) -> pb.ListTagsResponse:
+        parent = names.parse_library("parent", request.parent)
+        return pb.ListTagsResponse(names=await self._clips.tags(parent))
+
+    async def FindClips(self, request: pb.FindClipsRequest, context: Any) -> pb.FindClipsResponse:
+        parent = names.parse_library("parent", request.parent)
+        terms = requests.terms(request)
+        size = fields.page_size(request.page_size)
+        asked = pb.FindClipsRequest(terms=request.terms)
+        found, token = await self._clips.find(
+            parent,
+            terms,
+            requests.active_query(parent, request.filter),
+            page(size, request.page_token, parent, asked, request.filter),
+        )
+        return answers.found(parent, found, terms, token)
+
     async def LookupClips(
         self, request: pb.LookupClipsRequest, context: Any
     ) -> pb.LookupClipsResponse:

@@ -168,6 +168,8 @@ clips = Table(
     Column("window_count", Integer, nullable=False, server_default="0"),
     # An AudioCondition.
     Column("audio_condition", SmallInteger, nullable=False, server_default="0"),
+    # Pairs of a tag and its score in thousandths, the surest first; NULL for none.
+    Column("tags", JSON(none_as_null=True)),
     # A clip that has no audio, or had to give it up, has no hash: NULL is never a duplicate.
     UniqueConstraint("library_uid", "content_sha256", "channel", name="uq_clips_content"),
     UniqueConstraint("library_uid", "request_id", name="uq_clips_request"),
@@ -186,6 +188,19 @@ clips = Table(
         sqlite_where=text("audio_condition > 0"),
     ),
     Index("ix_clips_windows", "library_uid", "state", "window_count"),
+    **_OPTIONS,
+)
+
+# The tags of clips, to find clips by; those of a clip go in the transaction that removes its row.
+clip_tags = Table(
+    "clip_tags",
+    metadata,
+    Column("clip_id", _ID, primary_key=True),
+    Column("name", String(127), primary_key=True),
+    Column("library_uid", _ID, nullable=False),
+    # In thousandths.
+    Column("score", SmallInteger, nullable=False),
+    Index("ix_clip_tags_name", "library_uid", "name", "score", "clip_id"),
     **_OPTIONS,
 )
 

@@ -28,6 +28,7 @@ from catalog_service.clips.rows import now
 from catalog_service.database.database import Database
 from catalog_service.database.schema import (
     calibrations,
+    clip_tags,
     clips,
     import_jobs,
     kept_vectors,
@@ -211,7 +212,7 @@ class Libraries:
         if row is None:
             return
         library_rows.require_state(row, LibraryState.DELETING)
-        for key in (kept_vectors.c.clip_id, clips.c.id, speakers.c.uid):
+        for key in (kept_vectors.c.clip_id, clip_tags.c.clip_id, clips.c.id, speakers.c.uid):
             await self._delete_rows(key, row.uid)
         await self._store.remove_library(row.uid)
 

@@ -23,12 +23,14 @@ from audiosearch_cli.output import (
     clip_id,
     clip_name,
     connect,
+    draw_bar,
     print_json,
     print_table,
     say,
     say_fields,
     seconds,
     size,
+    tags_of,
     written_whole,
 )
 from serving.channels import name_of
@@ -107,7 +109,7 @@ def list_clips(
 def count_values(
     field: Annotated[
         str,
-        typer.Argument(help="label, speaker, source, enrolled_speaker or metadata.KEY."),
+        typer.Argument(help="label, speaker, source, enrolled_speaker, tag or metadata.KEY."),
     ],
     library: LibraryName,
     fit: ClipFilter,
@@ -155,6 +157,7 @@ def show(
         ("format", clip.audio.format),
         ("sample rate", f"{clip.audio.sample_rate:,} Hz, {clip.audio.channels} channels"),
         ("channel heard", name_of(clip.channel)),
+        ("tags", tags_of(clip)),
         *(("note", words) for words in remarks(clip.audio)),
         ("size", size(clip.audio_object.size_bytes)),
         ("sha256", clip.audio_object.sha256),
@@ -163,6 +166,27 @@ def show(
         *sorted(clip.metadata.items()),
     ]
     return say_fields(rows)
+
+
+@app.command()
+def tags(
+    name: Name,
+    library: InLibrary = "",
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Tags to show at most.")] = 10,
+    model: Annotated[
+        str, typer.Option(help="Model to ask, such as models/sounds; by default the library's.")
+    ] = "",
+    target: Target = DEFAULT_TARGET,
+    ca: Ca = None,
+    json: Json = False,
+) -> None:
+    """Name the kinds of sound in a clip, the surest first, also those of a low score."""
+    with connect(target, ca) as client:
+        answer = client.tag_clip(_full(name, library), limit, model)
+    if json:
+        return print_json(answer)
+    rows = [(f"{tag.score:.3f}", draw_bar(tag.score), tag.name) for tag in answer.tags]
+    return print_table(("score", "", "kind of sound"), rows)
 
 
 @app.command()

@@ -39,6 +39,13 @@ def read(
     speaker: Annotated[
         Texts, typer.Option(help="Only clips of this speaker; repeated: one of them; '' is none.")
     ] = None,
+    tag: Annotated[
+        Texts,
+        typer.Option(help="Only clips heard as this kind of sound; repeated: one; '' is none."),
+    ] = None,
+    tag_score: Annotated[
+        float, typer.Option(min=0, max=1, help="Score from which on a --tag counts.")
+    ] = 0.0,
     name: Annotated[str, typer.Option(help="Only clips with this in their name, any case.")] = "",
     min_duration: Annotated[float | None, _length("as long or longer")] = None,
     max_duration: Annotated[float | None, _length("as long or shorter")] = None,
@@ -70,6 +77,7 @@ def read(
     fit.conditions.extend(
         [
             *([none_of("label", *not_label)] if not_label else []),
+            *([any_of("tag", *tag, min_score=tag_score)] if tag else []),
             *([contains("display_name", name)] if name else []),
         ]
     )

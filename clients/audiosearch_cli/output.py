@@ -147,6 +147,11 @@ def seconds(clip: Clip) -> str:
     return in_seconds(clip.audio.duration) if clip.HasField("audio") else ""
 
 
+def tags_of(clip: Clip) -> str:
+    """The tags of a clip and their scores, for people."""
+    return ", ".join(f"{tag.name} {tag.score:.2f}" for tag in clip.tags)
+
+
 def share(rate: float) -> str:
     """A share from 0 to 1 for people."""
     return f"{100 * rate:.2f} %"

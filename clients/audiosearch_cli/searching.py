@@ -38,6 +38,7 @@ from audiosearch_cli.output import (
     print_table,
     say,
     seconds,
+    tags_of,
 )
 from audiosearch_cli.vectors.query_file import read_vector
 
@@ -46,8 +47,9 @@ AudioFile = Annotated[
 ]
 COLUMNS = (
     *("#", "group", "score", "", "name", "length"),
-    *("at", "part of the query", "query begins at", "label", "speaker", "clip"),
+    *("at", "part of the query", "query begins at", "tags", "label", "speaker", "clip"),
 )
+_TAGS_SHOWN = 5
 
 
 class Strategy(str, Enum):
@@ -94,6 +96,10 @@ def search(
         list[str] | None,
         typer.Option(metavar="CLIP", help="And unlike this clip; can be repeated."),
     ] = None,
+    words: Annotated[
+        str,
+        typer.Option(help="Search with words, such as 'dog barking', in tags and names of clips."),
+    ] = "",
     strategy: Annotated[
         Strategy, typer.Option(help="The way from --like and --unlike to a score.")
     ] = Strategy.average,
@@ -147,10 +153,13 @@ def search(
     json: Json = False,
 ) -> None:
     """Find the clips most like a sound, and the place in each that is most like it."""
-    if sum(map(bool, (files, clip, like, vector))) != 1:
+    if sum(map(bool, (files, clip, like, vector, words))) != 1:
         raise typer.BadParameter(
-            "name a file, --clip, --like or --vector, and only one of them", param_hint="FILE"
+            "name a file, --clip, --like, --vector or --words, and only one of them",
+            param_hint="FILE",
         )
+    if words and (part or channel):
+        raise typer.BadParameter("it goes without --range and --channel", param_hint="--words")
     if unlike and not like:
         raise typer.BadParameter("it goes with --like", param_hint="--unlike")
     if model and not vector:
@@ -176,6 +185,10 @@ def search(
             return searching_files.search_files(
                 searching_files.Searcher(client, library, config, part, channel), files, output
             )
+    if words:
+        with connect(target, ca) as client:
+            answer = client.search_by_words(library, words, config)
+        return print_json(answer) if json else _say(answer)
     query: Query
     if vector:
         query = read_vector(vector, model)
@@ -190,14 +203,21 @@ def search(
 
 def _say(answer: SearchClipsResponse) -> None:
     """Prints the matches, and how to get the others."""
+    for each in answer.understood:
+        say(f"{each.words}: {', '.join(each.tags[:_TAGS_SHOWN])}")
+    if answer.not_understood:
+        say(f"looked for in names alone: {', '.join(answer.not_understood)}")
     rows = [_row(rank, match, answer) for rank, match in enumerate(answer.matches, 1)]
     if rows:
         print_table(COLUMNS, rows)
     else:
         say("no matches")
-    for each in answer.incomplete:
+    if answer.advice:
+        say(answer.advice)
+    for lacking in answer.incomplete:
         say(
-            f"{each.library} is incomplete: {each.indexed_count:,} of {each.expected_count:,} "
+            f"{lacking.library} is incomplete: {lacking.indexed_count:,} of "
+            f"{lacking.expected_count:,} "
             "vectors; its index is filled again"
         )
     if answer.next_page_token:
@@ -236,6 +256,7 @@ def _row(rank: int, match: Match, answer: SearchClipsResponse) -> tuple[str, ...
         clip.display_name,
         seconds(clip),
         *_places(match, answer),
+        tags_of(clip),
         clip.label,
         clip.speaker,
         clip_id(clip),

@@ -163,6 +163,28 @@ class AudiosearchClient(Connection):
         """Finds the clips most like a clip of the library. That clip itself is left out."""
         return self.search(library, clip, k, min_score)
 
+    def search_by_words(
+        self, library: str, words: str, config: SearchConfig | None = None
+    ) -> search_pb2.SearchClipsResponse:
+        """Finds clips by words, among the tags, the display names and the labels of clips.
+
+        The answer tells which words were taken for which tags, and which were not.
+        """
+        whole = _config(library, None, None, config)
+        request = search_pb2.SearchClipsRequest(config=whole, words=words)
+        return self.call(self.stubs.search.SearchClips, request)
+
+    def tag_clip(self, clip: str, max_tags: int = 0, model: str = "") -> clips_pb2.TagClipResponse:
+        """Names the kinds of sound in a clip, the surest first, also those of a low score.
+
+        Args:
+            clip: full name.
+            max_tags: most tags; 0 is 10.
+            model: `models/{model}`; empty is that of the library.
+        """
+        request = clips_pb2.TagClipRequest(name=clip, max_tags=max_tags, model=model)
+        return self.call(self.stubs.clips.TagClip, request, patience=PATIENCE)
+
     def search_pages(
         self,
         library: str,
@@ -198,7 +220,7 @@ class AudiosearchClient(Connection):
 
         Args:
             library: short name.
-            field: `label`, `speaker`, `source`, `enrolled_speaker` or `metadata.{key}`.
+            field: `label`, `speaker`, `source`, `enrolled_speaker`, `tag` or `metadata.{key}`.
             fit: the clips to count; None counts all that are ACTIVE.
             limit: number of values at most; 0 is 100.
         """

@@ -5,14 +5,17 @@ from __future__ import annotations
 from audiosearch.filter.v1.filter_pb2 import Condition
 
 
-def any_of(field: str, *values: str) -> Condition:
-    """The value is one of these. An empty text stands for no label, no speaker and so on."""
-    return Condition(field=field, any_of=Condition.Values(values=values))
+def any_of(field: str, *values: str, min_score: float = 0.0) -> Condition:
+    """The value is one of these. An empty text stands for no label, no speaker and so on.
+
+    `min_score` is for `tag` alone: the score from which on a tag counts.
+    """
+    return Condition(field=field, any_of=Condition.Values(values=values, min_score=min_score))
 
 
-def none_of(field: str, *values: str) -> Condition:
-    """The value is none of these."""
-    return Condition(field=field, none_of=Condition.Values(values=values))
+def none_of(field: str, *values: str, min_score: float = 0.0) -> Condition:
+    """The value is none of these. `min_score` is that of `any_of`."""
+    return Condition(field=field, none_of=Condition.Values(values=values, min_score=min_score))
 
 
 def contains(field: str, text: str) -> Condition:

@@ -14,6 +14,7 @@ from audiosearch.catalog.v1.clip_pb2 import (
     AudioObject,
     BeginClipDeletionRequest,
     Clip,
+    ClipTags,
     CreateClipRequest,
     DeleteClipRequest,
     FailClipRequest,
@@ -133,6 +134,7 @@ class Clips:
                 audio=stored.audio,
                 window_count=stored.window_count,
                 vectors=stored.kept,
+                tags=None if stored.tags is None else ClipTags(tags=stored.tags),
             ),
         )
         if active.revision != clip.revision:  # it was changed while it was embedded
@@ -149,8 +151,8 @@ class Clips:
         try:
             stored = await self.vectors.store_in(generation, library, clip)
             if generation.number != indexes.written(library)[-1].number:
-                # The row has the number of windows of the next generation.
-                stored = replace(stored, window_count=clip.window_count)
+                # The row has the number of windows and the tags of the next generation.
+                stored = replace(stored, window_count=clip.window_count, tags=None)
             await self.activate(library, clip, stored)
         except ServiceError as error:
             if error.reason not in {Reason.CLIP_NOT_FOUND, Reason.STATE_CONFLICT}:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from audiosearch.catalog.v1.clip_pb2 import Clip
 from audiosearch.catalog.v1.kept_vectors_pb2 import KeptVectors
 from audiosearch.catalog.v1.library_pb2 import Library
-from audiosearch.embedding.v1.embedding_pb2 import AudioProperties
+from audiosearch.embedding.v1.embedding_pb2 import AudioProperties, Tag
 from audiosearch.embedding.v1.embedding_service_pb2 import (
     EmbedAudioConfig,
     EmbeddedWindow,
@@ -31,6 +31,7 @@ from gateway.libraries import indexes
 from gateway.libraries.indexes import Generation
 from gateway.upstream import Upstream, passing_over
 from serving import limits
+from serving.conditions import MOST_TAGS, surest
 from serving.errors import Reason, ServiceError
 from serving.names import split_clip
 
@@ -50,6 +51,9 @@ class Stored:
 
     window_count: int
     """Vectors in the index of windows; 0 if the library has none."""
+
+    tags: Sequence[Tag] | None = None
+    """Its tags; None if they are not known, or are those of other vectors."""
 
     kept: Sequence[KeptVectors] = ()
     """Their parts that are kept when the clip becomes ACTIVE."""
@@ -152,7 +156,9 @@ class Vectors:
         packer = Packer(generation, clip.name)
         state = _Windows(generation, clip, hurry, library, packer)
         config = EmbedWindowsConfig(
-            audio=EmbedAudioConfig(model=generation.model, channel=clip.channel),
+            audio=EmbedAudioConfig(
+                model=generation.model, channel=clip.channel, max_tags=MOST_TAGS
+            ),
             window_rule=generation.rule,
         )
         summary = EmbedWindowsSummary()
@@ -166,7 +172,8 @@ class Vectors:
                 if len(state.waiting) == AT_ONCE:
                     await self._flush(state, numbered=True)
         await self._finish(state, summary, fresh=fresh)
-        return Stored(summary.audio, len(state.ids), await self._kept(library, packer))
+        kept = await self._kept(library, packer)
+        return Stored(summary.audio, len(state.ids), surest(summary.tags), kept)
 
     async def _kept(self, library: Library, packer: Packer) -> Sequence[KeptVectors]:
         """The last part of what is kept. A large one is sent at once, and none is left."""
@@ -196,12 +203,14 @@ class Vectors:
             generation.model,
             stored(self._upstream, clip.name),
             channel=clip.channel,
+            max_tags=MOST_TAGS,
         )
         vector = Vector(id=split_clip(clip.name)[1], values=heard.embedding.values)
         await self._batches.upsert(generation.windows, generation.model, vector, hurry=hurry)
         packer = Packer(generation, clip.name)
         packer.add(None, vector.values)
-        return Stored(heard.audio, 0, await self._kept(library, packer))
+        kept = await self._kept(library, packer)
+        return Stored(heard.audio, 0, surest(heard.tags), kept)
 
     async def _flush(self, state: _Windows, *, numbered: bool) -> None:
         """Stores the windows that wait. `numbered` is False for the one window of a short clip."""
@@ -234,7 +243,7 @@ class Vectors:
     async def _finish(self, state: _Windows, summary: EmbedWindowsSummary, *, fresh: bool) -> None:
         """Stores the last windows and the whole, and removes what an earlier try has left."""
         early, numbered = bool(state.ids), summary.window_count > 1
-        state.clip = _heard(state.clip, summary.audio)
+        state.clip = _heard(state.clip, summary)
         await self._flush(state, numbered=numbered)
         wholes = state.generation.wholes
         if numbered and wholes:
@@ -323,9 +332,11 @@ class Vectors:
                 await self._upstream.index.UpdateAttributes(request)
 
 
-def _heard(clip: Clip, audio: AudioProperties) -> Clip:
-    """A clip with its audio's properties, which a row has only once it is ACTIVE."""
+def _heard(clip: Clip, summary: EmbedWindowsSummary) -> Clip:
+    """A clip with its audio's properties and tags, which a row has only once it is ACTIVE."""
     heard = Clip()
     heard.CopyFrom(clip)
-    heard.audio.CopyFrom(audio)
+    heard.audio.CopyFrom(summary.audio)
+    heard.ClearField("tags")
+    heard.tags.extend(surest(summary.tags))
     return heard

@@ -174,6 +174,7 @@ def attributes(clip: Clip) -> Attributes:
         enrolled_speaker=clip.enrolled_speaker.rpartition("/")[2],
         metadata=clip.metadata,
         revision=clip.revision,
+        tags=clip.tags,
     )
     if clip.HasField("create_time"):
         mirrored.create_time.CopyFrom(clip.create_time)

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
 
 from audiosearch.catalog.v1.clip_pb2 import Clip
 from audiosearch.filter.v1.filter_pb2 import Condition
 from audiosearch.gateway.v1.search_pb2 import SearchConfig
 
+from gateway.search.neighbors import MOST_REACH
 from gateway.search.pages import Page
-from gateway.search.ranking import Candidate, Narrowing
+from gateway.search.ranking import Found, Narrowing
 from serving import limits
 from serving.conditions import metadata_key
 from serving.errors import Reason, ServiceError
 
+FoundT = TypeVar("FoundT", bound=Found)
+FoundT_co = TypeVar("FoundT_co", bound=Found, covariant=True)
 CLIP = "clip"
 _FIELDS = ("label", "speaker", "source")
 _MOST_VALUES = limits.of(Condition.Values, "values").max_items
+_READ_PER_GROUP = 3
+"""Clips that are read at once for each group of several clips that is wanted."""
+_REACH_PER_GROUP = 4
+"""Hits that are asked for at first for each such group.
+
+Milvus Lite takes 35 us for each hit, and another round leaves out the groups that are full.
+"""
 _MOST_CONDITIONS = 10
 """Conditions that leave out full groups; a filter's own have the rest of the index's room."""
 
@@ -47,8 +59,22 @@ def value_of(clip: Clip, field_: str) -> str:
     return str(getattr(clip, field_)) if key is None else clip.metadata.get(key, "")
 
 
+class Source(Protocol[FoundT_co]):
+    """Clips of one library, the best first."""
+
+    async def next(
+        self, wanted: int, reach: int, narrowing: Callable[[], Narrowing]
+    ) -> FoundT_co | None:
+        """The next clip; None after the last."""
+        ...
+
+    def take(self) -> FoundT_co:
+        """Takes the clip that `next` gave."""
+        ...
+
+
 @dataclass
-class Groups:
+class Groups(Generic[FoundT]):
     """The groups of one page, filled by clips that come the most similar first."""
 
     by: str
@@ -57,13 +83,13 @@ class Groups:
     count: int
     """Most groups."""
     page: Page
-    members: dict[str, list[Candidate]] = field(default_factory=dict)
+    members: dict[str, list[FoundT]] = field(default_factory=dict)
     before: set[str] = field(default_factory=set)
     """Values of the groups on the pages before that have come again."""
     more: bool = False
     """True if there is a group after the page, or may be one that nobody looked for."""
 
-    def add(self, candidate: Candidate) -> None:
+    def add(self, candidate: FoundT) -> None:
         """Puts a clip into its group, if the page has room for it."""
         value = value_of(candidate.clip, self.by)
         if self.page.has(value):
@@ -118,11 +144,30 @@ class Groups:
         only = Condition(field=self.by, any_of=Condition.Values(values=values))
         return Narrowing([only], lambda clip: value_of(clip, self.by) not in values)
 
-    def ranked(self) -> list[tuple[str, list[Candidate]]]:
+    def ranked(self) -> list[tuple[str, list[FoundT]]]:
         """The groups and their clips, the best first."""
         for members in self.members.values():
             members.sort(key=lambda candidate: candidate.order)
         return sorted(self.members.items(), key=lambda group: group[1][0].order)
+
+
+async def fill(groups: Groups[FoundT], sources: Sequence[Source[FoundT]]) -> None:
+    """Takes clips from sources, the best first, until the groups are done."""
+    wanted = len(groups.page.shown) + groups.count + 1
+    single = groups.by == CLIP
+    reach = min(MOST_REACH, wanted if single else wanted * _REACH_PER_GROUP)
+    wanted = min(MOST_REACH, wanted if single else wanted * _READ_PER_GROUP)
+    while not groups.done:
+        heads = await asyncio.gather(
+            *(source.next(wanted, reach, groups.narrowing) for source in sources)
+        )
+        there = [
+            (head, source) for head, source in zip(heads, sources, strict=True) if head is not None
+        ]
+        if not there:
+            return
+        _, best = min(there, key=lambda each: each[0].order)
+        groups.add(best.take())
 
 
 def _parts(values: Sequence[str]) -> Iterator[Sequence[str]]:

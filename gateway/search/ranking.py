@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from audiosearch.catalog.v1.clip_pb2 import Clip, LookupClipsRequest
 from audiosearch.catalog.v1.library_pb2 import Library
@@ -35,20 +36,26 @@ class Narrowing:
 
 
 @dataclass(frozen=True)
-class Candidate:
+class Found:
     """A clip that may be a match."""
 
-    source: Ranking
     clip_id: str
     clip: Clip
     score: float
-    hits: Sequence[Hit]
-    """The hits known so far; the best of them makes the score."""
 
     @property
-    def order(self) -> tuple[float, str]:
-        """Candidates are sorted by this."""
+    def order(self) -> tuple[Any, ...]:
+        """Clips are sorted by this."""
         return -self.score, self.clip.name
+
+
+@dataclass(frozen=True)
+class Candidate(Found):
+    """A clip that is like a query."""
+
+    source: Ranking
+    hits: Sequence[Hit]
+    """The hits known so far; the best of them makes the score."""
 
 
 class Ranking:
@@ -173,4 +180,4 @@ class Ranking:
             clip = clips.get(clip_id)
             self._passed[clip_id] = clip
             if clip is not None and self._filter.fits(clip):
-                self._ready.append(Candidate(self, clip_id, clip, score, hits))
+                self._ready.append(Candidate(clip_id, clip, score, self, hits))

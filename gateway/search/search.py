@@ -19,8 +19,8 @@ from gateway.clips.audio import no_audio
 from gateway.libraries.incomplete import incomplete
 from gateway.libraries.libraries import Libraries
 from gateway.search import matches, question
-from gateway.search.grouping import CLIP, Groups
-from gateway.search.neighbors import MOST_REACH
+from gateway.search.by_words import WordSearch
+from gateway.search.grouping import CLIP, Groups, fill
 from gateway.search.pages import asked_for, question_of
 from gateway.search.queries import Queries
 from gateway.search.query import Query
@@ -30,14 +30,6 @@ from gateway.search.record import SearchLog, Stopwatch
 from gateway.upstream import Upstream
 from serving.errors import Reason, ServiceError
 from serving.names import purpose_word
-
-_READ_PER_GROUP = 3
-"""Clips that are read at once for each group of several clips that is wanted."""
-_REACH_PER_GROUP = 4
-"""Hits that are asked for at first for each such group.
-
-Milvus Lite takes 35 us for each hit, and another round leaves out the groups that are full.
-"""
 
 
 class Search:
@@ -52,6 +44,7 @@ class Search:
         self._libraries = libraries
         self._default_k = default_k
         self._queries = Queries(upstream)
+        self._words = WordSearch(upstream, libraries, default_k, log)
 
     async def by_audio(
         self,
@@ -100,6 +93,10 @@ class Search:
             return [await self._queries.of_examples(opened[0], value)] * len(opened)
 
         return await self._by_stored(config, read)
+
+    async def by_words(self, config: SearchConfig, text: str) -> SearchClipsResponse:
+        """Searches with words, among tags and names."""
+        return await self._words.search(config, text)
 
     async def _by_stored(
         self,
@@ -190,12 +187,12 @@ class Search:
         config, query = asked.config, queries[0]
         page = asked_for(config, question_of(config, query.made_of))
         k = page.room(config.k if config.HasField("k") else self._default_k)
-        groups = Groups(asked.group_by, asked.group_size, k, page)
+        groups = Groups[Candidate](asked.group_by, asked.group_size, k, page)
         sources = [
             Ranking(self._upstream, library, own, asked.least, asked.scope, watch)
             for library, own in zip(opened, queries, strict=True)
         ]
-        await self._fill(groups, sources)
+        await fill(groups, sources)
         answer = SearchClipsResponse(model=opened[0].model)
         if query.audio is not None:
             answer.query_audio.CopyFrom(query.audio)
@@ -204,23 +201,7 @@ class Search:
             answer.next_page_token = page.following(groups.members)
         return answer
 
-    async def _fill(self, groups: Groups, sources: Sequence[Ranking]) -> None:
-        """Takes clips from the sources, the most similar first, until the groups are done."""
-        wanted = len(groups.page.shown) + groups.count + 1
-        single = groups.by == CLIP
-        reach = min(MOST_REACH, wanted if single else wanted * _REACH_PER_GROUP)
-        wanted = min(MOST_REACH, wanted if single else wanted * _READ_PER_GROUP)
-        while not groups.done:
-            heads = await asyncio.gather(
-                *(source.next(wanted, reach, groups.narrowing) for source in sources)
-            )
-            there = [head for head in heads if head is not None]
-            if not there:
-                return
-            best = min(there, key=lambda head: head.order)
-            groups.add(best.source.take())
-
-    async def _matches(self, asked: Question, groups: Groups) -> list[Match]:
+    async def _matches(self, asked: Question, groups: Groups[Candidate]) -> list[Match]:
         ranked = groups.ranked()
         every: list[Candidate] = [one for _, members in ranked for one in members]
         hits = await matches.complete(every) if asked.segments else {}

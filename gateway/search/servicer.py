@@ -82,12 +82,12 @@ class SearchServicer(search_service_pb2_grpc.SearchServiceServicer):
         if query is None:
             raise ServiceError(
                 Reason.FIELD_INVALID,
-                "query: set clip, audio, vector or examples",
+                "query: set clip, audio, vector, examples or words",
                 {"field": "query"},
             )
         if query != "audio":
             _require_none(request, "channel", query)
-        if query in ("vector", "examples"):
+        if query in ("vector", "examples", "words"):
             _require_none(request, "range", query)
         if query == "clip":
             return self._search.by_clip(config, request.clip, part)
@@ -95,6 +95,8 @@ class SearchServicer(search_service_pb2_grpc.SearchServiceServicer):
             return self._search.by_vector(config, request.vector)
         if query == "examples":
             return self._search.by_examples(config, request.examples)
+        if query == "words":
+            return self._search.by_words(config, request.words)
         chunks = split(request.audio, sent)
         return self._search.by_audio(config, chunks, channel=request.channel, part=part)
 
@@ -107,14 +109,13 @@ class SearchServicer(search_service_pb2_grpc.SearchServiceServicer):
         _authorize_more(config.search)
         part = config.range if config.HasField("range") else None
         chunks = audio_chunks(request_iterator)
-        if config.clip:
+        if config.words:
+            _require_alone(config)
+            await _require_no_audio(chunks, "words")
+            answer = await self._search.by_words(config.search, config.words)
+        elif config.clip:
             require_no_channel(config.channel)
-            async for _ in chunks:
-                raise ServiceError(
-                    Reason.FIELD_INVALID,
-                    "audio_chunk: none may follow when the query is a clip",
-                    {"field": "audio_chunk"},
-                )
+            await _require_no_audio(chunks, "a clip")
             answer = await self._search.by_clip(config.search, config.clip, part)
         else:
             pcm = config.pcm if config.HasField("pcm") else None
@@ -133,6 +134,29 @@ def _authorize_more(config: search_pb2.SearchConfig) -> None:
     """Raises RIGHT_MISSING unless the caller may read the libraries beside `parent`, too."""
     for name in config.more_libraries:
         authorize(caller.get(), check_library(name, "config.more_libraries"), Right.read)
+
+
+async def _require_no_audio(chunks: AsyncIterator[bytes], query: str) -> None:
+    async for _ in chunks:
+        raise ServiceError(
+            Reason.FIELD_INVALID,
+            f"audio_chunk: none may follow when the query is {query}",
+            {"field": "audio_chunk"},
+        )
+
+
+def _require_alone(config: search_pb2.StreamSearchClipsConfig) -> None:
+    """Raises FIELD_INVALID for what goes with a sound, beside words."""
+    others = {
+        "clip": bool(config.clip),
+        "pcm": config.HasField("pcm"),
+        "range": config.HasField("range"),
+        "channel": bool(config.channel),
+    }
+    for field in (each for each, there in others.items() if there):
+        raise ServiceError(
+            Reason.FIELD_INVALID, f"{field}: a search with words has none", {"field": field}
+        )
 
 
 def _require_none(request: search_pb2.SearchClipsRequest, field: str, query: str) -> None:

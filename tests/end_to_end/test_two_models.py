@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from audiosearch.catalog.v1 import library_pb2
+from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter, GetClipRequest, ListClipsRequest
 from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.embedding.v1.embedding_service_pb2 import ListModelsRequest
 from audiosearch.embedding.v1.model_pb2 import PURPOSE_SOUNDS, PURPOSE_VOICES, Model, Purpose
@@ -22,8 +24,10 @@ from audiosearch.gateway.v1.search_pb2 import (
     VectorQuery,
 )
 from audiosearch_client import offsets
+from audiosearch_client.conditions import any_of
 
 from embedding_service.network.families.panns.network import Shape
+from serving.conditions import fits, surest
 from serving.errors import Reason
 from tests.end_to_end.command_line import run
 from tests.end_to_end.conftest import Running, start
@@ -138,6 +142,103 @@ def test_a_library_of_each(
     shown = run("models", **settings).stdout
     assert "panns_cnn6" in shown
     assert "2 s every 1 s" in shown
+
+
+def test_tags_of_clips_and_words_for_them(both: Running, tmp_path: Path) -> None:
+    """Kinds of sound are kept, filtered by, counted, named with their scores and asked in words."""
+    client, name, settings = both.client, "tagged", {"AUDIOSEARCH_TARGET": both.stack.target}
+    client.create_library(name, purpose="sounds")
+    paths = [record(tmp_path, voice, 0, 2.0) for voice in range(3)]
+    clips = [client.upload(name, path).clip for path in paths]
+    assert all(clip.tags and clip.revision == 1 for clip in clips)
+    assert [list(clip.tags) for clip in clips] == [
+        surest(client.tag_clip(clip.name, 3).tags) for clip in clips
+    ]
+    assert {tag.name for tag in client.tag_clip(clips[0].name).tags} == set(LABELS)
+    (tag,) = client.tag_clip(clips[0].name, 1, "models/sounds").tags
+    assert tag.name == clips[0].tags[0].name
+    refused(
+        lambda: client.tag_clip(clips[0].name, model="models/voices"),
+        Reason.MODEL_WITHOUT_TAGS,
+        "names no kinds of sound",
+    )
+    best = max(clips, key=lambda clip: clip.tags[0].score)
+    surely = any_of("tag", best.tags[0].name, min_score=best.tags[0].score)
+    config = SearchConfig(filter=ClipFilter(conditions=[surely]))
+    fitting = {clip.name for clip in clips if fits(clip, [surely])}
+    found = client.search(name, paths[0], config=config)
+    assert {match.clip.name for match in found.matches} == fitting
+    listed = client.clips(name, ListClipsRequest(filter=config.filter))
+    assert {clip.name for clip in listed} == fitting
+    counted = client.count_values(name, "tag")
+    assert {each.value: each.clip_count for each in counted.values} == Counter(
+        tag.name for clip in clips for tag in clip.tags
+    )
+    asked = client.search_by_words(name, "a barking dog")
+    scores = [{each.name: each.score for each in m.clip.tags}.get("Dog", 0) for m in asked.matches]
+    assert [match.score for match in asked.matches] == pytest.approx(scores, abs=1e-4)
+    assert scores == sorted(scores, reverse=True)
+    named = client.search_by_words(name, f"{paths[1].stem} unicorn")
+    assert "unicorn" in named.not_understood
+    nothing = client.search_by_words(name, "unicorn")
+    assert not nothing.matches
+    assert "unicorn" in nothing.advice
+    said = run("search", "--words", "dogs", "--library", name, "--tag", "Dog", **settings).stdout
+    assert "dogs: Dog" in said
+    assert "Dog" in run("clip", "tags", clips[0].name, **settings).stdout
+    said = run("clip", "values", "tag", "--library", name, **settings).stdout
+    assert clips[0].tags[0].name in said
+
+
+def test_words_find_names_where_there_are_no_tags(both: Running, tmp_path: Path) -> None:
+    """In a library for voices, alone and beside one for sounds; page by page, as any search."""
+    client, name = both.client, "spoken"
+    client.create_library(name, purpose="voices")
+    for number in range(3):
+        client.upload(name, record(tmp_path, number, 1, 2.0), Clip(display_name=f"Dog_{number}"))
+    pages = []
+    config = SearchConfig(k=2)
+    while True:
+        page = client.search_by_words(name, "dogs", config)
+        assert all(match.score == 0 for match in page.matches)
+        pages.append([match.clip.display_name for match in page.matches])
+        config.page_token = page.next_page_token
+        if not config.page_token:
+            break
+    assert pages == [["Dog_0", "Dog_1"], ["Dog_2"]]
+    client.create_library("barks", purpose="sounds")
+    heard = client.upload("barks", record(tmp_path, 0, 1, 2.0)).clip
+    several = SearchConfig(k=9, more_libraries=["libraries/barks"])
+    found = client.search_by_words(name, f"{heard.tags[0].name} dog", several)
+    assert found.matches[0].clip == heard
+    assert [match.score > 0 for match in found.matches] == [True, False, False, False]
+    advice = client.search_by_words(name, "unicorn").advice
+    assert "no tags" in advice
+    refused(lambda: client.search_by_words(name, " "), Reason.FIELD_INVALID, "words")
+    request = SearchClipsRequest(config=SearchConfig(parent=f"libraries/{name}"), words="dog")
+    request.channel = 1
+    refused(
+        lambda: client.call(client.stubs.search.SearchClips, request),
+        Reason.FIELD_INVALID,
+        "channel",
+    )
+
+
+def test_tags_follow_the_model_of_a_library(both: Running, tmp_path: Path) -> None:
+    """A model that names none takes them away, in the catalog and beside the vectors."""
+    client, name, path = both.client, "follows", record(tmp_path, 1, 0, 2.0)
+    settings = {"AUDIOSEARCH_TARGET": both.stack.target}
+    client.create_library(name, purpose="voices")
+    clip = client.upload(name, path).clip
+    assert not clip.tags
+    some = SearchConfig(filter=ClipFilter(conditions=[any_of("tag", *LABELS)]))
+    none = SearchConfig(filter=ClipFilter(conditions=[any_of("tag", "")]))
+    for purpose, there, elsewhere in (("sounds", some, none), ("voices", none, some)):
+        run("library", "migrate", name, "--for", purpose, **settings)
+        now = client.call(client.stubs.clips.GetClip, GetClipRequest(name=clip.name))
+        assert bool(now.tags) == (purpose == "sounds")
+        assert first(client.search(name, path, config=there)) == path.name
+        assert not client.search(name, path, config=elsewhere).matches
 
 
 def test_a_library_changes_its_kind(both: Running, tmp_path: Path) -> None:

@@ -241,15 +241,16 @@ export const api = {
     !keys.key() || (await sendWithMedia(keys.key)) ? `/v1/${name}/audio` : undefined,
 
   /**
-   * Events `summary`, `match`..., `done`; `again` means that it begins anew. Give `clip` or
-   * `audio`; `from` and `to` are seconds of it, 0 for its start and end.
+   * Events `summary`, `match`..., `done`; `again` means that it begins anew. Give `clip`, `words`
+   * or `audio`; `from` and `to` are seconds of it, 0 for its start and end.
    */
-  search: (library, { clip, audio, channel, from, to, filter = {}, k, minScore, signal }) =>
+  search: (library, { clip, words, audio, channel, from, to, filter = {}, k, minScore, signal }) =>
     stream("POST", `/v1/${library}/clips:streamSearch`, {
       query: {
         k,
         minScore,
         clip,
+        words,
         channel,
         "range.startOffset": from ? `${from}s` : undefined,
         "range.endOffset": to ? `${to}s` : undefined,

@@ -8,8 +8,10 @@ import { search } from "../strings/search.js";
 
 const t = words(search);
 
-/** Label and speaker, as far as they are known, and whose enrollment it is. */
-export const chips = ({ label, speaker, enrolledSpeaker }) => {
+const TAGS_SHOWN = 3;
+
+/** Label, speaker and surest tags, as far as they are known, and whose enrollment it is. */
+export const chips = ({ label, speaker, enrolledSpeaker, tags = [] }) => {
   const enrolled = enrolledSpeaker && idOf(enrolledSpeaker);
   return [
     label && h("span", { class: "chip", title: t("label") }, label),
@@ -17,6 +19,9 @@ export const chips = ({ label, speaker, enrolledSpeaker }) => {
     speaker !== enrolled &&
     h("span", { class: "chip voice", title: t("speaker") }, icon("mic"), speaker),
     enrolled && enrollmentOf(enrolledSpeaker, enrolled),
+    ...tags.slice(0, TAGS_SHOWN).map((tag) =>
+      h("span", { class: "chip tag", title: t("heardAs", { score: score(tag.score) }) }, tag.name)
+    ),
   ];
 };
 

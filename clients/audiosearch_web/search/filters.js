@@ -1,4 +1,4 @@
-/** Filters of the results: label and speaker with their counts, name, length. */
+/** Filters of the results: label, kind of sound and speaker with their counts, name, length. */
 
 import { api } from "../core/api.js";
 import { afterPause, field, h, icon } from "../core/dom.js";
@@ -10,12 +10,13 @@ import { search } from "../strings/search.js";
 
 const t = words(search);
 const MOST_VALUES = 1000;
-const FACETS = ["label", "speaker"];
+const FACETS = ["label", "tag", "speaker"];
 const LENGTHS = ["shortest", "longest"];
 
 /** The filters in `values`, of an address or a session, with what is not set as at the start. */
-export const filtersOf = ({ label, speaker, called, shortest, longest }) => ({
+export const filtersOf = ({ label, tag, speaker, called, shortest, longest }) => ({
   label: label || "",
+  tag: tag || "",
   speaker: speaker || "",
   called: called || "",
   shortest: Number(shortest) || 0,
@@ -27,9 +28,10 @@ export const narrowed = (values) => Object.values(filtersOf(values)).some(Boolea
 
 /** As the server takes them: a filter of clips. */
 export function clipFilter(values) {
-  const { label, speaker, called, shortest, longest } = filtersOf(values);
+  const { label, tag, speaker, called, shortest, longest } = filtersOf(values);
   const range = { minimum: shortest || undefined, maximum: longest || undefined };
   const conditions = [
+    tag && { field: "tag", anyOf: { values: [tag] } },
     called && { field: "display_name", contains: called },
     (shortest || longest) && { field: "duration", range },
   ];

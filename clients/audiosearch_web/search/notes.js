@@ -13,9 +13,22 @@ const t = words(search);
 export const summaryOf = (session, onchannel) => [
   h("h2", {}, t("found", { count: session.matches.length })),
   h("p", { class: "quiet times" }, timesOf(session)),
+  ...understoodOf(session.summary),
   ...incompleteOf(session.summary),
   ...remarksOf(session.summary?.queryAudio, session.channel, onchannel),
 ];
+
+const TAGS_SHOWN = 5;
+
+/** The tags that words were taken for, and the words that were looked for in names alone. */
+const understoodOf = (summary) => {
+  const { understood = [], notUnderstood = [] } = summary ?? {};
+  const lines = understood.map(({ words: asked, tags }) =>
+    t("takenFor", { asked, tags: tags.slice(0, TAGS_SHOWN).join(", ") })
+  );
+  if (notUnderstood.length) lines.push(t("namesAlone", { asked: notUnderstood.join(", ") }));
+  return lines.map((line) => h("p", { class: "quiet" }, line));
+};
 
 /** A search may miss clips while an index is filled again. */
 const incompleteOf = (summary) =>
@@ -41,7 +54,8 @@ function timesOf({ times, summary }) {
 }
 
 export function nothingFound(session) {
-  const why = session.minScore ? "nothingAbove" : "nothingAtAll";
+  const none = session.query?.words ? "nothingByWords" : "nothingAtAll";
+  const why = session.minScore ? "nothingAbove" : none;
   const more = t(narrowed(session) ? "nothingFits" : why);
   return h("div", { class: "empty" }, icon("search"), h("h3", {}, t("nothing")), h("p", {}, more));
 }

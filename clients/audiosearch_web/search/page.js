@@ -25,6 +25,7 @@ import { search as strings } from "../strings/search.js";
 import { announce, toast } from "../parts/toast.js";
 import { holdsVectors } from "../parts/vectors.js";
 import { VectorBox } from "./vector_box.js";
+import { WordsBox } from "./words_box.js";
 
 const t = words(strings);
 
@@ -46,6 +47,7 @@ class SearchPage {
     onlink: () => this.#link(),
   });
   #vectors = new VectorBox();
+  #words = new WordsBox((asked) => this.#searchWords(asked));
   #queryPlace = h("div", { class: "slot" });
   #options = new SearchOptions(() => this.#searchSoon());
   #filters = new SearchFilters(() => this.#searchSoon());
@@ -85,7 +87,7 @@ class SearchPage {
   }
 
   /** Does what the address says, where that is not done already. */
-  async follow({ library, clip, k, minScore, from, to, ...narrowing }) {
+  async follow({ library, clip, words: asked, k, minScore, from, to, ...narrowing }) {
     const wanted = {
       library: library ?? session.library,
       k: Number(k) || DEFAULT_K,
@@ -95,7 +97,7 @@ class SearchPage {
       ...filtersOf(narrowing),
     };
     const same = Object.entries(wanted).every(([key, value]) => session[key] === value) &&
-      (clip ?? null) === idOfQuery();
+      (clip ?? null) === idOfQuery() && (clip ? undefined : asked) === session.query?.words;
     this.#options.values = wanted;
     this.#filters.values = wanted;
     this.#results.voices = holdsVoices(this.#known(wanted.library));
@@ -105,6 +107,8 @@ class SearchPage {
       this.#showAll();
     } else if (clip) {
       await this.#searchClip(`libraries/${wanted.library}/clips/${clip}`, wanted);
+    } else if (asked) {
+      this.#begin({ ...wanted, query: { words: asked } });
     } else if (session.file && !holdsVectors(this.#known(wanted.library))) {
       this.#begin({ ...wanted, query: session.file });
     } else {
@@ -120,12 +124,15 @@ class SearchPage {
       chosen,
       onchoose: (library) => {
         const { k, minScore, from, to } = this.#params();
-        go("search", { library, k, minScore, ...(session.query?.clip ? {} : { from, to }) });
+        const { words: asked } = session.query ?? {};
+        const part = session.query?.clip ? {} : { from, to };
+        go("search", { library, words: asked, k, minScore, ...part });
       },
     });
     this.#root.replaceChildren(
       h("div", { class: "row-between" }, h("h1", { tabindex: "-1" }, t("title")), picker),
       this.#queryPlace,
+      this.#words.node,
       h(
         "section",
         { class: "results", "aria-label": t("results") },
@@ -157,6 +164,7 @@ class SearchPage {
     return {
       library: session.library,
       clip: idOfQuery() ?? undefined,
+      words: session.query?.words,
       k: k === DEFAULT_K ? undefined : k,
       ...Object.fromEntries(set),
     };
@@ -177,6 +185,13 @@ class SearchPage {
     const next = address("search", { ...this.#params(), clip: undefined });
     if (location.hash !== next) history.pushState(null, "", next);
     this.#begin({ query, ...this.#narrowing() });
+  }
+
+  #searchWords(asked) {
+    Object.assign(session, { query: { words: asked }, channel: 0, from: 0, to: 0 });
+    const next = address("search", this.#params());
+    if (location.hash !== next) history.pushState(null, "", next);
+    this.#begin(this.#narrowing());
   }
 
   async #searchClip(name, wanted) {
@@ -234,7 +249,9 @@ class SearchPage {
   }
 
   #showQuery() {
-    const { query, from, to } = session;
+    const { from, to } = session;
+    const query = session.query?.words ? null : session.query;
+    this.#words.value = session.query?.words ?? "";
     const library = this.#known(session.library);
     if (holdsVectors(library)) {
       this.#box.leave();

@@ -6,10 +6,10 @@ import { clipFilter, filtersOf } from "./filters.js";
 export const DEFAULT_K = 10;
 
 /**
- * `query` is a source of sources.js or null, `file` the last one that is no stored clip: its
- * address does not say which it was. `channel` is the one of `query` that is heard, 0 for all;
- * `from` and `to` are the stretch of it that is searched with, in seconds, 0 for start and end;
- * the filters of filters.js stand beside them. `status` is idle, running, done or failed.
+ * `query` is a source of sources.js, `{words}`, or null, `file` the last one that is no stored
+ * clip: its address does not say which it was. `channel` is the one of `query` that is heard, 0 for
+ * all; `from` and `to` are the stretch of it that is searched with, in seconds, 0 for start and
+ * end; the filters of filters.js stand beside them. `status` is idle, running, done or failed.
  */
 export const session = {
   library: undefined,
@@ -93,9 +93,10 @@ async function collect(signal) {
     k,
     minScore: minScore || undefined,
     clip: query.clip?.name,
-    channel: query.clip ? undefined : session.channel || undefined,
-    from: session.from,
-    to: session.to,
+    words: query.words,
+    channel: query.clip || query.words ? undefined : session.channel || undefined,
+    from: query.words ? 0 : session.from,
+    to: query.words ? 0 : session.to,
     filter: clipFilter(session),
     audio: query.file,
     signal,

@@ -38,6 +38,7 @@ _COUNT = Query(
     "pageSize",
     *(path for path in _LIST.fields if path.startswith("filter.")),
 )
+_TAG = Query(clips_pb2.TagClipRequest, "maxTags", "model")
 _UPDATE = Query(clip_pb2.UpdateClipRequest, "updateMask")
 _UPLOAD = Query(
     clips_pb2.UploadClipConfig,
@@ -120,6 +121,15 @@ def _add_collection(api: APIRouter, parts: Parts) -> None:
 
 
 def _add_clip(api: APIRouter, parts: Parts) -> None:
+    @api.get(
+        "/v1/libraries/{library}/clips/{clip}:tag",
+        **document(_TAG, answer=clips_pb2.TagClipResponse),
+    )
+    async def tag_clip(request: Request, library: str, clip: str) -> Response:
+        """Names the kinds of sound that a model hears in a clip, the surest first."""
+        message = clips_pb2.TagClipRequest(name=f"libraries/{library}/clips/{clip}")
+        return answer(await parts.ask(request, "TagClip", _TAG.read(request, message)))
+
     @api.get("/v1/libraries/{library}/clips/{clip}", **document(answer=Clip))
     async def get_clip(request: Request, library: str, clip: str) -> Response:
         """Reads a clip in any state."""

@@ -19,6 +19,7 @@ from gateway.rest.parts import Parts
 _SEARCH = Query(
     search_pb2.StreamSearchClipsConfig,
     "clip",
+    "words",
     "channel",
     "pcm.sampleRate",
     "pcm.channels",
@@ -61,8 +62,9 @@ def router(parts: Parts) -> APIRouter:
         """Finds the clips most like a sound, or most like a clip of the library.
 
         The body is the sound itself, or a form with it in its field `audio`. With `clip` there is
-        no body. Raw samples need `pcm.sampleRate`. `channel` is `mix`, `left`, `right` or a number.
-        Each `filter.conditions` is a JSON object `Condition`. A field `config` of a form may hold a
+        no body, nor with `words`, which find clips by their tags and names. Raw samples need
+        `pcm.sampleRate`. `channel` is `mix`, `left`, `right` or a number. Each `filter.conditions`
+        is a JSON object `Condition`. A field `config` of a form may hold a
         JSON object `StreamSearchClipsConfig`.
         """
         found = search_pb2.SearchClipsResponse()

@@ -12,11 +12,11 @@ import pytest_asyncio
 from audiosearch.catalog.v1 import clip_pb2 as pb
 from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter
 from audiosearch.catalog.v1.library_pb2 import Library
-from audiosearch.embedding.v1.embedding_pb2 import AudioProperties
+from audiosearch.embedding.v1.embedding_pb2 import AudioProperties, Tag
 from audiosearch.filter.v1.filter_pb2 import Condition
 
 from catalog_service.clips import lists
-from serving.conditions import METADATA, NUMBERS, TEXTS, check, fits, folded
+from serving.conditions import METADATA, NUMBERS, TAG, TEXTS, check, fits, folded
 from serving.errors import Reason
 from tools.servers.catalog import HEARD, Catalog, refused
 
@@ -64,6 +64,8 @@ KEYS = [
     "k ",
     "\u2028",
 ]
+TAGS = ["Dog", "dog", "Dogs", "Bow-wow", "Bass drum", "犬", "ÄÖ", "äö"]
+SCORES = [0.1, 0.1004, 0.2, 0.4, 0.4499, 0.45, 0.8, 1.0]
 CLIPS = 120
 QUESTIONS = 300
 
@@ -99,8 +101,9 @@ async def stored(catalog: Catalog) -> Stored:
         audio = AudioProperties()
         audio.CopyFrom(HEARD)
         audio.duration.FromMilliseconds(number % 60 * 100)
+        tags = [Tag(name=it, score=chosen.choice(SCORES)) for it in chosen.sample(TAGS, number % 6)]
         await catalog.stubs.clips.ActivateClip(
-            pb.ActivateClipRequest(name=outcome.clip.name, audio=audio)
+            pb.ActivateClipRequest(name=outcome.clip.name, audio=audio, tags=pb.ClipTags(tags=tags))
         )
     for first in (0, 40):
         await catalog.speaker(
@@ -126,8 +129,10 @@ def text(chosen: random.Random) -> str:
 def asked(chosen: random.Random) -> Condition:
     """Any condition that can be asked."""
     field = chosen.choice(
-        [*TEXTS, *NUMBERS, *(METADATA + key for key in KEYS), METADATA + chosen.choice(KEYS)]
+        [*TEXTS, *NUMBERS, *(METADATA + key for key in KEYS), METADATA + chosen.choice(KEYS), TAG]
     )
+    if field == TAG:
+        return tagged(chosen)
     kinds = ["any_of", "none_of", "contains"]
     if field.startswith(METADATA):
         kinds.append("range")
@@ -147,6 +152,15 @@ def asked(chosen: random.Random) -> Condition:
     if kind == "any_of":
         return Condition(field=field, any_of=values)
     return Condition(field=field, none_of=values)
+
+
+def tagged(chosen: random.Random) -> Condition:
+    """Any condition on tags."""
+    names = chosen.choices([*TAGS, "", "no such tag"], k=chosen.choice([1, 1, 2, 5]))
+    values = Condition.Values(values=names, min_score=chosen.choice([0, 0, *SCORES]))
+    if chosen.random() < 0.5:
+        return Condition(field=TAG, any_of=values)
+    return Condition(field=TAG, none_of=values)
 
 
 def fitting(clips: Iterable[Clip], which: ClipFilter) -> list[str]:
@@ -177,6 +191,17 @@ async def test_a_list_has_the_clips_that_fit(catalog: Catalog, stored: Stored) -
         assert await listed(catalog, stored.library, which, 1000) == names, which
         found += bool(names)
     assert found > QUESTIONS / 4
+
+
+async def test_a_list_has_the_clips_of_tags(catalog: Catalog, stored: Stored) -> None:
+    """By any of several tags at a score, or none of them, and those without any tag."""
+    chosen, found = random.Random(4), 0
+    for _ in range(60):
+        which = ClipFilter(conditions=[tagged(chosen)])
+        names = fitting(stored.clips, which)
+        assert await listed(catalog, stored.library, which, 1000) == names, which
+        found += bool(names)
+    assert found > 30
 
 
 async def test_a_part_of_every_text_is_found(catalog: Catalog, stored: Stored) -> None:
@@ -269,7 +294,8 @@ async def test_a_long_list_is_looked_through_in_stretches(
 
 
 @pytest.mark.parametrize(
-    "field", ["label", "speaker", "source", "enrolled_speaker", *(METADATA + key for key in KEYS)]
+    "field",
+    ["label", "speaker", "source", "enrolled_speaker", TAG, *(METADATA + key for key in KEYS)],
 )
 async def test_clips_are_counted_by_value(catalog: Catalog, stored: Stored, field: str) -> None:
     """All values and clips count; the most frequent come first, equal ones by their text."""
@@ -281,7 +307,8 @@ async def test_clips_are_counted_by_value(catalog: Catalog, stored: Stored, fiel
     ):
         which = ClipFilter(conditions=conditions)
         wanted = set(fitting(stored.clips, which))
-        counter = Counter(value(it, field) for it in stored.clips if it.name in wanted)
+        some = [it for it in stored.clips if it.name in wanted]
+        counter = Counter(each for it in some for each in values(it, field))
         answer = await counted(catalog, stored.library.name, field, which, 1000)
         assert [(it.value, it.clip_count) for it in answer.values] == sorted(
             counter.items(), key=lambda it: (-it[1], it[0])
@@ -292,11 +319,13 @@ async def test_clips_are_counted_by_value(catalog: Catalog, stored: Stored, fiel
         assert (few.value_count, few.clip_count) == (answer.value_count, answer.clip_count)
 
 
-def value(clip: Clip, field: str) -> str:
-    """The text of a field; empty if it has none."""
+def values(clip: Clip, field: str) -> list[str]:
+    """The values of a field; empty if it has none."""
+    if field == TAG:
+        return [tag.name for tag in clip.tags] or [""]
     if field.startswith(METADATA):
-        return clip.metadata.get(field.removeprefix(METADATA), "")
-    return str(getattr(clip, field)).rpartition("/" if field == "enrolled_speaker" else "\0")[2]
+        return [clip.metadata.get(field.removeprefix(METADATA), "")]
+    return [str(getattr(clip, field)).rpartition("/" if field == "enrolled_speaker" else "\0")[2]]
 
 
 async def counted(

@@ -179,6 +179,7 @@ def clip_of(attributes: Attributes) -> Clip:
         source=attributes.source,
         enrolled_speaker=f"libraries/l/speakers/{attributes.enrolled_speaker}",
         metadata=attributes.metadata,
+        tags=attributes.tags,
         create_time=attributes.create_time,
     )
     if attributes.HasField("duration"):

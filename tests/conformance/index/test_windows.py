@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterable
 import numpy as np
 import pytest
 import pytest_asyncio
+from audiosearch.embedding.v1.embedding_pb2 import Tag
 from audiosearch.filter.v1.filter_pb2 import Condition
 from audiosearch.index.v1.index_pb2 import (
     INDEX_KIND_PLAIN,
@@ -21,7 +22,7 @@ from audiosearch.index.v1.index_service_pb2_grpc import IndexServiceStub
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from serving.conditions import NUMBERS, TEXTS, fits
+from serving.conditions import NUMBERS, TAG, TEXTS, fits
 from serving.errors import Reason
 from tests.conformance.index.index_harness import Client, refused, unit
 from tests.conformance.index.index_memory import clip_of
@@ -79,6 +80,10 @@ def drawn_attributes(draw: random.Random) -> Attributes:
         **{name: draw.choice(STRANGE)[:63] for name in TEXTS},
         metadata={key: draw.choice(STRANGE) for key in draw.sample(KEYS, draw.randrange(5))},
         revision=draw.randrange(10),
+        tags=[
+            Tag(name=name, score=draw.choice([0.1, 0.2, 0.3, 0.45, 0.5, 0.999, 1]))
+            for name in draw.sample(STRANGE[1:], draw.choice([0, 1, 2, 10]))
+        ],
     )
     if draw.random() < 0.8:
         attributes.duration.CopyFrom(Duration(seconds=draw.randrange(4), nanos=draw.choice([0, 1])))
@@ -90,7 +95,7 @@ def drawn_attributes(draw: random.Random) -> Attributes:
 
 def drawn_condition(draw: random.Random) -> Condition:
     """A condition, drawn by lot."""
-    field = draw.choice([*TEXTS, *NUMBERS, *(f"metadata.{key}" for key in KEYS)])
+    field = draw.choice([*TEXTS, *NUMBERS, TAG, TAG, *(f"metadata.{key}" for key in KEYS)])
     metadata = field.startswith("metadata.")
     if field in NUMBERS or (metadata and draw.random() < 0.3):
         bounds = sorted(draw.choices([-1e300, -5.0, -1e-9, 0.0, 1.0, 2.0, 2.5, 1000, 1.8e9], k=2))
@@ -99,11 +104,13 @@ def drawn_condition(draw: random.Random) -> Condition:
         return Condition(
             field=field, range=Condition.Range(**{name: spread[name] for name in kept})
         )
-    if not metadata and draw.random() < 0.4:
+    if not metadata and field != TAG and draw.random() < 0.4:
         part = draw.choice([text for text in STRANGE if text and text.isprintable()])
         start = draw.randrange(len(part))
         return Condition(field=field, contains=part[start : start + draw.randrange(1, 4)])
     chosen = values(*draw.choices(STRANGE, k=draw.choice([1, 1, 2, 10])))
+    if field == TAG:
+        chosen.min_score = draw.choice([0, 0.2, 0.3, 0.5, 1])
     if draw.random() < 0.5:
         return Condition(field=field, any_of=chosen)
     return Condition(field=field, none_of=chosen)

@@ -16,7 +16,7 @@ from audiosearch.catalog.v1.clip_pb2 import (
     LookupClipsResponse,
 )
 from audiosearch.catalog.v1.library_pb2 import GetLibraryRequest, Library
-from audiosearch.embedding.v1.embedding_pb2 import AudioProperties, WindowRule
+from audiosearch.embedding.v1.embedding_pb2 import AudioProperties, Tag, WindowRule
 from audiosearch.gateway.v1.search_pb2 import SearchConfig
 from audiosearch.index.v1.index_pb2 import INDEX_KIND_WINDOWS, Vector
 from audiosearch.index.v1.index_service_pb2 import CreateIndexRequest, UpsertVectorsRequest
@@ -138,6 +138,7 @@ def draw(seed: int = 15) -> list[Recording]:
             audio=AudioProperties(duration=Duration(nanos=0, seconds=int(seconds))),
             revision=1,
             window_count=count,
+            tags=[Tag(name="Dog", score=0.1 + number / 100)] if number % 3 else [],
         )
         clip.audio.duration.FromMilliseconds(round(seconds * 1000))
         recordings.append(Recording(clip, vectors.astype(np.float32), gone=number % 9 == 4))

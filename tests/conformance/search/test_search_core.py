@@ -16,6 +16,7 @@ from audiosearch.gateway.v1.search_pb2 import (
 )
 
 from gateway.search.examples import best_scores
+from serving.conditions import fits
 from serving.errors import Reason, ServiceError
 from tests.conformance.index.index_harness import DIMENSION, MODEL, unit
 from tests.conformance.search.generated import Generated, Recording
@@ -151,6 +152,24 @@ async def test_a_filter_narrows_what_is_searched(generated: Generated) -> None:
     )
     assert expected
     assert pairs(answer) == rounded(expected)
+
+
+@pytest.mark.parametrize("least", [0.0, 0.2, 0.25, 0.33])
+async def test_tags_narrow_what_is_searched(generated: Generated, least: float) -> None:
+    """All that have one come, or all that have none, also at a score between two tenths."""
+    (query,) = unit(1, 13)
+    values = Condition.Values(values=["Cat", "Dog"], min_score=least)
+    for condition in (
+        Condition(field="tag", any_of=values),
+        Condition(field="tag", none_of=values),
+    ):
+        config = generated.config(k=30, filter=ClipFilter(conditions=[condition]))
+        answer = await generated.search.by_vector(config, vector(query))
+        expected = generated.best(
+            query[np.newaxis], lambda clip, each=condition: fits(clip, [each])
+        )
+        assert expected
+        assert pairs(answer) == rounded(expected)
 
 
 async def test_a_late_mirror_shows_no_wrong_clip(generated: Generated) -> None:
