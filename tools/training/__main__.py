@@ -10,6 +10,7 @@ from tools.training.checkpoint import StartError
 from tools.training.corpus import SpeechError
 from tools.training.options import parse_options
 from tools.training.recipe import ResumeError, Training
+from tools.training.teacher import TeacherError
 
 
 def main() -> int:
@@ -18,7 +19,7 @@ def main() -> int:
     options = parse_options()
     try:
         figures = Training(options, console.print).run()
-    except (SpeechError, StartError, ResumeError) as error:
+    except (SpeechError, TeacherError, StartError, ResumeError) as error:
         console.print(f"error: {error}")
         return 1
     console.print(f"trained: {figures}")

@@ -71,16 +71,21 @@ class Batch:
 
 
 class BatchMaker:
-    """Makes any batch of a plan. The classes are the speakers in each voice, then the sounds."""
+    """Makes any batch of a plan. The classes are the speakers in each voice, then the sounds.
+
+    Attributes:
+        corpus: The prepared speech.
+        voices: The recordings of each class of voice.
+    """
 
     def __init__(self, plan: BatchPlan) -> None:
         """Opens the prepared speech and draws the classes of sound."""
         self._plan = plan
-        self._corpus: Corpus = open_corpus(plan.work)
-        self._voices = self._corpus.by_class(plan.speakers, ALTERATIONS[: plan.voices])
-        self._levels = {one: self._level(one) for voice in self._voices for one in voice}
+        self.corpus: Corpus = open_corpus(plan.work)
+        self.voices = self.corpus.by_class(plan.speakers, ALTERATIONS[: plan.voices])
+        self._levels = {one: self._level(one) for voice in self.voices for one in voice}
         # A recorded voice is drawn twice as often as an altered one.
-        weights = np.ones(len(self._voices))
+        weights = np.ones(len(self.voices))
         weights[: len(plan.speakers)] = 2.0
         self._odds = weights / weights.sum()
         self._sounds: list[SoundClass] = draw_classes(plan.sounds_per_family)
@@ -88,7 +93,7 @@ class BatchMaker:
     @property
     def class_count(self) -> int:
         """Number of classes."""
-        return len(self._voices) + len(self._sounds)
+        return len(self.voices) + len(self._sounds)
 
     def make(self, number: int) -> Batch:
         """Makes the batch of this number. The same number gives the same batch."""
@@ -119,9 +124,9 @@ class BatchMaker:
     def _draw_labels(self, rng: Generator, clips: int) -> NDArray[np.int64]:
         sounds = min(round(clips * self._plan.sound_share), len(self._sounds))
         voices = clips - sounds
-        replace = voices > len(self._voices)
-        voice = rng.choice(len(self._voices), voices, replace=replace, p=self._odds)
-        sound = rng.choice(len(self._sounds), sounds, replace=False) + len(self._voices)
+        replace = voices > len(self.voices)
+        voice = rng.choice(len(self.voices), voices, replace=replace, p=self._odds)
+        sound = rng.choice(len(self._sounds), sounds, replace=False) + len(self.voices)
         return np.concatenate([voice, sound]).astype(np.int64)
 
     def _example(self, label: int, samples: int, rng: Generator) -> Wave:
@@ -129,30 +134,30 @@ class BatchMaker:
         return _mask(log_mel(degrade(clip, rng, self._babble), FEATURES), rng)
 
     def _clip(self, label: int, samples: int, rng: Generator) -> Wave:
-        if label < len(self._voices):
-            return self._speech(self._voices[label], samples, rng)
-        return render(self._sounds[label - len(self._voices)], rng, samples)
+        if label < len(self.voices):
+            return self._speech(self.voices[label], samples, rng)
+        return render(self._sounds[label - len(self.voices)], rng, samples)
 
     def _speech(self, utterances: tuple[Utterance, ...], samples: int, rng: Generator) -> Wave:
         """Cuts a random part. Tries to avoid a part that is mostly a pause."""
         utterance = utterances[int(rng.integers(len(utterances)))]
         room = max(1, utterance.length - samples)
         for _ in range(4):
-            part = self._corpus.read(utterance, int(rng.integers(room)), samples)
+            part = self.corpus.read(utterance, int(rng.integers(room)), samples)
             if _root_mean_square(part) > 0.4 * self._levels[utterance]:
                 break
         return np.resize(part, samples)
 
     def _level(self, utterance: Utterance) -> float:
-        return _root_mean_square(self._corpus.read(utterance))
+        return _root_mean_square(self.corpus.read(utterance))
 
     def _babble(self, rng: Generator, samples: int) -> Wave:
         """Returns several speakers talking at once, or a synthetic sound."""
         if rng.random() < 0.3:
             return render(self._sounds[int(rng.integers(len(self._sounds)))], rng, samples)
-        crowd = rng.choice(len(self._voices), rng.integers(2, 7))
+        crowd = rng.choice(len(self.voices), rng.integers(2, 7))
         return np.asarray(
-            np.sum([self._speech(self._voices[one], samples, rng) for one in crowd], axis=0)
+            np.sum([self._speech(self.voices[one], samples, rng) for one in crowd], axis=0)
         )
 
 

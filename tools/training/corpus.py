@@ -21,7 +21,9 @@ RATE = 16000
 """Samples a second of the prepared speech."""
 
 _SAMPLES_FILE = "speech.i16"
-_TABLE_FILE = "speech.json"
+TABLE_FILE = "speech.json"
+"""Name of the table of the prepared speech, in the work folder."""
+
 _SHORTEST_SECONDS = 1.0
 _SUFFIXES = {".flac", ".wav"}
 
@@ -93,7 +95,7 @@ def prepare_corpus(speech: Path, work: Path) -> Corpus:
         [[path.name, path.stat().st_size] for path in files],
         [list(alteration) for alteration in ALTERATIONS],
     ]
-    table = work / _TABLE_FILE
+    table = work / TABLE_FILE
     if not table.is_file() or json.loads(table.read_text("utf-8"))["source"] != source:
         _write_corpus(files, source, work)
     return open_corpus(work)
@@ -101,7 +103,7 @@ def prepare_corpus(speech: Path, work: Path) -> Corpus:
 
 def open_corpus(work: Path) -> Corpus:
     """Maps the corpus that `prepare_corpus` wrote into this folder."""
-    table = json.loads((work / _TABLE_FILE).read_text("utf-8"))
+    table = json.loads((work / TABLE_FILE).read_text("utf-8"))
     utterances = tuple(
         Utterance(speaker, Alteration(*alteration), start, length)
         for speaker, alteration, start, length in table["utterances"]
@@ -151,7 +153,7 @@ def _write_corpus(files: list[Path], source: list[Any], work: Path) -> None:
                 position += len(wave)
     unfinished.replace(work / _SAMPLES_FILE)
     table = {"source": source, "utterances": rows}
-    (work / _TABLE_FILE).write_text(json.dumps(table), "utf-8")
+    (work / TABLE_FILE).write_text(json.dumps(table), "utf-8")
 
 
 def _in_every_voice(path: Path) -> Iterator[tuple[Alteration, NDArray[np.float64]]]:

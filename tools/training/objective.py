@@ -1,12 +1,22 @@
-"""The additive angular margin softmax: separates the classes by at least an angle."""
+"""The objective: an additive angular margin softmax, or with a teacher a softmax of soft labels.
+
+The margin separates the classes by at least an angle. The teacher says how far apart they are.
+"""
 
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
+import numpy as np
 import paddle
 from paddle import nn
 from paddle.nn import functional
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Matrix = NDArray[np.floating]
 
 SCALE = 30.0
 """Sharpness of the softmax over cosines."""
@@ -57,6 +67,50 @@ def margin_loss(cosines: paddle.Tensor, labels: paddle.Tensor, margin: float) ->
     moved = paddle.where(cosine > math.cos(math.pi - margin), moved, fallback)
     logits = SCALE * (cosines + own * (moved - cosine))
     return functional.cross_entropy(logits, labels)
+
+
+def teacher_places(vectors: Matrix, embeddings: Matrix) -> Matrix:
+    """Returns the places of voices by the teacher, in the space of the encoder.
+
+    The teacher's vectors lose their mean, which all voices share. They are turned, without being
+    stretched, to lie as near as they can to the encoder's (orthogonal Procrustes). So cosines
+    between places are those of the teacher, but for dimensions that the encoder has not.
+
+    Args:
+        vectors: The teacher's vectors of the voices, shape (voices, teacher's dimensions).
+        embeddings: The encoder's of the same voices, shape (voices, dimensions).
+
+    Returns:
+        Unit vectors, shape (voices, dimensions).
+    """
+    centred = _unit(_unit(vectors) - _unit(vectors).mean(axis=0))
+    left, _, right = np.linalg.svd(centred.T @ _unit(embeddings), full_matrices=False)
+    return _unit(centred @ (left @ right))
+
+
+def _unit(rows: Matrix) -> Matrix:
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+
+
+def cosines_to_places(embeddings: paddle.Tensor, places: paddle.Tensor) -> paddle.Tensor:
+    """Returns the cosine of each embedding to each place, a unit vector, shape (clips, places)."""
+    return paddle.matmul(functional.normalize(embeddings, axis=1), places, transpose_y=True)
+
+
+def soft_label_loss(
+    cosines: paddle.Tensor, places: paddle.Tensor, labels: paddle.Tensor
+) -> paddle.Tensor:
+    """Returns the mean cross entropy to the classes as a clip at its place would see them.
+
+    Voices that the teacher finds alike share a clip; one hard label would tear them apart.
+
+    Args:
+        cosines: Of the clips to the places, shape (clips, classes).
+        places: Place of each class, unit vectors, shape (classes, dimensions).
+        labels: Own class of each clip, shape (clips,).
+    """
+    expected = functional.softmax(SCALE * paddle.matmul(places[labels], places, transpose_y=True))
+    return functional.cross_entropy(SCALE * cosines, expected, soft_label=True)
 
 
 def accuracy(cosines: paddle.Tensor, labels: paddle.Tensor) -> float:

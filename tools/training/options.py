@@ -39,6 +39,8 @@ class TrainingOptions:
         work: Folder for prepared speech and the state to resume from.
         export: Folder that gets the checkpoint; None writes none.
         start: Folder of a checkpoint whose weights the run begins with; None draws fresh ones.
+        teacher: Resemblyzer's `pretrained.pt`; the run learns from its vectors of the clean voices.
+            None learns from the classes alone.
         keep: Share of that checkpoint's weights in the exported ones; the rest is trained.
         minutes: Longest time of the run by the clock; None sets no limit.
         steps: Number of batches of the run; None sets no limit.
@@ -60,6 +62,7 @@ class TrainingOptions:
     work: Path
     export: Path | None = None
     start: Path | None = None
+    teacher: Path | None = None
     keep: float = 0.0
     minutes: float | None = None
     steps: int | None = None
@@ -89,6 +92,8 @@ class TrainingOptions:
             raise OptionsError(message)
         if not 0.0 <= self.keep < 1.0 or (self.keep and self.start is None):
             raise OptionsError("--keep must be from 0 to 1, below 1, and needs --start")
+        if self.teacher is not None and self.start is None:
+            raise OptionsError("--teacher needs --start, to whose vectors its own are turned")
         if self.width % _PARTS:
             raise OptionsError(f"--width must be a multiple of {_PARTS}")
         for name in _POSITIVE:
@@ -108,6 +113,7 @@ def parse_options(arguments: list[str] | None = None) -> TrainingOptions:
     add("--work", type=Path, required=True, help="folder for prepared speech and the state")
     add("--export", type=Path, help="folder that gets the checkpoint at the end")
     add("--start", type=Path, help="begin from the weights of this checkpoint, of the same width")
+    add("--teacher", type=Path, help="learn from this pretrained.pt of Resemblyzer; needs --start")
     add("--keep", type=float, default=0.0, help="share of --start in the result (default 0)")
     add("--minutes", type=float, help="end after so many minutes of training")
     add("--steps", type=int, help="end after so many batches; reproducible by the seed")
@@ -129,6 +135,7 @@ _NAMED_ABOVE = {
     "work",
     "export",
     "start",
+    "teacher",
     "keep",
     "minutes",
     "steps",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import paddle
+from paddle.nn import functional
 
 from embedding_service.network.features import log_mel
 from tools.training.averaging import average_in, blend_in
@@ -23,14 +24,23 @@ from tools.training.checkpoint import (
 from tools.training.corpus import Corpus, prepare_corpus, split_speakers
 from tools.training.evaluation import Figures, cut, draw_examination, examine
 from tools.training.network import EncoderShape, build_encoder, embed_batch
-from tools.training.objective import AngularMarginClassifier, accuracy, margin_loss
+from tools.training.objective import (
+    AngularMarginClassifier,
+    accuracy,
+    cosines_to_places,
+    margin_loss,
+    soft_label_loss,
+    teacher_places,
+)
 from tools.training.schedule import learning_rate_factor, margin_at
+from tools.training.teacher import taught
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from paddle import Tensor
 
     from tools.training.batches import Batch
     from tools.training.options import TrainingOptions
@@ -39,6 +49,9 @@ if TYPE_CHECKING:
 
 _WEIGHT_DECAY = 0.05
 _GRADIENT_LIMIT = 5.0
+_PULL = 20.0
+"""Weight of the distance to the teacher's vectors beside the soft labels."""
+
 _EXAMINED_SECONDS = 2.0
 _EXAMINED_AT_ONCE = 16
 _REPORT_SECONDS = 15.0
@@ -91,6 +104,7 @@ class Training:
 
         Raises:
             SpeechError: The folder of speech cannot be used.
+            TeacherError: The teacher cannot be used.
             StartError: The checkpoint to begin with cannot be used.
             ResumeError: The state to resume from belongs to another run.
         """
@@ -130,6 +144,7 @@ class Training:
         maker = BatchMaker(self._plan)
         self._class_count = maker.class_count
         self._build()
+        self._places: Tensor | None = None
         if options.start is not None and not options.resume:
             self._start_from(maker, options.start)
         weights = sum(math.prod(weight.shape) for weight in self._encoder.parameters())
@@ -162,7 +177,19 @@ class Training:
                 embed_batch(self._average, paddle.to_tensor(batch.features))
                 for batch in maker.typical(_EXAMINED_AT_ONCE)
             ]
-        self._classifier.begin_at(paddle.concat(vectors))
+        centres = functional.normalize(paddle.concat(vectors), axis=1)
+        if self.options.teacher is not None:
+            centres = self._places = self._taught(maker, self.options.teacher, centres)
+        self._classifier.begin_at(centres)
+
+    def _taught(self, maker: BatchMaker, teacher: Path, centres: Tensor) -> Tensor:
+        """Moves the centres of the voices to the teacher's vectors. The sounds keep theirs."""
+        vectors = taught(teacher, maker.corpus, maker.voices, self.options.work)
+        own = centres.numpy()
+        places = teacher_places(vectors, own[: len(vectors)])
+        near = float((places * own[: len(vectors)]).sum(axis=1).mean())
+        self.report(f"cosine of the voices to the teacher's at the start: {near:.2f}")
+        return paddle.to_tensor(np.concatenate([places, own[len(vectors) :]]).astype(np.float32))
 
     def _keep_of_start(self) -> None:
         """Blends the first checkpoint of the run into its result (Wortsman et al. 2022)."""
@@ -200,8 +227,7 @@ class Training:
         self._optimizer.set_lr(self.options.rate * learning_rate_factor(share))
         labels = paddle.to_tensor(batch.labels)
         embeddings = embed_batch(self._encoder, paddle.to_tensor(batch.features))
-        cosines = self._classifier(embeddings)
-        loss = margin_loss(cosines, labels, margin_at(share))
+        loss, cosines = self._loss(embeddings, labels, margin_at(share))
         loss.backward()
         self._optimizer.step()
         self._optimizer.clear_grad()
@@ -211,6 +237,16 @@ class Training:
         self._progress.count(now - self._counted, float(loss), right)
         self._counted = now
         average_in(self._average, self._encoder, self._progress.step)
+
+    def _loss(self, embeddings: Tensor, labels: Tensor, margin: float) -> tuple[Tensor, Tensor]:
+        """Returns the loss, and the cosines of the clips to the classes."""
+        if self._places is None:
+            cosines = self._classifier(embeddings)
+            return margin_loss(cosines, labels, margin), cosines
+        cosines = cosines_to_places(embeddings, self._places)
+        own = (cosines * functional.one_hot(labels, self._class_count)).sum(axis=1)
+        soft = soft_label_loss(cosines, self._places, labels)
+        return soft + _PULL * (1.0 - own.mean()), cosines
 
     def _line(self) -> str:
         progress = self._progress
@@ -248,6 +284,7 @@ class Training:
             "width": options.width,
             "frames": options.frames,
             "voices": options.voices,
+            "teacher": None if options.teacher is None else options.teacher.name,
             "sounds per family": options.sounds_per_family,
             "speakers": list(self._plan.speakers),
         }
@@ -265,6 +302,7 @@ class Training:
                 "average": self._average.state_dict(),
                 "classifier": self._classifier.state_dict(),
                 "optimizer": self._optimizer.state_dict(),
+                "places": self._places,
             },
             self._state_path(),
         )
@@ -283,6 +321,7 @@ class Training:
         self._average.set_state_dict(state["average"])
         self._classifier.set_state_dict(state["classifier"])
         self._optimizer.set_state_dict(state["optimizer"])
+        self._places = state["places"]
         self._progress = _Progress(**state["progress"])
         self.report(f"resumed at step {self._progress.step}")
 
