@@ -65,6 +65,37 @@ def test_a_library_is_made_renamed_and_deleted(visit: Visit) -> None:
     expect(page.get_by_role("link", name="Doors")).to_have_count(0)
 
 
+def test_a_library_is_for_sounds_or_for_voices(visit: Visit) -> None:
+    """Told apart when it is made and wherever it is shown; only one for voices has speakers."""
+    page = visit("#/library", expected="status of 404")
+    page.get_by_role("button", name="Make a library").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_label("Sounds: what is heard")).to_be_checked()
+    dialog.get_by_label("Name").fill("Creaks")
+    page.keyboard.press("Enter")
+    facts = page.locator(".library-facts")
+    expect(facts).to_contain_text(re.compile("Made for ?Sounds.*panns_.*Scores ?0 to 1"))
+    page.get_by_role("link", name="Speakers").click()
+    expect(page.get_by_role("heading", name="No voices here")).to_be_visible()
+    expect(page.get_by_text("This library is for sounds.")).to_be_visible()
+    page.get_by_role("link", name="Make a library").click()
+    page.get_by_role("button", name="Make a library").click()
+    expect(dialog.get_by_label("Voices: who is speaking")).to_be_checked()
+    dialog.get_by_label("Name").fill("Talkers")
+    page.keyboard.press("Enter")
+    expect(facts).to_contain_text(re.compile("Made for ?Voices.*ecapatdnn_.*Scores ?.1 to 1"))
+    page.get_by_role("link", name="Speakers").click()
+    expect(page.get_by_role("button", name="Enroll somebody")).to_be_visible()
+    offered = page.get_by_label("Library").get_by_role("option")
+    expect(offered.filter(has_text="Talkers")).to_have_count(1)
+    expect(offered.filter(has_text="Creaks")).to_have_count(0)
+    page.get_by_role("link", name="Library", exact=True).click()
+    page.get_by_role("link", name="All libraries").click()
+    cards = page.get_by_role("listitem")
+    expect(cards.filter(has_text="Creaks")).to_contain_text("scores 0 to 1")
+    expect(cards.filter(has_text="Talkers")).to_contain_text("Voices")
+
+
 def test_a_name_that_is_taken_is_refused_in_the_dialog(visit: Visit, library: str) -> None:
     """The typed name stays."""
     page = visit("#/library", expected="status of 409")
