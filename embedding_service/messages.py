@@ -105,8 +105,8 @@ def to_tags(
 def to_properties(heard: Heard) -> embedding_pb2.AudioProperties:
     """Writes the properties of audio."""
     return embedding_pb2.AudioProperties(
-        duration=_duration(heard.seconds),
-        active_duration=_duration(heard.active_seconds),
+        duration=to_duration(heard.seconds),
+        active_duration=to_duration(heard.active_seconds),
         sample_rate=heard.sample_rate,
         channels=heard.channels,
         format=heard.format,
@@ -115,7 +115,8 @@ def to_properties(heard: Heard) -> embedding_pb2.AudioProperties:
     )
 
 
-def _duration(seconds: float) -> Duration:
+def to_duration(seconds: float) -> Duration:
+    """Writes a length of time."""
     duration = Duration()
     duration.FromNanoseconds(round(seconds * 1e9))
     return duration
@@ -210,17 +211,17 @@ def to_rule(rule: Rule) -> embedding_pb2.WindowRule:
     """Writes a rule by which recordings are cut."""
     second = SECOND_NS
     return embedding_pb2.WindowRule(
-        window=_duration(rule.window / second),
-        hop=_duration(rule.hop / second),
-        single=_duration(rule.single / second),
+        window=to_duration(rule.window / second),
+        hop=to_duration(rule.hop / second),
+        single=to_duration(rule.single / second),
     )
 
 
 def to_window(answer: Answer, model: model_pb2.Model) -> embedding_service_pb2.EmbeddedWindow:
     """Writes the answer for one window."""
     window = embedding_service_pb2.EmbeddedWindow(
-        start_offset=_duration(answer.start / model.sample_rate),
-        end_offset=_duration(answer.end / model.sample_rate),
+        start_offset=to_duration(answer.start / model.sample_rate),
+        end_offset=to_duration(answer.end / model.sample_rate),
         audio=to_properties(answer.heard) if answer.heard else None,
     )
     if isinstance(answer.result, Omission):

@@ -9,7 +9,7 @@ from audiosearch.embedding.v1 import model_pb2
 
 from embedding_service.checkpoints.checkpoint import Source
 from embedding_service.encoder import Encoder
-from embedding_service.messages import to_rule
+from embedding_service.messages import to_duration, to_rule
 from embedding_service.network.family import Purpose
 from embedding_service.recordings import Recordings
 from embedding_service.streams import Streams
@@ -128,6 +128,9 @@ def _describe(info: ModelInfo, min_seconds: float, limits: EmbeddingSettings) ->
         tag_count=len(traits.tags),
         min_score=traits.min_score,
         memory_bytes=info.memory_bytes,
+        decision_duration=None
+        if traits.decision_seconds is None
+        else to_duration(traits.decision_seconds),
     )
 
 

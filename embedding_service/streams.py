@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from embedding_service.decoding.decoding import Heard
+import numpy as np
+
+from embedding_service.decoding.decoding import Heard, with_speech
 from embedding_service.decoding.loudness import Loudness
-from embedding_service.decoding.silence import audible
+from embedding_service.decoding.readers import Remark
+from embedding_service.decoding.silence import Frames, kept_samples
 from embedding_service.decoding.stream_decoder import StreamDecoder, decode_stream
 from embedding_service.decoding.stream_decoding import StreamOrder
+from embedding_service.speech.activity import Activity
 from embedding_service.windows import Cutter
 from serving.caller import caller
 from serving.errors import Reason, ServiceError
@@ -19,7 +23,6 @@ from serving.errors import Reason, ServiceError
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from embedding_service.decoding.readers import Pcm
@@ -93,6 +96,8 @@ class Streams:
         """
         order = StreamOrder(self._rate, self._limits.silence_dbfs, cut.pcm, cut.channel)
         cutter = Cutter(self._rate, cut.window_ns, cut.hop_ns)
+        needed = self._encoder.decision_seconds
+        speech = None if needed is None else _Speech(self._rate, needed)
         owner = caller.get()
         if not self._room.take(owner, 1):
             raise _busy(self._room.most - self._room.free)
@@ -100,17 +105,20 @@ class Streams:
             async with decode_stream(chunks, order) as decoder:
                 source = await decoder.source()
                 async for item in _windows(decoder, cutter):
-                    yield item if isinstance(item, Heard) else await self._answer(item, source)
+                    if isinstance(item, Heard):
+                        yield item if speech is None else speech.told(item)
+                    else:
+                        yield await self._answer(item, source, speech)
         finally:
             self._room.give_back(owner, 1)
 
-    async def _answer(self, window: Window, source: Source) -> Answer:
-        heard, found = await asyncio.to_thread(self._judge, window, source)
+    async def _answer(self, window: Window, source: Source, speech: _Speech | None) -> Answer:
+        heard, found = await asyncio.to_thread(self._judge, window, source, speech)
         result = found if isinstance(found, Omission) else await self._encoder.embed_samples(found)
         return Answer(window.start, window.end, heard, result)
 
     def _judge(
-        self, window: Window, source: Source
+        self, window: Window, source: Source, speech: _Speech | None
     ) -> tuple[Heard, NDArray[np.float32] | Omission]:
         """Measures a window; gives what of it is to be embedded, or why nothing is."""
         loudness = Loudness(self._rate, self._limits.silence_dbfs)
@@ -127,10 +135,61 @@ class Streams:
         )
         if heard.seconds < self._encoder.min_seconds:
             return heard, Omission.TOO_SHORT
-        samples = audible(window.samples, self._rate)
-        if not heard.active_seconds or not len(samples):
+        frames = Frames(self._rate)
+        frames.add(window.samples)
+        frames.finish()
+        kept = frames.audible()
+        if not heard.active_seconds or not kept.any():
             return heard, Omission.SILENT
+        if speech is not None:
+            heard, spoken = speech.hear(window, frames, heard)
+            if spoken is None:
+                return heard, Omission.SILENT
+            kept = spoken
+        samples = kept_samples(window.samples, kept, frames.length)
+        if len(samples) < self._encoder.min_seconds * self._rate:
+            return heard, Omission.TOO_SHORT
         return heard, samples
+
+
+class _Speech:
+    """Finds the speech of each window of a stream, and counts that of the stream.
+
+    Windows without any are embedded only while the stream has had none at all.
+    """
+
+    def __init__(self, sample_rate: int, needed: float) -> None:
+        """Takes the sample rate in Hz and the speech from which on a decision is sure."""
+        self._rate = sample_rate
+        self._needed = needed
+        self._seconds = 0.0
+        self._counted = 0
+
+    def hear(
+        self, window: Window, frames: Frames, heard: Heard
+    ) -> tuple[Heard, NDArray[np.bool_] | None]:
+        """Tells of each frame of a window if it is embedded; None if nothing of it is."""
+        activity = Activity(self._rate)
+        activity.add(window.samples)
+        activity.finish()
+        audible = frames.audible()
+        spoken = activity.among(audible, frames.seconds)
+        if spoken is None:
+            silent = replace(heard, remarks=(Remark.NO_SPEECH.value,))
+            return silent, None if self._seconds else audible
+        new = spoken[max(self._counted - window.start, 0) // frames.length :]
+        self._seconds += float(np.count_nonzero(new)) * frames.seconds
+        self._counted = window.end
+        seconds = float(np.count_nonzero(spoken)) * frames.seconds
+        return with_speech(heard, min(seconds, heard.seconds), needed=0), spoken
+
+    def told(self, heard: Heard) -> Heard:
+        """Tells of the whole stream how much speech it had."""
+        if self._seconds:
+            return with_speech(heard, min(self._seconds, heard.seconds), self._needed)
+        if not heard.active_seconds:
+            return heard
+        return replace(heard, remarks=(*heard.remarks, Remark.NO_SPEECH.value))
 
 
 def _busy(taken: int) -> ServiceError:

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 from audiosearch.embedding.v1.embedding_pb2 import (
     AUDIO_REMARK_CUT_OFF,
+    AUDIO_REMARK_LITTLE_SPEECH,
+    AUDIO_REMARK_NO_SPEECH,
     AUDIO_REMARK_ONE_TRACK_OF_SEVERAL,
     AUDIO_REMARK_UNLIKE_CHANNELS_MIXED,
     AudioProperties,
@@ -23,6 +25,8 @@ WORDS: dict[AudioRemark.ValueType, str] = {
     "--channel left, right or a number hears one",
     AUDIO_REMARK_CUT_OFF: "cut off, or never finished; all that is there was heard",
     AUDIO_REMARK_ONE_TRACK_OF_SEVERAL: "of several audio tracks the default one was heard",
+    AUDIO_REMARK_NO_SPEECH: "no speech was found; scores say nothing about a voice",
+    AUDIO_REMARK_LITTLE_SPEECH: "little speech: a decision about the voice is unsure",
 }
 
 

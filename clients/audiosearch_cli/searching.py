@@ -309,7 +309,7 @@ def embed(
     heard, vector = answer.audio, answer.embedding
     say(
         f"{heard.duration.ToMilliseconds() / 1000:.2f} s of {heard.format}, "
-        f"{heard.active_duration.ToMilliseconds() / 1000:.2f} s above silence, "
+        f"{heard.active_duration.ToMilliseconds() / 1000:.2f} s of it embedded, "
         f"{heard.sample_rate:,} Hz, channels: {heard.channels}, level {heard.level_dbfs:.1f} dBFS"
     )
     say_remarks(heard)

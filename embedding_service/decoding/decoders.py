@@ -17,6 +17,7 @@ from multiprocessing.util import Finalize
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
+import threadpoolctl
 from pebble import ProcessExpired, ProcessPool
 
 from embedding_service.decoding.confinement import bound_resources
@@ -45,6 +46,9 @@ def prepare(folder: Path) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for output in (1, 2):
         os.dup2(nowhere, output)  # decoders print remarks between log lines
+    threadpoolctl.threadpool_limits(
+        1, "blas"
+    )  # for speech; a second thread costs more than it saves
     threading.Thread(target=_end_with_parent, args=[folder], daemon=True, name="parent").start()
     # The service's end also breaks the pipe, and the pool may end this process first because of it.
     Finalize(None, _remove_behind_parent, args=[folder], exitpriority=1)

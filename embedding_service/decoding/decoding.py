@@ -26,6 +26,7 @@ from embedding_service.decoding.readers import (
     undecodable,
 )
 from embedding_service.decoding.silence import Frames, kept_samples
+from embedding_service.speech.activity import Activity
 from serving.durations import in_words
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ INLINE_BYTES = 2**20
 _QUICK_AUDIO_SECONDS = 300.0
 """Most audio that is decoded quickly: its samples are 19 MB."""
 
-_QUICK_WORK_SECONDS = 1.0
+_QUICK_WORK_SECONDS = 2.0
 """Most processor time in which audio is decoded quickly."""
 
 MOST_SAMPLES = 8 * 48_000
@@ -72,6 +73,8 @@ class Order:
         channel: The channel to hear, counted from 1; 0 for all, mixed to one.
         part: The part that is wanted; all else counts as not there.
         on_time_line: If silent samples stay in their place, and `Decoded.sound` tells of them.
+        decision_seconds: Speech from which on a decision about a voice is sure. All but speech is
+            left out like silence then, where there is speech. None for a model of other sounds.
     """
 
     source: bytes | str
@@ -83,6 +86,7 @@ class Order:
     channel: int = 0
     part: Part = WHOLE
     on_time_line: bool = False
+    decision_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,8 @@ class Heard:
 
     Attributes:
         seconds: Its length.
-        active_seconds: Length of the frames louder than the silence level.
+        active_seconds: Length of the frames louder than the silence level; that of the speech,
+            if only speech is embedded.
         level_dbfs: Root mean square level of the whole audio.
         samples: Number of samples after resampling; `decode` counts those that it gives.
         sample_rate: Sample rate of the input, Hz.
@@ -234,11 +239,14 @@ def _decode(order: Order, watch: _Watch | None) -> Decoded:
         if watch and stream.seconds is not None and order.part == WHOLE:
             watch.expect(stream.seconds)
         kept, frames = _Kept(order.sink), Frames(order.sample_rate)
+        activity = None if order.decision_seconds is None else Activity(order.sample_rate)
 
         def keep(samples: NDArray[np.float32]) -> None:
             if watch:
                 watch.look(len(samples))
             frames.add(samples)
+            if activity:
+                activity.add(samples)
             kept.add(samples)
 
         heard = convert(
@@ -251,15 +259,40 @@ def _decode(order: Order, watch: _Watch | None) -> Decoded:
             part=order.part,
         )
         frames.finish()
+        wanted = frames.audible()
+        if not wanted.any():
+            heard = replace(heard, active_seconds=0.0)
+        elif activity:
+            activity.finish()
+            spoken = activity.among(wanted, frames.seconds)
+            heard = _told(heard, spoken, frames.seconds, order.decision_seconds or 0.0)
+            wanted = wanted if spoken is None else spoken
         if order.on_time_line:
-            sound = frames.sound(order.silence_dbfs)
-            active = heard.active_seconds if sound.audible.any() else 0.0
-            return Decoded(replace(heard, active_seconds=active), kept.samples(), sound)
-        audible = frames.audible()
+            sound = frames.sound(wanted, order.silence_dbfs)
+            return Decoded(heard, kept.samples(), sound)
         # The file of a long recording without silence is not written a second time.
-        left = heard.samples if audible.all() else kept.leave(audible, frames.length)
-        active = heard.active_seconds if left else 0.0
-        return Decoded(replace(heard, samples=left, active_seconds=active), kept.samples())
+        left = heard.samples if wanted.all() else kept.leave(wanted, frames.length)
+        return Decoded(replace(heard, samples=left), kept.samples())
+
+
+def _told(
+    heard: Heard, spoken: NDArray[np.bool_] | None, frame_seconds: float, needed: float
+) -> Heard:
+    """Tells of audio how much speech it has, by its frames; None: it has none."""
+    if spoken is None:
+        return replace(heard, remarks=(*heard.remarks, Remark.NO_SPEECH.value))
+    seconds = float(np.count_nonzero(spoken)) * frame_seconds
+    return with_speech(heard, min(seconds, heard.seconds), needed)
+
+
+def with_speech(heard: Heard, seconds: float, needed: float) -> Heard:
+    """Tells of audio that it has so much speech, and if a decision needs more.
+
+    Audio of which nothing is louder than the silence limit stays silent.
+    """
+    remarks = (Remark.LITTLE_SPEECH.value,) if seconds < needed else ()
+    active = seconds if heard.active_seconds else 0.0
+    return replace(heard, active_seconds=active, remarks=(*heard.remarks, *remarks))
 
 
 def _open(source: bytes | str) -> BinaryIO:

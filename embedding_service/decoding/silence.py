@@ -41,7 +41,7 @@ class Sound:
     """Tells of each frame of a recording if it sounds, where the samples stay on their time line.
 
     Attributes:
-        audible: If it is kept, as `Frames.audible` tells.
+        audible: If it is kept, as `Frames.audible` tells; of speech alone, if only that is wanted.
         loud: If it is kept and not below the silence limit.
         length: Samples of a frame; the last one may be shorter.
     """
@@ -76,6 +76,8 @@ class Frames:
         """Takes the sample rate in Hz."""
         self._framing = Framing(sample_rate, FRAME_SECONDS)
         self.length = self._framing.length
+        self.seconds = self.length / sample_rate
+        """Length of a frame."""
         self._levels: list[NDArray[np.float32]] = []
 
     def add(self, samples: NDArray[np.float32]) -> None:
@@ -104,9 +106,8 @@ class Frames:
             kept[:-1] |= kept[1:]
         return kept
 
-    def sound(self, limit_dbfs: float) -> Sound:
-        """Tells which frames sound; those below the limit, in dB at full scale, are not loud."""
-        kept = self.audible()
+    def sound(self, kept: NDArray[np.bool_], limit_dbfs: float) -> Sound:
+        """Tells which of the frames that are kept are loud: at or above the limit, in dBFS."""
         return Sound(kept, kept & (self._all_levels() >= limit_dbfs), self.length)
 
     def _all_levels(self) -> NDArray[np.float32]:

@@ -88,6 +88,8 @@ class Traits:
             comparable. It is part of the model's name.
         min_seconds: Shortest audio that it can take.
         tags: Names of its tags, in the order of `Outputs.tags`.
+        decision_seconds: Speech from which on one recording carries a decision about a voice. Its
+            network is for voices then, and hears nothing but speech. None for other sounds.
     """
 
     family: str
@@ -102,6 +104,7 @@ class Traits:
     preparation: int
     min_seconds: float = 0.0
     tags: tuple[str, ...] = ()
+    decision_seconds: float | None = None
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,9 @@ export const strings = {
       "This recording is cut off, or was never finished. All that is there was heard.",
     AUDIO_REMARK_ONE_TRACK_OF_SEVERAL:
       "This file has several audio tracks. The default one was heard.",
+    AUDIO_REMARK_NO_SPEECH: "No speech was found here. Scores say nothing about a voice.",
+    AUDIO_REMARK_LITTLE_SPEECH:
+      "There is little speech here. A decision about the voice is unsure.",
     files: ({ count }) => `${count.toLocaleString("en")} ${count === 1 ? "file" : "files"}`,
     channel: "Channel to hear",
     mixed: "Mixed",
@@ -44,6 +47,8 @@ export const strings = {
     AUDIO_REMARK_UNLIKE_CHANNELS_MIXED: "这段录音的各声道内容不同（例如通话双方），已混合在一起。",
     AUDIO_REMARK_CUT_OFF: "这段录音不完整或没有正常结束，已使用其中现有的全部内容。",
     AUDIO_REMARK_ONE_TRACK_OF_SEVERAL: "这个文件有多条音轨，使用了默认音轨。",
+    AUDIO_REMARK_NO_SPEECH: "没有发现语音，分数不能说明是谁的声音。",
+    AUDIO_REMARK_LITTLE_SPEECH: "语音太短，关于声音的判断不可靠。",
     files: ({ count }) => `${count} 个文件`,
     channel: "使用的声道",
     mixed: "混合",

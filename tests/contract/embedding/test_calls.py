@@ -34,7 +34,7 @@ def test_models(service: Any) -> None:
     """The default model is listed first and found by its name and as models/default."""
     (model,) = service.stub.ListModels(messages.ListModelsRequest()).models
     assert get_model(service, model.name) == get_model(service, "models/default") == model
-    assert model.name == f"models/drawn-by-lot-{model.weights_sha256[:12]}-p2"
+    assert model.name == f"models/drawn-by-lot-{model.weights_sha256[:12]}-p3"
     assert (model.sample_rate, model.source) == (16000, Model.SOURCE_SETTING)
     assert model.parameter_count > 0
     cosine = re.search(r"Computed in \w+; lowest cosine .* vectors ([\d.]+);", model.description)

@@ -11,6 +11,7 @@ from audiosearch.embedding.v1 import embedding_pb2
 from audiosearch.embedding.v1 import embedding_service_pb2 as messages
 
 from serving.errors import Reason
+from tests.remarks import of_file
 
 RATE = 16000
 FLOAT = embedding_pb2.PcmFormat(sample_rate=RATE, sample_type=embedding_pb2.SAMPLE_TYPE_FLOAT32)
@@ -125,9 +126,9 @@ def test_a_channel(service: Any, whole: Any, voice: Any) -> None:
     audio = np.stack([left, right], axis=1).tobytes()
     windows, summary = service.windows(audio, pcm=pcm, channel=2)
     assert vector(windows[1].embedding) @ whole(right[24000:72000]) >= 0.9999
-    assert not summary.audio.remarks
+    assert not of_file(summary.audio.remarks)
     _, mixed = service.windows(audio, pcm=pcm)
-    assert list(mixed.audio.remarks) == [embedding_pb2.AUDIO_REMARK_UNLIKE_CHANNELS_MIXED]
+    assert of_file(mixed.audio.remarks) == [embedding_pb2.AUDIO_REMARK_UNLIKE_CHANNELS_MIXED]
 
 
 @pytest.mark.parametrize("level", [0.0, 1e-4])

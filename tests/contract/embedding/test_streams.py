@@ -15,6 +15,7 @@ from audiosearch.embedding.v1 import embedding_pb2
 from audiosearch.embedding.v1 import embedding_service_pb2 as messages
 
 from serving.errors import Reason, ServiceError
+from tests.remarks import of_file
 
 RATE = 16000
 PCM = embedding_pb2.PcmFormat(sample_rate=RATE, sample_type=embedding_pb2.SAMPLE_TYPE_FLOAT32)
@@ -232,7 +233,7 @@ def test_cut_flac(service: Any, encode: Any, sound: Any) -> None:
     audio = encode(sound, kind="FLAC")
     answers = list(service.stream(audio[: len(audio) // 2]))
     assert 4.5 < offsets(answers)[-1][1] < 5.5
-    assert answers[-1].summary.audio.remarks == [embedding_pb2.AUDIO_REMARK_CUT_OFF]
+    assert of_file(answers[-1].summary.audio.remarks) == [embedding_pb2.AUDIO_REMARK_CUT_OFF]
 
 
 @pytest.mark.parametrize(

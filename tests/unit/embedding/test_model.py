@@ -53,7 +53,7 @@ def test_identity(write: Callable[..., Path]) -> None:
     one = load(write("one")).info
     same = load(write("same")).info
     other = load(write("other", lambda w: w.update(weight=w["weight"] + 1))).info
-    assert one.name == same.name == f"models/some-model-{one.weights_sha256[:12]}-p2"
+    assert one.name == same.name == f"models/some-model-{one.weights_sha256[:12]}-p3"
     assert other.name != one.name
 
 

@@ -16,6 +16,7 @@ from embedding_service.network.families.ecapatdnn.packing import TimeAxis
 from embedding_service.network.family import Network, Outputs, Purpose, Traits
 from embedding_service.network.features import FeatureSettings, log_mel
 from embedding_service.network.precision import Precision
+from embedding_service.speech.weights import SpeechModelError, read_weights
 from embedding_service.windows import SECOND_NS, Rule
 
 if TYPE_CHECKING:
@@ -37,11 +38,15 @@ KEPT = {
 """Layers that stay in fp32. Those that run once a clip, not once a frame, cost no time and improve
 the vectors most. MIXED adds the first layer and the pooling."""
 
-_PREPARATION = 2
+_PREPARATION = 3
 """Revision of how audio is prepared.
 
 1: all samples, channels averaged. 2: silence left out, a channel taken where channels cancel out.
+3: all but speech left out, where there is speech.
 """
+
+DECISION_SECONDS = 2.0
+"""Speech from which on a decision is sure, by the figures in docs/speakers.md."""
 
 _PREFIX = "backbone."
 """Prefix of the backbone's weights in PaddleSpeech's SpeakerIdetification; others classify."""
@@ -53,8 +58,13 @@ def build(weights: Weights, threads: int) -> Network:
     """Builds PaddleSpeech's EcapaTdnn with the weights of a checkpoint.
 
     Raises:
-        CheckpointError: PaddleSpeech is missing, or the weights do not fit.
+        CheckpointError: PaddleSpeech or the detector of speech is missing, or the weights do not
+            fit.
     """
+    try:
+        read_weights()
+    except SpeechModelError as error:
+        raise CheckpointError(str(error)) from error
     features = _features(weights.config)
     backbone = _backbone(weights.config, threads)
     given = {
@@ -91,6 +101,7 @@ def network_of(
             features=features.in_words(),
             description="ECAPA-TDNN",
             preparation=_PREPARATION,
+            decision_seconds=DECISION_SECONDS,
         ),
         sha256=sha256,
         features=functools.partial(log_mel, settings=features),

@@ -1,0 +1,1 @@
+"""Tells speech from other sound, in decoder processes and in the service."""
