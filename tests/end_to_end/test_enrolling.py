@@ -199,7 +199,7 @@ def test_of_two_voices_at_once_one_wins(shared: Running, library: str, take: Tak
         winner = ends.index(None)
         assert clip.display_name == f"v{winner}-{number}.flac"
         probe = take(winner, 50 + number)
-        assert speakers.verify(library, f"either-{number}", probe).score.cosine > 0.9
+        assert speakers.verify(library, f"either-{number}", probe).score.cosine > 0.8
 
 
 def test_many_who_enroll_the_same_voice_at_once_all_do(
