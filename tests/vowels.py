@@ -12,6 +12,8 @@ PITCHES = (95, 130, 180, 235, 110, 205, 155, 270)
 """Of the speakers, in hertz."""
 TRACTS = (0.85, 1.0, 1.12, 1.28, 1.2, 0.92, 1.06, 1.38)
 """Relative height of their resonances."""
+_SYLLABLES = 4
+"""A second: a steady tone is heard as speech for a while only."""
 _VOWELS = np.array([[700, 1200, 2500], [300, 2200, 3000], [400, 800, 2400]])
 
 
@@ -22,6 +24,7 @@ def say(speaker: int, take: int, seconds: float = 1.0) -> np.ndarray:
     numbers = np.concatenate([random.permutation(3) for _ in range(int(np.ceil(seconds)))])
     parts = [_vowel(random, pitch, TRACTS[speaker] * _VOWELS[number]) for number in numbers]
     sound = np.concatenate(parts)[: int(seconds * RATE)]
+    sound *= 0.15 + 0.85 * np.abs(np.sin(np.pi * _SYLLABLES * np.arange(sound.size) / RATE))
     return 0.3 * sound / np.abs(sound).max() + 0.001 * random.standard_normal(sound.size)
 
 
