@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
 from pymilvus import DataType, MilvusClient
 
 from index_service import filters, mirror
 from index_service.connection import Connection
 from index_service.plan import FLAT, Plan
-from index_service.store import IndexInfo, Vectors
+from index_service.store import Found, IndexInfo, Vectors
 
 T = TypeVar("T")
 Row = dict[str, Any]
@@ -26,6 +27,12 @@ _BOUNDED = {"consistency_level": "Bounded"}
 """A read of the present state, without a wait. The state is never older than 5 s."""
 
 _SLOW_SECONDS = 60.0
+
+_NUMBERS = np.dtype("<f4")
+_BYTES = {"fields": [{"name": "vector", "type": DataType.FLOAT_VECTOR}]}
+"""Tells pymilvus that queries are bytes of float32. It would pack an array number by number, and
+without this ask the server for the type.
+"""
 
 
 @dataclass(frozen=True)
@@ -51,12 +58,11 @@ class Built:
 
 
 class Hit(NamedTuple):
-    """A vector that a search found."""
+    """A vector that a search found, with the value of the column that was asked for."""
 
     id: str
     score: float
     value: str
-    """Value of the column that was asked for."""
 
 
 class Commands:
@@ -239,25 +245,49 @@ class Commands:
         limit: int,
         among: str,
         parameters: Mapping[str, int],
-        field: str = "id",
-    ) -> list[list[Hit]]:
-        """Finds the `limit` nearest vectors for each row of `queries` (n, dimension).
+    ) -> list[Found]:
+        """Finds the `limit` nearest vectors for each row of `queries` (n, dimension)."""
+        answers = self._search(name, queries, limit, among, parameters)
+        # Lists of pymilvus, without a dictionary for each hit.
+        return [list(zip(each.ids, each.distances, strict=True)) for each in answers]
 
-        `field` is a column to read of each.
-        """
-        answers = self._call(
+    def search_with(
+        self,
+        name: str,
+        queries: Vectors,
+        limit: int,
+        among: str,
+        parameters: Mapping[str, int],
+        field: str,
+    ) -> list[list[Hit]]:
+        """Does what `search` does, and reads a column of each vector found."""
+        answers = self._search(name, queries, limit, among, parameters, output_fields=[field])
+        return [[Hit(row.id, row.score, row[field]) for row in answer] for answer in answers]
+
+    def _search(
+        self,
+        name: str,
+        queries: Vectors,
+        limit: int,
+        among: str,
+        parameters: Mapping[str, int],
+        **more: Any,
+    ) -> Any:
+        rows = [row.tobytes() for row in np.asarray(queries, _NUMBERS)]
+        return self._call(
             lambda client, timeout: client.search(
                 name,
-                data=list(queries),
+                data=rows,
+                anns_field="vector",
+                schema=_BYTES,
                 limit=limit,
                 filter=among,
                 search_params={"metric_type": "COSINE", "params": dict(parameters)},
-                output_fields=[field],
                 timeout=timeout,
                 **_BOUNDED,
+                **more,
             )
         )
-        return [[Hit(row.id, row.score, row[field]) for row in answer] for answer in answers]
 
     def index(self, name: str) -> Built:
         """Describes the index of a collection."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -20,11 +19,11 @@ from index_service.connection import (
     TakenError,
     quiet,
 )
+from index_service.efforts import Efforts
 from index_service.embedded import NAME as EMBEDDED
 from index_service.embedded import EmbeddedMilvus
 from index_service.locks import Held, SharedLock
-from index_service.plan import HNSW, memory_bytes, plan
-from index_service.recall import COMPARED, effort, in_halves
+from index_service.plan import memory_bytes, plan
 from index_service.retuner import Retuner
 from index_service.settings import IndexSettings
 from index_service.store import (
@@ -43,7 +42,6 @@ from serving.errors import Reason, ServiceError
 T = TypeVar("T")
 _LOCKS = 64
 _FLUSH_ROWS = 500  # each row that Milvus Lite has only in its log costs every search 16 us
-_COUNT_SECONDS = 30.0  # a count that only chooses search parameters may be this old
 _REMEMBERED = 10_000
 _UPDATED = 1000  # rows read and written at a time
 _TEXTS = 20_000  # rows that are read with their texts at a time
@@ -75,6 +73,7 @@ class MilvusStore:
         self._room = self._lite.room if self._lite else None
         self._is_lite = self._lite is not None
         self._commands = Commands(self._connection, lite=self._is_lite)
+        self._efforts = Efforts(self._commands, settings, lite=self._is_lite)
         self._retuner = None if self._lite else Retuner(self._commands, settings)
         # In Milvus Lite, overlapping writes to a collection are lost and reads during a flush miss
         # rows. The set of locks is fixed, so that dropped indexes leave no lock behind.
@@ -82,7 +81,6 @@ class MilvusStore:
         self._writers = [SharedLock() for _ in range(_LOCKS)]
         self._unflushed: Counter[str] = Counter()
         self._known: dict[str, Collection] = {}
-        self._counts: dict[tuple[str, int], tuple[int, float]] = {}
 
     def create(self, index_id: str, info: IndexInfo) -> IndexInfo:
         """See VectorStore."""
@@ -235,38 +233,19 @@ class MilvusStore:
             if some is None:
                 return [[] for _ in queries]
             narrowed = filters.expression(some, lite=self._is_lite)
-            ef, halved = self._effort(there.name, k, k + spare, some, recall)
+            limit = k + spare
+            ef, halved = self._efforts.choose(there.name, queries, k, limit, some, recall)
             if parts:
-                return self._with_parts(there.name, queries, k + spare, narrowed, ef, parts)
-            found: list[Found] = [[] for _ in queries]
-            for part in filters.halves(narrowed) if halved else (narrowed,):
-                hits = self._commands.search(there.name, queries, k + spare, part, {"ef": ef})
-                for one, each in zip(found, hits, strict=True):
-                    one += [(hit.id, hit.score) for hit in each]
-            return found
+                return self._with_parts(there.name, queries, limit, narrowed, ef, parts)
+            if not halved:
+                return self._commands.search(there.name, queries, limit, narrowed, {"ef": ef})
+            low, high = (
+                self._commands.search(there.name, queries, limit, part, {"ef": ef})
+                for part in filters.halves(narrowed)
+            )
+            return [one + other for one, other in zip(low, high, strict=True)]
 
         return self._read(index_id, look)
-
-    def _effort(
-        self, name: str, k: int, limit: int, among: Among, recall: float
-    ) -> tuple[int, bool]:
-        """Returns the `ef` of a search, and True if it is better made in halves of its filter.
-
-        The more rows the filter drops, the greater is `ef`. Clips are left out because they were
-        found, so they are as near as what is searched now.
-        """
-        rows, share, kept = self._recent_count(name), 1.0, ""
-        if not self._is_lite and (among.conditions or among.clip_ids):
-            kept = filters.expression(
-                Among(clip_ids=among.clip_ids, conditions=among.conditions), lite=False
-            )
-            share = self._recent_count(name, kept) / max(rows, 1)
-        ef = effort(rows, k + len(among.except_clip_ids), limit, recall, share)
-        planned = plan(rows, "", self._settings).index_type
-        if not kept or planned != HNSW or not in_halves(rows, share, ef):
-            return ef, False
-        half = self._recent_count(name, filters.halves(kept)[0]) / rows
-        return ef, max(half, share - half) <= COMPARED
 
     def _with_parts(
         self, name: str, queries: Vectors, limit: int, narrowed: str, ef: int, parts: filters.Parts
@@ -278,7 +257,7 @@ class MilvusStore:
             at_once, still_short = max(1, _TEXTS // reach), []
             for start in range(0, len(short), at_once):
                 some = short[start : start + at_once]
-                answers = self._commands.search(
+                answers = self._commands.search_with(
                     name, queries[some], reach, narrowed, {"ef": max(ef, reach)}, mirror.FOLDED
                 )
                 for number, hits in zip(some, answers, strict=True):
@@ -330,6 +309,7 @@ class MilvusStore:
         """See VectorStore."""
         if self._retuner:
             self._retuner.close()
+        self._efforts.close()
         self._connection.close()
         if self._lite:
             self._lite.close()
@@ -462,17 +442,6 @@ class MilvusStore:
                 self._known.clear()
             self._known[index_id] = known
         return known
-
-    def _recent_count(self, name: str, among: str = "") -> int:
-        """Returns the number of a collection's vectors that fit a filter, a while ago."""
-        key = name, mirror.hashed(among)
-        count, due = self._counts.get(key, (0, 0.0))
-        if time.monotonic() > due:
-            count = self._commands.count(name, among)
-            if len(self._counts) >= _REMEMBERED:
-                self._counts.clear()
-            self._counts[key] = count, time.monotonic() + _COUNT_SECONDS
-        return count
 
     def _load(self, index_id: str, name: str) -> None:
         self._commands.load(name, plan(0, "", self._settings))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from index_service.store import Found
 
 SPARE = 32
-"""Neighbors that are asked for beyond k, so that ids, not chance, order equal scores around k."""
+"""Neighbors asked for beyond k if scores around k are equal: ids order them, not chance."""
 
 _DECIMALS = 6  # later digits are noise: they depend on the order in which a store adds
 
@@ -15,9 +15,17 @@ def rank(found: Found, k: int, min_score: float) -> Found:
 
     Equal scores are ordered by id.
     """
-    scored = [
-        (max(-1.0, min(1.0, round(score, _DECIMALS))), vector_id) for vector_id, score in found
-    ]
+    scored = [(_rounded(score), vector_id) for vector_id, score in found]
     scored.sort(key=lambda neighbor: (-neighbor[0], neighbor[1]))
     least = round(min_score, _DECIMALS)  # a score sent back in 32 bits must still reach itself
     return [(vector_id, score) for score, vector_id in scored[:k] if score >= least]
+
+
+def is_tied(found: Found, k: int) -> bool:
+    """Returns True if the best neighbor beyond k has the score of the last one within."""
+    scores = sorted((score for _, score in found), reverse=True)[k - 1 : k + 1]
+    return len(scores) == 2 and _rounded(scores[0]) == _rounded(scores[1])
+
+
+def _rounded(score: float) -> float:
+    return max(-1.0, min(1.0, round(score, _DECIMALS)))

@@ -111,11 +111,21 @@ def _of_share(share: float, rows: int, k: int, limit: int, target: float) -> flo
     below = max((size for size in curves if size <= rows), default=min(curves))
     from_size = below if share < 1 else min(below, COMMON_ROWS)
     to_size = _covering(rows, curves)
-    enough = 1 - _MISSES * (1 - target)
-    found = [_smallest(curves[size], enough) for size in curves if from_size <= size <= to_size]
+    sizes = [size for size in curves if from_size <= size <= to_size]
+    found = [_smallest(curves[size], _enough(target)) for size in sizes]
     if share < 1 and many < k:  # fewer k are measured with filters
         found.append(effort(rows, k, limit, target) / share)
     return max(found)
+
+
+def smallest(curve: Curve, target: float) -> int | None:
+    """Returns the `ef` by which a curve reaches a target; None if it never does."""
+    enough = _enough(target)
+    return math.ceil(_smallest(curve, enough)) if max(curve.values()) >= enough else None
+
+
+def _enough(target: float) -> float:
+    return 1 - _MISSES * (1 - target)
 
 
 def _smallest(curve: Curve, recall: float) -> float:

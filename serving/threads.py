@@ -85,11 +85,22 @@ class Threads:
     async def _submit(self, context: Context, job: Callable[..., T], *arguments: object) -> T:
         await self._places.take()
         loop = asyncio.get_running_loop()
+        answer: asyncio.Future[T] = loop.create_future()
 
-        def leave(_: Future[T]) -> None:
-            loop.call_soon_threadsafe(self._places.give_back)
+        def end(future: Future[T]) -> None:
+            self._places.give_back()
+            if answer.done():  # its caller has stopped waiting
+                return
+            if error := future.exception():
+                answer.set_exception(error)
+            else:
+                answer.set_result(future.result())
 
         future = self._executor.submit(context.run, job, *arguments)
-        # The place is free when the thread is, which can be later than this coroutine's end.
-        future.add_done_callback(leave)
-        return await asyncio.wrap_future(future)
+        # The loop is woken once, for the answer and for the place. That is free when the thread is,
+        # which can be later than this coroutine's end.
+        future.add_done_callback(lambda each: loop.call_soon_threadsafe(end, each))
+        try:
+            return await answer
+        finally:
+            future.cancel()
