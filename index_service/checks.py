@@ -258,6 +258,12 @@ def check_min_score(score: float) -> float:
     return score
 
 
+def check_with_values(request: SearchVectorsRequest) -> None:
+    """Refuses to read the neighbors' values of several queries: these could be 100,000."""
+    if request.with_values and len(request.queries) > 1:
+        raise invalid("with_values", f"is for one query, not {len(request.queries)}")
+
+
 def check_recall_target(target: float) -> float:
     """Returns the recall target of a search if it is valid."""
     # Rounded, because the field has 32 bits. NaN fails here too.

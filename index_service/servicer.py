@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from audiosearch.index.v1 import index_pb2, index_service_pb2, index_service_pb2_grpc
@@ -11,7 +11,7 @@ from google.protobuf import empty_pb2
 from index_service import checks
 from index_service.ranking import SPARE, is_tied, rank
 from index_service.recall import DEFAULT_TARGET
-from index_service.store import Found, IndexInfo, VectorStore
+from index_service.store import Found, IndexInfo, Stored, VectorStore
 
 if TYPE_CHECKING:
     from serving.threads import Threads
@@ -184,6 +184,7 @@ class IndexServicer(index_service_pb2_grpc.IndexServiceServicer):
             request.recall_target if request.HasField("recall_target") else DEFAULT_TARGET
         )
         checks.check_count("queries", request)
+        checks.check_with_values(request)
         among = checks.check_among(request)
         info = self._store.describe(index_id, remembered=True)
         checks.check_same_model(index_id, info, model)
@@ -199,7 +200,13 @@ class IndexServicer(index_service_pb2_grpc.IndexServiceServicer):
             wider = self._store.search(index_id, info, queries[tied], k, SPARE, among, recall)
             for number, one in zip(tied, wider, strict=True):
                 found[number] = one
-        return _results([rank(one, k, least) for one in found])
+        ranked = [rank(one, k, least) for one in found]
+        return _results(ranked, self._values(index_id, ranked) if request.with_values else {})
+
+    def _values(self, index_id: str, ranked: Sequence[Found]) -> Mapping[str, Stored]:
+        """Reads the values of neighbors. One that is gone meanwhile has none."""
+        ids = dict.fromkeys(vector_id for one in ranked for vector_id, _ in one)
+        return self._store.get(index_id, list(ids)) if ids else {}
 
     def _get_index_stats(
         self, request: index_service_pb2.GetIndexStatsRequest
@@ -223,10 +230,13 @@ class IndexServicer(index_service_pb2_grpc.IndexServiceServicer):
         )
 
 
-def _results(ranked: Sequence[Found]) -> index_service_pb2.SearchVectorsResponse:
+def _results(
+    ranked: Sequence[Found], stored: Mapping[str, Stored]
+) -> index_service_pb2.SearchVectorsResponse:
     answer = index_service_pb2.SearchVectorsResponse()
     for neighbors in ranked:
         add = answer.results.add().neighbors.add  # half of the time that lists of messages take
         for vector_id, score in neighbors:
-            add(id=vector_id, score=score)
+            values = stored[vector_id].values if vector_id in stored else ()
+            add(id=vector_id, score=score, values=values)
     return answer

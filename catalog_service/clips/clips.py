@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete
+from sqlalchemy import Connection, Row, bindparam, delete
 
 from catalog_service.audio.audio_store import AudioKey, AudioStore
 from catalog_service.clips import batches as clip_batches
@@ -77,15 +77,17 @@ class Clips:
         """Counts the clips of a query by the value of a field, the most frequent values first."""
         return await counting.count(self._database, library, field, query, limit)
 
-    async def look_up(self, library: str, ids: Collection[str]) -> Sequence[ClipRow]:
-        """Returns those of these clips that are ACTIVE."""
+    async def look_up(
+        self, library: str, ids: Collection[str], *, with_library: bool = False
+    ) -> tuple[Sequence[ClipRow], Row[Any] | None]:
+        """Returns those of these clips that are ACTIVE, and the library's row if it is wanted."""
         wanted = {clip for clip in ids if is_ulid(clip)}
 
-        def read(connection: Connection) -> Sequence[ClipRow]:
+        def read(connection: Connection) -> tuple[Sequence[ClipRow], Row[Any] | None]:
             found = clip_rows.fetch(connection, _LOOK_UP, clips=wanted, library=library)
-            if not found:
-                library_rows.get(connection, library)
-            return found
+            if found and not with_library:
+                return found, None
+            return found, library_rows.get(connection, library)
 
         return await self._database.read(read)
 

@@ -15,6 +15,7 @@ from catalog_service.audio.clip_audio import Audio
 from catalog_service.clips import answers, requests
 from catalog_service.clips.batches import Outcome
 from catalog_service.clips.clips import CHANGEABLE, Clips
+from catalog_service.libraries import answers as libraries
 from catalog_service.paging import page
 from serving.conditions import check_counted
 from serving.errors import ServiceError
@@ -123,8 +124,13 @@ class ClipServicer(clip_service_pb2_grpc.ClipServiceServicer):
         self, request: pb.LookupClipsRequest, context: Any
     ) -> pb.LookupClipsResponse:
         parent = names.parse_library("parent", request.parent)
-        rows = await self._clips.look_up(parent, requests.clip_ids(request))
-        return pb.LookupClipsResponse(clips={row.id: answers.clip(parent, row) for row in rows})
+        rows, library = await self._clips.look_up(
+            parent, requests.clip_ids(request), with_library=request.with_library
+        )
+        return pb.LookupClipsResponse(
+            clips={row.id: answers.clip(parent, row) for row in rows},
+            library=libraries.of_row(library) if request.with_library and library else None,
+        )
 
     async def UpdateClip(self, request: pb.UpdateClipRequest, context: Any) -> Clip:
         name = names.parse_clip("clip.name", request.clip.name)

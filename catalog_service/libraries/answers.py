@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from audiosearch.catalog.v1.library_pb2 import IndexState, Library, Migration
 from audiosearch.embedding.v1.model_pb2 import PURPOSE_VOICES
+from sqlalchemy import Row
 
 from catalog_service.libraries import libraries
 from catalog_service.libraries.windows import WindowRule
 from catalog_service.names import library_name
+
+
+def of_row(row: Row[Any]) -> Library:
+    """Returns a library without its counts."""
+    return library(libraries.Library(row, 0, 0))
 
 
 def library(found: libraries.Library) -> Library:

@@ -10,6 +10,7 @@ from audiosearch.catalog.v1.speaker_pb2 import Speaker
 from google.protobuf.empty_pb2 import Empty
 
 from catalog_service import fields, names
+from catalog_service.libraries import answers as libraries
 from catalog_service.paging import page
 from catalog_service.speakers import answers, requests
 from catalog_service.speakers.speakers import CHANGEABLE, Speakers
@@ -53,9 +54,13 @@ class SpeakerServicer(speaker_service_pb2_grpc.SpeakerServiceServicer):
         self, request: pb.LookupSpeakersRequest, context: Any
     ) -> pb.LookupSpeakersResponse:
         parent = names.parse_library("parent", request.parent)
-        rows = await self._speakers.look_up(parent, *requests.wanted(request))
+        rows, library, voiceprint_count = await self._speakers.look_up(
+            parent, *requests.wanted(request), with_library=request.with_library
+        )
         return pb.LookupSpeakersResponse(
-            speakers={row.uid: answers.speaker(parent, row) for row in rows}
+            speakers={row.uid: answers.speaker(parent, row) for row in rows},
+            library=libraries.of_row(library) if request.with_library and library else None,
+            voiceprint_count=voiceprint_count,
         )
 
     async def UpdateSpeaker(self, request: pb.UpdateSpeakerRequest, context: Any) -> Speaker:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, delete, insert
+from sqlalchemy import Connection, Row, Select, bindparam, delete, func, insert, select
 
 from catalog_service.clips.rows import along, now, uid_of
 from catalog_service.database.database import Database
@@ -34,6 +34,12 @@ _BY_NAMES = along(
     _SHOWN.where(speakers.c.name.in_(bindparam("wanted", expanding=True))),
     "uq_speakers_name",
     speakers,
+)
+
+_VOICEPRINTS = select(func.count()).where(
+    speakers.c.library_uid == bindparam("uid"),
+    speakers.c.state.in_(SHOWN),
+    speakers.c.voiceprint_revision > 0,
 )
 
 
@@ -104,12 +110,20 @@ class Speakers:
         return page.cut(found, lambda row: row.name)
 
     async def look_up(
-        self, library: str, uids: Collection[str], names: Collection[str]
-    ) -> Sequence[SpeakerRow]:
-        """Returns those of these speakers that are ACTIVE or UPDATING."""
+        self,
+        library: str,
+        uids: Collection[str],
+        names: Collection[str],
+        *,
+        with_library: bool = False,
+    ) -> tuple[Sequence[SpeakerRow], Row[Any] | None, int]:
+        """Returns those of these speakers that are ACTIVE or UPDATING.
 
-        def read(connection: Connection) -> Sequence[SpeakerRow]:
-            return [
+        If it is wanted, also the library's row, and how many of its speakers have a voiceprint.
+        """
+
+        def read(connection: Connection) -> tuple[Sequence[SpeakerRow], Row[Any] | None, int]:
+            found = [
                 row
                 for statement, wanted in ((_BY_UID, uids), (_BY_NAMES, names))
                 if wanted
@@ -117,8 +131,13 @@ class Speakers:
                     connection, statement, library=library, wanted=sorted(set(wanted))
                 )
             ]
+            if found and not with_library:
+                return found, None, 0
+            row = library_rows.get(connection, library)
+            count = connection.scalar(_VOICEPRINTS, {"uid": row.uid}) if with_library else 0
+            return found, row, int(count or 0)
 
-        return await self._found(library, read)
+        return await self._database.read(read)
 
     async def update(self, name: SpeakerName, values: Mapping[str, Any]) -> SpeakerRow:
         """Changes columns of CHANGEABLE. An empty display name becomes the speaker's id."""

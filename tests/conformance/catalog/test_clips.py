@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from audiosearch.catalog.v1 import clip_pb2
+from audiosearch.catalog.v1 import clip_pb2, library_pb2, speaker_pb2
 from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter, Failure
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -213,6 +213,25 @@ async def test_lookup_finds_active_clips_alone(catalog: Catalog) -> None:
         )
     )
     assert dict(answer.clips) == dict(zip(ids[:3], active, strict=True))
+    assert not answer.HasField("library")
+
+
+async def test_a_lookup_tells_the_library_too(catalog: Catalog) -> None:
+    """As GetLibrary does without counts, also if no clip is found; so a caller need not ask."""
+    library = await catalog.library()
+    basic = await catalog.stubs.libraries.GetLibrary(
+        library_pb2.GetLibraryRequest(name=library.name, view=library_pb2.LIBRARY_VIEW_BASIC)
+    )
+    clip = await catalog.clip(library)
+    for clip_id in (clip.name.rpartition("/")[2], "none"):
+        answer = await catalog.stubs.clips.LookupClips(
+            clip_pb2.LookupClipsRequest(parent=library.name, clip_ids=[clip_id], with_library=True)
+        )
+        assert answer.library == basic
+    speakers = await catalog.stubs.speakers.LookupSpeakers(
+        speaker_pb2.LookupSpeakersRequest(parent=library.name, uids=["none"], with_library=True)
+    )
+    assert (speakers.library, speakers.voiceprint_count) == (basic, 0)
 
 
 async def test_filters_mean_exactly_what_they_say(catalog: Catalog) -> None:

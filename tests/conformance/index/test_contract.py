@@ -6,6 +6,7 @@ import asyncio
 
 import numpy as np
 import pytest
+from audiosearch.index.v1 import index_service_pb2
 from audiosearch.index.v1.index_service_pb2 import GetStoreRequest
 
 from serving.errors import Reason
@@ -181,6 +182,26 @@ async def test_equal_scores_by_id(client: Client) -> None:
     await client.upsert(dict.fromkeys("hbdfaceg", vector))
     await client.upsert({"later": vector, "0": vector})
     assert [name for name, _ in await client.search(vector, k=4)] == ["0", "a", "b", "c"]
+
+
+async def test_neighbors_with_their_values(client: Client) -> None:
+    """The values that are stored, for one query."""
+    stored = unit(3)
+    await client.upsert(dict(zip("abc", stored, strict=True)))
+    request = index_service_pb2.SearchVectorsRequest(
+        index_id=client.index,
+        model=MODEL,
+        with_values=True,
+        queries=[index_service_pb2.SearchVectorsRequest.Query(values=stored[1].tolist())],
+    )
+    (result,) = (await client.stub.SearchVectors(request)).results
+    assert result.neighbors[0].id == "b"
+    values = {each.id: np.array(each.values, np.float32) for each in result.neighbors}
+    there = await client.get(*"abc")
+    assert all(np.array_equal(values[name], there[name]) for name in "abc")
+    request.queries.append(request.queries[0])
+    message = await refused(client.stub.SearchVectors(request), Reason.FIELD_INVALID)
+    assert "with_values" in message
 
 
 async def test_k(filled: Client) -> None:
