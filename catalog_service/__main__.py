@@ -9,6 +9,9 @@ from catalog_service import contracts
 from catalog_service.audio.checks import AudioChecks
 from catalog_service.audio.clip_audio import Audio
 from catalog_service.audio.folder_store import FolderStore
+from catalog_service.backups.reading import Reading
+from catalog_service.backups.servicer import BackupServicer
+from catalog_service.backups.writing import Writing
 from catalog_service.clips.clips import Clips
 from catalog_service.clips.servicer import ClipServicer
 from catalog_service.database.database import Database
@@ -63,6 +66,7 @@ async def start(
             contracts.CALIBRATIONS: CalibrationServicer(Calibrations(database)),
             contracts.IMPORT_JOBS: ImportJobServicer(ImportJobs(database)),
             contracts.STORE: StoreServicer(database),
+            contracts.BACKUPS: BackupServicer(Reading(database), Writing(database)),
         }
     )
     async with (

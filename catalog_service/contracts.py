@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from audiosearch.catalog.v1 import (
+    backup_service_pb2,
+    backup_service_pb2_grpc,
     calibration_service_pb2,
     calibration_service_pb2_grpc,
     clip_service_pb2,
@@ -28,3 +30,4 @@ SPEAKERS = Contract(speaker_service_pb2, speaker_service_pb2_grpc)
 CALIBRATIONS = Contract(calibration_service_pb2, calibration_service_pb2_grpc)
 IMPORT_JOBS = Contract(import_job_service_pb2, import_job_service_pb2_grpc)
 STORE = Contract(store_service_pb2, store_service_pb2_grpc)
+BACKUPS = Contract(backup_service_pb2, backup_service_pb2_grpc)

@@ -14,6 +14,7 @@ class LibraryState(IntEnum):
     CREATING = 1
     ACTIVE = 2
     DELETING = 3
+    RESTORING = 4
 
 
 class ClipState(IntEnum):

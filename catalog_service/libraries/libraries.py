@@ -184,7 +184,7 @@ class Libraries:
             began = _set(
                 connection,
                 library,
-                [LibraryState.CREATING, LibraryState.ACTIVE],
+                [LibraryState.CREATING, LibraryState.ACTIVE, LibraryState.RESTORING],
                 state=LibraryState.DELETING,
                 **migrations.NONE,
             )

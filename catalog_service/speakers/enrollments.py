@@ -124,6 +124,15 @@ def lost(connection: Connection, name: SpeakerName) -> None:
         _recount(connection, row)
 
 
+def count_again(connection: Connection, names: Iterable[SpeakerName]) -> None:
+    """Updates the counts of those speakers whose enrollments are others than they count."""
+    for name in names:
+        row = speaker_rows.get(connection, name, lock=True)
+        counts = connection.execute(_COUNTED, _whose(row, ClipState.ACTIVE)).one()
+        if tuple(map(int, counts)) != (row.enrollment_count, row.speech_ns):
+            _recount(connection, row)
+
+
 def delete_clips(connection: Connection, row: SpeakerRow) -> SpeakerRow:
     """Moves the enrollments of a locked speaker to DELETING. Returns the changed speaker."""
     changed = False

@@ -257,7 +257,8 @@ class Libraries:
         )
         library = await self.finish_creation(library)
         if library.state != Library.STATE_ACTIVE:
-            raise ServiceError(Reason.STATE_CONFLICT, f"{name} is being deleted")
+            doing = "restored" if library.state == Library.STATE_RESTORING else "deleted"
+            raise ServiceError(Reason.STATE_CONFLICT, f"{name} is being {doing}")
         return library
 
     async def open_for_audio(self, name: str) -> Library:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from audiosearch.catalog.v1.backup_service_pb2_grpc import BackupServiceStub
 from audiosearch.catalog.v1.calibration_service_pb2_grpc import CalibrationServiceStub
 from audiosearch.catalog.v1.clip_service_pb2_grpc import ClipServiceStub
 from audiosearch.catalog.v1.import_job_service_pb2_grpc import ImportJobServiceStub
@@ -25,3 +26,4 @@ class CatalogStubs:
         self.import_jobs = ImportJobServiceStub(channel)
         self.vectors = VectorServiceStub(channel)
         self.store = StoreServiceStub(channel)
+        self.backups = BackupServiceStub(channel)
