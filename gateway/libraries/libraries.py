@@ -36,6 +36,7 @@ from gateway.clips.audio import no_audio
 from gateway.libraries import indexes
 from gateway.libraries.indexes import Generation
 from gateway.libraries.models import Models
+from gateway.libraries.recent import ChangedError, Recent, same
 from gateway.upstream import Upstream, passing_over
 from serving.errors import Reason, ServiceError
 from serving.names import purpose_named, purpose_word
@@ -49,6 +50,7 @@ class Libraries:
     def __init__(self, upstream: Upstream) -> None:
         """Works on the services of `upstream`."""
         self._upstream = upstream
+        self._recent = Recent()
         self.models = Models(upstream)
 
     async def create(self, request: CreateLibraryRequest) -> Library:
@@ -256,21 +258,40 @@ class Libraries:
             GetLibraryRequest(name=name, view=LIBRARY_VIEW_BASIC)
         )
         library = await self.finish_creation(library)
+        self._recent.keep(library)
         if library.state != Library.STATE_ACTIVE:
             doing = "restored" if library.state == Library.STATE_RESTORING else "deleted"
             raise ServiceError(Reason.STATE_CONFLICT, f"{name} is being {doing}")
         return library
 
-    async def open_for_audio(self, name: str) -> Library:
-        """Reads an ACTIVE library as `open`; MODEL_MISMATCH if it is one for vectors."""
-        library = await self.open(name)
+    async def recent(self, name: str) -> Library:
+        """A library as it was some seconds ago, or as `open` reads it. It must be confirmed."""
+        return self._recent.find(name) or await self.open(name)
+
+    async def confirm(self, library: Library, now: Library | None = None) -> Library:
+        """The library as it is now, which the caller may have read.
+
+        Raises:
+            ChangedError: it is not as it was remembered.
+            ServiceError: it is gone, or being deleted.
+        """
+        if now is None or now.state != Library.STATE_ACTIVE:
+            now = await self.open(library.name)
+        self._recent.keep(now)
+        if not same(library, now):
+            raise ChangedError(library.name)
+        return now
+
+    async def open_for_audio(self, name: str, *, recent: bool = False) -> Library:
+        """Reads an ACTIVE library as `open`, or as `recent`; MODEL_MISMATCH for one for vectors."""
+        library = await (self.recent if recent else self.open)(name)
         if library.dimension:
             raise no_audio(library)
         return library
 
-    async def open_for_voices(self, name: str) -> Library:
+    async def open_for_voices(self, name: str, *, recent: bool = False) -> Library:
         """Reads an ACTIVE library as `open_for_audio`; MODEL_MISMATCH if it is not for voices."""
-        library = await self.open_for_audio(name)
+        library = await self.open_for_audio(name, recent=recent)
         after = indexes.migrated(library)
         for its in (library, after):
             if its.purpose != PURPOSE_VOICES:
@@ -325,6 +346,7 @@ class Libraries:
         A failure before the begin of the deletion has changed nothing. A later one says that the
         deletion goes on: the reconciler finishes it.
         """
+        self._recent.forget(name)
         library = await self._upstream.libraries.BeginLibraryDeletion(
             BeginLibraryDeletionRequest(name=name, force=force)
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from dataclasses import replace
@@ -30,7 +31,7 @@ from gateway.search.query import (
     timed,
     unit,
 )
-from gateway.upstream import Upstream
+from gateway.upstream import Upstream, passing_over
 from serving import limits
 from serving.errors import Reason, ServiceError
 from serving.names import clip_within, split_clip
@@ -112,8 +113,11 @@ class Queries:
                 f"range: {own.name} holds vectors, which have no time; search with the clip alone",
                 {"field": "range"},
             )
-        clip = await self._upstream.clips.GetClip(GetClipRequest(name=name))
-        query = await self._of_row(own, clip, clip_id, part)
+        clip, alone = await asyncio.gather(
+            self._upstream.clips.GetClip(GetClipRequest(name=name)),
+            self._alone(own, "" if part is not None else clip_id),
+        )
+        query = await self._of_row(own, clip, clip_id, part, alone)
         others = [one for one in libraries if not _serves(query, own, one)]
         heard: list[Query] = []
         if others:
@@ -131,14 +135,28 @@ class Queries:
             for one in libraries
         ]
 
+    async def _alone(self, library: Library, clip_id: str) -> Values | None:
+        """The vector of a clip of one window, as most are; None for another, and for no id."""
+        ids = [clip_id] if clip_id else []
+        with passing_over(Reason.INDEX_NOT_FOUND):
+            async for one in read(self._upstream.index, present(library).windows, ids):
+                return np.array(one.values, np.float32)
+        return None
+
     async def _of_row(
-        self, library: Library, clip: Clip, clip_id: str, part: TimeRange | None
+        self,
+        library: Library,
+        clip: Clip,
+        clip_id: str,
+        part: TimeRange | None,
+        alone: Values | None,
     ) -> Query:
         duration = seconds(clip.audio.duration)
         begin, end = (0.0, duration) if part is None else check_within(check_range(part), duration)
         if part is None and (not library.generation or clip.window_count == 1):
-            whole = np.array(await searchable(self._upstream, library, clip), np.float32)
-            return recorded([whole], [begin], [end], (begin, end), library.model)
+            if alone is None or clip.state != Clip.STATE_ACTIVE:
+                alone = np.array(await searchable(self._upstream, library, clip), np.float32)
+            return recorded([alone], [begin], [end], (begin, end), library.model)
         spans = {} if clip.window_count == 1 else await self._spans(library, clip_id, duration)
         if clip.state != Clip.STATE_ACTIVE:
             raise _not_searchable(clip)

@@ -12,6 +12,7 @@ from audiosearch.catalog.v1.clip_pb2 import Clip, LookupClipsRequest
 from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.filter.v1.filter_pb2 import Condition
 
+from gateway.libraries.libraries import Libraries
 from gateway.search.filters import Filter
 from gateway.search.neighbors import MOST_CLIPS, MOST_PASSED, MOST_REACH, Hit, Neighbors
 from gateway.search.query import Query
@@ -74,8 +75,11 @@ class Ranking:
         least: float | None,
         scope: Filter,
         watch: Stopwatch,
+        libraries: Libraries,
     ) -> None:
         """Begins before the first clip that scores `least` or more and is in `scope`."""
+        self._libraries = libraries
+        self._confirmed = False
         self.library = library
         self.query = query
         self.neighbors = Neighbors(upstream, library, query, least)
@@ -118,6 +122,16 @@ class Ranking:
     def take(self) -> Candidate:
         """Takes the clip that `next` gave."""
         return self._ready.pop(0)
+
+    async def confirm(self, now: Library | None = None) -> None:
+        """Makes sure that the library is as it was remembered: once by itself, or with `now`.
+
+        Raises:
+            ChangedError, ServiceError: as `Libraries.confirm`.
+        """
+        if now is not None or not self._confirmed:
+            self.library = await self._libraries.confirm(self.library, now)
+            self._confirmed = True
 
     async def hits(self, clip_ids: Sequence[str], least: float) -> list[Hit]:
         """The hits of the whole query in these clips that score `least` or more."""
@@ -172,9 +186,11 @@ class Ranking:
         """Reads the next certain clips in the catalog, and drops those that are gone."""
         count = min(wanted, _MOST_LOOKED_UP)
         ids, self._certain = self._certain[:count], self._certain[count:]
-        request = LookupClipsRequest(parent=self.library.name, clip_ids=ids)
+        request = LookupClipsRequest(parent=self.library.name, clip_ids=ids, with_library=True)
         with self._watch.step("catalog"):
-            clips = (await self._clips.LookupClips(request)).clips
+            answer = await self._clips.LookupClips(request)
+            await self.confirm(answer.library if answer.HasField("library") else None)
+        clips = answer.clips
         for clip_id in ids:
             score, hits = self._best(clip_id), list(self._hits.pop(clip_id).values())
             clip = clips.get(clip_id)

@@ -18,6 +18,7 @@ from audiosearch.gateway.v1.search_pb2 import (
 from gateway.clips.audio import no_audio
 from gateway.libraries.incomplete import incomplete
 from gateway.libraries.libraries import Libraries
+from gateway.libraries.recent import ChangedError, same
 from gateway.search import matches, question
 from gateway.search.by_words import WordSearch
 from gateway.search.grouping import CLIP, Groups, fill
@@ -58,13 +59,15 @@ class Search:
         asked = question.read(config)
         with self._log.search(config.parent, by_clip=False) as watch:
             with watch.step("catalog"):
-                opened = await self._open(asked, part)
+                opened = await self._recent(asked, part)
             try:
                 with watch.step("embedding"):
                     queries = await self._queries.of_audio(opened, chunks, pcm, channel, part)
             except ServiceError as error:
-                if error.reason is Reason.MODEL_MISMATCH and opened[0].dimension:
-                    raise no_audio(opened[0]) from error
+                if error.reason is Reason.MODEL_MISMATCH:
+                    opened = await self._same_model(asked, opened, error)
+                    if opened[0].dimension:
+                        raise no_audio(opened[0]) from error
                 raise
             return await self._answer(asked, opened, queries, watch)
 
@@ -107,19 +110,52 @@ class Search:
         asked = question.read(config)
         with self._log.search(config.parent, by_clip=True) as watch:
             with watch.step("catalog"):
-                opened = await self._open(asked, part)
+                opened = await self._recent(asked, part)
             try:
-                with watch.step("index"):
-                    queries = await read(opened)
-            except ServiceError as error:
-                opened = await self._reopened(asked, opened, error)
-                with watch.step("index"):
-                    queries = await read(opened)
-            return await self._answer(asked, opened, queries, watch)
+                return await self._read_and_answer(asked, opened, read, watch)
+            except ServiceError:
+                # Perhaps only because a library is no more as it was remembered.
+                now = await self._open(asked, part)
+                if all(map(same, opened, now)):
+                    raise
+            return await self._read_and_answer(asked, now, read, watch)
 
-    async def _open(self, asked: Question, part: TimeRange | None = None) -> list[Library]:
-        """The libraries of a question, all ACTIVE, of one model and fit to answer it."""
-        opened = await asyncio.gather(*(self._libraries.open(name) for name in asked.libraries))
+    async def _read_and_answer(
+        self,
+        asked: Question,
+        opened: Sequence[Library],
+        read: Callable[[Sequence[Library]], Awaitable[list[Query]]],
+        watch: Stopwatch,
+    ) -> SearchClipsResponse:
+        try:
+            with watch.step("index"):
+                queries = await read(opened)
+        except ServiceError as error:
+            opened = await self._reopened(asked, opened, error)
+            with watch.step("index"):
+                queries = await read(opened)
+        return await self._answer(asked, opened, queries, watch)
+
+    async def _recent(self, asked: Question, part: TimeRange | None) -> list[Library]:
+        """The libraries as they were some seconds ago, if they were fit, or as they are now."""
+        try:
+            return await self._open(asked, part, self._libraries.recent)
+        except ServiceError as error:
+            if error.reason not in {Reason.MODEL_MISMATCH, Reason.STATE_CONFLICT}:
+                raise
+        return await self._open(asked, part)
+
+    async def _open(
+        self,
+        asked: Question,
+        part: TimeRange | None = None,
+        one: Callable[[str], Awaitable[Library]] | None = None,
+    ) -> list[Library]:
+        """The libraries of a question, all ACTIVE, of one model and fit to answer it.
+
+        Each is read by `one`, or as it is now.
+        """
+        opened = await asyncio.gather(*map(one or self._libraries.open, asked.libraries))
         for library in opened:
             if library.model != opened[0].model:
                 raise ServiceError(
@@ -140,21 +176,29 @@ class Search:
     async def _reopened(
         self, asked: Question, opened: Sequence[Library], error: ServiceError
     ) -> list[Library]:
-        """The libraries anew after INDEX_NOT_FOUND; another error is raised.
+        """The libraries anew after INDEX_NOT_FOUND, or a change; another error is raised.
 
         A migration may have given one other indexes, or an index is lost, and made again.
         """
-        if error.reason is not Reason.INDEX_NOT_FOUND:
+        changed = isinstance(error, ChangedError)
+        if not changed and error.reason is not Reason.INDEX_NOT_FOUND:
             raise error
+        now = await self._same_model(asked, opened, error)
+        if changed or not all(map(same, opened, now)):
+            return now
+        return list(await asyncio.gather(*map(self._libraries.lost, now)))
+
+    async def _same_model(
+        self, asked: Question, opened: Sequence[Library], error: Exception
+    ) -> list[Library]:
+        """The libraries as they are now; INDEX_UNAVAILABLE if they have another model now."""
         now = await self._open(asked)
         if now[0].model != opened[0].model:
             raise ServiceError(
                 Reason.INDEX_UNAVAILABLE,
                 f"{now[0].name} has just been given another model, {now[0].model}; search again",
             ) from error
-        if [library.generation for library in now] != [library.generation for library in opened]:
-            return now
-        return list(await asyncio.gather(*map(self._libraries.lost, now)))
+        return now
 
     async def _answer(
         self,
@@ -173,7 +217,6 @@ class Search:
         except ServiceError as error:
             opened = await self._reopened(asked, opened, error)
             answer = await self._page(asked, opened, queries, watch)
-        answer.incomplete.extend(incomplete(opened))
         watch.match_count = len(answer.matches)
         return answer
 
@@ -189,11 +232,14 @@ class Search:
         k = page.room(config.k if config.HasField("k") else self._default_k)
         groups = Groups[Candidate](asked.group_by, asked.group_size, k, page)
         sources = [
-            Ranking(self._upstream, library, own, asked.least, asked.scope, watch)
+            Ranking(self._upstream, library, own, asked.least, asked.scope, watch, self._libraries)
             for library, own in zip(opened, queries, strict=True)
         ]
         await fill(groups, sources)
-        answer = SearchClipsResponse(model=opened[0].model)
+        await asyncio.gather(*(source.confirm() for source in sources))
+        answer = SearchClipsResponse(
+            model=opened[0].model, incomplete=incomplete(source.library for source in sources)
+        )
         if query.audio is not None:
             answer.query_audio.CopyFrom(query.audio)
         answer.matches.extend(await self._matches(asked, groups))

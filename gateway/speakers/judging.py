@@ -75,10 +75,13 @@ class Judging:
         self._default = default_threshold
 
     async def judge(
-        self, library: Library, voice: Voice, candidates: Sequence[Candidate]
+        self,
+        library: Library,
+        voice: Voice,
+        candidates: Sequence[Candidate],
+        calibration: Calibration | None,
     ) -> Judgement:
-        """Scores a voice against each candidate."""
-        calibration = await self._calibration(library)
+        """Scores a voice against each candidate, by the library's calibration if it has one."""
         cosines = [cosine(voice.values, each.voiceprint) for each in candidates]
         if calibration is None:
             threshold = Threshold(
@@ -93,8 +96,9 @@ class Judging:
             note = SHRUNK_NOTE
         return _calibrated(calibration.cosine, cosines, None, note)
 
-    async def _calibration(self, library: Library) -> Calibration | None:
-        request = GetCalibrationRequest(name=f"{library.name}/calibration")
+    async def calibration(self, library: str) -> Calibration | None:
+        """The calibration of the library of this name; None if it has none."""
+        request = GetCalibrationRequest(name=f"{library}/calibration")
         with passing_over(Reason.CALIBRATION_NOT_FOUND):
             return await self._upstream.calibrations.GetCalibration(request)
         return None

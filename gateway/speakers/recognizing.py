@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 
+import numpy as np
 from audiosearch.catalog.v1.library_pb2 import CountVectorsRequest, Library
 from audiosearch.catalog.v1.speaker_pb2 import (
     GetSpeakerRequest,
@@ -19,10 +21,11 @@ from audiosearch.gateway.v1.speakers_pb2 import (
     VerifySpeakerResponse,
 )
 from audiosearch.index.v1.index_pb2 import Neighbor
-from audiosearch.index.v1.index_service_pb2 import GetIndexStatsRequest, SearchVectorsRequest
+from audiosearch.index.v1.index_service_pb2 import SearchVectorsRequest
 
 from gateway.libraries import indexes
 from gateway.libraries.libraries import Libraries
+from gateway.libraries.recent import ChangedError
 from gateway.speakers.judging import ITSELF_NOTE, Candidate, Judgement, Judging
 from gateway.speakers.vector_ids import (
     current_id,
@@ -71,13 +74,16 @@ class Recognizing:
         parent, _ = split_speaker(config.name, "config.name")
         library = await self._libraries.open_for_voices(parent)
         await self._enrolled(config.name)  # before audio is read in vain
-        voice = await hear(self._upstream, library, config.clip, chunks, config.channel)
+        voice, calibration = await asyncio.gather(
+            hear(self._upstream, library, config.clip, chunks, config.channel),
+            self._judging.calibration(library.name),
+        )
         # Read again, because it may have changed while the audio came.
         candidates = await self._candidates(library, [await self._enrolled(config.name)])
         if not candidates:
             raise _not_enrolled(config.name)
         speaker = candidates[0].speaker
-        judgement = await self._judging.judge(library, voice, candidates)
+        judgement = await self._judging.judge(library, voice, candidates, calibration)
         (score,) = judgement.scores
         if voice.enrolled == speaker.name:
             judgement.threshold.note = "; ".join(
@@ -101,16 +107,35 @@ class Recognizing:
     ) -> IdentifySpeakerResponse:
         """Compares a voice with all speakers, or with some; errors as in the contract."""
         k = _check(config)
-        library = await self._libraries.open_for_voices(config.parent)
-        voice = await hear(self._upstream, library, config.clip, chunks, config.channel)
-        if config.candidates:
-            near = await self._candidates(library, await self._named(library, config.candidates))
-            count = len(near)
-        else:
-            near = await self._nearest(library, voice, max(k, COMPARED))
-            count = max(len(near), await self._count(library) if near else 0)
-        judgement = await self._judging.judge(library, voice, near)
+        library = await self._libraries.open_for_voices(config.parent, recent=True)
+        voice, calibration = await asyncio.gather(
+            hear(self._upstream, library, config.clip, chunks, config.channel),
+            self._judging.calibration(library.name),
+        )
+        try:
+            library, near, count = await self._compared(library, voice, config, k)
+        except ChangedError:  # it is no more as it was remembered
+            now = await self._libraries.open_for_voices(config.parent)
+            if now.model != library.model:
+                raise
+            calibration = await self._judging.calibration(now.name)
+            library, near, count = await self._compared(now, voice, config, k)
+        judgement = await self._judging.judge(library, voice, near, calibration)
         return _answer(library, voice, judgement, near, k, count)
+
+    async def _compared(
+        self, library: Library, voice: Voice, config: IdentifySpeakerConfig, k: int
+    ) -> tuple[Library, list[Candidate], int]:
+        """The library as it is now, the speakers to compare with, and how many there are.
+
+        Raises:
+            ChangedError: the library is not as it was remembered.
+        """
+        if not config.candidates:
+            return await self._nearest(library, voice, max(k, COMPARED))
+        library = await self._libraries.confirm(library)
+        near = await self._candidates(library, await self._named(library, config.candidates))
+        return library, near, len(near)
 
     async def _enrolled(self, name: str) -> Speaker:
         speaker = await self._upstream.speakers.GetSpeaker(GetSpeakerRequest(name=name))
@@ -156,14 +181,27 @@ class Recognizing:
         )
         return [answer.speakers[uid] for uid in uids if uid in answer.speakers]
 
-    async def _nearest(self, library: Library, voice: Voice, wanted: int) -> list[Candidate]:
-        """The speakers with the nearest voiceprints, at most `wanted`, joined by id."""
+    async def _nearest(
+        self, library: Library, voice: Voice, wanted: int
+    ) -> tuple[Library, list[Candidate], int]:
+        """The speakers with the nearest voiceprints, at most `wanted`; answers as `_compared`."""
         reach = min(wanted + SPARE, MAX_REACH)
         while True:
             neighbors = await self._neighbors(library, voice, reach)
-            found = (await self._joined(library, neighbors))[:wanted]
+            # Voiceprints may be outdated: they lead to speakers, whose current ones are compared.
+            uids = list(dict.fromkeys(parse_vector_id(near.id)[0] for near in neighbors))
+            if not uids:
+                return await self._libraries.confirm(library), [], 0
+            answer = await self._upstream.speakers.LookupSpeakers(
+                LookupSpeakersRequest(parent=library.name, uids=uids, with_library=True)
+            )
+            library = await self._libraries.confirm(
+                library, answer.library if answer.HasField("library") else None
+            )
+            found = [answer.speakers[uid] for uid in uids if uid in answer.speakers][:wanted]
             if len(found) == wanted or len(neighbors) < reach or reach == MAX_REACH:
-                return await self._candidates(library, found)
+                near = await self._joined(library, found, neighbors)
+                return library, near, max(len(near), answer.voiceprint_count)
             reach = min(2 * reach, MAX_REACH)
 
     async def _neighbors(self, library: Library, voice: Voice, reach: int) -> Sequence[Neighbor]:
@@ -173,9 +211,11 @@ class Recognizing:
             k=reach,
             recall_target=0.99,
             queries=[SearchVectorsRequest.Query(values=voice.values.tolist())],
+            with_values=True,
         )
         with passing_over(Reason.INDEX_NOT_FOUND):
             return (await self._upstream.index.SearchVectors(request)).results[0].neighbors
+        await self._libraries.confirm(library)
         counts = await self._upstream.libraries.CountVectors(CountVectorsRequest(name=library.name))
         if not counts.voiceprint_count:  # no speaker was ever enrolled
             return ()
@@ -185,16 +225,20 @@ class Recognizing:
             "again in a minute",
         )
 
-    async def _joined(self, library: Library, neighbors: Sequence[Neighbor]) -> list[Speaker]:
-        """The speakers that these voiceprints are or were of; their current ones are compared."""
-        if not neighbors:
-            return []
-        uids = dict.fromkeys(parse_vector_id(near.id)[0] for near in neighbors)
-        return await self._looked_up(library, list(uids))
-
-    async def _count(self, library: Library) -> int:
-        request = GetIndexStatsRequest(index_id=indexes.voiceprints(library))
-        return (await self._upstream.index.GetIndexStats(request)).vector_count
+    async def _joined(
+        self, library: Library, speakers: Sequence[Speaker], neighbors: Sequence[Neighbor]
+    ) -> list[Candidate]:
+        """The speakers with their current voiceprints, most of which came with the neighbors."""
+        values = {near.id: near.values for near in neighbors if near.values}
+        known = {
+            each.uid: Candidate(each, np.array(values[current_id(each)], np.float32))
+            for each in speakers
+            if current_id(each) in values
+        }
+        others = [each for each in speakers if each.uid not in known]
+        if others:
+            known |= {each.speaker.uid: each for each in await self._candidates(library, others)}
+        return [known[each.uid] for each in speakers if each.uid in known]
 
 
 def _check(config: IdentifySpeakerConfig) -> int:

@@ -93,7 +93,9 @@ class Catalog:
         """The clips that are there."""
         self.lookups += 1
         known = {id_: self.clips[id_] for id_ in request.clip_ids if id_ in self.clips}
-        return LookupClipsResponse(clips=known)
+        return LookupClipsResponse(
+            clips=known, library=self.library if request.with_library else None
+        )
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,12 @@ class Generated:
 
     recordings: Sequence[Recording]
     catalog: Catalog
+    upstream: Any
     search: Search
+
+    def gateway(self) -> Search:
+        """The search of another gateway, which remembers nothing yet."""
+        return Search(self.upstream, Libraries(self.upstream), 10, SearchLog())
 
     def best(
         self, queries: np.ndarray, fits: Callable[[Clip], bool] = lambda _: True
@@ -188,4 +195,4 @@ async def fill(stub: IndexServiceStub) -> Generated:
     index = Stub(stub, INDEX.service, peer, Limits(60, 60, 60))
     upstream: Any = SimpleNamespace(index=index, clips=catalog, libraries=catalog)
     search = Search(upstream, Libraries(upstream), 10, SearchLog())
-    return Generated(recordings, catalog, search)
+    return Generated(recordings, catalog, upstream, search)

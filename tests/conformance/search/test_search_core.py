@@ -192,12 +192,12 @@ async def test_a_migration_that_ends_meanwhile_is_noticed(generated: Generated) 
     one = long_ones(generated)[4]
     (query,) = unit(1, 16)
     for search in (
-        lambda: generated.search.by_vector(generated.config(k=5), vector(query)),
-        lambda: generated.search.by_clip(generated.config(k=5), one.clip.name),
+        lambda gateway: gateway.by_vector(generated.config(k=5), vector(query)),
+        lambda gateway: gateway.by_clip(generated.config(k=5), one.clip.name),
     ):
-        expected = await search()
+        expected = await search(generated.search)
         generated.catalog.stale = 1
-        assert await search() == expected
+        assert await search(generated.gateway()) == expected
 
 
 async def test_min_score_leaves_out_what_is_lower(generated: Generated) -> None:

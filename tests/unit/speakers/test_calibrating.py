@@ -35,7 +35,7 @@ class Services:
         self.opened = asyncio.Event()
         self.opened.set()
 
-    async def open_for_audio(self, name: str) -> Library:
+    async def open_for_voices(self, name: str) -> Library:
         """A library."""
         return Library(name=name, uid="uid", model="models/some")
 

@@ -49,10 +49,6 @@ class Shelf:
         self.vectors, self.speakers, self.ids, self.calibration = fitted(tuple(sizes))
         self.there = dict(zip(self.ids, self.vectors, strict=True))
 
-    async def GetCalibration(self, _request: object) -> Calibration:
-        """That of the library."""
-        return self.calibration
-
     async def wholes(self, _library: Library, ids: Sequence[str]) -> dict[str, np.ndarray]:
         """Vectors of those clips that are there."""
         return {each: self.there[each] for each in ids if each in self.there}
@@ -65,8 +61,8 @@ class Shelf:
 
     async def judge(self, voice: Voice, candidates: Sequence[Candidate]) -> Judgement:
         """Scores by the cohort as it is now."""
-        judging = Judging(SimpleNamespace(calibrations=self), Cohorts(self), 0.5)
-        return await judging.judge(LIBRARY, voice, candidates)
+        judging = Judging(SimpleNamespace(), Cohorts(self), 0.5)
+        return await judging.judge(LIBRARY, voice, candidates, self.calibration)
 
     def by_hand(self, voice: Voice, candidate: Candidate) -> float:
         """The normalised score of one candidate, by all that is there."""
@@ -180,9 +176,11 @@ async def test_many_candidates_are_scored_beside_the_event_loop() -> None:
             ids, speakers = np.array(shelf.ids), np.array(shelf.speakers)
             return Watched(ids, speakers, shelf.vectors, shelf.calibration.cohort.top_count)
 
-    judging = Judging(SimpleNamespace(calibrations=shelf), Kept(), 0.5)
+    judging = Judging(SimpleNamespace(), Kept(), 0.5)
     candidates = [candidate(f"s{n}", values) for n, values in enumerate(strangers(50))]
-    judgement = await judging.judge(LIBRARY, Voice(strangers(51)[50]), candidates)
+    judgement = await judging.judge(
+        LIBRARY, Voice(strangers(51)[50]), candidates, shelf.calibration
+    )
     assert len(judgement.scores) == 50
     assert threads
     assert threading.get_ident() not in threads
