@@ -95,8 +95,9 @@ benchmark: install $(VENV)/.installed-bench .venv-paddlespeech/.installed ## Mea
 benchmark-page: install $(VENV)/.installed-dev ## Write the results of `make benchmark` into docs/benchmark.md
 	$(BIN)/python -m tools.benchmarks.experiment.page build/benchmark
 
-docs: install $(VENV)/.installed-dev ## Write the generated parts of docs/: settings and benchmark
+docs: install $(VENV)/.installed-dev ## Write the generated parts of docs/: settings, metrics and benchmark
 	$(BIN)/python -m tools.settings_page
+	$(BIN)/python -m tools.metrics_page
 	$(BIN)/python -m tools.benchmarks.experiment.page
 
 bench-index: install $(VENV)/.installed-bench ## Time the index beside faiss and hnswlib; ROWS=100000 for less

@@ -25,6 +25,7 @@ from catalog_service.libraries.migrations import Migrations
 from catalog_service.libraries.servicer import LibraryServicer
 from catalog_service.readiness import opened
 from catalog_service.settings import CatalogSettings
+from catalog_service.sizes import Sizes
 from catalog_service.speakers.calibration_servicer import CalibrationServicer
 from catalog_service.speakers.calibrations import Calibrations
 from catalog_service.speakers.servicer import SpeakerServicer
@@ -69,9 +70,10 @@ async def start(
             contracts.BACKUPS: BackupServicer(Reading(database), Writing(database)),
         }
     )
+    sizes = [] if settings.metrics_port is None else [Sizes(database).run()]
     async with (
         opened(database, store, stop, start_empty=settings.start_empty) as check,
-        background(checks.run()),
+        background(checks.run(), *sizes),
     ):
         await serve(
             settings, servicers.names, servicers.add, check, stop, ready, busy=Reason.CATALOG_BUSY

@@ -19,12 +19,14 @@ from pathlib import Path
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from deploy.container import module
+from deploy.container import PORTS, module
 from deploy.pulse import Pulse
 from serving import tls
 
 SERVICES = ("catalog", "index", "embedding", "gateway")
 """Services in the order of their start. The last one stops first, then the others together."""
+
+METRICS_PORT = "AUDIOSEARCH_METRICS_PORT"
 
 FILES = (tls.CERT, tls.KEY, tls.CA, "AUDIOSEARCH_KEYRING", "AUDIOSEARCH_CHECKPOINT")
 """Variables that name files. Their paths are made absolute, as services run in another folder."""
@@ -103,8 +105,7 @@ class Addresses:
     def from_port(cls, port: int, rest: int, host: str = "127.0.0.1") -> Addresses:
         """Returns addresses from `port` of the gateway and the next three; free ports for 0."""
         free = cls.free(host)
-        names = ("gateway", "embedding", "index", "catalog")
-        ports = {name: port + offset for offset, name in enumerate(names)}
+        ports = {name: port + offset for offset, name in enumerate(PORTS)}
         return cls(host, ports if port else free.ports, rest or free.rest)
 
     def target(self, service: str) -> str:
@@ -345,7 +346,15 @@ class LocalStack:
             f"AUDIOSEARCH_{service.upper()}_PORT": str(self.addresses.ports[service]),
             "AUDIOSEARCH_REST_PORT": str(self.addresses.rest),
             **self._settings,
+            **self._metrics_port(service, inherited),
         }
+
+    def _metrics_port(self, service: str, inherited: Mapping[str, str]) -> dict[str, str]:
+        """The port for metrics of a service: the gateway's is set, and the others' follow it."""
+        first = self._settings.get(METRICS_PORT) or inherited.get(METRICS_PORT)
+        if not first or not first.isdecimal() or first == "0":  # none, refused, or a free one
+            return {}
+        return {METRICS_PORT: str(int(first) + [*PORTS].index(service))}
 
 
 def _serving(stub: health_pb2_grpc.HealthStub) -> bool:

@@ -11,7 +11,10 @@ PARTS = {
     ),
     "gateway": ("fastapi", "fastapi_offline", "openTSNE", "uvicorn"),
     "index": ("milvus_lite", "pymilvus"),
-    "runtime": ("cryptography", "grpc_health", "grpc_reflection", "pydantic", "structlog"),
+    "runtime": (
+        *("cryptography", "grpc_health", "grpc_reflection", "prometheus_client", "pydantic"),
+        "structlog",
+    ),
 }
 """Modules that each extra brings, and that its service can't start without."""
 

@@ -19,6 +19,8 @@ from embedding_service.decoding.readers import AudioError
 from embedding_service.network.batching import Embedded, Work
 from serving.caller import caller
 from serving.errors import Reason, ServiceError
+from serving.monitoring import metrics
+from serving.monitoring.stages import stage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -169,10 +171,11 @@ class Encoder:
             )
             start = time.monotonic()
             try:
-                decoded = await self._decoders.decode_quickly(order, owner)
-                if decoded is None:
-                    await stack.enter_async_context(self._room.long.place(owner))
-                    decoded = await self._decoders.decode(order, owner)
+                with stage("decode"):
+                    decoded = await self._decoders.decode_quickly(order, owner)
+                    if decoded is None:
+                        await stack.enter_async_context(self._room.long.place(owner))
+                        decoded = await self._decoders.decode(order, owner)
             except AudioError as error:
                 raise ServiceError(Reason[error.reason], error.message) from error
             log.info("decoded", ms=round((time.monotonic() - start) * 1000, 2))
@@ -235,6 +238,7 @@ class Encoder:
 
 
 def _busy(taken: int) -> ServiceError:
+    metrics.QUEUE_REFUSALS.labels("encoder").inc()
     return ServiceError(
         Reason.ENCODER_BUSY,
         f"{taken} pieces of audio are embedded already, and this caller has its share: try again "

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from embedding_service.sharing import Line
 from serving.calls.shares import Shares
+from serving.monitoring import metrics
 
 _LONG_AT_ONCE = 8
 """Long recordings that are held decoded at a time: two hours at 16 kHz are 460 MB."""
@@ -29,4 +30,7 @@ class Room:
     @classmethod
     def of(cls, pieces: int, streams: int) -> Room:
         """Makes room for so many pieces and streams. Must be called on the event loop."""
-        return cls(Shares(pieces), Shares(streams), Line(_LONG_AT_ONCE, shared=True))
+        room = cls(Shares(pieces), Shares(streams), Line(_LONG_AT_ONCE, shared=True))
+        metrics.watch_queue("encoder", pieces, lambda: pieces - room.pieces.free)
+        metrics.watch_queue("streams", streams, lambda: streams - room.streams.free)
+        return room

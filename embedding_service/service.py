@@ -18,6 +18,7 @@ from embedding_service.servicer import EmbeddingServicer
 from embedding_service.settings import EmbeddingSettings
 from serving import server, settings
 from serving.errors import Reason
+from serving.monitoring import metrics
 
 
 async def main(config: EmbeddingSettings) -> None:
@@ -31,6 +32,10 @@ async def main(config: EmbeddingSettings) -> None:
         Decoders(config.decoder_processes, config.decode_seconds, spools.folder) as decoders,
         Batcher(loaded) as batcher,
     ):
+        for model in loaded:
+            info = model.info
+            purpose, precision = info.traits.purpose.value, info.measured.precision.value
+            metrics.MODEL.labels(info.name, purpose, precision, info.source.value).set(1)
         room = Room.of(config.encoder_queue, config.max_streams)
         models = Models.of(loaded, batcher, decoders, spools, room, config)
         servicer = EmbeddingServicer(models, spools, config.max_audio_bytes)

@@ -19,6 +19,7 @@ from embedding_service.speech.activity import Activity
 from embedding_service.windows import Cutter
 from serving.caller import caller
 from serving.errors import Reason, ServiceError
+from serving.monitoring import metrics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -193,6 +194,7 @@ class _Speech:
 
 
 def _busy(taken: int) -> ServiceError:
+    metrics.QUEUE_REFUSALS.labels("streams").inc()
     return ServiceError(
         Reason.ENCODER_BUSY,
         f"{taken} streams are embedded already, and this caller has its share: try again in a "

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import structlog
 
 from serving.errors import Reason, ServiceError
+from serving.monitoring import metrics
 
 log = structlog.get_logger()
 
@@ -25,4 +26,5 @@ def skip(name: str) -> Iterator[None]:
     except ServiceError as error:
         if stops_all(error):
             raise
+        metrics.RECONCILED.labels("left").inc()
         log.warning("reconcile.left", name=name, why=str(error))

@@ -21,6 +21,11 @@ def alias(index_id: str) -> str:
     return _ALIAS + index_id
 
 
+def is_ours(collection: str) -> bool:
+    """Returns True for a collection of an index; there may be others on a server."""
+    return owner(collection) is not None or collection.startswith(_ALIAS)
+
+
 def index_of(collection: str) -> str:
     """Returns the id of the index of a collection; the collection's name if it is of none."""
     return owner(collection) or collection.removeprefix(_ALIAS)

@@ -291,6 +291,11 @@ class MilvusStore:
 
         return self._read(index_id, look)
 
+    def ids(self) -> list[str]:
+        """See VectorStore."""
+        ours = filter(collection_names.is_ours, self._commands.names())
+        return sorted({collection_names.index_of(name) for name in ours})
+
     def product(self) -> str:
         """See VectorStore."""
         return self._commands.product()

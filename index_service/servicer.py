@@ -12,6 +12,7 @@ from index_service import checks
 from index_service.ranking import SPARE, is_tied, rank
 from index_service.recall import DEFAULT_TARGET
 from index_service.store import Found, IndexInfo, Stored, VectorStore
+from serving.monitoring.stages import stage
 
 if TYPE_CHECKING:
     from serving.threads import Threads
@@ -111,9 +112,9 @@ class IndexServicer(index_service_pb2_grpc.IndexServiceServicer):
         mirrors = checks.check_mirrors(info, request.vectors)
         last = {vector_id: row for row, vector_id in enumerate(ids)}
         rows = list(last.values())
-        self._store.upsert(
-            index_id, list(last), vectors[rows], [mirrors[row] for row in rows if mirrors]
-        )
+        kept = [mirrors[row] for row in rows if mirrors]
+        with stage("store.upsert"):
+            self._store.upsert(index_id, list(last), vectors[rows], kept)
         return index_service_pb2.UpsertVectorsResponse(upserted_count=len(last))
 
     def _delete_vectors(self, request: index_service_pb2.DeleteVectorsRequest) -> empty_pb2.Empty:
@@ -126,7 +127,8 @@ class IndexServicer(index_service_pb2_grpc.IndexServiceServicer):
             raise checks.invalid("ids", "is empty, and clip_ids is too: one of them is required")
         if clip_ids:
             checks.check_windows(index_id, self._store.describe(index_id), request, "clip_ids")
-        self._store.delete(index_id, ids, clip_ids)
+        with stage("store.delete"):
+            self._store.delete(index_id, ids, clip_ids)
         return empty_pb2.Empty()
 
     def _update_attributes(
@@ -194,10 +196,12 @@ class IndexServicer(index_service_pb2_grpc.IndexServiceServicer):
         queries = checks.check_vectors(
             "queries", [query.values for query in request.queries], info.dimension
         )
-        found = self._store.search(index_id, info, queries, k, 1, among, recall)
+        with stage("store.search"):
+            found = self._store.search(index_id, info, queries, k, 1, among, recall)
         tied = [number for number, one in enumerate(found) if is_tied(one, k)]
         if tied:
-            wider = self._store.search(index_id, info, queries[tied], k, SPARE, among, recall)
+            with stage("store.search_wider"):
+                wider = self._store.search(index_id, info, queries[tied], k, SPARE, among, recall)
             for number, one in zip(tied, wider, strict=True):
                 found[number] = one
         ranked = [rank(one, k, least) for one in found]

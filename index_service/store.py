@@ -181,6 +181,10 @@ class VectorStore(Protocol):
         """Returns the state of an index and counts its vectors."""
         ...
 
+    def ids(self) -> list[str]:
+        """Returns the ids of all indexes."""
+        ...
+
     def product(self) -> str:
         """Returns name and version of the store."""
         ...

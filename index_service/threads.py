@@ -20,6 +20,15 @@ def for_calls(settings: IndexSettings, store: VectorStore) -> Threads:
     return Threads("store", settings.store_threads, settings.store_queue, busy, patience)
 
 
+def for_sizes(settings: IndexSettings, store: VectorStore) -> Threads:
+    """One thread for the sizes of indexes, which no call waits for."""
+
+    def late() -> ServiceError:
+        return unavailable(f"the store did not tell its sizes in {settings.store_seconds:g} s")
+
+    return Threads("sizes", 1, 1, busy, Patience(settings.store_seconds, late, store.lost))
+
+
 def for_checks() -> Threads:
     """One thread for the health check, so that a busy store does not look like a lost one."""
 

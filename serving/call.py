@@ -12,6 +12,8 @@ import structlog
 
 from serving.compat import timeout
 from serving.errors import Reason, ServiceError
+from serving.monitoring import metrics
+from serving.monitoring.tracing import CallSpan
 from serving.telemetry import adopt_request_id, deadline
 
 NAMED = {"library", "clip", "speaker"}
@@ -58,8 +60,12 @@ class Call:
 
 
 @contextlib.asynccontextmanager
-async def take_call(method: str, sent_id: str | bytes | None, limit: float) -> AsyncIterator[Call]:
-    """Gives the block a request id, a deadline of `limit` seconds and a log line.
+async def take_call(
+    method: str, sent_id: str | bytes | None, limit: float, parent: str | bytes | None = None
+) -> AsyncIterator[Call]:
+    """Gives the block a request id, a deadline of `limit` seconds, a log line, metrics and a span.
+
+    `parent` is the span that the caller names, as W3C's `traceparent`.
 
     The line of a call that fails tells the reason, the library, the clip, the peer and the size.
 
@@ -69,6 +75,7 @@ async def take_call(method: str, sent_id: str | bytes | None, limit: float) -> A
     start = time.monotonic()
     call, outcome = Call(method, adopt_request_id(sent_id)), "CANCELLED"
     deadline.set(start + limit)
+    span = CallSpan(method, call.request_id, parent)
     try:
         async with timeout(limit):
             yield call
@@ -84,5 +91,9 @@ async def take_call(method: str, sent_id: str | bytes | None, limit: float) -> A
         call.failure = ServiceError(Reason.INTERNAL, message)
     finally:
         outcome = call.failure.reason.value if call.failure else outcome
-        spent = round((time.monotonic() - start) * 1000, 2)
-        call.log(outcome, spent)
+        seconds = time.monotonic() - start
+        metrics.count_call(call.method, outcome, seconds)
+        if call.failure:
+            metrics.FAILURES.labels(outcome).inc()
+        call.log(outcome, round(seconds * 1000, 2))
+        span.end(call.method, outcome)

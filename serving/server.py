@@ -18,6 +18,9 @@ from serving.calls.connections import QuietLoop, grpc_options, raise_file_limit
 from serving.calls.probes import Probes
 from serving.calls.shares import Shares
 from serving.errors import Reason
+from serving.monitoring import metrics
+from serving.monitoring.exporter import exported
+from serving.monitoring.tracing import traced
 from serving.peers import keepalive
 from serving.settings import LOG_FORMAT, ServerSettings
 from serving.telemetry import configure
@@ -43,17 +46,20 @@ async def _watch(check: Check, servicer: health.aio.HealthServicer, names: Seque
         if now != state:
             log.info("health", status=status.ServingStatus.Name(now), why=why)
         state = now
+        metrics.SERVING.set(now == status.SERVING)
         for name in ("", *names):
             await servicer.set(name, now)
         await asyncio.sleep(HEALTH_INTERVAL)
 
 
 def _build(settings: ServerSettings, gate: Gate, busy: Reason) -> grpc.aio.Server:
+    places = Shares(settings.max_concurrent_calls)
+    metrics.watch_calls("grpc", places.most, lambda: places.most - places.free)
     limits = Limits(
         call_seconds=settings.max_call_seconds,
         idle_seconds=settings.idle_seconds,
         message_bytes=settings.max_message_bytes,
-        places=Shares(settings.max_concurrent_calls),
+        places=places,
         budget=Shares(settings.max_buffered_bytes),
         busy=busy,
         probes=Probes(busy),
@@ -124,6 +130,7 @@ async def serve(
     await stop.wait()
     log.info("draining", seconds=settings.drain_seconds)
     watcher.cancel()
+    metrics.SERVING.set(0)
     await servicer.enter_graceful_shutdown()
     await asyncio.sleep(settings.drain_seconds)
     await server.stop(settings.grace_seconds)
@@ -142,7 +149,11 @@ def run(
         await main()
 
     try:
-        asyncio.run(quietly())
+        with (
+            exported(service, settings.metrics_host, settings.metrics_port),
+            traced(service, settings.otlp_endpoint),
+        ):
+            asyncio.run(quietly())
     except SystemExit as end:
         if os.environ.get(LOG_FORMAT) != "json" or not isinstance(end.code, str):
             raise

@@ -95,6 +95,25 @@ class ServerSettings(BaseSettings):
         alias="AUDIOSEARCH_GRACE_SECONDS",
         description="time for running calls to end at shutdown",
     )
+    metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        alias="AUDIOSEARCH_METRICS_PORT",
+        description="port for Prometheus, which gets `/metrics` there; 0 takes a free one, none "
+        "means no metrics",
+    )
+    metrics_host: str = Field(
+        "127.0.0.1",
+        alias="AUDIOSEARCH_METRICS_HOST",
+        description="address to listen on for Prometheus, without TLS or keys",
+    )
+    otlp_endpoint: str | None = Field(
+        None,
+        alias="OTEL_EXPORTER_OTLP_ENDPOINT",
+        description="address of an OpenTelemetry collector that gets traces by OTLP over gRPC, "
+        "such as `http://127.0.0.1:4317`; none means no traces",
+    )
     tls_cert: Path | None = Field(
         None,
         alias="AUDIOSEARCH_TLS_CERT",

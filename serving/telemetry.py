@@ -10,6 +10,8 @@ from contextvars import ContextVar
 
 import structlog
 
+from serving.monitoring.tracing import trace_id
+
 REQUEST_ID_KEY = "x-request-id"
 _MAX_ID_LENGTH = 128
 _MAX_LINE = 200
@@ -42,7 +44,7 @@ def adopt_request_id(sent: str | bytes | None) -> str:
 def _add_call(
     _logger: object, _name: str, event: structlog.types.EventDict
 ) -> structlog.types.EventDict:
-    named = {"request_id": request_id.get(), "key": key_id.get()}
+    named = {"request_id": request_id.get(), "key": key_id.get(), "trace_id": trace_id()}
     return {**event, **{name: value for name, value in named.items() if value}}
 
 

@@ -56,7 +56,7 @@ class Threads:
             patience: how long callers wait; None leaves that to them.
         """
         self._executor = ThreadPoolExecutor(threads, name)
-        self._places = Places(threads, waiting, busy)
+        self._places = Places(name, threads, waiting, busy)
         self._patience = patience
 
     async def run(self, job: Callable[..., T], *arguments: object) -> T:

@@ -98,6 +98,7 @@ STORES = {
     "catalog: SQLite": "tests/conformance/catalog/*[[]sqlite*",
     "catalog: MySQL or MariaDB": "tests/conformance/catalog/*[[]mysql*",
     "all services on real servers": "tests/end_to_end/test_real_servers.py*",
+    "scraped by Prometheus": "tests/end_to_end/test_monitoring.py*",
     "killed at random, and brown-outs": "tests/chaos/*",
     "behind Envoy": "tests/deploy/*",
     "clients in other languages": "tests/clients/*",

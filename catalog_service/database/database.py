@@ -20,6 +20,7 @@ from catalog_service.database.refusals import refusal
 from catalog_service.database.transactions import Between, Last, Transactions, Work
 from serving.compat import timeout
 from serving.errors import Reason, ServiceError
+from serving.monitoring.stages import stage
 
 T = TypeVar("T")
 SeenT = TypeVar("SeenT")
@@ -99,7 +100,8 @@ class Database:
         """
         self._circuit.require()
         async with self._guarded():
-            done = await self._reads.run(work)
+            with stage("database.read"):
+                done = await self._reads.run(work)
         self._circuit.answered()
         return done
 
@@ -179,7 +181,8 @@ class Database:
             self._circuit.require()
             try:
                 async with self._guarded():
-                    done = await run(self._writes)
+                    with stage("database.write"):
+                        done = await run(self._writes)
             except exc.OperationalError:
                 if attempt == _ATTEMPTS:
                     raise ServiceError(

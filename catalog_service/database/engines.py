@@ -215,16 +215,16 @@ class Mysql:
     def reads(self, waiting: int) -> Transactions:
         """See Backend."""
         engine = self._reading_engine(self.readers)
-        return OnLoop(engine, self.readers, waiting, self.seconds, commits=False)
+        return OnLoop("reader", engine, self.readers, waiting, self.seconds, commits=False)
 
     def checks(self) -> Transactions:
         """See Backend."""
-        return OnLoop(self._reading_engine(1), 1, 0, self.seconds, commits=False)
+        return OnLoop("checker", self._reading_engine(1), 1, 0, self.seconds, commits=False)
 
     def writes(self, waiting: int) -> Transactions:
         """See Backend."""
         engine = self._engine(self.writers, isolation_level="READ COMMITTED")
-        return OnLoop(engine, self.writers, waiting, self.seconds, commits=True)
+        return OnLoop("writer", engine, self.writers, waiting, self.seconds, commits=True)
 
     def migrating_engine(self, url: URL | None = None) -> Engine:
         """See Backend. PyMySQL blocks, as Alembic does; aiomysql brings it."""

@@ -133,11 +133,19 @@ class OnLoop:
     """
 
     def __init__(
-        self, engine: AsyncEngine, at_once: int, waiting: int, seconds: float, *, commits: bool
+        self,
+        name: str,
+        engine: AsyncEngine,
+        at_once: int,
+        waiting: int,
+        seconds: float,
+        *,
+        commits: bool,
     ) -> None:
         """Takes where connections come from and the bounds.
 
         Args:
+            name: for the metrics.
             engine: where connections come from.
             at_once: transactions at a time.
             waiting: callers that may wait for their turn.
@@ -146,7 +154,7 @@ class OnLoop:
         """
         self._engine = engine
         self._commits = commits
-        self._places = Places(at_once, waiting, busy)
+        self._places = Places(name, at_once, waiting, busy)
         self._seconds = seconds
         self._tasks: set[asyncio.Task[Any]] = set()
 

@@ -13,6 +13,7 @@ import numpy as np
 import structlog
 
 from embedding_service.sharing import Turns
+from serving.monitoring import metrics, stages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -147,6 +148,9 @@ class Batcher:
             for piece, _ in ready:
                 piece.result.set_exception(error)
             return
+        _count(model, [piece for piece, _ in ready])
+        stages.took("features", prepared - start)
+        stages.took("network", time.monotonic() - prepared)
         log.info(
             "encoded",
             model=model.info.display_name,
@@ -212,6 +216,12 @@ class Batcher:
         except Exception as error:  # noqa: BLE001  the future raises it
             piece.result.set_exception(error)
             return None
+
+
+def _count(model: Model, pieces: list[_Piece]) -> None:
+    seconds = sum(piece.count for piece in pieces) / model.info.traits.sample_rate
+    metrics.ENCODED.labels(model.info.name).inc(len(pieces))
+    metrics.ENCODED_SECONDS.labels(model.info.name).inc(seconds)
 
 
 def _deliver(pieces: list[_Piece], outputs: Outputs) -> None:

@@ -10,6 +10,7 @@ from audiosearch.gateway.v1.system_status_pb2 import ServiceStatus
 from gateway.access.keyring import Keyring
 from gateway.upstream import Upstream
 from serving.errors import ServiceError
+from serving.monitoring import metrics
 from serving.peers.peer import Peer
 
 GATEWAY = "gateway"
@@ -71,6 +72,8 @@ class Health:
         if problem:
             now.reason, now.message = problem.reason.value, problem.message
         self._seen[name] = now
+        if name != GATEWAY:
+            metrics.PEER_SERVING.labels(name).set(not problem)
 
 
 async def _problem(peer: Peer) -> ServiceError | None:

@@ -36,6 +36,7 @@ from gateway.upstream import Upstream, passing_over
 from serving import limits
 from serving.audio_files import Found, count, count_clip, walk
 from serving.errors import Reason, ServiceError
+from serving.monitoring import metrics
 from serving.retry import Retry
 from serving.telemetry import request_id
 
@@ -164,6 +165,7 @@ class Run:
         try:
             clip, created = await task
             count_clip(self.progress, clip, created=created)
+            metrics.IMPORT_FILES.labels("imported" if created else "existing").inc()
         except ServiceError as error:
             self._failed(found, error.reason, error.message)
         except (grpc.aio.AioRpcError, OSError) as error:
@@ -175,6 +177,7 @@ class Run:
 
     def _failed(self, found: Found, reason: Reason, message: str) -> None:
         self.progress.failed += 1
+        metrics.IMPORT_FILES.labels("failed").inc()
         if len(self.failures) < MAX_FAILURES:
             failure = Failure(reason=reason.value, message=message)
             self.failures.append(FileFailure(path=found.path, failure=failure))
@@ -207,6 +210,7 @@ class ImportWorker:
         self._claims = Claims(self._claim, POLL_SECONDS)
         self._worker = uuid.uuid4().hex
         self._tasks: set[asyncio.Task[None]] = set()
+        metrics.IMPORTS_RUNNING.set_function(lambda: len(self._tasks))
 
     def wake(self) -> None:
         """Looks for a job at once instead of at the next poll."""
@@ -301,6 +305,7 @@ class ImportWorker:
         done = await self._upstream.import_jobs.FinishImportJob(
             FinishImportJobRequest(name=job.name, state=state, failure=failure)
         )
+        metrics.IMPORTS_ENDED.labels(ImportJob.State.Name(done.state)).inc()
         log.info(
             "import.ended",
             job=job.name,

@@ -13,6 +13,7 @@ from audiosearch.gateway.v1.system_status_pb2 import SearchLatency, SearchRecord
 from google.protobuf.duration_pb2 import Duration
 
 from gateway.access.rights import Caller, Right
+from serving.monitoring.stages import stage
 
 MOST = 50
 """Searches that are kept."""
@@ -34,7 +35,8 @@ class Stopwatch:
         """Adds the time of the block to a step."""
         begun = time.monotonic_ns()
         try:
-            yield
+            with stage(f"search.{name}"):
+                yield
         finally:
             self.spent[name] += time.monotonic_ns() - begun
 

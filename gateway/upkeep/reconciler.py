@@ -26,6 +26,8 @@ from gateway.speakers.upkeep import Upkeep
 from gateway.upkeep.sweeping import Sweep
 from gateway.upstream import Upstream
 from serving.errors import Reason, ServiceError
+from serving.monitoring import metrics
+from serving.monitoring.stages import upkeep_run
 
 KEEP_FAILED_SECONDS = 30 * 24 * 3600.0
 PAGE = 200
@@ -61,9 +63,11 @@ class Reconciler:
         next_sweep = time.monotonic()
         while True:
             try:
-                await self.reconcile()
+                with upkeep_run("reconcile"):
+                    await self.reconcile()
                 if time.monotonic() >= next_sweep:
-                    await self.sweep()
+                    with upkeep_run("sweep"):
+                        await self.sweep()
                     next_sweep = time.monotonic() + self._sweep_interval
             except (ServiceError, grpc.aio.AioRpcError) as error:
                 log.info("reconcile.postponed", why=str(error))
@@ -104,18 +108,22 @@ class Reconciler:
             async for clip in self._clips_in(library, state, age):
                 with skip(clip.name):
                     await self._clips.discard(library, clip.name, state)
+                    metrics.RECONCILED.labels("removed").inc()
                     log.info("reconcile.removed", clip=clip.name, state=Clip.State.Name(clip.state))
 
     async def _finish(self, library: Library, clip: Clip) -> None:
         """Makes a clip searchable if its audio is stored; removes it if not."""
         try:
             await self._clips.make_searchable(library, clip)
+            metrics.RECONCILED.labels("finished").inc()
             log.info("reconcile.finished", clip=clip.name)
         except ServiceError as error:
             if error.code is grpc.StatusCode.INVALID_ARGUMENT:
                 await self._clips.fail(library, clip.name, error)
+                metrics.RECONCILED.labels("failed").inc()
             elif error.reason is Reason.AUDIO_NOT_FOUND:
                 await self._clips.discard(library, clip.name, Clip.STATE_CREATING)
+                metrics.RECONCILED.labels("undone").inc()
                 log.info("reconcile.undone", clip=clip.name)
             else:
                 raise

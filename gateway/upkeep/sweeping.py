@@ -33,6 +33,7 @@ from gateway.listing import pages
 from gateway.skip import stops_all
 from gateway.upstream import Upstream, passing_over
 from serving.errors import Reason, ServiceError
+from serving.monitoring import metrics
 from serving.names import split_clip
 
 PAGE = 1000
@@ -131,6 +132,7 @@ class Sweep:
                     raise
                 now = await self._libraries.restore_indexes(library)
                 if now is not None:
+                    metrics.RECONCILED.labels("index_restored").inc()
                     log.warning("sweep.index_restored", library=library.name)
                     await self._sweep(now, which(now))
 
@@ -239,6 +241,7 @@ class Sweep:
             await self._upstream.index.DeleteVectors(
                 DeleteVectorsRequest(index_id=index_id, ids=orphans)
             )
+            metrics.RECONCILED.labels("orphan_removed").inc(len(orphans))
             log.warning(
                 "sweep.removed", library=library.name, vectors=len(orphans), ids=orphans[:5]
             )
@@ -275,6 +278,7 @@ class Sweep:
         refill = Refill(self._upstream, self._clips.vectors, library, generation)
         kept = await refill.fill(rows)
         if kept:
+            metrics.RECONCILED.labels("refilled").inc(len(kept))
             log.info("sweep.refilled", library=library.name, clips=len(kept))
         return kept
 
@@ -295,6 +299,7 @@ class Sweep:
         async for ids, _ in self._vectors(generation.windows, after, last):
             await gathering.add(ids, missing)
         await gathering.end()
+        metrics.RECONCILED.labels("kept").inc(gathering.count)
         log.info("sweep.kept", library=library.name, clips=gathering.count)
 
     async def lacking(self, library: Library, generation: Generation, clip_id: str) -> Clip | None:
@@ -312,10 +317,12 @@ class Sweep:
             return
         try:
             if await self._clips.embed_again(library, generation, clip):
+                metrics.RECONCILED.labels("embedded_again").inc()
                 log.warning("sweep.embedded_again", clip=clip.name)
         except ServiceError as error:
             if stops_all(error):
                 raise
+            metrics.RECONCILED.labels("left").inc()
             log.warning("sweep.can_not_mend", clip=clip.name, why=str(error))
 
     async def _seen(self, generation: Generation, clip_id: str) -> _Seen:
@@ -339,6 +346,7 @@ class Sweep:
         behind = [clip for id_, clip in rows.items() if seen[id_].revision < clip.revision]
         if generation.wholes is not None and behind:
             await self._clips.vectors.mirror_in(generation, behind)
+            metrics.RECONCILED.labels("mirrored").inc(len(behind))
             log.info("sweep.mirrored", library=library.name, clips=len(behind))
 
     async def _row(self, library: Library, clip_id: str) -> Clip | None:

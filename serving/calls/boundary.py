@@ -17,6 +17,7 @@ from serving.calls.probes import Probes
 from serving.calls.refusal import end
 from serving.calls.shares import Shares
 from serving.errors import Reason, ServiceError
+from serving.monitoring.tracing import PARENT_KEY
 from serving.telemetry import REQUEST_ID_KEY
 
 OURS = ("/audiosearch.", "/google.longrunning.")
@@ -128,9 +129,9 @@ class Boundary(grpc.aio.ServerInterceptor):
     def _call(
         self, details: grpc.HandlerCallDetails, context: grpc.aio.ServicerContext
     ) -> contextlib.AbstractAsyncContextManager[Call]:
-        sent_id = dict(details.invocation_metadata or ()).get(REQUEST_ID_KEY)
-        most = self._limits.call_seconds
-        return take_call(details.method, sent_id, min(context.time_remaining() or most, most))
+        sent, most = dict(details.invocation_metadata or ()), self._limits.call_seconds
+        limit = min(context.time_remaining() or most, most)
+        return take_call(details.method, sent.get(REQUEST_ID_KEY), limit, sent.get(PARENT_KEY))
 
     @contextlib.contextmanager
     def _place(

@@ -12,6 +12,7 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from serving.caller import BACKGROUND, CALLER_KEY, caller
 from serving.client_streams import converse, send
 from serving.errors import Reason, ServiceError
+from serving.monitoring import tracing
 from serving.peers.peer import MARGIN, OpenCall, Peer
 from serving.peers.stall import Stall
 from serving.telemetry import REQUEST_ID_KEY, remaining, request_id
@@ -53,7 +54,11 @@ class Stub:
             raise ServiceError(
                 Reason.DEADLINE_EXCEEDED, "the deadline is over; allow the call more time"
             )
-        told = ((REQUEST_ID_KEY, request_id.get()), (CALLER_KEY, caller.get() or BACKGROUND))
+        told = (
+            (REQUEST_ID_KEY, request_id.get()),
+            (CALLER_KEY, caller.get() or BACKGROUND),
+            *tracing.outgoing(),
+        )
         return {
             "timeout": limit if left is None else min(left - MARGIN, limit),
             "metadata": tuple((name, value) for name, value in told if value),

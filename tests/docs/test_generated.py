@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import generated, settings_page
+from tools import generated, metrics_page, settings_page
 from tools.benchmarks.experiment import page as benchmark_page
 from tools.benchmarks.experiment.results import read
 
@@ -21,6 +21,13 @@ def test_settings() -> None:
     for kind in settings_page.SERVICES.values():
         for name, field in kind.model_fields.items():
             assert f"| `{settings_page.variable(name, field)}` |" in written
+
+
+def test_metrics() -> None:
+    """Names, labels and meanings, and no metric that only one of file and page has."""
+    page = metrics_page.PAGE
+    written = generated.with_section(page, metrics_page.section())
+    assert page.read_text(encoding="utf-8") == written, STALE
 
 
 def test_benchmark() -> None:

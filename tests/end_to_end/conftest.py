@@ -17,6 +17,7 @@ from audiosearch_client.client import AudiosearchClient
 from deploy.local_stack import SERVICES, LocalStack, running
 from tests.end_to_end.guarded import Guarded, guarded_stack
 from tests.vowels import record
+from tools.servers.ports import free_ports
 
 _numbers = itertools.count(1)
 
@@ -63,7 +64,8 @@ def start(base: Path, **settings: str) -> Iterator[Running]:
 @pytest.fixture(scope="package")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """The stack that most tests share; each works in a library of its own."""
-    with start(tmp_path_factory.mktemp("stack")) as started:
+    metrics = str(free_ports(1)[0])  # the three beside it are free too
+    with start(tmp_path_factory.mktemp("stack"), AUDIOSEARCH_METRICS_PORT=metrics) as started:
         yield started
 
 

@@ -12,12 +12,15 @@ from gateway.rest.http.streaming import HEAD
 from serving.call import Call, take_call
 from serving.calls.shares import Shares
 from serving.errors import Reason, ServiceError
+from serving.monitoring import metrics
+from serving.monitoring.tracing import PARENT_KEY
 from serving.telemetry import REQUEST_ID_KEY, request_id
 
 PROBE = "/healthz"
 """The path of probes. As with gRPC's health, their looks are neither logged nor limited."""
 
 
+_VERBS = {"DELETE", "GET", "OPTIONS", "PATCH", "POST", "PUT"}
 PLACE = "place"
 """Key in a request's state for its Place."""
 
@@ -55,6 +58,7 @@ class Boundary:
         self._most = max_concurrent_calls
         self._running = 0
         self._shares = Shares(max_concurrent_calls)
+        metrics.watch_calls("rest", max_concurrent_calls, lambda: self._running)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
@@ -76,9 +80,11 @@ class Boundary:
         await exchange.finish()
 
     async def _answer(self, scope: Scope, exchange: Exchange) -> None:
-        sent_id = Headers(scope=scope).get(REQUEST_ID_KEY)
+        headers, verb = Headers(scope=scope), _verb(scope)
+        sent_id = headers.get(REQUEST_ID_KEY)
         try:
-            async with take_call(scope["method"], sent_id, self._seconds) as call:
+            parent = headers.get(PARENT_KEY)
+            async with take_call(verb, sent_id, self._seconds, parent) as call:
                 await self._run(call, scope, exchange)
             if call.failure:
                 await exchange.fail(call.failure)
@@ -98,7 +104,7 @@ class Boundary:
         finally:
             # Only the route is logged, not the exact path, and it is known only now.
             route = getattr(scope.get("route"), "path_format", None)
-            call.method = f"{scope['method']} {route or '(no route)'}"
+            call.method = f"{_verb(scope)} {route or '(no route)'}"
             call.about, call.received = _about(scope), exchange.received
             call.peer = "{}:{}".format(*scope.get("client") or ("", ""))
 
@@ -106,6 +112,11 @@ class Boundary:
         if self._running > self._most:
             message = f"{self._most} requests run already; try again in a moment"
             raise ServiceError(Reason.GATEWAY_BUSY, message)
+
+
+def _verb(scope: Scope) -> str:
+    """The method for logs and metrics. A caller may make up any word."""
+    return scope["method"] if scope["method"] in _VERBS else "(other)"
 
 
 def _check_framing(headers: Headers, exchange: Exchange) -> None:

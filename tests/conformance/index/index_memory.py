@@ -141,6 +141,11 @@ class MemoryStore:
             rows, size = len(self._there(index_id)), 4 * self._infos[index_id].dimension
             return Stats(rows, index_type="FLAT", store="memory", memory_bytes=rows * size)
 
+    def ids(self) -> list[str]:
+        """See VectorStore."""
+        with self._lock:
+            return sorted(self._infos)
+
     def product(self) -> str:
         """See VectorStore."""
         return "memory"

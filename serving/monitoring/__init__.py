@@ -1,0 +1,1 @@
+"""Metrics and traces: how a running service is watched from outside."""
