@@ -284,7 +284,7 @@ def _require_speech(clip: Clip) -> None:
     if heard < LEAST_SECONDS:
         raise ServiceError(
             Reason.AUDIO_TOO_SHORT,
-            f"the recording has {heard:.2f} s above silence; enroll with at least "
+            f"the recording has {heard:.2f} s of speech; enroll with at least "
             f"{LEAST_SECONDS} s, better several seconds",
             {"active_seconds": f"{heard:.3f}", "limit": str(LEAST_SECONDS)},
         )

@@ -18,6 +18,7 @@ from audiosearch.catalog.v1 import library_pb2
 from audiosearch.catalog.v1.calibration_pb2 import DetectionCosts, OperatingPoint
 from audiosearch.catalog.v1.clip_pb2 import Clip
 from audiosearch.catalog.v1.speaker_pb2 import Speaker
+from audiosearch.embedding.v1.model_pb2 import PURPOSE_VOICES, Purpose
 from audiosearch.gateway.v1.calibrations_pb2 import CalibrateLibraryRequest
 from audiosearch.gateway.v1.speakers_pb2 import (
     EnrollSpeakerConfig,
@@ -41,10 +42,11 @@ class Site:
     url: str
     imports: Path
 
-    def library(self, name: str = "") -> str:
+    def library(self, name: str = "", purpose: Purpose = PURPOSE_VOICES) -> str:
         """Makes a library, one nobody else uses without a name, and gives its short name."""
         name = name or f"test-{next(_numbers)}"
-        request = library_pb2.CreateLibraryRequest(library_id=name)
+        made = library_pb2.Library(purpose=purpose)
+        request = library_pb2.CreateLibraryRequest(library_id=name, library=made)
         self.client.call(self.client.stubs.libraries.CreateLibrary, request)
         return name
 
@@ -122,6 +124,7 @@ def site(folder: Path, **settings: str) -> Iterator[Site]:
         "AUDIOSEARCH_IMPORT_ROOTS": str(imports),
         "AUDIOSEARCH_REST_PORT": str(port),
         "AUDIOSEARCH_OFFLINE": "1",
+        "AUDIOSEARCH_MODELS": "voices,sounds",
         "PPSPEECH_HOME": str(folder / "no-cache"),
         **settings,
     }

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from audiosearch.catalog.v1.clip_pb2 import ListClipsRequest
+from audiosearch.embedding.v1.model_pb2 import PURPOSE_SOUNDS
 from playwright.sync_api import Page, expect
 
 from deploy import example_sounds
@@ -201,7 +202,9 @@ def test_a_folder_of_the_server_is_imported(visit: Visit, shared: Site, folder: 
     shutil.copytree(folder, shared.imports / "shelf")
     (shared.imports / "shelf" / "._a.wav").write_bytes(bytes(100))
     record_call(shared.imports / "shelf", 0, 3)
-    page = visit(f"#/library/{shared.library()}", expected="status of 40[034]")
+    page = visit(
+        f"#/library/{shared.library(purpose=PURPOSE_SOUNDS)}", expected="status of 40[034]"
+    )
     page.get_by_text("Import a folder of the server").click()
     page.get_by_label("Folder on the server").fill("/etc")
     page.get_by_role("button", name="Import it").click()
@@ -226,7 +229,7 @@ def test_a_folder_is_judged_by_content(visit: Visit, shared: Site, tmp_path: Pat
     example_sounds.write(top / "new\nline.wav", sound[100:])
     for name in (".DS_Store", "._take.wav", "notes.txt", "more.txt", "README"):
         (top / name).write_text("not audio")
-    page = visit(f"#/library/{shared.library()}")
+    page = visit(f"#/library/{shared.library(purpose=PURPOSE_SOUNDS)}")
     drop(page, importing(page), top)
     expect(importing(page)).to_contain_text("2 of 2 · 2 imported")
     expect(importing(page)).to_contain_text(
@@ -241,7 +244,7 @@ def test_an_import_tells_what_is_to_be_known(visit: Visit, shared: Site, tmp_pat
     call, part = record_call(tmp_path, 0, 3), tmp_path / "part.wav"
     part.write_bytes(call.read_bytes()[: call.stat().st_size // 2])
     whole = example_sounds.write(tmp_path / "whole.wav", example_sounds.make("sword_swing", 7))
-    library = shared.library()
+    library = shared.library(purpose=PURPOSE_SOUNDS)
     page = visit(f"#/library/{library}")
     drop(page, importing(page), call, part, whole)
     expect(importing(page)).to_contain_text("3 of 3 · 3 imported")

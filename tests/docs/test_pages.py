@@ -54,7 +54,8 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     pages.mkdir()
     (folder / ".curlrc").write_text(CURL)
     roots = os.pathsep.join(map(str, (made / "sounds", pages)))
-    with start(folder, AUDIOSEARCH_IMPORT_ROOTS=roots) as running:
+    models = "voices,sounds"
+    with start(folder, AUDIOSEARCH_IMPORT_ROOTS=roots, AUDIOSEARCH_MODELS=models) as running:
         yield Ground(running.stack, folder)
 
 

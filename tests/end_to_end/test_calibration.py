@@ -152,7 +152,7 @@ def test_decisions_are_made_on_the_scores_asked_for(
 ) -> None:
     """With either kind the right one is accepted, and a stranger is not."""
     speakers = shared.client.speakers
-    point = OperatingPoint(max_false_alarm_rate=0.05)
+    point = OperatingPoint(costs=DetectionCosts(p_target=0.5))
     made = speakers.calibrate(voices, point, normalization)
     assert made.normalization == normalization
     for voice in (0, 1):

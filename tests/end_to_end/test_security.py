@@ -53,6 +53,7 @@ REQUESTS: dict[str, Message] = {
         parent=LIBRARY, model="models/others", vectors=[clips_pb2.NewVector(values=[1, 0])]
     ),
     "ImportClips": clips_pb2.ImportClipsRequest(parent=LIBRARY, folder="/nowhere"),
+    "TagClip": clips_pb2.TagClipRequest(name=CLIP),
     "GetClip": clip_pb2.GetClipRequest(name=CLIP),
     "ListClips": clip_pb2.ListClipsRequest(parent=LIBRARY),
     "CountValues": clip_pb2.CountValuesRequest(parent=LIBRARY, field="label"),

@@ -154,7 +154,7 @@ export class ImportCard {
     const more = failed > failures.length &&
       h("p", { class: "quiet" }, t("moreFailed", { count: number(failed - failures.length) }));
     this.#failures.replaceChildren(
-      ...[h("summary", {}, t("showFailed")), h("ul", {}, rows), more].filter(Boolean),
+      ...[h("summary", {}, t("showFailed")), h("ul", { tabindex: "0" }, rows), more].filter(Boolean),
     );
     this.#failures.open = true;
   }
@@ -169,6 +169,6 @@ export class ImportCard {
     if (!rows.length || this.#remarks.dataset.shown === shown) return;
     this.#remarks.open ||= !this.#remarks.dataset.shown;
     this.#remarks.dataset.shown = shown;
-    this.#remarks.replaceChildren(h("summary", {}, t("showRemarks")), h("ul", {}, rows));
+    this.#remarks.replaceChildren(h("summary", {}, t("showRemarks")), h("ul", { tabindex: "0" }, rows));
   }
 }

@@ -68,7 +68,8 @@ def parse(text: str | bytes, message: MessageT, field: str = "body") -> MessageT
     """Merges JSON into `message`; FIELD_INVALID if it does not fit."""
     try:
         tree = json.loads(text, object_pairs_hook=_object)
-        json_format.ParseDict(_checked(tree), message)
+        _check_enums(_checked(tree), message.DESCRIPTOR)
+        json_format.ParseDict(tree, message)
     except (json_format.ParseError, ValueError, RecursionError) as error:
         why = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise ServiceError(
@@ -98,6 +99,19 @@ def _checked(tree: Any) -> dict[str, Any]:
     if not isinstance(tree, dict):
         raise ValueError("it must be an object, {...}")  # noqa: TRY004  as all that is wrong in it
     return tree
+
+
+def _check_enums(tree: Any, message: Any) -> None:
+    """Raises ValueError for an enum's value that is no name of it: protobuf also takes numbers."""
+    for field in message.fields:
+        value = tree.get(field.json_name, tree.get(field.name))
+        for each in value if isinstance(value, list) else [value]:
+            if each is None:
+                continue
+            if field.enum_type and each not in (known := list(field.enum_type.values_by_name)):
+                raise ValueError(f"{field.json_name} must be one of {', '.join(known)}")
+            if field.message_type and isinstance(each, dict):
+                _check_enums(each, field.message_type)
 
 
 async def read_body(request: Request) -> bytes:

@@ -121,8 +121,10 @@ def _add_collection(api: APIRouter, parts: Parts) -> None:
 
 
 def _add_clip(api: APIRouter, parts: Parts) -> None:
+    path = "/v1/libraries/{library}/clips/{clip:id}"
+
     @api.get(
-        "/v1/libraries/{library}/clips/{clip}:tag",
+        path + ":tag",
         **document(_TAG, answer=clips_pb2.TagClipResponse),
     )
     async def tag_clip(request: Request, library: str, clip: str) -> Response:
@@ -130,14 +132,14 @@ def _add_clip(api: APIRouter, parts: Parts) -> None:
         message = clips_pb2.TagClipRequest(name=f"libraries/{library}/clips/{clip}")
         return answer(await parts.ask(request, "TagClip", _TAG.read(request, message)))
 
-    @api.get("/v1/libraries/{library}/clips/{clip}", **document(answer=Clip))
+    @api.get(path, **document(answer=Clip))
     async def get_clip(request: Request, library: str, clip: str) -> Response:
         """Reads a clip in any state."""
         refuse_others(request)
         message = clip_pb2.GetClipRequest(name=f"libraries/{library}/clips/{clip}")
         return answer(await parts.ask(request, "GetClip", message))
 
-    @api.patch("/v1/libraries/{library}/clips/{clip}", **document(_UPDATE, body=Clip, answer=Clip))
+    @api.patch(path, **document(_UPDATE, body=Clip, answer=Clip))
     async def update_clip(request: Request, library: str, clip: str) -> Response:
         """Changes the fields in the mask, or without a mask the fields in the body."""
         message = _UPDATE.read(request, clip_pb2.UpdateClipRequest())
@@ -148,7 +150,7 @@ def _add_clip(api: APIRouter, parts: Parts) -> None:
             return answer(await parts.ask(request, "GetClip", read))
         return answer(await parts.ask(request, "UpdateClip", message))
 
-    @api.delete("/v1/libraries/{library}/clips/{clip}", **document(answer=Empty))
+    @api.delete(path, **document(answer=Empty))
     async def delete_clip(request: Request, library: str, clip: str) -> Response:
         """Deletes a clip, its vector and its audio."""
         refuse_others(request)

@@ -13,14 +13,16 @@ import numpy as np
 import pytest
 import soundfile
 
+from tests.vowels import say
+
 RATE = 16000
 SECONDS = 4.0
 
 
 @pytest.fixture(scope="module")
-def sound(voice: Any) -> Any:
-    """A voice of 4 s."""
-    return voice(SECONDS)
+def sound() -> Any:
+    """A voice of 4 s, all of which is heard as speech."""
+    return say(0, 1, SECONDS).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
