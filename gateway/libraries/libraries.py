@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import grpc
 import structlog
+from audiosearch.catalog.v1.clip_pb2 import ListClipsRequest
 from audiosearch.catalog.v1.library_pb2 import (
     LIBRARY_VIEW_BASIC,
     ActivateLibraryRequest,
@@ -33,14 +34,17 @@ from audiosearch.index.v1.index_service_pb2 import (
 
 from gateway.access.rights import MAX_GRANTS, Caller
 from gateway.clips.audio import no_audio
+from gateway.clips.keeping import Keeping
 from gateway.libraries import indexes
 from gateway.libraries.indexes import Generation
 from gateway.libraries.models import Models
 from gateway.libraries.recent import ChangedError, Recent, same
 from gateway.upstream import Upstream, passing_over
 from serving.errors import Reason, ServiceError
-from serving.names import purpose_named, purpose_word
+from serving.names import purpose_named, purpose_word, split_clip
 
+_LOOKED_AT = 10
+"""Clips whose kept vectors are looked at for their length."""
 log = structlog.get_logger()
 
 
@@ -209,24 +213,39 @@ class Libraries:
     async def make_indexes(self, library: Library, generation: Generation) -> None:
         """Creates the indexes of a generation that are not there.
 
-        Those of a model that no service runs any more stay as they are.
+        Those of a model that no service runs any more stay as they are; lost ones are made for the
+        vectors that are kept.
         """
         dimension = library.dimension
         if not dimension:
             try:
                 dimension = (await self.models.running(generation.model)).dimension
             except ServiceError as error:
-                if error.reason is not Reason.MODEL_MISMATCH or not await self._are_there(
-                    generation
-                ):
+                if error.reason is not Reason.MODEL_MISMATCH:
                     raise
-                return
+                if await self._are_there(generation):
+                    return
+                dimension = await self._kept_dimension(library, generation)
+                if not dimension:
+                    raise
         for index_id, kind in generation.kinds.items():
             await self._upstream.index.CreateIndex(
                 CreateIndexRequest(
                     index_id=index_id, model=generation.model, dimension=dimension, kind=kind
                 )
             )
+
+    async def _kept_dimension(self, library: Library, generation: Generation) -> int:
+        """The numbers in a kept vector of a generation; 0 if none is kept of the first clips."""
+        request = ListClipsRequest(parent=library.name, page_size=_LOOKED_AT)
+        keeping, found = Keeping(self._upstream), 0
+        for clip in (await self._upstream.clips.ListClips(request)).clips:
+            ids = [split_clip(clip.name)[1]]
+            async for _, part in keeping.read(library, generation, ids):
+                found = len(part.values) // (4 * len(part.starts_ms))
+            if found:
+                break
+        return found
 
     async def _are_there(self, generation: Generation) -> bool:
         with passing_over(Reason.INDEX_NOT_FOUND):
