@@ -18,8 +18,10 @@ from audiosearch_cli import (
     serving,
     speakers,
 )
+from audiosearch_cli.backups import commands as backups
 from audiosearch_cli.libraries import commands as libraries
 from audiosearch_cli.libraries import models
+from audiosearch_cli.libraries.checking import check
 from audiosearch_cli.output import add_timeout, complain
 from audiosearch_cli.problems import CommandError
 from audiosearch_cli.vectors import commands as vectors
@@ -39,6 +41,7 @@ app.add_typer(speakers.app, name="speaker")
 app.add_typer(calibrating.app, name="calibration")
 app.add_typer(vectors.app, name="vectors")
 app.add_typer(keys.app, name="key")
+app.add_typer(backups.app, name="backup")
 app.add_typer(models.app, name="model")
 speakers.app.command("enroll")(enrolling.enroll)
 speakers.app.command("verify")(recognizing.verify)
@@ -50,6 +53,7 @@ app.command("calibrate")(calibrating.calibrate)
 app.command("search")(searching.search)
 app.command("embed")(searching.embed)
 app.command("models")(models.list_models)
+app.command("check")(check)
 add_timeout(app)
 
 

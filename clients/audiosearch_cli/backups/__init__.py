@@ -1,0 +1,1 @@
+"""Backups of all libraries: a folder with rows, vectors and audio."""

@@ -1,0 +1,88 @@
+"""A backup of a stack in use, made, verified, restored onto an empty stack, and used to mend it."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from audiosearch.catalog.v1.clip_pb2 import Clip, ListClipsRequest
+from audiosearch.gateway.v1.search_pb2 import SearchClipsResponse
+from audiosearch_client.client import AudiosearchClient
+
+from serving.errors import ServiceError
+from tests.end_to_end.command_line import run
+from tests.end_to_end.conftest import Running, start
+from tests.end_to_end.indexed import long, short
+from tests.vowels import record
+
+LIBRARY = "backed-up"
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A stack with a library of short and long clips, a speaker and an empty library."""
+    folder = tmp_path_factory.mktemp("source")
+    with start(folder, AUDIOSEARCH_COMPARE_SECONDS="1") as running:
+        name = LIBRARY
+        running.client.create_library(name)
+        for number in range(6):
+            running.client.upload(name, short(folder, number), Clip(label=f"l{number % 2}"))
+        running.client.upload(name, long(folder, 0))
+        takes = [record(folder, 1, number, seconds=4.0) for number in range(3)]
+        running.client.speakers.enroll(name, "anna", takes)
+        running.library()
+        yield running
+
+
+@pytest.fixture(scope="module")
+def backup(source: Running, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A backup of it."""
+    folder = tmp_path_factory.mktemp("backups") / "today"
+    done = run("backup", "create", folder, "--json", **addressed(source))
+    told = json.loads(done.stdout)
+    assert (len(told["libraries"]), told["clips"], told["unreadable"]) == (2, 10, [])
+    assert [path.name for path in folder.parent.iterdir()] == ["today"]
+    return folder
+
+
+def addressed(running: Running) -> dict[str, str]:
+    """The addresses of a stack, in the environment of a command."""
+    stack = running.stack
+    catalog = stack.addresses.target("catalog")
+    return {"AUDIOSEARCH_TARGET": stack.target, "AUDIOSEARCH_CATALOG_TARGET": catalog}
+
+
+def answers(client: AudiosearchClient, library: str) -> list[SearchClipsResponse]:
+    """The answers of a library to each of its clips."""
+    names = [clip.name for clip in client.clips(library, ListClipsRequest())]
+    return [client.search_by_clip(library, name, k=10) for name in names]
+
+
+def test_a_backup_answers_the_same_elsewhere(source: Running, backup: Path, tmp_path: Path) -> None:
+    """Onto an empty stack, whose gateway fills the indexes; then damaged audio is mended."""
+    library = LIBRARY
+    before = answers(source.client, library)
+    with start(tmp_path, AUDIOSEARCH_COMPARE_SECONDS="1") as target:
+        run("backup", "restore", backup, **addressed(target))
+        assert answers(target.client, library) == before
+        (take,) = [record(tmp_path, 1, 7, seconds=4.0)]
+        one, other = [each.client.speakers.identify(library, take) for each in (source, target)]
+        assert one == other
+        assert (
+            "CATALOG_NOT_EMPTY"
+            in run("backup", "restore", backup, code=1, **addressed(target)).stderr
+        )
+        lost = [clip.name for clip in target.client.clips(library, ListClipsRequest())][:2]
+        for clip in lost:
+            (path,) = (target.stack.data_dir / "audio").rglob(f"*{clip.rpartition('/')[2]}*")
+            path.unlink()
+            with pytest.raises(ServiceError, match="gone"):
+                target.client.download(clip, io.BytesIO())
+        assert "2 clips is missing" in run("check", code=1, **addressed(target)).stdout
+        assert "2 clips" in run("backup", "mend", backup, **addressed(target)).stdout
+        run("check", "--wait", **addressed(target))
+        for clip in lost:
+            assert target.client.download(clip, io.BytesIO()).size_bytes
