@@ -154,7 +154,9 @@ export class ImportCard {
     const more = failed > failures.length &&
       h("p", { class: "quiet" }, t("moreFailed", { count: number(failed - failures.length) }));
     this.#failures.replaceChildren(
-      ...[h("summary", {}, t("showFailed")), h("ul", { tabindex: "0" }, rows), more].filter(Boolean),
+      ...[h("summary", {}, t("showFailed")), h("ul", { tabindex: "0" }, rows), more].filter(
+        Boolean,
+      ),
     );
     this.#failures.open = true;
   }
@@ -169,6 +171,9 @@ export class ImportCard {
     if (!rows.length || this.#remarks.dataset.shown === shown) return;
     this.#remarks.open ||= !this.#remarks.dataset.shown;
     this.#remarks.dataset.shown = shown;
-    this.#remarks.replaceChildren(h("summary", {}, t("showRemarks")), h("ul", { tabindex: "0" }, rows));
+    this.#remarks.replaceChildren(
+      h("summary", {}, t("showRemarks")),
+      h("ul", { tabindex: "0" }, rows),
+    );
   }
 }

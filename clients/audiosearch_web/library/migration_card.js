@@ -85,7 +85,10 @@ export class MigrationCard {
     const rows = failures.map(({ clip, reason, message }) =>
       h("li", {}, h("strong", {}, idOf(clip)), h("span", {}, inWords(reason, message)))
     );
-    this.#failures.replaceChildren(h("summary", {}, t("leftOut")), h("ul", { tabindex: "0" }, rows));
+    this.#failures.replaceChildren(
+      h("summary", {}, t("leftOut")),
+      h("ul", { tabindex: "0" }, rows),
+    );
   }
 
   async #begin() {
