@@ -21,7 +21,7 @@ ROOMS = [
     *("scoring", "serving", "tools"),
 ]
 MOST_FILES = 25
-MOST_LINES = {"gateway without REST": 12_000, "gateway": 16_400}
+MOST_LINES = {"gateway without REST": 12_200, "gateway": 16_400}
 
 
 def files(folder: Path) -> Iterator[Path]:
