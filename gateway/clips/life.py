@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 from collections.abc import AsyncIterable, AsyncIterator, Iterator
@@ -26,6 +27,7 @@ from audiosearch.catalog.v1.library_pb2 import Library
 
 from gateway.clips.batches import Batches
 from gateway.clips.cleanups import Cleanups
+from gateway.clips.source import Arriving, Source
 from gateway.clips.vectors import Stored, Vectors
 from gateway.libraries import indexes
 from gateway.libraries.indexes import Generation
@@ -92,9 +94,7 @@ class Clips:
                 await _require_same(repeated, chunks, known)
             return repeated, False
         try:
-            fresh = row.update_time == row.create_time
-            await self._put(row.name, chunks)
-            return await self.make_searchable(library, row, hurry=hurry, fresh=fresh), True
+            return await self._store(library, row, chunks, hurry=hurry), True
         except ServiceError as error:
             await self.cleanups.finish(self._undo(library, row, error))
             if error.reason is Reason.CLIP_EXISTS:
@@ -105,8 +105,35 @@ class Clips:
             self.cleanups.start(self.discard(library, row.name, Clip.STATE_CREATING))
             raise
 
+    async def _store(
+        self, library: Library, row: Clip, chunks: AsyncIterable[bytes], *, hurry: bool
+    ) -> Clip:
+        """Stores the audio of a new clip, and makes it searchable meanwhile.
+
+        The errors of the store come first: it may know the bytes already.
+        """
+        source = Arriving(self._upstream, row.name, chunks)
+        source.storing = asyncio.create_task(self._put(row.name, source.chunks()))
+        fresh = row.update_time == row.create_time
+        ready = asyncio.create_task(
+            self.make_searchable(library, row, hurry=hurry, fresh=fresh, source=source)
+        )
+        try:
+            await source.storing
+            return await ready
+        finally:
+            for task in (source.storing, ready):
+                task.cancel()
+            await asyncio.gather(source.storing, ready, return_exceptions=True)
+
     async def make_searchable(
-        self, library: Library, clip: Clip, *, hurry: bool = True, fresh: bool = False
+        self,
+        library: Library,
+        clip: Clip,
+        *,
+        hurry: bool = True,
+        fresh: bool = False,
+        source: Source | None = None,
     ) -> Clip:
         """Makes a clip with stored audio searchable: embedding, vectors, state ACTIVE.
 
@@ -115,14 +142,17 @@ class Clips:
             clip: its row. The vectors of an ACTIVE one are made again.
             hurry: True if a caller waits for this one clip.
             fresh: True if there can be no vectors of an earlier try.
+            source: its audio; the stored one if it is left out.
         """
         try:
-            stored = await self.vectors.store(library, clip, hurry=hurry, fresh=fresh)
+            stored = await self.vectors.store(
+                library, clip, hurry=hurry, fresh=fresh, source=source
+            )
         except ServiceError as error:
             if error.reason is not Reason.INDEX_NOT_FOUND:
                 raise
             now = await self._libraries.lost(library)
-            stored = await self.vectors.store(now, clip, hurry=hurry)
+            stored = await self.vectors.store(now, clip, hurry=hurry, source=source)
         return await self.activate(library, clip, stored)
 
     async def activate(self, library: Library, clip: Clip, stored: Stored) -> Clip:

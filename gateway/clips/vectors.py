@@ -23,9 +23,10 @@ from audiosearch.index.v1.index_service_pb2 import (
     UpdateAttributesRequest,
 )
 
-from gateway.clips.audio import embed, embed_windows, stored
+from gateway.clips.audio import embed, embed_windows
 from gateway.clips.batches import Batches
 from gateway.clips.keeping import RIDE_BYTES, Keeping, Packer
+from gateway.clips.source import Source
 from gateway.clips.stored_vectors import decode
 from gateway.libraries import indexes
 from gateway.libraries.indexes import Generation
@@ -68,6 +69,7 @@ class _Windows:
     hurry: bool
     library: Library
     packer: Packer
+    source: Source
     ids: set[str] = field(default_factory=set)
     """Ids of the vectors that are in the index of windows."""
     waiting: list[EmbeddedWindow] = field(default_factory=list)
@@ -91,15 +93,22 @@ class Vectors:
         self.keeping = Keeping(upstream)
 
     async def store(
-        self, library: Library, clip: Clip, *, hurry: bool = True, fresh: bool = False
+        self,
+        library: Library,
+        clip: Clip,
+        *,
+        hurry: bool = True,
+        fresh: bool = False,
+        source: Source | None = None,
     ) -> Stored:
-        """Embeds a clip from its stored audio, into all generations that its library has by then.
+        """Embeds a clip into all generations that its library has by then.
 
         Args:
             library: of the clip.
             clip: its row.
             hurry: True if a caller waits for this one clip.
             fresh: True if there can be no vectors of an earlier try.
+            source: its audio; the stored one if it is left out.
 
         Raises:
             ServiceError: of the services; LIBRARY_NOT_FOUND.
@@ -107,7 +116,9 @@ class Vectors:
         done: dict[int, Stored] = {}
         now = library
         for _ in range(ROUNDS):
-            lost = await self._store_missing(now, clip, done, hurry=hurry, fresh=fresh)
+            lost = await self._store_missing(
+                now, clip, done, hurry=hurry, fresh=fresh, source=source
+            )
             # A migration may have begun or ended meanwhile.
             now = await self._batches.library(library)
             present = indexes.present(now).number
@@ -119,7 +130,14 @@ class Vectors:
         return replace(done[max(done)], kept=kept)
 
     async def _store_missing(
-        self, library: Library, clip: Clip, done: dict[int, Stored], *, hurry: bool, fresh: bool
+        self,
+        library: Library,
+        clip: Clip,
+        done: dict[int, Stored],
+        *,
+        hurry: bool,
+        fresh: bool,
+        source: Source | None,
     ) -> dict[int, ServiceError]:
         """Stores in the generations that lack the clip. Returns those without indexes.
 
@@ -131,7 +149,7 @@ class Vectors:
                 continue
             try:
                 done[generation.number] = await self.store_in(
-                    generation, library, clip, hurry=hurry, fresh=fresh
+                    generation, library, clip, hurry=hurry, fresh=fresh, source=source
                 )
             except ServiceError as error:
                 if error.reason is not Reason.INDEX_NOT_FOUND:
@@ -147,14 +165,16 @@ class Vectors:
         *,
         hurry: bool = True,
         fresh: bool = False,
+        source: Source | None = None,
     ) -> Stored:
-        """Embeds a clip from its stored audio, into one generation; arguments as for `store`."""
+        """Embeds a clip into one generation; arguments as for `store`."""
+        source = source or Source(self._upstream, clip.name)
         if library.dimension:
-            return await self._store_given(generation, library, clip, hurry=hurry)
+            return await self._store_given(generation, library, clip, source, hurry=hurry)
         if generation.rule is None:
-            return await self._store_whole(generation, library, clip, hurry=hurry)
+            return await self._store_whole(generation, library, clip, source, hurry=hurry)
         packer = Packer(generation, clip.name)
-        state = _Windows(generation, clip, hurry, library, packer)
+        state = _Windows(generation, clip, hurry, library, packer, source)
         config = EmbedWindowsConfig(
             audio=EmbedAudioConfig(
                 model=generation.model, channel=clip.channel, max_tags=MOST_TAGS
@@ -162,9 +182,7 @@ class Vectors:
             window_rule=generation.rule,
         )
         summary = EmbedWindowsSummary()
-        async for response in embed_windows(
-            self._upstream, config, stored(self._upstream, clip.name)
-        ):
+        async for response in embed_windows(self._upstream, config, await source.read()):
             if response.HasField("summary"):
                 summary = response.summary
             elif response.window.HasField("embedding"):
@@ -184,10 +202,11 @@ class Vectors:
         return []
 
     async def _store_given(
-        self, generation: Generation, library: Library, clip: Clip, *, hurry: bool
+        self, generation: Generation, library: Library, clip: Clip, source: Source, *, hurry: bool
     ) -> Stored:
         """Stores the vector of a clip that was made elsewhere."""
-        values = await decode(stored(self._upstream, clip.name), library.dimension)
+        values = await decode(await source.read(), library.dimension)
+        await source.settled()
         clip_id = split_clip(clip.name)[1]
         vector = Vector(
             id=clip_id, values=values, clip_id=clip_id, attributes=indexes.attributes(clip)
@@ -196,15 +215,16 @@ class Vectors:
         return Stored(None, 1)
 
     async def _store_whole(
-        self, generation: Generation, library: Library, clip: Clip, *, hurry: bool
+        self, generation: Generation, library: Library, clip: Clip, source: Source, *, hurry: bool
     ) -> Stored:
         heard = await embed(
             self._upstream,
             generation.model,
-            stored(self._upstream, clip.name),
+            await source.read(),
             channel=clip.channel,
             max_tags=MOST_TAGS,
         )
+        await source.settled()
         vector = Vector(id=split_clip(clip.name)[1], values=heard.embedding.values)
         await self._batches.upsert(generation.windows, generation.model, vector, hurry=hurry)
         packer = Packer(generation, clip.name)
@@ -214,6 +234,7 @@ class Vectors:
 
     async def _flush(self, state: _Windows, *, numbered: bool) -> None:
         """Stores the windows that wait. `numbered` is False for the one window of a short clip."""
+        await state.source.settled()
         index_id, mirrored = state.generation.windows, indexes.attributes(state.clip)
         vectors, parts = list[Vector](), list[KeptVectors]()
         for window in state.waiting:
