@@ -178,7 +178,7 @@ def test_a_voice_of_a_call_becomes_somebody(
     page = visit(f"#/speakers/{pair}", expected=UNKNOWN)
     choose(page, "Choose a file", tmp_path / "call.flac")
     page.get_by_role("radio", name="Left").check()
-    expect(identity(page)).to_contain_text("It is nobody who is enrolled")
+    expect(identity(page)).to_contain_text("Nobody enrolled matches")
     page.get_by_role("button", name="Enroll this voice").click()
     page.get_by_role("dialog").get_by_label("Name").fill("Cem")
     page.keyboard.press("Enter")

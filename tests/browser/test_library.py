@@ -80,7 +80,6 @@ def test_a_library_is_for_sounds_or_for_voices(visit: Visit) -> None:
     expect(page.get_by_role("heading", name="No voices here")).to_be_visible()
     expect(page.get_by_text("This library is for sounds.")).to_be_visible()
     page.get_by_role("link", name="Make a library").click()
-    page.get_by_role("button", name="Make a library").click()
     expect(dialog.get_by_label("Voices: who is speaking")).to_be_checked()
     dialog.get_by_label("Name").fill("Talkers")
     page.keyboard.press("Enter")

@@ -384,3 +384,26 @@ def test_a_link_has_what_results_are_narrowed_to(
     page.get_by_label("Library").select_option("choir")
     expect(page.get_by_role("button", name="Choose a file")).to_be_visible()
     assert set(asked(page)) == {"library"}
+
+
+def test_eight_results_fit_in_the_compact_view(visit: Visit, filled: str, new_bell: Path) -> None:
+    """Without scrolling; it is kept over a reload."""
+    page = visit(f"#/search?library={filled}")
+    drop(page, query(page), new_bell)
+    expect_found(page, 10, "bronze_bell_")
+    page.get_by_role("checkbox", name="Compact").check()
+    expect(results(page).nth(7)).to_be_in_viewport(ratio=1)
+    expect(page.get_by_text("tells who is speaking. It hears no words")).to_have_count(1)
+    page.reload()
+    expect(page.get_by_role("checkbox", name="Compact")).to_be_checked()
+
+
+def test_header_content_and_map_begin_at_one_edge(visit: Visit, filled: str) -> None:
+    """On a wide screen."""
+    page = visit(f"#/map/{filled}", viewport={"width": 1600, "height": 900})
+    expect(page.get_by_role("heading", name="Map")).to_be_visible()
+    edges = [page.get_by_role("link", name="Audiosearch"), page.locator("main h1")]
+    lefts = {round(place.bounding_box()["x"]) for place in edges}  # type: ignore[index]
+    page.get_by_role("link", name="Library", exact=True).click()
+    lefts.add(round(page.get_by_role("heading", name=filled).bounding_box()["x"]))  # type: ignore[index]
+    assert len(lefts) == 1

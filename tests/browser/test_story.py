@@ -47,7 +47,7 @@ def test_from_an_empty_library_to_hearing_a_result(
     expect(clips(page)).to_have_count(20)
     expect(page.get_by_role("definition").first).to_have_text("20")
 
-    page.get_by_role("link", name="Search in it").click()
+    page.get_by_role("link", name="Search this library").click()
     choose(page, "Choose a file", new_bell)
     expect_found(page, 10, "bronze_bell_")
     results(page).first.get_by_role("button", name="Play bronze_bell_").click()

@@ -234,6 +234,9 @@ export const api = {
     ask("POST", `/v1/${library}/clips`, { query, body: file, signal }),
   audio: (name, signal) =>
     request("GET", `/v1/${name}/audio`, { signal, read: (response) => response.blob() }),
+  /** One of the example sounds that come with the page. */
+  example: (name) =>
+    request("GET", `/assets/examples/${name}.ogg`, { read: (response) => response.blob() }),
   /** The address of a link to the audio; undefined where it needs a key, which links can't send. */
   audioLink: (name) => (keys.key() ? undefined : `/v1/${name}/audio`),
   /** The address for a media element; undefined where it needs a key and can't send one. */

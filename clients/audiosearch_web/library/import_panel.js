@@ -6,6 +6,7 @@ import { ACCEPT } from "../parts/sounds.js";
 import { field, h, icon } from "../core/dom.js";
 import { failureBox, said } from "../core/failure.js";
 import { findImports, importFolder } from "./folder_import.js";
+import { takeFiles } from "../start/handover.js";
 import { words } from "../core/i18n.js";
 import { ImportCard } from "./import_card.js";
 import { forgetImport, importsOf, isOver, onImports } from "./imports.js";
@@ -51,6 +52,8 @@ export class ImportPanel {
       takeDrops(t("dropToImport"), (entries) => this.#upload(filesBelow(entries))),
     ];
     this.#draw();
+    const given = takeFiles(library);
+    if (given.length) this.#upload(given);
     findImports(library).catch((error) => toast(said(error), { kind: "error" }));
   }
 

@@ -6,11 +6,11 @@ import { field, h, icon } from "../core/dom.js";
 import { failureBox } from "../core/failure.js";
 import { idOf, number, size } from "../core/format.js";
 import { words } from "../core/i18n.js";
-import { nameAndId } from "../core/ids.js";
-import { keepLibrary } from "../core/last_library.js";
+import { makeLibrary } from "../start/make_library.js";
 import { called } from "../parts/picker.js";
-import { purposeChip, purposeChoice, rangeOf, SOUNDS } from "../parts/purpose.js";
-import { address, go } from "../core/router.js";
+import { purposeChip, rangeOf, SOUNDS } from "../parts/purpose.js";
+import { address, go, rewrite } from "../core/router.js";
+import { Start } from "../start/start.js";
 import { library as strings } from "../strings/library.js";
 import { purposes } from "../strings/purposes.js";
 import { holdsVectors } from "../parts/vectors.js";
@@ -18,32 +18,35 @@ import { vectors } from "../strings/vectors.js";
 
 const t = words(strings);
 
-/** `purpose` is the one that a new library is most likely for. */
-export async function showLibraries(root, { purpose = SOUNDS }) {
-  const make = h(
+/**
+ * `purpose` is the one that a new library is most likely for; with `make` somebody has asked for it
+ * already.
+ */
+export async function showLibraries(root, { purpose = SOUNDS, make }) {
+  root.append(h("h1", {}, t("libraries")));
+  const libraries = await api.libraries();
+  if (make) rewrite("library", { purpose });
+  if (!libraries.length) {
+    const start = new Start(purpose);
+    root.append(start.node);
+    if (make) start.make();
+    return () => start.leave();
+  }
+  const ask = async () => {
+    const library = await makeLibrary(purpose);
+    if (library) go("library", { library });
+  };
+  const button = h(
     "button",
-    {
-      type: "button",
-      class: "button primary",
-      onclick: () => makeLibrary(purpose),
-    },
+    { type: "button", class: "button primary", onclick: ask },
     icon("plus"),
     t("make"),
   );
-  root.append(h("div", { class: "row-between" }, h("h1", {}, t("libraries")), make));
-  const libraries = await api.libraries();
-  if (libraries.length) root.append(h("ul", { class: "cards" }, libraries.map(card)));
-  else {
-    root.append(
-      h(
-        "div",
-        { class: "empty" },
-        icon("library"),
-        h("h2", {}, t("none")),
-        h("p", {}, t("noneMore")),
-      ),
-    );
-  }
+  root.querySelector("h1").replaceWith(
+    h("div", { class: "row-between" }, h("h1", {}, t("libraries")), button),
+  );
+  root.append(h("ul", { class: "cards" }, libraries.map(card)));
+  if (make) ask();
   return () => {};
 }
 
@@ -83,26 +86,6 @@ function purposeOf(library) {
 }
 
 const vectorsOf = ({ dimension }) => words(vectors)("card", { dimension: number(dimension) });
-
-async function makeLibrary(wanted) {
-  const purpose = await purposeChoice(wanted);
-  const { name, id } = nameAndId();
-  const made = await open({
-    title: t("makeTitle"),
-    body: [field(t("nameOf"), name), purpose.node, field(t("idOf"), id, t("idNote"))],
-    confirm: t("make"),
-    focus: name,
-    failed: failureBox,
-    work: () =>
-      api.createLibrary(id.value, {
-        displayName: name.value.trim() === id.value ? "" : name.value.trim(),
-        purpose: purpose.value,
-      }),
-  });
-  if (!made) return;
-  keepLibrary(id.value);
-  go("library", { library: id.value });
-}
 
 /** Asks for the name of a library to be typed, then deletes it; true when it is gone. */
 export function deleteLibrary(library) {

@@ -1,7 +1,7 @@
 /** One library: what it holds, imports into it, its clips. */
 
 import { api } from "../core/api.js";
-import { ClipList } from "../parts/clip_list.js";
+import { ClipList } from "../clips/list.js";
 import { DuplicatesCard } from "./duplicates_card.js";
 import { h, icon, iconButton, keepHeading } from "../core/dom.js";
 import { said } from "../core/failure.js";

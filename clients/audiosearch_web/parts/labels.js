@@ -86,7 +86,7 @@ export function noLibrary(purpose) {
 export const makeOne = (purpose) =>
   h(
     "a",
-    { class: "button primary", href: address("library", { purpose }) },
+    { class: "button primary", href: address("library", { purpose, make: 1 }) },
     icon("plus"),
     t("makeLibrary"),
   );

@@ -2,6 +2,7 @@
 
 import { api } from "../core/api.js";
 import { h, icon } from "../core/dom.js";
+import { idOf } from "../core/format.js";
 import { words } from "../core/i18n.js";
 import { purposes } from "../strings/purposes.js";
 import { holdsVectors } from "./vectors.js";
@@ -15,17 +16,29 @@ const ALL = [VOICES, SOUNDS];
 /** True where it makes sense to ask who speaks: not of sounds, nor of vectors made elsewhere. */
 export const holdsVoices = (library) => !holdsVectors(library) && library?.purpose !== SOUNDS;
 
+/** The model of a library, and what it is good and not good for; null for vectors. */
+export function modelNote({ purpose, model }) {
+  if (!ALL.includes(purpose)) return null;
+  return h("p", { class: "quiet model-note" }, t(`model_${purpose}`, { model: shortModel(model) }));
+}
+
+/** The model's name without its fingerprint: `panns_small-32k`. */
+const shortModel = (model) => idOf(model ?? "").replace(/-[0-9a-f]{12}-p\d+$/, "");
+
 const PATIENCE_MS = 2000;
 
-/** The purposes of the running models; empty while the embedding service doesn't tell. */
-async function runningPurposes() {
+/** The running models, by purpose; empty while the embedding service doesn't tell. */
+async function runningModels() {
   try {
     const { models = [] } = await api.models(AbortSignal.timeout(PATIENCE_MS));
-    return models.map(({ purpose }) => purpose).filter((purpose) => ALL.includes(purpose));
+    return new Map(models.map((model) => [model.purpose, model.name]).reverse());
   } catch {
-    return [];
+    return new Map();
   }
 }
+
+/** True if a model of this purpose is known to run. */
+export const runsPurpose = async (purpose) => (await runningModels()).has(purpose);
 
 /** The purpose in one word, with a mark; null for vectors, of which it is not known. */
 export function purposeChip({ purpose }) {
@@ -49,8 +62,8 @@ export const rangeOf = ({ purpose }) => range(purpose === SOUNDS ? 0 : -1);
  * does run. With none known, either may be chosen: the server answers whether it can.
  */
 export async function purposeChoice(wanted) {
-  const running = await runningPurposes();
-  const runs = (purpose) => !running.length || running.includes(purpose);
+  const running = await runningModels();
+  const runs = (purpose) => !running.size || running.has(purpose);
   const chosen = [wanted, ...ALL].find(runs);
   const inputs = ALL.map((value) =>
     h("input", {
@@ -67,9 +80,10 @@ export async function purposeChoice(wanted) {
       "fieldset",
       { class: "purposes" },
       h("legend", { class: "field-label" }, t("what")),
-      inputs.map((input) =>
-        h("label", { class: "check" }, input, h("span", {}, t(`choice_${input.value}`)))
-      ),
+      inputs.flatMap(({ value }, place) => [
+        h("label", { class: "check" }, inputs[place], h("span", {}, t(`choice_${value}`))),
+        running.has(value) && modelNote({ purpose: value, model: running.get(value) }),
+      ]),
       h(
         "p",
         { class: "field-note" },

@@ -9,7 +9,14 @@ import { search } from "../strings/search.js";
 const t = words(search);
 const MOST_K = 1000;
 
+const COMPACT = "audiosearch.compact";
+
 export class SearchOptions {
+  #compact = h("input", {
+    type: "checkbox",
+    checked: localStorage.getItem(COMPACT) === "yes",
+    onchange: () => this.#showCompact(),
+  });
   #k;
   #least;
   #leastShown = h("output", { class: "option-value" });
@@ -44,7 +51,9 @@ export class SearchOptions {
         this.#least,
         this.#leastShown,
       ),
+      h("label", { class: "check compact-choice" }, this.#compact, t("compact")),
     );
+    this.#showCompact();
   }
 
   get values() {
@@ -56,6 +65,12 @@ export class SearchOptions {
     this.#k.value = k;
     this.#least.value = minScore;
     this.#showLeast();
+  }
+
+  /** More results fit on a page of few lines; it is kept in this browser. */
+  #showCompact() {
+    localStorage.setItem(COMPACT, this.#compact.checked ? "yes" : "no");
+    document.documentElement.classList.toggle("compact", this.#compact.checked);
   }
 
   #showLeast() {

@@ -10,16 +10,17 @@ import { words } from "../core/i18n.js";
 import { storeQuery } from "./store_query.js";
 import { bind } from "../parts/keyboard.js";
 import { chooseLibrary, libraryPicker } from "../parts/picker.js";
-import { holdsVoices } from "../parts/purpose.js";
+import { takeQuery } from "../start/handover.js";
+import { holdsVoices, modelNote } from "../parts/purpose.js";
 import { Results } from "./results.js";
 import { address, go, rewrite } from "../core/router.js";
 import { clear, DEFAULT_K, onSearch, search, session } from "./session.js";
-import { noLibrary } from "../parts/labels.js";
 import { filtersOf, SearchFilters } from "./filters.js";
 import { nothingFound, summaryOf } from "./notes.js";
 import { SearchOptions } from "./options.js";
 import { span, stretchesOf } from "./stretches.js";
 import { SoundBox } from "../parts/sound_box.js";
+import { Start } from "../start/start.js";
 import { clipSource, fileSource } from "../parts/sources.js";
 import { search as strings } from "../strings/search.js";
 import { announce, toast } from "../parts/toast.js";
@@ -55,6 +56,7 @@ class SearchPage {
   #below = h("div");
   #endings = [];
   #endDrops = null;
+  #start = null;
   #left = false;
 
   constructor(root) {
@@ -66,7 +68,8 @@ class SearchPage {
     if (this.#left) return;
     this.#libraries = libraries;
     if (!libraries.length && !params.library) {
-      this.#root.append(noLibrary());
+      this.#start = new Start();
+      this.#root.append(this.#start.node);
       return;
     }
     keepHeading(this.#root, () => this.#draw(libraries, chosen));
@@ -79,6 +82,7 @@ class SearchPage {
 
   leave() {
     this.#left = true;
+    this.#start?.leave();
     for (const end of this.#endings) end();
     this.#endDrops?.();
     this.#box.leave();
@@ -87,7 +91,25 @@ class SearchPage {
   }
 
   /** Does what the address says, where that is not done already. */
-  async follow({ library, clip, words: asked, k, minScore, from, to, ...narrowing }) {
+  async follow(params) {
+    if (this.#start) await this.#begun(params);
+    else await this.#follow(params);
+  }
+
+  /** There was no library, and now there may be one. */
+  async #begun(params) {
+    this.#start.leave();
+    this.#start.node.remove();
+    this.#start = null;
+    await this.open(params);
+  }
+
+  async #follow({ library, clip, words: asked, k, minScore, from, to, ...narrowing }) {
+    const handed = takeQuery();
+    if (handed) {
+      clear();
+      Object.assign(session, { file: handed, channel: 0 });
+    }
     const wanted = {
       library: library ?? session.library,
       k: Number(k) || DEFAULT_K,
@@ -316,6 +338,8 @@ class SearchPage {
     if (status !== "done") return;
     if (!session.from && !session.to) this.#box.whole = lengthAsked();
     this.#head.replaceChildren(...summaryOf(session, (channel) => search({ channel })));
+    const note = modelNote(this.#known(session.library) ?? {});
+    if (note && matches.length) this.#below.append(note);
     if (!matches.length) this.#below.replaceChildren(nothingFound(session));
     if (!quietly) {
       announce(

@@ -5,6 +5,7 @@ import { idOf, percent } from "../core/format.js";
 import { words } from "../core/i18n.js";
 import { likelihood, scoreInWords, thresholdNote } from "./likelihood.js";
 import { scoreOf } from "../parts/labels.js";
+import { modelNote, VOICES } from "../parts/purpose.js";
 import { address } from "../core/router.js";
 import { calledSpeaker, initial } from "./speaker_rows.js";
 import { strings } from "../strings/speakers.js";
@@ -34,6 +35,7 @@ export function identityOf(answer, { library, onenroll }) {
         matches.map((match) => row(match, library, onenroll)),
       ),
     bestScore && thresholdNote(answer, library, strangers(answer)),
+    modelNote({ purpose: VOICES, model: answer.model }),
     h(
       "div",
       { class: "ways" },

@@ -1,7 +1,7 @@
 /** One speaker: its enrollments, more of them, and whether a voice is the speaker's. */
 
 import { api } from "../core/api.js";
-import { ClipList } from "../parts/clip_list.js";
+import { ClipList } from "../clips/list.js";
 import { filesBelow, takeDropsInParts } from "../parts/drops.js";
 import { isSound } from "../parts/sounds.js";
 import { h, icon, iconButton, keepHeading } from "../core/dom.js";

@@ -3,6 +3,7 @@
 import { h, icon } from "../core/dom.js";
 import { words } from "../core/i18n.js";
 import { scoreInWords, thresholdNote } from "./likelihood.js";
+import { modelNote, VOICES } from "../parts/purpose.js";
 import { calledSpeaker } from "./speaker_rows.js";
 import { strings } from "../strings/speakers.js";
 
@@ -26,6 +27,7 @@ export function verdictOf(answer, library) {
     ),
     h("p", { class: "measured" }, scoreInWords(measured)),
     thresholdNote(answer, library),
+    modelNote({ purpose: VOICES, model: answer.model }),
   );
   return { node, aloud: `${word}. ${sentence}` };
 }

@@ -247,6 +247,7 @@ function about({ version, startTime, readTime }) {
     "section",
     { class: "card", "aria-labelledby": "about" },
     h("h2", { id: "about" }, t("about")),
+    h("p", {}, h("a", { href: "/docs" }, t("api"))),
     factsList([[t("version"), version], [t("uptime"), `${running} (${moment(startTime)})`]]),
   );
 }

@@ -40,7 +40,7 @@ export const strings = {
     matches: "Speakers it may be",
     isSpeaker: ({ name }) => `It is ${name}`,
     isLikely: ({ name }) => `Most likely ${name}`,
-    isNobody: "It is nobody who is enrolled",
+    isNobody: "Nobody enrolled matches",
     nobodyToCompare: "There is nobody to compare with.",
     bestOf: ({ count, score }) =>
       `The best of ${many(count, "speaker", "speakers")} is not good enough: ${score}.`,

@@ -15,7 +15,7 @@ from serving.errors import Reason, ServiceError
 
 _WEB = Path(str(files("audiosearch_web")))
 _WAVEFORMS = "wavesurfer/js/wavesurfer.min.js"
-_SENT = {".css", ".js", ".svg"}
+_SENT = {".css", ".js", ".ogg", ".svg"}
 _PLACEHOLDER = "NONCE"
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; "

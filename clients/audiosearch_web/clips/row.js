@@ -1,18 +1,18 @@
 /** A clip as a row of a library, and what can be done with it. */
 
 import { api } from "../core/api.js";
-import { open } from "./dialog.js";
+import { open } from "../parts/dialog.js";
 import { field, h, icon, iconButton } from "../core/dom.js";
 import { failureBox, inWords, said } from "../core/failure.js";
 import { idOf, moment, size } from "../core/format.js";
 import { words } from "../core/i18n.js";
-import { chips, whoLink } from "./labels.js";
+import { chips, whoLink } from "../parts/labels.js";
 import { address } from "../core/router.js";
-import { Sound } from "./sound.js";
-import { clipSource } from "./sources.js";
+import { Sound } from "../parts/sound.js";
+import { clipSource } from "../parts/sources.js";
 import { library as strings } from "../strings/library.js";
-import { toast } from "./toast.js";
-import { isVector, noSound } from "./vectors.js";
+import { toast } from "../parts/toast.js";
+import { isVector, noSound } from "../parts/vectors.js";
 
 const t = words(strings);
 

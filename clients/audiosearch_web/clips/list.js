@@ -1,18 +1,18 @@
 /** The clips of a library, page by page, with filters; or the enrollments of one speaker. */
 
 import { api } from "../core/api.js";
-import { ClipFilters } from "./clip_filters.js";
-import { clipRow } from "./clip_row.js";
+import { ClipFilters } from "./filters.js";
+import { clipRow } from "./row.js";
 import { h, icon } from "../core/dom.js";
 import { failureBox } from "../core/failure.js";
 import { words } from "../core/i18n.js";
-import { bind } from "./keyboard.js";
-import { Pager } from "./pager.js";
-import { holdsVoices } from "./purpose.js";
+import { bind } from "../parts/keyboard.js";
+import { Pager } from "../parts/pager.js";
+import { holdsVoices } from "../parts/purpose.js";
 import { library as strings } from "../strings/library.js";
 import { calm } from "../core/theme.js";
-import { announce } from "./toast.js";
-import { holdsVectors } from "./vectors.js";
+import { announce } from "../parts/toast.js";
+import { holdsVectors } from "../parts/vectors.js";
 
 const t = words(strings);
 const PAGE = 25;
