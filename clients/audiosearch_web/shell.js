@@ -3,6 +3,7 @@
 import { checkConnection } from "./core/api.js";
 import { onConnection, tryNow } from "./core/connection.js";
 import { h, icon, iconButton } from "./core/dom.js";
+import { isDeleting } from "./clips/deletions.js";
 import { enrolling } from "./speakers/enrollment.js";
 import { language, LANGUAGES, onLanguage, setLanguage, tag, words } from "./core/i18n.js";
 import { onImports, running } from "./library/imports.js";
@@ -36,10 +37,10 @@ export function startShell() {
   bindAlways("?", showKeys);
 }
 
-/** Uploads and enrollments end with the page; imports of the server do not. */
+/** Uploads, enrollments and deletes end with the page; imports of the server do not. */
 function stay(event) {
   const uploads = running().some(({ state }) => state.kind === "upload");
-  if (uploads || enrolling()) event.preventDefault();
+  if (uploads || enrolling() || isDeleting()) event.preventDefault();
 }
 
 /** A file that is dropped where nobody takes it is not opened in place of the page. */

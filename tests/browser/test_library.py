@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from audiosearch.catalog.v1.clip_pb2 import ListClipsRequest
@@ -12,6 +13,7 @@ from audiosearch.embedding.v1.model_pb2 import PURPOSE_SOUNDS
 from playwright.sync_api import Page, expect
 
 from deploy import example_sounds
+from tests.browser.axe import violations
 from tests.browser.chromium import drop
 from tests.browser.conftest import Visit
 from tests.browser.pages import clips, expect_found, expect_heard, importing, names
@@ -141,16 +143,48 @@ def test_a_clip_is_named_and_labelled(visit: Visit, library: str) -> None:
 
 
 def test_a_clip_is_deleted(visit: Visit, library: str) -> None:
-    """It asks before; then list and counts have one less."""
+    """It can be undone for a while; then list and counts have one less."""
     page = visit(f"#/library/{library}")
     page.get_by_role("button", name="Delete voice_low_1.wav").click()
-    page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    expect(page.get_by_text("voice_low_1.wav deleted.")).to_be_visible()
+    expect(clips(page)).to_have_count(3)
+    page.get_by_role("button", name="Undo").click()
     expect(clips(page)).to_have_count(4)
     page.get_by_role("button", name="Delete voice_low_1.wav").click()
-    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(clips(page)).to_have_count(3)
+    page.get_by_role("button", name="Close").click()
     expect(page.get_by_role("definition").first).to_have_text("3")
-    expect(page.get_by_text("voice_low_1.wav is deleted.")).to_be_visible()
+
+
+def test_many_clips_are_labelled_downloaded_and_deleted(visit: Visit, library: str) -> None:
+    """Selected by their boxes, as a range, or all of the filter; deleting them can be undone."""
+    page = visit(f"#/library/{library}")
+    boxes = page.get_by_role("checkbox", name="Select ")
+    boxes.first.check()
+    boxes.nth(2).click(modifiers=["Shift"])
+    expect(page.get_by_text("3 clips selected")).to_be_visible()
+    assert violations(page) == ""
+    page.get_by_role("button", name="Select all of the filter").click()
+    expect(page.get_by_text("4 clips selected")).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download as zip").click()
+    with ZipFile(download.value.path()) as archive:
+        assert archive.testzip() is None
+        assert len(archive.namelist()) == 4
+    page.get_by_role("button", name="Label or name").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Label").fill("attic")
+    dialog.get_by_label("Name").fill("Box")
+    dialog.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("4 clips changed.").first).to_be_visible()
+    expect(clips(page).filter(has_text="attic")).to_have_count(4)
+    expect(clips(page).filter(has_text="Box 4")).to_have_count(1)
+    boxes.nth(1).check()
+    boxes.nth(2).check()
+    page.get_by_role("group", name="Selected clips").get_by_role("button", name="Delete").click()
+    expect(clips(page)).to_have_count(2)
+    page.get_by_role("button", name="Undo").click()
+    expect(clips(page)).to_have_count(4)
 
 
 def test_clips_are_heard_downloaded_and_searched_with(
@@ -302,7 +336,7 @@ def test_an_import_goes_on_in_the_background(
 
 
 def test_long_lists_have_pages(visit: Visit, shared: Site, tmp_path: Path) -> None:
-    """Twenty-five clips a page, and a way there and back."""
+    """Twenty-five clips a page, and a way there and back; a reload stays where one is."""
     library = shared.library()
     for number in range(27):
         sound = example_sounds.make("sword_swing", 50 + number)
@@ -310,6 +344,8 @@ def test_long_lists_have_pages(visit: Visit, shared: Site, tmp_path: Path) -> No
     page = visit(f"#/library/{library}")
     expect(clips(page)).to_have_count(25)
     page.get_by_role("button", name="Next").click()
+    expect(clips(page)).to_have_count(2)
+    page.reload()
     expect(clips(page)).to_have_count(2)
     assert names(clips(page)) == ["25.wav", "26.wav"]
     page.get_by_role("button", name="Previous").click()

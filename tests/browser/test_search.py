@@ -9,6 +9,7 @@ from urllib.parse import parse_qs
 from playwright.sync_api import Page, Request, expect
 
 from tests.browser import voices
+from tests.browser.axe import violations
 from tests.browser.chromium import drop
 from tests.browser.conftest import Visit
 from tests.browser.pages import (
@@ -394,6 +395,16 @@ def test_eight_results_fit_in_the_compact_view(visit: Visit, filled: str, new_be
     page.get_by_role("checkbox", name="Compact").check()
     expect(results(page).nth(7)).to_be_in_viewport(ratio=1)
     expect(page.get_by_text("tells who is speaking. It hears no words")).to_have_count(1)
+    page.get_by_text("Export", exact=True).click()
+    with page.expect_download() as table:
+        page.get_by_role("button", name="CSV").click()
+    first, *rows = table.value.path().read_text().splitlines()
+    assert first.startswith("rank,score,name")
+    assert len(rows) == 10
+    with page.expect_download() as playlist:
+        page.get_by_role("button", name="M3U").click()
+    assert playlist.value.path().read_text().count("/audio\n") == 10
+    assert violations(page) == ""
     page.reload()
     expect(page.get_by_role("checkbox", name="Compact")).to_be_checked()
 

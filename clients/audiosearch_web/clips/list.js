@@ -6,6 +6,8 @@ import { clipRow } from "./row.js";
 import { h, icon } from "../core/dom.js";
 import { failureBox } from "../core/failure.js";
 import { words } from "../core/i18n.js";
+import { deleteSoon, isHeld } from "./deletions.js";
+import { Selection } from "./selection.js";
 import { bind } from "../parts/keyboard.js";
 import { Pager } from "../parts/pager.js";
 import { holdsVoices } from "../parts/purpose.js";
@@ -17,6 +19,7 @@ import { holdsVectors } from "../parts/vectors.js";
 const t = words(strings);
 const PAGE = 25;
 const REFRESH_MS = 1500;
+const MOST_BEFORE = 1000;
 
 export class ClipList {
   #library;
@@ -35,8 +38,16 @@ export class ClipList {
     icon("again"),
     t("fresh"),
   );
-  #pager = new Pager(PAGE, t("pages"), () => this.#turn());
+  #pager;
+  #onfilter;
   #unbind;
+  #selection = new Selection({
+    onchange: () => this.#mark(),
+    onedited: () => this.load(),
+    ondelete: (clips) => this.#delete(clips),
+    page: (asked) => this.#page(asked),
+    rows: () => this.#rows.map(({ clip }) => clip),
+  });
 
   /**
    * `filter` is as ClipFilters has it; `onfilter(filter)` hears of another one, `onchange()` that
@@ -46,9 +57,12 @@ export class ClipList {
   constructor(library, filter, { onfilter, onchange, speaker, detach }) {
     this.#library = library;
     this.#speaker = speaker;
+    this.#onfilter = onfilter;
+    const page = Math.floor(Number(filter?.page)) || 1;
+    this.#pager = new Pager(PAGE, t("pages"), () => this.#turn(), Math.max(page, 1));
     this.#onchange = onchange;
     this.#detach = detach;
-    this.#filters = new ClipFilters(filter, () => this.#filtered(onfilter));
+    this.#filters = new ClipFilters(filter, () => this.#filtered());
     const title = t(speaker ? "enrollments" : "clips");
     this.#list = h("ul", { class: "sounds clips", "aria-label": title });
     this.node = h(
@@ -61,6 +75,7 @@ export class ClipList {
         speaker ? null : this.#filters.node,
       ),
       this.#fresh,
+      this.#selection.node,
       this.#list,
       this.#below,
       this.#pager.node,
@@ -117,9 +132,13 @@ export class ClipList {
     this.#asking = asking;
     this.#list.setAttribute("aria-busy", "true");
     try {
-      const filter = this.#speaker ? { enrolledSpeaker: this.#speaker } : this.#filters.asked;
-      const page = await api.clips(this.#library.name, {
-        filter,
+      const { unknown } = this.#pager;
+      if (unknown > MOST_BEFORE) this.#pager.reset();
+      else if (unknown) {
+        const before = await this.#page({ pageSize: unknown, signal: asking.signal });
+        this.#pager.learn(before.nextPageToken);
+      }
+      const page = await this.#page({
         pageSize: PAGE,
         pageToken: this.#pager.token,
         signal: asking.signal,
@@ -132,6 +151,31 @@ export class ClipList {
       this.#below.replaceChildren(failureBox(error, () => this.load()));
     }
     this.#list.setAttribute("aria-busy", "false");
+  }
+
+  /** A page of the clips of the filter, without those that are being deleted. */
+  async #page(asked) {
+    const filter = this.#speaker ? { enrolledSpeaker: this.#speaker } : this.#filters.asked;
+    const { clips = [], nextPageToken } = await api.clips(this.#library.name, { filter, ...asked });
+    return { clips: clips.filter(({ name }) => !isHeld(name)), nextPageToken };
+  }
+
+  #mark() {
+    for (const { clip, node } of this.#rows) {
+      const on = this.#selection.has(clip);
+      node.classList.toggle("selected", on);
+      const box = node.querySelector(".clip-select");
+      if (box) box.checked = on;
+    }
+  }
+
+  #delete(clips) {
+    deleteSoon(clips, {
+      onundo: () => this.node.isConnected && this.load(),
+      ondone: () => this.#onchange(),
+    });
+    const names = new Set(clips.map(({ name }) => name));
+    for (const row of this.#rows.filter(({ clip }) => names.has(clip.name))) this.#gone(row);
   }
 
   /** Adds what a page has more than is shown; false if that is not all that is new. */
@@ -169,9 +213,10 @@ export class ClipList {
         const place = this.#rows.indexOf(row);
         this.#replace(place, changed);
       },
-      ondelete: () => this.#gone(row),
+      ondelete: () => this.#delete([row.clip]),
+      box: this.#speaker ? undefined : (each, name) => this.#selection.box(each, name),
       voices: holdsVoices(this.#library),
-      detach: this.#detach && (async () => (await this.#detach(clip)) && this.#gone(row)),
+      detach: this.#detach && (async () => (await this.#detach(clip)) && this.#detached(row)),
     });
     this.#rows.push(row);
     this.#list.append(row.node);
@@ -183,8 +228,12 @@ export class ClipList {
     row.node.remove();
     this.#rows = this.#rows.filter((each) => each !== row);
     (this.#rows[0]?.node ?? this.node.querySelector("select, h2")).focus();
-    this.#onchange();
     if (!this.#rows.length) this.load({ quietly: true });
+  }
+
+  #detached(row) {
+    this.#gone(row);
+    this.#onchange();
   }
 
   #replace(place, clip) {
@@ -207,10 +256,11 @@ export class ClipList {
     return true;
   }
 
-  #filtered(onfilter) {
+  #filtered() {
     if (!this.node.isConnected) return;
     this.#pager.reset();
-    onfilter(this.#filters.values);
+    this.#selection.clear();
+    this.#tellAddress();
     this.load();
   }
 
@@ -227,7 +277,14 @@ export class ClipList {
     );
   }
 
+  /** Filter and page stand in the address: a reload shows them again. */
+  #tellAddress() {
+    const { page } = this.#pager;
+    this.#onfilter?.({ ...this.#filters.values, page: page > 1 ? page : undefined });
+  }
+
   async #turn() {
+    this.#tellAddress();
     await this.load();
     this.node.scrollIntoView({ behavior: calm() ? "auto" : "smooth" });
     this.#rows[0]?.node.focus({ preventScroll: true });

@@ -17,11 +17,11 @@ import { isVector, noSound } from "../parts/vectors.js";
 const t = words(strings);
 
 /**
- * `{clip, node, sound, again}`: `onchange(clip)` hears of another name or label, `ondelete()` of
- * the end. With `detach`, a function, the row is one of a speaker's enrollments, and `detach` takes
+ * `{clip, node, sound, again}`: `onchange(clip)` hears of another name or label, `ondelete()` that it
+ * is to be deleted. `box(clip, name)` gives the box that selects it. With `detach`, a function, the row is one of a speaker's enrollments, and `detach` takes
  * the clip out of them. `voices` is true where it makes sense to ask whose voice a clip is.
  */
-export function clipRow(clip, { onchange, ondelete, detach, voices }) {
+export function clipRow(clip, { onchange, ondelete, detach, voices, box }) {
   const name = clip.displayName || idOf(clip.name);
   const active = clip.state === "STATE_ACTIVE";
   const sound = active && !isVector(clip) ? new Sound(clipSource(clip)) : null;
@@ -30,6 +30,7 @@ export function clipRow(clip, { onchange, ondelete, detach, voices }) {
   const node = h(
     "li",
     { class: `sound clip clip-${clip.state?.slice(6).toLowerCase()}`, tabindex: "-1" },
+    box?.(clip, name),
     sound?.button ?? (active ? noSound() : noPlay(clip)),
     h(
       "div",
@@ -76,7 +77,7 @@ export function clipRow(clip, { onchange, ondelete, detach, voices }) {
         ? iconButton("detach", t("detach", { name }), () => detach(clip), {
           title: t("detachShort"),
         })
-        : iconButton("trash", t("delete", { name }), () => remove(clip, name, ondelete), {
+        : iconButton("trash", t("delete", { name }), () => ondelete(), {
           title: t("deleteShort"),
         }),
     ),
@@ -120,20 +121,6 @@ async function edit(clip, onchange) {
     },
   });
   if (changed) onchange(changed);
-}
-
-async function remove(clip, name, ondelete) {
-  const done = await open({
-    title: t("deleteClip"),
-    body: h("p", {}, t("deleteClipWhat", { name })),
-    confirm: t("deleteShort"),
-    danger: true,
-    failed: failureBox,
-    work: () => api.deleteClip(clip.name),
-  });
-  if (!done) return;
-  ondelete();
-  toast(t("deleted", { name }));
 }
 
 /** By a link of the server's where it needs no key; else fetched with it. */

@@ -10,14 +10,22 @@ import { shell } from "../strings/shell.js";
 const SHOWN_MS = 6000;
 const MOST = 4;
 const t = words(shell);
+const ends = new Map();
 
-/** Shows `message`; `action` is `{label, run}`. Errors stay until they are closed. */
-export function toast(message, { kind = "note", action } = {}) {
+/**
+ * Shows `message`; `action` is `{label, run}`. Errors stay until they are closed. `ongone()` hears
+ * that the note went without the action.
+ */
+export function toast(message, { kind = "note", action, ongone } = {}) {
   const place = document.getElementById("toasts");
   const act = action &&
     h(
       "button",
-      { class: "link", type: "button", onclick: () => (node.remove(), action.run()) },
+      {
+        class: "link",
+        type: "button",
+        onclick: () => (ends.delete(node), node.remove(), action.run()),
+      },
       action.label,
     );
   const node = h(
@@ -25,15 +33,23 @@ export function toast(message, { kind = "note", action } = {}) {
     { class: `toast toast-${kind}` },
     h("span", {}, message),
     act,
-    iconButton("close", t("close"), () => node.remove()),
+    iconButton("close", t("close"), () => end(node)),
   );
-  while (place.children.length >= MOST) place.firstChild.remove();
+  while (place.children.length >= MOST) end(place.firstChild);
+  if (ongone) ends.set(node, ongone);
   place.append(node);
   if (kind !== "error") fade(node);
 }
 
+function end(node) {
+  node.remove();
+  const ongone = ends.get(node);
+  ends.delete(node);
+  ongone?.();
+}
+
 function fade(node) {
-  setTimeout(() => (node.matches(":hover, :focus-within") ? fade(node) : node.remove()), SHOWN_MS);
+  setTimeout(() => (node.matches(":hover, :focus-within") ? fade(node) : end(node)), SHOWN_MS);
 }
 
 /** Says something to screen readers alone. */

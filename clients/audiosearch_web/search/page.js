@@ -15,6 +15,7 @@ import { holdsVoices, modelNote } from "../parts/purpose.js";
 import { Results } from "./results.js";
 import { address, go, rewrite } from "../core/router.js";
 import { clear, DEFAULT_K, onSearch, search, session } from "./session.js";
+import { exportsOf } from "./exports.js";
 import { filtersOf, SearchFilters } from "./filters.js";
 import { nothingFound, summaryOf } from "./notes.js";
 import { SearchOptions } from "./options.js";
@@ -337,7 +338,10 @@ class SearchPage {
     if (status === "failed") this.#below.replaceChildren(failureBox(error, () => search()));
     if (status !== "done") return;
     if (!session.from && !session.to) this.#box.whole = lengthAsked();
-    this.#head.replaceChildren(...summaryOf(session, (channel) => search({ channel })));
+    this.#head.replaceChildren(
+      ...summaryOf(session, (channel) => search({ channel })),
+      ...(matches.length ? [exportsOf(matches)] : []),
+    );
     const note = modelNote(this.#known(session.library) ?? {});
     if (note && matches.length) this.#below.append(note);
     if (!matches.length) this.#below.replaceChildren(nothingFound(session));

@@ -139,8 +139,6 @@ export const library = {
     noEnrollments: "No enrollments",
     noEnrollmentsMore:
       "Record this voice, or drop recordings of it: until then nobody is taken for it.",
-    deleteClip: "Delete this clip?",
-    deleteClipWhat: ({ name }) => `${name} and its audio are removed for good.`,
   },
   zh: {
     libraries: "库",
@@ -266,7 +264,5 @@ export const library = {
     enrollments: "登记录音",
     noEnrollments: "没有登记录音",
     noEnrollmentsMore: "请录下这个声音，或把它的录音拖到这里；在此之前不会有人被认作此人。",
-    deleteClip: "删除这个片段？",
-    deleteClipWhat: ({ name }) => `将永久删除 ${name} 及其音频。`,
   },
 };
