@@ -158,7 +158,7 @@ def test_a_clip_is_deleted(visit: Visit, library: str) -> None:
 
 def test_many_clips_are_labelled_downloaded_and_deleted(visit: Visit, library: str) -> None:
     """Selected by their boxes, as a range, or all of the filter; deleting them can be undone."""
-    page = visit(f"#/library/{library}")
+    page = visit(f"#/library/{library}", bypass_csp=True)
     boxes = page.get_by_role("checkbox", name="Select ")
     boxes.first.check()
     boxes.nth(2).click(modifiers=["Shift"])

@@ -389,7 +389,7 @@ def test_a_link_has_what_results_are_narrowed_to(
 
 def test_eight_results_fit_in_the_compact_view(visit: Visit, filled: str, new_bell: Path) -> None:
     """Without scrolling; it is kept over a reload."""
-    page = visit(f"#/search?library={filled}")
+    page = visit(f"#/search?library={filled}", bypass_csp=True)
     drop(page, query(page), new_bell)
     expect_found(page, 10, "bronze_bell_")
     page.get_by_role("checkbox", name="Compact").check()

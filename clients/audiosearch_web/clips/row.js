@@ -17,9 +17,10 @@ import { isVector, noSound } from "../parts/vectors.js";
 const t = words(strings);
 
 /**
- * `{clip, node, sound, again}`: `onchange(clip)` hears of another name or label, `ondelete()` that it
- * is to be deleted. `box(clip, name)` gives the box that selects it. With `detach`, a function, the row is one of a speaker's enrollments, and `detach` takes
- * the clip out of them. `voices` is true where it makes sense to ask whose voice a clip is.
+ * `{clip, node, sound, again}`: `onchange(clip)` hears of another name or label, `ondelete()` that
+ * it is to be deleted. `box(clip, name)` gives the box that selects it. With `detach`, a function,
+ * the row is one of a speaker's enrollments, and `detach` takes the clip out of them. `voices` is
+ * true where it makes sense to ask whose voice a clip is.
  */
 export function clipRow(clip, { onchange, ondelete, detach, voices, box }) {
   const name = clip.displayName || idOf(clip.name);

@@ -25,9 +25,9 @@ export class Selection {
   #buttons;
 
   /**
-   * `onchange()` hears of another selection, `onedited()` that clips have changed, `ondelete(clips)`
-   * that they are to be deleted. `page({pageSize, pageToken})` asks for clips of the filter, and
-   * `rows()` gives the clips that are shown.
+   * `onchange()` hears of another selection, `onedited()` that clips have changed,
+   * `ondelete(clips)` that they are to be deleted. `page({pageSize, pageToken})` asks for clips of
+   * the filter, and `rows()` gives the clips that are shown.
    */
   constructor(options) {
     this.#options = options;

@@ -14,8 +14,8 @@ export class Pager {
   #onturn;
 
   /**
-   * `size` is how many are on a full page; `onturn()` hears that another page is to be shown. `page`
-   * is the number of the first one that is.
+   * `size` is how many are on a full page; `onturn()` hears that another page is to be shown.
+   * `page` is the number of the first one that is.
    */
   constructor(size, label, onturn, page = 1) {
     this.#page = page;
@@ -34,7 +34,7 @@ export class Pager {
     return this.#tokens.get(this.#page);
   }
 
-  /** How many entries lie before a page of which the token is not known; 0 where it is. */
+  /** The number of entries before a page of which the token is not known; 0 where it is. */
   get unknown() {
     return this.#tokens.has(this.#page) ? 0 : (this.#page - 1) * this.#size;
   }

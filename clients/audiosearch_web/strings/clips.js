@@ -11,7 +11,7 @@ export const clips = {
     most: ({ count }) => `The first ${count} are selected: more can't be at once.`,
     label: "Label or name",
     labelTitle: ({ count }) => `Label or name ${clipsOf(count)}`,
-    labelHow: "What is left empty stays as it is.",
+    labelHow: "Empty fields stay as they are.",
     labelField: "Label",
     speakerField: "Speaker",
     nameField: "Name",
@@ -19,7 +19,8 @@ export const clips = {
     save: "Save",
     zip: "Download as zip",
     tooLarge: ({ size, most }) =>
-      `These are ${size}, and a zip holds up to ${most} here. Select fewer, or take the command line.`,
+      `These are ${size}, and a zip holds up to ${most} here. Select fewer, ` +
+      "or use the command line.",
     delete: "Delete",
     clear: "Clear selection",
     progress: "Progress",
