@@ -17,12 +17,22 @@ from audiosearch.catalog.v1.clip_pb2 import (
     ClipTags,
     ListClipsRequest,
 )
-from audiosearch.catalog.v1.library_pb2 import GetLibraryRequest, Library
+from audiosearch.catalog.v1.library_pb2 import (
+    BeginMigrationRequest,
+    ClaimMigrationRequest,
+    GetLibraryRequest,
+    Library,
+    Migration,
+    ReportMigrationRequest,
+)
 from audiosearch.embedding.v1.embedding_pb2 import Tag, WindowRule
 from google.protobuf.duration_pb2 import Duration
 
 from serving.errors import Reason
 from tests.conformance.catalog.conftest import BACKENDS, settings_for
+from tests.conformance.catalog.test_calibrations import fitted
+from tests.conformance.catalog.test_calibrations import get as get_calibration
+from tests.conformance.catalog.test_calibrations import put as put_calibration
 from tests.conformance.catalog.test_kept_vectors import kept, part
 from tools.servers.catalog import HEARD, Catalog, refused, serving
 
@@ -78,8 +88,9 @@ async def test_a_library_is_the_same_elsewhere(catalog: Catalog, empty: Catalog)
     )
     await catalog.stubs.clips.ActivateClip(tagged)
     await catalog.job(library)
+    calibration = await put_calibration(catalog, fitted(library))
     schema, given = await rows(catalog, library)
-    assert [row.table for row in given[:2]] == ["libraries", "import_jobs"]
+    assert [row.table for row in given[:3]] == ["libraries", "calibrations", "import_jobs"]
     assert sum(row.audio_bytes for row in given) == 3 * len("audio 0")
 
     assert await write(empty, schema, given) == len(given)
@@ -105,6 +116,7 @@ async def test_a_library_is_the_same_elsewhere(catalog: Catalog, empty: Catalog)
         assert after == before
     assert await empty.get_speaker(speaker.name) == speaker
     assert await kept(empty, library, *made) == await kept(catalog, library, *made)
+    assert await get_calibration(empty, library) == calibration
     assert (await empty.audio(made[2].name))[1] == b"audio 2"
 
 
@@ -141,3 +153,23 @@ async def test_enrollments_are_counted_again(catalog: Catalog, empty: Catalog) -
     await empty.stubs.backups.FinishRestore(pb.FinishRestoreRequest(backup_id="B"))
     there = await empty.get_speaker(speaker.name)
     assert (there.enrollment_count, there.revision) == (1, speaker.revision + 1)
+
+
+async def test_a_migration_begins_again(catalog: Catalog, empty: Catalog) -> None:
+    """Its indexes are gone, so it is filled from the first clip on, by whoever claims it."""
+    library = await catalog.library(window_rule=RULE)
+    begin = BeginMigrationRequest(name=library.name, window_rule=RULE)
+    await catalog.stubs.libraries.BeginMigration(begin)
+    lease = Duration(seconds=60)
+    await catalog.stubs.libraries.ClaimMigration(ClaimMigrationRequest(worker="w", lease=lease))
+    report = ReportMigrationRequest(
+        name=library.name, worker="w", lease=lease, migration=Migration(cursor="x", done_count=3)
+    )
+    await catalog.stubs.libraries.ReportMigration(report)
+    schema, given = await rows(catalog, library)
+    await write(empty, schema, given)
+    await empty.stubs.backups.FinishRestore(pb.FinishRestoreRequest(backup_id="B"))
+    claim = ClaimMigrationRequest(worker="v", lease=lease)
+    claimed = (await empty.stubs.libraries.ClaimMigration(claim)).library
+    assert (claimed.name, claimed.migration.generation) == (library.name, 2)
+    assert (claimed.migration.cursor, claimed.migration.done_count) == ("", 0)
