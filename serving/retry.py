@@ -22,17 +22,20 @@ class Retry:
     The caller sleeps, because only the caller knows how: `await asyncio.sleep(retry.pause(error))`.
     """
 
-    def __init__(self, also: Collection[Reason] = (), tries: int = 0) -> None:
+    def __init__(
+        self, also: Collection[Reason] = (), tries: int = 0, seconds: float = TOTAL_SECONDS
+    ) -> None:
         """Starts the clock.
 
         Args:
             also: reasons that are not temporary in general, but may be so for this work.
             tries: number of tries after which those are final.
+            seconds: time since the first try after which all are final.
         """
         self._also = frozenset(also)
         self._tries = tries
         self._failed = 0
-        self._end = time.monotonic() + TOTAL_SECONDS
+        self._end = time.monotonic() + seconds
 
     def pause(self, error: ServiceError) -> float:
         """Seconds to wait before the next try.

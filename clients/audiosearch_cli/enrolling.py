@@ -32,6 +32,7 @@ from audiosearch_cli.output import (
     print_table,
     say,
 )
+from audiosearch_cli.problems import end
 from audiosearch_cli.speakers import Name, describe_speech
 from serving.audio_files import PassedOver, walk
 from serving.errors import Reason, ServiceError
@@ -100,7 +101,12 @@ def enroll(
             new=new,
             channel=channel,
         )
-    return print_json(answer) if json else _tell(name, recordings, answer)
+    if json:
+        print_json(answer)
+    else:
+        _tell(name, recordings, answer)
+    failed = sum(1 for outcome in answer.outcomes if outcome.HasField("failure"))
+    end(len(answer.outcomes) - failed, failed)
 
 
 def _files(paths: Sequence[Path]) -> Iterator[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import io
 import os
 import sys
 import tempfile
@@ -132,9 +133,10 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     console.print(table)
 
 
-def complain(line: str) -> None:
-    """Prints one line of error."""
-    sys.stderr.write("error: " + " ".join(line.split()) + "\n")
+def complain(line: str, word: str = "error") -> None:
+    """Prints one line of error, its first word in red on a terminal."""
+    told = Text.assemble((f"{word}:", "bold red"), " ", " ".join(line.split()))
+    Console(stderr=True, soft_wrap=True, highlight=False).print(told)
 
 
 def in_seconds(duration: Duration) -> str:
@@ -172,6 +174,14 @@ def clip_id(clip: Clip) -> str:
     return split_clip(clip.name)[1]
 
 
+def pair(text: str) -> tuple[str, str]:
+    """The key and the value of KEY=VALUE, for --metadata and the like."""
+    key, sign, value = text.partition("=")
+    if not (key and sign):
+        raise typer.BadParameter(f"{text!r} is not KEY=VALUE", param_hint="KEY=VALUE")
+    return key, value
+
+
 def size(count: int) -> str:
     """A number of bytes for people."""
     amount = float(count)
@@ -193,6 +203,19 @@ def written_whole(path: Path) -> Iterator[IO[bytes]]:
             raise
     Path(file.name).chmod(0o666 & ~_umask())
     Path(file.name).replace(path)
+
+
+@contextmanager
+def text_output(path: Path) -> Iterator[IO[str]]:
+    """A text file that gets its name at the end; `-` is the standard output."""
+    if path == Path("-"):
+        yield sys.stdout
+        return
+    with written_whole(path) as file:
+        text = io.TextIOWrapper(file, "utf-8", errors="backslashreplace", newline="")
+        yield text
+        text.flush()
+        text.detach()
 
 
 def _umask() -> int:

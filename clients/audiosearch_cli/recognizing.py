@@ -31,6 +31,7 @@ from audiosearch_cli.output import (
     say,
     share,
 )
+from audiosearch_cli.problems import REJECTED
 from audiosearch_cli.speakers import Name, known_as, short
 from serving.speech import SHORT_NOTE
 
@@ -52,27 +53,37 @@ def verify(
     file: File = None,
     clip: ClipId = "",
     channel: Channel = 0,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help=f"End with exit code {REJECTED} for REJECT.")
+    ] = False,
     target: Target = DEFAULT_TARGET,
     ca: Ca = None,
     json: Json = False,
 ) -> None:
     """Say whether a recording is the voice of a speaker: ACCEPT or REJECT.
 
-    The exit code is 0 for both; programs read `decision` with --json.
+    The exit code is 0 for both, unless --exit-code is there for scripts.
     """
     recording = _recording(library, file, clip)
     require_file(channel, clip)
     with connect(target, ca) as client:
         answer = client.speakers.verify(library, name, recording, channel)
-    if json:
-        return print_json(answer)
     accepted = answer.decision == VerifySpeakerResponse.DECISION_ACCEPT
+    if json:
+        print_json(answer)
+    else:
+        _tell_decision(name, answer, accepted=accepted)
+    if exit_code and not accepted:
+        raise typer.Exit(REJECTED)
+
+
+def _tell_decision(name: str, answer: VerifySpeakerResponse, *, accepted: bool) -> None:
     said = "ACCEPT: it is" if accepted else "REJECT: it is not"
     say(f"{said} taken for the voice of {name}")
     print_table(("score", "", "AS-norm", "log-likelihood ratio"), [_score(answer.score)])
     for line in describe_threshold(answer):
         say(line)
-    return say_remarks(answer.audio)
+    say_remarks(answer.audio)
 
 
 def identify(

@@ -144,9 +144,17 @@ def search(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", dir_okay=False, help="A .csv or .jsonl with all matches and places."
+            "--output",
+            "-o",
+            dir_okay=False,
+            help="A .csv or .jsonl with all matches and places, an .m3u for players, or - for JSON "
+            "lines on the standard output.",
         ),
     ] = None,
+    web: Annotated[
+        str,
+        typer.Option(envvar="AUDIOSEARCH_WEB", metavar="URL", help="Address of REST, for an .m3u."),
+    ] = "http://localhost:8002",
     channel: Channel = 0,
     target: Target = DEFAULT_TARGET,
     ca: Ca = None,
@@ -183,7 +191,7 @@ def search(
             )
         with connect(target, ca) as client:
             return searching_files.search_files(
-                searching_files.Searcher(client, library, config, part, channel), files, output
+                searching_files.Searcher(client, library, config, part, channel), files, output, web
             )
     if words:
         with connect(target, ca) as client:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -23,7 +23,8 @@ from audiosearch_client.corpora.survey import count, told_kinds
 from audiosearch_client.uploading import failure_of
 from google.protobuf.duration_pb2 import Duration
 
-from audiosearch_cli.output import complain, say, written_whole
+from audiosearch_cli.output import complain, say, text_output
+from audiosearch_cli.problems import end
 from audiosearch_cli.progress import Shown
 from serving.errors import ServiceError
 from serving.retry import Retry
@@ -36,6 +37,8 @@ COLUMNS = (
     *("time_offset", "label", "speaker", "group"),
 )
 """Fields of a match; the places are those of its best segment."""
+SECONDS = "seconds"
+STANDARD = Path("-")
 SEGMENT, SEGMENT_SCORE, SEGMENTS = "segment", "segment_score", "segments"
 Row = dict[str, Any]
 
@@ -93,20 +96,19 @@ class Searcher:
                 self._stop.wait(retry.pause(error))
 
 
-def search_files(searcher: Searcher, paths: list[Path], output: Path) -> None:
+def search_files(searcher: Searcher, paths: list[Path], output: Path, web: str) -> None:
     """Searches with all files below the paths, and writes the matches in the order of the files.
 
     Raises:
-        typer.Exit: with status 1, if a file failed. The matches of the others are written.
+        typer.Exit: as `problems.end`, if a file failed. The matches of the others are written.
         ServiceError: a failure that is not about one file. Nothing is written.
     """
-    write_to = _writer(output)
+    write_to = _writer(output, web)
     sources = [(path, folder_source(path)) for path in paths]
     searcher.check()
     total = sum(count(source) for _, source in sources)
     done = failed = rows = 0
-    with Shown("searching", "files") as shown, written_whole(output) as file:
-        text = io.TextIOWrapper(file, "utf-8", errors="backslashreplace", newline="")
+    with Shown("searching", "files") as shown, text_output(output) as text:
         write = write_to(text)
         for query, answer in _answers(searcher, sources):
             try:
@@ -121,14 +123,12 @@ def search_files(searcher: Searcher, paths: list[Path], output: Path) -> None:
                     write(row)
             done += 1
             shown.show(done, total)
-        text.flush()
-        text.detach()
-    say(f"{done - failed:,} files searched with, {failed:,} failed, {rows:,} matches in {output}")
+    tell = partial(complain, word="note") if output == STANDARD else say
+    tell(f"{done - failed:,} files searched with, {failed:,} failed, {rows:,} matches in {output}")
     for _, source in sources:
         if passed := told_kinds(source.passed_over):
-            say(f"{source.root}: {passed}")
-    if failed:
-        raise typer.Exit(1)
+            tell(f"{source.root}: {passed}")
+    end(done - failed, failed)
 
 
 def _answers(
@@ -171,6 +171,7 @@ def _describe(match: Match) -> Row:
         "label": match.clip.label,
         "speaker": match.clip.speaker,
         "group": match.group,
+        SECONDS: _seconds(match.clip.audio.duration),
     }
     row[SEGMENTS] = [_place(segment) for segment in match.segments]
     if match.coverage.HasField("time_offset"):
@@ -192,15 +193,19 @@ def _seconds(offset: Duration) -> float:
     return offset.ToMilliseconds() / 1000
 
 
-def _writer(output: Path) -> Callable[[IO[str]], Callable[[Row], object]]:
+def _writer(output: Path, web: str) -> Callable[[IO[str]], Callable[[Row], object]]:
     """The way to write rows that the file's ending names."""
+    if output == STANDARD:
+        return _json_lines
     if not output.parent.is_dir():
         raise typer.BadParameter(f"{output.parent} is no folder", param_hint="--output")
     if output.suffix == ".csv":
         return _csv
     if output.suffix == ".jsonl":
         return _json_lines
-    raise typer.BadParameter("name a .csv or .jsonl file", param_hint="--output")
+    if output.suffix in (".m3u", ".m3u8"):
+        return partial(_play_list, web)
+    raise typer.BadParameter("name a .csv, .jsonl or .m3u file, or -", param_hint="--output")
 
 
 def _csv(file: IO[str]) -> Callable[[Row], object]:
@@ -214,6 +219,19 @@ def _csv(file: IO[str]) -> Callable[[Row], object]:
         for rank, place in enumerate(row[SEGMENTS], 1):
             told = {**place, "score": row["score"], SEGMENT_SCORE: place["score"], SEGMENT: rank}
             writer.writerow({**row, **told})
+
+    return write
+
+
+def _play_list(web: str, file: IO[str]) -> Callable[[Row], object]:
+    """The matches for a player, which gets their audio from the gateway's REST at `web`."""
+    file.write("#EXTM3U\n")
+
+    def write(row: Row) -> None:
+        name = " ".join(row["name"].split())
+        file.write(
+            f"#EXTINF:{round(row[SECONDS])},{name}\n{web.rstrip('/')}/v1/{row['clip']}/audio\n"
+        )
 
     return write
 

@@ -21,6 +21,7 @@ from audiosearch_cli.output import (
     clip_name,
     connect,
     in_seconds,
+    pair,
     print_json,
     print_table,
     say,
@@ -150,19 +151,12 @@ def update(
     """Change a speaker's display name or metadata."""
     if display_name is None and not metadata:
         raise typer.BadParameter("name what to change", param_hint="--display-name")
-    noted = dict(map(_pair, metadata)) if metadata else None
+    noted = dict(map(pair, metadata)) if metadata else None
     with connect(target, ca) as client:
         speaker = client.speakers.update(library, name, display_name, noted)
     if json:
         return print_json(speaker)
     return say(f"speaker {name} changed")
-
-
-def _pair(text: str) -> tuple[str, str]:
-    key, sign, value = text.partition("=")
-    if not (key and sign):
-        raise typer.BadParameter(f"{text!r} is not KEY=VALUE", param_hint="--metadata")
-    return key, value
 
 
 @app.command()

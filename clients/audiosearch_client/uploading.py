@@ -47,6 +47,9 @@ _OF_NO_FILE = {
 LOCKS = 64
 """Locks that clips share by name, so that identical files change one clip in turn."""
 
+KNOWN = 100_000
+"""Clips of one import whose files are kept in mind, to tell of which file another is a copy."""
+
 Report = Callable[[ImportJob], None]
 Fail = Callable[[FileFailure], None]
 
@@ -58,6 +61,16 @@ class _Done(NamedTuple):
 
     labelled: bool
     """True if an existing clip got metadata of the file."""
+
+
+class Duplicate(NamedTuple):
+    """A file whose bytes the library had already, from another file."""
+
+    path: str
+    """Relative to the source's root."""
+
+    of: str
+    """The path of that file in the same import, or else the display name of the clip."""
 
 
 class Uploader:
@@ -78,6 +91,9 @@ class Uploader:
         self._stop = threading.Event()
         self._locks = tuple(threading.Lock() for _ in range(LOCKS))
         self.labelled = 0  # among the clips that the library already had
+        self._paths: dict[str, str] = {}
+        self.duplicates: list[Duplicate] = []  # the first ones
+        self.duplicate_count = 0
 
     def work(self, job: ImportJob, report: Report, fail: Fail) -> None:
         """Uploads everything, in bounded memory.
@@ -160,6 +176,21 @@ class Uploader:
         else:
             count_clip(job.progress, done.clip, created=done.created)
             self.labelled += done.labelled and not done.created
+            self._compare(entry, done)
+
+    def _compare(self, entry: Entry, done: _Done) -> None:
+        """Notes a file that is a copy of another one, under the name that both were found by."""
+        other = "" if done.created else self._paths.get(done.clip.name, "")
+        if not other and not done.created and not done.clip.metadata.get("path"):
+            called = entry.display_name or entry.path.rpartition("/")[2]
+            if limits.cut(Clip, "display_name", called) != done.clip.display_name:
+                other = done.clip.display_name
+        if other and other != entry.path:
+            self.duplicate_count += 1
+            if len(self.duplicates) < MAX_FAILURES:
+                self.duplicates.append(Duplicate(entry.path, other))
+        if len(self._paths) < KNOWN:
+            self._paths.setdefault(done.clip.name, entry.path)
 
     def _identify(self, path: Path) -> str:
         """The request id of a readable file.

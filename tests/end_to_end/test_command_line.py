@@ -10,12 +10,14 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
 import httpx
 import pytest
-from audiosearch.catalog.v1.clip_pb2 import Clip, UpdateClipRequest
+from audiosearch.catalog.v1.clip_pb2 import Clip, ListClipsRequest, UpdateClipRequest
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from tests.conftest import REPOSITORY
@@ -139,16 +141,106 @@ def test_a_folder_of_the_client_is_uploaded_where_the_server_may_not_read_it(
     for path in sorted(sounds.iterdir())[:3]:
         shutil.copy(path, folder)
     (folder / "bad.wav").write_text("no audio")
-    done = run("import", folder, "--library", "mine")
-    assert "3 imported into mine, 0 there already, 1 failed" in done.stdout
+    shutil.copy(folder / "bronze_bell_1.wav", folder / "copy.wav")
+    done = run("import", folder, "--library", "mine", code=3)
+    assert "3 imported into mine, 1 there already, 1 failed" in done.stdout
     assert "bad.wav: AUDIO_UNDECODABLE" in done.stdout
-    again = json.loads(run("import", folder, "--library", "mine", "--json").stdout)
-    assert again["progress"]["existing"] == "3"
+    assert "copy.wav is the same audio as bronze_bell_1.wav" in done.stdout
+    again = json.loads(run("import", folder, "--library", "mine", "--json", code=3).stdout)
+    assert again["progress"]["existing"] == "4"
+    assert again["duplicates"] == [{"path": "copy.wav", "of": "bronze_bell_1.wav"}]
     single = run("import", folder / "bad.wav", "--library", "mine", code=1)
     assert "1 failed" in single.stdout
     assert (
         "PATH_NOT_ALLOWED" in run("import", folder, "-l", "mine", "--from", "server", code=1).stderr
     )
+
+
+def test_many_clips_at_once(run: Run, shared: Running, sounds: Path, tmp_path: Path) -> None:
+    """Chosen by what they fit: changed, saved as a zip, moved to another library and deleted."""
+    library, other = shared.library(), shared.library()
+    for path in sorted(sounds.iterdir())[:3]:
+        shared.client.upload(library, path, Clip(label="new", metadata={"from": "test"}))
+    inside = ("--library", library)
+    change = ("--label", "new", "--set-label", "old", "--set-metadata", "room=hall")
+    assert "3 clips changed, 0 failed" in run("clip", "update", *inside, *change).stdout
+    run("clip", "download", *inside, "--label", "old", "-o", "all.zip")
+    with zipfile.ZipFile(tmp_path / "all.zip") as archive:
+        saved = {Path(name).name: archive.read(name) for name in archive.namelist()}
+    assert saved == {path.name: path.read_bytes() for path in sorted(sounds.iterdir())[:3]}
+    assert "name clips, or options" in run("clip", "delete", *inside, code=2).stderr
+    assert "3 clips moved" in run("clip", "move", *inside, "--all", "--to", other).stdout
+    moved = list(shared.client.clips(other, ListClipsRequest()))
+    assert {clip.label for clip in moved} == {"old"}
+    assert all(dict(clip.metadata) == {"from": "test", "room": "hall"} for clip in moved)
+    assert not list(shared.client.clips(library, ListClipsRequest()))
+    named = ("clip", "delete", moved[0].name, f"{moved[0].name}x")
+    assert "1 clips deleted, 1 failed" in run(*named, code=3).stdout
+    assert "--yes" in run("clip", "delete", "-l", other, "--all", code=2).stderr
+    assert "2 clips deleted" in run("clip", "delete", "-l", other, "--all", "--yes").stdout
+
+
+def test_what_runs_and_what_is_imported_is_told(run: Run, shared: Running, sounds: Path) -> None:
+    """Services, operations by list and by name, and a map that goes on to another program."""
+    library = shared.library()
+    assert "gateway    serving" in run("status").stdout
+    folder = shared.folder()
+    shutil.copy(sounds / "bronze_bell_1.wav", folder)
+    run("import", folder, "-l", library, "--from", "server")
+    listed = json.loads(run("operation", "list", "-l", library, "--json").stdout)["operations"]
+    assert "1 imported" in run("operation", "show", listed[0]["name"]).stdout
+    run("operation", "cancel", listed[0]["name"])
+    rows = run("map", library, "--output", "-").stdout.splitlines()
+    assert [row.split(",")[3] for row in rows] == ["name", "bronze_bell_1.wav"]
+    assert "called Bells" in run("library", "update", library, "--display-name", "Bells").stdout
+
+
+def test_a_failed_import_leaves_no_library(run: Run, tmp_path: Path) -> None:
+    """Neither if the folder holds no audio, nor if none of it can be decoded."""
+    folder = tmp_path / "text"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("no audio")
+    assert "1 .txt" in run("import", folder, "--library", "unmade", code=1).stderr
+    (folder / "bad.wav").write_text("no audio")
+    told = run("import", folder, "--library", "unmade", code=1)
+    assert "AUDIO_UNDECODABLE" in told.stderr
+    assert "LIBRARY_NOT_FOUND" in run("library", "show", "unmade", code=1).stderr
+
+
+def test_a_watched_folder_is_imported_until_ctrl_c(
+    run: Run, shared: Running, sounds: Path, tmp_path: Path
+) -> None:
+    """Each file once, a changed one again; the code is 130, and the way to go on is told."""
+    folder = tmp_path / "inbox"
+    folder.mkdir()
+    shutil.copy(sounds / "bronze_bell_1.wav", folder / "one.wav")
+    command = subprocess.Popen(
+        [AUDIOSEARCH, "import", str(folder), "--library", "watched", "--watch", "--json"],
+        env={**os.environ, "AUDIOSEARCH_TARGET": shared.stack.target},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert command.stdout
+        assert json.loads(command.stdout.readline())["progress"]["imported"] == "1"
+        shutil.copy(sounds / "bronze_bell_2.wav", folder / "two.wav")
+        assert json.loads(command.stdout.readline())["progress"]["imported"] == "1"
+        command.send_signal(signal.SIGINT)
+        _, told = command.communicate(timeout=60)
+    finally:
+        command.kill()
+        command.communicate()
+    assert command.returncode == 130
+    assert f"stopped: 2 imported; the same command goes on watching {folder}" in told
+    assert "2 there already" in run("import", folder, "--library", "watched").stdout
+
+
+def test_the_version_and_short_help(run: Run) -> None:
+    """As other programs have them; errors are red on a terminal alone."""
+    assert run("--version").stdout == f"audiosearch {version('audiosearch')}\n"
+    assert run("clip", "list", "-h").stdout == run("clip", "list", "--help").stdout
+    assert "complete" in run("--show-completion", "bash").stdout
 
 
 @pytest.mark.parametrize(

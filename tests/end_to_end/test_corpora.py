@@ -65,6 +65,7 @@ def test_a_corpus_with_its_speakers_labels_and_sessions(
     told = tmp_path / "failures.jsonl"
     done = run(
         *("import", corpus, "--layout", "cn-celeb1", "-l", "celeb", "--failures", told),
+        code=3,
     )
     assert "3 imported into celeb, 0 there already, 2 failed, in " in done.stdout
     assert "data/id00800/notes.wav: FIELD_INVALID: no file of cn-celeb1" in done.stdout
@@ -100,7 +101,7 @@ def test_a_stopped_import_goes_on_without_sending_anything_twice(
     before = {clip.name for clip in clips_of(shared, library)}
     assert before
 
-    done = run("import", corpus, "--layout", "cn-celeb1", "-l", library, "--json")
+    done = run("import", corpus, "--layout", "cn-celeb1", "-l", library, "--json", code=3)
     progress = json.loads(done.stdout)["progress"]
     assert int(progress["imported"]) + int(progress["existing"]) == 3
     assert int(progress["existing"]) == len(before)
@@ -109,16 +110,17 @@ def test_a_stopped_import_goes_on_without_sending_anything_twice(
         # Same size, same time, other bytes: sent again, they would be a clip of their own.
         path.write_bytes(bytes(stat.st_size))
         os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    again = run("import", corpus, "--layout", "cn-celeb1", "-l", library, "--json")
+    again = run("import", corpus, "--layout", "cn-celeb1", "-l", library, "--json", code=3)
     assert json.loads(again.stdout)["progress"]["existing"] == "3"
     assert len(clips_of(shared, library)) == 3
 
 
 def test_what_is_in_is_known_by_its_bytes_too(run: Run, corpus: Path, tmp_path: Path) -> None:
     """Under another path as well."""
-    run("import", corpus, "--layout", "cn-celeb1", "-l", "moved")
+    run("import", corpus, "--layout", "cn-celeb1", "-l", "moved", code=3)
     corpus.rename(tmp_path / "elsewhere")
-    done = run("import", tmp_path / "elsewhere" / "data", "--layout", "cn-celeb1", "-l", "moved")
+    corpus = tmp_path / "elsewhere" / "data"
+    done = run("import", corpus, "--layout", "cn-celeb1", "-l", "moved", code=3)
     assert "0 imported into moved, 3 there already, 2 failed" in done.stdout
 
 
@@ -167,7 +169,7 @@ def test_a_manifest(run: Run, shared: Running, tmp_path: Path) -> None:
         "a/one.wav,door,ann,A door,hall\n"
         "gone.wav,,,,\nlink.wav,,,,\nfolder.wav,,,,\n"
     )
-    done = run("import", "--manifest", manifest, "-l", "listed")
+    done = run("import", "--manifest", manifest, "-l", "listed", code=3)
     assert "1 imported into listed, 0 there already, 3 failed" in done.stdout
     for word in ("gone.wav: PATH_NOT_FOUND", "link.wav: PATH_NOT_ALLOWED", "folder.wav: AUDIO_U"):
         assert word in done.stdout

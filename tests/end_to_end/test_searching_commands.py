@@ -194,7 +194,7 @@ def queries(talks: Talks, tmp_path: Path) -> Path:
 
 def test_many_files_become_rows_of_csv(run: Run, queries: Path, tmp_path: Path) -> None:
     """A file that fails keeps back no other; it is told, counted and seen in the exit status."""
-    done = run("search", queries, "-k", 2, "--output", "found.csv", code=1)
+    done = run("search", queries, "-k", 2, "--output", "found.csv", code=3)
     assert "broken.wav: AUDIO_" in done.stderr
     assert "2 files searched with, 1 failed, 4 matches" in done.stdout
     assert "1 passed over" in done.stdout
@@ -292,6 +292,13 @@ def test_several_files_become_json_lines(run: Run, talks: Talks, tmp_path: Path)
     rows = [json.loads(line) for line in (tmp_path / "found.jsonl").read_text().splitlines()]
     assert [row["name"] for row in rows] == ["Morning.wav", "Evening.wav"]
     assert all(row["label"] == "talk" and row["speaker"] == "" for row in rows)
+    heard = ("search", files[0], "--label", "talk", "-k", 1)
+    run(*heard, "-o", "found.m3u", "--web", "http://gateway:8002/")
+    lines = (tmp_path / "found.m3u").read_text().splitlines()
+    assert (lines[0], lines[1].partition(",")[2]) == ("#EXTM3U", rows[0]["name"])
+    assert lines[2] == f"http://gateway:8002/v1/{rows[0]['clip']}/audio"
+    piped = run("search", *files, "--label", "talk", "-k", 1, "-o", "-").stdout.splitlines()
+    assert [json.loads(line) for line in piped] == rows
 
 
 def test_what_fails_every_file_leaves_the_earlier_results(

@@ -91,7 +91,8 @@ def test_plain_output(run: Run, library: str, ann: Path, tmp_path: Path) -> None
     assert re.search(r"0\.9\d\d\s+█{7,8} ", accepted)
     assert "threshold: 0.500 of the cosine" in accepted
     assert "fit one with `audiosearch calibrate`" in accepted
-    assert speaker("verify", "ann", other).stdout.startswith("REJECT: it is not taken")
+    rejected = speaker("verify", "ann", other, "--exit-code", code=4)
+    assert rejected.stdout.startswith("REJECT: it is not taken")
     assert re.search(r"1\s+0\.9\d\d\s+█+\s+ann", speaker("identify", probe).stdout)
     nobody = speaker("identify", other).stdout
     assert "nobody who is enrolled: 1 compared, the best score is" in nobody

@@ -9,6 +9,7 @@ from audiosearch.catalog.v1 import library_pb2
 from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.gateway.v1.migration_pb2 import MigrateLibraryRequest
 from google.protobuf.empty_pb2 import Empty
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from audiosearch_cli.libraries import duplicates as duplicate_clips
 from audiosearch_cli.libraries import migrating, models
@@ -25,7 +26,7 @@ from audiosearch_cli.output import (
     size,
 )
 
-app = typer.Typer(no_args_is_help=True, help="Make, list, show and delete libraries.")
+app = typer.Typer(no_args_is_help=True, help="Make, list, show, change and delete libraries.")
 Name = Annotated[str, typer.Argument(help="Name of the library: letters, digits, _ and -.")]
 
 
@@ -116,6 +117,23 @@ def show(name: Name, target: Target = DEFAULT_TARGET, ca: Ca = None, json: Json 
             ("created", f"{library.create_time.ToDatetime():%Y-%m-%d %H:%M:%S} UTC"),
         ]
     )
+
+
+@app.command()
+def update(
+    name: Name,
+    display_name: Annotated[str, typer.Option(help="New name for people; '' is the short name.")],
+    target: Target = DEFAULT_TARGET,
+    ca: Ca = None,
+    json: Json = False,
+) -> None:
+    """Change the display name of a library."""
+    wanted = Library(name=f"libraries/{name}", display_name=display_name)
+    mask = FieldMask(paths=["display_name"])
+    with connect(target, ca) as client:
+        request = library_pb2.UpdateLibraryRequest(library=wanted, update_mask=mask)
+        library = client.call(client.stubs.libraries.UpdateLibrary, request)
+    return print_json(library) if json else say(f"library {name} is called {library.display_name}")
 
 
 @app.command()

@@ -13,7 +13,7 @@ from audiosearch.gateway.v1.clips_pb2 import NewVector, UploadVectorsRequest
 from audiosearch_client.client import AudiosearchClient
 
 from audiosearch_cli.output import DEFAULT_TARGET, Ca, Target, complain, connect, say
-from audiosearch_cli.problems import CommandError
+from audiosearch_cli.problems import CommandError, end
 from audiosearch_cli.progress import Shown
 from serving import limits
 
@@ -49,8 +49,7 @@ def upload(
             run.send(batch)
             shown.show(run.created + run.existing + run.failed, total)
     say(f"{run.created:,} vectors stored, {run.existing:,} were there, {run.failed:,} failed")
-    if run.failed:
-        raise typer.Exit(1)
+    end(run.created + run.existing, run.failed)
 
 
 class _Run:

@@ -59,11 +59,7 @@ def count(source: Source) -> int:
         fit += entry.failure is None
         first = first or entry
     if first is None:
-        raise ServiceError(
-            Reason.PATH_NOT_FOUND,
-            f"there is no audio file below {source.root}: "
-            + (told_kinds(source.passed_over) or "check the path"),
-        )
+        raise _without_audio(source)
     if not fit:
         raise ServiceError(
             Reason.FIELD_INVALID,
@@ -71,6 +67,20 @@ def count(source: Source) -> int:
             f"{first.path}: {first.failure}",
         )
     return total
+
+
+def require_audio(source: Source) -> None:
+    """Raises ServiceError, PATH_NOT_FOUND, if a source has no entry."""
+    if next(source.entries(), None) is None:
+        raise _without_audio(source)
+
+
+def _without_audio(source: Source) -> ServiceError:
+    return ServiceError(
+        Reason.PATH_NOT_FOUND,
+        f"there is no audio file below {source.root}: "
+        + (told_kinds(source.passed_over) or "check the path"),
+    )
 
 
 def survey(source: Source) -> Survey:

@@ -13,7 +13,7 @@ import pytest
 from audiosearch.catalog.v1.clip_pb2 import Clip, GetClipRequest, UpdateClipRequest
 from audiosearch.catalog.v1.import_job_pb2 import ImportJob
 from audiosearch.gateway.v1.clips_pb2 import UploadClipResponse
-from audiosearch_cli import import_report
+from audiosearch_cli.imports import report
 from audiosearch_client.client import AudiosearchClient
 from audiosearch_client.corpora.entry import Source
 from audiosearch_client.corpora.sources import corpus_source, folder_source
@@ -83,21 +83,21 @@ def corpus(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def work(shelf: Shelf, source: Source) -> tuple[ImportJob, int]:
-    """Uploads a source to the end; also how many clips were labelled."""
+def work(shelf: Shelf, source: Source) -> tuple[ImportJob, Uploader]:
+    """Uploads a source to the end; also the uploader, which counts clips that were labelled."""
     job = ImportJob()
     uploader = Uploader(cast("AudiosearchClient", shelf), "x", source)
     uploader.work(job, lambda _: None, lambda _: None)
     assert not job.progress.failed, job
-    return job, uploader.labelled
+    return job, uploader
 
 
 def test_a_layout_labels_clips_that_came_without_one(shelf: Shelf, corpus: Path) -> None:
     """Fields that are filled in stay."""
     work(shelf, folder_source(corpus))
     shelf.clips[b"0_bob_0"].speaker = "Robert"
-    job, labelled = work(shelf, corpus_source(corpus, "fsdd"))
-    assert (job.progress.imported, job.progress.existing, labelled) == (0, 4, 4)
+    job, uploader = work(shelf, corpus_source(corpus, "fsdd"))
+    assert (job.progress.imported, job.progress.existing, uploader.labelled) == (0, 4, 4)
     clip = shelf.clips[b"1_ann_0"]
     assert (clip.speaker, clip.label) == ("ann", "1")
     assert dict(clip.metadata) == {
@@ -113,7 +113,7 @@ def test_clips_that_lack_nothing_cost_no_call(shelf: Shelf, corpus: Path) -> Non
     """Neither new ones nor those that are labelled, nor in an import that tells nothing."""
     for source in (corpus_source(corpus, "fsdd"), folder_source(corpus, "spare")):
         for _ in range(2):
-            assert work(shelf, source)[1] == 0
+            assert work(shelf, source)[1].labelled == 0
     assert not shelf.calls
 
 
@@ -122,8 +122,8 @@ def test_every_path_of_identical_files_is_kept(shelf: Shelf, corpus: Path) -> No
     copies = [f"2_ann_{number}.wav" for number in range(12)]
     for name in copies:
         shutil.copy(corpus / "recordings" / "0_ann_0.wav", corpus / "recordings" / name)
-    job, labelled = work(shelf, corpus_source(corpus, "fsdd"))
-    assert (job.progress.imported, job.progress.existing, labelled) == (4, 12, 0)
+    job, uploader = work(shelf, corpus_source(corpus, "fsdd"))
+    assert (job.progress.imported, job.progress.existing, uploader.labelled) == (4, 12, 0)
     metadata = shelf.clips[b"0_ann_0"].metadata
     kept = [metadata[key] for key in metadata if key.split(".")[0] == "path"]
     assert sorted(kept) == sorted(f"recordings/{name}" for name in ["0_ann_0.wav", *copies])
@@ -140,10 +140,10 @@ def test_how_many_were_labelled_is_told(
             "0 imported into x, 4 there already, 4 of them labelled now, 0 failed, in 2 s\n",
         ),
     ):
-        job, labelled = work(shelf, source)
-        import_report.summarise(job, labelled, "x", 2.0, whole=None)
+        job, uploader = work(shelf, source)
+        report.summarise(job, uploader, "x", 2.0, whole=None)
         assert capsys.readouterr().out == words
-        import_report.print_json(job, labelled)
+        report.print_json(job, uploader)
         progress = json.loads(capsys.readouterr().out)["progress"]
-        assert progress["labelled"] == str(labelled)
+        assert progress["labelled"] == str(uploader.labelled)
         assert progress["existing"] == str(job.progress.existing)

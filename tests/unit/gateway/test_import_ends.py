@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from audiosearch.catalog.v1.clip_pb2 import Failure
 from audiosearch.catalog.v1.import_job_pb2 import FileFailure, ImportJob
-from audiosearch_cli.import_report import nothing_imported
+from audiosearch_cli.imports.report import nothing_imported
 from google.rpc import code_pb2, error_details_pb2
 
 from gateway.imports.operations import to_operation

@@ -5,41 +5,41 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
-from typing import IO, Annotated, TypeVar
+from typing import IO, Annotated
 
 import typer
-from audiosearch.catalog.v1 import library_pb2
-from audiosearch.catalog.v1.import_job_pb2 import FileFailure, ImportJob
+from audiosearch.catalog.v1.import_job_pb2 import FileFailure, ImportJob, ImportProgress
 from audiosearch_client.client import AudiosearchClient
 from audiosearch_client.corpora.entry import Source
 from audiosearch_client.corpora.layouts import LAYOUTS
 from audiosearch_client.corpora.sources import corpus_source, folder_source, manifest_source
-from audiosearch_client.corpora.survey import count, survey
+from audiosearch_client.corpora.survey import count, require_audio, survey
 from audiosearch_client.uploading import Fail, Uploader
 from google.longrunning import operations_pb2
 from google.protobuf.json_format import MessageToJson
 
-from audiosearch_cli import dry_run, import_report
 from audiosearch_cli.channels import Channel
-from audiosearch_cli.libraries.models import For, Purpose, choice, purpose_of
+from audiosearch_cli.imports import dry_run, report
+from audiosearch_cli.imports.waiting import Destination, patiently
+from audiosearch_cli.imports.watching import Watch
+from audiosearch_cli.libraries.models import For
 from audiosearch_cli.output import (
     DEFAULT_TARGET,
     Ca,
     Json,
     LibraryName,
     Target,
+    complain,
     connect,
 )
-from audiosearch_cli.problems import CommandError
+from audiosearch_cli.problems import Stopped, end
 from audiosearch_cli.progress import Shown
 from serving.errors import Reason, ServiceError
-from serving.retry import Retry
 
 POLL_SECONDS = 0.5
-T = TypeVar("T")
 _LOOPBACK = ("localhost:", "127.0.0.1:", "[::1]:")
 
 
@@ -80,6 +80,10 @@ def import_path(
         Path | None,
         typer.Option(dir_okay=False, help="File to write each failed upload to, as JSON lines."),
     ] = None,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", help="Go on with the files that come into the folder, by upload."),
+    ] = False,
     channel: Channel = 0,
     purpose: For = None,
     where: Annotated[
@@ -96,48 +100,106 @@ def import_path(
     json: Json = False,
 ) -> None:
     """Import every audio file below a folder. A missing library is created, by --for."""
-    source = _source(path, layout, manifest, label, where, dry=dry)
+    if watch and (manifest or where is Where.server):
+        raise typer.BadParameter(
+            "it takes a folder of this machine, without --manifest", param_hint="--watch"
+        )
+    source = _source(path, layout, manifest, label, where, upload=dry or watch)
     if source and dry:
         return dry_run.show(survey(source), library, as_json=json)
-    job = _new_job(library, source) if source else None
+    job = _new_job(library, source) if source and not watch else None
     start = time.monotonic()
-    with connect(target, ca) as client:
-        _patiently(lambda: _ensure(client, library, purpose), final=(Reason.GATEWAY_UNAVAILABLE,))
-        operation, labelled = None, 0
+    with (
+        connect(target, ca) as client,
+        Destination(client, library, purpose) as destination,
+        _sink(failures) as fail,
+    ):
+        if source and watch:
+            return _watch(client, library, source, channel, fail, as_json=json)
+        operation, uploader = None, None
         if path is not None and source is None:
             folder = path
-            operation = _patiently(
-                lambda: _start(client, library, folder, label, channel, where, target),
-                final=(Reason.GATEWAY_UNAVAILABLE,),
+            operation = patiently(
+                lambda: _start(client, library, folder, label, channel, where, target), first=True
             )
             source = folder_source(path, label)
-        with Shown(quiet=json) as shown, _sink(failures) as fail:
+        with Shown(quiet=json) as shown:
             if operation:
+                destination.busy = True
                 job = _follow(client, operation, shown)
+                destination.busy = False
             elif source:
                 job = job or _new_job(library, source)
-                labelled = _upload(Uploader(client, library, source, channel), job, shown, fail)
-    if job is None:
-        raise AssertionError
-    if json:
-        import_report.print_json(job, labelled)
-    else:
-        seconds = time.monotonic() - start
-        import_report.summarise(job, labelled, library, seconds, whole=failures)
-    if job.progress.failed and not job.progress.imported + job.progress.existing:
-        raise import_report.nothing_imported(job)
-    return None
+                uploader = Uploader(client, library, source, channel)
+                _upload(uploader, job, shown, fail)
+        if job is None:
+            raise AssertionError
+        if json:
+            report.print_json(job, uploader)
+        else:
+            seconds = time.monotonic() - start
+            report.summarise(job, uploader, library, seconds, whole=failures)
+        if job.progress.failed and not job.progress.imported + job.progress.existing:
+            raise report.nothing_imported(job)
+    return end(job.progress.imported + job.progress.existing, job.progress.failed)
+
+
+def _watch(
+    client: AudiosearchClient,
+    library: str,
+    source: Source,
+    channel: int,
+    fail: Fail,
+    *,
+    as_json: bool,
+) -> None:
+    """Imports the files that are or come into a folder, until Ctrl-C.
+
+    Raises:
+        Stopped: after Ctrl-C.
+        ServiceError: a failure that would meet every file. While a service is away, the command
+            waits, and tries the same files again.
+    """
+    sys.stderr.write(f"watching {source.root}; Ctrl-C stops it\n")
+    sys.stderr.flush()
+    imported = 0
+    try:
+        for fresh in Watch(source).rounds():
+            start = time.monotonic()
+            job = _new_job(library, fresh)
+            uploader = Uploader(client, library, fresh, channel)
+            while True:
+                try:
+                    uploader.work(job, lambda _: None, fail)
+                    break
+                except ServiceError as error:
+                    if not error.reason.temporary:
+                        raise
+                    complain(f"{error.reason.value}: {error.message}", "waiting")
+                    job.progress.CopyFrom(ImportProgress(total=job.progress.total))
+                    uploader = Uploader(client, library, fresh, channel)
+            imported += job.progress.imported
+            if as_json:
+                report.print_json(job, uploader, indent=None)
+            else:
+                seconds = time.monotonic() - start
+                report.summarise(job, uploader, library, seconds, whole=None)
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        raise Stopped(
+            f"{imported:,} imported; the same command goes on watching {source.root}"
+        ) from None
 
 
 def _source(
-    path: Path | None, layout: str, manifest: Path | None, label: str, where: Where, *, dry: bool
+    path: Path | None, layout: str, manifest: Path | None, label: str, where: Where, *, upload: bool
 ) -> Source | None:
     """The source of the upload; None if the server may be able to read the folder itself."""
     if (path is None) == (manifest is None) or (manifest and layout):
         raise typer.BadParameter(
             "name a folder, with or without --layout, or a --manifest", param_hint="PATH"
         )
-    if where is Where.server and (layout or manifest or dry):
+    if where is Where.server and (layout or manifest or upload):
         raise typer.BadParameter(
             "the server knows no layout and no manifest; leave this out", param_hint="--from"
         )
@@ -155,7 +217,11 @@ def _source(
         for note in source.notes:
             sys.stderr.write(f"note: {note}\n")
         return source
-    return folder_source(path, label) if path and (dry or where is Where.client) else None
+    if path and (upload or where is Where.client):
+        return folder_source(path, label)
+    if path and where is Where.auto:
+        require_audio(folder_source(path))
+    return None
 
 
 def _new_job(library: str, source: Source) -> ImportJob:
@@ -165,20 +231,21 @@ def _new_job(library: str, source: Source) -> ImportJob:
     return job
 
 
-def _upload(uploader: Uploader, job: ImportJob, shown: Shown, fail: Fail) -> int:
-    """Uploads everything and returns the number of labelled clips. An error says how far it got."""
+def _upload(uploader: Uploader, job: ImportJob, shown: Shown, fail: Fail) -> None:
+    """Uploads everything. An error, and Ctrl-C, say how far it got."""
     try:
         uploader.work(job, shown.update, fail)
     except ServiceError as error:
-        state = job.progress
-        done = state.imported + state.existing + state.failed
-        raise ServiceError(
-            error.reason,
-            f"{error.message} (stopped after {done:,} of {state.total:,} files; the same command "
-            "goes on from there)",
-            error.metadata,
-        ) from error
-    return uploader.labelled
+        told = f"{error.message} (stopped after {_done(job)}; the same command goes on from there)"
+        raise ServiceError(error.reason, told, error.metadata) from error
+    except KeyboardInterrupt:
+        raise Stopped(f"after {_done(job)}; the same command goes on from there") from None
+
+
+def _done(job: ImportJob) -> str:
+    state = job.progress
+    done = state.imported + state.existing + state.failed
+    return f"{done:,} of {state.total:,} files"
 
 
 @contextlib.contextmanager
@@ -194,44 +261,6 @@ def _sink(path: Path | None) -> Iterator[Fail]:
 def _write(file: IO[str], failure: FileFailure) -> None:
     file.write(MessageToJson(failure, indent=None, ensure_ascii=False) + "\n")
     file.flush()
-
-
-def _patiently(ask: Callable[[], T], final: tuple[Reason, ...] = ()) -> T:
-    """The answer, waited for while a service is away; not for the reasons of `final`."""
-    retry, told = Retry(), False
-    while True:
-        try:
-            return ask()
-        except ServiceError as error:
-            if error.reason in final:
-                raise
-            pause = retry.pause(error)
-            if not told:
-                sys.stderr.write(f"waiting: {error.message}\n")
-                told = True
-            time.sleep(pause)
-
-
-def _ensure(client: AudiosearchClient, library: str, purpose: Purpose | None) -> None:
-    try:
-        there = client.call(
-            client.stubs.libraries.GetLibrary,
-            library_pb2.GetLibraryRequest(
-                name=f"libraries/{library}", view=library_pb2.LIBRARY_VIEW_BASIC
-            ),
-        )
-        if purpose and purpose_of(there) != purpose.value:
-            raise CommandError(
-                f"library {library} is there already, and is for {purpose_of(there)}; leave out "
-                "--for, or name another library"
-            )
-    except ServiceError as error:
-        if error.reason is not Reason.LIBRARY_NOT_FOUND:
-            raise
-        client.call(
-            client.stubs.libraries.CreateLibrary,
-            library_pb2.CreateLibraryRequest(library_id=library, library=choice(purpose, "")),
-        )
 
 
 def _start(
@@ -263,16 +292,22 @@ def _follow(
     client: AudiosearchClient, operation: operations_pb2.Operation, shown: Shown
 ) -> ImportJob:
     """Shows a running import until its end. Ctrl-C leaves it running on the server."""
+    job = ImportJob()
     try:
         while True:
-            job, done = _patiently(lambda: client.import_job(operation.name))
+            now, done = patiently(
+                lambda: client.import_job(operation.name),
+                lambda: f"; {_done(job)} are done so far" if job.progress.total else "",
+            )
+            job.CopyFrom(now)
             shown.update(job)
             if done:
                 break
             time.sleep(POLL_SECONDS)
     except KeyboardInterrupt:
-        raise ServiceError(
-            Reason.STATE_CONFLICT, f"stopped watching; {operation.name} goes on at the server"
+        raise Stopped(
+            f"after {_done(job)}; the import goes on at the server: `audiosearch operation show "
+            f"{operation.name}` tells how far it is, `audiosearch operation cancel` ends it"
         ) from None
     if job.state == ImportJob.STATE_FAILED:
         reason = Reason.named(job.failure.reason) or Reason.INTERNAL

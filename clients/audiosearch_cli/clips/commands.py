@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import itertools
-import re
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from audiosearch.catalog.v1 import clip_pb2
 from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter
-from google.protobuf.empty_pb2 import Empty
 
 from audiosearch_cli.channels import remarks
+from audiosearch_cli.clips import changing, downloading
+from audiosearch_cli.clips.selection import InLibrary, full_name
 from audiosearch_cli.narrowing import narrowed
 from audiosearch_cli.output import (
     DEFAULT_TARGET,
@@ -21,7 +20,6 @@ from audiosearch_cli.output import (
     LibraryName,
     Target,
     clip_id,
-    clip_name,
     connect,
     draw_bar,
     print_json,
@@ -31,11 +29,15 @@ from audiosearch_cli.output import (
     seconds,
     size,
     tags_of,
-    written_whole,
 )
 from serving.channels import name_of
 
-app = typer.Typer(no_args_is_help=True, help="List, show, delete and download clips.")
+app = typer.Typer(no_args_is_help=True, help="List, show, change, move, delete and download clips.")
+app.command("update")(changing.update)
+app.command("delete")(changing.delete)
+app.command("move")(changing.move)
+app.command("enroll")(changing.enroll)
+app.command("download")(downloading.download)
 Name = Annotated[
     str,
     typer.Argument(
@@ -45,21 +47,6 @@ Name = Annotated[
         "with --library.",
     ),
 ]
-InLibrary = Annotated[
-    str,
-    typer.Option(
-        "--library", "-l", envvar="DEFAULT_TABLE", help="Library of a clip named by its ID alone."
-    ),
-]
-
-MAX_NAME_BYTES = 200
-"""Length of a file's name at most, when it comes from a clip; most disks take 255."""
-
-
-def _full(name: str, library: str) -> str:
-    if "/" not in name and not library:
-        raise typer.BadParameter("name the library too: --library NAME", param_hint="CLIP")
-    return clip_name(library, name)
 
 
 def _state(name: str) -> Clip.State.ValueType:
@@ -141,7 +128,7 @@ def show(
     """Show one clip."""
     with connect(target, ca) as client:
         clip = client.call(
-            client.stubs.clips.GetClip, clip_pb2.GetClipRequest(name=_full(name, library))
+            client.stubs.clips.GetClip, clip_pb2.GetClipRequest(name=full_name(name, library))
         )
     if json:
         return print_json(clip)
@@ -182,75 +169,8 @@ def tags(
 ) -> None:
     """Name the kinds of sound in a clip, the surest first, also those of a low score."""
     with connect(target, ca) as client:
-        answer = client.tag_clip(_full(name, library), limit, model)
+        answer = client.tag_clip(full_name(name, library), limit, model)
     if json:
         return print_json(answer)
     rows = [(f"{tag.score:.3f}", draw_bar(tag.score), tag.name) for tag in answer.tags]
     return print_table(("score", "", "kind of sound"), rows)
-
-
-@app.command()
-def delete(
-    name: Name,
-    library: InLibrary = "",
-    target: Target = DEFAULT_TARGET,
-    ca: Ca = None,
-    json: Json = False,
-) -> None:
-    """Delete a clip, its vector and its audio."""
-    with connect(target, ca) as client:
-        client.call(
-            client.stubs.clips.DeleteClip, clip_pb2.DeleteClipRequest(name=_full(name, library))
-        )
-    if json:
-        return print_json(Empty())
-    return say(f"clip {name} deleted")
-
-
-@app.command()
-def download(
-    name: Name,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            dir_okay=False,
-            help="File to write; by default the clip's display name, in this folder.",
-        ),
-    ] = None,
-    library: InLibrary = "",
-    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
-    target: Target = DEFAULT_TARGET,
-    ca: Ca = None,
-    json: Json = False,
-) -> None:
-    """Save the audio of a clip as it came in."""
-    full = _full(name, library)
-    with connect(target, ca) as client:
-        clip = client.call(client.stubs.clips.GetClip, clip_pb2.GetClipRequest(name=full))
-        path = output or _file_of(clip)
-        if path.exists() and not force:
-            raise typer.BadParameter(
-                f"{path} is there already; choose another or use --force", param_hint="--output"
-            )
-        with written_whole(path) as file:
-            stored = client.download(full, file)
-    if json:
-        return print_json(stored)
-    return say(f"{path}: {size(stored.size_bytes)}")
-
-
-def _file_of(clip: Clip) -> Path:
-    """A file in this folder, by the clip's display name.
-
-    The name may come from anywhere. So it leads to no other folder, hides no file, and has only
-    what a name of a file may have.
-    """
-    last = re.split(r"[/\\]", clip.display_name)[-1]
-    clean = "".join(each if each.isprintable() else "_" for each in last).strip().lstrip(".")
-    stem, dot, ending = clean.rpartition(".")
-    room = MAX_NAME_BYTES - len((dot + ending).encode())
-    if stem and room > 0:
-        clean = stem.encode()[:room].decode(errors="ignore") + dot + ending
-    return Path(clean.encode()[:MAX_NAME_BYTES].decode(errors="ignore") or clip_id(clip))

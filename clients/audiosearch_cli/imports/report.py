@@ -9,6 +9,7 @@ from pathlib import Path
 
 from audiosearch.catalog.v1.import_job_pb2 import ImportJob
 from audiosearch_client.corpora.survey import told_kinds
+from audiosearch_client.uploading import Uploader
 from google.protobuf.json_format import MessageToDict
 
 from audiosearch_cli.channels import say_counts
@@ -17,21 +18,26 @@ from audiosearch_cli.rate import span
 from serving.errors import Reason, ServiceError
 
 
-def print_json(job: ImportJob, labelled: int) -> None:
-    """Prints the job as JSON, with one more count that only the command line knows."""
+def print_json(job: ImportJob, uploader: Uploader | None, indent: int | None = 2) -> None:
+    """Prints the job as JSON, with what only the uploads of the command line know."""
     told = MessageToDict(job, always_print_fields_with_no_presence=True)
-    told.setdefault("progress", {})["labelled"] = str(labelled)
-    sys.stdout.write(json.dumps(told, indent=2, ensure_ascii=False) + "\n")
+    told.setdefault("progress", {})["labelled"] = str(uploader.labelled if uploader else 0)
+    told["duplicates"] = [each._asdict() for each in uploader.duplicates] if uploader else []
+    sys.stdout.write(json.dumps(told, indent=indent, ensure_ascii=False) + "\n")
 
 
 def summarise(
-    job: ImportJob, labelled: int, library: str, seconds: float, whole: Path | None
+    job: ImportJob,
+    uploader: Uploader | None,
+    library: str,
+    seconds: float,
+    whole: Path | None,
 ) -> None:
     """Prints the counts and the first failures for people.
 
     Args:
         job: of the import, at its end.
-        labelled: number of existing clips that got metadata from the import.
+        uploader: what uploaded the files; None if the server read them itself.
         library: the library that the clips are in.
         seconds: duration of the import.
         whole: file with all failures, if there is one.
@@ -41,22 +47,35 @@ def summarise(
     """
     state = job.progress
     told = f"{state.existing} there already"
-    if labelled:
+    if uploader and (labelled := uploader.labelled):
         told += f", {labelled} of them labelled now"
     say(
         f"{state.imported} imported into {library}, {told}, {state.failed} failed, "
         f"in {span(seconds)}"
     )
-    if passed := told_kinds(state.passed_over):
-        say(passed)
-    say_counts(state.remarks)
-    for failure in job.failures:
-        say(f"  {failure.path}: {failure.failure.reason}: {failure.failure.message}")
+    if uploader:
+        for same in uploader.duplicates:
+            say(f"  {same.path} is the same audio as {same.of}")
+        if more := uploader.duplicate_count - len(uploader.duplicates):
+            say(f"  and {more:,} more duplicates")
+    tell_details(job)
     if state.failed > len(job.failures):
-        where = whole or f"audiosearch clip list --library {library} --state failed"
+        listed = f"audiosearch clip list --library {library} --state failed"
+        if not state.imported + state.existing:  # a library without clips is not kept
+            listed = "the same command with --from client --failures FILE lists all"
+        where = whole or listed
         say(f"  and {state.failed - len(job.failures)} more: {where}")
     if job.state == ImportJob.STATE_CANCELLED:
         raise ServiceError(Reason.STATE_CONFLICT, "the import was cancelled")
+
+
+def tell_details(job: ImportJob) -> None:
+    """Prints the files passed over, the remarks and the first failures."""
+    if passed := told_kinds(job.progress.passed_over):
+        say(passed)
+    say_counts(job.progress.remarks)
+    for failure in job.failures:
+        say(f"  {failure.path}: {failure.failure.reason}: {failure.failure.message}")
 
 
 def nothing_imported(job: ImportJob) -> ServiceError:

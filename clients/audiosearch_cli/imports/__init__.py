@@ -1,0 +1,1 @@
+"""`audiosearch import`."""

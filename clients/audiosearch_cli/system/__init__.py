@@ -1,0 +1,1 @@
+"""Commands about the running system: its status, and operations of its gateway."""
