@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 PIECE_SECONDS = 60
 """Longest audio that the model embeds in one piece."""
 
+SHORTEST_SECONDS = 0.02
+"""Shortest audio that is embedded at all; below it there is no sound to tell from another."""
+
 log = structlog.get_logger()
 
 
@@ -85,7 +88,8 @@ class Encoder:
 
     Attributes:
         sample_rate: Sample rate of its samples, Hz.
-        min_seconds: Shortest audio that is embedded.
+        min_seconds: Shortest window that is embedded. A shorter piece of audio as a whole is
+            padded with zeros to it.
         decision_seconds: As in `Traits`: None if all sound is heard, and not speech alone.
     """
 
@@ -199,11 +203,11 @@ class Encoder:
 
     def _judge(self, heard: Heard) -> None:
         limits = self._limits
-        if heard.seconds < self.min_seconds:
+        if heard.seconds < SHORTEST_SECONDS:
             raise ServiceError(
                 Reason.AUDIO_TOO_SHORT,
-                f"{heard.seconds:.3g} s; at least {self.min_seconds:g} s is needed",
-                {"min_seconds": f"{self.min_seconds:g}"},
+                f"{heard.seconds:.3g} s; at least {SHORTEST_SECONDS:g} s is needed",
+                {"min_seconds": f"{SHORTEST_SECONDS:g}"},
             )
         if heard.active_seconds == 0:
             constant = heard.level_dbfs > limits.silence_dbfs
@@ -222,6 +226,8 @@ class Encoder:
         The pieces are equal, so that none is short. Each waits for its turn, so that a long clip
         does not block short ones. A tag is as sure as it is in the piece where it is surest.
         """
+        if recording.heard.seconds < self.min_seconds:
+            return await self._padded(recording)
         count = math.ceil(recording.samples / (PIECE_SECONDS * self.sample_rate))
         edges = [recording.samples * index // count for index in range(count + 1)]
         results = []
@@ -235,6 +241,17 @@ class Encoder:
         vectors, tags = zip(*results, strict=True)
         mean = np.average(vectors, axis=0, weights=np.diff(edges))
         return Embedded(unit(mean), np.max(tags, axis=0))
+
+    async def _padded(self, recording: Recording) -> Embedded:
+        """Embeds a recording shorter than `min_seconds`, with zeros behind its sound."""
+        length = round(self.min_seconds * self.sample_rate)
+
+        def read() -> NDArray[np.float32]:
+            samples = recording.read(0, recording.samples)
+            return np.pad(samples, (0, max(length - len(samples), 0)))
+
+        recording.work.left = length
+        return await asyncio.wrap_future(self.submit(length, read, recording.work))
 
 
 def _busy(taken: int) -> ServiceError:

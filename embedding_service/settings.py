@@ -51,7 +51,8 @@ class EmbeddingSettings(ServerSettings):
         0.1,
         ge=0.05,
         alias="AUDIOSEARCH_MIN_AUDIO_SECONDS",
-        description="shortest audio that is embedded",
+        description="shorter audio, from 0.02 s on, is padded with zeros to this length; shorter "
+        "windows are left out",
     )
     max_audio_seconds: float = Field(
         MAX_AUDIO_SECONDS,

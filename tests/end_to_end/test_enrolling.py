@@ -81,7 +81,7 @@ def unusable(folder: Path) -> list[tuple[Path, str]]:
     made = [
         (folder / "silent.wav", np.zeros(2 * RATE), "AUDIO_SILENT"),
         (folder / "short.wav", np.random.default_rng(1).normal(0, 0.1, 2400), "AUDIO_TOO_SHORT"),
-        (folder / "shortest.wav", np.full(800, 0.5), "AUDIO_TOO_SHORT"),
+        (folder / "shortest.wav", np.full(800, 0.5), "AUDIO_SILENT"),
     ]
     for path, sound, _ in made:
         soundfile.write(path, sound, RATE)

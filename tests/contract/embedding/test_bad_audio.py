@@ -163,11 +163,12 @@ def test_a_constant_level(service: Any, encode: Any) -> None:
 
 @pytest.mark.parametrize("rate", [8000, 16000, 44100])
 def test_ten_milliseconds(service: Any, encode: Any, voice: Any, rate: int) -> None:
-    """10 ms are AUDIO_TOO_SHORT, with the limit; 100 ms are enough."""
+    """10 ms are AUDIO_TOO_SHORT, with the limit; from 20 ms on sounds are padded and taken."""
     error = service.refuse(encode(voice(0.01, rate=rate), rate))
     assert error.reason is Reason.AUDIO_TOO_SHORT
-    assert "0.1 s" in error.message
-    service.embed(encode(voice(0.1, rate=rate), rate))
+    assert "0.02 s" in error.message
+    for seconds in (0.02, 0.05, 0.1):
+        assert service.embed(encode(voice(seconds, rate=rate), rate)).embedding.values
 
 
 def test_ten_hours(service: Any) -> None:

@@ -264,7 +264,7 @@ def test_fields(service: Any, sound: Any, config: dict[str, Any], field: str) ->
 def test_a_short_range(service: Any, sound: Any) -> None:
     """A range shorter than any audio may be is AUDIO_TOO_SHORT, and a silent one AUDIO_SILENT."""
     samples = np.concatenate([sound, np.zeros(5 * RATE, np.float32)])
-    error = service.refuse_windows(samples.tobytes(), pcm=FLOAT, start=1.0, end=1.05)
+    error = service.refuse_windows(samples.tobytes(), pcm=FLOAT, start=1.0, end=1.01)
     assert error.reason is Reason.AUDIO_TOO_SHORT
     error = service.refuse_windows(samples.tobytes(), pcm=FLOAT, start=11.0, end=14.0)
     assert error.reason is Reason.AUDIO_SILENT
