@@ -45,8 +45,8 @@ install: $(VENV)/.installed $(VENV)/.protos ## Set up .venv with all four servic
 
 protos: $(VENV)/.protos ## Build the stubs from the contracts
 
-demo: install ## Do the main job: import example clips, search them, show the ranking
-	$(BIN)/python -m deploy.demo
+demo: install ## Do the main job: import example clips, search them, show the ranking (ARGS="--keep" for a look in the browser)
+	$(BIN)/python -m deploy.demo $(ARGS)
 
 serve: install ## Run the whole embedded stack; data in ./data
 	$(BIN)/audiosearch serve

@@ -1,10 +1,14 @@
 """`make demo`: starts the services, imports example clips, searches them, and removes all.
 
+With `--keep` the services stay for a look at the page, until Ctrl-C; then all is removed.
+
 Sounds go to a library whose model tells sounds apart, voices to one whose model tells voices apart.
 """
 
 from __future__ import annotations
 
+import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -21,7 +25,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from deploy import example_sounds
-from deploy.local_stack import StackError, running
+from deploy.local_stack import LocalStack, StackError, running
 from serving.errors import ServiceError
 
 PURPOSES: dict[str, Purpose.ValueType] = {"sounds": PURPOSE_SOUNDS, "voices": PURPOSE_VOICES}
@@ -106,8 +110,11 @@ def _search(client: AudiosearchClient, folder: Path, query: str) -> bool:
     return right
 
 
-def demo(work: Path) -> bool:
-    """Runs the demo in the folder `work`. Returns True if import and searches were all right."""
+def demo(work: Path, *, keep: bool = False) -> bool:
+    """Runs the demo in the folder `work`. Returns True if import and searches were all right.
+
+    With `keep` the services run on, until Ctrl-C.
+    """
     clips, queries = work / "clips", work / "queries"
     queries.mkdir()
     for library in PURPOSES:
@@ -128,6 +135,8 @@ def demo(work: Path) -> bool:
         failed = sum(job.progress.failed for job in jobs)
         console.print(f"{imported} clips imported, {failed} failed\n")
         right = [_search(client, queries, query) for query in QUERIES]
+        if keep:
+            _show(stack)
         for library in PURPOSES:
             client.call(
                 client.stubs.libraries.DeleteLibrary,
@@ -137,15 +146,32 @@ def demo(work: Path) -> bool:
     return all(right) and imported == len(made)
 
 
+def _show(stack: LocalStack) -> None:
+    """Tells the address of the page, and looks after the services until Ctrl-C or SIGTERM."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: stack.interrupt())
+    console.print(
+        f"[bold]open {stack.web} in a browser[/]: two libraries are there to search\n"
+        "Ctrl-C stops the services and removes all",
+        soft_wrap=True,
+    )
+    stack.supervise()
+
+
 def main() -> int:
     """Runs the demo in a temporary folder. Returns 0 if all went right, 1 if not."""
+    parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
+    parser.add_argument("--keep", action="store_true", help="keep the services until Ctrl-C")
+    keep = parser.parse_args().keep
     start = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="audiosearch-demo-") as work:
         try:
-            right = demo(Path(work))
+            right = demo(Path(work), keep=keep)
         except (ServiceError, StackError) as error:
             console.print(f"[red]the demo failed:[/] {error}")
             return 1
+    if right and not keep:
+        console.print('to look at it in a browser: make demo ARGS="--keep"')
     console.print(
         f"done in {time.perf_counter() - start:.0f} s; nothing was left behind"
         if right

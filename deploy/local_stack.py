@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -36,6 +37,17 @@ MODELS = "AUDIOSEARCH_MODELS"
 
 START_SECONDS = 1800.0
 """Longest wait for a service. The first start may download a model."""
+
+TELL_SECONDS = 5.0
+"""Time between two lines about the services that a start waits for."""
+
+WAITS = {
+    "catalog": "opens its database",
+    "index": "opens its vectors",
+    "embedding": "loads its models; the first start may download one",
+    "gateway": "waits for the others",
+}
+"""The work of each service at its start."""
 
 STOP_SECONDS = 30.0
 HUNG_SECONDS = 30.0
@@ -171,11 +183,28 @@ class LocalStack:
         """Starts all services and waits until each is SERVING. Raises StackError if one can't."""
         self._require_free_ports()
         self._require_folder()
+        self._report(f"starting {', '.join(SERVICES)}")
+        start = time.monotonic()
         for service in SERVICES:
             self.launch(service)
-        for service in SERVICES:
-            self.wait(service)
-            self._report(f"{service} ready on {self.addresses.target(service)}")
+        told = start + TELL_SECONDS
+        with contextlib.ExitStack() as stack:
+            left = {name: stack.enter_context(self._channel(name)) for name in SERVICES}
+            while left:
+                ready = [name for name, channel in left.items() if self._is_ready(name, channel)]
+                now = time.monotonic()
+                for service in ready:
+                    left.pop(service)
+                    at = self.addresses.target(service)
+                    self._report(f"{service} ready on {at} after {now - start:.1f} s")
+                if now - start > START_SECONDS:
+                    _give_up(next(iter(left)))
+                if left and now > told:
+                    told = now + TELL_SECONDS
+                    why = "; ".join(f"{name} {WAITS[name]}" for name in left)
+                    self._report(f"waiting since {now - start:.0f} s: {why}")
+                if not ready:
+                    time.sleep(0.1)
 
     def _require_free_ports(self) -> None:
         """Refuses taken ports: another program would answer health checks for our service."""
@@ -217,18 +246,21 @@ class LocalStack:
         """Waits until a service is SERVING. Raises StackError if its process ends before."""
         until = time.monotonic() + START_SECONDS
         with self._channel(service) as channel:
-            stub = health_pb2_grpc.HealthStub(channel)
-            while not _serving(stub):
-                code = self._processes[service].poll()
-                if code is not None:
-                    raise StackError(
-                        f"the {service} service ended with code {code}; its last lines are above"
-                    )
+            while not self._is_ready(service, channel):
                 if time.monotonic() > until:
-                    raise StackError(
-                        f"the {service} service is not ready after {START_SECONDS:.0f} s"
-                    )
+                    _give_up(service)
                 time.sleep(0.1)
+
+    def _is_ready(self, service: str, channel: grpc.Channel) -> bool:
+        """True if a service is SERVING. Raises StackError if its process has ended."""
+        if _serving(health_pb2_grpc.HealthStub(channel)):
+            return True
+        code = self._processes[service].poll()
+        if code is not None:
+            raise StackError(
+                f"the {service} service ended with code {code}; its last lines are above"
+            )
+        return False
 
     def _channel(self, service: str) -> grpc.Channel:
         files = tls.Tls.of(self._environment(service))
@@ -363,6 +395,10 @@ def _serving(stub: health_pb2_grpc.HealthStub) -> bool:
     except grpc.RpcError:
         return False
     return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+def _give_up(service: str) -> NoReturn:
+    raise StackError(f"the {service} service is not ready after {START_SECONDS:.0f} s")
 
 
 @contextlib.contextmanager
