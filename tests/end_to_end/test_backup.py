@@ -22,13 +22,15 @@ from tests.vowels import record
 
 LIBRARY, OTHER = "backed-up", "of-vectors"
 MODEL = "models/elsewhere"
+# One precision, so that queries have the same vectors on both stacks.
+SETTINGS = {"AUDIOSEARCH_COMPARE_SECONDS": "1", "AUDIOSEARCH_ENCODER_PRECISION": "fp32"}
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A stack with a library of short and long clips with a speaker, and one of vectors."""
     folder = tmp_path_factory.mktemp("source")
-    with start(folder, AUDIOSEARCH_COMPARE_SECONDS="1") as running:
+    with start(folder, **SETTINGS) as running:
         name = LIBRARY
         running.client.create_library(name)
         for number in range(6):
@@ -74,7 +76,7 @@ def test_a_backup_answers_the_same_elsewhere(source: Running, backup: Path, tmp_
     """Onto an empty stack, whose gateway fills the indexes; then damaged audio is mended."""
     library, client = LIBRARY, source.client
     before = [answers(client, each) for each in (library, OTHER)]
-    with start(tmp_path, AUDIOSEARCH_COMPARE_SECONDS="1") as target:
+    with start(tmp_path, **SETTINGS) as target:
         run("backup", "restore", backup, **addressed(target))
         assert [answers(target.client, each) for each in (library, OTHER)] == before
         (take,) = [record(tmp_path, 1, 7, seconds=4.0)]
