@@ -76,6 +76,7 @@ class AudioFiles:
         info = tarfile.TarInfo(name)
         info.size = size
         self._tar.addfile(info, audio)
+        self._tar.members.clear()  # type: ignore[attr-defined]  # memory would grow
 
     def finish(self) -> None:
         """Ends the last file."""
@@ -105,6 +106,7 @@ def read_audio(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
             audio = tar.extractfile(member)
             if audio is not None:
                 yield member.name, audio
+            tar.members.clear()  # type: ignore[attr-defined]  # as above
 
 
 def verify(folder: Path, manifest: Manifest, read: Callable[[int], None]) -> None:
