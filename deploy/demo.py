@@ -170,6 +170,9 @@ def main() -> int:
         except (ServiceError, StackError) as error:
             console.print(f"[red]the demo failed:[/] {error}")
             return 1
+        except KeyboardInterrupt:
+            console.print("stopped; nothing was left behind")
+            return 130
     if right and not keep:
         console.print('to look at it in a browser: make demo ARGS="--keep"')
     console.print(
