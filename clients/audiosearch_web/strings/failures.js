@@ -5,7 +5,7 @@ export const failures = {
     again: "Try again",
     unexpected: "Something went wrong.",
     FIELD_INVALID: "Something in this request isn't right.",
-    AUDIO_TOO_SHORT: "This sound is too short. Use at least a tenth of a second.",
+    AUDIO_TOO_SHORT: "This sound is too short. Use at least 0.02 seconds.",
     AUDIO_TOO_LONG: "This sound is too long. Cut out the part that matters.",
     AUDIO_UNDECODABLE:
       "This file can't be read as a sound. Try wav, flac, mp3, ogg, opus, m4a, aiff or webm.",
@@ -78,7 +78,7 @@ export const failures = {
     again: "重试",
     unexpected: "出了点问题。",
     FIELD_INVALID: "请求中有不正确的内容。",
-    AUDIO_TOO_SHORT: "这段声音太短，至少需要十分之一秒。",
+    AUDIO_TOO_SHORT: "这段声音太短，至少需要 0.02 秒。",
     AUDIO_TOO_LONG: "这段声音太长，请截取需要的部分。",
     AUDIO_UNDECODABLE:
       "无法把这个文件作为声音读取。请使用 wav、flac、mp3、ogg、opus、m4a、aiff 或 webm。",
