@@ -341,7 +341,10 @@ class Libraries:
             bound.model, bound.purpose = model.name, model.purpose
         if request.HasField("window_rule"):
             bound.window_rule.CopyFrom(request.window_rule)
-        return await self._upstream.libraries.BeginMigration(bound)
+        try:
+            return await self._upstream.libraries.BeginMigration(bound)
+        finally:
+            self._recent.forget(request.name)
 
     @contextlib.asynccontextmanager
     async def held(self, library: Library) -> AsyncIterator[None]:

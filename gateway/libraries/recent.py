@@ -42,9 +42,13 @@ class Recent:
         return library if time.monotonic() - read_at <= KEPT_SECONDS else None
 
     def keep(self, library: Library) -> None:
-        """Remembers a library that has just been read, and only an ACTIVE one."""
+        """Remembers a library that has just been read, and only an ACTIVE one.
+
+        One that is being given another model is read each time: a sound embedded with the model
+        before can't be searched again with the new one.
+        """
         self._kept.pop(library.name, None)
-        if library.state == Library.STATE_ACTIVE:
+        if library.state == Library.STATE_ACTIVE and not library.migration.model:
             self._kept[library.name] = time.monotonic(), library
         while len(self._kept) > _KEPT:
             self._kept.popitem(last=False)

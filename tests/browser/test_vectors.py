@@ -103,7 +103,7 @@ def test_it_is_told_in_chinese(visit: Visit, words: str) -> None:
     """On each of these pages."""
     page = visit(f"#/library/{words}", locale="zh-CN")
     expect(page.get_by_role("heading", name="这个库存放向量")).to_be_visible()
-    page.get_by_role("link", name="在库中检索").click()
+    page.get_by_role("link", name="检索这个库").click()
     expect(page.get_by_role("heading", name="用其中一个片段检索")).to_be_visible()
     page.get_by_role("link", name="说话人").click()
     expect(page.get_by_role("heading", name="这里没有声音")).to_be_visible()
