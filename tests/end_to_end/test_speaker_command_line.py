@@ -38,7 +38,7 @@ def ann(tmp_path: Path) -> Path:
 def test_the_whole_story(run: Run, library: str, ann: Path, tmp_path: Path) -> None:
     """Enroll, verify, identify, list, show, change, delete, each with --json."""
     speaker, inside = partial(run, "speaker"), ("-l", library, "--json")
-    made = json.loads(speaker("enroll", "ann", ann, *inside).stdout)
+    made = json.loads(speaker("enroll", "ann", ann, *inside, code=3).stdout)
     reasons = [outcome.get("failure", {}).get("reason") for outcome in made["outcomes"]]
     assert reasons == ["AUDIO_UNDECODABLE", None, None, None]
     assert made["speaker"]["enrollmentCount"] == 3
@@ -77,7 +77,7 @@ def test_plain_output(run: Run, library: str, ann: Path, tmp_path: Path) -> None
     speaker = partial(run, "speaker", DEFAULT_TABLE=library)
     other, probe = record(tmp_path, 1, 0, 2.0), record(tmp_path, 0, 9, 2.0)
     assert "nobody to compare with" in speaker("identify", probe).stdout
-    told = speaker("enroll", "ann", ann, other).stdout
+    told = speaker("enroll", "ann", ann, other, code=3).stdout
     assert re.search(r"broken\.wav\s+AUDIO_UNDECODABLE", told)
     assert re.search(r"v0-1\.flac\s+enrolled\s+0\.9\d\d\s+good\s+[12]\.\d\d s", told)
     assert re.search(r"v1-0\.flac\s+VOICE_MISMATCH", told)

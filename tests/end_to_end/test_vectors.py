@@ -178,7 +178,7 @@ def test_a_file_of_vectors_is_uploaded(stack: Indexed, tmp_path: Path) -> None:
     made = ["library", "create", library, "--model", MODEL, "--dimension", "8", *target]
     assert CliRunner().invoke(app, made).exit_code == 0
     result = CliRunner().invoke(app, ["vectors", "upload", library, str(file), *target])
-    assert result.exit_code == 1
+    assert result.exit_code == 3
     assert "7 vectors stored, 0 were there, 2 failed" in result.output
     assert "line 7" in result.output
     assert "line 8" in result.output
