@@ -227,7 +227,7 @@ def test_a_watched_folder_is_imported_until_ctrl_c(
         shutil.copy(sounds / "bronze_bell_2.wav", folder / "two.wav")
         assert json.loads(command.stdout.readline())["progress"]["imported"] == "1"
         command.send_signal(signal.SIGINT)
-        _, told = command.communicate(timeout=60)
+        _, told = command.communicate(timeout=120)
     finally:
         command.kill()
         command.communicate()
