@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from typing import NamedTuple
 
-import structlog
 from audiosearch.catalog.v1.library_pb2 import IndexState
 from sqlalchemy import Connection, func, select
 
 from catalog_service.database.database import Database
 from catalog_service.database.schema import clips, import_jobs, libraries
 from catalog_service.database.states import AudioCondition, ClipState, JobState, LibraryState
-from serving.errors import ServiceError
 from serving.monitoring import metrics
+from serving.monitoring.sizes import look_again
 
 LEAST_SECONDS = 15.0
-SHARE = 20
-"""The pause after a look takes so many times as long as the look did, if not longer."""
-log = structlog.get_logger()
 
 
 class _Found(NamedTuple):
@@ -42,15 +36,7 @@ class Sizes:
 
     async def run(self) -> None:
         """Counts until cancelled."""
-        while True:
-            begun = time.monotonic()
-            try:
-                await self.look()
-            except ServiceError as error:
-                log.info("sizes.postponed", why=str(error))
-            except Exception:  # a boundary: the next look must come after any failure
-                log.exception("sizes.crashed")
-            await asyncio.sleep(max(LEAST_SECONDS, SHARE * (time.monotonic() - begun)))
+        await look_again(self.look, LEAST_SECONDS)
 
     async def look(self) -> None:
         """Counts once. Raises ServiceError if the database does not answer."""

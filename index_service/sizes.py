@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-
-import structlog
-
 from index_service.store import Stats, VectorStore
 from serving.errors import Reason, ServiceError
 from serving.monitoring import metrics
+from serving.monitoring.sizes import look_again
 from serving.threads import Threads
 
 LEAST_SECONDS = 30.0
-SHARE = 20
-"""The pause after a look takes so many times as long as the look did, if not longer."""
-log = structlog.get_logger()
 
 
 class Sizes:
@@ -28,15 +21,7 @@ class Sizes:
 
     async def run(self) -> None:
         """Looks again and again, until cancelled."""
-        while True:
-            begun = time.monotonic()
-            try:
-                await self.look()
-            except ServiceError as error:
-                log.info("sizes.postponed", why=str(error))
-            except Exception:  # a boundary: the next look must come after any failure
-                log.exception("sizes.crashed")
-            await asyncio.sleep(max(LEAST_SECONDS, SHARE * (time.monotonic() - begun)))
+        await look_again(self.look, LEAST_SECONDS)
 
     async def look(self) -> None:
         """Looks once, and exports the sums. Raises ServiceError if the store does not answer."""

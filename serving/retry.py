@@ -7,13 +7,16 @@ first try. The pause before the second try is 1 s. Each later pause is twice as 
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from typing import TypeVar
 
 from serving.errors import Reason, ServiceError
 
 TOTAL_SECONDS = 300.0
 MAX_PAUSE_SECONDS = 8.0
+T = TypeVar("T")
 
 
 class Retry:
@@ -48,3 +51,26 @@ class Retry:
         if time.monotonic() > self._end or not (error.reason.temporary or special):
             raise error
         return min(2.0 ** (self._failed - 1), MAX_PAUSE_SECONDS)
+
+
+def patiently(
+    work: Callable[[], T], retry: Retry | None = None, stop: threading.Event | None = None
+) -> T:
+    """Returns the result of blocking work, which is done again as long as that is worth it.
+
+    Args:
+        work: The work.
+        retry: Its tries; those of work that has not begun if it is left out.
+        stop: Once it is set, there is no other try.
+
+    Raises:
+        ServiceError: The last one of the work.
+    """
+    retry, stop = retry or Retry(), stop or threading.Event()
+    while True:
+        try:
+            return work()
+        except ServiceError as error:
+            if stop.is_set():
+                raise
+            stop.wait(retry.pause(error))

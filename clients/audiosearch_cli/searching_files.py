@@ -27,7 +27,7 @@ from audiosearch_cli.output import complain, say, text_output
 from audiosearch_cli.problems import end
 from audiosearch_cli.progress import Shown
 from serving.errors import ServiceError
-from serving.retry import Retry
+from serving.retry import patiently
 
 AT_ONCE = 4
 """Files that are searched with at the same time."""
@@ -80,20 +80,16 @@ class Searcher:
         """Searches with one file, again while a service is away or busy."""
         if file.failure:
             raise file.failure
-        retry = Retry()
-        while True:
-            try:
-                return self._client.search(
-                    self._library,
-                    file.path,
-                    channel=self._channel,
-                    config=self._config,
-                    part=self._part,
-                )
-            except ServiceError as error:
-                if self._stop.is_set():
-                    raise
-                self._stop.wait(retry.pause(error))
+        return patiently(
+            lambda: self._client.search(
+                self._library,
+                file.path,
+                channel=self._channel,
+                config=self._config,
+                part=self._part,
+            ),
+            stop=self._stop,
+        )
 
 
 def search_files(searcher: Searcher, paths: list[Path], output: Path, web: str) -> None:

@@ -24,7 +24,7 @@ from audiosearch_client.corpora.entry import Entry, Source
 from serving import limits
 from serving.audio_files import count_clip
 from serving.errors import Reason, ServiceError
-from serving.retry import Retry
+from serving.retry import Retry, patiently
 
 UPLOADS = 8
 MAX_FAILURES = 20
@@ -135,18 +135,13 @@ class Uploader:
             metadata=entry.metadata,
             channel=self._channel,
         )
-        retry = Retry(_MOVING, CONFLICTS)
-        while True:
-            try:
-                request_id = self._identify(path)
-                answer = self._client.upload(
-                    self._library, path, clip, request_id, id_names_audio=True
-                )
-                return _Done(answer.clip, answer.created, self._label(answer.clip, clip))
-            except ServiceError as error:
-                if self._stop.is_set():
-                    raise
-                self._stop.wait(retry.pause(error))
+
+        def upload() -> _Done:
+            request_id = self._identify(path)
+            answer = self._client.upload(self._library, path, clip, request_id, id_names_audio=True)
+            return _Done(answer.clip, answer.created, self._label(answer.clip, clip))
+
+        return patiently(upload, Retry(_MOVING, CONFLICTS), self._stop)
 
     def _label(self, had: Clip, told: Clip) -> bool:
         """Adds the metadata that a clip lacks; returns True if that was more than a path."""

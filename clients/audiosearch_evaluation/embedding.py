@@ -14,7 +14,7 @@ from audiosearch_client.client import AudiosearchClient
 from numpy.typing import NDArray
 
 from serving.errors import Reason, ServiceError
-from serving.retry import Retry
+from serving.retry import patiently
 
 WORKERS = 4
 BATCH = 256
@@ -63,14 +63,7 @@ class ClipEmbedder:
         return vectors
 
     def _one(self, clip: Clip) -> NDArray[np.float32]:
-        retry = Retry()
-        while True:
-            try:
-                return self._try(clip)
-            except ServiceError as error:
-                if self._stop.is_set():
-                    raise
-                self._stop.wait(retry.pause(error))
+        return patiently(lambda: self._try(clip), stop=self._stop)
 
     def _try(self, clip: Clip) -> NDArray[np.float32]:
         with tempfile.NamedTemporaryFile(prefix="audiosearch-") as file:

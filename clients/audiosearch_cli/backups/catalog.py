@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Annotated, Any, TypeVar
@@ -16,7 +15,6 @@ from audiosearch.catalog.v1.library_service_pb2_grpc import LibraryServiceStub
 from typing_extensions import Self
 
 from serving.errors import Reason, ServiceError, from_rpc_error
-from serving.retry import Retry
 from serving.tls import Tls
 
 CALL_SECONDS = 60.0
@@ -88,13 +86,3 @@ class Catalog:
             f"no catalog service answers at {self._address}: name it with --catalog, and its TLS "
             f"files as for the gateway ({error.details()})",
         )
-
-
-def patiently(work: Callable[[], T], retry: Retry | None = None) -> T:
-    """The result of work, which is done again while the catalog is away or busy."""
-    retry = retry or Retry()
-    while True:
-        try:
-            return work()
-        except ServiceError as error:
-            time.sleep(retry.pause(error))

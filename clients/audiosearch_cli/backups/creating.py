@@ -16,12 +16,12 @@ from audiosearch.catalog.v1.clip_pb2 import GetAudioRequest
 from audiosearch.catalog.v1.library_pb2 import LIBRARY_VIEW_BASIC, ListLibrariesRequest
 from audiosearch.catalog.v1.library_pb2 import Library as CatalogLibrary
 
-from audiosearch_cli.backups.catalog import Catalog, patiently
+from audiosearch_cli.backups.catalog import Catalog
 from audiosearch_cli.backups.manifest import Library, Manifest, Part
 from audiosearch_cli.backups.parts import AudioFiles, PartFile, read_rows, write_row
 from audiosearch_cli.problems import CommandError
 from serving.errors import Reason, ServiceError
-from serving.retry import Retry
+from serving.retry import Retry, patiently
 
 MEMORY_BYTES = 8 * 2**20
 """A recording of more bytes waits in a file for its place in the backup."""

@@ -24,13 +24,14 @@ from audiosearch.catalog.v1.clip_pb2 import (
 )
 from audiosearch.catalog.v1.library_pb2 import LIBRARY_VIEW_BASIC, ListLibrariesRequest
 
-from audiosearch_cli.backups.catalog import STREAM_SECONDS, Catalog, patiently
+from audiosearch_cli.backups.catalog import STREAM_SECONDS, Catalog
 from audiosearch_cli.backups.creating import MEMORY_BYTES
 from audiosearch_cli.backups.manifest import Library, Manifest
 from audiosearch_cli.backups.parts import read_audio, read_rows
 from audiosearch_cli.problems import CommandError
 from serving import limits
 from serving.errors import Reason, ServiceError
+from serving.retry import patiently
 
 AT_ONCE = 4
 """Recordings that are sent at a time; as many more wait."""

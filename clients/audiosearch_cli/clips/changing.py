@@ -15,7 +15,15 @@ from audiosearch_client.corpora.additions import complete
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from audiosearch_cli.clips.selection import All, Batch, InLibrary, Names, chosen, confirm
+from audiosearch_cli.clips.selection import (
+    All,
+    Batch,
+    InLibrary,
+    Names,
+    chosen,
+    confirm,
+    get_clip,
+)
 from audiosearch_cli.narrowing import narrowed
 from audiosearch_cli.output import (
     DEFAULT_TARGET,
@@ -64,7 +72,7 @@ def update(
         wanted.name = name
         if noted:  # metadata is replaced as a whole
             fields.append("metadata")
-            wanted.metadata.update(_get(client, name).metadata)
+            wanted.metadata.update(get_clip(client, name).metadata)
             wanted.metadata.update(noted)
             for key in [key for key, value in wanted.metadata.items() if not value]:
                 del wanted.metadata[key]
@@ -159,17 +167,13 @@ def enroll(
     return batch.tell(f" as {as_speaker}", as_json=json)
 
 
-def _get(client: AudiosearchClient, name: str) -> Clip:
-    return client.call(client.stubs.clips.GetClip, clip_pb2.GetClipRequest(name=name))
-
-
 def _delete(client: AudiosearchClient, name: str) -> None:
     client.call(client.stubs.clips.DeleteClip, clip_pb2.DeleteClipRequest(name=name))
 
 
 def _move(client: AudiosearchClient, name: str, library: str) -> None:
     """Copies the audio and all that is told about it, then deletes the clip."""
-    clip = _get(client, name)
+    clip = get_clip(client, name)
     if clip.enrolled_speaker:
         raise ServiceError(
             Reason.STATE_CONFLICT,

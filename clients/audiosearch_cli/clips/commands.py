@@ -11,7 +11,7 @@ from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter
 
 from audiosearch_cli.channels import remarks
 from audiosearch_cli.clips import changing, downloading
-from audiosearch_cli.clips.selection import InLibrary, full_name
+from audiosearch_cli.clips.selection import InLibrary, full_name, get_clip
 from audiosearch_cli.narrowing import narrowed
 from audiosearch_cli.output import (
     DEFAULT_TARGET,
@@ -127,9 +127,7 @@ def show(
 ) -> None:
     """Show one clip."""
     with connect(target, ca) as client:
-        clip = client.call(
-            client.stubs.clips.GetClip, clip_pb2.GetClipRequest(name=full_name(name, library))
-        )
+        clip = get_clip(client, full_name(name, library))
     if json:
         return print_json(clip)
     rows = [

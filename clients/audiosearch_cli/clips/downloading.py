@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from audiosearch.catalog.v1 import clip_pb2
 from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter
 from audiosearch_client.client import AudiosearchClient
 
-from audiosearch_cli.clips.selection import All, Batch, InLibrary, Names, chosen, unique
+from audiosearch_cli.clips.selection import All, Batch, InLibrary, Names, chosen, get_clip, unique
 from audiosearch_cli.narrowing import narrowed
 from audiosearch_cli.output import (
     DEFAULT_TARGET,
@@ -78,7 +77,7 @@ def _one(
         client.download(name, sys.stdout.buffer)
         sys.stdout.buffer.flush()
         return None
-    clip = client.call(client.stubs.clips.GetClip, clip_pb2.GetClipRequest(name=name))
+    clip = get_clip(client, name)
     path = output or Path()
     if path.is_dir():
         path /= file_of(clip)
@@ -97,7 +96,7 @@ def _into(
     lock = threading.Lock()
 
     def save(name: str) -> None:
-        clip = client.call(client.stubs.clips.GetClip, clip_pb2.GetClipRequest(name=name))
+        clip = get_clip(client, name)
         with lock:
             path = folder / unique(file_of(clip), taken)
         if path.exists() and not force:
@@ -120,7 +119,7 @@ def _zip(
     with written_whole(output) as file, zipfile.ZipFile(file, "w") as archive:
 
         def save(name: str) -> None:
-            clip = client.call(client.stubs.clips.GetClip, clip_pb2.GetClipRequest(name=name))
+            clip = get_clip(client, name)
             with archive.open(unique(file_of(clip), taken), "w", force_zip64=True) as member:
                 client.download(name, member)
 

@@ -19,7 +19,7 @@ from audiosearch_cli.output import clip_name, complain, say
 from audiosearch_cli.problems import Stopped, end
 from audiosearch_cli.progress import Shown
 from serving.errors import ServiceError
-from serving.retry import Retry
+from serving.retry import patiently
 
 AT_ONCE = 8
 """Clips that are worked on at the same time."""
@@ -80,6 +80,11 @@ def chosen(
     return [clip.name for clip in client.clips(library, request)]
 
 
+def get_clip(client: AudiosearchClient, name: str) -> Clip:
+    """The row of a clip."""
+    return client.call(client.stubs.clips.GetClip, clip_pb2.GetClipRequest(name=name))
+
+
 def confirm(question: str, *, yes: bool) -> None:
     """Asks before much is changed; ends the command if the answer is no."""
     if yes:
@@ -118,7 +123,7 @@ class Batch:
             try:
                 while True:
                     for name in left:
-                        running[pool.submit(self._patiently, work, name)] = name
+                        running[pool.submit(self._try, work, name)] = name
                         if len(running) >= 2 * self._at_once:
                             break
                     if not running:
@@ -147,15 +152,8 @@ class Batch:
             say(f"{self.done:,} clips {self._did}{where}, {self.failed:,} failed")
         end(self.done, self.failed)
 
-    def _patiently(self, work: Work, name: str) -> object:
-        retry = Retry()
-        while True:
-            try:
-                return work(name)
-            except ServiceError as error:
-                if self._stop.is_set():
-                    raise
-                self._stop.wait(retry.pause(error))
+    def _try(self, work: Work, name: str) -> object:
+        return patiently(lambda: work(name), stop=self._stop)
 
     def count(self, name: str, failure: Failure | None) -> None:
         """Counts a clip that is done, or failed."""

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from gateway.rest.messages.schemas import wrong_enum
 from serving.errors import Reason, ServiceError
 
 LARGE_BYTES = 16 * 1024
@@ -108,8 +109,8 @@ def _check_enums(tree: Any, message: Any) -> None:
         for each in value if isinstance(value, list) else [value]:
             if each is None:
                 continue
-            if field.enum_type and each not in (known := list(field.enum_type.values_by_name)):
-                raise ValueError(f"{field.json_name} must be one of {', '.join(known)}")
+            if why := wrong_enum(field, each):
+                raise ValueError(f"{field.json_name}: {why}")
             if field.message_type and isinstance(each, dict):
                 _check_enums(each, field.message_type)
 

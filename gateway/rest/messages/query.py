@@ -11,7 +11,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from starlette.requests import Request
 
-from gateway.rest.messages.schemas import is_channel, is_object
+from gateway.rest.messages.schemas import is_channel, is_object, wrong_enum
 from serving import channels
 from serving.errors import Reason, ServiceError
 
@@ -101,9 +101,8 @@ def _find(message: Descriptor, path: str) -> FieldDescriptor:
 
 
 def _value(name: str, value: str, field: FieldDescriptor) -> Any:
-    if field.enum_type and value not in field.enum_type.values_by_name:
-        known = ", ".join(field.enum_type.values_by_name)
-        raise _invalid(name, f"{value[:100]!r} is none of {known}")
+    if why := wrong_enum(field, value):
+        raise _invalid(name, why)
     if is_channel(field):
         return channels.number_of(value)
     if is_object(field):

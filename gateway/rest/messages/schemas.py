@@ -148,6 +148,13 @@ def _behaviour(field: FieldDescriptor) -> Sequence[int]:
     return found
 
 
+def wrong_enum(field: FieldDescriptor, value: Any) -> str:
+    """Says that a value is no name of the field's enum; empty if it is, or the field has none."""
+    if not field.enum_type or value in (known := list(field.enum_type.values_by_name)):
+        return ""
+    return f"{str(value)[:100]!r} is none of {', '.join(known)}"
+
+
 def _of_one(field: FieldDescriptor) -> Schema:
     if field.message_type:
         return reference(field.message_type)
