@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
+import tempfile
 import threading
 import zipfile
 from pathlib import Path
@@ -30,6 +32,9 @@ from audiosearch_cli.output import (
 
 MAX_NAME_BYTES = 200
 """Length of a file's name at most, when it comes from a clip; most disks take 255."""
+
+MEMORY_BYTES = 8 * 2**20
+"""Audio of more bytes waits in a file for its place in a zip."""
 
 Output = Annotated[
     Path | None,
@@ -120,8 +125,12 @@ def _zip(
 
         def save(name: str) -> None:
             clip = get_clip(client, name)
-            with archive.open(unique(file_of(clip), taken), "w", force_zip64=True) as member:
-                client.download(name, member)
+            # A download that is cut off and made again must leave no part in the archive.
+            with tempfile.SpooledTemporaryFile(MEMORY_BYTES) as audio:
+                client.download(name, audio)
+                audio.seek(0)
+                with archive.open(unique(file_of(clip), taken), "w", force_zip64=True) as member:
+                    shutil.copyfileobj(audio, member)
 
         batch.run(names, save)
     batch.tell(f" in {output}", as_json=as_json)
