@@ -214,8 +214,10 @@ def test_a_watched_folder_is_imported_until_ctrl_c(
     folder = tmp_path / "inbox"
     folder.mkdir()
     shutil.copy(sounds / "bronze_bell_1.wav", folder / "one.wav")
+    watch = [AUDIOSEARCH, "import", str(folder), "--library", "watched", "--watch", "--json"]
+    # A shell has its background ignore Ctrl-C, with all that is started from there.
     command = subprocess.Popen(
-        [AUDIOSEARCH, "import", str(folder), "--library", "watched", "--watch", "--json"],
+        ["/usr/bin/env", "--default-signal=INT", *map(str, watch)],
         env={**os.environ, "AUDIOSEARCH_TARGET": shared.stack.target},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -227,7 +229,7 @@ def test_a_watched_folder_is_imported_until_ctrl_c(
         shutil.copy(sounds / "bronze_bell_2.wav", folder / "two.wav")
         assert json.loads(command.stdout.readline())["progress"]["imported"] == "1"
         command.send_signal(signal.SIGINT)
-        _, told = command.communicate(timeout=120)
+        _, told = command.communicate(timeout=60)
     finally:
         command.kill()
         command.communicate()
