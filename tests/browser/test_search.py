@@ -412,7 +412,7 @@ def test_eight_results_fit_in_the_compact_view(visit: Visit, filled: str, new_be
 def test_header_content_and_map_begin_at_one_edge(visit: Visit, filled: str) -> None:
     """On a wide screen."""
     page = visit(f"#/map/{filled}", viewport={"width": 1600, "height": 900})
-    expect(page.get_by_role("heading", name="Map")).to_be_visible()
+    expect(page.get_by_role("heading", name="Map", exact=True)).to_be_visible()
     edges = [page.get_by_role("link", name="Audiosearch"), page.locator("main h1")]
     lefts = {round(place.bounding_box()["x"]) for place in edges}  # type: ignore[index]
     page.get_by_role("link", name="Library", exact=True).click()
