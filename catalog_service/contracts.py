@@ -13,6 +13,8 @@ from audiosearch.catalog.v1 import (
     import_job_service_pb2_grpc,
     library_service_pb2,
     library_service_pb2_grpc,
+    query_service_pb2,
+    query_service_pb2_grpc,
     speaker_service_pb2,
     speaker_service_pb2_grpc,
     store_service_pb2,
@@ -27,6 +29,7 @@ LIBRARIES = Contract(library_service_pb2, library_service_pb2_grpc)
 CLIPS = Contract(clip_service_pb2, clip_service_pb2_grpc)
 VECTORS = Contract(vector_service_pb2, vector_service_pb2_grpc)
 SPEAKERS = Contract(speaker_service_pb2, speaker_service_pb2_grpc)
+QUERIES = Contract(query_service_pb2, query_service_pb2_grpc)
 CALIBRATIONS = Contract(calibration_service_pb2, calibration_service_pb2_grpc)
 IMPORT_JOBS = Contract(import_job_service_pb2, import_job_service_pb2_grpc)
 STORE = Contract(store_service_pb2, store_service_pb2_grpc)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ulid import ULID
 
 from catalog_service.fields import invalid
-from serving.names import CALIBRATION, CHOSEN_ID, CLIP, IMPORT_JOB, LIBRARY, MODEL, SPEAKER
+from serving.names import CALIBRATION, CHOSEN_ID, CLIP, IMPORT_JOB, LIBRARY, MODEL, QUERY, SPEAKER
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -27,6 +27,17 @@ class ClipName(NamedTuple):
     def __str__(self) -> str:
         """Returns the name."""
         return clip_name(self.library, self.clip)
+
+
+class QueryName(NamedTuple):
+    """The two ids in the name of a query."""
+
+    library: str
+    query: str
+
+    def __str__(self) -> str:
+        """Returns the name."""
+        return query_name(self.library, self.query)
 
 
 class SpeakerName(NamedTuple):
@@ -75,6 +86,11 @@ def library_name(library: str) -> str:
 def clip_name(library: str, clip: str) -> str:
     """Returns the name of a clip."""
     return f"libraries/{library}/clips/{clip}"
+
+
+def query_name(library: str, query: str) -> str:
+    """Returns the name of a query."""
+    return f"libraries/{library}/queries/{query}"
 
 
 def speaker_name(library: str, speaker: str) -> str:
@@ -126,6 +142,14 @@ def parse_clip(field: str, text: str) -> ClipName:
         raise invalid(field, text, "must be a clip's name, libraries/{library}/clips/{clip}")
     _, library, _, clip = text.split("/")
     return ClipName(library, clip)
+
+
+def parse_query(field: str, text: str) -> QueryName:
+    """Returns the ids in a query's name. Raises FIELD_INVALID for other text."""
+    if not re.fullmatch(QUERY, text):
+        raise invalid(field, text, "must be a query's name, libraries/{library}/queries/{query}")
+    _, library, _, query = text.split("/")
+    return QueryName(library, query)
 
 
 def parse_speaker(field: str, text: str) -> SpeakerName:

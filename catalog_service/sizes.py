@@ -75,7 +75,9 @@ def _count(connection: Connection) -> _Found:
         connection.scalar(
             select(func.count())
             .select_from(clips)
-            .where(clips.c.audio_condition > AudioCondition.WHOLE)
+            .where(
+                clips.c.audio_condition > AudioCondition.WHOLE, clips.c.state == ClipState.ACTIVE
+            )
         )
         or 0,
         list(

@@ -15,7 +15,7 @@ from typing import NoReturn
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from serving.tls import Tls
+from serving.tls.files import Tls
 
 PORTS = {"gateway": 50050, "embedding": 50051, "index": 50052, "catalog": 50053}
 REST_PORT = "8002"

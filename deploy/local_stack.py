@@ -22,7 +22,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from deploy.container import PORTS, module
 from deploy.pulse import Pulse
-from serving import tls
+from serving.tls import files as tls
 
 SERVICES = ("catalog", "index", "embedding", "gateway")
 """Services in the order of their start. The last one stops first, then the others together."""

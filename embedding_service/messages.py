@@ -179,7 +179,15 @@ def to_windowing(
         to_channel(audio),
         _rule(config.window_rule, min_seconds) if config.HasField("window_rule") else rule,
         _part(config.range) if config.HasField("range") else WHOLE,
+        _max_peaks(config),
     )
+
+
+def _max_peaks(config: embedding_service_pb2.EmbedWindowsConfig) -> int:
+    limit = limits.of(config, "max_peaks")
+    if not limit.minimum <= config.max_peaks <= limit.maximum:
+        raise invalid(f"config.max_peaks must be 0 to {limit.maximum:.0f}, not {config.max_peaks}")
+    return config.max_peaks
 
 
 def _rule(rule: embedding_pb2.WindowRule, min_seconds: float) -> Rule:
@@ -245,6 +253,7 @@ def to_whole(
         audio=to_properties(summary.heard),
         window_count=summary.windows,
         tags=tags,
+        peaks=summary.peaks,
     )
 
 

@@ -26,15 +26,19 @@ if TYPE_CHECKING:
     from embedding_service.encoder import Encoder, Recording
     from embedding_service.windows import Rule
 
+PEAKS = 300
+"""Peaks of an outline, if nothing else is asked for."""
+
 
 @dataclass(frozen=True)
 class Windowing:
-    """Layout of raw samples (None if they are encoded), channel, rule, and the part wanted."""
+    """Layout of raw samples (None if encoded), channel, rule, part, most peaks to answer."""
 
     pcm: Pcm | None
     channel: int
     rule: Rule
     part: Part
+    peaks: int = 0
 
 
 @dataclass(frozen=True)
@@ -45,11 +49,13 @@ class Summary:
         embedded: Its embedding, and its tags: each as sure as in the window where it is surest.
         heard: Properties of its audio.
         windows: Number of its windows.
+        peaks: Its outline, as `Recording.peaks`; empty if none was asked for.
     """
 
     embedded: Embedded
     heard: Heard
     windows: int
+    peaks: bytes = b""
 
 
 class Recordings:
@@ -77,6 +83,9 @@ class Recordings:
             audio, windowing.pcm, windowing.channel, windowing.part, on_time_line=True
         ) as recording:
             samples, heard = recording.samples, recording.heard
+            peaks = b""
+            if windowing.peaks:
+                peaks = await asyncio.to_thread(recording.peaks, windowing.peaks)
             total, surest, found, windows = np.zeros(1, np.float32), np.zeros(1, np.float32), 0, 0
             whole: Embedded | None = None
             async with aclosing(self._windows(recording, windowing.rule)) as results:
@@ -96,7 +105,18 @@ class Recordings:
                 whole = Embedded(unit(total), surest)
             elif found:
                 whole = whole._replace(tags=surest)
-            yield Summary(whole, heard, windows)
+            yield Summary(whole, heard, windows, peaks)
+
+    async def peaks(self, audio: Spool, windowing: Windowing) -> bytes:
+        """The outline of a recording, as `Recording.peaks`; nothing of it is embedded.
+
+        Raises:
+            ServiceError: As `Encoder.hear`.
+        """
+        async with self._encoder.hear(
+            audio, windowing.pcm, windowing.channel, windowing.part, on_time_line=True
+        ) as recording:
+            return await asyncio.to_thread(recording.peaks, windowing.peaks or PEAKS)
 
     async def _windows(
         self, recording: Recording, rule: Rule

@@ -82,6 +82,20 @@ class EmbeddingServicer(embedding_service_pb2_grpc.EmbeddingServiceServicer):
                 async for answer in answers:
                     yield _windows_response(answer, served, most_tags)
 
+    async def MeasurePeaks(
+        self,
+        request_iterator: AsyncIterator[embedding_service_pb2.MeasurePeaksRequest],
+        context: grpc.aio.ServicerContext,
+    ) -> embedding_service_pb2.MeasurePeaksResponse:
+        config = await self._config(request_iterator)
+        served = self._models.find(config.audio.model)
+        rule, least = served.traits.window_rule, served.encoder.min_seconds
+        windowing = to_windowing(config, rule, least)
+        with self._spools.open() as audio:
+            await self._receive(request_iterator, audio)
+            peaks = await served.recordings.peaks(audio, windowing)
+        return embedding_service_pb2.MeasurePeaksResponse(peaks=peaks)
+
     async def StreamEmbeddings(
         self,
         request_iterator: AsyncIterator[embedding_service_pb2.StreamEmbeddingsRequest],

@@ -91,18 +91,27 @@ class EmbeddingSettings(ServerSettings):
         alias="AUDIOSEARCH_ENCODER_THREADS",
         description="processor threads of all models, which take turns; 0 takes all cores",
     )
+    device: str = Field(
+        "auto",
+        alias="AUDIOSEARCH_DEVICE",
+        pattern="^(auto|cpu|cuda)$",
+        description="device of the networks: cuda is a GPU of NVIDIA by the package "
+        "onnxruntime-gpu, in fp32; auto takes one where that package is installed, and else the "
+        "processor",
+    )
     encoder_precision: str = Field(
         "auto",
         alias="AUDIOSEARCH_ENCODER_PRECISION",
         pattern="^(auto|fp32|mixed|bf16|paddle)$",
         description="auto takes the fastest of fp32, mixed and bf16 that gives PaddleSpeech's "
-        "vectors; a named one is used or refused; paddle runs PaddleSpeech's own network",
+        "vectors, and stays with it; a named one is used or refused; paddle runs PaddleSpeech's "
+        "own network",
     )
     encoder_cache: Path | None = Field(
         None,
         alias="AUDIOSEARCH_ENCODER_CACHE",
-        description="folder for the converted network and its check, which make the next start "
-        "quicker; without it the user's cache folder",
+        description="folder for the converted network, its check and the chosen precision: by it "
+        "the next start is quicker and needs no Paddle; without it the user's cache folder",
     )
     decoder_processes: int = Field(
         2,
@@ -126,6 +135,11 @@ class EmbeddingSettings(ServerSettings):
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
+        if self.device == "cuda" and self.encoder_precision not in {"auto", "fp32"}:
+            raise ValueError(
+                "AUDIOSEARCH_DEVICE=cuda computes in fp32: set AUDIOSEARCH_ENCODER_PRECISION to "
+                "auto or fp32"
+            )
         if self.min_audio_seconds >= self.max_audio_seconds:
             msg = (
                 "AUDIOSEARCH_MIN_AUDIO_SECONDS must be below AUDIOSEARCH_MAX_AUDIO_SECONDS "

@@ -10,6 +10,7 @@ from gateway.access.keyring import Keyring
 from gateway.clips.life import Clips
 from gateway.clips.mirror import Mirror
 from gateway.clips.servicer import ClipServicer
+from gateway.clips.trash import Trash
 from gateway.duplicates.library_duplicates import AllDuplicates
 from gateway.health.health import Health
 from gateway.health.servicer import StatusServicer
@@ -51,15 +52,16 @@ async def main(settings: GatewaySettings) -> None:
     worker = ImportWorker(upstream, libraries, clips, settings)
     mirror = Mirror(upstream, clips.vectors)
     speakers = Speakers(upstream, libraries, clips, mirror, settings)
+    trash = Trash(upstream, libraries, clips, speakers.removing, settings.trash_seconds)
     migrations = MigrationWorker(upstream, libraries, clips, speakers.upkeep)
     reconciler = Reconciler(upstream, libraries, clips, speakers.upkeep, mirror, settings)
     servicers = Servicers(
         {
             contracts.LIBRARIES: LibraryServicer(upstream, libraries, maps, duplicates, migrations),
             contracts.CLIPS: ClipServicer(
-                upstream, libraries, clips, worker, speakers.removing, mirror
+                upstream, libraries, clips, worker, trash, mirror, settings.link_seconds
             ),
-            contracts.SEARCH: SearchServicer(search),
+            contracts.SEARCH: SearchServicer(search, upstream),
             contracts.SPEAKERS: SpeakerServicer(upstream, speakers),
             contracts.CALIBRATIONS: CalibrationServicer(upstream, speakers.calibrating),
             contracts.MODELS: ModelServicer(upstream),
@@ -70,8 +72,9 @@ async def main(settings: GatewaySettings) -> None:
     guard, stop = Guard(keyring, Proxies(settings.trusted_proxies)), asyncio.Event()
     parts = Parts(settings, guard, servicers, health)
     watch = IndexWatch(upstream, libraries, clips, speakers.upkeep, settings)
-    work = (worker.run(), migrations.run(), reconciler.run(), watch.run(), keyring.follow())
-    async with background(*work, maps.run(), duplicates.run()), rest(parts, stop):
+    work = (worker.run(), migrations.run(), reconciler.run(), watch.run(), maps.run())
+    files = (keyring.follow(), upstream.follow())
+    async with background(*work, *files, duplicates.run()), rest(parts, stop):
         await serve(settings, servicers.names, servicers.add, health.check, stop, gate=guard)
     await clips.cleanups.settle()
     await upstream.close()

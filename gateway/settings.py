@@ -15,7 +15,7 @@ from serving.audio_size import MAX_AUDIO_BYTES
 from serving.caller import Proxies
 from serving.names import CHOSEN_ID
 from serving.settings import ServerSettings
-from serving.tls import Tls
+from serving.tls.files import Tls
 
 DELETION_SECONDS = 60.0
 _ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:\d{1,5})?")
@@ -102,6 +102,14 @@ class GatewaySettings(ServerSettings):
         alias="AUDIOSEARCH_IMPORT_ROOTS",
         description=f"folders below which ImportClips may read, separated by '{os.pathsep}'",
     )
+    link_seconds: int = Field(
+        0,
+        ge=0,
+        le=7 * 24 * 3600,
+        alias="AUDIOSEARCH_LINK_SECONDS",
+        description="time that a link to audio in an object store holds, for callers that ask for "
+        "one; 0 gives none and sends all audio through the gateway",
+    )
     max_audio_bytes: int = Field(
         MAX_AUDIO_BYTES,
         ge=1,
@@ -172,6 +180,14 @@ class GatewaySettings(ServerSettings):
         alias="AUDIOSEARCH_COMPARE_SECONDS",
         description="time between two comparisons of the numbers of vectors and windows of a "
         "library; vectors that are missing are written again at once",
+    )
+    trash_days: float = Field(
+        7,
+        ge=0,
+        le=3650,
+        alias="AUDIOSEARCH_TRASH_DAYS",
+        description="days in which a deleted clip can be restored; 0 deletes at once for good, "
+        "and empties the trash",
     )
     stale_seconds: float = Field(
         4500,
@@ -264,6 +280,11 @@ class GatewaySettings(ServerSettings):
     def deletion_seconds(self) -> float:
         """Age from which on a deletion counts as abandoned."""
         return min(DELETION_SECONDS, self.stale_seconds)
+
+    @property
+    def trash_seconds(self) -> float:
+        """Age at which a clip in the trash is deleted for good."""
+        return self.trash_days * 24 * 3600
 
     def roots(self) -> tuple[Path, ...]:
         """The folders of `import_roots`, with links resolved."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -22,6 +23,8 @@ from audiosearch.catalog.v1 import (
     import_job_service_pb2_grpc,
     library_service_pb2,
     library_service_pb2_grpc,
+    query_service_pb2,
+    query_service_pb2_grpc,
     speaker_service_pb2,
     speaker_service_pb2_grpc,
     store_service_pb2,
@@ -40,13 +43,15 @@ from serving.errors import Reason, ServiceError
 from serving.peers import keepalive
 from serving.peers.peer import Peer
 from serving.peers.stub import Limits, Stub
-from serving.tls import Tls
+from serving.tls import renewal
+from serving.tls.files import Tls
 
 if TYPE_CHECKING:
     from audiosearch.catalog.v1.calibration_service_pb2_grpc import CalibrationServiceAsyncStub
     from audiosearch.catalog.v1.clip_service_pb2_grpc import ClipServiceAsyncStub
     from audiosearch.catalog.v1.import_job_service_pb2_grpc import ImportJobServiceAsyncStub
     from audiosearch.catalog.v1.library_service_pb2_grpc import LibraryServiceAsyncStub
+    from audiosearch.catalog.v1.query_service_pb2_grpc import QueryServiceAsyncStub
     from audiosearch.catalog.v1.speaker_service_pb2_grpc import SpeakerServiceAsyncStub
     from audiosearch.catalog.v1.store_service_pb2_grpc import StoreServiceAsyncStub
     from audiosearch.catalog.v1.vector_service_pb2_grpc import VectorServiceAsyncStub
@@ -58,6 +63,7 @@ INDEX = Contract(index_service_pb2, index_service_pb2_grpc)
 LIBRARIES = Contract(library_service_pb2, library_service_pb2_grpc)
 CLIPS = Contract(clip_service_pb2, clip_service_pb2_grpc)
 VECTORS = Contract(vector_service_pb2, vector_service_pb2_grpc)
+QUERIES = Contract(query_service_pb2, query_service_pb2_grpc)
 SPEAKERS = Contract(speaker_service_pb2, speaker_service_pb2_grpc)
 CALIBRATIONS = Contract(calibration_service_pb2, calibration_service_pb2_grpc)
 IMPORT_JOBS = Contract(import_job_service_pb2, import_job_service_pb2_grpc)
@@ -121,6 +127,7 @@ class Upstream:
     def __init__(self, settings: GatewaySettings) -> None:
         """Opens channels to the three addresses of the settings."""
         self.peers: dict[str, Peer] = {}
+        self._openers: list[tuple[Peer, Callable[[], grpc.aio.Channel]]] = []
         self._tls = settings.tls
         self._silence = settings.silence_seconds
         self._limits = Limits(
@@ -133,12 +140,13 @@ class Upstream:
         catalog = self._connect(
             settings.catalog_target,
             Reason.CATALOG_UNAVAILABLE,
-            [LIBRARIES, CLIPS, VECTORS, SPEAKERS, CALIBRATIONS, IMPORT_JOBS, STORE],
+            [LIBRARIES, CLIPS, QUERIES, VECTORS, SPEAKERS, CALIBRATIONS, IMPORT_JOBS, STORE],
         )
         self.embedding: EmbeddingServiceAsyncStub = self._stub(embedding, EMBEDDING)
         self.index: IndexServiceAsyncStub = self._stub(index, INDEX)
         self.libraries: LibraryServiceAsyncStub = self._stub(catalog, LIBRARIES)
         self.clips: ClipServiceAsyncStub = self._stub(catalog, CLIPS)
+        self.queries: QueryServiceAsyncStub = self._stub(catalog, QUERIES)
         self.vectors: VectorServiceAsyncStub = self._stub(catalog, VECTORS)
         self.speakers: SpeakerServiceAsyncStub = self._stub(catalog, SPEAKERS)
         self.calibrations: CalibrationServiceAsyncStub = self._stub(catalog, CALIBRATIONS)
@@ -146,15 +154,23 @@ class Upstream:
         self.store: StoreServiceAsyncStub = self._stub(catalog, STORE)
 
     def _connect(self, target: str, unavailable: Reason, contracts: Sequence[Contract]) -> Peer:
-        channel = open_channel(target, contracts, self._tls)
-        peer = Peer(channel, contracts, unavailable, self._silence)
+        open_new = partial(open_channel, target, contracts, self._tls)
+        peer = Peer(open_new(), contracts, unavailable, self._silence)
         self.peers[peer.name] = peer
+        self._openers.append((peer, open_new))
         return peer
 
     def _stub(self, peer: Peer, contract: Contract) -> Any:
         """A Stub, which has the calls of the generated one."""
-        stub = contract.stub(peer.channel)
-        return Stub(stub, contract.service, peer, self._limits)
+        return Stub(contract, peer, self._limits)
+
+    async def follow(self) -> None:
+        """Opens new channels after each change of the TLS files, for ever."""
+        await renewal.follow(self._tls, self._renew)
+
+    def _renew(self) -> None:
+        for peer, open_new in self._openers:
+            peer.renew(open_new(), self._limits.stream)
 
     async def check(self) -> None:
         """Raises ServiceError while any of the three is not SERVING."""

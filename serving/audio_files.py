@@ -149,7 +149,7 @@ class _Walk:
 
     def _kind(self, entry: os.DirEntry[str], folder: Path) -> _Kind | str:
         """The kind of an entry to look at, or the name of the kind that is passed over."""
-        if entry.name.startswith(".") or entry.name in _HIDDEN_FOLDERS:
+        if is_hidden(entry.name):
             return HIDDEN
         is_link = entry.is_symlink()
         try:
@@ -171,8 +171,7 @@ class _Walk:
         return self.roots is None or any(real.is_relative_to(root) for root in self.roots)
 
     def _kind_by_content(self, name: str, real: Path) -> _Kind | str:
-        ending = _ENDING.fullmatch(PurePosixPath(name).suffix)
-        kind = ending[0].lower() if ending else OTHER
+        kind = kind_by_name(name)
         try:
             if not stat.S_ISREG(real.lstat().st_mode):
                 return kind
@@ -182,6 +181,17 @@ class _Walk:
                 return _Kind.AUDIO if begins(file.read(HEAD_BYTES) or b"") else kind
         except OSError:
             return UNREADABLE
+
+
+def is_hidden(name: str) -> bool:
+    """True if a walk passes over whatever has this name."""
+    return name.startswith(".") or name in _HIDDEN_FOLDERS
+
+
+def kind_by_name(name: str) -> str:
+    """The kind of a file that is no audio."""
+    ending = _ENDING.fullmatch(PurePosixPath(name).suffix)
+    return ending[0].lower() if ending else OTHER
 
 
 def unreadable(what: str, error: OSError) -> ServiceError:

@@ -29,6 +29,7 @@ BEGINNINGS = (
     r"\xff[\xf0\xf1\xf8\xf9][\x00-\x33\x40-\x73\x80-\xb3\xc0-\xf3]",  # AAC as ADTS
     r"\x0b\x77|\x7f\xfe\x80\x01|\xfe\x7f\x01\x80",  # AC-3, DTS
     r"#!AMR|NIST_1A|Creative Voice File|\.snd|dns\.|\.SoX|XoS\.|PVF1",
+    r"2BIT| paf|fap |ALawSoundFile|\xf0\x7e.\x01|Extended Instrument:",
     r"wvpk|TTA[12]|MAC |MPCK|MP\+|\x64\xa3[\x00-\x04]\x00|\x00[\x00-\x04]\xa3\x64",
 )
 """Patterns that files begin with. The web client has the same, so both languages must read them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote
 
 from audiosearch.embedding.v1.model_pb2 import (
     PURPOSE_SOUNDS,
@@ -21,6 +22,7 @@ GIVEN_ID = r"[a-z0-9]{1,64}"
 LIBRARY = rf"libraries/{CHOSEN_ID}"
 """Grammar of the name of a library. Those of the other resources follow."""
 CLIP = rf"{LIBRARY}/clips/{GIVEN_ID}"
+QUERY = rf"{LIBRARY}/queries/{GIVEN_ID}"
 SPEAKER = rf"{LIBRARY}/speakers/{CHOSEN_ID}"
 CALIBRATION = rf"{LIBRARY}/calibration"
 MAP = rf"{LIBRARY}/map"
@@ -70,6 +72,13 @@ def split_clip(name: str, field: str = "name") -> tuple[str, str]:
     return library, clip
 
 
+def library_of_query(name: str, field: str = "name") -> str:
+    """The library's name in a query's name; FIELD_INVALID if it is none."""
+    if not re.fullmatch(QUERY, name):
+        raise _invalid(field, name, "libraries/{library}/queries/{query}")
+    return name.partition("/queries/")[0]
+
+
 def split_speaker(name: str, field: str = "name") -> tuple[str, str]:
     """The library's name and the {speaker} part in a speaker's name, or FIELD_INVALID."""
     if not re.fullmatch(SPEAKER, name):
@@ -85,6 +94,11 @@ def split_speaker(name: str, field: str = "name") -> tuple[str, str]:
 def clip_within(library: str, name: str, field: str) -> str:
     """The id of a clip of the library of that name; FIELD_INVALID if it is none."""
     return _within(library, name, field, split_clip(name, field))
+
+
+def query_within(library: str, name: str, field: str) -> None:
+    """Raises FIELD_INVALID unless `name` is that of a query of the library of that name."""
+    _within(library, name, field, (library_of_query(name, field), name))
 
 
 def speaker_within(library: str, name: str, field: str) -> str:
@@ -131,3 +145,9 @@ def import_job_of(operation: str) -> str:
 def operation_of(import_job: str) -> str:
     """`operations/{import_job}` for `importJobs/{import_job}`."""
     return "operations/" + import_job.removeprefix("importJobs/")
+
+
+def last_part(uri: str) -> str:
+    """The last part of the URI of audio, for people: the name of the file or the object."""
+    name = uri.rpartition("/")[2]
+    return unquote(name) if uri.startswith("file:") else name

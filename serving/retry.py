@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import TypeVar
 
 from serving.errors import Reason, ServiceError
@@ -26,7 +26,11 @@ class Retry:
     """
 
     def __init__(
-        self, also: Collection[Reason] = (), tries: int = 0, seconds: float = TOTAL_SECONDS
+        self,
+        also: Collection[Reason] = (),
+        tries: int = 0,
+        seconds: float = TOTAL_SECONDS,
+        shorter: Mapping[Reason, float] | None = None,
     ) -> None:
         """Starts the clock.
 
@@ -34,11 +38,14 @@ class Retry:
             also: reasons that are not temporary in general, but may be so for this work.
             tries: number of tries after which those are final.
             seconds: time since the first try after which all are final.
+            shorter: the same for single reasons, such as a gateway that may not be there at all.
         """
         self._also = frozenset(also)
         self._tries = tries
         self._failed = 0
-        self._end = time.monotonic() + seconds
+        self._start = time.monotonic()
+        self._seconds = seconds
+        self._shorter = shorter or {}
 
     def pause(self, error: ServiceError) -> float:
         """Seconds to wait before the next try.
@@ -48,13 +55,18 @@ class Retry:
         """
         self._failed += 1
         special = error.reason in self._also and self._failed <= self._tries
-        if time.monotonic() > self._end or not (error.reason.temporary or special):
+        passed = time.monotonic() - self._start
+        over = passed > self._shorter.get(error.reason, self._seconds)
+        if over or not (error.reason.temporary or special):
             raise error
         return min(2.0 ** (self._failed - 1), MAX_PAUSE_SECONDS)
 
 
 def patiently(
-    work: Callable[[], T], retry: Retry | None = None, stop: threading.Event | None = None
+    work: Callable[[], T],
+    retry: Retry | None = None,
+    stop: threading.Event | None = None,
+    told: Callable[[ServiceError], None] | None = None,
 ) -> T:
     """Returns the result of blocking work, which is done again as long as that is worth it.
 
@@ -62,6 +74,7 @@ def patiently(
         work: The work.
         retry: Its tries; those of work that has not begun if it is left out.
         stop: Once it is set, there is no other try.
+        told: Gets each failure after which there is one, before the pause.
 
     Raises:
         ServiceError: The last one of the work.
@@ -73,4 +86,7 @@ def patiently(
         except ServiceError as error:
             if stop.is_set():
                 raise
-            stop.wait(retry.pause(error))
+            pause = retry.pause(error)
+            if told:
+                told(error)
+            stop.wait(pause)

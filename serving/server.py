@@ -24,10 +24,17 @@ from serving.monitoring.tracing import traced
 from serving.peers import keepalive
 from serving.settings import LOG_FORMAT, ServerSettings
 from serving.telemetry import configure
+from serving.tls.renewal import server_credentials
 
 HEALTH_INTERVAL = 1.0
 HEALTH_LIMIT = 3.0
 MAX_ANSWER_BYTES = 64 * 2**20
+LIVENESS = "liveness"
+"""Name whose health is SERVING while the process answers, whatever is missing behind it.
+
+A probe that restarts processes asks for it: a restart brings no store back.
+"""
+
 log = structlog.get_logger()
 
 Check = Callable[[], Awaitable[None]]
@@ -78,7 +85,8 @@ def _build(settings: ServerSettings, gate: Gate, busy: Reason) -> grpc.aio.Serve
 
 
 def _bind(server: grpc.aio.Server, settings: ServerSettings) -> int:
-    address, credentials = f"{settings.host}:{settings.port}", settings.server_tls.server()
+    address = f"{settings.host}:{settings.port}"
+    credentials = server_credentials(settings.server_tls)
     try:
         if credentials:
             return int(server.add_secure_port(address, credentials))
@@ -120,6 +128,7 @@ async def serve(
     port = _bind(server, settings)
     for name in ("", *names):
         await servicer.set(name, health_pb2.HealthCheckResponse.NOT_SERVING)  # not checked yet
+    await servicer.set(LIVENESS, health_pb2.HealthCheckResponse.SERVING)
     await server.start()
     watcher = asyncio.create_task(_watch(check, servicer, names))
     log.info("listening", host=settings.host, port=port, tls=bool(settings.tls_cert))

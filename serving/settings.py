@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from typing_extensions import Self
 
 from serving.telemetry import configure
-from serving.tls import CA, CERT, KEY, Tls
+from serving.tls.files import CA, CERT, KEY, Tls
 
 LOG_FORMAT = "AUDIOSEARCH_LOG_FORMAT"
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)

@@ -25,6 +25,11 @@ WORKER = "PYTEST_XDIST_WORKER" in os.environ
 os.environ.setdefault("AUDIOSEARCH_MODELS", "voices")
 os.environ.setdefault("AUDIOSEARCH_ENCODER_CACHE", str(REPOSITORY / ".cache" / "encoder"))
 
+# Threads of numpy and Paddle wait for each other by spinning, which takes more from the tests
+# beside them than it gives. Processes that tests start inherit it.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # A stack's ports are kept for it until its services listen, also when other tests run beside.
 local_stack.free_ports = free_ports
 
@@ -97,6 +102,8 @@ STORES = {
     "index: a Milvus server that grows, hangs, dies": "tests/conformance/index/test_[go][ru]*",
     "catalog: SQLite": "tests/conformance/catalog/*[[]sqlite*",
     "catalog: MySQL or MariaDB": "tests/conformance/catalog/*[[]mysql*",
+    "audio in an object store: SeaweedFS": "tests/conformance/catalog/*s3[]]",
+    "bulk imports from a bucket: SeaweedFS": "tests/conformance/bulk/*",
     "all services on real servers": "tests/end_to_end/test_real_servers.py*",
     "scraped by Prometheus": "tests/end_to_end/test_monitoring.py*",
     "killed at random, and brown-outs": "tests/chaos/*",
@@ -108,7 +115,7 @@ STORES = {
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Says in the last lines which stores and programs were tested, and which not and why."""
+    """Says in the last lines what the run cost, and which stores and programs were tested."""
     ran = [r.nodeid for kind in ("passed", "failed") for r in terminalreporter.getreports(kind)]
     skipped = terminalreporter.getreports("skipped")
     lines = []
@@ -117,6 +124,9 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         why = {r.longrepr[2] for r in skipped if fnmatchcase(r.nodeid, pattern)}
         if count or why:
             lines.append(f"{name}: {count} ran" + "".join(f"; left out: {word}" for word in why))
+    spent = os.times()
+    terminalreporter.section("cost")
+    terminalreporter.write(f"processor time: {sum(spent[:4]):,.0f} s, of all processes together\n")
     if lines:
         terminalreporter.section("stores and programs")
         terminalreporter.write("\n".join(lines) + "\n")

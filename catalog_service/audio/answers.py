@@ -15,6 +15,7 @@ def audio_check(of: Summary) -> AudioCheck:
     return AudioCheck(
         damaged_count=of.damaged,
         missing_count=of.missing,
+        referring_count=of.referring,
         clips=of.clips,
         hashed_since_time=Timestamp(**answers.time(since)) if since else None,
     )

@@ -2,7 +2,7 @@
 
 An object is known by its library's uid, its clip's id and the hash of its bytes. All three are
 made by the catalog, so no name that a user gave is ever part of a path. Objects never change: other
-bytes are another object.
+bytes are another object. Only audio that a clip refers to lies elsewhere, and is only read.
 
 All methods that touch the store are coroutines. A transaction's work is a plain function and can't
 await them, so no file is ever touched on the event loop while a transaction is open; what belongs
@@ -16,16 +16,27 @@ from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
 
+class Reference(NamedTuple):
+    """Audio that lies elsewhere, as it was when a clip was made to refer to it."""
+
+    uri: str
+    version: str
+    """Etag of the object, or time of change of the file; empty before it was read."""
+    size_bytes: int
+
+
 class AudioKey(NamedTuple):
     """The name of one stored object."""
 
     library_uid: str
     clip_id: str
     sha256: str
+    reference: Reference | None = None
+    """The place of its bytes if they are not in the store but elsewhere."""
 
 
 class UnreadableError(Exception):
-    """The disk does not give the bytes of one object, though it works."""
+    """The store does not give the bytes of one object, though it works."""
 
 
 class Upload(Protocol):
@@ -42,7 +53,14 @@ class Upload(Protocol):
         """Takes the next bytes."""
 
     async def finish(self) -> None:
-        """Makes sure that all bytes are on the disk."""
+        """Makes sure that all bytes are in the store; nothing is written after it."""
+
+    async def place(self, key: AudioKey) -> bool:
+        """Does before a transaction what would take long in it: `publish` is quick afterwards.
+
+        Returns True if the object is there from now on. Then whoever does not publish it has to
+        remove it.
+        """
 
     async def publish(self, key: AudioKey) -> None:
         """Makes the bytes an object, at once and whole; again, with the same key, is fine."""
@@ -87,8 +105,14 @@ class AudioStore(Protocol):
     ) -> AsyncIterator[bytes]:
         """The bytes of a range in order; FileNotFoundError when there is no such object.
 
-        `heard` gets each chunk in the thread that read it. UnreadableError is raised when the disk
+        `heard` gets each chunk in a thread. UnreadableError is raised when the store
         has lost some of the bytes.
+        """
+
+    async def link(self, key: AudioKey, seconds: int) -> str:
+        """An address that gives the object to whoever has it, for so many seconds; or none: empty.
+
+        It says nothing about the object being there.
         """
 
     async def remove(self, key: AudioKey) -> None:

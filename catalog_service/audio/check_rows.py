@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from catalog_service.audio.audio_store import AudioKey
+from catalog_service.audio.audio_store import AudioKey, Reference
 from catalog_service.clips.rows import along, now
 from catalog_service.database.schema import audio_checks, clips, libraries
 from catalog_service.database.states import AudioCondition, ClipState
@@ -25,6 +25,7 @@ _STORED = along(
         clips.c.size_bytes,
         clips.c.audio_condition,
         clips.c.state,
+        clips.c.reference,
     ),
     "PRIMARY",
 ).order_by(clips.c.id)
@@ -51,6 +52,8 @@ class Summary(NamedTuple):
 
     damaged: int
     missing: int
+    referring: int
+    """Those of both whose audio lies elsewhere."""
     clips: Sequence[str]
     """Names of some of these clips."""
     hashed_since: datetime | None
@@ -86,6 +89,7 @@ def summary(connection: Connection) -> Summary:
     counted = select(clips.c.audio_condition, func.count()).where(*bad)
     found = connection.execute(counted.group_by(clips.c.audio_condition)).all()
     counts: dict[int, int] = dict(map(tuple, found))
+    referring = select(func.count()).where(*bad, clips.c.reference.is_not(None))
     shown = (
         select(libraries.c.name, clips.c.id)
         .join(libraries, libraries.c.uid == clips.c.library_uid)
@@ -96,6 +100,7 @@ def summary(connection: Connection) -> Summary:
     return Summary(
         counts.get(AudioCondition.DAMAGED, 0),
         counts.get(AudioCondition.MISSING, 0),
+        connection.scalar(referring) or 0,
         sorted(clip_name(library, clip) for library, clip in connection.execute(shown)),
         connection.scalar(since),
     )
@@ -136,8 +141,9 @@ def _has_audio(row: Row[Any]) -> bool:
 
 
 def _checked(row: Row[Any]) -> Checked:
+    reference = Reference._make(row.reference) if row.reference else None
     return Checked(
-        AudioKey(row.library_uid, row.id, row.content_sha256),
-        row.size_bytes,
+        AudioKey(row.library_uid, row.id, row.content_sha256, reference),
+        reference.size_bytes if reference else row.size_bytes,
         AudioCondition(row.audio_condition),
     )

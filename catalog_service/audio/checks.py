@@ -1,7 +1,8 @@
 """Looks at the stored audio of all clips, again and again: is it there, and is it what came in.
 
-A look compares sizes, which takes a moment. A pass compares hashes, so many bytes a second, the
-oldest clips first, and goes on after a restart where it stopped. One replica works at a time.
+A look compares sizes, and versions of what lies elsewhere, which takes a moment. A pass compares
+hashes, so many bytes a second, the oldest clips first, and goes on after a restart where it
+stopped. One replica works at a time.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import contextlib
 import hashlib
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -156,9 +157,7 @@ class AudioChecks:
             page = await self._database.read(
                 partial(check_rows.page, after=after, limit=_LOOK_CLIPS)
             )
-            sizes = await self._store.sizes([each.key for each in page.stored])
-            for each in page.stored:
-                seen = judged(each, sizes)
+            for each, seen in await self._seen(page.stored):
                 if seen is AudioCondition.WHOLE and each.condition is not AudioCondition.WHOLE:
                     await self._compare(each)
                 elif seen is not AudioCondition.WHOLE and seen is not each.condition:
@@ -169,11 +168,28 @@ class AudioChecks:
             await self._keep_claim()
             await asyncio.sleep(time.monotonic() - begin)  # users come first
 
+    async def _seen(self, stored: Sequence[Checked]) -> list[tuple[Checked, AudioCondition]]:
+        """The conditions by sizes. Of audio elsewhere only if that is not away now."""
+        own = [each for each in stored if not each.key.reference]
+        elsewhere = [each for each in stored if each.key.reference]
+        sizes = dict(await self._store.sizes([each.key for each in own]))
+        try:
+            sizes |= await self._store.sizes([each.key for each in elsewhere])
+        except ServiceError as error:
+            log.warning("audio.references_away", why=str(error))
+            return [(each, judged(each, sizes)) for each in own]
+        return [(each, judged(each, sizes)) for each in stored]
+
     async def _pass(self, after: str) -> bool:
-        """Compares some more audio with its hashes. Returns True behind the last clip of all."""
+        """Compares some more audio with its hashes. Returns True behind the last clip of all.
+
+        Audio elsewhere is left out: looks compare its version, and reading it all costs money.
+        """
         page = await self._database.read(lambda c: check_rows.page(c, after, _PASS_CLIPS))
         report = time.monotonic() + _REPORT_SECONDS
         for each in page.stored:
+            if each.key.reference:
+                continue
             await self._compare(each)
             self._cursor = each.key.clip_id
             if time.monotonic() > report:

@@ -14,7 +14,6 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,6 +21,7 @@ import structlog
 from ulid import ULID
 
 from catalog_service.audio.audio_store import AudioKey, UnreadableError
+from catalog_service.audio.file_ranges import pieces
 from catalog_service.audio.folder_upload import FolderUpload
 from catalog_service.completion import to_the_end
 from catalog_service.database.failures import FULL, typed_os
@@ -133,14 +133,14 @@ class FolderStore:
 
         file = await self._readable(lambda: self.path(key).open("rb", buffering=0))
         try:
-            while limit > 0:
-                chunk = await self._readable(partial(piece, min(limit, chunk_bytes), offset))
-                if not chunk:
-                    return
-                offset, limit = offset + len(chunk), limit - len(chunk)
+            async for chunk in pieces(self._readable, piece, offset, limit, chunk_bytes):
                 yield chunk
         finally:
             file.close()
+
+    async def link(self, key: AudioKey, seconds: int) -> str:  # noqa: ARG002  of the interface
+        """None: files have no address."""
+        return ""
 
     async def remove(self, key: AudioKey) -> None:
         """Removes one object; none is fine."""

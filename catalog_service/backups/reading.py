@@ -25,11 +25,12 @@ from catalog_service.database.schema import (
 from catalog_service.database.states import ClipState, LibraryState, SpeakerState
 from catalog_service.libraries import rows as library_rows
 from catalog_service.vectors.kept import Kept
+from serving.calls.batches import Batch
 from serving.errors import Reason, ServiceError
 
 PAGE = 200
 MESSAGE_BYTES = 2**20
-"""Rows of one message, of which one may be larger."""
+"""Rows of one message."""
 
 
 class _Begin(NamedTuple):
@@ -57,15 +58,12 @@ class Reading:
             ServiceError: LIBRARY_NOT_FOUND, STATE_CONFLICT.
         """
         begin = await self._database.read(lambda c: _begin(c, library))
-        some, size = list[BackupRow](), 0
+        batch = Batch[BackupRow](MESSAGE_BYTES)
         async for row in self._rows(library, begin):
-            if some and size + row.ByteSize() > MESSAGE_BYTES:
-                yield begin.schema, some
-                some, size = [], 0
-            some.append(row)
-            size += row.ByteSize()
+            if full := batch.add(row):
+                yield begin.schema, full
         await self._require_same(library, begin.library)
-        yield begin.schema, some
+        yield begin.schema, batch.left
 
     async def _rows(self, library: str, begin: _Begin) -> AsyncIterator[BackupRow]:
         for row in begin.rows:

@@ -141,15 +141,20 @@ def _restored(table: Table, values: Values, backup: str) -> Values:
         values |= {"state": LibraryState.RESTORING, "request_id": _mark(backup)}
         if values.get("migration") is not None:  # it is filled from the first clip on again
             migration = Migration.FromString(values["migration"])
-            for field in ("cursor", "done_count", "failures", "failed_count"):
+            for field in ("cursor", "done_count", "failures", "failed_count", "comparison"):
                 migration.ClearField(field)
-            values |= {"migration": migration.SerializeToString(), "migration_worker": ""}
+            values |= {
+                "migration": migration.SerializeToString(),
+                "migration_worker": "",
+                "migration_begin_time": values.get("migration_begin_time") or now(),
+            }
     elif table is import_jobs:
         values |= {"worker": "", "lease_until": now()}
         if values.get("state") == JobState.RUNNING:
             values |= {"state": JobState.CANCELLED, "cancel_requested": True}
     elif table is clips and values.get("state") == ClipState.ACTIVE:
-        has = values.get("content_sha256") is not None
+        # Audio that lies elsewhere is in no backup: the next look tells how it is.
+        has = values.get("content_sha256") is not None and not values.get("reference")
         values["audio_condition"] = AudioCondition.MISSING if has else AudioCondition.WHOLE
     return values
 

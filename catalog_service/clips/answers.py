@@ -11,10 +11,13 @@ from audiosearch.catalog.v1.clip_pb2 import (
     CountValuesResponse,
     Failure,
     FindClipsResponse,
+    ListReferencesResponse,
 )
 
 from catalog_service import answers
 from catalog_service.audio.clip_audio import Stored
+from catalog_service.audio.reference_readers import Listed
+from catalog_service.audio.reference_uris import Place
 from catalog_service.clips.batches import Outcome
 from catalog_service.clips.counting import Counts
 from catalog_service.clips.finding import Found, Term
@@ -30,7 +33,7 @@ def clip(parent: str, row: ClipRow) -> Clip:
     Its parts are given as mappings: a look-up builds hundreds of clips, and messages for the parts,
     above all for times, take several times as long.
     """
-    has_audio = row.content_sha256 is not None and row.state != ClipState.CREATING
+    has_audio = row.stored_sha256 is not None and row.state != ClipState.CREATING
     parts: answers.Parts = {
         "audio_object": {**_audio_object(row), "condition": row.audio_condition}
         if has_audio
@@ -54,6 +57,7 @@ def clip(parent: str, row: ClipRow) -> Clip:
         channel=row.channel,
         revision=row.revision,
         window_count=row.window_count,
+        uri=row.referred.uri if row.referred else "",
         **parts,
     )
 
@@ -101,10 +105,22 @@ def audio_object(stored: Stored) -> AudioObject:
     return AudioObject(**_audio_object(stored))
 
 
+def reference(place: Place, of: Listed) -> ListReferencesResponse.Reference:
+    """Returns an audio file below a place, or the place itself."""
+    uri = place.below(of.path).uri if of.path else place.uri
+    path = of.path or place.path.rpartition("/")[2]
+    if of.failure:
+        failure = Failure(reason=of.failure.reason.value, message=of.failure.message)
+        return ListReferencesResponse.Reference(path=path, failure=failure)
+    return ListReferencesResponse.Reference(
+        uri=uri, path=path, size_bytes=of.size_bytes, version=of.version
+    )
+
+
 def _audio_object(row: ClipRow | Stored) -> answers.Parts:
     return {
-        "size_bytes": row.size_bytes,
-        "sha256": row.content_sha256,
+        "size_bytes": row.audio_bytes if isinstance(row, ClipRow) else row.size_bytes,
+        "sha256": row.stored_sha256 if isinstance(row, ClipRow) else row.content_sha256,
         "content_type": row.content_type or "",
     }
 

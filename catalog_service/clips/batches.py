@@ -8,8 +8,10 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, insert
 
+from catalog_service.audio.audio_store import Reference
 from catalog_service.clips import rows as clip_rows
 from catalog_service.clips import tags
+from catalog_service.clips.quotas import NO_QUOTA, Additions, Quota
 from catalog_service.clips.rows import ALL, IN_LIBRARY, ClipRow, along
 from catalog_service.clips.tags import Tag
 from catalog_service.database.schema import clips
@@ -47,6 +49,9 @@ class NewClip:
     size_bytes: int | None
     channel: int
     """The channel that is heard, counted from 1; 0 for all, mixed to one."""
+    quota: Quota = NO_QUOTA
+    reference: Reference | None = None
+    """The place of its audio if that stays elsewhere; only the URI is known then."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,8 @@ class Activation(NamedTuple):
     vectors: Sequence[Part] = ()
     tags: Sequence[Tag] | None = None
     """Its tags, the surest first; None if they are not known."""
+    peaks: bytes = b""
+    """Its outline; empty if it is not known."""
 
 
 class Locked(NamedTuple):
@@ -102,6 +109,7 @@ def create(connection: Connection, library: str, new: Sequence[NewClip]) -> list
     # Locked until the clips are written, because a DELETING library must get no clips.
     parent = library_rows.get(connection, library, share=True)
     by_request, by_content = _made_before(connection, library, new)
+    additions = Additions(connection, (clip.quota for clip in new))
     made: list[ClipRow] = []
     outcomes: list[Outcome] = []
     for clip, row in zip(new, _rows(parent.uid, new), strict=True):
@@ -111,6 +119,8 @@ def create(connection: Connection, library: str, new: Sequence[NewClip]) -> list
             outcomes.append(Outcome(before))
         elif other:
             outcomes.append(Outcome(other, exists(ClipName(library, other.id))))
+        elif refusal := additions.refusal(clip.quota, 1, clip.size_bytes or 0):
+            outcomes.append(Outcome(None, refusal))
         else:
             made.append(row)
             outcomes.append(Outcome(row))
@@ -122,6 +132,7 @@ def create(connection: Connection, library: str, new: Sequence[NewClip]) -> list
         library_rows.require_state(parent, LibraryState.ACTIVE)
         for some in clip_rows.batched(made):
             connection.execute(_INSERT, [row._asdict() for row in some])
+        additions.keep()
     return outcomes
 
 
@@ -136,13 +147,14 @@ def activate(connection: Connection, locked: Locked, wanted: Sequence[Activation
     counts: dict[str, int] = {}
     tagged: dict[str, Sequence[Tag]] = {}
     uids: dict[str, str] = {}
-    for name, heard, _, its_tags in wanted:
+    for name, heard, _, its_tags, _ in wanted:
         error = _unfit(rows.get(name.clip), name, locked)
         if error:
             errors[name.clip] = error
             continue
         uids[name.clip] = rows[name.clip].library_uid
-        if its_tags is not None and list(map(Tag._make, rows[name.clip].tags or ())) != its_tags:
+        before = list(map(Tag._make, rows[name.clip].tags or ()))
+        if its_tags is not None and (its_tags != before or rows[name.clip].is_restored):
             tagged[name.clip] = its_tags
         if rows[name.clip].state == ClipState.CREATING:
             ready[name.clip] = heard
@@ -153,7 +165,12 @@ def activate(connection: Connection, locked: Locked, wanted: Sequence[Activation
         [
             (
                 rows[clip],
-                {"state": ClipState.ACTIVE, "tags": tagged.get(clip) or None, **vars(heard)},
+                {
+                    "state": ClipState.ACTIVE,
+                    "tags": tagged.get(clip) or None,
+                    "trashed_sha256": None,
+                    **vars(heard),
+                },
             )
             for clip, heard in ready.items()
         ],
@@ -174,11 +191,14 @@ def activate(connection: Connection, locked: Locked, wanted: Sequence[Activation
     tags.replace(connection, uids, tagged)
     parts = {  # one clip may stand there twice
         (part.clip_id, part.generation, part.part): part
-        for name, _, vectors, _ in wanted
+        for name, _, vectors, _, _ in wanted
         for part in vectors
         if name.clip in uids
     }
     kept.keep(connection, uids, list(parts.values()))
+    clip_rows.draw(
+        connection, {each.name.clip: each.peaks for each in wanted if each.name.clip in uids}
+    )
     return [Outcome(rows.get(each.name.clip), errors.get(each.name.clip)) for each in wanted]
 
 
@@ -225,7 +245,8 @@ def _rows(library_uid: str, new: Sequence[NewClip]) -> Iterator[ClipRow]:
             revision=1,
             window_count=0,
             audio_condition=AudioCondition.WHOLE,
-            **vars(clip),
+            owner=clip.quota.owner,
+            **{name: value for name, value in vars(clip).items() if name != "quota"},
         )
 
 
@@ -237,6 +258,7 @@ def _unfit(row: ClipRow | None, name: ClipName, locked: Locked) -> ServiceError 
         return None
     if row.state != ClipState.CREATING:
         return clip_rows.conflict(row, name, "CREATING or ACTIVE")
-    if row.id in locked.with_audio:
+    # A clip that is restored comes back as it was, even if its audio was lost: the checks tell it.
+    if row.id in locked.with_audio or row.is_restored:
         return None
     return clip_rows.conflict(row, name, "with its audio in place: call PutAudio first")

@@ -7,14 +7,15 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete
 
-from catalog_service.audio.audio_store import AudioKey, AudioStore
+from catalog_service.audio.audio_store import AudioStore
 from catalog_service.clips import batches as clip_batches
-from catalog_service.clips import counting, finding, lists, tags
+from catalog_service.clips import counting, finding, lists, quotas, tags, trash
 from catalog_service.clips import rows as clip_rows
 from catalog_service.clips.batches import Activation, Locked, NewClip, Outcome
 from catalog_service.clips.counting import Counts
 from catalog_service.clips.filter import ClipQuery
 from catalog_service.clips.finding import Found, Term
+from catalog_service.clips.quotas import Used
 from catalog_service.clips.rows import ALL, IN_LIBRARY, ClipRow, along
 from catalog_service.database.database import Database
 from catalog_service.database.schema import clips
@@ -67,6 +68,10 @@ class Clips:
         """Reads a clip in any state."""
         return await self._database.read(lambda c: clip_rows.get(c, name))
 
+    async def peaks(self, name: ClipName) -> bytes:
+        """Reads the outline of a clip; empty if none is kept."""
+        return await self._database.read(lambda c: clip_rows.peaks(c, name))
+
     async def list(
         self, library: str, query: ClipQuery, page: Page
     ) -> tuple[Sequence[ClipRow], str]:
@@ -76,6 +81,10 @@ class Clips:
     async def count_values(self, library: str, field: str, query: ClipQuery, limit: int) -> Counts:
         """Counts the clips of a query by the value of a field, the most frequent values first."""
         return await counting.count(self._database, library, field, query, limit)
+
+    async def count_owned(self, owners: Sequence[str]) -> dict[str, Used]:
+        """Counts the clips of owners in all libraries, and the bytes of their audio."""
+        return await quotas.count(self._database, owners)
 
     async def look_up(
         self, library: str, ids: Collection[str], *, with_library: bool = False
@@ -125,7 +134,10 @@ class Clips:
         )
 
     async def fail(self, name: ClipName, reason: str, message: str) -> ClipRow:
-        """CREATING -> FAILED. Removes the audio, so the same bytes may become another clip."""
+        """CREATING -> FAILED. Removes the audio, so the same bytes may become another clip.
+
+        A clip that is being restored is TRASHED again instead.
+        """
         values = {
             "state": ClipState.FAILED,
             "failure_reason": reason,
@@ -138,15 +150,20 @@ class Clips:
             clip_rows.require_state(row, name, ClipState.CREATING, ClipState.FAILED)
             return row
 
+        def stays(row: ClipRow) -> bool:
+            return row.state == ClipState.FAILED or row.is_restored
+
         async def remove_audio(row: ClipRow) -> ClipRow:
             # Before the commit: after a crash here the row is CREATING without audio, and a repeat
             # can fail it. A removal after the commit could leave audio without a row.
-            if row.state != ClipState.FAILED:
+            if not stays(row):
                 await self._store.remove_clip(row.library_uid, row.id)
             return row
 
         def change(connection: Connection, row: ClipRow) -> ClipRow:
-            if row.state == ClipState.FAILED:
+            if row.is_restored:
+                return trash.back(connection, row)
+            if stays(row):
                 return row
             kept.forget(connection, row.id)
             return clip_rows.change(connection, row, values)
@@ -157,6 +174,8 @@ class Clips:
         self, name: ClipName, only: ClipState | None = None, speaker: str | None = None
     ) -> ClipRow:
         """Any state -> DELETING, and removes the clip from its speaker's enrollments.
+
+        With CREATING as `only`, a clip that is being restored is TRASHED again instead.
 
         Args:
             name: The clip.
@@ -171,6 +190,8 @@ class Clips:
             if row.state == ClipState.DELETING:
                 return row
             clip_rows.require_state(row, name, *allowed)
+            if row.is_restored and only:
+                return trash.back(connection, row)
             if speaker is not None:
                 enrollments.require_free(row, name, SpeakerName(name.library, speaker))
             changed = clip_rows.change(connection, row, {"state": ClipState.DELETING})
@@ -179,6 +200,18 @@ class Clips:
             return changed
 
         return await self._database.free(change)
+
+    async def trash(self, name: ClipName) -> ClipRow:
+        """ACTIVE -> TRASHED, and removes the clip from its speaker's enrollments."""
+        return await self._database.free(lambda c: trash.put(c, name))
+
+    async def restore(self, name: ClipName) -> ClipRow:
+        """TRASHED -> CREATING, unless another clip has its bytes by now.
+
+        Raises:
+            ServiceError: CLIP_NOT_FOUND, STATE_CONFLICT, CLIP_EXISTS.
+        """
+        return await self._database.write_new(lambda c: trash.take_out(c, name))
 
     async def delete(self, name: ClipName) -> None:
         """Removes the audio of a DELETING clip, then its row. A missing clip is no error."""
@@ -200,11 +233,11 @@ class Clips:
     async def _with_audio(self, rows: Mapping[str, ClipRow]) -> Locked:
         """Looks for the audio of those locked rows that wait for it."""
         keys = {
-            AudioKey(row.library_uid, row.id, row.content_sha256): row.size_bytes
+            row.audio_key: row.audio_bytes
             for row in rows.values()
             if row.state == ClipState.CREATING
             and row.content_sha256 is not None
-            and row.size_bytes is not None
+            and row.audio_bytes is not None
         }
         there = await self._store.sizes(keys)
         return Locked(rows, {key.clip_id for key, size in keys.items() if there.get(key) == size})

@@ -1,7 +1,8 @@
 """Builds the statements of lists of clips: filter, order and index.
 
 Each list is read along one index of the same order, so that the cost of a page depends on its size
-alone. Statements name the index, because planners choose wrong ones for tables without statistics.
+alone. A list whose filter no index serves in its order is read a stretch at a time. Statements name
+the index, because planners choose wrong ones for tables without statistics.
 
 To MySQL `a` and `a ` are equal; to SQLite's LIKE `a` and `A` are equal. A comparison, which uses an
 index, together with LIKE is exact on both.
@@ -15,9 +16,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from audiosearch.filter.v1.filter_pb2 import Condition
-from sqlalchemy import Column, ColumnElement, Row, Select, func, or_, select
+from sqlalchemy import Column, ColumnElement, Row, Select, func, select
 
 from catalog_service.clips import conditions as its_conditions
+from catalog_service.clips.order import Order
 from catalog_service.clips.rows import ALL, ClipRow, along, uid_of
 from catalog_service.database.functions import exact
 from catalog_service.database.schema import clip_tags, clips
@@ -27,7 +29,6 @@ from serving.conditions import metadata_key
 
 _ESCAPE = "/"
 _LAST = "\U0010ffff"
-_ID_LENGTH = 26
 _BY_STATE = "ix_clips_state"
 _EQUAL = {
     "enrolled_as": "ix_clips_enrolled",
@@ -36,13 +37,19 @@ _EQUAL = {
     "import_job": "ix_clips_import_job",
 }
 """The indexes of columns that a clip can be listed by, the narrowest first."""
+_ORDERED = {
+    "display_name": "ix_clips_display_name",
+    "update_time": "ix_clips_update_time",
+    "duration_ns": "ix_clips_duration",
+}
+"""The indexes of the columns that lists can be ordered by."""
 _INDEXED = {"label": "label", "speaker": "speaker", "enrolled_speaker": "enrolled_as"}
 _TICK = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
 class ClipQuery:
-    """A filter of clips. None means any value."""
+    """A filter of clips and their order. None means any value; no order, that of the filter."""
 
     state: ClipState
     label: str | None = None
@@ -54,6 +61,19 @@ class ClipQuery:
     import_job: str | None = None
     enrolled_as: str | None = None
     conditions: tuple[Condition, ...] = ()
+    order: Order | None = None
+
+    @property
+    def scans(self) -> bool:
+        """True if clips are looked at that no index tells apart from those of the query."""
+        if self.conditions or self.order is None:
+            return bool(self.conditions)
+        index, order = self._path()
+        others = [column for column in _EQUAL if _EQUAL[column] != index]
+        told = any(getattr(self, column) is not None for column in others)
+        by_name = order.column is clips.c.display_name
+        times = (self.create_time_from, self.create_time_before, self.update_time_before)
+        return told or bool(self.display_name_prefix and not by_name) or any(times)
 
     def narrowed(self, conditions: Iterable[Condition]) -> ClipQuery:
         """Returns the query with conditions. Those that an index serves become fields of it."""
@@ -65,7 +85,7 @@ class ClipQuery:
     def check(self, after: str) -> None:
         """Raises ValueError if `after` is no key of this list."""
         _, order = self._path()
-        list(_behind(order, after))
+        list(order.behind(after))
 
     def statement(
         self, library: str, after: str | None, limit: int, until: str | None = None
@@ -77,9 +97,9 @@ class ClipQuery:
         _, order = self._path()
         statement = ALL.where(clips.c.library_uid == uid_of(library), *self._where())
         if after is not None:
-            statement = statement.where(*_behind(order, after))
+            statement = statement.where(*order.behind(after))
         if until is not None:
-            statement = statement.where(*_within(order, until))
+            statement = statement.where(*order.within(until))
         return self._in_order(statement).limit(limit)
 
     def reach(self, library: str, after: str | None, count: int) -> Select[Any]:
@@ -89,11 +109,11 @@ class ClipQuery:
         ends before.
         """
         _, order = self._path()
-        statement = select(*dict.fromkeys((order, clips.c.id))).where(
+        statement = select(*dict.fromkeys((order.column, clips.c.id))).where(
             clips.c.library_uid == uid_of(library), *self._indexed()
         )
         if after is not None:
-            statement = statement.where(*_behind(order, after))
+            statement = statement.where(*order.behind(after))
         return self._in_order(statement).offset(count - 1).limit(1)
 
     def counts(self, library: str, field: str, limit: int) -> Select[Any]:
@@ -155,27 +175,26 @@ class ClipQuery:
     def key(self, row: ClipRow | Row[Any]) -> str:
         """Returns the key of a clip in the list."""
         _, order = self._path()
-        if order is clips.c.display_name:
-            return row.id + row.display_name
-        if order is clips.c.update_time:
-            return row.id + row.update_time.isoformat()
-        return row.id
+        return order.key(row)
 
-    def _path(self) -> tuple[str, Column[Any]]:
-        """Returns the index to read along, and the column of its order."""
-        if self.display_name_prefix:
-            return "ix_clips_display_name", clips.c.display_name
-        if self.update_time_before is not None:
-            return "ix_clips_update_time", clips.c.update_time
+    def _path(self) -> tuple[str, Order]:
+        """Returns the index to read along, and its order."""
+        order = self.order
+        if order is None and self.display_name_prefix:
+            order = Order(clips.c.display_name)
+        elif order is None and self.update_time_before is not None:
+            order = Order(clips.c.update_time)
+        order = order or Order()
+        if order.column is not clips.c.id:
+            return _ORDERED[order.column.name], order
         for column, index in _EQUAL.items():
             if getattr(self, column) is not None:
-                return index, clips.c.id
-        return _BY_STATE, clips.c.id
+                return index, order
+        return _BY_STATE, order
 
     def _in_order(self, statement: Select[Any]) -> Select[Any]:
         index, order = self._path()
-        columns = [clips.c.id] if order is clips.c.id else [order, clips.c.id]
-        return _along(statement.order_by(*columns), index)
+        return _along(statement.order_by(*order.columns), index)
 
     def _and(self, condition: Condition) -> ClipQuery:
         attribute = _INDEXED.get(condition.field, "")
@@ -213,11 +232,11 @@ class ClipQuery:
         for column, its_index in _EQUAL.items():
             if its_index == index:
                 yield clips.c[column] == getattr(self, column)
-        if self.display_name_prefix:
+        if order.column is clips.c.display_name and self.display_name_prefix:
             yield from _begins(clips.c.display_name, self.display_name_prefix)
-        elif order is clips.c.update_time:
+        elif order.column is clips.c.update_time:
             yield clips.c.update_time < self.update_time_before
-        else:
+        elif order.column is clips.c.id:
             yield from self._ids()
 
     def _times(self) -> Iterator[ColumnElement[bool]]:
@@ -235,29 +254,6 @@ class ClipQuery:
             yield clips.c.id >= first_id(self.create_time_from)
         if self.create_time_before is not None:
             yield clips.c.id <= first_id(self.create_time_before)[:10] + "z" * 16
-
-
-def _behind(order: Column[Any], after: str) -> Iterator[ColumnElement[bool]]:
-    clip, text = after[:_ID_LENGTH], after[_ID_LENGTH:]
-    if order is clips.c.id:
-        yield clips.c.id > clip
-        return
-    last: Any = text
-    if order is clips.c.update_time:
-        last = datetime.fromisoformat(text)
-    # The first condition finds the place in the index. The second skips rows of earlier pages.
-    yield order >= last
-    yield or_(order > last, clips.c.id > clip)
-
-
-def _within(order: Column[Any], until: str) -> Iterator[ColumnElement[bool]]:
-    clip, text = until[:_ID_LENGTH], until[_ID_LENGTH:]
-    if order is clips.c.id:
-        yield clips.c.id <= clip
-        return
-    last: Any = datetime.fromisoformat(text) if order is clips.c.update_time else text
-    yield order <= last
-    yield or_(order < last, clips.c.id <= clip)
 
 
 def _along(statement: Select[Any], index: str) -> Select[Any]:

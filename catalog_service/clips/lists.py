@@ -27,8 +27,9 @@ async def read(
 ) -> tuple[Sequence[ClipRow], str]:
     """Returns a page of clips in the order of the query, and the token of the next page.
 
-    With conditions that no index serves, it looks at a stretch of the list at a time, and at few
-    stretches: the page may have fewer clips than asked for, or none, and yet a page may follow.
+    With conditions or an order that no index serves, it looks at a stretch of the list at a time,
+    and at few stretches: the page may have fewer clips than asked for, or none, and yet a page may
+    follow.
 
     Raises:
         ServiceError: LIBRARY_NOT_FOUND, FIELD_INVALID (the token is none of this list).
@@ -38,7 +39,7 @@ async def read(
             query.check(page.after)
         except ValueError:
             raise refuse(page.after) from None
-    if not query.conditions:
+    if not query.scans:
         rows = await database.read(lambda c: _rows(c, library, query, page.after, page.size + 1))
         return page.cut(rows, query.key)
     found: list[ClipRow] = []

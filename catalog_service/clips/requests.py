@@ -13,11 +13,14 @@ from audiosearch.catalog.v1.clip_pb2 import (
     Clip,
     ClipFilter,
     ClipTags,
+    CountOwnedRequest,
     CreateClipRequest,
     FindClipsRequest,
     LookupClipsRequest,
     PutAudioRequest,
+    Quota,
 )
+from audiosearch.catalog.v1.import_job_pb2 import CreateImportJobRequest
 from audiosearch.embedding.v1.embedding_pb2 import (
     AUDIO_REMARK_UNSPECIFIED,
     AudioProperties,
@@ -25,15 +28,19 @@ from audiosearch.embedding.v1.embedding_pb2 import (
 )
 
 from catalog_service import fields, names
+from catalog_service.audio.audio_store import Reference
 from catalog_service.clips.batches import Activation, Heard, NewClip
 from catalog_service.clips.clips import CHANGEABLE
 from catalog_service.clips.filter import ClipQuery
 from catalog_service.clips.finding import Term
+from catalog_service.clips.order import COLUMNS, Order
+from catalog_service.clips.quotas import NO_QUOTA
+from catalog_service.clips.quotas import Quota as OwnQuota
 from catalog_service.clips.tags import Tag
 from catalog_service.database.states import ClipState
 from catalog_service.names import ClipName
 from catalog_service.vectors.requests import of_clip
-from serving import conditions
+from serving import conditions, limits
 from serving.conditions import thousandths
 from serving.errors import ServiceError
 
@@ -48,7 +55,7 @@ _MAX_WINDOWS = 2**31 - 1
 def new_clip(request: CreateClipRequest) -> NewClip:
     """Reads CreateClip."""
     clip, audio = request.clip, request.audio_object
-    known = request.HasField("audio_object")
+    known = request.HasField("audio_object") and not clip.uri
     return NewClip(
         display_name=fields.text("clip.display_name", clip),
         label=fields.text("clip.label", clip),
@@ -62,7 +69,28 @@ def new_clip(request: CreateClipRequest) -> NewClip:
         content_sha256=fields.sha256("audio_object.sha256", audio.sha256) if known else None,
         size_bytes=fields.count("audio_object.size_bytes", audio.size_bytes) if known else None,
         channel=fields.channel("clip.channel", clip),
+        quota=quota(request),
+        reference=Reference(fields.text("clip.uri", clip), "", 0) if clip.uri else None,
     )
+
+
+def quota(request: CreateClipRequest | PutAudioRequest | CreateImportJobRequest) -> OwnQuota:
+    """Reads the quota of new clips; none if it is not set."""
+    if not request.HasField("quota"):
+        return NO_QUOTA
+    value: Quota = request.quota
+    return OwnQuota(
+        owner=fields.text("quota.owner", value).rstrip(" "),  # which MySQL ignores there
+        max_clips=fields.count("quota.max_clips", value.max_clips),
+        max_bytes=fields.count("quota.max_bytes", value.max_bytes),
+    )
+
+
+def owners(request: CountOwnedRequest) -> list[str]:
+    """Returns the owners whose clips are to be counted."""
+    fields.batch("owners", request)
+    fields.texts("owners", request)
+    return list(request.owners)
 
 
 def activation(request: ActivateClipRequest) -> Activation:
@@ -75,6 +103,7 @@ def activation(request: ActivateClipRequest) -> Activation:
         heard(request),
         of_clip(name, request.vectors),
         _tags(request.tags) if known else None,
+        _peaks(request),
     )
 
 
@@ -152,6 +181,13 @@ def _tags(value: ClipTags) -> list[Tag]:
     return [Tag(name, score) for name, score in sorted(found.items(), key=_surest_first)]
 
 
+def _peaks(request: ActivateClipRequest) -> bytes:
+    most = limits.of(request, "peaks").max_length
+    if len(request.peaks) > most:
+        raise fields.invalid("peaks", f"{len(request.peaks)} bytes", f"must be at most {most}")
+    return request.peaks
+
+
 def _surest_first(tag: tuple[str, int]) -> tuple[int, str]:
     return -tag[1], tag[0]
 
@@ -207,6 +243,17 @@ def clip_query(parent: str, value: ClipFilter) -> ClipQuery:
     ).narrowed(value.conditions)
 
 
+def clip_order(value: str) -> Order | None:
+    """Reads the order of a list; None for that of the filter."""
+    if not value.strip():
+        return None
+    name, *how = value.split()
+    if name not in COLUMNS or how not in ([], ["desc"]):
+        rule = f"must be one of {', '.join(COLUMNS)}, with or without ` desc`"
+        raise fields.invalid("order_by", value, rule)
+    return Order(COLUMNS[name], bool(how))
+
+
 def _of_library(parent: str, field: str, text: str) -> str:
     """Returns the {speaker} part of the name of a speaker of the library."""
     name = names.parse_speaker(field, text)
@@ -232,12 +279,12 @@ def clip_ids(request: LookupClipsRequest) -> list[str]:
     return wanted
 
 
-async def audio_name(stream: AsyncIterator[PutAudioRequest]) -> ClipName:
-    """Returns the clip that the first message of a PutAudio stream names."""
+async def audio_name(stream: AsyncIterator[PutAudioRequest]) -> tuple[ClipName, OwnQuota]:
+    """Returns the clip that the first message of a PutAudio stream names, and its quota."""
     async for message in stream:
         if message.WhichOneof("request") != "name":
             break
-        return names.parse_clip("name", message.name)
+        return names.parse_clip("name", message.name), quota(message)
     raise fields.invalid("name", "", "must come first, alone in the first message of the stream")
 
 

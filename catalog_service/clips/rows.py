@@ -17,6 +17,7 @@ from sqlalchemy import (
     update,
 )
 
+from catalog_service.audio.audio_store import AudioKey, Reference
 from catalog_service.database.schema import clips, libraries
 from catalog_service.database.states import ClipState
 from catalog_service.names import ClipName
@@ -60,6 +61,35 @@ class ClipRow(NamedTuple):
     audio_condition: int
     tags: Sequence[tuple[str, int]] | None
     """Its tags and their scores in thousandths, the surest first; None for none."""
+    owner: str
+    trashed_sha256: str | None
+    reference: Sequence[Any] | None
+    """The parts of a Reference if its audio lies elsewhere; None otherwise."""
+
+    @property
+    def referred(self) -> Reference | None:
+        """The place of its audio if that lies elsewhere."""
+        return Reference._make(self.reference) if self.reference else None
+
+    @property
+    def audio_bytes(self) -> int | None:
+        """Size of its audio, wherever that is."""
+        return self.referred.size_bytes if self.referred else self.size_bytes
+
+    @property
+    def audio_key(self) -> AudioKey:
+        """The name of its audio."""
+        return AudioKey(self.library_uid, self.id, self.stored_sha256 or "", self.referred)
+
+    @property
+    def stored_sha256(self) -> str | None:
+        """Hash of its stored audio in any state; None if it has none."""
+        return self.content_sha256 or self.trashed_sha256 or None
+
+    @property
+    def is_restored(self) -> bool:
+        """True while it is on its way out of the trash."""
+        return self.state == ClipState.CREATING and self.trashed_sha256 is not None
 
 
 def uid_of(library: str | BindParameter[str]) -> ScalarSelect[Any]:
@@ -85,6 +115,9 @@ _BY_NAME_LOCKED = _BY_NAME.with_for_update()
 _LOCKED = along(
     ALL.where(clips.c.id.in_(bindparam("clips", expanding=True)), IN_LIBRARY), "PRIMARY"
 ).with_for_update()
+# Outlines are in no row of lists and searches, which would be twice as large with them.
+_DRAW = update(clips).where(clips.c.id == bindparam("clip"))
+_PEAKS = select(clips.c.peaks).where(clips.c.id == bindparam("clip"), IN_LIBRARY)
 _SET = update(clips).where(
     clips.c.id == bindparam("clip"), clips.c.state == bindparam("state_before")
 )
@@ -176,6 +209,25 @@ def count_windows(connection: Connection, counts: Iterable[tuple[ClipRow, int]])
             ],
         )
     return [row._replace(window_count=count) for row, count in pairs]
+
+
+def draw(connection: Connection, peaks: Mapping[str, bytes]) -> None:
+    """Keeps the outlines of locked clips; empty ones change nothing."""
+    known = [{"clip": clip, "peaks": values} for clip, values in peaks.items() if values]
+    if known:
+        connection.execute(_DRAW, known)
+
+
+def peaks(connection: Connection, name: ClipName) -> bytes:
+    """Returns the outline of a clip; empty if none is kept.
+
+    Raises:
+        ServiceError: CLIP_NOT_FOUND.
+    """
+    row = connection.execute(_PEAKS, {"clip": name.clip, "library": name.library}).one_or_none()
+    if row is None:
+        raise not_found(name)
+    return row.peaks or b""
 
 
 def require_state(row: ClipRow, name: ClipName, *allowed: ClipState) -> None:

@@ -105,7 +105,10 @@ libraries = Table(
     Column("purpose", SmallInteger, nullable=False, server_default="0"),
     # The generation that its model came with; 0 for the model that it was made with.
     Column("model_generation", Integer, nullable=False, server_default="0"),
-    # A Migration message; all four are NULL while there is none.
+    # The highest generation that it has had or was to have.
+    Column("last_generation", Integer, nullable=False, server_default="0"),
+    # A Migration message; all four are NULL while there is none. One that waits to be told to go on
+    # has no begin time.
     Column("migration", _CONTENT),
     Column("migration_worker", String(64)),
     Column("migration_lease_until", UtcTime),
@@ -143,6 +146,7 @@ clips = Table(
     Column("source", Text, nullable=False),
     Column("import_job", _ID, nullable=False),
     Column("content_sha256", String(64)),
+    # Bytes that are stored here, so 0 for audio that lies elsewhere.
     Column("size_bytes", BigInteger),
     Column("content_type", String(64)),
     Column("duration_ns", BigInteger),
@@ -170,7 +174,16 @@ clips = Table(
     Column("audio_condition", SmallInteger, nullable=False, server_default="0"),
     # Pairs of a tag and its score in thousandths, the surest first; NULL for none.
     Column("tags", JSON(none_as_null=True)),
-    # A clip that has no audio, or had to give it up, has no hash: NULL is never a duplicate.
+    # The outline of its audio; NULL while not known.
+    Column("peaks", LargeBinary(1000)),
+    # Its owner, as in clips/quotas.py; empty for none.
+    Column("owner", String(63), nullable=False, server_default=""),
+    # The hash of a clip that is TRASHED, or CREATING because it is being restored; NULL otherwise.
+    Column("trashed_sha256", String(64)),
+    # The parts of a Reference, as in audio/audio_store.py; NULL for audio that is stored here.
+    Column("reference", JSON(none_as_null=True)),
+    # A clip that has no audio, had to give it up, or is TRASHED has no hash: NULL is never a
+    # duplicate.
     UniqueConstraint("library_uid", "content_sha256", "channel", name="uq_clips_content"),
     UniqueConstraint("library_uid", "request_id", name="uq_clips_request"),
     # size_bytes is in it so that counting a library reads the index alone.
@@ -178,6 +191,7 @@ clips = Table(
     Index("ix_clips_label", "library_uid", "state", "label", "id"),
     Index("ix_clips_speaker", "library_uid", "state", "speaker", "id"),
     Index("ix_clips_display_name", "library_uid", "state", "display_name", "id"),
+    Index("ix_clips_duration", "library_uid", "state", "duration_ns", "id"),
     Index("ix_clips_import_job", "library_uid", "state", "import_job", "id"),
     Index("ix_clips_update_time", "library_uid", "state", "update_time", "id"),
     Index("ix_clips_enrolled", "library_uid", "state", "enrolled_as", "id"),
@@ -188,6 +202,38 @@ clips = Table(
         sqlite_where=text("audio_condition > 0"),
     ),
     Index("ix_clips_windows", "library_uid", "state", "window_count"),
+    # size_bytes is in it for the same reason as in that of the state.
+    Index("ix_clips_owner", "owner", "state", "size_bytes"),
+    **_OPTIONS,
+)
+
+# The last count of what owners with quotas have, with the additions since; see clips/quotas.py.
+owners = Table(
+    "owners",
+    metadata,
+    Column("name", String(63), primary_key=True),
+    Column("clips", BigInteger, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("count_time", UtcTime, nullable=False),
+    **_OPTIONS,
+)
+
+# Sounds that are searched with, kept for a time; their audio is beside that of clips.
+queries = Table(
+    "queries",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("library_uid", _ID, nullable=False),
+    Column("display_name", _NAME, nullable=False),
+    Column("channel", SmallInteger, nullable=False),
+    Column("content_sha256", String(64), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("content_type", String(64), nullable=False),
+    Column("create_time", UtcTime, nullable=False),
+    Column("expire_time", UtcTime, nullable=False),
+    Index("ix_queries_library", "library_uid", "id"),
+    Index("ix_queries_content", "library_uid", "content_sha256", "channel"),
+    Index("ix_queries_expire_time", "expire_time"),
     **_OPTIONS,
 )
 
@@ -305,6 +351,8 @@ import_jobs = Table(
     Column("cursor", Text, nullable=False),
     Column("failures", JSON, nullable=False),
     Column("passed_over", JSON),
+    # NULL for jobs of before there were any.
+    Column("duplicates", JSON),
     Column("failure_reason", String(63)),
     Column("failure_message", String(1023)),
     Column("cancel_requested", Boolean, nullable=False),
@@ -316,6 +364,10 @@ import_jobs = Table(
     Column("remarks", JSON),
     Column("renewals", BigInteger, nullable=False, server_default="0"),
     Column("lease_ms", Integer, nullable=False, server_default="30000"),
+    # The quota of its clips; 0 for any number.
+    Column("owner", String(63), nullable=False, server_default=""),
+    Column("max_clips", BigInteger, nullable=False, server_default="0"),
+    Column("max_bytes", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("library_uid", "request_id", name="uq_import_jobs_request"),
     Index("ix_import_jobs_library", "library_uid", "id"),
     Index("ix_import_jobs_state", "state", "id"),

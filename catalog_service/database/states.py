@@ -24,6 +24,7 @@ class ClipState(IntEnum):
     ACTIVE = 2
     FAILED = 3
     DELETING = 4
+    TRASHED = 5
 
 
 class AudioCondition(IntEnum):

@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from audiosearch.catalog.v1.clip_pb2 import Failure
-from audiosearch.catalog.v1.import_job_pb2 import FileFailure, ImportJob, ImportProgress
+from audiosearch.catalog.v1.clip_pb2 import Failure, Quota
+from audiosearch.catalog.v1.import_job_pb2 import (
+    FileDuplicate,
+    FileFailure,
+    ImportJob,
+    ImportProgress,
+)
 from sqlalchemy import Row
 
 from catalog_service import answers
@@ -24,6 +29,7 @@ def import_job(row: Row[Any]) -> ImportJob:
         channel=row.channel,
         state=row.state,
         failures=[_file_failure(entry) for entry in row.failures],
+        duplicates=[FileDuplicate(**entry) for entry in row.duplicates or ()],
         progress=ImportProgress(
             total=row.total,
             imported=row.imported,
@@ -38,6 +44,13 @@ def import_job(row: Row[Any]) -> ImportJob:
         create_time=row.create_time,
         update_time=row.update_time,
     )
+
+
+def quota(row: Row[Any]) -> Quota | None:
+    """Returns the quota of the clips of a job; None if they count for nobody."""
+    if not row.owner:
+        return None
+    return Quota(owner=row.owner, max_clips=row.max_clips, max_bytes=row.max_bytes)
 
 
 def _file_failure(entry: Mapping[str, str]) -> FileFailure:

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, delete, exc, insert, select, update
 
+from catalog_service.clips.quotas import Quota
 from catalog_service.clips.rows import now
 from catalog_service.database.database import Database
 from catalog_service.database.schema import import_jobs, libraries
@@ -46,7 +47,10 @@ class NewJob:
 
 @dataclass(frozen=True)
 class Progress:
-    """The progress of a job, and its first failures as `{path, reason, message}`."""
+    """The progress of a job, its first failures as `{path, reason, message}`, and duplicates.
+
+    These are `{path, of, clip}`.
+    """
 
     total: int
     imported: int
@@ -54,6 +58,7 @@ class Progress:
     failed: int
     cursor: str
     failures: list[dict[str, str]]
+    duplicates: list[dict[str, str]]
     passed_over: dict[str, int]
     remarks: dict[str, int]
 
@@ -66,8 +71,12 @@ class ImportJobs:
         self._database = database
         self._leases = Leases(import_jobs, "id", "", "lease_until")
 
-    async def create(self, library: str, new: NewJob, request_id: str | None) -> Row[Any]:
-        """Creates a RUNNING job. A repeated request id returns the job of the first call.
+    async def create(
+        self, library: str, new: NewJob, request_id: str | None, quota: Quota
+    ) -> Row[Any]:
+        """Creates a RUNNING job, whose clips count for a quota.
+
+        A repeated request id returns the job of the first call.
 
         Raises:
             ServiceError: LIBRARY_NOT_FOUND, STATE_CONFLICT (the library is not ACTIVE),
@@ -77,7 +86,7 @@ class ImportJobs:
         def make(connection: Connection) -> Row[Any]:
             made = _made_by(connection, library, new, request_id)
             if made is None:
-                made = _insert(connection, library, new, request_id)
+                made = _insert(connection, library, new, request_id, quota)
                 _let_go(connection, made.library_uid)
             return made
 
@@ -261,7 +270,9 @@ def _made_by(
     return row
 
 
-def _insert(connection: Connection, library: str, new: NewJob, request_id: str | None) -> Row[Any]:
+def _insert(
+    connection: Connection, library: str, new: NewJob, request_id: str | None, quota: Quota
+) -> Row[Any]:
     parent = library_rows.get(connection, library, share=True)
     library_rows.require_state(parent, LibraryState.ACTIVE)
     time = now()
@@ -278,7 +289,8 @@ def _insert(connection: Connection, library: str, new: NewJob, request_id: str |
             create_time=time,
             update_time=time,
             **vars(new),
-            **vars(Progress(0, 0, 0, 0, "", [], {}, {})),
+            **quota._asdict(),
+            **vars(Progress(0, 0, 0, 0, "", [], [], {}, {})),
         )
     )
     return _get(connection, job)

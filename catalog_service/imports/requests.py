@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from audiosearch.catalog.v1.import_job_pb2 import (
+    FileDuplicate,
     FileFailure,
     FinishImportJobRequest,
     ImportJob,
@@ -44,18 +45,19 @@ def progress(request: ReportImportProgressRequest) -> Progress:
         cursor=fields.path("progress.cursor", value),
         passed_over=_counts(value, "passed_over"),
         remarks=_counts(value, "remarks"),
-        failures=_failures(request.failures[:MAX_FAILURES]),
+        failures=_fitting(map(_file_failure, request.failures[:MAX_FAILURES])),
+        duplicates=_fitting(map(_file_duplicate, request.duplicates[:MAX_FAILURES])),
     )
 
 
-def _failures(first: Sequence[FileFailure]) -> list[dict[str, str]]:
-    """The first failures, as many as there is room for."""
+def _fitting(entries: Iterable[dict[str, str]]) -> list[dict[str, str]]:
+    """The first entries, as many as there is room for."""
     kept, room = [], MAX_FAILURE_BYTES
-    for failure in map(_file_failure, first):
-        room -= sum(len(text.encode()) for text in failure.values())
+    for entry in entries:
+        room -= sum(len(text.encode()) for text in entry.values())
         if room < 0:
             break
-        kept.append(failure)
+        kept.append(entry)
     return kept
 
 
@@ -74,6 +76,13 @@ def _file_failure(value: FileFailure) -> dict[str, str]:
         "path": value.path[: limits.of(value, "path").max_length],
         "reason": fields.shortened("reason", value.failure),
         "message": fields.shortened("message", value.failure),
+    }
+
+
+def _file_duplicate(value: FileDuplicate) -> dict[str, str]:
+    return {
+        field: getattr(value, field)[: limits.of(value, field).max_length]
+        for field in ("path", "of", "clip")
     }
 
 

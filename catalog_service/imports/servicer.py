@@ -10,6 +10,7 @@ from audiosearch.catalog.v1.import_job_pb2 import ImportJob
 from google.protobuf.empty_pb2 import Empty
 
 from catalog_service import fields, names
+from catalog_service.clips.requests import quota
 from catalog_service.imports import answers, requests
 from catalog_service.imports.jobs import ImportJobs
 from catalog_service.paging import page
@@ -29,6 +30,7 @@ class ImportJobServicer(import_job_service_pb2_grpc.ImportJobServiceServicer):
                 names.parse_library("import_job.library", job.library),
                 requests.new_job(job),
                 fields.request_id(request),
+                quota(request),
             )
         )
 
@@ -64,7 +66,11 @@ class ImportJobServicer(import_job_service_pb2_grpc.ImportJobServiceServicer):
             fields.text("worker", request),
             fields.lease(request),
         )
-        return pb.ClaimImportJobResponse(import_job=row and answers.import_job(row))
+        if row is None:
+            return pb.ClaimImportJobResponse()
+        return pb.ClaimImportJobResponse(
+            import_job=answers.import_job(row), quota=answers.quota(row)
+        )
 
     async def ReportImportProgress(
         self, request: pb.ReportImportProgressRequest, context: Any

@@ -34,6 +34,7 @@ def library(found: libraries.Library) -> Library:
         update_time=row.update_time,
         window_rule=rule.message() if rule else None,
         generation=row.generation,
+        last_generation=max(row.generation, row.last_generation),
         dimension=row.dimension,
         purpose=row.purpose if row.purpose or row.dimension else PURPOSE_VOICES,
         model_generation=row.model_generation,

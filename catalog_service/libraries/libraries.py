@@ -41,6 +41,7 @@ from catalog_service.libraries import rows as library_rows
 from catalog_service.libraries.windows import WindowRule
 from catalog_service.names import library_name, new_id
 from catalog_service.paging import Page
+from catalog_service.queries.queries import forget as forget_queries
 from serving.errors import Reason, ServiceError
 
 _BATCH = 1000
@@ -219,6 +220,7 @@ class Libraries:
         def finish(connection: Connection) -> None:
             for table in (import_jobs, calibrations):
                 connection.execute(delete(table).where(table.c.library_uid == row.uid))
+            forget_queries(connection, row.uid)
             connection.execute(delete(libraries).where(libraries.c.uid == row.uid))
 
         await self._database.free(finish)
@@ -267,7 +269,7 @@ def _counted(connection: Connection, row: Row[Any]) -> Library:
 
 
 def _require_empty(connection: Connection, row: Row[Any]) -> None:
-    states = [state for state in ClipState if state is not ClipState.FAILED]
+    states = set(ClipState) - {ClipState.FAILED, ClipState.TRASHED}
     if connection.scalar(
         select(literal(1)).where(clips.c.library_uid == row.uid, clips.c.state.in_(states)).limit(1)
     ):

@@ -45,13 +45,19 @@ class Migrations:
         self._database = database
         self._leases = Leases(libraries, "uid", "migration_", "migration_lease_until")
 
-    async def begin(self, library: str, rule: WindowRule, model: Model | None = None) -> Row[Any]:
-        """Begins a migration to the next generation. One that is under way stays as it is.
+    async def begin(
+        self, library: str, rule: WindowRule, model: Model | None = None, *, review: bool = False
+    ) -> Row[Any]:
+        """Begins a migration to the next generation. One that is under way only takes `review`.
+
+        One that waits is given up for another model, be it the library's own. Rows have its numbers
+        of windows and its tags by then, so nothing less than another migration brings these back.
 
         Args:
             library: Id of the library.
             rule: By which its clips are cut into windows.
             model: Of its embeddings from then on; None for the library's own.
+            review: True if it waits before the switch; without it, one that waits goes on.
 
         Raises:
             ServiceError: LIBRARY_NOT_FOUND, STATE_CONFLICT (the library is not ACTIVE, or is in a
@@ -63,14 +69,14 @@ class Migrations:
             library_rows.require_state(row, LibraryState.ACTIVE)
             other = None if model is None or model.name == row.model else model
             if row.migration is not None:
-                if (
-                    model is not None
-                    and (Migration.FromString(row.migration).model or row.model) != model.name
-                ):
+                to = Migration.FromString(row.migration).model or row.model
+                if model is None or to == model.name:
+                    return _reviewed(connection, row, review=review)
+                if row.migration_begin_time is not None:
                     raise _conflict(row, "in no migration to another model; wait until it is over")
-                return row
             time = now()
-            wanted = Migration(generation=row.generation + 1, window_rule=rule.message())
+            generation = max(row.generation, row.last_generation) + 1
+            wanted = Migration(generation=generation, window_rule=rule.message(), review=review)
             if other is not None:
                 _require_no_speakers(connection, row, other)
                 wanted.model, wanted.purpose = other
@@ -83,6 +89,7 @@ class Migrations:
                 migration_worker="",
                 migration_lease_until=_NEVER,
                 migration_begin_time=time,
+                last_generation=generation,
                 update_time=time,
             )
 
@@ -106,6 +113,8 @@ class Migrations:
     ) -> Row[Any]:
         """Writes a worker's progress and renews its lease.
 
+        One with `review` whose answers are compared waits from then on, and no worker has it.
+
         Raises:
             ServiceError: LIBRARY_NOT_FOUND, STATE_CONFLICT.
         """
@@ -118,12 +127,10 @@ class Migrations:
                 new.ClearField(field)
             new.MergeFrom(progress)
             new.update_time.FromDatetime(now())
-            changed = _change(
-                connection,
-                row,
-                migration=new.SerializeToString(),
-                **self._leases.renewed(lease),
-            )
+            values = {"migration": new.SerializeToString()}
+            if new.review and new.HasField("comparison"):
+                return _change(connection, row, migration_begin_time=None, **values)
+            changed = _change(connection, row, **values, **self._leases.renewed(lease))
             return self._leases.begun(changed)
 
         return await self._database.write(change)
@@ -160,6 +167,22 @@ class Migrations:
             )
 
         return await self._database.write(change)
+
+
+def _reviewed(connection: Connection, row: Row[Any], *, review: bool) -> Row[Any]:
+    """Gives a migration that is under way its `review`. Without it, one that waits goes on."""
+    own = Migration.FromString(row.migration)
+    if own.review == review:
+        return row
+    own.review = review
+    values: dict[str, Any] = {"migration": own.SerializeToString()}
+    if row.migration_begin_time is None:
+        values |= {
+            "migration_worker": "",
+            "migration_lease_until": _NEVER,
+            "migration_begin_time": now(),
+        }
+    return _change(connection, row, **values)
 
 
 def _change(connection: Connection, row: Row[Any], **values: Any) -> Row[Any]:

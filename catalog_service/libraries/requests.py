@@ -5,6 +5,7 @@ from __future__ import annotations
 from audiosearch.catalog.v1.library_pb2 import (
     BeginMigrationRequest,
     ClaimIndexChecksRequest,
+    Comparison,
     IndexState,
     Library,
     Migration,
@@ -115,6 +116,19 @@ def progress(request: ReportMigrationRequest) -> Migration:
         failed_count=fields.count("migration.failed_count", value.failed_count),
         cursor=fields.text("migration.cursor", value),
         failures=[_failure(entry) for entry in value.failures[:most]],
+        comparison=_comparison(value.comparison) if value.HasField("comparison") else None,
+    )
+
+
+def _comparison(value: Comparison) -> Comparison:
+    at = "migration.comparison"
+    return Comparison(
+        sample_count=fields.count(f"{at}.sample_count", value.sample_count),
+        overlap=fields.within(f"{at}.overlap", value),
+        same_nearest_count=fields.count(f"{at}.same_nearest_count", value.same_nearest_count),
+        labelled_by=fields.text(f"{at}.labelled_by", value),
+        present_eer=fields.within(f"{at}.present_eer", value),
+        coming_eer=fields.within(f"{at}.coming_eer", value),
     )
 
 

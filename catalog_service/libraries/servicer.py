@@ -86,6 +86,7 @@ class LibraryServicer(library_service_pb2_grpc.LibraryServiceServicer):
             names.parse_library("name", request.name),
             requests.window_rule("window_rule", request.window_rule),
             requests.wanted_model(request),
+            review=request.review,
         )
         return _uncounted(row)
 

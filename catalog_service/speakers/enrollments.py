@@ -134,8 +134,13 @@ def count_again(connection: Connection, names: Iterable[SpeakerName]) -> None:
 
 
 def delete_clips(connection: Connection, row: SpeakerRow) -> SpeakerRow:
-    """Moves the enrollments of a locked speaker to DELETING. Returns the changed speaker."""
+    """Moves the enrollments of a locked speaker to DELETING. Returns the changed speaker.
+
+    Those in the trash go too: who deletes a voice expects none of its recordings to stay.
+    """
     changed = False
+    while ids := _some(connection, row, ClipState.TRASHED):
+        _set(connection, ids, state=ClipState.DELETING)
     while ids := _some(connection, row, ClipState.ACTIVE):
         _set(connection, ids, state=ClipState.DELETING)
         changed = True
@@ -143,9 +148,10 @@ def delete_clips(connection: Connection, row: SpeakerRow) -> SpeakerRow:
 
 
 def let_go(connection: Connection, row: SpeakerRow) -> int:
-    """Unlinks some clips, also DELETING ones, from a locked speaker. Returns their number."""
+    """Unlinks some clips in any state from a locked speaker. Returns their number."""
     enrolled = _some(connection, row, ClipState.ACTIVE)
-    ids = enrolled or _some(connection, row, ClipState.DELETING)
+    others = (_some(connection, row, each) for each in (ClipState.DELETING, ClipState.TRASHED))
+    ids = enrolled or next(filter(None, others), ())
     if ids:
         _enroll(connection, ids, _NOBODY)
     if enrolled:

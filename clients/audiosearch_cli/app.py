@@ -19,7 +19,9 @@ from audiosearch_cli import (
     speakers,
 )
 from audiosearch_cli.backups import commands as backups
+from audiosearch_cli.bulk import commands as bulk
 from audiosearch_cli.clips import commands as clips
+from audiosearch_cli.clips import trash
 from audiosearch_cli.imports import commands as imports
 from audiosearch_cli.libraries import commands as libraries
 from audiosearch_cli.libraries import mapping, models
@@ -29,7 +31,6 @@ from audiosearch_cli.problems import FAILED, STOPPED, CommandError, Stopped
 from audiosearch_cli.system import operations
 from audiosearch_cli.system.status import status
 from audiosearch_cli.vectors import commands as vectors
-from gateway.access.key_file import KeyFileError
 from serving.errors import ServiceError
 
 app = typer.Typer(
@@ -41,11 +42,13 @@ app = typer.Typer(
 )
 app.add_typer(libraries.app, name="library")
 app.add_typer(clips.app, name="clip")
+app.add_typer(trash.app, name="trash")
 app.add_typer(speakers.app, name="speaker")
 app.add_typer(calibrating.app, name="calibration")
 app.add_typer(vectors.app, name="vectors")
 app.add_typer(keys.app, name="key")
 app.add_typer(backups.app, name="backup")
+app.add_typer(bulk.app, name="bulk")
 app.add_typer(models.app, name="model")
 app.add_typer(operations.app, name="operation")
 speakers.app.command("enroll")(enrolling.enroll)
@@ -88,7 +91,7 @@ def main() -> None:
         app()
     except ServiceError as error:
         complain(f"{error.reason.value}: {error.message}")
-    except (CommandError, KeyFileError, OSError) as error:
+    except (CommandError, OSError) as error:
         complain(str(error))
     except KeyboardInterrupt:
         sys.exit(STOPPED)

@@ -54,6 +54,8 @@ CostFalseAlarm = Annotated[
 Output = Annotated[
     Path | None,
     typer.Option(
+        "--output",
+        "-o",
         file_okay=False,
         help="Folder to write calibration.json, calibration-det.png and thresholds.png to; made if "
         "missing.",

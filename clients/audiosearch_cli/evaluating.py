@@ -55,6 +55,8 @@ def evaluate(
     output: Annotated[
         Path | None,
         typer.Option(
+            "--output",
+            "-o",
             file_okay=False,
             help="Folder to write evaluation.json, det.png and scores.png to; made if missing.",
         ),

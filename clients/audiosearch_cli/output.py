@@ -16,6 +16,7 @@ from typing import IO, Annotated, Any
 
 import typer
 from audiosearch.catalog.v1.clip_pb2 import Clip
+from audiosearch_client import environment
 from audiosearch_client.client import AudiosearchClient
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.json_format import MessageToJson
@@ -28,6 +29,9 @@ from rich.text import Text
 from serving.names import split_clip
 
 PIPE_WIDTH = 200
+SPOOL_BYTES = 8 * 2**20
+"""A recording of more bytes, on its way into an archive or a catalog, waits in a file."""
+
 BAR_WIDTH = 8
 console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
@@ -57,7 +61,7 @@ Timeout = Annotated[
         "the gateway gives signs of life.",
     ),
 ]
-DEFAULT_TARGET = "localhost:50050"
+DEFAULT_TARGET = environment.DEFAULT_TARGET
 DEFAULT_TIMEOUT = 60.0
 _timeout: ContextVar[float] = ContextVar("timeout", default=DEFAULT_TIMEOUT)
 
@@ -92,11 +96,8 @@ def _timed(command: Callable[..., None]) -> Callable[..., None]:
 
 def connect(target: str, ca: Path | None) -> AudiosearchClient:
     """A client of the gateway at `target`, with the --timeout and the environment's API key."""
-    key, file = os.environ.get("AUDIOSEARCH_API_KEY"), os.environ.get("AUDIOSEARCH_API_KEY_FILE")
-    if file and not key:
-        key = Path(file).read_text(encoding="utf-8").strip()
     try:
-        return AudiosearchClient(target, _timeout.get(), key, ca)
+        return AudiosearchClient(target, _timeout.get(), environment.key(), ca)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from audiosearch.catalog.v1.clip_pb2 import ClipFilter
+from audiosearch.catalog.v1.query_pb2 import Query as KeptQuery
 from audiosearch.embedding.v1.embedding_pb2 import TimeRange
 from audiosearch.gateway.v1.search_pb2 import (
     DETAIL_CLIPS,
@@ -32,6 +33,7 @@ from audiosearch_cli.output import (
     Target,
     clip_id,
     clip_name,
+    complain,
     connect,
     draw_bar,
     print_json,
@@ -87,6 +89,10 @@ def search(
     ] = None,
     clip: Annotated[
         str, typer.Option(help="Search with this clip of the library instead of a file.")
+    ] = "",
+    kept: Annotated[
+        str,
+        typer.Option("--query", metavar="ID", help="Search with this sound, which --share keeps."),
     ] = "",
     like: Annotated[
         list[str] | None,
@@ -151,9 +157,14 @@ def search(
             "lines on the standard output.",
         ),
     ] = None,
+    share: Annotated[
+        bool, typer.Option(help="Keep the file for a time, and tell a link to this search.")
+    ] = False,
     web: Annotated[
         str,
-        typer.Option(envvar="AUDIOSEARCH_WEB", metavar="URL", help="Address of REST, for an .m3u."),
+        typer.Option(
+            envvar="AUDIOSEARCH_WEB", metavar="URL", help="Address of REST, for an .m3u or a link."
+        ),
     ] = "http://localhost:8002",
     channel: Channel = 0,
     target: Target = DEFAULT_TARGET,
@@ -161,18 +172,19 @@ def search(
     json: Json = False,
 ) -> None:
     """Find the clips most like a sound, and the place in each that is most like it."""
-    if sum(map(bool, (files, clip, like, vector, words))) != 1:
-        raise typer.BadParameter(
-            "name a file, --clip, --like, --vector or --words, and only one of them",
-            param_hint="FILE",
-        )
-    if words and (part or channel):
-        raise typer.BadParameter("it goes without --range and --channel", param_hint="--words")
-    if unlike and not like:
-        raise typer.BadParameter("it goes with --like", param_hint="--unlike")
-    if model and not vector:
-        raise typer.BadParameter("it goes with --vector", param_hint="--model")
-    require_file(channel, clip)
+    queries = (files, clip, kept, like, vector, words)
+    _require(
+        (
+            sum(map(bool, queries)) == 1,
+            "FILE",
+            "name a file, --clip, --query, --like, --vector or --words, and only one of them",
+        ),
+        (not words or not (part or channel), "--words", "it goes without --range and --channel"),
+        (not unlike or bool(like), "--unlike", "it goes with --like"),
+        (not model or bool(vector), "--model", "it goes with --vector"),
+        (not share or bool(files and not output), "--share", "it takes a file, and no --output"),
+    )
+    require_file(channel, clip or kept)
     config = SearchConfig(
         k=k,
         min_score=min_score,
@@ -201,12 +213,29 @@ def search(
     if vector:
         query = read_vector(vector, model)
     else:
-        query = _query(library, files, clip, like or [], unlike or [], strategy)
+        query = _query(library, files, clip, kept, like or [], unlike or [], strategy)
+    shared = None
     with connect(target, ca) as client:
+        if share and isinstance(query, Path):
+            shared = client.keep_query(library, query, channel=channel)
+            query, channel = shared.name, 0
         answer = client.search(library, query, channel=channel, config=config, part=part)
-    if json:
-        return print_json(answer)
-    return _say(answer)
+    print_json(answer) if json else _say(answer)
+    return _say_link(shared, library, web) if shared else None
+
+
+def _require(*rules: tuple[bool, str, str]) -> None:
+    """Ends the command for the first rule that is not kept: its option, and what to do."""
+    for is_kept, option, advice in rules:
+        if not is_kept:
+            raise typer.BadParameter(advice, param_hint=option)
+
+
+def _say_link(shared: KeptQuery, library: str, web: str) -> None:
+    """Tells the way to search with a kept sound; beside the answer, which may be JSON."""
+    query, until = shared.name.rpartition("/")[2], shared.expire_time.ToDatetime()
+    link = f"{web.rstrip('/')}/#/search?library={library}&query={query}"
+    complain(f"until {until:%Y-%m-%d}, by --query {query} or {link}", word="shared")
 
 
 def _say(answer: SearchClipsResponse) -> None:
@@ -237,6 +266,7 @@ def _query(
     library: str,
     files: list[Path] | None,
     clip: str,
+    kept: str,
     like: list[str],
     unlike: list[str],
     strategy: Strategy,
@@ -247,6 +277,8 @@ def _query(
         return files[0]
     if clip:
         return clip_name(library, clip)
+    if kept:
+        return kept if "/" in kept else f"libraries/{library}/queries/{kept}"
     positive, negative = (
         [Examples.Example(clip=clip_name(library, one)) for one in some] for some in (like, unlike)
     )

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import typer
+from audiosearch.catalog.v1.clip_pb2 import Clip
 from audiosearch.catalog.v1.library_pb2 import GetLibraryRequest
 from audiosearch.embedding.v1.embedding_pb2 import TimeRange
 from audiosearch.gateway.v1.search_pb2 import Match, SearchClipsResponse, SearchConfig, Segment
+from audiosearch_client import environment
 from audiosearch_client.client import AudiosearchClient
 from audiosearch_client.corpora.entry import Source
 from audiosearch_client.corpora.sources import folder_source
@@ -23,7 +25,9 @@ from audiosearch_client.corpora.survey import count, told_kinds
 from audiosearch_client.uploading import failure_of
 from google.protobuf.duration_pb2 import Duration
 
-from audiosearch_cli.output import complain, say, text_output
+from audiosearch_cli.clips.downloading import file_of
+from audiosearch_cli.clips.selection import unique
+from audiosearch_cli.output import complain, say, text_output, written_whole
 from audiosearch_cli.problems import end
 from audiosearch_cli.progress import Shown
 from serving.errors import ServiceError
@@ -72,6 +76,11 @@ class Searcher:
         request = GetLibraryRequest(name=f"libraries/{self._library}")
         self._client.call(self._client.stubs.libraries.GetLibrary, request)
 
+    def save(self, clip: str, path: Path) -> None:
+        """Writes the audio of a clip to a file."""
+        with written_whole(path) as file:
+            self._client.download(clip, file)
+
     def stop(self) -> None:
         """Ends what waits for another try."""
         self._stop.set()
@@ -99,7 +108,7 @@ def search_files(searcher: Searcher, paths: list[Path], output: Path, web: str) 
         typer.Exit: as `problems.end`, if a file failed. The matches of the others are written.
         ServiceError: a failure that is not about one file. Nothing is written.
     """
-    write_to = _writer(output, web)
+    write_to = _writer(output, web, searcher)
     sources = [(path, folder_source(path)) for path in paths]
     searcher.check()
     total = sum(count(source) for _, source in sources)
@@ -189,7 +198,9 @@ def _seconds(offset: Duration) -> float:
     return offset.ToMilliseconds() / 1000
 
 
-def _writer(output: Path, web: str) -> Callable[[IO[str]], Callable[[Row], object]]:
+def _writer(
+    output: Path, web: str, searcher: Searcher
+) -> Callable[[IO[str]], Callable[[Row], object]]:
     """The way to write rows that the file's ending names."""
     if output == STANDARD:
         return _json_lines
@@ -200,7 +211,10 @@ def _writer(output: Path, web: str) -> Callable[[IO[str]], Callable[[Row], objec
     if output.suffix == ".jsonl":
         return _json_lines
     if output.suffix in (".m3u", ".m3u8"):
-        return partial(_play_list, web)
+        if not environment.key():
+            return partial(_play_list, lambda row: f"{web.rstrip('/')}/v1/{row['clip']}/audio")
+        folder = output.with_name(f"{output.stem}-audio")
+        return partial(_play_list, _Saved(searcher, folder).place)
     raise typer.BadParameter("name a .csv, .jsonl or .m3u file, or -", param_hint="--output")
 
 
@@ -219,15 +233,39 @@ def _csv(file: IO[str]) -> Callable[[Row], object]:
     return write
 
 
-def _play_list(web: str, file: IO[str]) -> Callable[[Row], object]:
-    """The matches for a player, which gets their audio from the gateway's REST at `web`."""
+class _Saved:
+    """The audio of matches in a folder beside a play list: players send no key to a gateway."""
+
+    def __init__(self, searcher: Searcher, folder: Path) -> None:
+        """Makes the folder with the first clip."""
+        self._searcher, self._folder = searcher, folder
+        self._taken: set[str] = set()
+        self._places: dict[str, str] = {}
+
+    def place(self, row: Row) -> str:
+        """The path of a match's audio from the play list; empty if it can't be had."""
+        name = row["clip"]
+        if name not in self._places:
+            self._folder.mkdir(exist_ok=True)
+            file = unique(file_of(Clip(name=name, display_name=row["name"])), self._taken)
+            try:
+                self._searcher.save(name, self._folder / file)
+            except ServiceError as error:
+                failure = failure_of(error)
+                complain(f"{row['name']}: {failure.reason}: {failure.message}")
+                file = ""
+            self._places[name] = f"{self._folder.name}/{file}" if file else ""
+        return self._places[name]
+
+
+def _play_list(place: Callable[[Row], str], file: IO[str]) -> Callable[[Row], object]:
+    """The matches for a player, each with the place of its audio."""
     file.write("#EXTM3U\n")
 
     def write(row: Row) -> None:
-        name = " ".join(row["name"].split())
-        file.write(
-            f"#EXTINF:{round(row[SECONDS])},{name}\n{web.rstrip('/')}/v1/{row['clip']}/audio\n"
-        )
+        if found := place(row):
+            name = " ".join(row["name"].split())
+            file.write(f"#EXTINF:{round(row[SECONDS])},{name}\n{found}\n")
 
     return write
 

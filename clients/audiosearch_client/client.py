@@ -3,34 +3,44 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
-from audiosearch.catalog.v1 import clip_pb2
+from audiosearch.catalog.v1 import clip_pb2, query_pb2
 from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip, ClipFilter
 from audiosearch.catalog.v1.import_job_pb2 import ImportJob
 from audiosearch.catalog.v1.library_pb2 import CreateLibraryRequest, Library
 from audiosearch.embedding.v1 import embedding_service_pb2 as embedding_pb2
 from audiosearch.embedding.v1.embedding_pb2 import TimeRange
 from audiosearch.gateway.v1 import clips_pb2, search_pb2
+from audiosearch.gateway.v1.library_map_pb2 import GetLibraryMapRequest, LibraryMap
 from audiosearch.gateway.v1.search_pb2 import SearchConfig
 from google.longrunning import operations_pb2
 
+from audiosearch_client.calls_under_way import stopped
 from audiosearch_client.connection import PATIENCE, Connection
+from audiosearch_client.sounds import Audio, Sound
 from audiosearch_client.speakers import Speakers
 from audiosearch_client.streams import chunks, stream
-from serving import limits
+from serving import limits, names
+from serving.errors import Reason, ServiceError
 from serving.names import purpose_named
+from serving.retry import Retry, patiently
 
-Query = Path | str | search_pb2.VectorQuery | search_pb2.Examples
-"""An audio file, the name of a clip, a vector or examples."""
+POLL_SECONDS = 0.5
+"""Time between two looks at work of the server."""
+
+Query = Audio | str | search_pb2.VectorQuery | search_pb2.Examples
+"""A sound, the name of a clip or of a kept query, a vector, or examples."""
 
 
 class AudiosearchClient(Connection):
-    """Calls one gateway. Use it as a context manager, or close it.
+    """Calls one gateway in the messages of its contracts: `Client` and the commands stand on it.
 
-    `speakers` has calls for voices. `stubs` has the services as gRPC declares them, for `call`.
+    Use it as a context manager, or close it. `speakers` has calls for voices. `stubs` has the
+    services as gRPC declares them, for `call`.
 
     Every method raises ServiceError with the gateway's reason, or GATEWAY_UNAVAILABLE.
     """
@@ -66,18 +76,18 @@ class AudiosearchClient(Connection):
     def upload(
         self,
         library: str,
-        path: Path,
+        audio: Audio,
         clip: Clip | None = None,
         request_id: str = "",
         *,
         id_names_audio: bool = False,
     ) -> clips_pb2.UploadClipResponse:
-        """Uploads one file. The clip is searchable when this returns.
+        """Uploads one sound. The clip is searchable when this returns.
 
         The channel that is heard is that of `clip`. With `id_names_audio` the request id changes
         whenever the file does, so that a repeat is answered before its audio is sent.
         """
-        described = Clip(display_name=limits.cut(Clip, "display_name", path.name))
+        described = Clip(display_name=limits.cut(Clip, "display_name", audio.name))
         if clip:
             described.MergeFrom(clip)
         config = clips_pb2.UploadClipConfig(
@@ -86,9 +96,32 @@ class AudiosearchClient(Connection):
             request_id=request_id,
             request_id_names_audio=id_names_audio,
         )
-        with self.open_audio(path) as file:
+        with self.open_audio(audio) as file:
             requests = stream(clips_pb2.UploadClipRequest, config, file)
             return self.call(self.stubs.clips.UploadClip, requests, patience=PATIENCE)
+
+    def refer(
+        self,
+        library: str,
+        uri: str,
+        clip: Clip | None = None,
+        request_id: str = "",
+        *,
+        id_names_audio: bool = False,
+    ) -> clips_pb2.UploadClipResponse:
+        """Adds one sound by reference: its audio stays at `uri`. Otherwise as `upload`."""
+        described = Clip(display_name=limits.cut(Clip, "display_name", names.last_part(uri)))
+        if clip:
+            described.MergeFrom(clip)
+        described.uri = uri
+        config = clips_pb2.UploadClipConfig(
+            parent=f"libraries/{library}",
+            clip=described,
+            request_id=request_id,
+            request_id_names_audio=id_names_audio,
+        )
+        requests = stream(clips_pb2.UploadClipRequest, config, None)
+        return self.call(self.stubs.clips.UploadClip, requests, patience=PATIENCE)
 
     def upload_vectors(
         self, library: str, model: str, vectors: Sequence[clips_pb2.NewVector]
@@ -115,9 +148,49 @@ class AudiosearchClient(Connection):
         answer = self.call(
             self.stubs.operations.GetOperation, operations_pb2.GetOperationRequest(name=operation)
         )
-        job = ImportJob()
-        answer.metadata.Unpack(job)
-        return job, bool(answer.done)
+        return job_of(answer), bool(answer.done)
+
+    def watch_import(
+        self, operation: str, away: Callable[[ServiceError], None] | None = None
+    ) -> Iterator[ImportJob]:
+        """The states of an import, one after the other, up to its end.
+
+        A gateway that is away is waited for, for five minutes, and told to `away`.
+        """
+        while True:
+            stop = stopped()
+            job, done = patiently(lambda: self.import_job(operation), Retry(), stop, away)
+            yield job
+            if done or stop.wait(POLL_SECONDS):
+                return
+
+    def watch_map(self, library: str, *, best: bool = True) -> Iterator[LibraryMap]:
+        """The states of a library's map, up to the best one, which comes with all its points.
+
+        With `best` false, that is the first one that has any.
+
+        Raises:
+            ServiceError: that of the layout, if that failed.
+        """
+        request = GetLibraryMapRequest(name=f"libraries/{library}/map")
+        method = self.stubs.libraries.GetLibraryMap
+        while True:
+            found = self.call(method, request)
+            if found.HasField("failure"):
+                reason = Reason.named(found.failure.reason) or Reason.INTERNAL
+                raise ServiceError(reason, f"there is no newer map: {found.failure.message}")
+            ready = found.state == LibraryMap.STATE_READY or not best
+            if ready and found.state != LibraryMap.STATE_PENDING:
+                break
+            yield found
+            if stopped().wait(POLL_SECONDS):
+                return
+        while found.next_page_token:
+            request.page_token = found.next_page_token
+            page = self.call(method, request)
+            found.points.extend(page.points)
+            found.next_page_token = page.next_page_token
+        yield found
 
     def search(
         self,
@@ -130,32 +203,54 @@ class AudiosearchClient(Connection):
         config: SearchConfig | None = None,
         part: TimeRange | None = None,
     ) -> search_pb2.SearchClipsResponse:
-        """Finds the clips most like a file, a clip of the library, a vector or examples.
+        """Finds the clips most like a file, a clip or a query of the library, a vector or examples.
 
         Args:
             library: short name.
-            query: an audio file as a Path, the full name of a clip, a vector, or examples. Clips
-                that it names are left out of the matches.
+            query: an audio file as a Path, a Sound, the full name of a clip or of a kept query, a
+                vector, or examples. Clips that it names are left out of the matches.
             k: number of matches; None is that of `config`, or the gateway's default.
             min_score: lowest score of a match; None is that of `config`, or none.
             channel: the channel of a file to hear, counted from 1; 0 for all, mixed to one.
             config: everything else about the search: filter, groups, segments, page and more
                 libraries. Its `parent` is not read.
-            part: the part of a file or a clip to search with; `offsets.part` makes one.
+            part: the part of the recording to search with; `offsets.part` makes one.
         """
         whole = _config(library, k, min_score, config)
-        if isinstance(query, Path):
+        if isinstance(query, (Path, Sound)):
             head = search_pb2.StreamSearchClipsConfig(search=whole, range=part, channel=channel)
             with self.open_audio(query) as file:
                 return self._gather(stream(search_pb2.StreamSearchClipsRequest, head, file))
         request = search_pb2.SearchClipsRequest(config=whole, range=part, channel=channel)
-        if isinstance(query, str):
+        if isinstance(query, str) and re.fullmatch(names.QUERY, query):
+            request.kept_query = query
+        elif isinstance(query, str):
             request.clip = query
         elif isinstance(query, search_pb2.VectorQuery):
             request.vector.CopyFrom(query)
         else:
             request.examples.CopyFrom(query)
         return self.call(self.stubs.search.SearchClips, request)
+
+    def keep_query(
+        self, library: str, audio: Audio, name: str = "", channel: int = 0
+    ) -> query_pb2.Query:
+        """Keeps a sound for a time, for searches with it by its name.
+
+        Args:
+            library: short name.
+            audio: the sound.
+            name: name for people; that of the sound if left out.
+            channel: the channel to hear, counted from 1; 0 for all, mixed to one.
+        """
+        told = limits.cut(query_pb2.Query, "display_name", name or audio.name)
+        config = query_pb2.CreateQueryConfig(
+            parent=f"libraries/{library}",
+            query=query_pb2.Query(display_name=told, channel=channel),
+        )
+        with self.open_audio(audio) as file:
+            requests = stream(query_pb2.CreateQueryRequest, config, file)
+            return self.call(self.stubs.search.CreateQuery, requests, patience=PATIENCE)
 
     def search_by_clip(
         self, library: str, clip: str, k: int | None = None, min_score: float | None = None
@@ -255,14 +350,14 @@ class AudiosearchClient(Connection):
             yield from self.receive(method, itertools.chain([first], sent))
 
     def embed(
-        self, path: Path, model: str = "", channel: int = 0
+        self, audio: Audio, model: str = "", channel: int = 0
     ) -> embedding_pb2.EmbedAudioResponse:
-        """Embeds an audio file, by the default model if none is named. Nothing is stored.
+        """Embeds a sound, by the default model if none is named. Nothing is stored.
 
         With `channel` one channel is embedded, counted from 1.
         """
         config = embedding_pb2.EmbedAudioConfig(model=model, channel=channel)
-        with self.open_audio(path) as file:
+        with self.open_audio(audio) as file:
             requests = stream(embedding_pb2.EmbedAudioRequest, config, file)
             return self.call(self.stubs.models.EmbedAudio, requests, patience=PATIENCE)
 
@@ -292,6 +387,13 @@ class AudiosearchClient(Connection):
             else:
                 answer.matches.append(response.match)
         return answer
+
+
+def job_of(operation: operations_pb2.Operation) -> ImportJob:
+    """The import that an operation is."""
+    job = ImportJob()
+    operation.metadata.Unpack(job)
+    return job
 
 
 def _config(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, TypeVar
@@ -12,11 +13,13 @@ import grpc
 from audiosearch.embedding.v1.embedding_service_pb2 import GetModelRequest
 from typing_extensions import Self
 
+from audiosearch_client.calls_under_way import current
+from audiosearch_client.sounds import Audio, opened, size_of
 from audiosearch_client.stubs import Stubs
 from serving.audio_size import too_large
 from serving.errors import Reason, ServiceError, from_rpc_error
 from serving.peers import keepalive
-from serving.tls import Tls
+from serving.tls.files import Tls
 
 _CONNECT_SECONDS = 20.0
 _SILENT = re.compile("keepalive|ping timeout|timed out", re.IGNORECASE)
@@ -81,30 +84,40 @@ class Connection:
         """Closes the connection."""
         self._channel.close()
 
-    def open_audio(self, path: Path) -> IO[bytes]:
-        """Opens a file to send; AUDIO_TOO_LONG at once if it is larger than the gateway takes."""
-        size = path.stat().st_size
+    def open_audio(self, audio: Audio) -> IO[bytes]:
+        """Opens a sound to send; AUDIO_TOO_LONG at once if it is larger than the gateway takes."""
+        size = size_of(audio)
         if size > LARGE:
             if self._max_bytes is None:
                 request = GetModelRequest(name="models/default")
                 self._max_bytes = self.call(self.stubs.models.GetModel, request).max_audio_bytes
             if 0 < self._max_bytes < size:
                 raise too_large(self._max_bytes, size)
-        return path.open("rb")
+        return opened(audio)
 
     def call(
         self, method: Callable[..., ResponseT], request: object, *, patience: int = 1
     ) -> ResponseT:
         """Calls one RPC of `stubs` with `patience` times the usual deadline."""
+        seconds = self._timeout * patience
+        under_way = current()
         try:
-            return method(request, timeout=self._timeout * patience, metadata=self._metadata)
+            if under_way is None:
+                return method(request, timeout=seconds, metadata=self._metadata)
+            future: Any = method.future(request, timeout=seconds, metadata=self._metadata)  # type: ignore[attr-defined]
+            with under_way.holding(future):
+                answer: ResponseT = future.result()
+                return answer
         except grpc.RpcError as error:
             raise self._translate(error) from error
 
     def receive(self, method: Callable[..., Any], request: object) -> Iterator[Any]:
         """The answers of an RPC of `stubs` that answers with a stream."""
+        answers = method(request, timeout=self._timeout * PATIENCE, metadata=self._metadata)
+        under_way = current()
         try:
-            yield from method(request, timeout=self._timeout * PATIENCE, metadata=self._metadata)
+            with under_way.holding(answers) if under_way else nullcontext():
+                yield from answers
         except grpc.RpcError as error:
             raise self._translate(error) from error
 

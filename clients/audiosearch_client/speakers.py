@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import IO, TypeVar
 
 from audiosearch.catalog.v1 import calibration_pb2, speaker_pb2
@@ -21,11 +20,12 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 
 from audiosearch_client.connection import PATIENCE, Connection
+from audiosearch_client.sounds import Audio
 from audiosearch_client.streams import chunks, stream
 from serving import limits
 
-Recording = Path | str
-"""An audio file, or the name of a clip of the library."""
+Recording = Audio | str
+"""A sound, or the name of a clip of the library."""
 
 RequestT = TypeVar("RequestT", bound=Message)
 ResponseT = TypeVar("ResponseT", bound=Message)
@@ -75,9 +75,9 @@ class Speakers:
         with ExitStack() as opened:
             # Opened before the call, because an error within the stream would be lost.
             files = [
-                opened.enter_context(self._connection.open_audio(one))
-                if isinstance(one, Path)
-                else None
+                None
+                if isinstance(one, str)
+                else opened.enter_context(self._connection.open_audio(one))
                 for one in recordings
             ]
             return self._connection.call(
@@ -236,7 +236,7 @@ class Speakers:
         recording: Recording,
     ) -> ResponseT:
         """Calls an RPC about a file, sent after `config`, or about the clip in `config`."""
-        if not isinstance(recording, Path):
+        if isinstance(recording, str):
             return self._connection.call(method, stream(kind, config, None))
         with self._connection.open_audio(recording) as file:
             return self._connection.call(method, stream(kind, config, file), patience=PATIENCE)
@@ -249,7 +249,7 @@ def _enrollment(
     yield speakers_pb2.EnrollSpeakerRequest(config=config)
     for recording, file in recordings:
         told = speakers_pb2.Recording(clip=_clip(recording))
-        if isinstance(recording, Path):
+        if not isinstance(recording, str):
             told.display_name = limits.cut(Clip, "display_name", recording.name)
         yield speakers_pb2.EnrollSpeakerRequest(recording=told)
         if file:

@@ -16,6 +16,7 @@ import grpc
 from audiosearch.catalog.v1 import clip_pb2
 from audiosearch.catalog.v1.clip_pb2 import Clip, Failure
 from audiosearch.catalog.v1.import_job_pb2 import FileFailure, ImportJob
+from audiosearch.gateway.v1.clips_pb2 import UploadClipResponse
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from audiosearch_client.client import AudiosearchClient
@@ -41,6 +42,7 @@ _OF_NO_FILE = {
     *(reason for reason in Reason if reason.code is grpc.StatusCode.UNAVAILABLE),
     *(Reason.KEY_MISSING, Reason.KEY_INVALID, Reason.RIGHT_MISSING),
     *(Reason.LIBRARY_NOT_FOUND, Reason.MODEL_MISMATCH, Reason.STORAGE_FULL),
+    Reason.QUOTA_EXCEEDED,
 }
 """Reasons that would fail every other file too, so the import stops."""
 
@@ -137,11 +139,19 @@ class Uploader:
         )
 
         def upload() -> _Done:
-            request_id = self._identify(path)
-            answer = self._client.upload(self._library, path, clip, request_id, id_names_audio=True)
+            answer = self._refer(entry, clip) if entry.uri else self._send(path, clip)
             return _Done(answer.clip, answer.created, self._label(answer.clip, clip))
 
         return patiently(upload, Retry(_MOVING, CONFLICTS), self._stop)
+
+    def _send(self, path: Path, clip: Clip) -> UploadClipResponse:
+        request_id = self._identify(path)
+        return self._client.upload(self._library, path, clip, request_id, id_names_audio=True)
+
+    def _refer(self, entry: Entry, clip: Clip) -> UploadClipResponse:
+        text = f"{entry.version}\0{self._channel}" if self._channel else entry.version
+        request_id = hashlib.sha256(text.encode()).hexdigest()
+        return self._client.refer(self._library, entry.uri, clip, request_id, id_names_audio=True)
 
     def _label(self, had: Clip, told: Clip) -> bool:
         """Adds the metadata that a clip lacks; returns True if that was more than a path."""

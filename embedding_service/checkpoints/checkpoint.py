@@ -12,7 +12,13 @@ import structlog
 
 from embedding_service.checkpoints import official as official_checkpoint
 from embedding_service.checkpoints.archive import CheckpointError, Weights, read_checkpoint
-from embedding_service.checkpoints.official import DownloadError, Official, UnreachableError
+from embedding_service.checkpoints.official import (
+    INSTALL,
+    DownloadError,
+    NoPaddleSpeechError,
+    Official,
+    UnreachableError,
+)
 from embedding_service.checkpoints.wanted import BUNDLED, OFFICIAL, PURPOSES, Wanted, parse
 
 if TYPE_CHECKING:
@@ -83,9 +89,17 @@ def _find(wanted: Wanted, settings: EmbeddingSettings, unreached: dict[str, str]
         listed = official_checkpoint.listed(name)
         return find(None, listed, home, offline=settings.offline, unreached=unreached)
     choice = PURPOSES[name]
+    setting = settings.checkpoint if name == "voices" else None
+    try:
+        listed = official_checkpoint.listed(choice.official)
+    except NoPaddleSpeechError:
+        if setting is not None:
+            raise
+        why, advice = "PaddleSpeech is not installed", f"To get the official model: {INSTALL}"
+        return _small(choice.bundled, BUNDLED[choice.bundled], why, advice)
     return find(
-        settings.checkpoint if name == "voices" else None,
-        official_checkpoint.listed(choice.official),
+        setting,
+        listed,
         home,
         offline=settings.offline,
         bundled=BUNDLED[choice.bundled],
@@ -142,13 +156,18 @@ def find(
         return Checkpoint(official.tag, source, read_checkpoint(archive))
     if bundled is None or not bundled.is_dir():
         raise NoCheckpointError(f"there is no checkpoint, because {why}. {_advice(official)}")
+    return _small(bundled_name, bundled, why, _advice(official))
+
+
+def _small(name: str, folder: Path, why: str, advice: str) -> Checkpoint:
+    """A bundled checkpoint in the place of an official one."""
     message = (
-        f"the small bundled model {bundled_name} is used, because {why}. It is good for trying "
+        f"the small bundled model {name} is used, because {why}. It is good for trying "
         "things out, but less accurate than the official model, and embeddings of the two can't be "
-        f"compared. {_advice(official)}"
+        f"compared. {advice}"
     )
     log.warning(message)
-    return _bundled(bundled_name, bundled)
+    return _bundled(name, folder)
 
 
 def _bundled(name: str, folder: Path) -> Checkpoint:

@@ -17,8 +17,15 @@ import structlog
 from embedding_service.checkpoints.archive import CheckpointError, find_root, unpack
 from embedding_service.checkpoints.wanted import OFFICIAL
 
+INSTALL = "pip install paddlepaddle==3.3.1 && pip install --no-deps paddlespeech==1.5.0"
+"""The way to run other models than the bundled ones."""
+
 _PROGRESS_STEP = 10
 log = structlog.get_logger()
+
+
+class NoPaddleSpeechError(CheckpointError):
+    """PaddleSpeech is not installed, which its checkpoints need. The message says how it is."""
 
 
 class DownloadError(Exception):
@@ -73,11 +80,11 @@ def listed(tag: str) -> Official:
         tag: One of `TAGS`.
 
     Raises:
-        CheckpointError: PaddleSpeech is not installed.
+        NoPaddleSpeechError: PaddleSpeech is not installed.
     """
     package = find_spec("paddlespeech")
     if package is None or not package.submodule_search_locations:
-        raise CheckpointError("PaddleSpeech is missing: pip install --no-deps paddlespeech==1.5.0")
+        raise NoPaddleSpeechError(f"PaddleSpeech is missing: {INSTALL}")
     file = Path(package.submodule_search_locations[0]) / "resource" / "pretrained_models.py"
     versions = runpy.run_path(str(file))[OFFICIAL[tag]][tag]
     version = list(versions)[-1]

@@ -3,78 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import multiprocessing
-import os
-import shutil
-import threading
-import time
-from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as TimedOut
-from concurrent.futures.process import BrokenProcessPool
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from multiprocessing.util import Finalize
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import structlog
-import threadpoolctl
-from pebble import ProcessExpired, ProcessPool
 
-from embedding_service.decoding.confinement import bound_resources
+from embedding_service.decoding.decoder_process import (
+    DecoderProcess,
+    DiedError,
+    GoneError,
+    StartError,
+)
 from embedding_service.decoding.decoding import Decoded, Order, decode, decode_quickly
 from embedding_service.decoding.readers import AudioError
 from embedding_service.decoding.wav import plain_samples
 from embedding_service.sharing import Line
+from serving.compat import timeout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from typing_extensions import Self
 
-T = TypeVar("T")
+    from embedding_service.decoding.decoder_process import Work
+
+_TRIES = 3
+"""Processes that get the same work, one after the other, while they end before they read it."""
+
 log = structlog.get_logger()
-_TURN_SECONDS = 0.02
-"""Time that a process that has started leaves to the others to take work."""
-
-_GOING_SECONDS = 1.0
-"""Longest wait for the end of a parent process whose pipe broke."""
-
-
-def prepare(folder: Path) -> None:
-    """Prepares a decoder process: limited memory, no core dump, an end when the service ends."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for output in (1, 2):
-        os.dup2(nowhere, output)  # decoders print remarks between log lines
-    threadpoolctl.threadpool_limits(
-        1, "blas"
-    )  # for speech; a second thread costs more than it saves
-    threading.Thread(target=_end_with_parent, args=[folder], daemon=True, name="parent").start()
-    # The service's end also breaks the pipe, and the pool may end this process first because of it.
-    Finalize(None, _remove_behind_parent, args=[folder], exitpriority=1)
-    bound_resources()
-
-
-def _end_with_parent(folder: Path) -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        shutil.rmtree(folder, ignore_errors=True)  # a killed service can't do this itself
-        os._exit(1)
-
-
-def _remove_behind_parent(folder: Path) -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join(_GOING_SECONDS)
-        if not parent.is_alive():
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def ready() -> int:
-    """Gives the id of a process that has started, which lets the others start meanwhile."""
-    time.sleep(_TURN_SECONDS)
-    return os.getpid()
 
 
 class Decoders:
@@ -85,34 +43,36 @@ class Decoders:
     """
 
     def __init__(self, processes: int, seconds: float, folder: Path) -> None:
-        """Starts the pool.
+        """Starts the processes.
 
         Args:
             processes: Number of processes for long audio.
             seconds: Longest time for one request.
             folder: The spools' folder, removed when the service is killed.
         """
-        self._processes = processes + 1
         self._folder = folder
-        self._any = Line(self._processes)
+        self._any = Line(processes + 1)
         self._long = Line(processes)
         self._plain = Line(processes)
         self._seconds = seconds
-        self._pool = self._start()
         self._threads = ThreadPoolExecutor(processes, "plain samples")
+        self._starting = ThreadPoolExecutor(processes + 1, "start of decoders")
+        self._running: set[DecoderProcess] = set()
+        self._ended = False
+        self._idle = deque(self._start() for _ in range(processes + 1))
 
     def __enter__(self) -> Self:
         """Waits until all processes run: one that is stopped while it starts leaves a traceback."""
-        running: set[int] = set()
-        while len(running) < self._processes:
-            asked = [self._pool.schedule(ready) for _ in range(self._processes)]
-            running |= {each.result() for each in asked}
+        for starting in self._idle:
+            starting.result()
         return self
 
     def __exit__(self, *_: object) -> None:
         """Ends the processes, also busy ones."""
-        self._pool.stop()
-        self._pool.join()
+        self._ended = True
+        self._starting.shutdown()
+        for process in self._running:
+            process.close()
         self._threads.shutdown(cancel_futures=True)
 
     async def decode_quickly(self, order: Order, caller: str) -> Decoded | None:
@@ -130,9 +90,16 @@ class Decoders:
                 out of memory or took too long.
         """
         async with self._long.place(caller):
-            return await self._work(decode, order, caller)
+            decoded = await self._work(decode, order, caller)
+        assert decoded is not None  # noqa: S101  only quick decoding gives up
+        return decoded
 
-    async def _work(self, work: Callable[[Order], T], order: Order, caller: str) -> T:
+    def check(self) -> None:
+        """Replaces processes that died while they had nothing to do."""
+        idle = [self._renew(each) if _dead(each) else each for each in self._idle]
+        self._idle = deque(sorted(idle, key=Future.done))  # those that start are taken last
+
+    async def _work(self, work: Work, order: Order, caller: str) -> Decoded | None:
         try:
             if plain := _plain(order):
                 async with self._plain.place(caller):
@@ -140,12 +107,12 @@ class Decoders:
             # A call that is cancelled while it waits here stops no process.
             async with self._any.place(caller):
                 return await self._run(work, order)
-        except ProcessExpired as error:
+        except DiedError as error:
             log.warning("decoder.died", why=str(error))
             raise AudioError(
                 "AUDIO_UNDECODABLE", "the decoder crashed on this audio; convert it to wav or flac"
             ) from error
-        except (TimedOut, asyncio.TimeoutError) as error:
+        except asyncio.TimeoutError as error:
             raise AudioError(
                 "AUDIO_UNDECODABLE",
                 f"decoding took more than {self._seconds:g} s; convert it to wav or flac",
@@ -155,35 +122,66 @@ class Decoders:
                 "AUDIO_UNDECODABLE", "decoding takes too much memory; convert it to wav or flac"
             ) from error
 
-    async def _run(self, work: Callable[[Order], T], order: Order) -> T:
+    async def _run(self, work: Work, order: Order) -> Decoded | None:
+        """Runs the work in an idle process, and in another one if that had just ended."""
+        for _ in range(_TRIES - 1):
+            try:
+                return await self._run_once(work, order)
+            except GoneError as error:
+                log.warning("decoder.gone", why=str(error))
+        return await self._run_once(work, order)
+
+    async def _run_once(self, work: Work, order: Order) -> Decoded | None:
+        """Runs the work in an idle process. The line in front knows that there is one."""
+        self.check()  # this audio is not the cause if one has died
+        waiting = self._idle.pop()
         try:
-            return await self._schedule(work, order)
-        except BrokenProcessPool:  # an idle process was killed: this audio is not the cause
-            return await self._schedule(work, order)
+            # A call that is cancelled meanwhile must not take the start from the next one.
+            process = await asyncio.shield(asyncio.wrap_future(waiting))
+            async with timeout(self._seconds):
+                return await process.run(work, order)
+        except (DiedError, StartError, asyncio.TimeoutError, asyncio.CancelledError):
+            waiting = self._renew(waiting)
+            raise
+        finally:
+            if waiting.done():
+                self._idle.append(waiting)
+            else:
+                self._idle.appendleft(waiting)
 
-    async def _schedule(self, work: Callable[[Order], T], order: Order) -> T:
-        self.check()
-        task = self._pool.schedule(work, args=[order], timeout=self._seconds)
-        done: T = await asyncio.wrap_future(task)
-        return done
+    def _start(self) -> Future[DecoderProcess]:
+        return self._starting.submit(self._started)
 
-    def _start(self) -> ProcessPool:
-        # Spawned, not forked: the processes hold neither the model nor the service's connections.
-        return ProcessPool(
-            max_workers=self._processes,
-            initializer=prepare,
-            initargs=[self._folder],
-            context=multiprocessing.get_context("spawn"),
-        )
+    def _started(self) -> DecoderProcess:
+        process = DecoderProcess(self._folder)
+        self._running.add(process)
+        return process
 
-    def check(self) -> None:
-        """Replaces the pool if it is broken: the end of an idle process breaks it."""
-        if self._pool.active:
-            return
-        log.warning("decoders.renewed")
-        with contextlib.suppress(RuntimeError):
-            self._pool.stop()
-        self._pool = self._start()
+    def _renew(self, waiting: Future[DecoderProcess]) -> Future[DecoderProcess]:
+        """Starts a process in the place of one that is of no use any more, or never came to be."""
+        if self._ended or not waiting.done():
+            return waiting
+        log.warning("decoder.renewed")
+        if waiting.exception() is None:
+            process = waiting.result()
+            process.kill()
+            self._running.discard(process)
+            # In the next turn of the loop: it may still look at the process's socket in this one.
+            asyncio.get_running_loop().call_soon(self._tidy, process)
+        return self._start()
+
+    def _tidy(self, process: DecoderProcess) -> None:
+        if self._ended:
+            process.close()
+        else:
+            self._starting.submit(process.close)
+
+
+def _dead(waiting: Future[DecoderProcess]) -> bool:
+    """Tells of a process that ended, or did not start."""
+    if not waiting.done():
+        return False
+    return waiting.exception() is not None or not waiting.result().alive
 
 
 def _plain(order: Order) -> Order | None:

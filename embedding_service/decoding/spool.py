@@ -99,7 +99,7 @@ class Spool:
 
     async def finish(self) -> None:
         """Makes sure that all bytes are either in memory or in the file."""
-        if self.inline is None:
+        if len(self._buffer) != self.size:
             await self._flush()
 
     async def _flush(self) -> None:

@@ -1,5 +1,8 @@
 """Measures and chooses the fastest engine whose vectors equal PaddleSpeech's.
 
+A lower precision is taken only if it is clearly faster, and what was once chosen on a processor
+stays: vectors of two precisions differ a little, and must not by a race of timings.
+
 At every start the engine runs on a fixed set of signals, 0.1 to 60 s long, and its vectors are
 compared with PaddleSpeech's own. The slow steps run once: the converted network, PaddleSpeech's
 vectors and the choice are kept on disk under the hash of the weights.
@@ -17,7 +20,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from embedding_service.network import precision, reference
+from embedding_service.network import gpu, precision, reference
+from embedding_service.network.gpu import Device
 from embedding_service.network.precision import EngineError, Precision
 from embedding_service.network.reference import Reference
 from embedding_service.network.sealed import SealedFiles
@@ -41,9 +45,18 @@ Tags are computed in fp32 from the vector, so they are as near to PaddleSpeech's
 tells of a wrong conversion: CNN6 in bf16 differed by 0.006 with the levels of common sounds.
 """
 
+_CLEARLY = 1.05
+"""Times as fast as a higher precision from which on a lower one is taken: less is noise."""
+
 _KEY_DIGITS = 24
 _FORMAT = 2
 """Version of the files of the cache; others are not read."""
+
+SHIPPED = Path(__file__).parents[1] / "bundled" / "checked"
+"""Results of PaddleSpeech's network for the bundled models, so that they need no Paddle.
+
+`python -m tools.checked_models` writes it.
+"""
 
 _GRAPH = "graph.onnx"
 _REFERENCE = "reference.npz"
@@ -61,12 +74,16 @@ class Options:
         cache: Folder for the results of slow steps; None keeps nothing.
         threads: Processor threads of all streams together; 0 takes all cores.
         streams: Clips at a time, each with its share of the threads.
+        shipped: Folder that is only read, with such results for models that come with it.
+        device: The device to run on; AUTO takes a GPU where ONNX Runtime is installed for one.
     """
 
     precision: Precision | None = None
     cache: Path | None = None
     threads: int = 0
     streams: int = 1
+    shipped: Path | None = None
+    device: Device = Device.CPU
 
     @classmethod
     def of(cls, settings: EmbeddingSettings) -> Options:
@@ -76,6 +93,8 @@ class Options:
             None if named == "auto" else Precision(named),
             settings.encoder_cache or _users_cache(),
             settings.encoder_threads,
+            shipped=SHIPPED,
+            device=Device(settings.device),
         )
 
 
@@ -181,23 +200,44 @@ class _Opening:
         self._network = network
         self._options = options
         self._signals = reference.features(network)
-        self._files = SealedFiles(options.cache and options.cache / _key(network, self._signals))
+        key = _key(network)
+        self._files = SealedFiles(
+            options.cache and options.cache / key, options.shipped and options.shipped / key
+        )
         self._reference = self._read_reference(network)
         self._kept_graph = self._files.read(_GRAPH)
         self._graph = self._kept_graph or network.graph()
-        place = precision.machine(options.threads, options.streams)
+        place = precision.machine()
         self._choice = f"choice-{hashlib.sha256(place.encode()).hexdigest()[:_KEY_DIGITS]}"
 
     def open(self) -> Engine:
         named = self._options.precision
-        if named is not None:
+        if on_gpu := self._on_gpu():
+            engine = on_gpu
+        elif named is not None:
             engine = _require(self._measure(_require_native(named)))
         else:
-            engine = self._remembered() or _require(self._choose())
-            self._files.write(self._choice, engine.measured.to_bytes())
+            engine = self._remembered() or self._settle(_require(self._choose()))
         if self._kept_graph is None:  # written only after the check of its vectors
             self._files.write(_GRAPH, self._graph)
         return engine
+
+    def _on_gpu(self) -> Engine | None:
+        """Returns the network on a GPU; None where `auto` finds none, or none that holds."""
+        options = self._options
+        required = options.device is Device.CUDA
+        if not required and (options.device is Device.CPU or not gpu.is_installed()):
+            return None
+        if not required and options.precision not in {None, Precision.FP32}:
+            return None
+        try:
+            run = gpu.compile_graph(self._graph, self._network.packing).run
+            return _require(self._compared(run, Precision.FP32, None))
+        except EngineError as error:
+            if required:
+                raise
+            log.warning("engine.without_gpu", why=str(error))
+            return None
 
     def _read_reference(self, network: Network) -> Reference:
         kept = self._files.read(_REFERENCE)
@@ -216,13 +256,25 @@ class _Opening:
         engine = self._measure(before.precision, before.speed_ratio)
         return engine if engine.measured.holds else None
 
+    def _settle(self, chosen: Engine) -> Engine:
+        """Keeps a choice; returns that of another process that was first meanwhile."""
+        if first := self._remembered():
+            return first
+        self._files.write(self._choice, chosen.measured.to_bytes())
+        return chosen
+
     def _choose(self) -> Engine:
         """Returns the fastest engine that holds, or else the one of the highest cosine."""
-        engines = [self._measure(candidate) for candidate in precision.available()]
+        engines = [self._measure(candidate, 1.0) for candidate in precision.available()]
         holding = [engine for engine in engines if engine.measured.holds]
-        if holding:
-            return max(holding, key=lambda engine: engine.measured.speed_ratio)
-        return max(engines, key=lambda engine: engine.measured.lowest_cosine)
+        if not holding:
+            return max(engines, key=lambda engine: engine.measured.lowest_cosine)
+        times = reference.seconds([engine.run for engine in holding], self._signals)
+        best = fastest(times)
+        ratio = self._reference.seconds / times[best]
+        seconds = self._reference.seconds / ratio  # as a later start computes it
+        measured = replace(holding[best].measured, speed_ratio=ratio, seconds=seconds)
+        return Engine(holding[best].run, measured)
 
     def _measure(self, candidate: Precision, speed_ratio: float | None = None) -> Engine:
         """Compiles and checks one precision, and measures its speed unless it is given."""
@@ -235,8 +287,14 @@ class _Opening:
             options.streams,
             self._network.kept.get(candidate),
         ).run
+        return self._compared(run, candidate, speed_ratio)
+
+    def _compared(self, run: Run, candidate: Precision, speed_ratio: float | None) -> Engine:
+        """Compares with PaddleSpeech's vectors, and measures the speed unless it is given."""
         cosine, tag_error = self._reference.compare(run, self._signals)
-        ratio = speed_ratio or self._reference.seconds / reference.seconds(run, self._signals)
+        ratio = speed_ratio or (
+            self._reference.seconds / reference.seconds([run], self._signals)[0]
+        )
         log.debug(
             "engine.measured",
             precision=candidate.value,
@@ -247,6 +305,19 @@ class _Opening:
         return Engine(
             run, Measured(candidate, cosine, ratio, tag_error, self._reference.seconds / ratio)
         )
+
+
+def fastest(times: Sequence[float]) -> int:
+    """Returns the number of the fastest precision; of those about as fast, that of the highest.
+
+    Args:
+        times: Seconds of the same work in each precision, the highest precision first.
+    """
+    best = 0
+    for number, seconds in enumerate(times):
+        if seconds * _CLEARLY < times[best]:
+            best = number
+    return best
 
 
 def _require_native(named: Precision) -> Precision:
@@ -275,13 +346,16 @@ def _require(engine: Engine) -> Engine:
     return engine
 
 
-def _key(network: Network, signals: Sequence[NDArray[np.float32]]) -> str:
-    """Returns a hash of all that PaddleSpeech's vectors and the graph depend on."""
+def _key(network: Network) -> str:
+    """Returns a hash of all that PaddleSpeech's vectors and the graph depend on.
+
+    The features' own values are no part of it: their last bits differ from processor to processor,
+    and what comes with a bundled model must serve on all of them.
+    """
     parts = [
         network.sha256,
         f"{network.traits.family} {network.identity}",
-        f"format {_FORMAT}",
-        *(hashlib.sha256(signal.tobytes()).hexdigest() for signal in signals),
+        f"format {_FORMAT}, signals {reference.VERSION}",
     ]
     digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()
     return f"{network.sha256[:12]}-{digest[:_KEY_DIGITS]}"

@@ -70,6 +70,21 @@ class Packing(Protocol):
         """Returns the inputs of the graph, in its order, for the clips of one group."""
 
 
+def run_in_groups(packing: Packing, infer: Run, clips: Sequence[Features]) -> Outputs:
+    """Runs clips of any number and length, and returns their results in the order of the clips.
+
+    Args:
+        packing: Says which clips go into one run.
+        infer: Runs the clips of one group.
+        clips: Features, each of shape (bands, frames), float32.
+    """
+    groups = list(packing.groups([clip.shape[1] for clip in clips]))
+    parts = [infer([clips[index] for index in group]) for group in groups]
+    order = np.argsort(np.concatenate(groups), kind="stable")
+    vectors, tags = (np.concatenate(part)[order] for part in zip(*parts, strict=True))
+    return Outputs(vectors, tags)
+
+
 @dataclass(frozen=True)
 class Traits:
     """Properties of a network that others than the engine need.
@@ -107,9 +122,18 @@ class Traits:
     decision_seconds: float | None = None
 
 
+class Sizes(NamedTuple):
+    """Numbers that PaddleSpeech's class tells of weights that fit it."""
+
+    dimension: int
+    parameter_count: int
+
+
 @dataclass(frozen=True)
 class Network:
     """A network with the weights of a checkpoint, to be run by PaddleSpeech or by the engine.
+
+    Paddle is imported only where `paddle` or `graph` is called, if the sizes were known before.
 
     Attributes:
         traits: Its properties.
@@ -119,8 +143,8 @@ class Network:
         graph: Builds the graph: a serialized ONNX model whose first output are the vectors, and
             whose second one are the tags, where it has any.
         packing: Puts clips into the graph.
-        identity: Text of all that the graph and PaddleSpeech's results depend on beside weights
-            and features: the shape of the network, and the version of the code that converts it.
+        identity: Text of all that the graph and PaddleSpeech's results depend on beside weights:
+            shape, settings of the features, and the version of the code that converts it.
         kept: Names of the layers that stay in fp32, by precision.
     """
 

@@ -15,7 +15,8 @@ from embedding_service.checkpoints.wanted import parse
 from embedding_service.network import families, memory, precision
 from embedding_service.network.engine import Options, open_engine
 from embedding_service.network.families import paddlespeech
-from embedding_service.network.family import Purpose
+from embedding_service.network.family import Purpose, Sizes
+from embedding_service.network.known import Known
 from embedding_service.network.precision import Precision
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class Model:
     def __init__(self, checkpoint: Checkpoint, options: Options | None = None) -> None:
         """Builds PaddleSpeech's network, loads the weights and converts it for the engine.
 
+        Paddle is imported only if a sealed file is missing, of an earlier start or of the bundle.
+
         Args:
             checkpoint: The weights and the settings of their features.
             options: Options of the engine; the fastest engine by default.
@@ -73,17 +76,20 @@ class Model:
         """
         options = options or Options()
         weights = checkpoint.weights
-        _import_libraries(options)
+        known = Known(weights, options.cache, options.shipped)
+        sizes = None if options.precision is Precision.PADDLE else known.sizes()
+        _import_libraries(options, paddle=sizes is None)
         before = memory.resident_bytes()
-        network = families.build(weights, options.threads or 1)
+        network = families.build(weights, options.threads or 1, sizes)
         self._features = network.features
         self._engine = open_engine(network, options)
         traits = network.traits
+        if sizes is None:
+            known.remember(Sizes(traits.dimension, traits.parameter_count))
         del network
         taken = max(memory.resident_bytes() - before, _WEIGHT_BYTES * traits.parameter_count)
-        short = weights.sha256[:_HASH_DIGITS]
         self.info = ModelInfo(
-            name=f"models/{checkpoint.name}-{short}-p{traits.preparation}",
+            name=name_of(checkpoint),
             display_name=checkpoint.name,
             traits=traits,
             weights_sha256=weights.sha256,
@@ -127,9 +133,23 @@ class Model:
         return self._engine.run(features)
 
 
-def _import_libraries(options: Options) -> None:
-    """Imports Paddle and OpenVINO, whose memory is no part of a model's."""
-    paddlespeech.imported("paddle", options.threads or 1)
+def name_of(checkpoint: Checkpoint) -> str:
+    """Returns the name of the model of a checkpoint, which need not be loaded for it.
+
+    Raises:
+        CheckpointError: It is of no family that is known.
+    """
+    weights = checkpoint.weights
+    preparation = families.PREPARATIONS.get(weights.layout.family)
+    if preparation is None:
+        raise CheckpointError(f"{weights.layout.family} is no family of networks")
+    return f"models/{checkpoint.name}-{weights.sha256[:_HASH_DIGITS]}-p{preparation}"
+
+
+def _import_libraries(options: Options, *, paddle: bool) -> None:
+    """Imports OpenVINO, and Paddle if it is needed; their memory is no part of a model's."""
+    if paddle:
+        paddlespeech.imported("paddle", options.threads or 1)
     if options.precision is not Precision.PADDLE:
         precision.available()
 

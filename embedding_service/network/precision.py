@@ -14,7 +14,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 
 from embedding_service.checkpoints.archive import CheckpointError
-from embedding_service.network.family import Outputs
+from embedding_service.network.family import Outputs, run_in_groups
 
 if TYPE_CHECKING:
     import re
@@ -62,11 +62,7 @@ class CompiledGraph:
         Args:
             clips: Features, each of shape (bands, frames), float32.
         """
-        groups = list(self._packing.groups([clip.shape[1] for clip in clips]))
-        parts = [self._infer([clips[index] for index in group]) for group in groups]
-        order = np.argsort(np.concatenate(groups), kind="stable")
-        vectors, tags = (np.concatenate(part)[order] for part in zip(*parts, strict=True))
-        return Outputs(vectors, tags)
+        return run_in_groups(self._packing, self._infer, clips)
 
     def _infer(self, clips: Sequence[NDArray[np.float32]]) -> Outputs:
         inputs = list(self._packing.inputs(clips))
@@ -86,15 +82,16 @@ def available() -> tuple[Precision, ...]:
     return (Precision.FP32, *((Precision.MIXED, Precision.BF16) if native else ()))
 
 
-def machine(threads: int, streams: int) -> str:
-    """Returns a text of all that decides which precision is fastest and how it rounds."""
+def machine() -> str:
+    """Returns a text of the processor and the library, by which a choice of precision is kept.
+
+    The number of threads is no part of it: it may change from start to start.
+    """
     core = _core()
     parts = (
         _openvino().get_version(),
         core.get_property("CPU", "FULL_DEVICE_NAME"),
         *sorted(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")),
-        f"{threads} threads",
-        f"{streams} streams",
     )
     return ", ".join(parts)
 

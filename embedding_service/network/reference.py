@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from embedding_service.network.family import Network, Run
 
+VERSION = 1
+"""Version of the signals and of their features, to be raised with every change of either."""
+
 _TIMED = 0
 """Number of the signal that speed is measured with: a voice of 5 s."""
 
@@ -63,7 +66,7 @@ class Reference:
     @classmethod
     def of(cls, run: Run, signals: Sequence[NDArray[np.float32]]) -> Reference:
         """Runs the network on every signal."""
-        return cls(run(signals), seconds(run, signals))
+        return cls(run(signals), seconds([run], signals)[0])
 
     def compare(self, run: Run, signals: Sequence[NDArray[np.float32]]) -> Likeness:
         """Compares another way to run the network: each signal alone, then all together."""
@@ -79,16 +82,21 @@ class Reference:
         )
 
 
-def seconds(run: Run, signals: Sequence[NDArray[np.float32]]) -> float:
-    """Returns the time for one clip of 5 s: the shortest of a few runs, as others may disturb."""
+def seconds(runs: Sequence[Run], signals: Sequence[NDArray[np.float32]]) -> list[float]:
+    """Returns the time of each way to run one clip of 5 s: the shortest of a few.
+
+    They run in turn, so that another program disturbs all of them alike.
+    """
     timed = [signals[_TIMED]]
-    run(timed)
-    taken = []
-    for _ in range(_REPEATS):
-        start = time.perf_counter()
+    for run in runs:
         run(timed)
-        taken.append(time.perf_counter() - start)
-    return min(taken)
+    taken: list[list[float]] = [[] for _ in runs]
+    for _ in range(_REPEATS):
+        for run, times in zip(runs, taken, strict=True):
+            start = time.perf_counter()
+            run(timed)
+            times.append(time.perf_counter() - start)
+    return [min(times) for times in taken]
 
 
 def features(network: Network) -> list[NDArray[np.float32]]:

@@ -17,15 +17,25 @@ log = structlog.get_logger()
 class SealedFiles:
     """A folder of files, each of which starts with the SHA-256 of its contents."""
 
-    def __init__(self, folder: Path | None) -> None:
-        """Takes the folder, which the first `write` creates. None keeps nothing."""
+    def __init__(self, folder: Path | None, shipped: Path | None = None) -> None:
+        """Takes the folders.
+
+        Args:
+            folder: The folder, which the first `write` creates. None keeps nothing.
+            shipped: Another one, which is only read, for files that the first one lacks.
+        """
         self._folder = folder
+        self._shipped = shipped
 
     def read(self, name: str) -> bytes | None:
         """Returns the contents of a file, or None if it is absent, unreadable or damaged."""
-        if self._folder is None:
-            return None
-        path = self._folder / name
+        for folder in filter(None, (self._folder, self._shipped)):
+            contents = self._read(folder / name)
+            if contents is not None:
+                return contents
+        return None
+
+    def _read(self, path: Path) -> bytes | None:
         try:
             sealed = path.read_bytes()
         except FileNotFoundError:

@@ -45,9 +45,10 @@ class Weights:
         layers: Kernel and bias of each convolution over time, shapes (out, 3 * in) and (out,). The
             columns of a kernel are ordered by place in time, then by input.
         inputs: The recurrent layer's weights of its inputs, shape (512, 128): the gates for input,
-            forgetting and output, then the new values.
+            forgetting and output, then the new values. Those of the gates are halved, so that
+            one tangent serves all: a gate is half of the tangent, plus a half.
         states: Its weights of its own state, shape (512, 128).
-        bias: Its bias, shape (512,).
+        bias: Its bias, shape (512,), halved alike.
         last: Weights of the last layer, shape (128,).
         last_bias: Its bias.
     """
@@ -82,6 +83,7 @@ def _weights(data: bytes) -> Weights:
     rows = [_by_gate(arrays[f"decoder.rnn.{name}"]) for name in ("weight_ih", "weight_hh")]
     biases = [_by_gate(arrays[f"decoder.rnn.{name}"].ravel()) for name in ("bias_ih", "bias_hh")]
     kernels = [arrays[f"encoder.{n}.reparam_conv.weight"] for n in _LAYERS]
+    halves = np.repeat(np.array([0.5, 0.5, 0.5, 1], np.float32), len(biases[0]) // 4)
     return Weights(
         spectrum=arrays["stft.forward_basis_buffer"].reshape(258, 256),
         layers=tuple(
@@ -91,9 +93,9 @@ def _weights(data: bytes) -> Weights:
             )
             for n, kernel in zip(_LAYERS, kernels, strict=True)
         ),
-        inputs=rows[0],
-        states=rows[1],
-        bias=biases[0] + biases[1],
+        inputs=rows[0] * halves[:, np.newaxis],
+        states=rows[1] * halves[:, np.newaxis],
+        bias=(biases[0] + biases[1]) * halves,
         last=arrays["decoder.decoder.2.weight"].ravel(),
         last_bias=float(arrays["decoder.decoder.2.bias"].ravel()[0]),
     )

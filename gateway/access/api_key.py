@@ -32,13 +32,36 @@ class ApiKey(Caller):
         return hmac.compare_digest(self.sha256, _digest(token))
 
 
-def make(name: str, grants: dict[str, Right]) -> tuple[ApiKey, str]:
-    """A new key and its token, which is not stored; ValueError for a bad name or library."""
+def make(
+    name: str,
+    grants: dict[str, Right],
+    rate: int | None = None,
+    max_clips: int | None = None,
+    max_bytes: int | None = None,
+) -> tuple[ApiKey, str]:
+    """A new key and its token, which is not stored; ValueError for a bad name, library or limit.
+
+    Args:
+        name: Purpose or owner of the key.
+        grants: Its right to each library.
+        rate: Calls a minute; None sets no limit.
+        max_clips: Clips that it may have; None sets no limit.
+        max_bytes: Bytes of audio that it may have; None sets no limit.
+    """
     identity = secrets.token_hex(6)
     token = f"audiosearch_{identity}_{secrets.token_urlsafe(32)}"
     created = datetime.now(timezone.utc).replace(microsecond=0)
     return (
-        ApiKey(id=identity, name=name, grants=grants, sha256=_digest(token), created=created),
+        ApiKey(
+            id=identity,
+            name=name,
+            grants=grants,
+            sha256=_digest(token),
+            created=created,
+            calls_per_minute=rate,
+            max_clips=max_clips,
+            max_bytes=max_bytes,
+        ),
         token,
     )
 

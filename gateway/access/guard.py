@@ -8,7 +8,8 @@ from typing import Any
 import grpc
 
 from gateway.access.keyring import Keyring, bearer
-from gateway.access.rights import EVERY, Caller, authorize, caller
+from gateway.access.rates import Rates
+from gateway.access.rights import EVERY, Caller, authorize, caller, quota
 from gateway.access.rules import RULES, Rule
 from serving.caller import Proxies, address_of, by_address, by_key
 from serving.caller import caller as shared_by
@@ -27,6 +28,7 @@ class Guard:
         """Checks against the keys of `keyring`, and believes `proxies` about addresses."""
         self._keyring = keyring
         self._proxies = proxies or Proxies("")
+        self._rates = Rates()
 
     def identify(self, details: grpc.HandlerCallDetails, peer: str) -> str:
         """The caller of a gRPC call, as in `know`."""
@@ -47,10 +49,12 @@ class Guard:
             forwarded: values of `x-forwarded-for`.
 
         Raises:
-            ServiceError: KEY_MISSING, KEY_INVALID.
+            ServiceError: KEY_MISSING, KEY_INVALID, GATEWAY_BUSY if it calls above its rate.
         """
         who = self._keyring.authenticate(bearer(header))
+        self._rates.take(who)
         caller.set(who)
+        quota.set(who.quota())
         key_id.set(who.id)
         found = self._proxies.address(address, forwarded)
         shared_by.set(by_key(who.id) if who.id else by_address(found))

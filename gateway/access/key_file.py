@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -61,6 +60,10 @@ def change(path: Path, edit: Callable[[dict[str, ApiKey]], None]) -> None:
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
+    try:
+        import fcntl  # noqa: PLC0415  the command line runs on Windows too, which has none
+    except ImportError:
+        raise KeyFileError("keys are changed on the gateway's machine, by Linux or macOS") from None
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -73,7 +76,7 @@ def _write(path: Path, keys: Iterable[ApiKey]) -> None:
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.writelines(key.model_dump_json() + "\n" for key in keys)
+            file.writelines(key.model_dump_json(exclude_none=True) + "\n" for key in keys)
             if os.geteuid() == 0 and path.exists():  # the gateway must still read root's change
                 os.fchown(descriptor, path.stat().st_uid, path.stat().st_gid)
             file.flush()

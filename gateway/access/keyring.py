@@ -10,6 +10,7 @@ import structlog
 from gateway.access import api_key, key_file
 from gateway.access.rights import OPERATOR, Caller
 from serving.errors import Reason, ServiceError
+from serving.file_version import version
 
 LOOK_SECONDS = 1.0
 """Time between two looks at the file. A revoked key works for so long at most."""
@@ -23,7 +24,7 @@ class Keyring:
     def __init__(self, path: Path | None) -> None:
         """Reads the file; KeyFileError if it is unusable."""
         self._path = path
-        self._seen = _version(path)
+        self._seen = version(path)
         self._problem = ""
         self._keys: key_file.Keys = key_file.read(path) if path else {}
 
@@ -67,7 +68,7 @@ class Keyring:
             await self._look(self._path)
 
     async def _look(self, path: Path) -> None:
-        now = await asyncio.to_thread(_version, path)
+        now = await asyncio.to_thread(version, path)
         if now == self._seen:
             return
         self._seen = now
@@ -85,12 +86,3 @@ def bearer(header: str | bytes | None) -> str | None:
     """The token in the value of an `authorization` header; None if it holds none."""
     scheme, _, token = header.partition(" ") if isinstance(header, str) else ("", "", "")
     return token.strip() if scheme.lower() == "bearer" else None
-
-
-def _version(path: Path | None) -> tuple[int, int, int] | None:
-    """A value that differs after each change of the file; None while there is no file."""
-    try:
-        found = path.stat() if path else None
-    except OSError:
-        return None
-    return (found.st_mtime_ns, found.st_size, found.st_ino) if found else None

@@ -6,8 +6,10 @@ from contextvars import ContextVar
 from enum import Enum
 from typing import Annotated
 
+from audiosearch.catalog.v1.clip_pb2 import Quota
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from serving import limits
 from serving.errors import Reason, ServiceError
 from serving.names import CHOSEN_ID
 
@@ -15,6 +17,11 @@ EVERY = "*"
 """The name, in a grant, for every library, also for those created later."""
 
 MAX_GRANTS = 100
+MOST_CALLS = 1_000_000
+"""Highest rate of a key, calls a minute."""
+MOST_OWNED = 2**63 - 1
+"""Highest quota of a key, clips or bytes."""
+
 Library = Annotated[str, StringConstraints(pattern=rf"^(\*|{CHOSEN_ID})$")]
 
 
@@ -35,13 +42,27 @@ class Right(str, Enum):
 
 
 class Caller(BaseModel):
-    """A caller: the id and name of its key, and the key's right to each library."""
+    """A caller: the id and name of its key, the key's right to each library, and its rate."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     id: str
     name: str
     grants: dict[Library, Right] = Field(min_length=1, max_length=MAX_GRANTS)
+    calls_per_minute: Annotated[int, Field(ge=1, le=MOST_CALLS)] | None = None
+    """Calls that each gateway takes from it; None sets no limit."""
+    max_clips: Annotated[int, Field(ge=1, le=MOST_OWNED)] | None = None
+    """Clips that it may have in all libraries; None sets no limit."""
+    max_bytes: Annotated[int, Field(ge=1, le=MOST_OWNED)] | None = None
+    """Bytes of audio that it may have in all libraries; None sets no limit."""
+
+    def quota(self) -> Quota:
+        """The quota that its clips count for. Keys of one name share it."""
+        return Quota(
+            owner=limits.cut(Quota, "owner", self.name) if self.id else "",
+            max_clips=self.max_clips or 0,
+            max_bytes=self.max_bytes or 0,
+        )
 
     def may(self, library: str, right: Right) -> bool:
         """True if the caller has the right to `libraries/{library}`, or to EVERY library."""
@@ -59,6 +80,9 @@ OPERATOR = Caller(id="", name="operator", grants={EVERY: Right.manage})
 
 caller: ContextVar[Caller] = ContextVar("caller")
 """The caller that this task works for."""
+
+quota: ContextVar[Quota | None] = ContextVar("quota", default=None)
+"""The quota that the clips count for that this task makes; None for nobody's."""
 
 
 def authorize(key: Caller, library: str, right: Right) -> None:

@@ -12,6 +12,7 @@ from serving.names import (
     library_of_calibration,
     library_of_duplicates,
     library_of_map,
+    library_of_query,
     split_clip,
     split_speaker,
 )
@@ -37,6 +38,11 @@ def _library(path: str) -> Callable[[Any], str]:
 def _of_clip(path: str) -> Callable[[Any], str]:
     """Reads the library of the clip that the field at `path` names."""
     return lambda request: split_clip(_field(request, path), path)[0]
+
+
+def _of_query(path: str) -> Callable[[Any], str]:
+    """Reads the library of the query that the field at `path` names."""
+    return lambda request: library_of_query(_field(request, path), path)
 
 
 def _of_speaker(path: str) -> Callable[[Any], str]:
@@ -86,17 +92,23 @@ _SERVICES: Mapping[str, Mapping[str, Rule]] = {
         "UploadClip": Rule(_WRITE, _library("config.parent")),
         "UploadVectors": Rule(_WRITE, _library("parent")),
         "ImportClips": Rule(_WRITE, _library("parent")),
+        "ListReferences": Rule(_WRITE, _library("parent")),
         "GetClip": Rule(_READ, _of_clip("name")),
+        "GetPeaks": Rule(_READ, _of_clip("name")),
         "ListClips": Rule(_READ, _library("parent")),
         "CountValues": Rule(_READ, _library("parent")),
         "TagClip": Rule(_READ, _of_clip("name")),
         "UpdateClip": Rule(_WRITE, _of_clip("clip.name")),
         "DeleteClip": Rule(_WRITE, _of_clip("name")),
+        "RestoreClip": Rule(_WRITE, _of_clip("name")),
         "DownloadAudio": Rule(_READ, _of_clip("name")),
     },
     "audiosearch.gateway.v1.SearchService": {
         "SearchClips": Rule(_READ, _library("config.parent")),
         "BatchSearchClips": Rule(_READ),
+        "CreateQuery": Rule(_WRITE, _library("config.parent")),
+        "GetQuery": Rule(_READ, _of_query("name")),
+        "DownloadQuery": Rule(_READ, _of_query("name")),
         "StreamSearchClips": Rule(_READ, _library("config.search.parent")),
     },
     "audiosearch.gateway.v1.SpeakerService": {

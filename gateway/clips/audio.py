@@ -7,6 +7,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable
 
 from audiosearch.catalog.v1.clip_pb2 import GetAudioRequest
 from audiosearch.catalog.v1.library_pb2 import Library
+from audiosearch.catalog.v1.query_pb2 import DownloadQueryRequest
 from audiosearch.embedding.v1.embedding_pb2 import PcmFormat
 from audiosearch.embedding.v1.embedding_service_pb2 import (
     EmbedAudioConfig,
@@ -41,6 +42,13 @@ def split(audio: bytes, sent: Callable[[], None] = lambda: None) -> AsyncIterato
 async def stored(upstream: Upstream, clip: str) -> AsyncIterator[bytes]:
     """The stored audio of a clip in chunks."""
     async for message in upstream.clips.GetAudio(GetAudioRequest(name=clip)):
+        if message.WhichOneof("response") == "chunk":
+            yield message.chunk
+
+
+async def kept(upstream: Upstream, query: str) -> AsyncIterator[bytes]:
+    """The audio of a kept query in chunks."""
+    async for message in upstream.queries.DownloadQuery(DownloadQueryRequest(name=query)):
         if message.WhichOneof("response") == "chunk":
             yield message.chunk
 

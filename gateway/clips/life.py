@@ -25,9 +25,10 @@ from audiosearch.catalog.v1.clip_pb2 import (
 )
 from audiosearch.catalog.v1.library_pb2 import Library
 
+from gateway.access.rights import quota
 from gateway.clips.batches import Batches
 from gateway.clips.cleanups import Cleanups
-from gateway.clips.source import Arriving, Source
+from gateway.clips.source import Arriving, Referred, Source
 from gateway.clips.vectors import Stored, Vectors
 from gateway.libraries import indexes
 from gateway.libraries.indexes import Generation
@@ -45,9 +46,10 @@ log = structlog.get_logger()
 class Clips:
     """Stores clips and removes them."""
 
-    def __init__(self, upstream: Upstream) -> None:
-        """Works on the services of `upstream`."""
+    def __init__(self, upstream: Upstream, arriving: type[Arriving] = Arriving) -> None:
+        """Works on the services of `upstream`. New audio comes as `arriving`."""
         self._upstream = upstream
+        self._arriving = arriving
         self._libraries = Libraries(upstream)
         self._batches = Batches(upstream)
         self.vectors = Vectors(upstream, self._batches)
@@ -68,8 +70,8 @@ class Clips:
 
         Args:
             library: of the clip.
-            clip: its description.
-            chunks: its audio.
+            clip: its description. With a `uri` it refers to its audio there.
+            chunks: its audio; none with a `uri`.
             request_id: a repeated call with the same id changes nothing.
             known: hash and size of the audio, if they are known in advance. Then audio that the
                 library already has is not sent.
@@ -84,19 +86,21 @@ class Clips:
             ServiceError: of the catalog, embedding and index services. Then the clip is FAILED if
                 its audio is the cause, and otherwise removed.
         """
-        request = CreateClipRequest(clip=clip, request_id=request_id, audio_object=known)
+        request = CreateClipRequest(
+            clip=clip, request_id=request_id, audio_object=known, quota=quota.get()
+        )
         row, ours = await self._begin(library, request)
         if not ours:
             return await self._take_on(library, row, chunks), False
         if row.state != Clip.STATE_CREATING:
             repeated = await self._repeated(row)
-            if not id_names_audio:
+            if clip.uri != repeated.uri or not (clip.uri or id_names_audio):
                 await _require_same(repeated, chunks, known)
             return repeated, False
         try:
             return await self._store(library, row, chunks, hurry=hurry), True
         except ServiceError as error:
-            await self.cleanups.finish(self._undo(library, row, error))
+            await self.cleanups.finish(self.undo(library, row, error))
             if error.reason is Reason.CLIP_EXISTS:
                 return await self._existing(library, error.metadata["clip"]), False
             raise
@@ -112,9 +116,14 @@ class Clips:
 
         The errors of the store come first: it may know the bytes already.
         """
-        source = Arriving(self._upstream, row.name, chunks)
-        source.storing = asyncio.create_task(self._put(row.name, source.chunks()))
         fresh = row.update_time == row.create_time
+        if row.uri:
+            referred = Referred(self._upstream, row.name)
+            return await self.make_searchable(
+                library, row, hurry=hurry, fresh=fresh, source=referred
+            )
+        source = self._arriving(self._upstream, row.name, chunks)
+        source.storing = asyncio.create_task(self._put(row.name, source.chunks()))
         ready = asyncio.create_task(
             self.make_searchable(library, row, hurry=hurry, fresh=fresh, source=source)
         )
@@ -164,6 +173,7 @@ class Clips:
                 audio=stored.audio,
                 window_count=stored.window_count,
                 vectors=stored.kept,
+                peaks=stored.peaks,
                 tags=None if stored.tags is None else ClipTags(tags=stored.tags),
             ),
         )
@@ -230,14 +240,6 @@ class Clips:
             if error.code is not grpc.StatusCode.NOT_FOUND and not kept:
                 raise
 
-    async def delete(self, library: Library, name: str) -> Clip:
-        """Removes a clip and returns it; CLIP_NOT_FOUND if there is none."""
-        request = BeginClipDeletionRequest(name=name)
-        clip = await self._upstream.clips.BeginClipDeletion(request)
-        await self.remove_vectors(library, name)
-        await self._upstream.clips.DeleteClip(DeleteClipRequest(name=name))
-        return clip
-
     async def _begin(self, library: Library, request: CreateClipRequest) -> tuple[Clip, bool]:
         """The clip's row and True, or the row of a clip with the same bytes and False.
 
@@ -258,7 +260,7 @@ class Clips:
 
     async def _put(self, name: str, chunks: AsyncIterable[bytes]) -> None:
         async def requests() -> AsyncIterator[PutAudioRequest]:
-            yield PutAudioRequest(name=name)
+            yield PutAudioRequest(name=name, quota=quota.get())
             async for chunk in chunks:
                 yield PutAudioRequest(chunk=chunk)
 
@@ -321,7 +323,8 @@ class Clips:
         with _still_there(name):
             return await self._upstream.clips.GetClip(GetClipRequest(name=name))
 
-    async def _undo(self, library: Library, clip: Clip, error: ServiceError) -> None:
+    async def undo(self, library: Library, clip: Clip, error: ServiceError) -> None:
+        """Undoes a CREATING clip after an error: it is FAILED, gone, or in the trash as before."""
         if error.code is grpc.StatusCode.INVALID_ARGUMENT:
             await self.fail(library, clip.name, error)
         else:

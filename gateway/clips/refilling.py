@@ -42,6 +42,13 @@ class Refill:
 
     async def fill(self, clips: Mapping[str, Clip]) -> set[str]:
         """Writes the kept vectors of ACTIVE clips, by their ids. Returns those that were kept."""
+        kept = await self.write(clips)
+        if kept:
+            await self._follow({clip_id: clips[clip_id] for clip_id in kept})
+        return kept
+
+    async def write(self, clips: Mapping[str, Clip]) -> set[str]:
+        """Writes kept vectors as `fill` does, of clips that nobody else changes meanwhile."""
         kept = set[str]()
         parts = self._vectors.keeping.read(self._library, self._generation, clips.keys())
         async for clip_id, part in parts:
@@ -54,8 +61,6 @@ class Refill:
                 kept.add(clip_id)
         for index_id in self._waiting:
             await self._flush(index_id)
-        if kept:
-            await self._follow({clip_id: clips[clip_id] for clip_id in kept})
         return kept
 
     async def _add(self, clip: Clip, clip_id: str, part: KeptVectors) -> None:

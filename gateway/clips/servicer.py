@@ -5,25 +5,26 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import grpc
-from audiosearch.catalog.v1 import clip_pb2, import_job_pb2, library_pb2
+from audiosearch.catalog.v1 import clip_pb2, import_job_pb2
 from audiosearch.catalog.v1.clip_pb2 import Clip
 from audiosearch.gateway.v1 import clip_service_pb2_grpc, clips_pb2
 from google.longrunning import operations_pb2
 from google.protobuf.empty_pb2 import Empty
 
-from gateway.clips import tagging
+from gateway.access.rights import quota
+from gateway.clips import peaks, tagging
 from gateway.clips.life import Clips
 from gateway.clips.mirror import Mirror
-from gateway.clips.streams import audio_chunks, first_config
+from gateway.clips.streams import audio_chunks, first_config, require_none
+from gateway.clips.trash import Trash
 from gateway.clips.uploaded_vectors import upload
 from gateway.imports.folder import resolve_folder
 from gateway.imports.operations import to_operation
 from gateway.imports.worker import ImportWorker
 from gateway.libraries.libraries import Libraries
-from gateway.speakers.removing import Removing
 from gateway.upstream import Upstream
 from serving.errors import Reason, ServiceError
-from serving.names import check_library, split_clip
+from serving.names import check_library
 
 
 class ClipServicer(clip_service_pb2_grpc.ClipServiceServicer):
@@ -35,16 +36,18 @@ class ClipServicer(clip_service_pb2_grpc.ClipServiceServicer):
         libraries: Libraries,
         clips: Clips,
         worker: ImportWorker,
-        removing: Removing,
+        trash: Trash,
         mirror: Mirror,
+        link_seconds: int = 0,
     ) -> None:
-        """Delegates to the parts given."""
+        """Delegates to the parts given. Links to stored audio hold so long; 0 gives none."""
         self._upstream = upstream
         self._libraries = libraries
         self._clips = clips
         self._worker = worker
-        self._removing = removing
+        self._trash = trash
         self._mirror = mirror
+        self._link_seconds = link_seconds
 
     async def UploadClip(
         self,
@@ -61,12 +64,16 @@ class ClipServicer(clip_service_pb2_grpc.ClipServiceServicer):
             speaker=config.clip.speaker,
             metadata=config.clip.metadata,
             channel=config.clip.channel,
+            uri=config.clip.uri,
         )
+        chunks = audio_chunks(request_iterator)
+        if clip.uri:
+            await require_none(chunks)
         async with self._libraries.held(library):
             row, created = await self._clips.ingest(
                 library,
                 clip,
-                audio_chunks(request_iterator),
+                chunks,
                 config.request_id,
                 id_names_audio=config.request_id_names_audio,
             )
@@ -97,20 +104,35 @@ class ClipServicer(clip_service_pb2_grpc.ClipServiceServicer):
                     channel=request.channel,
                 ),
                 request_id=request.request_id,
+                quota=quota.get(),
             )
         )
         self._worker.wake()
         return to_operation(job)
 
+    async def ListReferences(
+        self, request: clip_pb2.ListReferencesRequest, context: grpc.aio.ServicerContext
+    ) -> clip_pb2.ListReferencesResponse:
+        await self._libraries.open_for_audio(check_library(request.parent))
+        return await self._upstream.clips.ListReferences(request)
+
     async def GetClip(
         self, request: clip_pb2.GetClipRequest, context: grpc.aio.ServicerContext
     ) -> Clip:
-        return await self._upstream.clips.GetClip(request)
+        return self._trash.told(await self._upstream.clips.GetClip(request))
+
+    async def GetPeaks(
+        self, request: clip_pb2.GetPeaksRequest, context: grpc.aio.ServicerContext
+    ) -> clip_pb2.Peaks:
+        return await peaks.read(self._upstream, request)
 
     async def ListClips(
         self, request: clip_pb2.ListClipsRequest, context: grpc.aio.ServicerContext
     ) -> clip_pb2.ListClipsResponse:
-        return await self._upstream.clips.ListClips(request)
+        answer = await self._upstream.clips.ListClips(request)
+        for clip in answer.clips:
+            self._trash.told(clip)
+        return answer
 
     async def CountValues(
         self, request: clip_pb2.CountValuesRequest, context: grpc.aio.ServicerContext
@@ -132,14 +154,13 @@ class ClipServicer(clip_service_pb2_grpc.ClipServiceServicer):
     async def DeleteClip(
         self, request: clip_pb2.DeleteClipRequest, context: grpc.aio.ServicerContext
     ) -> Empty:
-        parent, _ = split_clip(request.name)
-        library = await self._upstream.libraries.GetLibrary(
-            library_pb2.GetLibraryRequest(name=parent, view=library_pb2.LIBRARY_VIEW_BASIC)
-        )
-        clip = await self._clips.delete(library, request.name)
-        if clip.enrolled_speaker:
-            await self._removing.follow(library, clip.enrolled_speaker)
+        await self._trash.delete(request.name, permanent=request.permanent)
         return Empty()
+
+    async def RestoreClip(
+        self, request: clip_pb2.RestoreClipRequest, context: grpc.aio.ServicerContext
+    ) -> Clip:
+        return await self._trash.restore(request.name)
 
     async def DownloadAudio(
         self,
@@ -147,7 +168,12 @@ class ClipServicer(clip_service_pb2_grpc.ClipServiceServicer):
         context: grpc.aio.ServicerContext,
     ) -> AsyncIterator[clip_pb2.GetAudioResponse]:
         stored = self._upstream.clips.GetAudio(
-            clip_pb2.GetAudioRequest(name=request.name, offset=request.offset, limit=request.limit)
+            clip_pb2.GetAudioRequest(
+                name=request.name,
+                offset=request.offset,
+                limit=request.limit,
+                link_seconds=self._link_seconds if request.link else 0,
+            )
         )
         async for response in stored:
             yield response

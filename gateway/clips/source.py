@@ -5,7 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator
 
-from gateway.clips.audio import stored
+from audiosearch.catalog.v1.clip_pb2 import ReferAudioRequest
+from audiosearch.embedding.v1.embedding_service_pb2 import (
+    EmbedWindowsConfig,
+    EmbedWindowsResponse,
+)
+
+from gateway.clips.audio import embed_windows, stored
 from gateway.upstream import Upstream
 
 KEPT_BYTES = 2**20
@@ -23,6 +29,11 @@ class Source:
     async def read(self) -> AsyncIterable[bytes]:
         """The audio in chunks, from the first on."""
         return stored(self._upstream, self._clip)
+
+    async def windows(self, config: EmbedWindowsConfig) -> AsyncIterator[EmbedWindowsResponse]:
+        """Its windows and their summary, as `embed_windows`."""
+        async for response in embed_windows(self._upstream, config, await self.read()):
+            yield response
 
     async def settled(self) -> None:
         """Waits until the audio is stored; no vector may be before that."""
@@ -70,6 +81,33 @@ class Arriving(Source):
         """See Source. Raises the error of the task that stores the audio."""
         if self.storing:
             await asyncio.shield(self.storing)
+
+
+class Referred(Source):
+    """Audio that a new clip refers to.
+
+    It is read once: the catalog makes its hash on the way to the encoder, which takes all of it
+    before it answers.
+    """
+
+    def __init__(self, upstream: Upstream, clip: str) -> None:
+        """Reads what the clip of this name refers to."""
+        super().__init__(upstream, clip)
+        self._kept = asyncio.Event()
+
+    async def read(self) -> AsyncIterable[bytes]:
+        """See Source."""
+        return await super().read() if self._kept.is_set() else self._first()
+
+    async def settled(self) -> None:
+        """Waits until the catalog has kept the hash."""
+        await self._kept.wait()
+
+    async def _first(self) -> AsyncIterator[bytes]:
+        async for message in self._upstream.clips.ReferAudio(ReferAudioRequest(name=self._clip)):
+            if message.WhichOneof("response") == "chunk":
+                yield message.chunk
+        self._kept.set()
 
 
 async def _each(chunks: list[bytes]) -> AsyncIterator[bytes]:

@@ -33,3 +33,14 @@ async def audio_chunks(requests: AsyncIterator[Any]) -> AsyncIterator[bytes]:
                 {"field": "config"},
             )
         yield request.audio_chunk
+
+
+async def require_none(chunks: AsyncIterator[bytes]) -> None:
+    """Raises FIELD_INVALID if audio comes with a `uri` that refers to it."""
+    async for chunk in chunks:
+        if chunk:
+            raise ServiceError(
+                Reason.FIELD_INVALID,
+                "clip.uri: it refers to the audio, so no bytes may follow; send one of both",
+                {"field": "clip.uri"},
+            )

@@ -23,9 +23,10 @@ from audiosearch.index.v1.index_service_pb2 import (
     UpdateAttributesRequest,
 )
 
-from gateway.clips.audio import embed, embed_windows
+from gateway.clips.audio import embed
 from gateway.clips.batches import Batches
 from gateway.clips.keeping import RIDE_BYTES, Keeping, Packer
+from gateway.clips.peaks import PEAKS
 from gateway.clips.source import Source
 from gateway.clips.stored_vectors import decode
 from gateway.libraries import indexes
@@ -58,6 +59,9 @@ class Stored:
 
     kept: Sequence[KeptVectors] = ()
     """Their parts that are kept when the clip becomes ACTIVE."""
+
+    peaks: bytes = b""
+    """Its outline; empty if it is not known."""
 
 
 @dataclass
@@ -180,9 +184,10 @@ class Vectors:
                 model=generation.model, channel=clip.channel, max_tags=MOST_TAGS
             ),
             window_rule=generation.rule,
+            max_peaks=PEAKS,
         )
         summary = EmbedWindowsSummary()
-        async for response in embed_windows(self._upstream, config, await source.read()):
+        async for response in source.windows(config):
             if response.HasField("summary"):
                 summary = response.summary
             elif response.window.HasField("embedding"):
@@ -191,7 +196,8 @@ class Vectors:
                     await self._flush(state, numbered=True)
         await self._finish(state, summary, fresh=fresh)
         kept = await self._kept(library, packer)
-        return Stored(summary.audio, len(state.ids), surest(summary.tags), kept)
+        tags = surest(summary.tags)
+        return Stored(summary.audio, len(state.ids), tags, kept, summary.peaks)
 
     async def _kept(self, library: Library, packer: Packer) -> Sequence[KeptVectors]:
         """The last part of what is kept. A large one is sent at once, and none is left."""

@@ -25,7 +25,7 @@ from gateway.upstream import Upstream, passing_over
 from scoring import diagonals
 from scoring.duplicate_groups import Link, chosen
 from serving import limits
-from serving.errors import Reason
+from serving.errors import Reason, ServiceError
 
 MOST_LINKS = 100_000
 """Pairs that are kept."""
@@ -63,7 +63,7 @@ class Walk:
         self._window = rule.window.ToNanoseconds() / 1e9
         self._hop = rule.hop.ToNanoseconds() / 1e9
         # Other limits are measured on voices; a model of sounds is only sure of what is the same.
-        self._least = diagonals.ONE if library.purpose == PURPOSE_SOUNDS else 0.0
+        self._least = diagonals.SOUNDS if library.purpose == PURPOSE_SOUNDS else 0.0
         self._cuts = Cuts(upstream, present(library), self._window, self._hop)
         self.lengths: dict[str, float] = {}
         """Lengths of the clips that are linked."""
@@ -145,8 +145,10 @@ class Walk:
         alone = len(some) == 1
         queries = [(n, row) for n, seen in enumerate(some) for row in self._rows(seen)]
         reach = max(20, min(_NEAR, _MOST_NEAR // len(queries)))
-        for start in range(0, len(queries), _QUERIES):
-            part = queries[start : start + _QUERIES]
+        starts = range(0, len(queries), _QUERIES)
+        parts = [queries[start : start + _QUERIES] for start in reversed(starts)]
+        while parts:
+            part = parts.pop()
             request = SearchVectorsRequest(
                 index_id=self._index,
                 model=self._library.model,
@@ -156,7 +158,14 @@ class Walk:
             )
             for n, row in part:
                 request.queries.add(values=some[n].vectors[row])
-            answer = await self._upstream.index.SearchVectors(request)
+            try:
+                answer = await self._upstream.index.SearchVectors(request)
+            except ServiceError as error:
+                # A busy store may answer the half of it in time.
+                if error.reason is not Reason.INDEX_UNAVAILABLE or len(part) == 1:
+                    raise
+                parts += [part[len(part) // 2 :], part[: len(part) // 2]]
+                continue
             for (n, row), result in zip(part, answer.results, strict=True):
                 for one in result.neighbors:
                     clip_id, place = split_window(one.id)
@@ -211,7 +220,8 @@ class Walk:
         row, place, score = max(hits, key=lambda hit: hit[2])
         if seen.starts[0] is None or place is None:
             span = other if place is None else self._window
-            return diagonals.lay(length, (place or 0) / 1000, span, score)
+            one = self._least or diagonals.ONE
+            return diagonals.lay(length, (place or 0) / 1000, span, score, one)
         searched = self._rows(seen)
         numbers = {row: number for number, row in enumerate(searched)}
         best: dict[int, float] = defaultdict(float)

@@ -16,6 +16,8 @@ import structlog
 from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip, Failure
 from audiosearch.catalog.v1.import_job_pb2 import (
     ClaimImportJobRequest,
+    ClaimImportJobResponse,
+    FileDuplicate,
     FileFailure,
     FinishImportJobRequest,
     ImportJob,
@@ -25,6 +27,7 @@ from audiosearch.catalog.v1.import_job_pb2 import (
 from audiosearch.catalog.v1.library_pb2 import Library
 from google.protobuf.duration_pb2 import Duration
 
+from gateway.access.rights import quota
 from gateway.claims import Claims
 from gateway.clips.coalescing import ENOUGH
 from gateway.clips.life import Clips
@@ -83,6 +86,7 @@ class Run:
         self.progress = ImportProgress()
         self.progress.CopyFrom(job.progress)
         self.failures = list(job.failures)
+        self.duplicates = list(job.duplicates)
         self._library = library
         self._clips = clips
         self._roots = roots
@@ -92,13 +96,19 @@ class Run:
         # With few files at a time no vector waits for others, or the encoder would be idle.
         self._hurry = width < 2 * ENOUGH
         self._stop = False
+        self._exceeded: ServiceError | None = None
 
     def stop(self) -> None:
         """Finishes the files in progress and starts no more."""
         self._stop = True
 
     async def work(self) -> None:
-        """Imports the remaining files; Stopped if `stop` was called before the end."""
+        """Imports the remaining files.
+
+        Raises:
+            Stopped: `stop` was called before the end.
+            ServiceError: PATH_NOT_FOUND, PATH_NOT_ALLOWED, QUOTA_EXCEEDED.
+        """
         resolve_folder(self.job.folder, self._roots)
         if not self.progress.total:
             total, passed_over = await asyncio.to_thread(count, self._folder, roots=self._roots)
@@ -107,7 +117,7 @@ class Run:
         window: deque[tuple[Found, asyncio.Task[Imported]]] = deque()
         try:
             async for found in self._found():
-                if self._stop:
+                if self._stop or self._exceeded:
                     break
                 if len(window) >= self._width:
                     await self._settle(*window.popleft())
@@ -117,6 +127,8 @@ class Run:
         finally:
             for _, task in window:
                 task.cancel()
+        if self._exceeded:
+            raise self._exceeded
         if self._stop:
             raise Stopped
 
@@ -166,7 +178,12 @@ class Run:
             clip, created = await task
             count_clip(self.progress, clip, created=created)
             metrics.IMPORT_FILES.labels("imported" if created else "existing").inc()
+            if not created:
+                self._compare(found, clip)
         except ServiceError as error:
+            if error.reason is Reason.QUOTA_EXCEEDED:  # others would fail too
+                self._exceeded = self._exceeded or error
+                return
             self._failed(found, error.reason, error.message)
         except (grpc.aio.AioRpcError, OSError) as error:
             log.exception("import.file_crashed", path=found.path)
@@ -174,6 +191,16 @@ class Run:
             self._failed(found, Reason.INTERNAL, why)
         if not found.failure:
             self.progress.cursor = found.path
+
+    def _compare(self, found: Found, clip: Clip) -> None:
+        """Notes a file with the bytes of another one, and not one that was imported before."""
+        name = limits.cut(Clip, "display_name", Path(found.path).name)
+        same_import = clip.import_job == self.job.name
+        if not same_import and clip.display_name == name:
+            return
+        if len(self.duplicates) < MAX_FAILURES:
+            of = clip.source if same_import else clip.display_name
+            self.duplicates.append(FileDuplicate(path=found.path, of=of, clip=clip.name))
 
     def _failed(self, found: Found, reason: Reason, message: str) -> None:
         self.progress.failed += 1
@@ -233,12 +260,14 @@ class ImportWorker:
         self._tasks.discard(task)
         self._free.release()
 
-    async def _claim(self) -> ImportJob | None:
+    async def _claim(self) -> ClaimImportJobResponse | None:
         request = ClaimImportJobRequest(worker=self._worker, lease=Duration(seconds=LEASE_SECONDS))
         answer = await self._upstream.import_jobs.ClaimImportJob(request)
-        return answer.import_job if answer.HasField("import_job") else None
+        return answer if answer.HasField("import_job") else None
 
-    async def _work(self, job: ImportJob) -> None:
+    async def _work(self, claimed: ClaimImportJobResponse) -> None:
+        job = claimed.import_job
+        quota.set(claimed.quota)
         request_id.set(job.name.removeprefix("importJobs/"))
         log.info(
             "import.started",
@@ -257,6 +286,10 @@ class ImportWorker:
             reporter = asyncio.create_task(self._keep_reporting(run))
             try:
                 await run.work()
+            except ServiceError as error:
+                if error.reason is Reason.QUOTA_EXCEEDED:
+                    await self._report(run)
+                raise
             finally:
                 reporter.cancel()
                 await asyncio.gather(reporter, return_exceptions=True)
@@ -295,6 +328,7 @@ class ImportWorker:
                 lease=Duration(seconds=LEASE_SECONDS),
                 progress=run.progress,
                 failures=run.failures,
+                duplicates=run.duplicates,
             )
         )
 

@@ -100,8 +100,14 @@ def earlier(library: Library) -> list[Generation]:
 
 def every(library: Library) -> list[Generation]:
     """The generations that there can be indexes of, also of a migration that was given up."""
-    following = Generation(library.uid, library.generation + 1, None)
-    return [*earlier(library), present(library), following]
+    others = range(library.generation + 1, _last(library) + 1)
+    coming = [Generation(library.uid, number, None) for number in others]
+    return [*earlier(library), present(library), *coming]
+
+
+def _last(library: Library) -> int:
+    """The highest number of a generation that there can be indexes of."""
+    return max(library.last_generation, library.generation + 1)
 
 
 def migrated(library: Library) -> Library:
@@ -131,10 +137,10 @@ def earlier_voiceprints(library: Library) -> list[str]:
     return [voiceprints(Library(uid=library.uid, model_generation=number)) for number in numbers]
 
 
-def coming_voiceprints(library: Library) -> str:
-    """Id of the index with the voiceprints of the next generation, if it has another model."""
-    following = Library(uid=library.uid, model_generation=library.generation + 1)
-    return voiceprints(following)
+def every_voiceprints(library: Library) -> list[str]:
+    """Ids of the indexes with voiceprints that there can be, also of migrations given up."""
+    last = Library(uid=library.uid, model_generation=_last(library) + 1)
+    return earlier_voiceprints(last)
 
 
 def window_id(clip_id: str, start_ms: int | None) -> str:

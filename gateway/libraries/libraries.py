@@ -156,7 +156,9 @@ class Libraries:
         return now
 
     async def lost(self, library: Library) -> Library:
-        """Makes lost indexes anew, empty, and tells the catalog, so that a gateway fills them.
+        """Tells the catalog of lost indexes, so that they are filled, and makes them anew, empty.
+
+        It tells first: no search finds the empty indexes in a library that seems whole.
 
         Returns:
             The library as it is now, with what it lacks.
@@ -164,18 +166,18 @@ class Libraries:
         Raises:
             ServiceError: LIBRARY_NOT_FOUND if it is being deleted.
         """
-        now = await self.restore_indexes(library)
-        if now is None:
+        now = await self.now(library)
+        if now is not None and not now.HasField("index_state"):
+            state = await self.lacking(now)
+            if state is not None:
+                log.warning("library.index_lost", library=now.name, vectors=state.expected_count)
+                await self._upstream.libraries.ReportIndexState(
+                    ReportIndexStateRequest(name=now.name, index_state=state)
+                )
+        restored = await self.restore_indexes(library)
+        if restored is None:
             raise ServiceError(Reason.LIBRARY_NOT_FOUND, f"{library.name} is being deleted")
-        if now.HasField("index_state"):
-            return now
-        state = await self.lacking(now)
-        if state is None:
-            return now
-        log.warning("library.index_lost", library=now.name, vectors=state.expected_count)
-        return await self._upstream.libraries.ReportIndexState(
-            ReportIndexStateRequest(name=now.name, index_state=state)
-        )
+        return restored
 
     async def lacking(self, library: Library) -> IndexState | None:
         """Counts what the index that is searched has and should have; None if it has all.
@@ -188,12 +190,15 @@ class Libraries:
         # While it is migrated, rows have the numbers of windows of either generation.
         by_clip = not library.generation or library.HasField("migration")
         expected = counts.clip_count if by_clip else counts.window_count
-        stats = await self._upstream.index.GetIndexStats(
-            GetIndexStatsRequest(index_id=generation.windows)
-        )
-        if stats.vector_count >= expected:
+        there = 0
+        with passing_over(Reason.INDEX_NOT_FOUND):
+            stats = await self._upstream.index.GetIndexStats(
+                GetIndexStatsRequest(index_id=generation.windows)
+            )
+            there = stats.vector_count
+        if there >= expected:
             return None
-        return IndexState(indexed_count=stats.vector_count, expected_count=expected)
+        return IndexState(indexed_count=there, expected_count=expected)
 
     async def keep_index(self, library: Library, index_id: str) -> bool:
         """Drops a new index if its library is being deleted or has no use for it; False if so.
@@ -336,15 +341,25 @@ class Libraries:
             model = await self.models.find(request.model)
         else:
             model = await self.models.running(library.model)
-        bound = BeginMigrationRequest(name=request.name, window_rule=model.window_rule)
+        bound = BeginMigrationRequest(
+            name=request.name, window_rule=model.window_rule, review=request.review
+        )
         if request.model:
             bound.model, bound.purpose = model.name, model.purpose
         if request.HasField("window_rule"):
             bound.window_rule.CopyFrom(request.window_rule)
         try:
-            return await self._upstream.libraries.BeginMigration(bound)
+            begun = await self._upstream.libraries.BeginMigration(bound)
         finally:
             self._recent.forget(request.name)
+        given_up = indexes.coming(library)
+        if given_up is not None and begun.migration.generation > given_up.number:
+            # An index that a slow call still makes is dropped after the next switch.
+            await self.drop_indexes(given_up)
+            its = indexes.voiceprints(indexes.migrated(library))
+            if its != indexes.voiceprints(library):
+                await self._upstream.index.DropIndex(DropIndexRequest(index_id=its))
+        return begun
 
     @contextlib.asynccontextmanager
     async def held(self, library: Library) -> AsyncIterator[None]:
@@ -385,8 +400,7 @@ class Libraries:
         """Finishes the removal of a DELETING library."""
         for generation in indexes.every(library):
             await self.drop_indexes(generation)
-        await self.drop_earlier_voiceprints(library)
-        for index_id in (indexes.voiceprints(library), indexes.coming_voiceprints(library)):
+        for index_id in indexes.every_voiceprints(library):
             await self._upstream.index.DropIndex(DropIndexRequest(index_id=index_id))
         await self._upstream.libraries.DeleteLibrary(DeleteLibraryRequest(name=library.name))
 

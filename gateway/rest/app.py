@@ -29,6 +29,7 @@ from gateway.rest.routes import (
     models,
     operations,
     probe,
+    queries,
     search,
     speakers,
     status,
@@ -40,7 +41,7 @@ from serving.errors import Reason, ServiceError
 from serving.telemetry import REQUEST_ID_KEY
 
 _RESOURCES = (
-    *(libraries, search, audio, clips, speakers, calibration, map, duplicates),
+    *(libraries, search, queries, audio, clips, speakers, calibration, map, duplicates),
     *(operations, models, status, sounds, voices),
 )
 _MAY_SEND = ("authorization", "content-type", "if-none-match", "if-range", "range", "x-api-key")

@@ -17,6 +17,7 @@ from gateway.rest.http.connection import HEAD_BYTES, Connection
 from gateway.rest.parts import Parts
 from serving.calls.connections import affordable
 from serving.calls.shares import Shares
+from serving.tls import renewal
 
 KEEP_ALIVE_SECONDS = 30
 
@@ -55,10 +56,12 @@ async def rest(
         return
     listener = _listen(settings.host, settings.rest_port)
     server = _Server(_config(parts))
+    server.config.load()
     tasks = [
         asyncio.create_task(server.serve([listener])),
         asyncio.create_task(_drain(server, parts, stop)),
     ]
+    following = asyncio.create_task(renewal.follow(settings.server_tls, partial(_renew, server)))
     port = listener.getsockname()[1]
     log.info("listening.rest", host=settings.host, port=port, tls=bool(settings.tls_cert))
     if ready:
@@ -67,7 +70,15 @@ async def rest(
         yield
     finally:
         stop.set()
+        following.cancel()
         await asyncio.gather(*tasks)
+
+
+def _renew(server: uvicorn.Server) -> None:
+    """New connections get the certificate as it is now."""
+    config = server.config
+    if config.ssl and config.ssl_certfile:
+        config.ssl.load_cert_chain(config.ssl_certfile, config.ssl_keyfile)
 
 
 async def _drain(server: uvicorn.Server, parts: Parts, stop: asyncio.Event) -> None:

@@ -9,7 +9,7 @@ from google.protobuf.duration_pb2 import Duration
 from gateway.search.neighbors import DECIMALS, Hit
 from gateway.search.query import seconds
 from gateway.search.ranking import Candidate
-from gateway.search.segments import BELOW, Hits, Windows, aligned, covered, placed, stretches
+from scoring.segments import BELOW, Hits, Windows, aligned, covered, placed, stretches
 
 
 def needs_more(candidate: Candidate) -> bool:

@@ -11,7 +11,7 @@ from audiosearch.gateway.v1.search_pb2 import VectorQuery
 from google.protobuf.duration_pb2 import Duration
 from numpy.typing import NDArray
 
-from gateway.search.segments import Windows
+from scoring.segments import Windows
 from serving.errors import Reason, ServiceError
 
 MOST_WINDOWS = 200

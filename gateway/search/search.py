@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 
 from audiosearch.catalog.v1.library_pb2 import Library
+from audiosearch.catalog.v1.query_pb2 import GetQueryRequest
 from audiosearch.embedding.v1.embedding_pb2 import PcmFormat, TimeRange
 from audiosearch.gateway.v1.search_pb2 import (
     Examples,
@@ -15,7 +16,7 @@ from audiosearch.gateway.v1.search_pb2 import (
     VectorQuery,
 )
 
-from gateway.clips.audio import no_audio
+from gateway.clips.audio import kept, no_audio
 from gateway.libraries.incomplete import incomplete
 from gateway.libraries.libraries import Libraries
 from gateway.libraries.recent import ChangedError, same
@@ -30,7 +31,7 @@ from gateway.search.ranking import Candidate, Ranking
 from gateway.search.record import SearchLog, Stopwatch
 from gateway.upstream import Upstream
 from serving.errors import Reason, ServiceError
-from serving.names import purpose_word
+from serving.names import purpose_word, query_within
 
 
 class Search:
@@ -70,6 +71,16 @@ class Search:
                         raise no_audio(opened[0]) from error
                 raise
             return await self._answer(asked, opened, queries, watch)
+
+    async def by_kept_query(
+        self, config: SearchConfig, name: str, part: TimeRange | None = None
+    ) -> SearchClipsResponse:
+        """Searches with a sound that is kept for a time, or with a part of it."""
+        question.read(config)
+        query_within(config.parent, name, "kept_query")
+        query = await self._upstream.queries.GetQuery(GetQueryRequest(name=name))
+        chunks = kept(self._upstream, name)
+        return await self.by_audio(config, chunks, channel=query.channel, part=part)
 
     async def by_clip(
         self, config: SearchConfig, name: str, part: TimeRange | None = None

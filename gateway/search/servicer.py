@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import grpc
-from audiosearch.catalog.v1.clip_pb2 import Failure
+from audiosearch.catalog.v1 import query_pb2
+from audiosearch.catalog.v1.clip_pb2 import Failure, GetAudioResponse
 from audiosearch.embedding.v1.embedding_pb2 import TimeRange
 from audiosearch.gateway.v1 import search_pb2, search_service_pb2_grpc
 
@@ -14,6 +15,7 @@ from gateway.access.rights import Right, authorize, caller
 from gateway.clips.audio import require_no_channel, split
 from gateway.clips.streams import audio_chunks, first_config
 from gateway.search.search import Search
+from gateway.upstream import Upstream
 from serving import limits
 from serving.calls.messages import let_go
 from serving.errors import Reason, ServiceError
@@ -28,9 +30,10 @@ _BatchSearch = search_pb2.BatchSearchClipsRequest
 class SearchServicer(search_service_pb2_grpc.SearchServiceServicer):
     """audiosearch.gateway.v1.SearchService."""
 
-    def __init__(self, search: Search) -> None:
-        """Delegates to the part given."""
+    def __init__(self, search: Search, upstream: Upstream) -> None:
+        """Delegates to the parts given."""
         self._search = search
+        self._upstream = upstream
 
     async def SearchClips(
         self, request: search_pb2.SearchClipsRequest, context: grpc.aio.ServicerContext
@@ -82,7 +85,7 @@ class SearchServicer(search_service_pb2_grpc.SearchServiceServicer):
         if query is None:
             raise ServiceError(
                 Reason.FIELD_INVALID,
-                "query: set clip, audio, vector, examples or words",
+                "query: set clip, audio, kept_query, vector, examples or words",
                 {"field": "query"},
             )
         if query != "audio":
@@ -91,6 +94,8 @@ class SearchServicer(search_service_pb2_grpc.SearchServiceServicer):
             _require_none(request, "range", query)
         if query == "clip":
             return self._search.by_clip(config, request.clip, part)
+        if query == "kept_query":
+            return self._search.by_kept_query(config, request.kept_query, part)
         if query == "vector":
             return self._search.by_vector(config, request.vector)
         if query == "examples":
@@ -99,6 +104,24 @@ class SearchServicer(search_service_pb2_grpc.SearchServiceServicer):
             return self._search.by_words(config, request.words)
         chunks = split(request.audio, sent)
         return self._search.by_audio(config, chunks, channel=request.channel, part=part)
+
+    async def CreateQuery(
+        self,
+        request_iterator: AsyncIterator[query_pb2.CreateQueryRequest],
+        context: grpc.aio.ServicerContext,
+    ) -> query_pb2.Query:
+        return await self._upstream.queries.CreateQuery(request_iterator)
+
+    async def GetQuery(
+        self, request: query_pb2.GetQueryRequest, context: grpc.aio.ServicerContext
+    ) -> query_pb2.Query:
+        return await self._upstream.queries.GetQuery(request)
+
+    async def DownloadQuery(
+        self, request: query_pb2.DownloadQueryRequest, context: grpc.aio.ServicerContext
+    ) -> AsyncIterator[GetAudioResponse]:
+        async for response in self._upstream.queries.DownloadQuery(request):
+            yield response
 
     async def StreamSearchClips(
         self,
@@ -110,9 +133,13 @@ class SearchServicer(search_service_pb2_grpc.SearchServiceServicer):
         part = config.range if config.HasField("range") else None
         chunks = audio_chunks(request_iterator)
         if config.words:
-            _require_alone(config)
+            _require_none_of(config, "words", "clip", "kept_query", "pcm", "range", "channel")
             await _require_no_audio(chunks, "words")
             answer = await self._search.by_words(config.search, config.words)
+        elif config.kept_query:
+            _require_none_of(config, "kept_query", "clip", "pcm", "channel")
+            await _require_no_audio(chunks, "a kept query")
+            answer = await self._search.by_kept_query(config.search, config.kept_query, part)
         elif config.clip:
             require_no_channel(config.channel)
             await _require_no_audio(chunks, "a clip")
@@ -145,17 +172,12 @@ async def _require_no_audio(chunks: AsyncIterator[bytes], query: str) -> None:
         )
 
 
-def _require_alone(config: search_pb2.StreamSearchClipsConfig) -> None:
-    """Raises FIELD_INVALID for what goes with a sound, beside words."""
-    others = {
-        "clip": bool(config.clip),
-        "pcm": config.HasField("pcm"),
-        "range": config.HasField("range"),
-        "channel": bool(config.channel),
-    }
-    for field in (each for each, there in others.items() if there):
+def _require_none_of(config: search_pb2.StreamSearchClipsConfig, query: str, *others: str) -> None:
+    """Raises FIELD_INVALID for a field that does not go with the query."""
+    there = {field.name for field, _ in config.ListFields()}
+    for field in (each for each in others if each in there):
         raise ServiceError(
-            Reason.FIELD_INVALID, f"{field}: a search with words has none", {"field": field}
+            Reason.FIELD_INVALID, f"{field}: a search with {query} has none", {"field": field}
         )
 
 

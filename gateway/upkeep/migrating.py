@@ -12,6 +12,8 @@ Nothing is lost, whichever gateway works and whenever it ends:
   it, for a call that began on a gateway that saw the library before the migration began.
 - Voiceprints are vectors of the library's model. If the migration changes it, all are made from the
   enrollments in the new generation before the switch, and once more after it.
+- A migration with `review` is left by its worker when the answers of both generations are compared.
+  It is claimed again when it is told to go on, and swept once more before the switch.
 - The old indexes are dropped some seconds after the switch, by this worker, or by the next sweep
   of any gateway. Nobody writes to them alone by then: a call that finds them gone reads the library
   again.
@@ -49,6 +51,7 @@ from gateway.libraries.indexes import Generation
 from gateway.libraries.libraries import Libraries
 from gateway.skip import stops_all
 from gateway.speakers.upkeep import Upkeep
+from gateway.upkeep.comparing import compare
 from gateway.upkeep.sweeping import Sweep
 from gateway.upstream import Upstream
 from serving import limits
@@ -126,6 +129,12 @@ class Run:
         await self._patiently(lambda: self._sweep.sweep(self.library, indexes.coming))
         await self._patiently(lambda: self._speakers.fill_coming(self.library))
         await self._count()
+
+    async def compare(self) -> None:
+        """Compares the answers of the new indexes with those of the present ones."""
+        count = self.progress.clip_count
+        found = await self._patiently(lambda: compare(self._upstream, self.library, count))
+        self.progress.comparison.CopyFrom(found)
 
     async def _count(self) -> None:
         """Counts the clips that are there."""
@@ -291,9 +300,13 @@ class MigrationWorker:
             if not work.done():
                 log.info("migration.left", library=library.name)
                 return
-            reporter.cancel()
             work.result()
-            await self._report(run)
+            if (await self._report(run)).migration.review:
+                await run.compare()
+                if (await self._report(run)).migration.review:
+                    log.info("migration.waits_for_review", library=library.name)
+                    return
+            reporter.cancel()
             await asyncio.sleep(REPORT_SECONDS)  # so that those who watch see the last report
             await self._finish(run)
         except ServiceError as error:
@@ -315,8 +328,8 @@ class MigrationWorker:
                     return
                 log.warning("migration.report_failed", library=run.library.name, why=str(error))
 
-    async def _report(self, run: Run) -> None:
-        await self._upstream.libraries.ReportMigration(
+    async def _report(self, run: Run) -> Library:
+        return await self._upstream.libraries.ReportMigration(
             ReportMigrationRequest(
                 name=run.library.name,
                 worker=self._worker,

@@ -53,6 +53,7 @@ class Reconciler:
         self._interval = settings.reconcile_seconds
         self._stale = settings.stale_seconds
         self._deletion = settings.deletion_seconds
+        self._trash = settings.trash_seconds
         self._sweep = Sweep(upstream, libraries, clips)
         self._speakers = upkeep
         self._mirror = mirror
@@ -104,6 +105,7 @@ class Reconciler:
         for state, age in (
             (Clip.STATE_DELETING, self._deletion),
             (Clip.STATE_FAILED, KEEP_FAILED_SECONDS),
+            (Clip.STATE_TRASHED, self._trash),
         ):
             async for clip in self._clips_in(library, state, age):
                 with skip(clip.name):

@@ -40,8 +40,8 @@ PAGE = 1000
 AT_ONCE = 4
 """Clips that are embedded again at a time; few, because users come first."""
 
-_WITHOUT_VECTOR = (Clip.STATE_UNSPECIFIED, Clip.STATE_FAILED)
-"""States without a vector: no row, or a row that will never have a vector."""
+_WITHOUT_VECTOR = (Clip.STATE_UNSPECIFIED, Clip.STATE_FAILED, Clip.STATE_TRASHED)
+"""States without a vector: no row, or a row that has none as long as it is in this state."""
 
 log = structlog.get_logger()
 
@@ -94,9 +94,11 @@ class Sweep:
 
     - A row is made before its vectors, and ids are never used again. So a listed vector whose row
       is missing or FAILED at a later look is an orphan for good.
-    - Vectors are stored before their row turns ACTIVE and removed after the row turns DELETING,
-      which never becomes ACTIVE again. So if a row is ACTIVE before and after a look that does not
-      find all of its vectors, some are lost. All are made again from the stored audio.
+    - A vector of a TRASHED row is left of a deletion that was cut off: a restoration makes the row
+      CREATING before its vectors. One in the moment of the removal is mended by the next sweep.
+    - Vectors are stored before their row turns ACTIVE and removed after the row turns DELETING or
+      TRASHED. So if a row is ACTIVE before and after a look that does not find all of its vectors,
+      some are lost, or it was restored meanwhile. All are made again, which does no harm.
     - A row's revision only rises. So vectors with attributes of an earlier one get the row's.
 
     Memory is bounded by a page of each list, for a library of any size and clips of any length.

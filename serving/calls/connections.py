@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import resource
 import time
@@ -12,6 +13,9 @@ import structlog
 
 FILES = 65_536
 """Open files that a program asks for. More make some libraries slow."""
+
+_FEWER_FILES = 10_240
+"""Most that macOS gives a program whose hard limit is none."""
 
 _SPARE_FILES = 512
 """Files that a program needs beside its connections, for stores, recordings and other services."""
@@ -28,9 +32,13 @@ log = structlog.get_logger()
 def raise_file_limit() -> None:
     """Lets this process open as many files as it may, up to FILES."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = FILES if hard == resource.RLIM_INFINITY else min(hard, FILES)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    for most in (FILES, _FEWER_FILES):
+        wanted = most if hard == resource.RLIM_INFINITY else min(hard, most)
+        if soft == resource.RLIM_INFINITY or soft >= wanted:
+            return
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            return
 
 
 def affordable(connections: int) -> int:

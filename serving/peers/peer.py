@@ -67,6 +67,14 @@ class Peer:
         self._unavailable = unavailable
         self._silence = Silence(silence_seconds, HEALTH_SECONDS + HEALTH_INTERVAL)
         self._open: set[OpenCall] = set()
+        self._closing: set[asyncio.Future[None]] = set()
+
+    def renew(self, channel: grpc.aio.Channel, seconds: float) -> None:
+        """Takes another channel for new calls. Those of the one before have so long to end."""
+        before, self.channel = self.channel, channel
+        closing = asyncio.ensure_future(before.close(seconds))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
 
     @property
     def name(self) -> str:

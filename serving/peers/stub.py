@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor import MethodDescriptor
 
 from serving.caller import BACKGROUND, CALLER_KEY, caller
 from serving.client_streams import converse, send
+from serving.contracts import Contract
 from serving.errors import Reason, ServiceError
 from serving.monitoring import tracing
 from serving.peers.peer import MARGIN, OpenCall, Peer
@@ -32,14 +33,27 @@ class Limits:
 class Stub:
     """A generated stub whose calls carry deadline and request id and raise ServiceError."""
 
-    def __init__(self, stub: Any, service: ServiceDescriptor, peer: Peer, limits: Limits) -> None:
-        """Wraps `stub` of `service`, which `peer` has; no call takes longer than `limits`."""
+    def __init__(self, contract: Contract, peer: Peer, limits: Limits) -> None:
+        """Wraps the stub of `contract`, which `peer` has; no call takes longer than `limits`."""
+        self._contract = contract
         self._peer = peer
         self._limits = limits
-        for method in service.methods:
-            setattr(self, method.name, self._wrap(getattr(stub, method.name), method))
+        self._channel = peer.channel
+        self._stub = contract.stub(peer.channel)
+        for method in contract.service.methods:
+            setattr(self, method.name, self._wrap(method))
 
-    def _wrap(self, method: Callable[..., Any], descriptor: MethodDescriptor) -> Callable[..., Any]:
+    def _current(self, name: str) -> Callable[..., Any]:
+        """A method of the stub of the peer's present channel."""
+        if self._channel is not self._peer.channel:
+            self._channel = self._peer.channel
+            self._stub = self._contract.stub(self._channel)
+        return cast("Callable[..., Any]", getattr(self._stub, name))
+
+    def _wrap(self, descriptor: MethodDescriptor) -> Callable[..., Any]:
+        def method(*request: Any, **outgoing: Any) -> Any:
+            return self._current(descriptor.name)(*request, **outgoing)
+
         if descriptor.server_streaming and descriptor.client_streaming:
             return lambda requests: self._converse(method, requests)
         if descriptor.server_streaming:

@@ -6,6 +6,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from audiosearch.embedding.v1.model_pb2 import PURPOSE_SOUNDS
+
 from deploy import example_sounds
 from tests.browser import more_sounds, voices
 from tests.browser.site import Site
@@ -46,7 +48,8 @@ def enroll(running: Site, folder: Path) -> None:
 
 def fill(running: Site, folder: Path) -> Scene:
     """Makes the libraries, searches a few times, and lays out a folder to be imported."""
-    library, interviews = running.library(LIBRARY), running.library(PEOPLE)
+    library = running.library(LIBRARY, PURPOSE_SOUNDS)
+    interviews = running.library(PEOPLE)
     kitchen = folder / "Recorder" / "Kitchen"
     kitchen.mkdir(parents=True)
     for number, clip in enumerate(more_sounds.clips(VARIANTS)):

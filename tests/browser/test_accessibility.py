@@ -45,9 +45,6 @@ def test_searching(visit: Visit, filled: str, new_bell: Path) -> None:
     page.keyboard.press(" ")
     page.evaluate("for (const each of document.querySelectorAll('audio')) each.loop = true")
     judge(page, "results")
-    page.get_by_role("button", name="Keep and copy link").click()
-    judge(page, "keeping a sound")
-    page.keyboard.press("Escape")
     page.keyboard.press("?")
     judge(page, "keys")
 

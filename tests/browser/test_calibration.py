@@ -66,7 +66,7 @@ def test_a_library_is_calibrated(visit: Visit, crowd: str) -> None:
     expect(card(page)).to_contain_text(f"Clips{4 * PEOPLE}")
     expect(card(page)).to_contain_text("99 times likelier than a stranger (4.60)")
     expect(card(page).get_by_role("img", name="Share of wrong decisions")).to_be_visible()
-    keep = card(page).get_by_role("button", name="Decide there")
+    keep = card(page).get_by_role("button", name="Use this threshold")
     expect(keep).to_be_disabled()
     before = said(page)
     slider.focus()
@@ -75,9 +75,11 @@ def test_a_library_is_calibrated(visit: Visit, crowd: str) -> None:
     after = said(page)
     assert after[0] <= before[0]
     assert after[1] > before[1]
-    expect(slider).to_have_attribute("aria-valuetext", re.compile(r"threshold -?\d.* turned away"))
+    expect(slider).to_have_attribute(
+        "aria-valuetext", re.compile(r"threshold -?\d.* wrongly rejected")
+    )
     keep.click()
-    expect(page.get_by_text("Decisions are made there from now on.")).to_be_visible()
+    expect(page.get_by_text("This threshold decides from now on.")).to_be_visible()
     expect(card(page)).to_contain_text(f"at most {after[1]:g}% false alarms")
     kept = said(page)  # of thresholds with as many false alarms, the one with the fewest misses
     assert kept[0] <= after[0]
@@ -94,10 +96,13 @@ def test_a_threshold_without_false_alarms_is_kept_by_costs(visit: Visit, crowd: 
     page = visit(f"#/speakers/{crowd}", expected=UNKNOWN)
     page.get_by_role("button", name="Calibrate").click()
     slider = card(page).get_by_role("slider", name="Threshold of decisions")
-    slider.focus()
-    page.keyboard.press("End")
+    use = card(page).get_by_role("button", name="Use this threshold")
+    for key in ("Home", "End"):
+        slider.focus()
+        page.keyboard.press(key)
+        use.click()
+        expect(use).to_be_disabled()
     assert said(page)[1] == 0
-    card(page).get_by_role("button", name="Decide there").click()
     expect(card(page)).to_contain_text("equal costs")
     expect(card(page)).not_to_contain_text("(4.60)")
     again = page.get_by_role("button", name="Calibrate again")

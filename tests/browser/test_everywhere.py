@@ -121,7 +121,7 @@ def test_all_is_done_by_keyboard(visit: Visit, filled: str, new_bell: Path) -> N
             break
     expect(button).to_be_focused()
     page.keyboard.press("?")
-    keys = page.get_by_role("dialog", name="Keyboard keys")
+    keys = page.get_by_role("dialog", name="Keyboard shortcuts")
     expect(keys.get_by_role("row", name="next sound")).to_be_visible()
     page.keyboard.press("Escape")
     expect(button).to_be_focused()
@@ -133,8 +133,8 @@ def test_single_keys_can_be_turned_off(visit: Visit, filled: str, new_bell: Path
     """For those whose software types for them; it is kept."""
     page = visit(f"#/search?library={filled}")
     drop(page, query(page), new_bell)
-    page.get_by_role("button", name="Keyboard keys").click()
-    page.get_by_role("checkbox", name="Use these keys").uncheck()
+    page.get_by_role("button", name="Keyboard shortcuts").click()
+    page.get_by_role("checkbox", name="Use these shortcuts").uncheck()
     page.get_by_role("button", name="Close").click()
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_have_count(0)

@@ -130,9 +130,8 @@ def test_a_key_without_the_right_is_told_so(visit: Visit, keyed: Keyed, new_bell
     give(page, keyed.reader)
     drop(page, query(page), new_bell)
     expect_found(page, 10, "bronze_bell_")
-    page.get_by_role("button", name="Keep and copy link").click()
-    page.get_by_role("button", name="Keep", exact=True).click()
-    expect(page.get_by_role("alert")).to_contain_text("Your API key doesn't allow this")
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.get_by_text("'reader' lacks the right to write")).to_be_visible()
 
 
 def test_who_may_only_read_sees_the_speakers(visit: Visit, keyed: Keyed) -> None:

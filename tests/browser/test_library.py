@@ -14,9 +14,9 @@ from playwright.sync_api import Page, expect
 
 from deploy import example_sounds
 from tests.browser.axe import violations
-from tests.browser.chromium import drop
+from tests.browser.chromium import DESKTOP, PHONE, drop
 from tests.browser.conftest import Visit
-from tests.browser.pages import clips, expect_found, expect_heard, importing, names
+from tests.browser.pages import clips, enrollments, expect_found, expect_heard, importing, names
 from tests.browser.proxy import Proxy
 from tests.browser.site import Site
 from tests.calls import record_call
@@ -143,17 +143,54 @@ def test_a_clip_is_named_and_labelled(visit: Visit, library: str) -> None:
 
 
 def test_a_clip_is_deleted(visit: Visit, library: str) -> None:
-    """It can be undone for a while; then list and counts have one less."""
+    """It can be undone; then list and counts have one less."""
     page = visit(f"#/library/{library}")
     page.get_by_role("button", name="Delete voice_low_1.wav").click()
     expect(page.get_by_text("voice_low_1.wav deleted.")).to_be_visible()
     expect(clips(page)).to_have_count(3)
     page.get_by_role("button", name="Undo").click()
     expect(clips(page)).to_have_count(4)
+    expect(page.get_by_role("definition").first).to_have_text("4")
     page.get_by_role("button", name="Delete voice_low_1.wav").click()
     expect(clips(page)).to_have_count(3)
-    page.get_by_role("button", name="Close").click()
     expect(page.get_by_role("definition").first).to_have_text("3")
+
+
+def test_the_trash_gives_clips_back(visit: Visit, library: str) -> None:
+    """After a reload too: one by its button with the keyboard, all at once, or none for good."""
+    page = visit(f"#/library/{library}", bypass_csp=True)
+    trash = page.get_by_role("region", name="Trash")
+    expect(clips(page)).to_have_count(4)
+    expect(trash).to_have_count(0)
+    page.get_by_role("checkbox", name="Select ").first.check()
+    page.get_by_role("button", name="Select all that fit the filter").click()
+    page.get_by_role("group", name="Selected clips").get_by_role("button", name="Delete").click()
+    expect(page.get_by_text("4 clips deleted.", exact=True)).to_be_visible()
+    page.reload()
+    expect(page.get_by_text("Nothing in here yet")).to_be_visible()
+    expect(trash).to_contain_text("4 clips deleted")
+    trash.get_by_role("button", name="Show").click()
+    rows = trash.get_by_role("listitem")
+    expect(rows).to_have_count(4)
+    expect(rows.first).to_contain_text("Kept until")
+    for size in (PHONE, DESKTOP):
+        page.set_viewport_size(size)
+        assert violations(page) == ""
+    trash.get_by_role("button", name="Restore voice_low_1.wav").focus()
+    page.keyboard.press("Enter")
+    expect(rows).to_have_count(3)
+    expect(clips(page)).to_have_count(1)
+    trash.get_by_role("button", name=" for good").first.click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete for good").click()
+    expect(rows).to_have_count(2)
+    trash.get_by_role("button", name="Restore all").click()
+    expect(trash).to_have_count(0)
+    expect(clips(page)).to_have_count(3)
+    page.get_by_role("button", name="Delete voice_low_1.wav").click()
+    trash.get_by_role("button", name="Empty the trash").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete for good").click()
+    expect(page.get_by_text("1 clip deleted for good.")).to_be_visible()
+    expect(trash).to_have_count(0)
 
 
 def test_many_clips_are_labelled_downloaded_and_deleted(visit: Visit, library: str) -> None:
@@ -164,7 +201,7 @@ def test_many_clips_are_labelled_downloaded_and_deleted(visit: Visit, library: s
     boxes.nth(2).click(modifiers=["Shift"])
     expect(page.get_by_text("3 clips selected")).to_be_visible()
     assert violations(page) == ""
-    page.get_by_role("button", name="Select all of the filter").click()
+    page.get_by_role("button", name="Select all that fit the filter").click()
     expect(page.get_by_text("4 clips selected")).to_be_visible()
     with page.expect_download() as download:
         page.get_by_role("button", name="Download as zip").click()
@@ -187,13 +224,57 @@ def test_many_clips_are_labelled_downloaded_and_deleted(visit: Visit, library: s
     expect(clips(page)).to_have_count(4)
 
 
+def test_many_clips_are_enrolled_and_moved(visit: Visit, shared: Site, recordings: Path) -> None:
+    """A voice is enrolled with two clips; others go elsewhere, with all told about them."""
+    library, other, third = shared.library(), shared.library(), shared.library()
+    for take in (1, 2):
+        shared.upload(library, recordings / f"Ben {take}.wav", "call", "")
+    shared.upload(library, recordings / "Cem 1.wav", "call", "Cem")
+    shared.upload(other, recordings / "Cem 1.wav")
+    page = visit(f"#/library/{library}")
+    chosen = page.get_by_role("group", name="Selected clips")
+    for name in ("Ben 1.wav", "Ben 2.wav"):
+        page.get_by_role("checkbox", name=f"Select {name}").check()
+    chosen.get_by_role("button", name="Enroll").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name").fill("Ben Müller")
+    expect(dialog.get_by_label("Id")).to_have_value("Ben-Muller")
+    dialog.get_by_role("button", name="Enroll").click()
+    expect(page.get_by_text("2 clips enrolled as Ben Müller.").first).to_be_visible()
+    page.get_by_role("button", name="Show the speaker").click()
+    expect(page.get_by_role("heading", name="Ben Müller")).to_be_visible()
+    expect(enrollments(page)).to_have_count(2)
+
+    page.goto(f"{shared.url}/#/library/{library}")
+    expect(clips(page)).to_have_count(3)
+    page.get_by_role("checkbox", name="Select Ben 1.wav").check()
+    page.get_by_role("checkbox", name="Select Cem 1.wav").check()
+    chosen.get_by_role("button", name="Move").click()
+    offered = dialog.get_by_label("To library").get_by_role("option")
+    expect(offered.filter(has_text=third)).to_have_count(1)
+    expect(offered.filter(has_text=library)).to_have_count(0)
+    dialog.get_by_label("To library").select_option(other)
+    dialog.get_by_role("button", name="Move").click()
+    expect(page.get_by_text(f"1 clip moved to {other}.").first).to_be_visible()
+    expect(page.get_by_text("1 clip failed. An enrollment can't be moved")).to_be_visible()
+    expect(clips(page)).to_have_count(2)
+    page.get_by_role("button", name="Show that library").click()
+    expect(clips(page)).to_have_count(1)
+    expect(clips(page)).to_contain_text("call")
+    expect(clips(page)).to_contain_text("Cem")
+
+
 def test_clips_are_heard_downloaded_and_searched_with(
-    visit: Visit, library: str, sounds: Path
+    visit: Visit, shared: Site, library: str, sounds: Path
 ) -> None:
     """Each row has its waveform; the download is the file that came in, under its name."""
-    page = visit(f"#/library/{library}")
+    page = visit()
+    fetched: list[str] = []
+    page.on("request", lambda request: fetched.append(request.url.rpartition("/")[2]))
+    page.goto(f"{shared.url}/#/library/{library}")
     row = clips(page).first
     expect(row.locator(".wave.drawn")).to_be_visible()
+    assert ("peaks" in fetched, "audio" in fetched) == (True, False)  # a picture needs no recording
     row.get_by_role("button", name="Play bronze_bell_1.wav").click()
     expect_heard(page, row)
     with page.expect_download() as download:
@@ -210,6 +291,9 @@ def test_failed_clips_say_why(visit: Visit, shared: Site, folder: Path) -> None:
     page = visit(f"#/library/{library}", expected="status of 400")
     drop(page, importing(page), folder)
     expect(importing(page)).to_contain_text("20 imported · 1 failed")
+    remark = importing(page).get_by_role("listitem").filter(has_text="No speech was found here")
+    expect(remark).to_have_count(1)  # the same of many files is told once
+    expect(remark).to_contain_text(re.compile(r"^\d+ files"))
     page.get_by_role("search").get_by_label("State").select_option("Failed")
     expect(clips(page)).to_have_count(1)
     expect(clips(page)).to_contain_text("broken.wav")
@@ -235,6 +319,8 @@ def test_a_folder_of_the_server_is_imported(visit: Visit, shared: Site, folder: 
     shutil.copytree(folder, shared.imports / "shelf")
     (shared.imports / "shelf" / "._a.wav").write_bytes(bytes(100))
     record_call(shared.imports / "shelf", 0, 3)
+    bell = next((shared.imports / "shelf").rglob("bronze_bell_1.wav"))
+    shutil.copy(bell, bell.with_name("old bell.wav"))
     page = visit(
         f"#/library/{shared.library(purpose=PURPOSE_SOUNDS)}", expected="status of 40[034]"
     )
@@ -245,11 +331,12 @@ def test_a_folder_of_the_server_is_imported(visit: Visit, shared: Site, folder: 
     page.get_by_label("Folder on the server").fill(str(shared.imports / "shelf"))
     page.get_by_role("button", name="Import it").click()
     imports = importing(page)
-    expect(imports).to_contain_text("22 of 22 · 21 imported · 1 failed")
-    expect(imports).to_contain_text("2 files passed over, not sounds: 1 .txt, 1 hidden")
+    expect(imports).to_contain_text("23 of 23 · 21 imported · 1 there already · 1 failed")
+    expect(imports).to_contain_text("2 files skipped: 1 .txt, 1 hidden")
     told = imports.get_by_role("listitem")
     expect(told.first).to_contain_text("Things/broken.wav")
     expect(told.nth(1)).to_contain_text("1 fileThe channels of this recording hold")
+    expect(told.nth(2)).to_contain_text(re.compile("bell.*the same audio as .*bell"))
     expect(clips(page)).to_have_count(21)
 
 
@@ -265,9 +352,7 @@ def test_a_folder_is_judged_by_content(visit: Visit, shared: Site, tmp_path: Pat
     page = visit(f"#/library/{shared.library(purpose=PURPOSE_SOUNDS)}")
     drop(page, importing(page), top)
     expect(importing(page)).to_contain_text("2 of 2 · 2 imported")
-    expect(importing(page)).to_contain_text(
-        "5 files passed over, not sounds: 2 .txt, 2 hidden, 1 other"
-    )
+    expect(importing(page)).to_contain_text("5 files skipped: 2 .txt, 2 hidden, 1 other")
     expect(clips(page)).to_have_count(2)
     expect(importing(page).get_by_role("listitem")).to_have_count(0)
 
@@ -350,3 +435,13 @@ def test_long_lists_have_pages(visit: Visit, shared: Site, tmp_path: Path) -> No
     assert names(clips(page)) == ["25.wav", "26.wav"]
     page.get_by_role("button", name="Previous").click()
     expect(clips(page)).to_have_count(25)
+    page.get_by_role("search").get_by_label("Sort").select_option("Name, Z to A")
+    expect(clips(page).first).to_contain_text("26.wav")
+    page.get_by_role("button", name="Next").click()
+    expect(clips(page)).to_have_count(2)
+    page.reload()
+    expect(clips(page)).to_have_count(2)
+    assert names(clips(page)) == ["01.wav", "00.wav"]
+    page.get_by_role("search").get_by_label("Sort").select_option("Longest first")
+    expect(clips(page)).to_have_count(25)
+    assert "sort=longest" in page.url

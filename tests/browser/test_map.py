@@ -31,6 +31,7 @@ def chosen(page: Page) -> Locator:
 def choose(page: Page, name: str) -> None:
     """Chooses a clip that is found by its name."""
     page.get_by_label("Find by name, label or speaker").fill(name)
+    expect(page.locator(".map-row")).to_have_count(1)  # the list is whole: a click finds its row
     page.locator(".map-row").filter(has_text=name).locator(".map-choose").click()
     expect(page.get_by_role("heading", name=f"Closest to {name}")).to_be_visible()
 

@@ -56,6 +56,23 @@ def test_one_that_is_under_way_is_shown(visit: Visit, services: Indexed, tmp_pat
     expect(page.get_by_text("库已更新").first).to_be_visible()
 
 
+def test_one_that_waits_for_a_review_is_switched(
+    visit: Visit, services: Indexed, tmp_path: Path
+) -> None:
+    """The difference is told, and one button switches."""
+    name = services.old_library()
+    for number in range(3):
+        services.client.upload(name, short(tmp_path, number))
+    services.migrate(name, review=True)
+    page = visit(f"#/library/{name}")
+    state = page.get_by_role("region", name="State of the library")
+    expect(state.get_by_role("heading")).to_contain_text("Ready to switch")
+    expect(state).to_contain_text("Of the ten nearest clips 100% stay the same")
+    state.get_by_role("button", name="Switch").click()
+    expect(page.get_by_text("The library is up to date").first).to_be_visible()
+    assert services.library(name).generation == 1
+
+
 def test_a_library_of_today_offers_nothing(visit: Visit, shared: Site, tmp_path: Path) -> None:
     """There is nothing to do."""
     name = shared.library()
@@ -73,10 +90,10 @@ def test_a_lost_index_is_told_until_it_is_full(
     services.client.upload(name, short(tmp_path, 1))
     services.tell_lost(name, 400, 1600)
     page = visit(f"#/library/{name}")
-    filling = page.get_by_role("region", name="The index is being filled again")
+    filling = page.get_by_role("region", name="The index is being rebuilt")
     expect(filling).to_contain_text("400 of 1,600 vectors")
     expect(filling.get_by_role("progressbar")).to_be_visible()
-    status = visit("#/status").get_by_role("region", name="Indexes that are filled again")
+    status = visit("#/status").get_by_role("region", name="Indexes being rebuilt")
     expect(status).to_contain_text("400 of 1,600 vectors")
     chinese = visit(f"#/library/{name}", locale="zh-CN", viewport=PHONE)
     expect(chinese.get_by_text("400 / 1,600 个向量")).to_be_visible()

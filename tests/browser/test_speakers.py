@@ -84,7 +84,9 @@ def test_calibrated_answers_say_how_likely_they_are(
     expect(match(page).first).to_contain_text("Ann")
     expect(match(page).first).to_contain_text("times likelier than a stranger")
     expect(identity(page)).to_contain_text("log-likelihood ratio 0.00")
-    expect(identity(page)).to_contain_text(re.compile(r"Expected: [\d.]+% of a speaker's own"))
+    expect(identity(page)).to_contain_text(
+        re.compile(r"Expected errors: [\d.]+% of a speaker's own")
+    )
     expect(identity(page)).to_contain_text("A stranger is taken for one of 2 speakers in at most")
     choose(page, "Another file", recordings / "Cem 4.wav")
     expect(identity(page)).to_contain_text("Nobody enrolled matches")

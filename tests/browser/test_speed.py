@@ -16,7 +16,7 @@ from google.protobuf.duration_pb2 import Duration
 from playwright.sync_api import expect
 
 from deploy import example_sounds
-from serving.tls import Tls
+from serving.tls.files import Tls
 from tests.browser.chromium import drop
 from tests.browser.conftest import Visit
 from tests.browser.pages import query, results

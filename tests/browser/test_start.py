@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -53,13 +52,11 @@ def test_a_dropped_sound_has_its_first_result_in_two_actions(begin: Begin, new_b
     """Dropped where nothing is there yet, it is kept, and compared with the examples."""
     page = begin("examples")
     assert violations(page) == ""
-    begun = time.monotonic()
     drop(page, page.get_by_role("heading", name="No library yet"), new_bell)
     expect(page.get_by_role("heading", name="Find sounds like a new bell.wav")).to_be_visible()
     assert violations(page) == ""
     page.get_by_role("button", name="Example sounds").click()
     expect_found(page, 10, "bronze_bell_")
-    assert time.monotonic() - begun < 30
     expect(query(page)).to_contain_text("a new bell.wav")
 
 

@@ -27,7 +27,7 @@ def test_services_stores_model_and_searches_are_shown(
     expect(page.get_by_role("region", name="Model")).to_contain_text("192")
     stored = page.get_by_role("region", name="Stored sounds")
     expect(stored).to_contain_text("No stored sound is known to be damaged or missing.")
-    searches = page.get_by_role("region", name="The last searches")
+    searches = page.get_by_role("region", name="Recent searches")
     expect(searches).to_contain_text("Half took at most")
     searches.get_by_text("As a table").click()
     first = searches.get_by_role("row").nth(1)
@@ -43,7 +43,7 @@ def test_a_service_that_is_missing_is_named(visit: Visit, shared: Site) -> None:
     expect(main.get_by_text("Everything works.")).to_be_visible()
     os.kill(shared.stack.pid("embedding"), signal.SIGKILL)
     try:
-        expect(main.get_by_text("Something is missing.")).to_be_visible()
+        expect(main.get_by_text("Something doesn't work.")).to_be_visible()
         embedding = page.get_by_role("listitem").filter(has_text="turns sounds into vectors")
         expect(embedding).to_contain_text("EMBEDDING_UNAVAILABLE")
     finally:

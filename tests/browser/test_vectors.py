@@ -78,7 +78,7 @@ def test_its_clips_are_searched_with_by_name(visit: Visit, words: str, filled: s
     page.get_by_label("Label").select_option("animal")
     expect(results(page)).to_have_count(3)
     box.get_by_label("Name begins with").fill("zebra")
-    expect(box).to_contain_text("No clip is called so")
+    expect(box).to_contain_text("No clip has a name that begins so")
     page.get_by_label("Library").select_option(filled)
     expect(page.get_by_role("button", name="Choose a file")).to_be_visible()
     page.get_by_label("Library").select_option(words)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import grpc
-from audiosearch.catalog.v1.clip_pb2 import DeleteClipRequest
+from audiosearch.catalog.v1.clip_pb2 import DeleteClipRequest, RestoreClipRequest
 from audiosearch.gateway.v1.clips_pb2 import ImportClipsRequest
 from audiosearch.gateway.v1.migration_pb2 import MigrateLibraryRequest
 from audiosearch_client.client import AudiosearchClient
@@ -192,8 +192,21 @@ class Uploader(Client):
         answer = self.attempt("delete", call)
         if answer is True:
             entry.fate = Fate.DELETED
+            if self.random.random() < 0.5:
+                self._restore(entry)
         elif isinstance(answer, ServiceError) and answer.code not in PASSING:
             self.ledger.violate(f"delete of {entry.clip}: {answer.reason.value} {answer}")
+
+    def _restore(self, entry: Entry) -> None:
+        entry.fate = Fate.UNKNOWN
+        request = RestoreClipRequest(name=entry.clip)
+        call = self.client.stubs.clips.RestoreClip
+        answer = self.attempt("restore", lambda: self.client.call(call, request).name)
+        if answer == entry.clip:
+            entry.fate = Fate.STORED
+            self.stored.append(entry)
+        elif isinstance(answer, ServiceError) and answer.code not in PASSING:
+            self.ledger.violate(f"restore of {entry.clip}: {answer.reason.value} {answer}")
 
 
 class Importer(Client):

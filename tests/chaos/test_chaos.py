@@ -20,7 +20,7 @@ def run(work: Path, options: Options) -> tuple[Run, bool]:
 
 def test_nothing_is_lost_when_services_are_killed(tmp_path: Path) -> None:
     """On the embedded stores, acknowledged clips are there, and deleted ones are not."""
-    made, right = run(tmp_path, Options(kills=12, seed=3, seconds=120, real=False))
+    made, right = run(tmp_path, Options(kills=8, seed=3, seconds=120, real=False))
     assert right, made.ledger.violations
     assert all(keeper.kills for keeper in made.keepers.values())
     assert made.ledger.counts["upload", "acknowledged"]
@@ -29,6 +29,6 @@ def test_nothing_is_lost_when_services_are_killed(tmp_path: Path) -> None:
 @pytest.mark.server
 def test_nothing_is_lost_when_servers_are_killed(tmp_path: Path) -> None:
     """The same with a Milvus and a MySQL or MariaDB server, which die as well."""
-    made, right = run(tmp_path, Options(kills=12, seed=4, seconds=120))
+    made, right = run(tmp_path, Options(kills=8, seed=4, seconds=120))
     assert right, made.ledger.violations
     assert made.ledger.counts["upload", "acknowledged"]

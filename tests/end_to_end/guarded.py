@@ -18,7 +18,7 @@ from deploy.local_stack import LocalStack, running
 from gateway.access import api_key, key_file
 from gateway.access.rights import Right
 from serving.errors import Reason, from_rpc_error
-from serving.tls import Tls
+from serving.tls.files import Tls
 from tests.certificates import Authority, variables
 
 

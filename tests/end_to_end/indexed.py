@@ -57,11 +57,11 @@ class Indexed:
         request = library_pb2.GetLibraryRequest(name=f"libraries/{name}")
         return self.catalog.libraries.GetLibrary(request, timeout=30)
 
-    def migrate(self, name: str) -> Library:
+    def migrate(self, name: str, *, review: bool = False) -> Library:
         """Begins a migration."""
         return self.client.call(
             self.client.stubs.libraries.MigrateLibrary,
-            MigrateLibraryRequest(name=f"libraries/{name}"),
+            MigrateLibraryRequest(name=f"libraries/{name}", review=review),
         )
 
     def tell_lost(self, name: str, indexed: int, expected: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ from tests.end_to_end.command_line import run
 from tests.end_to_end.conftest import Running, start
 from tests.end_to_end.indexed import long, short
 from tests.vowels import record
+from tools.servers.catalog import objects
+from tools.servers.seaweedfs import running, variables
 
 LIBRARY, OTHER = "backed-up", "of-vectors"
 MODEL = "models/elsewhere"
@@ -72,11 +75,21 @@ def answers(client: AudiosearchClient, library: str) -> list[SearchClipsResponse
     return [client.search_by_clip(library, name, k=10) for name in names]
 
 
+@contextlib.contextmanager
+def object_store() -> Iterator[tuple[str, dict[str, str]]]:
+    """The URL of audio in a real S3 server, and the variables that lead to it."""
+    with running() as server:
+        url = f"s3://{server.new_bucket()}/audio"
+        keys = server.environment()
+        with variables(keys):
+            yield url, {**keys, "AUDIOSEARCH_AUDIO_URL": url}
+
+
 def test_a_backup_answers_the_same_elsewhere(source: Running, backup: Path, tmp_path: Path) -> None:
-    """Onto an empty stack, whose gateway fills the indexes; then damaged audio is mended."""
+    """Onto an empty stack with an object store: its indexes are filled, damaged audio is mended."""
     library, client = LIBRARY, source.client
     before = [answers(client, each) for each in (library, OTHER)]
-    with start(tmp_path, **SETTINGS) as target:
+    with object_store() as (url, store), start(tmp_path, **SETTINGS, **store) as target:
         run("backup", "restore", backup, **addressed(target))
         assert [answers(target.client, each) for each in (library, OTHER)] == before
         (take,) = [record(tmp_path, 1, 7, seconds=4.0)]
@@ -84,11 +97,16 @@ def test_a_backup_answers_the_same_elsewhere(source: Running, backup: Path, tmp_
         assert one == other
         lost = [clip.name for clip in target.client.clips(library, ListClipsRequest())][:2]
         for clip in lost:
-            (path,) = (target.stack.data_dir / "audio").rglob(f"*{clip.rpartition('/')[2]}*")
-            path.unlink()
+            (stored,) = [each for each in objects(url) if clip.rpartition("/")[2] in str(each)]
+            stored.unlink()
             with pytest.raises(ServiceError, match="gone"):
                 target.client.download(clip, io.BytesIO())
         assert "2 clips is missing" in run("check", code=1, **addressed(target)).stdout
         assert "2 clips" in run("backup", "mend", backup, **addressed(target)).stdout
         for clip in lost:
             assert target.client.download(clip, io.BytesIO()).size_bytes
+        run("backup", "create", tmp_path / "again", **addressed(target))
+        run("backup", "verify", tmp_path / "again")
+        for each in (library, OTHER):
+            run("library", "delete", each, "--force", **addressed(target))
+        assert not objects(url)

@@ -21,9 +21,7 @@ SHORTS, LONGS = 5, 2
 POINTS = [
     ("libraries", "restore_indexes", 1, "before"),
     ("libraries", "restore_indexes", 1, "after"),
-    ("clips", "embed_again", 1, "before"),
     ("clips", "embed_again", 4, "after"),
-    ("clips", "embed_again", SHORTS + LONGS, "after"),
     ("catalog", "ReportMigration", 2, "after"),
     ("catalog", "FinishMigration", 1, "before"),
     ("catalog", "FinishMigration", 1, "after"),

@@ -134,6 +134,7 @@ def test_promtool_takes_all_files_and_alerts_fire_when_they_should(tmp_path: Pat
     for command in (
         ("check", "rules", ALERTS),
         ("check", "config", MONITORING / "prometheus.yaml"),
+        ("check", "config", MONITORING / "prometheus.compose.yaml"),
         ("test", "rules", tmp_path / cases.name),
     ):
         done = subprocess.run(

@@ -17,6 +17,8 @@ from deploy.local_stack import LocalStack
 from serving.errors import Reason, ServiceError
 from tests.end_to_end.conftest import Running, start
 from tests.end_to_end.indexed import long, opened, short
+from tests.end_to_end.test_exports import bring, clips, export
+from tests.end_to_end.test_exports import fill as fill_library
 from tests.end_to_end.test_import import counts, run_import
 from tests.end_to_end.test_lost_index import begin, complete, kill, lose, search, windows
 from tests.end_to_end.test_migration import fill, searching, wait_for_the_end
@@ -25,7 +27,10 @@ from tools.servers.mysql_server import running as running_mysql
 from tools.servers.processes import until
 from tools.servers.stores import running_milvus, settings_for
 
-pytestmark = pytest.mark.server
+pytestmark = [
+    pytest.mark.server,
+    pytest.mark.timeout(900),  # its servers start beside others on a busy machine
+]
 
 
 @pytest.fixture(scope="module")
@@ -165,3 +170,26 @@ def test_the_main_job_on_real_servers(sounds: Path, running: Running) -> None:
     with pytest.raises(ServiceError) as raised:
         client.search(library, query)
     assert raised.value.reason is Reason.LIBRARY_NOT_FOUND
+
+
+def test_an_export_of_the_embedded_stores_is_imported(
+    shared: Running, running: Running, tmp_path: Path
+) -> None:
+    """With all that an import keeps, and the same answers to its own clips."""
+    name = fill_library(shared, tmp_path)
+    export(shared, name, tmp_path / "out", "--audio")
+    assert bring(running, tmp_path / "out", name)["created"] == 6
+    assert clips(running, name) == clips(shared, name)
+    found = []
+    for stack in (shared, running):
+        every = stack.client.clips(name, clip_pb2.ListClipsRequest())
+        found.append(
+            {
+                clip.audio_object.sha256: [
+                    (match.clip.display_name, round(match.score, 4), len(match.segments))
+                    for match in stack.client.search_by_clip(name, clip.name, k=10).matches
+                ]
+                for clip in every
+            }
+        )
+    assert found[0] == found[1]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter
 from audiosearch.gateway.v1.search_pb2 import (
     Examples,
@@ -180,6 +181,20 @@ def test_examples_groups_pages_and_more_libraries(run: Run, talks: Talks, sounds
     assert not any(match["segments"] for match in plain["matches"])
 
 
+def test_a_shared_sound_is_searched_with_again(run: Run, talks: Talks) -> None:
+    """It answers as the file does, and the link stands beside the answer."""
+    query = talks.paths["two"]
+    plain = run("search", query, "-k", 2, "--json").stdout
+    shared = run("search", query, "-k", 2, "--share", "--json")
+    assert shared.stdout == plain
+    link = re.search(r"--query (\w+) or http://\S+/#/search\?library=\S+&query=\1$", shared.stderr)
+    assert link, shared.stderr
+    assert run("search", "--query", link[1], "-k", 2, "--json").stdout == plain
+    assert "QUERY_NOT_FOUND" in run("search", "--query", "00000000", code=1).stderr
+    assert "--channel" in run("search", "--query", link[1], "--channel", 1, code=2).stderr
+    assert "--share" in run("search", "--clip", "x", "--share", code=2).stderr
+
+
 @pytest.fixture
 def queries(talks: Talks, tmp_path: Path) -> Path:
     """A folder with two recordings, one of them under another name, a broken one, and a text."""
@@ -297,6 +312,10 @@ def test_several_files_become_json_lines(run: Run, talks: Talks, tmp_path: Path)
     lines = (tmp_path / "found.m3u").read_text().splitlines()
     assert (lines[0], lines[1].partition(",")[2]) == ("#EXTM3U", rows[0]["name"])
     assert lines[2] == f"http://gateway:8002/v1/{rows[0]['clip']}/audio"
+    run(*heard, "-o", "kept.m3u", AUDIOSEARCH_API_KEY="a-key-that-no-player-sends")
+    played = tmp_path / (tmp_path / "kept.m3u").read_text().splitlines()[2]
+    assert (played.parent.name, played.name) == ("kept-audio", rows[0]["name"])
+    assert soundfile.info(played).duration > 1
     piped = run("search", *files, "--label", "talk", "-k", 1, "-o", "-").stdout.splitlines()
     assert [json.loads(line) for line in piped] == rows
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from audiosearch.catalog.v1 import calibration_pb2, clip_pb2, library_pb2, speaker_pb2
+from audiosearch.catalog.v1 import calibration_pb2, clip_pb2, library_pb2, query_pb2, speaker_pb2
 from audiosearch.catalog.v1.clip_pb2 import Clip
 from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.catalog.v1.speaker_pb2 import Speaker
@@ -31,14 +31,14 @@ from gateway.access import api_key, key_file
 from gateway.access.rights import Right
 from gateway.access.rules import RULES
 from serving.errors import Reason, ServiceError
-from serving.tls import Tls
+from serving.tls.files import Tls
 from tests.contracts import services
 from tests.end_to_end.guarded import Guarded
 from tools.servers.processes import until
 
 LIBRARY, NOBODYS, ABSENT = "libraries/open", "libraries/closed", "operations/00000000"
 CLIP, SPEAKER = f"{LIBRARY}/clips/00000000", f"{LIBRARY}/speakers/nobody"
-CALIBRATION = f"{LIBRARY}/calibration"
+CALIBRATION, QUERY = f"{LIBRARY}/calibration", f"{LIBRARY}/queries/00000000"
 REFUSALS = (Reason.KEY_MISSING, Reason.KEY_INVALID, Reason.RIGHT_MISSING)
 SEARCH = search_pb2.SearchConfig(parent=LIBRARY)
 REQUESTS: dict[str, Message] = {
@@ -55,12 +55,18 @@ REQUESTS: dict[str, Message] = {
     "ImportClips": clips_pb2.ImportClipsRequest(parent=LIBRARY, folder="/nowhere"),
     "TagClip": clips_pb2.TagClipRequest(name=CLIP),
     "GetClip": clip_pb2.GetClipRequest(name=CLIP),
+    "GetPeaks": clip_pb2.GetPeaksRequest(name=CLIP),
     "ListClips": clip_pb2.ListClipsRequest(parent=LIBRARY),
+    "ListReferences": clip_pb2.ListReferencesRequest(parent=LIBRARY, uri="s3://bucket"),
     "CountValues": clip_pb2.CountValuesRequest(parent=LIBRARY, field="label"),
     "UpdateClip": clip_pb2.UpdateClipRequest(clip=Clip(name=CLIP)),
     "DeleteClip": clip_pb2.DeleteClipRequest(name=CLIP),
+    "RestoreClip": clip_pb2.RestoreClipRequest(name=CLIP),
     "DownloadAudio": clips_pb2.DownloadAudioRequest(name=CLIP),
     "SearchClips": search_pb2.SearchClipsRequest(config=SEARCH, clip=CLIP),
+    "CreateQuery": query_pb2.CreateQueryRequest(config=query_pb2.CreateQueryConfig(parent=LIBRARY)),
+    "GetQuery": query_pb2.GetQueryRequest(name=QUERY),
+    "DownloadQuery": query_pb2.DownloadQueryRequest(name=QUERY),
     "BatchSearchClips": search_pb2.BatchSearchClipsRequest(),
     "StreamSearchClips": search_pb2.StreamSearchClipsRequest(
         config=search_pb2.StreamSearchClipsConfig(search=SEARCH, clip=CLIP)

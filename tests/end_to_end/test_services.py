@@ -221,8 +221,15 @@ def test_a_deletion_that_has_begun_goes_on(fragile: Running, sounds: Path) -> No
 
 
 def test_what_was_interrupted_is_finished_or_undone(tmp_path: Path, sounds: Path) -> None:
-    """A clip whose audio is there becomes searchable, one without goes, a begun deletion ends."""
-    settings = {"AUDIOSEARCH_STALE_SECONDS": "1", "AUDIOSEARCH_RECONCILE_SECONDS": "1"}
+    """A clip whose audio is there becomes searchable, one without goes, a begun deletion ends.
+
+    A clip that was on its way out of the trash gets there, and what is in it too long goes.
+    """
+    settings = {
+        "AUDIOSEARCH_STALE_SECONDS": "1",
+        "AUDIOSEARCH_RECONCILE_SECONDS": "1",
+        "AUDIOSEARCH_TRASH_DAYS": "0.00005",
+    }
     with start(tmp_path, **settings) as running:
         library = running.library()
         gone = running.client.upload(library, sounds / "bronze_bell_3.wav").clip
@@ -260,3 +267,18 @@ def test_what_was_interrupted_is_finished_or_undone(tmp_path: Path, sounds: Path
             catalog.clips.BeginClipDeletion(clip_pb2.BeginClipDeletionRequest(name=gone.name))
             answer = running.client.search(library, sounds / "bronze_bell_1.wav", k=5)
             assert [match.clip.name for match in answer.matches] == [stored.name]
+
+            back, old = (
+                running.client.upload(library, sounds / f"{name}.wav").clip
+                for name in ("bronze_bell_2", "sword_clash_1")
+            )
+            catalog.clips.TrashClip(clip_pb2.TrashClipRequest(name=back.name))
+            catalog.clips.RestoreClip(clip_pb2.RestoreClipRequest(name=back.name))
+            running.client.call(
+                running.client.stubs.clips.DeleteClip, clip_pb2.DeleteClipRequest(name=old.name)
+            )
+            assert state(old.name) == "STATE_TRASHED"
+            until(lambda: state(back.name) == "STATE_ACTIVE")
+            until(lambda: state(old.name) == "NOT_FOUND")
+            answer = running.client.search(library, sounds / "bronze_bell_2.wav", k=5)
+            assert answer.matches[0].clip.name == back.name

@@ -42,7 +42,7 @@ def test_the_whole_story(run: Run, library: str, ann: Path, tmp_path: Path) -> N
     reasons = [outcome.get("failure", {}).get("reason") for outcome in made["outcomes"]]
     assert reasons == ["AUDIO_UNDECODABLE", None, None, None]
     assert made["speaker"]["enrollmentCount"] == 3
-    other, probe = record(tmp_path, 1, 0, 2.0), record(tmp_path, 0, 9, 2.0)
+    other, probe = record(tmp_path, 3, 0, 2.0), record(tmp_path, 0, 9, 2.0)
     speaker("enroll", "bob", other, "--new", "--display-name", "Bob B.", *inside)
     assert "SPEAKER_EXISTS" in speaker("enroll", "bob", other, "--new", *inside, code=1).stderr
 
@@ -75,12 +75,12 @@ def test_the_whole_story(run: Run, library: str, ann: Path, tmp_path: Path) -> N
 def test_plain_output(run: Run, library: str, ann: Path, tmp_path: Path) -> None:
     """For people: the result of each recording, and the certainty of an answer with its reason."""
     speaker = partial(run, "speaker", DEFAULT_TABLE=library)
-    other, probe = record(tmp_path, 1, 0, 2.0), record(tmp_path, 0, 9, 2.0)
+    other, probe = record(tmp_path, 3, 0, 2.0), record(tmp_path, 0, 9, 2.0)
     assert "nobody to compare with" in speaker("identify", probe).stdout
     told = speaker("enroll", "ann", ann, other, code=3).stdout
     assert re.search(r"broken\.wav\s+AUDIO_UNDECODABLE", told)
     assert re.search(r"v0-1\.flac\s+enrolled\s+0\.9\d\d\s+good\s+[12]\.\d\d s", told)
-    assert re.search(r"v1-0\.flac\s+VOICE_MISMATCH", told)
+    assert re.search(r"v3-0\.flac\s+VOICE_MISMATCH", told)
     sums = re.search(r"ann: 3 enrollments, (\S+) s of speech; (\S+) s more would help", told)
     assert sums
     spoken, wanted = sums.groups()

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import grpc
 import pytest
 from audiosearch.catalog.v1 import library_pb2
 from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter, GetClipRequest, ListClipsRequest
@@ -23,6 +24,7 @@ from audiosearch.gateway.v1.search_pb2 import (
     SearchConfig,
     VectorQuery,
 )
+from audiosearch.index.v1.index_service_pb2 import GetIndexStatsRequest
 from audiosearch_client import offsets
 from audiosearch_client.conditions import any_of
 
@@ -31,7 +33,7 @@ from serving.conditions import fits, surest
 from serving.errors import Reason
 from tests.end_to_end.command_line import run
 from tests.end_to_end.conftest import Running, start
-from tests.end_to_end.indexed import long
+from tests.end_to_end.indexed import long, opened
 from tests.end_to_end.test_another_model import get, refused
 from tests.vowels import record
 from tools.servers.checkpoints import random_panns, write_panns
@@ -268,3 +270,46 @@ def test_a_library_changes_its_kind(both: Running, tmp_path: Path) -> None:
         library_pb2.ListLibrariesRequest(purpose=PURPOSE_VOICES),
     )
     assert f"libraries/{name}" in {each.name for each in listed.libraries}
+
+
+def test_the_answers_of_another_model_are_looked_at_before_the_switch(
+    both: Running, tmp_path: Path
+) -> None:
+    """The library stays as it is meanwhile, and takes clips; then it is switched, or is not."""
+    client, name, path = both.client, "looked-at", record(tmp_path, 1, 0, 2.0)
+    settings = {"AUDIOSEARCH_TARGET": both.stack.target}
+    client.create_library(name, purpose="voices")
+    for voice in range(3):
+        for take in range(4):
+            clip = Clip(label=f"voice {voice}")
+            client.upload(name, record(tmp_path, voice, take, 2.0), clip)
+    own = get(both, name)
+    review = ("library", "migrate", name, "--for", "sounds", "--review")
+    said = run(*review, **settings).stdout
+    assert "ready to switch" in said
+    assert "one label" in said
+    waiting = get(both, name)
+    compared = waiting.migration.comparison
+    assert (compared.sample_count, compared.labelled_by) == (12, "label")
+    assert 0 < compared.overlap <= 1  # ten of eleven others are near by any model
+    assert compared.present_eer < 0.2
+    assert (waiting.model, waiting.generation) == (own.model, own.generation)
+    new = client.upload(name, long(tmp_path, 2)).clip
+    assert client.search(name, path).model == own.model
+    assert "ready to switch" in run("library", "show", name, **settings).stdout
+    own_model = own.model.removeprefix("models/")
+    said = run("library", "migrate", name, "--model", own_model, **settings).stdout
+    assert "up to date" in said
+    kept = get(both, name)
+    assert (kept.model, kept.generation) == (own.model, waiting.migration.generation + 1)
+    assert first(client.search(name, path)) == path.name
+    with opened(both) as services:
+        given_up = f"{own.uid}_w{waiting.migration.generation}"
+        with pytest.raises(grpc.RpcError, match=given_up):
+            services.index.GetIndexStats(GetIndexStatsRequest(index_id=given_up))
+    run(*review, **settings)
+    said = run("library", "migrate", name, **settings).stdout
+    now = get(both, name)
+    assert f"it is of {now.model} now" in said
+    assert now.purpose == PURPOSE_SOUNDS
+    assert client.search(name, new.name).matches

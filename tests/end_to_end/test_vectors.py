@@ -182,6 +182,16 @@ def test_a_file_of_vectors_is_uploaded(stack: Indexed, tmp_path: Path) -> None:
     assert "7 vectors stored, 0 were there, 2 failed" in result.output
     assert "line 7" in result.output
     assert "line 8" in result.output
+    again = CliRunner().invoke(app, ["vectors", "upload", library, str(file), "--json", *target])
+    assert again.exit_code == 3
+    counted = json.loads(again.stdout)
+    assert [counted[key] for key in ("created", "existing", "failed")] == [0, 7, 2]
+    assert [(each["line"], each["reason"]) for each in counted["failures"]] == [
+        (7, "FIELD_INVALID"),
+        (8, "FIELD_INVALID"),
+    ]
+    absent = CliRunner().invoke(app, ["vectors", "upload", library, "absent.txt", *target])
+    assert absent.exit_code == 2
     names = {clip.display_name for clip in stack.clips(library).values()}
     assert names == {*WORDS, "at home"}
     query = tmp_path / "query.json"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -137,7 +138,8 @@ def whole(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
     """The wheel beside the packages of the tests' own environment: `audiosearch[stack]`.
 
     Those take some minutes to install, so they are only pointed at. The checkout, which they are
-    linked to, is not seen: Python follows such links in its own folder of packages alone.
+    linked to, is not seen: Python follows such links in its own folder of packages alone. Paddle
+    and PaddleSpeech, which that extra does not bring, are hidden.
     """
     folder = tmp_path_factory.mktemp("env-stack")
     environment = Environment(folder)
@@ -148,16 +150,29 @@ def whole(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
     )
     (own,) = folder.glob("lib/python3*/site-packages")
     (theirs,) = Path(sys.prefix).glob("lib/python3*/site-packages")
-    (own / "packages_of_the_tests.pth").write_text(f"{theirs}\n")
+    hidden = "import sys; sys.modules.update(paddle=None, paddlespeech=None)"
+    (own / "packages_of_the_tests.pth").write_text(f"{theirs}\n{hidden}\n")
     return environment
 
 
 @pytest.fixture(scope="package")
-def target(whole: Environment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a gateway: `audiosearch serve` of the installed wheel."""
+def served(
+    whole: Environment, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, str]]:
+    """What `audiosearch serve` of the installed wheel says: the command of the image for all.
+
+    Its folders are others, and it stays on this machine.
+    """
     folder = tmp_path_factory.mktemp("serve")
-    settings = {"AUDIOSEARCH_OFFLINE": "1", "PPSPEECH_HOME": str(folder / "none")}
-    program = [whole.folder / "bin" / "audiosearch", "serve", "--port", "0", "--json"]
+    (folder / "imports").mkdir()
+    settings = {"PPSPEECH_HOME": str(folder / "none")}
+    stages = (REPOSITORY / "deploy" / "Dockerfile").read_text().split("\nFROM ")
+    (image,) = (stage for stage in stages if stage.partition("\n")[0].endswith(" AS all"))
+    (said,) = re.findall(r"^CMD (\[.*audiosearch.*\])", image, re.MULTILINE)
+    places = {"/data": str(folder / "data"), "/imports": str(folder / "imports")}
+    places["0.0.0.0"] = "127.0.0.1"
+    command = [places.get(word, word) for word in json.loads(said)[1:]]
+    program = [whole.folder / "bin" / "audiosearch", *command, "--port", "0", "--json"]
     with (
         (folder / "log").open("w+") as log,
         subprocess.Popen(
@@ -173,7 +188,13 @@ def target(whole: Environment, tmp_path_factory: pytest.TempPathFactory) -> Iter
             assert process.stdout
             line = process.stdout.readline()
             assert line, (folder / "log").read_text()
-            yield json.loads(line)["target"]
+            yield json.loads(line)
         finally:
             process.terminate()
             process.wait(200)  # each service may take its time to end
+
+
+@pytest.fixture(scope="package")
+def target(served: dict[str, str]) -> str:
+    """Address of that gateway."""
+    return served["target"]

@@ -12,17 +12,16 @@ SCRIPT = """
 import sys
 from pathlib import Path
 
-from audiosearch.catalog.v1.library_pb2 import CreateLibraryRequest
-from audiosearch_client import AudiosearchClient
+from audiosearch_client import AsyncClient, Client
 from audiosearch_client import uploading
 from audiosearch_client.corpora import sources
 
-with AudiosearchClient(sys.argv[1]) as client:
-    client.call(client.stubs.libraries.CreateLibrary, CreateLibraryRequest(library_id="installed"))
+with Client(sys.argv[1]) as client:
+    library = client.libraries.create("installed")
     for name in sys.argv[3:]:
-        client.upload("installed", Path(sys.argv[2]) / name)
-    found = client.search("installed", Path(sys.argv[2]) / sys.argv[3], k=1).matches
-print(found[0].clip.display_name)
+        client.clips.upload(library, Path(sys.argv[2]) / name)
+    found = client.search(library, Path(sys.argv[2]) / sys.argv[3], k=1)
+print(found[0].clip.name)
 """
 
 

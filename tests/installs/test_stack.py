@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
+import urllib.request
 
-from deploy import parts
+from audiosearch_client import Client
+
 from tests.installs.conftest import Environment
 
 
@@ -16,15 +17,25 @@ def test_the_code_that_serves_is_the_wheels(whole: Environment, target: str) -> 
     assert target
 
 
-@pytest.mark.parametrize("package", ["wavesurfer", "paddlespeech"])
-def test_serve_says_which_package_comes_by_itself(whole: Environment, package: str) -> None:
+def test_the_page_opens(served: dict[str, str]) -> None:
+    """With its waveforms. The model runs without Paddle, and nothing was downloaded."""
+    with urllib.request.urlopen(served["web"], timeout=30) as answer:  # noqa: S310  our own
+        assert "<title>Audiosearch" in answer.read().decode()
+    script = f"{served['web']}assets/wavesurfer.min.js"
+    with urllib.request.urlopen(script, timeout=30) as answer:  # noqa: S310  our own
+        assert answer.status == 200
+    with Client(served["target"]) as client:
+        assert client.models()[0].purpose == "voices"
+
+
+def test_serve_says_what_is_missing(whole: Environment) -> None:
     """Before it starts anything."""
     script = (
         "import sys; from importlib.metadata import distribution; from audiosearch_cli import main;"
-        f"sys.modules[{package!r}] = None; sys.argv = ['audiosearch', 'serve']; main()"
+        "sys.modules['wavesurfer'] = None; sys.argv = ['audiosearch', 'serve']; main()"
     )
     done = whole.run("-c", script)
     assert done.returncode == 1
-    assert f"pip install --no-deps {package}=={parts.ALONE[package]}" in done.stderr
+    assert "wavesurfer not installed: pip install 'audiosearch[stack]'" in done.stderr
     assert done.stderr.count("\n") == 1
     assert not (whole.folder / "data").exists()

@@ -5,7 +5,13 @@ from __future__ import annotations
 from tests.conftest import REPOSITORY
 
 PACKAGES = {
-    *("audiosearch", "audiosearch_cli", "audiosearch_client", "audiosearch_evaluation"),
+    *(
+        "audiosearch",
+        "audiosearch_bulk",
+        "audiosearch_cli",
+        "audiosearch_client",
+        "audiosearch_evaluation",
+    ),
     *("audiosearch_web", "catalog_service", "deploy", "embedding_service", "gateway"),
     *("index_service", "scoring", "serving"),
 }
@@ -36,4 +42,7 @@ def test_what_services_read_beside_their_code(content: set[str]) -> None:
     assert "embedding_service/bundled/voices/model/model.pdparams" in content
     for file in ("conf/model.yaml", "conf/labels.txt", "model/model.pdparams"):
         assert f"embedding_service/bundled/sounds/{file}" in content
+    checked = [name for name in content if "/bundled/checked/" in name]
+    assert sum("/fitting/" in name for name in checked) == 2
+    assert sum(name.endswith(".npz") for name in checked) == 2
     assert any(name.startswith("catalog_service/") and "/versions/" in name for name in content)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import hashlib
 import json
+import sqlite3
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
 from serving.errors import Reason
@@ -239,6 +243,23 @@ def test_conditions_are_heeded(rest: Rest, audio: str) -> None:
         assert rest.http.get(audio, headers=headers).status_code == status
 
 
+def test_the_outline_of_a_clip_is_kept(rest: Rest, library: str) -> None:
+    """Made with the clip; for one from before there were outlines, when it is asked for."""
+    path = f"/v1/{rest.upload(library)['name']}"
+    first = rest.http.get(f"{path}/peaks").json()["values"]
+    peaks = np.frombuffer(base64.b64decode(first), np.uint8)
+    assert (len(peaks), peaks.max()) == (300, 255)
+    assert peaks[:30].mean() > 3 * peaks[-30:].mean()  # a stroke of a bell
+    (file,) = rest.stack.data_dir.rglob("catalog.sqlite3")
+    kept = "SELECT peaks FROM clips WHERE id = ?", [path.rpartition("/")[2]]
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as database:
+        database.execute("UPDATE clips SET peaks = NULL WHERE id = ?", kept[1])
+        before = rest.http.get(path).json()
+        assert rest.http.get(f"{path}/peaks").json()["values"] == first
+        assert database.execute(*kept).fetchone() == (peaks.tobytes(),)
+    assert rest.http.get(path).json() == before
+
+
 def test_a_failed_clip_has_no_audio(rest: Rest, library: str) -> None:
     """AUDIO_NOT_FOUND, also for HEAD."""
     rest.http.post(clips(library), content=silence())
@@ -247,6 +268,7 @@ def test_a_failed_clip_has_no_audio(rest: Rest, library: str) -> None:
     ]
     path = f"/v1/{failed['name']}/audio"
     refused(rest.http.get(path), 404, Reason.AUDIO_NOT_FOUND)
+    refused(rest.http.get(f"/v1/{failed['name']}/peaks"), 404, Reason.AUDIO_NOT_FOUND)
     assert rest.http.head(path).status_code == 404
 
 

@@ -29,6 +29,32 @@ def document(rest: Rest) -> Any:
     return answer.json()
 
 
+def test_everything_is_told_in_words(document: Any) -> None:
+    """Each route has a summary and a text, each parameter and field a comment of its contract."""
+    silent = []
+    routes = [
+        (f"{method} {path}", route)
+        for path, methods in document["paths"].items()
+        for method, route in methods.items()
+        if path.startswith("/v1/")
+    ]
+    for name, route in routes:
+        silent += [] if route["summary"] and route["description"] else [name]
+        told = [it for it in route.get("parameters", []) if it["in"] != "header"]
+        silent += [f"{name} {it['name']}" for it in told if not it.get("description")]
+    for name, schema in document["components"]["schemas"].items():
+        told = [schema, *schema.get("properties", {}).values()]
+        if name.startswith("audiosearch."):
+            silent += [f"{name} {at}" for at, it in enumerate(told) if "description" not in it]
+    assert not silent
+    clips = document["paths"]["/v1/libraries/{library}/clips"]["get"]
+    assert clips["summary"] == "Lists clips in the order asked for, else the oldest first"
+    assert "Reasons: LIBRARY_NOT_FOUND" in clips["description"]
+    (order,) = (it for it in clips["parameters"] if it["name"] == "orderBy")
+    assert order["description"].startswith("The order: `display_name`")
+    assert order["schema"]["examples"] == ["duration desc"]
+
+
 def explore(rest: Rest, config: Path, folder: Path, *options: str) -> str:
     """Lets schemathesis test the server by its document. Returns its output."""
     program = Path(sys.executable).with_name("schemathesis")

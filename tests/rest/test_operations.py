@@ -60,6 +60,9 @@ def test_an_import_is_watched_to_its_end(rest: Rest, library: str) -> None:
     }
     (failure,) = job["failures"]
     assert (failure["path"], failure["failure"]["reason"]) == ("bad.wav", "AUDIO_UNDECODABLE")
+    (same,) = job["duplicates"]
+    assert {same["path"], same["of"]} == {"0.wav", "copy.wav"}
+    assert rest.http.get(f"/v1/{same['clip']}").json()["source"] == same["of"]
     assert rest.http.get(f"/v1/{operation['name']}").json() == last
     listed = rest.http.get("/v1/operations", params={"name": f"libraries/{library}"}).json()
     assert [each["name"] for each in listed["operations"]] == [operation["name"]]

@@ -106,6 +106,8 @@ def test_clips_are_listed_by_what_is_known_of_them(rest: Rest, library: str) -> 
     assert names(**{"filter.speaker": "Bob"}) == ["clip 1", "clip 2"]
     assert names(**{"filter.displayNamePrefix": "clip 2"}) == ["clip 2"]
     assert names(**{"filter.state": "STATE_FAILED"}) == []
+    assert names(orderBy="create_time desc") == ["clip 2", "clip 1", "clip 0"]
+    assert names(orderBy="display_name desc", **{"filter.label": "bell"}) == ["clip 1", "clip 0"]
     first = rest.http.get(f"/v1/libraries/{library}/clips", params={"pageSize": "2"}).json()
     token = first["nextPageToken"]
     assert names(pageSize="2", pageToken=token) == ["clip 2"]
@@ -126,6 +128,9 @@ def test_a_clip_is_read_changed_and_deleted(rest: Rest, library: str) -> None:
     ).json()
     assert (changed["label"], changed["speaker"]) == ("gong", "Ann")
     assert rest.http.delete(path).status_code == 200
+    assert rest.http.get(path).json()["state"] == "STATE_TRASHED"
+    assert rest.http.post(path + ":restore").json()["state"] == "STATE_ACTIVE"
+    assert rest.http.delete(path, params={"permanent": "true"}).status_code == 200
     refused(rest.http.get(path), 404, Reason.CLIP_NOT_FOUND)
     refused(rest.http.delete(path), 404, Reason.CLIP_NOT_FOUND)
     refused(rest.http.get(path + "/audio"), 404, Reason.CLIP_NOT_FOUND)

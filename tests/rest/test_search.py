@@ -64,6 +64,21 @@ def test_a_clip_can_be_the_query(rest: Rest, filled: str) -> None:
     refused(both, 400, Reason.FIELD_INVALID)
 
 
+def test_a_kept_query_can_be_the_query(rest: Rest, filled: str) -> None:
+    """By its name, without a body, and in JSON."""
+    kept = rest.http.post(f"/v1/libraries/{filled}/queries", content=wav()).json()["name"]
+    plain = rest.http.post(path(filled), params={"k": "2"}, content=wav()).json()
+    for verb in ("search", "query"):
+        json = {"keptQuery": kept, "config": {"k": 2}} if verb == "query" else None
+        params = None if json else {"keptQuery": kept, "k": "2"}
+        assert rest.http.post(path(filled, verb), params=params, json=json).json() == plain
+    for more in ({"content": wav()}, {"params": {"channel": "left"}}, {"params": {"words": "a"}}):
+        asked = {"keptQuery": kept, **more.pop("params", {})}
+        refused(rest.http.post(path(filled), params=asked, **more), 400, Reason.FIELD_INVALID)
+    absent = {"keptQuery": f"libraries/{filled}/queries/00000000"}
+    refused(rest.http.post(path(filled), params=absent), 404, Reason.QUERY_NOT_FOUND)
+
+
 def test_what_a_browser_records_is_found(rest: Rest, filled: str) -> None:
     """Opus in WebM, as a form and raw."""
     for body in (

@@ -12,7 +12,8 @@ import pytest
 from tests.conftest import REPOSITORY
 
 PRODUCT = [
-    *("audiosearch_cli", "audiosearch_client", "audiosearch_evaluation", "audiosearch_web"),
+    *("audiosearch_bulk", "audiosearch_cli", "audiosearch_client", "audiosearch_evaluation"),
+    "audiosearch_web",
     *("catalog_service", "deploy", "embedding_service", "gateway", "index_service", "scoring"),
     *("serving", "tools"),
 ]
@@ -21,7 +22,7 @@ ROOMS = [
     *("scoring", "serving", "tools"),
 ]
 MOST_FILES = 25
-MOST_LINES = {"gateway without REST": 12_200, "gateway": 16_400}
+MOST_LINES = {"gateway without REST": 12_700, "gateway": 17_200}
 
 
 def files(folder: Path) -> Iterator[Path]:

@@ -87,7 +87,7 @@ def main() -> None:
         with with_threads(folder) as peers:
             plan = Plan(arguments.lengths, arguments.clips, arguments.repeats)
             rows, peak = compare(peers, folder, arrays, plan)
-        console.print(precision.machine(precision.all_cores(), 1))
+        console.print(precision.machine())
         console.print(f"matrix products in fp32 reach {peak / 1e9:.0f} GFLOP/s")
         console.print(_table(rows, _work(arrays), peak))
         print_stages(console, folder)

@@ -12,7 +12,7 @@ from audiosearch.catalog.v1.library_pb2 import CreateLibraryRequest, Library
 from audiosearch.embedding.v1.embedding_service_pb2 import EmbedWindowsRequest
 from audiosearch.index.v1.index_pb2 import IndexStats
 from audiosearch.index.v1.index_service_pb2 import GetIndexStatsRequest
-from audiosearch_cli.imports.commands import POLL_SECONDS
+from audiosearch_client.client import POLL_SECONDS
 
 from gateway.libraries.indexes import present
 from tools.benchmarks.embedding import Clips

@@ -9,11 +9,12 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import grpc
+import obstore
 import pytest
 from audiosearch.catalog.v1 import clip_pb2, import_job_pb2, library_pb2
 from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip, Failure
@@ -33,6 +34,7 @@ from audiosearch.embedding.v1.embedding_pb2 import (
     AudioProperties,
 )
 from google.protobuf.duration_pb2 import Duration
+from obstore.store import ObjectStore, from_url
 
 from catalog_service.__main__ import start
 from catalog_service.settings import CatalogSettings
@@ -194,13 +196,57 @@ class Catalog:
             )
         )
 
-    def files(self) -> list[Path]:
-        """Returns all files of audio, also incomplete ones."""
+    def files(self) -> Sequence[Path | StoredObject]:
+        """Returns all files of audio, also incomplete ones; or the objects."""
+        if self.settings.object_store_url:
+            return objects(self.settings.object_store_url)
         return sorted(
             path
             for path in self.settings.audio_folder.rglob("*")
             if path.is_file() and path.name != "check"
         )
+
+
+class StoredObject:
+    """An object of an object store, handled as a file."""
+
+    def __init__(self, store: ObjectStore, path: str) -> None:
+        """Takes its store, and its path there."""
+        self._store = store
+        self._path = path
+        library, *others = path.split("/")
+        self.name = ".".join(others) or library
+
+    def __str__(self) -> str:
+        """Its path."""
+        return self._path
+
+    def __eq__(self, other: object) -> bool:
+        """The same path."""
+        return isinstance(other, StoredObject) and str(other) == str(self)
+
+    def __hash__(self) -> int:
+        """By its path."""
+        return hash(self._path)
+
+    def read_bytes(self) -> bytes:
+        """Its content."""
+        return bytes(obstore.get(self._store, self._path).bytes())
+
+    def write_bytes(self, content: bytes) -> None:
+        """Replaces it."""
+        obstore.put(self._store, self._path, content)
+
+    def unlink(self) -> None:
+        """Removes it."""
+        obstore.delete(self._store, self._path)
+
+
+def objects(url: str) -> list[StoredObject]:
+    """All objects below a URL, also incomplete ones."""
+    store = from_url(url, client_options={"allow_http": True})
+    paths = [each["path"] for page in obstore.list(store) for each in page]
+    return [StoredObject(store, path) for path in sorted(paths) if not path.endswith("/check")]
 
 
 def messages(name: str, *chunks: bytes) -> Iterator[clip_pb2.PutAudioRequest]:
@@ -288,6 +334,7 @@ def environment(settings: CatalogSettings) -> dict[str, str]:
         "AUDIOSEARCH_DATA_DIR": str(settings.data_dir),
         "AUDIOSEARCH_DRAIN_SECONDS": "0",
         "AUDIOSEARCH_GRACE_SECONDS": "1",
+        "AUDIOSEARCH_AUDIO_URL": settings.audio_url or "",
         "MYSQL_HOST": settings.mysql_host or "",
         "MYSQL_PORT": str(settings.mysql_port),
         "MYSQL_DB": settings.mysql_db,

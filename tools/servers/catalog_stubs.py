@@ -9,6 +9,7 @@ from audiosearch.catalog.v1.calibration_service_pb2_grpc import CalibrationServi
 from audiosearch.catalog.v1.clip_service_pb2_grpc import ClipServiceStub
 from audiosearch.catalog.v1.import_job_service_pb2_grpc import ImportJobServiceStub
 from audiosearch.catalog.v1.library_service_pb2_grpc import LibraryServiceStub
+from audiosearch.catalog.v1.query_service_pb2_grpc import QueryServiceStub
 from audiosearch.catalog.v1.speaker_service_pb2_grpc import SpeakerServiceStub
 from audiosearch.catalog.v1.store_service_pb2_grpc import StoreServiceStub
 from audiosearch.catalog.v1.vector_service_pb2_grpc import VectorServiceStub
@@ -21,6 +22,7 @@ class CatalogStubs:
         """Calls through `channel`, which may be blocking or not."""
         self.libraries = LibraryServiceStub(channel)
         self.clips = ClipServiceStub(channel)
+        self.queries = QueryServiceStub(channel)
         self.speakers = SpeakerServiceStub(channel)
         self.calibrations = CalibrationServiceStub(channel)
         self.import_jobs = ImportJobServiceStub(channel)

@@ -26,6 +26,7 @@ RATE = 16000
 _TELEPHONE_HZ = (300.0, 3400.0)
 _QUALITIES = ("QQ", "LQ", "MQ", "HQ", "VHQ")
 _CLEAN_SHARE = 0.3
+_TELEPHONE_SHARE = 0.15
 _NARROW_SHARE = 0.2
 _COMPRESSED = (("OGG", "VORBIS"), ("MP3", "MPEG_LAYER_III"))
 
@@ -149,7 +150,9 @@ def _as_16_bit(wave: Wave) -> Wave:
 
 
 def degrade(wave: Wave, rng: Generator, disturbance: NoiseSource) -> Wave:
-    """Sends a clip through a random chain of room, noise, band and codec; some stay clean.
+    """Sends a clip through a random chain of room, noise, band and codec, or over a telephone.
+
+    Some clips stay clean.
 
     Args:
         wave: Mono samples, shape (samples,).
@@ -159,10 +162,20 @@ def degrade(wave: Wave, rng: Generator, disturbance: NoiseSource) -> Wave:
     Returns:
         A clip of the same length.
     """
-    if rng.random() >= _CLEAN_SHARE:
+    draw = rng.random()
+    if draw >= _CLEAN_SHARE + _TELEPHONE_SHARE:
         wave = _spoil(wave, rng, disturbance)
+    elif draw >= _CLEAN_SHARE:
+        wave = _call(wave, rng)
     wave = set_level(wave, rng)
     return through_8_khz(wave, rng) if rng.random() < _NARROW_SHARE else _as_16_bit(wave)
+
+
+def _call(wave: Wave, rng: Generator) -> Wave:
+    """Sends a clip over a telephone whose line adds noise."""
+    source = (white_noise, coloured_noise)[int(rng.random() < 0.3)]
+    noisy = add_noise(telephone(wave), source(rng, len(wave)), rng.uniform(8.0, 25.0))
+    return mu_law(noisy) if rng.random() < 0.3 else noisy
 
 
 def _spoil(wave: Wave, rng: Generator, disturbance: NoiseSource) -> Wave:

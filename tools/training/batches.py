@@ -14,6 +14,7 @@ from tools.training.augmentation import degrade
 from tools.training.background import made_in_background
 from tools.training.corpus import Corpus, Utterance, open_corpus
 from tools.training.sounds.classes import SoundClass, draw_classes, render
+from tools.training.teacher import DIMENSIONS, Lesson, taught
 from tools.training.voices import ALTERATIONS
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 FEATURES = FeatureSettings()
 """Settings of the features, equal in training and in the service."""
+
+_NO_VECTOR = np.zeros(DIMENSIONS, np.float32)
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class BatchPlan:
         shortest: Frames of the shortest clips.
         longest: Frames of the longest clips.
         sound_share: Share of a batch's clips that are synthetic sounds.
+        teacher: The teacher's file; None gives no vectors of a teacher.
     """
 
     seed: int
@@ -55,6 +59,7 @@ class BatchPlan:
     shortest: int = 30
     longest: int = 400
     sound_share: float = 0.13
+    teacher: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -64,10 +69,12 @@ class Batch:
     Attributes:
         features: Log-mel features, shape (clips, bands, frames).
         labels: Class of each clip, shape (clips,).
+        taught: The teacher's vector of each clip, clean, shape (clips, 256); zeros for none.
     """
 
     features: NDArray[np.float32]
     labels: NDArray[np.int64]
+    taught: NDArray[np.float32]
 
 
 class BatchMaker:
@@ -76,6 +83,7 @@ class BatchMaker:
     Attributes:
         corpus: The prepared speech.
         voices: The recordings of each class of voice.
+        lesson: The teacher's vectors of them; None without a teacher.
     """
 
     def __init__(self, plan: BatchPlan) -> None:
@@ -89,6 +97,9 @@ class BatchMaker:
         weights[: len(plan.speakers)] = 2.0
         self._odds = weights / weights.sum()
         self._sounds: list[SoundClass] = draw_classes(plan.sounds_per_family)
+        self.lesson: Lesson | None = None
+        if plan.teacher is not None:
+            self.lesson = taught(plan.teacher, self.corpus, self.voices, plan.work)
 
     @property
     def class_count(self) -> int:
@@ -106,11 +117,13 @@ class BatchMaker:
         plan = self._plan
         rng = np.random.default_rng((plan.seed, number))
         frames = round(np.exp(rng.uniform(np.log(plan.shortest), np.log(plan.longest))))
-        clips = max(2, min(128, plan.frames // frames))
-        labels = self._draw_labels(rng, clips)
+        labels = self._draw_labels(rng, max(2, min(128, plan.frames // frames)))
         samples = (frames - 1) * FEATURES.hop_size
-        features = [self._example(label, samples, rng) for label in labels]
-        return Batch(np.stack(features), labels)
+        clips = [self._clip(int(label), samples, rng) for label in labels]
+        features = [
+            _mask(log_mel(degrade(clip, rng, self._babble), FEATURES), rng) for clip, _ in clips
+        ]
+        return Batch(np.stack(features), labels, np.stack([vector for _, vector in clips]))
 
     def typical(self, clips: int) -> Iterator[Batch]:
         """Yields one clean clip of every class, in order, in batches of `clips` clips."""
@@ -118,8 +131,9 @@ class BatchMaker:
         samples = (self._plan.longest - 1) * FEATURES.hop_size
         for first in range(0, self.class_count, clips):
             labels = np.arange(first, min(first + clips, self.class_count))
-            features = [log_mel(self._clip(int(one), samples, rng), FEATURES) for one in labels]
-            yield Batch(np.stack(features), labels)
+            made = [self._clip(int(label), samples, rng) for label in labels]
+            features = [log_mel(clip, FEATURES) for clip, _ in made]
+            yield Batch(np.stack(features), labels, np.stack([vector for _, vector in made]))
 
     def _draw_labels(self, rng: Generator, clips: int) -> NDArray[np.int64]:
         sounds = min(round(clips * self._plan.sound_share), len(self._sounds))
@@ -129,24 +143,25 @@ class BatchMaker:
         sound = rng.choice(len(self._sounds), sounds, replace=False) + len(self.voices)
         return np.concatenate([voice, sound]).astype(np.int64)
 
-    def _example(self, label: int, samples: int, rng: Generator) -> Wave:
-        clip = self._clip(label, samples, rng)
-        return _mask(log_mel(degrade(clip, rng, self._babble), FEATURES), rng)
-
-    def _clip(self, label: int, samples: int, rng: Generator) -> Wave:
+    def _clip(self, label: int, samples: int, rng: Generator) -> tuple[Wave, Wave]:
+        """Returns a clean clip, and the teacher's vector of it."""
         if label < len(self.voices):
             return self._speech(self.voices[label], samples, rng)
-        return render(self._sounds[label - len(self.voices)], rng, samples)
+        return render(self._sounds[label - len(self.voices)], rng, samples), _NO_VECTOR
 
-    def _speech(self, utterances: tuple[Utterance, ...], samples: int, rng: Generator) -> Wave:
+    def _speech(
+        self, utterances: tuple[Utterance, ...], samples: int, rng: Generator
+    ) -> tuple[Wave, Wave]:
         """Cuts a random part. Tries to avoid a part that is mostly a pause."""
         utterance = utterances[int(rng.integers(len(utterances)))]
         room = max(1, utterance.length - samples)
         for _ in range(4):
-            part = self.corpus.read(utterance, int(rng.integers(room)), samples)
+            start = int(rng.integers(room))
+            part = self.corpus.read(utterance, start, samples)
             if _root_mean_square(part) > 0.4 * self._levels[utterance]:
                 break
-        return np.resize(part, samples)
+        vector = self.lesson.of(utterance, start, samples) if self.lesson else _NO_VECTOR
+        return np.resize(part, samples), vector
 
     def _level(self, utterance: Utterance) -> float:
         return _root_mean_square(self.corpus.read(utterance))
@@ -157,7 +172,7 @@ class BatchMaker:
             return render(self._sounds[int(rng.integers(len(self._sounds)))], rng, samples)
         crowd = rng.choice(len(self.voices), rng.integers(2, 7))
         return np.asarray(
-            np.sum([self._speech(self.voices[one], samples, rng) for one in crowd], axis=0)
+            np.sum([self._speech(self.voices[one], samples, rng)[0] for one in crowd], axis=0)
         )
 
 

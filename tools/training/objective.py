@@ -6,7 +6,7 @@ The margin separates the classes by at least an angle. The teacher says how far 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import paddle
@@ -69,23 +69,67 @@ def margin_loss(cosines: paddle.Tensor, labels: paddle.Tensor, margin: float) ->
     return functional.cross_entropy(logits, labels)
 
 
-def teacher_places(vectors: Matrix, embeddings: Matrix) -> Matrix:
-    """Returns the places of voices by the teacher, in the space of the encoder.
+class Turn(NamedTuple):
+    """The way from the teacher's vectors to places in the space of the encoder.
 
     The teacher's vectors lose their mean, which all voices share. They are turned, without being
     stretched, to lie as near as they can to the encoder's (orthogonal Procrustes). So cosines
     between places are those of the teacher, but for dimensions that the encoder has not.
 
-    Args:
-        vectors: The teacher's vectors of the voices, shape (voices, teacher's dimensions).
-        embeddings: The encoder's of the same voices, shape (voices, dimensions).
-
-    Returns:
-        Unit vectors, shape (voices, dimensions).
+    Attributes:
+        mean: Mean of the teacher's vectors, shape (teacher's dimensions,).
+        matrix: Shape (teacher's dimensions, dimensions).
     """
-    centred = _unit(_unit(vectors) - _unit(vectors).mean(axis=0))
-    left, _, right = np.linalg.svd(centred.T @ _unit(embeddings), full_matrices=False)
-    return _unit(centred @ (left @ right))
+
+    mean: Matrix
+    matrix: Matrix
+
+    @classmethod
+    def between(cls, vectors: Matrix, embeddings: Matrix) -> Turn:
+        """Finds it from vectors and embeddings of the same voices, in rows."""
+        mean = _unit(vectors).mean(axis=0)
+        centred = _unit(_unit(vectors) - mean)
+        left, _, right = np.linalg.svd(centred.T @ _unit(embeddings), full_matrices=False)
+        return cls(mean, left @ right)
+
+    def places(self, vectors: Matrix) -> Matrix:
+        """Returns unit vectors, shape (rows, dimensions)."""
+        return _unit(_unit(_unit(vectors) - self.mean) @ self.matrix)
+
+
+class Places(NamedTuple):
+    """The places of clips by the teacher, in the space of the encoder, as unit vectors.
+
+    Attributes:
+        classes: The place of each class, shape (classes, dimensions).
+        turn: The way from the teacher's vectors to places.
+    """
+
+    classes: Matrix
+    turn: Turn
+
+    @classmethod
+    def between(cls, vectors: Matrix, embeddings: Matrix) -> Places:
+        """Finds them.
+
+        Args:
+            vectors: The teacher's of the voices, which are the first classes.
+            embeddings: The encoder's of all classes; those that are no voices keep theirs.
+        """
+        turn = Turn.between(vectors, embeddings[: len(vectors)])
+        return cls(np.concatenate([turn.places(vectors), _unit(embeddings[len(vectors) :])]), turn)
+
+    def of_clips(self, labels: NDArray[np.int64], vectors: Matrix) -> Matrix:
+        """Returns the places of clips, shape (clips, dimensions).
+
+        Args:
+            labels: Class of each clip.
+            vectors: The teacher's of each clip; zeros for the place of its class.
+        """
+        places = self.classes[labels]
+        heard = vectors.any(axis=1)
+        places[heard] = self.turn.places(vectors[heard])
+        return places
 
 
 def _unit(rows: Matrix) -> Matrix:
@@ -98,18 +142,18 @@ def cosines_to_places(embeddings: paddle.Tensor, places: paddle.Tensor) -> paddl
 
 
 def soft_label_loss(
-    cosines: paddle.Tensor, places: paddle.Tensor, labels: paddle.Tensor
+    cosines: paddle.Tensor, places: paddle.Tensor, targets: paddle.Tensor
 ) -> paddle.Tensor:
-    """Returns the mean cross entropy to the classes as a clip at its place would see them.
+    """Returns the mean cross entropy to the classes as a clip at its target would see them.
 
     Voices that the teacher finds alike share a clip; one hard label would tear them apart.
 
     Args:
         cosines: Of the clips to the places, shape (clips, classes).
         places: Place of each class, unit vectors, shape (classes, dimensions).
-        labels: Own class of each clip, shape (clips,).
+        targets: Place of each clip by the teacher, unit vectors, shape (clips, dimensions).
     """
-    expected = functional.softmax(SCALE * paddle.matmul(places[labels], places, transpose_y=True))
+    expected = functional.softmax(SCALE * paddle.matmul(targets, places, transpose_y=True))
     return functional.cross_entropy(SCALE * cosines, expected, soft_label=True)
 
 

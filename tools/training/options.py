@@ -42,6 +42,7 @@ class TrainingOptions:
         teacher: Resemblyzer's `pretrained.pt`; the run learns from its vectors of the clean voices.
             None learns from the classes alone.
         keep: Share of that checkpoint's weights in the exported ones; the rest is trained.
+        whiten: How far the embeddings are whitened at the end: 0 for not at all, 1 for wholly.
         minutes: Longest time of the run by the clock; None sets no limit.
         steps: Number of batches of the run; None sets no limit.
         seed: Seed of every random choice. With `steps`, equal seeds give equal checkpoints.
@@ -64,6 +65,7 @@ class TrainingOptions:
     start: Path | None = None
     teacher: Path | None = None
     keep: float = 0.0
+    whiten: float = 0.0
     minutes: float | None = None
     steps: int | None = None
     seed: int = 1
@@ -92,6 +94,8 @@ class TrainingOptions:
             raise OptionsError(message)
         if not 0.0 <= self.keep < 1.0 or (self.keep and self.start is None):
             raise OptionsError("--keep must be from 0 to 1, below 1, and needs --start")
+        if not 0.0 <= self.whiten <= 1.0:
+            raise OptionsError("--whiten must be from 0 to 1")
         if self.teacher is not None and self.start is None:
             raise OptionsError("--teacher needs --start, to whose vectors its own are turned")
         if self.width % _PARTS:
@@ -115,6 +119,7 @@ def parse_options(arguments: list[str] | None = None) -> TrainingOptions:
     add("--start", type=Path, help="begin from the weights of this checkpoint, of the same width")
     add("--teacher", type=Path, help="learn from this pretrained.pt of Resemblyzer; needs --start")
     add("--keep", type=float, default=0.0, help="share of --start in the result (default 0)")
+    add("--whiten", type=float, default=0.0, help="whiten the result, 0 to 1 (default 0: not)")
     add("--minutes", type=float, help="end after so many minutes of training")
     add("--steps", type=int, help="end after so many batches; reproducible by the seed")
     add("--seed", type=int, default=1, help="start of every random choice (default 1)")
@@ -137,6 +142,7 @@ _NAMED_ABOVE = {
     "start",
     "teacher",
     "keep",
+    "whiten",
     "minutes",
     "steps",
     "seed",

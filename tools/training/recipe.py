@@ -26,14 +26,15 @@ from tools.training.evaluation import Figures, cut, draw_examination, examine
 from tools.training.network import EncoderShape, build_encoder, embed_batch
 from tools.training.objective import (
     AngularMarginClassifier,
+    Places,
+    Turn,
     accuracy,
     cosines_to_places,
     margin_loss,
     soft_label_loss,
-    teacher_places,
 )
 from tools.training.schedule import learning_rate_factor, margin_at
-from tools.training.teacher import taught
+from tools.training.whitening import whiten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
     from tools.training.batches import Batch
     from tools.training.options import TrainingOptions
+    from tools.training.teacher import Lesson
 
     Report = Callable[[str], None]
 
@@ -51,6 +53,9 @@ _WEIGHT_DECAY = 0.05
 _GRADIENT_LIMIT = 5.0
 _PULL = 20.0
 """Weight of the distance to the teacher's vectors beside the soft labels."""
+
+_WHITENED_BY = 120
+"""Batches whose embeddings tell how a run's result is whitened."""
 
 _EXAMINED_SECONDS = 2.0
 _EXAMINED_AT_ONCE = 16
@@ -124,6 +129,7 @@ class Training:
         self._train()
         self._save()
         self._keep_of_start()
+        self._whiten()
         self._export()
         return self._examine()
 
@@ -140,11 +146,12 @@ class Training:
             voices=options.voices,
             sounds_per_family=options.sounds_per_family,
             frames=options.frames,
+            teacher=options.teacher,
         )
         maker = BatchMaker(self._plan)
         self._class_count = maker.class_count
         self._build()
-        self._places: Tensor | None = None
+        self._places: Places | None = None
         if options.start is not None and not options.resume:
             self._start_from(maker, options.start)
         weights = sum(math.prod(weight.shape) for weight in self._encoder.parameters())
@@ -178,18 +185,18 @@ class Training:
                 for batch in maker.typical(_EXAMINED_AT_ONCE)
             ]
         centres = functional.normalize(paddle.concat(vectors), axis=1)
-        if self.options.teacher is not None:
-            centres = self._places = self._taught(maker, self.options.teacher, centres)
+        if maker.lesson is not None:
+            centres = self._taught(maker, maker.lesson, centres)
         self._classifier.begin_at(centres)
 
-    def _taught(self, maker: BatchMaker, teacher: Path, centres: Tensor) -> Tensor:
+    def _taught(self, maker: BatchMaker, lesson: Lesson, centres: Tensor) -> Tensor:
         """Moves the centres of the voices to the teacher's vectors. The sounds keep theirs."""
-        vectors = taught(teacher, maker.corpus, maker.voices, self.options.work)
         own = centres.numpy()
-        places = teacher_places(vectors, own[: len(vectors)])
-        near = float((places * own[: len(vectors)]).sum(axis=1).mean())
+        vectors = np.stack([sum(map(lesson.of, voice)) for voice in maker.voices])
+        self._places = Places.between(vectors, own)
+        near = float((self._places.classes * own)[: len(vectors)].sum(axis=1).mean())
         self.report(f"cosine of the voices to the teacher's at the start: {near:.2f}")
-        return paddle.to_tensor(np.concatenate([places, own[len(vectors) :]]).astype(np.float32))
+        return _tensor(self._places.classes)
 
     def _keep_of_start(self) -> None:
         """Blends the first checkpoint of the run into its result (Wortsman et al. 2022)."""
@@ -197,6 +204,18 @@ class Training:
             first = build_encoder(self._shape)
             load_weights(first, self.options.start)
             blend_in(self._average, first, self.options.keep)
+
+    def _whiten(self) -> None:
+        """Whitens the result by its embeddings of the first batches."""
+        if not self.options.whiten:
+            return
+        maker = BatchMaker(self._plan)
+        with paddle.no_grad():
+            rows = [
+                embed_batch(self._average, paddle.to_tensor(maker.make(number).features)).numpy()
+                for number in range(_WHITENED_BY)
+            ]
+        whiten(self._average, np.concatenate(rows), self.options.whiten)
 
     def _train(self) -> None:
         options, progress = self.options, self._progress
@@ -227,7 +246,7 @@ class Training:
         self._optimizer.set_lr(self.options.rate * learning_rate_factor(share))
         labels = paddle.to_tensor(batch.labels)
         embeddings = embed_batch(self._encoder, paddle.to_tensor(batch.features))
-        loss, cosines = self._loss(embeddings, labels, margin_at(share))
+        loss, cosines = self._loss(embeddings, batch, labels, margin_at(share))
         loss.backward()
         self._optimizer.step()
         self._optimizer.clear_grad()
@@ -238,15 +257,19 @@ class Training:
         self._counted = now
         average_in(self._average, self._encoder, self._progress.step)
 
-    def _loss(self, embeddings: Tensor, labels: Tensor, margin: float) -> tuple[Tensor, Tensor]:
+    def _loss(
+        self, embeddings: Tensor, batch: Batch, labels: Tensor, margin: float
+    ) -> tuple[Tensor, Tensor]:
         """Returns the loss, and the cosines of the clips to the classes."""
         if self._places is None:
             cosines = self._classifier(embeddings)
             return margin_loss(cosines, labels, margin), cosines
-        cosines = cosines_to_places(embeddings, self._places)
-        own = (cosines * functional.one_hot(labels, self._class_count)).sum(axis=1)
-        soft = soft_label_loss(cosines, self._places, labels)
-        return soft + _PULL * (1.0 - own.mean()), cosines
+        places, vectors = _tensor(self._places.classes), batch.taught
+        targets = _tensor(self._places.of_clips(batch.labels, vectors))
+        cosines = cosines_to_places(embeddings, places)
+        near = (functional.normalize(embeddings, axis=1) * targets).sum(axis=1)
+        soft = soft_label_loss(cosines, places, targets)
+        return soft + _PULL * (1.0 - near.mean()), cosines
 
     def _line(self) -> str:
         progress = self._progress
@@ -302,7 +325,7 @@ class Training:
                 "average": self._average.state_dict(),
                 "classifier": self._classifier.state_dict(),
                 "optimizer": self._optimizer.state_dict(),
-                "places": self._places,
+                "places": None if self._places is None else _saved(self._places),
             },
             self._state_path(),
         )
@@ -321,10 +344,23 @@ class Training:
         self._average.set_state_dict(state["average"])
         self._classifier.set_state_dict(state["classifier"])
         self._optimizer.set_state_dict(state["optimizer"])
-        self._places = state["places"]
+        self._places = None if state["places"] is None else _read(state["places"])
         self._progress = _Progress(**state["progress"])
         self.report(f"resumed at step {self._progress.step}")
 
     def _export(self) -> None:
         if self.options.export is not None:
             export_checkpoint(self._average, self._shape, self._class_count, self.options.export)
+
+
+def _tensor(rows: NDArray[np.floating]) -> Tensor:
+    return paddle.to_tensor(rows.astype(np.float32))
+
+
+def _saved(places: Places) -> list[Tensor]:
+    return [_tensor(each) for each in (places.classes, *places.turn)]
+
+
+def _read(saved: list[Tensor]) -> Places:
+    classes, *turn = (each.numpy() for each in saved)
+    return Places(classes, Turn(*turn))

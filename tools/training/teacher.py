@@ -7,7 +7,7 @@ Resemblyzer's authors. Only the training uses it.
 from __future__ import annotations
 
 import hashlib
-import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,8 +38,9 @@ _FEATURES = FeatureSettings(n_mels=_BANDS, lowest_hz=0.0)
 _PART_FRAMES = 160
 """Frames of the parts that the teacher was trained on, 1.6 s."""
 
-_PARTS_AT_ONCE = 64
-_CLIPS_AT_ONCE = 8
+_STEP_FRAMES = 80
+"""Frames between the begins of two parts."""
+
 _LEVEL_DBFS = -30.0
 """Level that quieter clips are raised to."""
 
@@ -78,22 +79,18 @@ class Teacher:
             message = f"{path} holds another network than Resemblyzer's encoder: {error}"
             raise TeacherError(message) from error
 
-    def embed(self, clips: Sequence[Wave]) -> NDArray[np.float32]:
-        """Returns the mean of the unit vectors of each clip's parts, shape (clips, 256).
+    def follow(self, clip: Wave) -> NDArray[np.float32]:
+        """Returns unit vectors of parts of 1.6 s every 0.8 s, shape (parts, 256).
 
         Args:
-            clips: Mono samples at 16 kHz; one shorter than a part is padded.
+            clip: Mono samples at 16 kHz; one shorter than a part is padded.
         """
-        parts = [_parts(self.mel(clip)) for clip in clips]
-        owners = np.repeat(np.arange(len(clips)), [len(each) for each in parts])
-        rows = np.concatenate(parts)
-        sums = np.zeros((len(clips), DIMENSIONS), np.float32)
-        for start in range(0, len(rows), _PARTS_AT_ONCE):
-            chosen = slice(start, start + _PARTS_AT_ONCE)
-            np.add.at(sums, owners[chosen], self._embed_parts(rows[chosen]))
-        return np.asarray(sums / np.linalg.norm(sums, axis=1, keepdims=True))
+        bands = self.mel(clip)
+        bands = np.pad(bands, ((0, max(0, _PART_FRAMES - len(bands))), (0, 0)))
+        starts = np.arange(_parts_count(len(clip))) * _STEP_FRAMES
+        return self._embed(np.stack([bands[start : start + _PART_FRAMES] for start in starts]))
 
-    def _embed_parts(self, parts: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _embed(self, parts: NDArray[np.float32]) -> NDArray[np.float32]:
         with paddle.no_grad():
             _, (hidden, _) = self._lstm(paddle.to_tensor(parts))
             vectors = functional.normalize(functional.relu(self._linear(hidden[-1])), axis=1)
@@ -106,18 +103,43 @@ class Teacher:
         return np.asarray(10.0 ** (mel_db(raised, _FEATURES).T / 10.0), np.float32)
 
 
-def _parts(bands: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Cuts bands, shape (frames, bands), into as few parts as cover them all."""
-    bands = np.pad(bands, ((0, max(0, _PART_FRAMES - len(bands))), (0, 0)))
-    count = math.ceil(len(bands) / _PART_FRAMES)
-    starts = np.linspace(0, len(bands) - _PART_FRAMES, count).astype(int)
-    return np.stack([bands[start : start + _PART_FRAMES] for start in starts])
+@dataclass(frozen=True)
+class Lesson:
+    """The teacher's vectors of clean voices.
+
+    Attributes:
+        vectors: Unit vectors of parts of 1.6 s that begin every 0.8 s, shape (parts, 256).
+        rows: Of each recording in each voice the row of the first part, and the end of the last.
+    """
+
+    vectors: Wave
+    rows: dict[Utterance, tuple[int, int]]
+
+    def of(self, utterance: Utterance, start: int = 0, length: int | None = None) -> Wave:
+        """Returns the vector of a part of a recording, half of it that of the whole, shape (256,).
+
+        Args:
+            utterance: The recording.
+            start: First sample.
+            length: Number of samples; None means all.
+        """
+        first, end = self.rows[utterance]
+        parts = self.vectors[first:end]
+        whole = _unit(parts.sum(axis=0))
+        if length is None:
+            return whole
+        begins = np.arange(end - first) * _STEP_FRAMES * _FEATURES.hop_size
+        ends = begins + _PART_FRAMES * _FEATURES.hop_size
+        shared = np.minimum(ends, start + length) - np.maximum(begins, start)
+        return _unit(_unit(np.maximum(shared, 1.0) @ parts) + whole)
 
 
-def taught(path: Path, corpus: Corpus, voices: Sequence[Sequence[Utterance]], work: Path) -> Wave:
-    """Returns the teacher's vector of each voice, whole and clean, shape (voices, 256).
+def _unit(row: Wave) -> Wave:
+    return np.asarray(row / np.linalg.norm(row), np.float32)
 
-    The vector is the sum of those of the voice's recordings.
+
+def taught(path: Path, corpus: Corpus, voices: Sequence[Sequence[Utterance]], work: Path) -> Lesson:
+    """Returns the teacher's vectors of all voices, clean.
 
     Args:
         path: The teacher's file.
@@ -132,16 +154,21 @@ def taught(path: Path, corpus: Corpus, voices: Sequence[Sequence[Utterance]], wo
     name = hashlib.sha256(path.read_bytes())
     name.update(repr(voices).encode() + (work / TABLE_FILE).read_bytes())
     kept = work / f"teacher-{name.hexdigest()[:16]}.npy"
+    spoken = [utterance for voice in voices for utterance in voice]
+    counts = [_parts_count(utterance.length) for utterance in spoken]
     if not kept.is_file():
-        owners = np.repeat(np.arange(len(voices)), [len(voice) for voice in voices])
-        spoken = [utterance for voice in voices for utterance in voice]
-        rows = np.zeros((len(voices), DIMENSIONS), np.float32)
-        for start in range(0, len(spoken), _CLIPS_AT_ONCE):
-            chosen = slice(start, start + _CLIPS_AT_ONCE)
-            vectors = teacher.embed([corpus.read(utterance) for utterance in spoken[chosen]])
-            np.add.at(rows, owners[chosen], vectors)
+        rows = [teacher.follow(corpus.read(utterance)) for utterance in spoken]
         unfinished = kept.with_suffix(".part")
         with unfinished.open("wb") as file:
-            np.save(file, rows)
+            np.save(file, np.concatenate(rows))
         unfinished.replace(kept)
-    return np.asarray(np.load(kept), np.float32)
+    ends = np.cumsum(counts).tolist()
+    places = {
+        utterance: (end - count, end)
+        for utterance, count, end in zip(spoken, counts, ends, strict=True)
+    }
+    return Lesson(np.load(kept, mmap_mode="r"), places)
+
+
+def _parts_count(samples: int) -> int:
+    return max(1, (samples // _FEATURES.hop_size - _PART_FRAMES) // _STEP_FRAMES + 1)

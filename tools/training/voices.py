@@ -45,6 +45,14 @@ ALTERATIONS = (
     Alteration(1.1, 1.1),
     Alteration(0.92, 1.08),
     Alteration(1.08, 0.92),
+    Alteration(0.84, 0.88),
+    Alteration(1.18, 1.12),
+    Alteration(0.96, 0.94),
+    Alteration(1.04, 1.06),
+    Alteration(0.82, 0.98),
+    Alteration(1.2, 1.02),
+    Alteration(1.0, 0.88),
+    Alteration(1.0, 1.14),
 )
 """The voices of each recorded speaker. All differ in their resonances: the pitch of one speaker
 varies within a day, so a change of pitch alone makes no other speaker."""

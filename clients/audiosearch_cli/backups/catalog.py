@@ -15,7 +15,7 @@ from audiosearch.catalog.v1.library_service_pb2_grpc import LibraryServiceStub
 from typing_extensions import Self
 
 from serving.errors import Reason, ServiceError, from_rpc_error
-from serving.tls import Tls
+from serving.tls.files import Tls
 
 CALL_SECONDS = 60.0
 STREAM_SECONDS = 24 * 3600.0

@@ -19,12 +19,11 @@ from audiosearch.catalog.v1.library_pb2 import Library as CatalogLibrary
 from audiosearch_cli.backups.catalog import Catalog
 from audiosearch_cli.backups.manifest import Library, Manifest, Part
 from audiosearch_cli.backups.parts import AudioFiles, PartFile, read_rows, write_row
+from audiosearch_cli.output import SPOOL_BYTES
 from audiosearch_cli.problems import CommandError
 from serving.errors import Reason, ServiceError
 from serving.retry import Retry, patiently
 
-MEMORY_BYTES = 8 * 2**20
-"""A recording of more bytes waits in a file for its place in the backup."""
 TRIES = 3
 """Times that a library is read again because a migration of it has ended meanwhile."""
 _GONE = {Reason.CLIP_NOT_FOUND, Reason.AUDIO_NOT_FOUND}
@@ -130,7 +129,7 @@ def _audio(
             if not row.audio_bytes:
                 continue
             name = f"{library.name}/clips/{row.clip_id}"
-            with tempfile.SpooledTemporaryFile(MEMORY_BYTES) as spool:
+            with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as spool:
                 try:
                     patiently(lambda n=name, s=spool: _get(catalog, n, s))  # type: ignore[misc]
                 except ServiceError as error:

@@ -25,11 +25,12 @@ from audiosearch.catalog.v1.clip_pb2 import (
 from audiosearch.catalog.v1.library_pb2 import LIBRARY_VIEW_BASIC, ListLibrariesRequest
 
 from audiosearch_cli.backups.catalog import STREAM_SECONDS, Catalog
-from audiosearch_cli.backups.creating import MEMORY_BYTES
 from audiosearch_cli.backups.manifest import Library, Manifest
 from audiosearch_cli.backups.parts import read_audio, read_rows
+from audiosearch_cli.output import SPOOL_BYTES
 from audiosearch_cli.problems import CommandError
 from serving import limits
+from serving.calls.batches import Batch
 from serving.errors import Reason, ServiceError
 from serving.retry import patiently
 
@@ -61,18 +62,12 @@ def write_rows(catalog: Catalog, folder: Path, manifest: Manifest, show: Show) -
 
 def _batches(folder: Path, manifest: Manifest, library: Library) -> Iterator[list[BackupRow]]:
     gone = set(manifest.gone)
-    some: list[BackupRow] = []
-    size = 0
+    batch = Batch[BackupRow](CALL_BYTES, CALL_ROWS)
     for row in read_rows(folder / library.rows):
-        if row.clip_id in gone:
-            continue
-        if some and (size + row.ByteSize() > CALL_BYTES or len(some) == CALL_ROWS):
-            yield some
-            some, size = [], 0
-        some.append(row)
-        size += row.ByteSize()
-    if some:
-        yield some
+        if row.clip_id not in gone and (full := batch.add(row)):
+            yield full
+    if batch.left:
+        yield batch.left
 
 
 def write_audio(catalog: Catalog, folder: Path, manifest: Manifest, show: Show) -> int:
@@ -89,7 +84,7 @@ def write_audio(catalog: Catalog, folder: Path, manifest: Manifest, show: Show) 
             for name, audio in read_audio(folder / part.name):
                 if len(waiting) == 2 * AT_ONCE:
                     sent += waiting.pop(0).result()
-                spool = tempfile.SpooledTemporaryFile(MEMORY_BYTES)  # noqa: SIM115  _mend closes it
+                spool = tempfile.SpooledTemporaryFile(SPOOL_BYTES)  # noqa: SIM115  _mend closes it
                 while chunk := audio.read(_CHUNK):
                     spool.write(chunk)
                 library, _, clip = name.partition("/")

@@ -15,11 +15,13 @@ from audiosearch_client.corpora.additions import complete
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.field_mask_pb2 import FieldMask
 
+from audiosearch_cli.clips import trash
 from audiosearch_cli.clips.selection import (
     All,
     Batch,
     InLibrary,
     Names,
+    Yes,
     chosen,
     confirm,
     get_clip,
@@ -38,7 +40,9 @@ from audiosearch_cli.output import (
 from serving.errors import Reason, ServiceError
 from serving.limits import MAX_RECORDINGS
 
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
+Permanent = Annotated[
+    bool, typer.Option("--permanent", help="Delete for good at once, also out of the trash.")
+]
 
 
 @narrowed
@@ -97,22 +101,31 @@ def delete(
     names: Names = None,
     library: InLibrary = "",
     every: All = False,
+    permanent: Permanent = False,
     yes: Yes = False,
     target: Target = DEFAULT_TARGET,
     ca: Ca = None,
     json: Json = False,
 ) -> None:
-    """Delete clips, their vectors and their audio."""
+    """Delete clips. They can be restored from the trash for a time."""
+    did = "deleted for good" if permanent else "deleted"
     with connect(target, ca) as client:
         found = chosen(client, names, library, fit, every=every)
         if names and len(found) == 1:
-            _delete(client, found[0])
-            return print_json(Empty()) if json else say(f"clip {names[0]} deleted")
+            trash.delete(client, found[0], permanent=permanent)
+            clip = trash.kept(client, found[0])
+            if json:
+                return print_json(clip or Empty())
+            then = trash.way_back(clip, found[0])
+            return say(f"clip {names[0]} {did}" + (f"; {then}" if then else ""))
         if found and not names:
-            confirm(f"This deletes {len(found):,} clips of {library}.", yes=yes)
-        batch = Batch("deleting", "deleted", quiet=json)
-        batch.run(found, lambda name: _delete(client, name))
-    return batch.tell(as_json=json)
+            good = " for good" if permanent else ""
+            confirm(f"This deletes {len(found):,} clips of {library}{good}.", yes=yes)
+        batch = Batch("deleting", did, quiet=json)
+        batch.run(found, lambda name: trash.delete(client, name, permanent=permanent))
+        what = " ".join(names) if names else f"--library {library} --all"
+        clip = trash.kept(client, found[0]) if found and not json else None
+    return batch.tell(as_json=json, then=trash.way_back(clip, what))
 
 
 @narrowed
@@ -167,10 +180,6 @@ def enroll(
     return batch.tell(f" as {as_speaker}", as_json=json)
 
 
-def _delete(client: AudiosearchClient, name: str) -> None:
-    client.call(client.stubs.clips.DeleteClip, clip_pb2.DeleteClipRequest(name=name))
-
-
 def _move(client: AudiosearchClient, name: str, library: str) -> None:
     """Copies the audio and all that is told about it, then deletes the clip."""
     clip = get_clip(client, name)
@@ -197,4 +206,4 @@ def _move(client: AudiosearchClient, name: str, library: str) -> None:
             mask = FieldMask(paths=addition.fields)
             request = clip_pb2.UpdateClipRequest(clip=addition.clip, update_mask=mask)
             client.call(client.stubs.clips.UpdateClip, request)
-    _delete(client, name)
+    trash.delete(client, name, permanent=True)  # it is in the other library by now

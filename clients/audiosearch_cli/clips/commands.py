@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import itertools
 from typing import Annotated
 
@@ -49,12 +50,30 @@ Name = Annotated[
 ]
 
 
+class Sorting(str, enum.Enum):
+    """Orders of a list of clips."""
+
+    NAME, NAME_DESC = "name", "name-desc"
+    LENGTH, LENGTH_DESC = "length", "length-desc"
+    TIME, TIME_DESC = "time", "time-desc"
+
+
+_ORDERS = {
+    Sorting.NAME: "display_name",
+    Sorting.NAME_DESC: "display_name desc",
+    Sorting.LENGTH: "duration",
+    Sorting.LENGTH_DESC: "duration desc",
+    Sorting.TIME: "create_time",
+    Sorting.TIME_DESC: "create_time desc",
+}
+
+
 def _state(name: str) -> Clip.State.ValueType:
     try:
         return Clip.State.Value(f"STATE_{name.upper()}")
     except ValueError:
         raise typer.BadParameter(
-            f"{name!r} is not creating, active, failed or deleting", param_hint="--state"
+            f"{name!r} is not creating, active, failed, deleting or trashed", param_hint="--state"
         ) from None
 
 
@@ -63,16 +82,23 @@ def _state(name: str) -> Clip.State.ValueType:
 def list_clips(
     library: LibraryName,
     fit: ClipFilter,
-    state: Annotated[str, typer.Option(help="creating, active, failed or deleting.")] = "active",
+    state: Annotated[
+        str, typer.Option(help="creating, active, failed, deleting or trashed.")
+    ] = "active",
     limit: Annotated[int, typer.Option(min=1, help="Number to show at most.")] = 100,
+    sort: Annotated[
+        Sorting | None, typer.Option(help="The order; with -desc downwards. By default by time.")
+    ] = None,
     target: Target = DEFAULT_TARGET,
     ca: Ca = None,
     json: Json = False,
 ) -> None:
-    """List the clips of a library, the oldest first."""
+    """List the clips of a library, the oldest first unless sorted otherwise."""
     fit.state = _state(state)
     with connect(target, ca) as client:
-        request = clip_pb2.ListClipsRequest(page_size=min(limit, 1000), filter=fit)
+        request = clip_pb2.ListClipsRequest(
+            page_size=min(limit, 1000), filter=fit, order_by=_ORDERS[sort] if sort else ""
+        )
         clips = list(itertools.islice(client.clips(library, request), limit))
     if json:
         return print_json(clip_pb2.ListClipsResponse(clips=clips))
@@ -138,6 +164,7 @@ def show(
         ("label", clip.label),
         ("speaker", clip.speaker),
         ("enrollment of", clip.enrolled_speaker),
+        ("kept until", _end(clip)),
         ("length", seconds(clip)),
         ("format", clip.audio.format),
         ("sample rate", f"{clip.audio.sample_rate:,} Hz, {clip.audio.channels} channels"),
@@ -146,11 +173,18 @@ def show(
         *(("note", words) for words in remarks(clip.audio)),
         ("size", size(clip.audio_object.size_bytes)),
         ("sha256", clip.audio_object.sha256),
+        ("audio stays at", clip.uri),
         ("imported from", clip.source),
         ("created", f"{clip.create_time.ToDatetime():%Y-%m-%d %H:%M:%S} UTC"),
         *sorted(clip.metadata.items()),
     ]
     return say_fields(rows)
+
+
+def _end(clip: Clip) -> str:
+    if not clip.HasField("purge_time"):
+        return ""
+    return f"{clip.purge_time.ToDatetime():%Y-%m-%d %H:%M:%S} UTC"
 
 
 @app.command()

@@ -19,6 +19,7 @@ from audiosearch_cli.clips.selection import All, Batch, InLibrary, Names, chosen
 from audiosearch_cli.narrowing import narrowed
 from audiosearch_cli.output import (
     DEFAULT_TARGET,
+    SPOOL_BYTES,
     Ca,
     Json,
     Target,
@@ -32,9 +33,6 @@ from audiosearch_cli.output import (
 
 MAX_NAME_BYTES = 200
 """Length of a file's name at most, when it comes from a clip; most disks take 255."""
-
-MEMORY_BYTES = 8 * 2**20
-"""Audio of more bytes waits in a file for its place in a zip."""
 
 Output = Annotated[
     Path | None,
@@ -126,7 +124,7 @@ def _zip(
         def save(name: str) -> None:
             clip = get_clip(client, name)
             # A download that is cut off and made again must leave no part in the archive.
-            with tempfile.SpooledTemporaryFile(MEMORY_BYTES) as audio:
+            with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as audio:
                 client.download(name, audio)
                 audio.seek(0)
                 with archive.open(unique(file_of(clip), taken), "w", force_zip64=True) as member:

@@ -42,6 +42,7 @@ InLibrary = Annotated[
     ),
 ]
 All = Annotated[bool, typer.Option("--all", help="All clips of the library.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
 Work = Callable[[str], object]
 
 
@@ -59,8 +60,11 @@ def chosen(
     fit: ClipFilter,
     *,
     every: bool,
+    state: Clip.State.ValueType = Clip.STATE_ACTIVE,
 ) -> list[str]:
     """The full names of the clips that a command is about, each once.
+
+    Those that are not named are in `state`.
 
     Raises:
         typer.BadParameter: nothing is chosen, or in two ways.
@@ -75,7 +79,7 @@ def chosen(
         return list(dict.fromkeys(full_name(name, library) for name in names))
     if not library:
         raise typer.BadParameter("name the library", param_hint="--library")
-    fit.state = Clip.STATE_ACTIVE
+    fit.state = state
     request = clip_pb2.ListClipsRequest(page_size=1000, filter=fit)
     return [clip.name for clip in client.clips(library, request)]
 
@@ -138,8 +142,8 @@ class Batch:
                     raise Stopped(f"after {self.done:,} of {len(names):,} clips") from None
                 raise
 
-    def tell(self, where: str = "", *, as_json: bool) -> None:
-        """Prints the counts, and ends the command with the exit code for them."""
+    def tell(self, where: str = "", *, as_json: bool, then: str = "") -> None:
+        """Prints the counts and `then`, and ends the command with the exit code for them."""
         if as_json:
             told = [{"clip": clip, "why": why} for clip, why in self.failures]
             counts = {"done": self.done, "failed": self.failed, "failures": told}
@@ -150,6 +154,8 @@ class Batch:
             if more := self.failed - len(self.failures):
                 complain(f"and {more:,} more")
             say(f"{self.done:,} clips {self._did}{where}, {self.failed:,} failed")
+            if then:
+                say(then)
         end(self.done, self.failed)
 
     def _try(self, work: Work, name: str) -> object:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import Enum
 from pathlib import Path
 from typing import IO, Annotated
@@ -17,13 +17,14 @@ from audiosearch_client.corpora.entry import Source
 from audiosearch_client.corpora.layouts import LAYOUTS
 from audiosearch_client.corpora.sources import corpus_source, folder_source, manifest_source
 from audiosearch_client.corpora.survey import count, require_audio, survey
+from audiosearch_client.references import reference_source
 from audiosearch_client.uploading import Fail, Uploader
 from google.longrunning import operations_pb2
 from google.protobuf.json_format import MessageToJson
 
 from audiosearch_cli.channels import Channel
 from audiosearch_cli.imports import dry_run, report
-from audiosearch_cli.imports.waiting import Destination, patiently
+from audiosearch_cli.imports.waiting import Destination, Telling, first
 from audiosearch_cli.imports.watching import Watch
 from audiosearch_cli.libraries.models import For
 from audiosearch_cli.output import (
@@ -39,7 +40,6 @@ from audiosearch_cli.problems import Stopped, end
 from audiosearch_cli.progress import Shown
 from serving.errors import Reason, ServiceError
 
-POLL_SECONDS = 0.5
 _LOOPBACK = ("localhost:", "127.0.0.1:", "[::1]:")
 
 
@@ -56,6 +56,15 @@ def import_path(
     path: Annotated[
         Path | None, typer.Argument(help="A folder, or one file; left out with --manifest.")
     ] = None,
+    reference: Annotated[
+        str,
+        typer.Option(
+            metavar="PLACE",
+            help="Copy no audio: clips refer to it where it is. A place that the server's operator "
+            "allows: s3://BUCKET/PREFIX, gs:// or az://, or a folder that the server reads by the "
+            "same path.",
+        ),
+    ] = "",
     label: Annotated[str, typer.Option(help="Label for every clip without another label.")] = "",
     layout: Annotated[
         str,
@@ -104,7 +113,9 @@ def import_path(
         raise typer.BadParameter(
             "it takes a folder of this machine, without --manifest", param_hint="--watch"
         )
-    source = _source(path, layout, manifest, label, where, upload=dry or watch)
+    local = dry or watch
+    _require_alone(reference, path or manifest, where, local=local)
+    source = _source(path, layout, manifest, label, where, reference, upload=local)
     if source and dry:
         return dry_run.show(survey(source), library, as_json=json)
     job = _new_job(library, source) if source and not watch else None
@@ -119,21 +130,19 @@ def import_path(
         operation, uploader = None, None
         if path is not None and source is None:
             folder = path
-            operation = patiently(
-                lambda: _start(client, library, folder, label, channel, where, target), first=True
+            operation = first(
+                lambda: _start(client, library, folder, label, channel, where, target)
             )
-            source = folder_source(path, label)
+        source = source or _late_source(client, library, path, reference, layout, label)
         with Shown(quiet=json) as shown:
             if operation:
                 destination.busy = True
                 job = _follow(client, operation, shown)
                 destination.busy = False
-            elif source:
+            else:
                 job = job or _new_job(library, source)
                 uploader = Uploader(client, library, source, channel)
                 _upload(uploader, job, shown, fail)
-        if job is None:
-            raise AssertionError
         if json:
             report.print_json(job, uploader)
         else:
@@ -192,40 +201,103 @@ def _watch(
 
 
 def _source(
-    path: Path | None, layout: str, manifest: Path | None, label: str, where: Where, *, upload: bool
+    path: Path | None,
+    layout: str,
+    manifest: Path | None,
+    label: str,
+    where: Where,
+    reference: str,
+    *,
+    upload: bool,
 ) -> Source | None:
-    """The source of the upload; None if the server may be able to read the folder itself."""
-    if (path is None) == (manifest is None) or (manifest and layout):
-        raise typer.BadParameter(
-            "name a folder, with or without --layout, or a --manifest", param_hint="PATH"
-        )
+    """The source of the upload; None if the server lists it, or may be able to read it itself."""
+    if reference:
+        return None
+    require_one(path, layout, manifest)
     if where is Where.server and (layout or manifest or upload):
         raise typer.BadParameter(
             "the server knows no layout and no manifest; leave this out", param_hint="--from"
+        )
+    upload = upload or where is Where.client
+    if layout or manifest or upload:
+        return listed_source(path, layout, manifest, label)
+    if path and where is Where.auto:
+        _require_there(path)
+        require_audio(folder_source(path))
+    return None
+
+
+def listed_source(
+    path: Path | None, layout: str, manifest: Path | None, label: str, *, objects: bool = False
+) -> Source:
+    """The source that a path, a path with a layout, or a manifest is.
+
+    `objects` tells that the manifest may name objects of object stores.
+    """
+    require_one(path, layout, manifest)
+    if manifest:
+        return manifest_source(manifest, label, objects=objects)
+    assert path is not None  # noqa: S101  one of both is there
+    _require_there(path)
+    if not layout:
+        return folder_source(path, label)
+    source = corpus_source(path, layout, label)
+    tell_notes(source.notes)
+    return source
+
+
+def tell_notes(notes: Iterable[str]) -> None:
+    """Tells what a source lacks."""
+    for note in notes:
+        sys.stderr.write(f"note: {note}\n")
+
+
+def _late_source(
+    client: AudiosearchClient,
+    library: str,
+    path: Path | None,
+    reference: str,
+    layout: str,
+    label: str,
+) -> Source:
+    """The source that the server lists, or the folder that it may read itself."""
+    if path is not None:
+        return folder_source(path, label)
+    source = reference_source(client, library, reference, layout, label)
+    tell_notes(source.notes)
+    return source
+
+
+def _require_alone(reference: str, local_path: Path | None, where: Where, *, local: bool) -> None:
+    """Refuses what is about local files beside an import by reference."""
+    if reference and (local_path or local or where is not Where.auto):
+        raise typer.BadParameter(
+            "the server lists the place; leave out a path, --manifest, --from, --dry-run and "
+            "--watch",
+            param_hint="--reference",
+        )
+
+
+def require_one(path: object, layout: str, manifest: Path | None) -> None:
+    """Refuses anything but a path, a path with a known layout, or a manifest."""
+    if (path is None) == (manifest is None) or (manifest and layout):
+        raise typer.BadParameter(
+            "name a folder, with or without --layout, or a --manifest", param_hint="PATH"
         )
     if layout and layout not in LAYOUTS:
         raise typer.BadParameter(
             f"{layout!r} is none of {', '.join(LAYOUTS)}; a --manifest describes anything else",
             param_hint="--layout",
         )
-    if path and where is not Where.server and not path.exists():
+
+
+def _require_there(path: Path) -> None:
+    if not path.exists():
         raise typer.BadParameter(f"{path} is not there", param_hint="PATH")
-    if manifest:
-        return manifest_source(manifest, label)
-    if layout and path:
-        source = corpus_source(path, layout, label)
-        for note in source.notes:
-            sys.stderr.write(f"note: {note}\n")
-        return source
-    if path and (upload or where is Where.client):
-        return folder_source(path, label)
-    if path and where is Where.auto:
-        require_audio(folder_source(path))
-    return None
 
 
 def _new_job(library: str, source: Source) -> ImportJob:
-    job = ImportJob(library=f"libraries/{library}", folder=str(source.root))
+    job = ImportJob(library=f"libraries/{library}", folder=source.where)
     job.progress.total = count(source)
     job.progress.passed_over.update(source.passed_over)
     return job
@@ -294,16 +366,10 @@ def _follow(
     """Shows a running import until its end. Ctrl-C leaves it running on the server."""
     job = ImportJob()
     try:
-        while True:
-            now, done = patiently(
-                lambda: client.import_job(operation.name),
-                lambda: f"; {_done(job)} are done so far" if job.progress.total else "",
-            )
+        told = Telling(lambda: f"; {_done(job)} are done so far" if job.progress.total else "")
+        for now in client.watch_import(operation.name, told):
             job.CopyFrom(now)
             shown.update(job)
-            if done:
-                break
-            time.sleep(POLL_SECONDS)
     except KeyboardInterrupt:
         raise Stopped(
             f"after {_done(job)}; the import goes on at the server: `audiosearch operation show "

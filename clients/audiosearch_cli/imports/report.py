@@ -22,7 +22,8 @@ def print_json(job: ImportJob, uploader: Uploader | None, indent: int | None = 2
     """Prints the job as JSON, with what only the uploads of the command line know."""
     told = MessageToDict(job, always_print_fields_with_no_presence=True)
     told.setdefault("progress", {})["labelled"] = str(uploader.labelled if uploader else 0)
-    told["duplicates"] = [each._asdict() for each in uploader.duplicates] if uploader else []
+    if uploader:
+        told["duplicates"] = [each._asdict() for each in uploader.duplicates]
     sys.stdout.write(json.dumps(told, indent=indent, ensure_ascii=False) + "\n")
 
 
@@ -74,6 +75,8 @@ def tell_details(job: ImportJob) -> None:
     if passed := told_kinds(job.progress.passed_over):
         say(passed)
     say_counts(job.progress.remarks)
+    for same in job.duplicates:
+        say(f"  {same.path} is the same audio as {same.of}")
     for failure in job.failures:
         say(f"  {failure.path}: {failure.failure.reason}: {failure.failure.message}")
 

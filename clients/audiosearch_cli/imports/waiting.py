@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import TypeVar
@@ -16,7 +15,7 @@ from typing_extensions import Self
 from audiosearch_cli.libraries.models import Purpose, choice, purpose_of
 from audiosearch_cli.problems import CommandError
 from serving.errors import Reason, ServiceError
-from serving.retry import Retry
+from serving.retry import Retry, patiently
 
 GATEWAY_SECONDS = 60.0
 """Longest wait for a gateway that has not answered yet: it starts, or its address is wrong."""
@@ -24,27 +23,29 @@ GATEWAY_SECONDS = 60.0
 T = TypeVar("T")
 
 
-def patiently(ask: Callable[[], T], done: Callable[[], str] = str, *, first: bool = False) -> T:
-    """The answer, waited for while a service is away.
+class Telling:
+    """Says once that a command waits, and for what."""
 
-    Args:
-        ask: makes the call.
-        done: tells the progress so far, for the message that the command waits.
-        first: True for the first calls of a command, before which no gateway has answered.
+    def __init__(self, done: Callable[[], str] = str) -> None:
+        """`done` tells the progress so far."""
+        self._done = done
+        self._told = False
+
+    def __call__(self, error: ServiceError) -> None:
+        """Says it, unless it was said."""
+        if not self._told:
+            sys.stderr.write(f"waiting: {error.message}{self._done()}\n")
+            sys.stderr.flush()
+            self._told = True
+
+
+def first(ask: Callable[[], T]) -> T:
+    """The answer of the first call of a command, before which no gateway has answered.
+
+    Services that start are waited for.
     """
-    retry, told = Retry(), False
-    gateway = Retry(seconds=GATEWAY_SECONDS) if first else retry
-    while True:
-        try:
-            return ask()
-        except ServiceError as error:
-            away = error.reason is Reason.GATEWAY_UNAVAILABLE
-            pause = (gateway if away else retry).pause(error)
-            if not told:
-                sys.stderr.write(f"waiting: {error.message}{done()}\n")
-                sys.stderr.flush()
-                told = True
-            time.sleep(pause)
+    retry = Retry(shorter={Reason.GATEWAY_UNAVAILABLE: GATEWAY_SECONDS})
+    return patiently(ask, retry, told=Telling())
 
 
 class Destination:
@@ -66,7 +67,7 @@ class Destination:
         Raises:
             CommandError: it is there for another purpose.
         """
-        patiently(self._ensure, first=True)
+        first(self._ensure)
         return self
 
     def __exit__(

@@ -24,6 +24,7 @@ def check(
     """Tell whether services are away and what of indexes and stored audio is lost.
 
     A lost index is filled again by itself; damaged or missing audio comes back by `backup mend`.
+    Audio elsewhere that clips refer to has to be brought back there.
     Ends with code 1 if anything is wrong.
     """
     most = 0
@@ -64,12 +65,18 @@ def _problems(status: SystemStatus) -> Iterator[str]:
             f"end, the log of the gateway says why, and `audiosearch library migrate {short}` "
             "embeds the stored audio anew"
         )
-    bad = {"damaged": status.audio.damaged_count, "missing": status.audio.missing_count}
+    bad = {"damaged or changed": status.audio.damaged_count, "missing": status.audio.missing_count}
     for word, count in bad.items():
         if count:
             yield (
-                f"the stored audio of {count:,} clips is {word}: bring it back with "
+                f"the audio of {count:,} clips is {word}: bring what is stored back with "
                 "`audiosearch backup mend`, or upload the same files again"
             )
+    if count := status.audio.referring_count:
+        yield (
+            f"{count:,} of these clips refer to audio elsewhere, which `audiosearch clip show` "
+            "names: bring the same bytes back there and add them by reference again, or delete the "
+            "clips and add the new audio"
+        )
     for clip in status.audio.clips:
         yield f"  {clip}"

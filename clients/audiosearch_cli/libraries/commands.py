@@ -12,7 +12,7 @@ from google.protobuf.empty_pb2 import Empty
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from audiosearch_cli.libraries import duplicates as duplicate_clips
-from audiosearch_cli.libraries import migrating, models
+from audiosearch_cli.libraries import exports, migrating, models
 from audiosearch_cli.output import (
     DEFAULT_TARGET,
     Ca,
@@ -27,6 +27,8 @@ from audiosearch_cli.output import (
 )
 
 app = typer.Typer(no_args_is_help=True, help="Make, list, show, change and delete libraries.")
+app.command("export")(exports.export)
+app.command("import")(exports.import_library)
 Name = Annotated[str, typer.Argument(help="Name of the library: letters, digits, _ and -.")]
 
 
@@ -141,6 +143,12 @@ def migrate(
     name: Name,
     purpose: models.For = None,
     model: models.ModelName = "",
+    review: Annotated[
+        bool,
+        typer.Option(
+            "--review", help="Stop before the switch and tell how the answers would change."
+        ),
+    ] = False,
     wait: Annotated[bool, typer.Option(help="Show the progress until it is over.")] = True,
     target: Target = DEFAULT_TARGET,
     ca: Ca = None,
@@ -148,11 +156,11 @@ def migrate(
 ) -> None:
     """Index a library anew from its stored audio, by another model if told.
 
-    It is searched meanwhile.
+    It is searched meanwhile. One that waits for a review goes on without --review.
     """
     wanted = models.name_of(purpose, model)
     with connect(target, ca) as client:
-        request = MigrateLibraryRequest(name=f"libraries/{name}", model=wanted)
+        request = MigrateLibraryRequest(name=f"libraries/{name}", model=wanted, review=review)
         library = begun = client.call(client.stubs.libraries.MigrateLibrary, request)
         if wait:
             library = migrating.follow(client, begun, quiet=json)

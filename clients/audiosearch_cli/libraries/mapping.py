@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import csv
 import sys
-import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from audiosearch.gateway.v1.library_map_pb2 import GetLibraryMapRequest, LibraryMap
+from audiosearch.gateway.v1.library_map_pb2 import LibraryMap
 from audiosearch_client.client import AudiosearchClient
 
 from audiosearch_cli.output import (
@@ -22,10 +21,8 @@ from audiosearch_cli.output import (
     say,
     text_output,
 )
-from audiosearch_cli.problems import CommandError
 from audiosearch_cli.progress import Shown
 
-POLL_SECONDS = 0.5
 COLUMNS = ("clip", "x", "y", "name", "label", "speaker", "seconds")
 _PERCENT = 100
 
@@ -64,21 +61,8 @@ def library_map(
 
 
 def _wait(client: AudiosearchClient, library: str, *, quiet: bool, best: bool) -> LibraryMap:
-    name = f"libraries/{library}/map"
+    found = LibraryMap()
     with Shown("laying out", "percent", quiet=quiet) as shown:
-        while True:
-            request = GetLibraryMapRequest(name=name)
-            found = client.call(client.stubs.libraries.GetLibraryMap, request)
+        for found in client.watch_map(library, best=best):
             shown.show(round(_PERCENT * found.progress), _PERCENT)
-            ready = found.state == LibraryMap.STATE_READY or not best
-            if found.HasField("failure"):
-                raise CommandError(f"there is no newer map: {found.failure.message}")
-            if ready and found.state != LibraryMap.STATE_PENDING:
-                break
-            time.sleep(POLL_SECONDS)
-    while found.next_page_token:
-        request.page_token = found.next_page_token
-        page = client.call(client.stubs.libraries.GetLibraryMap, request)
-        found.points.extend(page.points)
-        found.next_page_token = page.next_page_token
     return found

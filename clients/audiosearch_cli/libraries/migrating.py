@@ -18,13 +18,13 @@ POLL_SECONDS = 0.5
 
 
 def follow(client: AudiosearchClient, library: Library, *, quiet: bool) -> Library:
-    """Shows the progress of a migration until it is over. Returns the library as it is then.
+    """Shows the progress of a migration until it is over or waits. Returns the library then.
 
     The gateway may be away for a while: the migration goes on when it is back.
     """
     last, retry = library.migration, Retry()
     with Shown("migrating", quiet=quiet) as shown:
-        while library.HasField("migration"):
+        while library.HasField("migration") and not waits(library):
             last = library.migration
             shown.show(min(last.done_count + last.failed_count, last.clip_count), last.clip_count)
             time.sleep(POLL_SECONDS)
@@ -40,13 +40,42 @@ def follow(client: AudiosearchClient, library: Library, *, quiet: bool) -> Libra
     return library
 
 
+def waits(library: Library) -> bool:
+    """True if a migration waits for a review of its answers."""
+    migration = library.migration
+    return migration.review and migration.HasField("comparison")
+
+
+def _review(library: Library) -> str:
+    """The difference that the switch of a migration would make, and the commands that end it."""
+    its, short = library.migration.comparison, library.name.removeprefix("libraries/")
+    own = library.model.removeprefix("models/")
+    rates = ""
+    if its.labelled_by:
+        rates = (
+            f" Clips of one {its.labelled_by} are told from others with an equal error rate of "
+            f"{its.present_eer:.1%} now and {its.coming_eer:.1%} then."
+        )
+    return (
+        f"ready to switch{_to(library)}. Of the 10 nearest clips {its.overlap:.0%} stay the same, "
+        f"the nearest one for {its.same_nearest_count:,} of {its.sample_count:,} clips.{rates} "
+        f"`audiosearch library migrate {short}` switches, `audiosearch library migrate {short} "
+        f"--model {own}` gives it up and has all clips heard by that model again"
+    )
+
+
+def _to(library: Library) -> str:
+    return f" to {library.migration.model}" if library.migration.model else ""
+
+
 def describe(library: Library) -> str:
     """The migration that a library is in, or that it needs; empty if neither."""
+    if waits(library):
+        return _review(library)
     if library.HasField("migration"):
         state = library.migration
         failed = f", {state.failed_count:,} failed" if state.failed_count else ""
-        to = f" to {state.model}" if state.model else ""
-        counts = f"{state.done_count:,} of {state.clip_count:,} clips{to}{failed}"
+        counts = f"{state.done_count:,} of {state.clip_count:,} clips{_to(library)}{failed}"
         return f"{counts}; searched meanwhile"
     if not library.HasField("window_rule"):
         short = library.name.removeprefix("libraries/")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 from audiosearch.catalog.v1.import_job_pb2 import ImportJob
+from audiosearch_client.client import job_of
 from google.longrunning import operations_pb2
 from google.protobuf.empty_pb2 import Empty
 
@@ -25,12 +26,6 @@ from audiosearch_cli.output import (
 
 app = typer.Typer(no_args_is_help=True, help="List, show and cancel imports of the server.")
 Name = Annotated[str, typer.Argument(metavar="OPERATION", help="Its name, or the last part of it.")]
-
-
-def _job(operation: operations_pb2.Operation) -> ImportJob:
-    job = ImportJob()
-    operation.metadata.Unpack(job)
-    return job
 
 
 def _full(name: str) -> str:
@@ -61,7 +56,7 @@ def list_operations(
         found = list(itertools.islice((one for page in pages for one in page.operations), limit))
     if json:
         return print_json(operations_pb2.ListOperationsResponse(operations=found))
-    jobs = [(each.name, _job(each)) for each in found]
+    jobs = [(each.name, job_of(each)) for each in found]
     rows = [
         (
             name,
@@ -87,7 +82,7 @@ def show(name: Name, target: Target = DEFAULT_TARGET, ca: Ca = None, json: Json 
         operation = client.call(client.stubs.operations.GetOperation, request)
     if json:
         return print_json(operation)
-    job = _job(operation)
+    job = job_of(operation)
     say_fields(
         [
             ("operation", operation.name),

@@ -22,6 +22,10 @@ class Entry:
     display_name: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
     failure: ServiceError | None = None
+    uri: str = ""
+    """Place of its audio if a clip is to refer to it there; empty for a file to upload."""
+    version: str = ""
+    """Changes whenever the audio at `uri` does."""
 
 
 @dataclass(frozen=True)
@@ -41,3 +45,11 @@ class Source:
 
     passed_over: PassedOver = field(default_factory=PassedOver)
     """Files that the last reading of the entries passed over, by kind."""
+
+    uri: str = ""
+    """The place that the entries' paths start from if it is none of this machine."""
+
+    @property
+    def where(self) -> str:
+        """The place, for people."""
+        return self.uri or str(self.root)

@@ -14,6 +14,12 @@ from serving.errors import Reason, ServiceError
 Details = Mapping[str, Mapping[str, str]]
 """Further fields, by the value of the field that they are looked up with."""
 
+ReadList = Callable[[str], "bytes | None"]
+"""Reads a list by its path from the corpus' root; None if it is not there.
+
+Raises ValueError or OSError if it can't be read.
+"""
+
 MAX_LIST_BYTES = 64 * 2**20
 
 
@@ -53,17 +59,28 @@ class Layout:
     name_parts: int = 1
     """Number of last parts of a path that identify a clip."""
 
-    def details(self, root: Path) -> tuple[Details, tuple[str, ...]]:
+    def details(self, read: ReadList) -> tuple[Details, tuple[str, ...]]:
         """The fields from the corpus' list, and a note if the list is missing.
 
+        Args:
+            read: reads a list by its path from the root.
+
         Raises:
-            ServiceError: FIELD_INVALID if the list can't be parsed.
+            ServiceError: FIELD_INVALID if the list can't be parsed, and what `read` raises.
         """
         if self.list_file is None:
             return {}, ()
         for path in self.list_file.paths:
-            if (root / path).is_file():
-                return _read(root / path, self.list_file), ()
+            try:
+                text = read(path)
+                if text is not None:
+                    return self.list_file.read(text.decode("utf-8-sig").splitlines()), ()
+            except (ValueError, LookupError, TypeError, AttributeError, csv.Error, OSError) as no:
+                raise ServiceError(
+                    Reason.FIELD_INVALID,
+                    f"{path} is not a list as this corpus has it ({no}): get it again, or move it "
+                    "away to go on without it",
+                ) from no
         return {}, (f"{self.list_file.paths[0]} is not there: {self.list_file.gives}",)
 
     def describe(self, path: str, details: Details) -> Entry:
@@ -90,14 +107,20 @@ class Layout:
         )
 
 
-def _read(path: Path, list_file: ListFile) -> Details:
-    try:
-        if path.stat().st_size > MAX_LIST_BYTES:
-            raise ValueError("it is too large")  # noqa: TRY301  one place words the error
-        return list_file.read(path.read_text(encoding="utf-8-sig").splitlines())
-    except (ValueError, LookupError, TypeError, AttributeError, csv.Error, OSError) as error:
-        raise ServiceError(
-            Reason.FIELD_INVALID,
-            f"{path} is not a list as this corpus has it ({error}): get it again, or move it away "
-            f"to go on without it",
-        ) from error
+def list_below(root: Path) -> ReadList:
+    """Reads lists of a corpus in a folder."""
+
+    def read(path: str) -> bytes | None:
+        found = root / path
+        if not found.is_file():
+            return None
+        check_list_size(found.stat().st_size)
+        return found.read_bytes()
+
+    return read
+
+
+def check_list_size(size: int) -> None:
+    """Raises ValueError for a list that is too large to be read."""
+    if size > MAX_LIST_BYTES:
+        raise ValueError("it is too large")

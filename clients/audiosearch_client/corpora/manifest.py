@@ -10,6 +10,7 @@ from typing import IO, Any
 
 from audiosearch_client.corpora.entry import Entry
 from serving.errors import Reason, ServiceError
+from serving.objects.urls import is_url, is_whole, split
 
 MAX_LINE = 1_000_000
 """Characters of one line at most."""
@@ -17,6 +18,7 @@ MAX_LINE = 1_000_000
 SHOWN = 10
 _PREFIX = "metadata."
 _COLUMNS = ("path", "label", "speaker", "display_name")
+_ONLY_BULK = "path: objects of an object store are imported by `audiosearch bulk` alone"
 _FIELDS = ", ".join((*_COLUMNS, "metadata"))
 
 
@@ -24,27 +26,31 @@ class _LineError(ValueError):
     """The problem with one line."""
 
 
-def read(manifest: Path) -> Iterator[Entry]:
+def read(manifest: Path, *, objects: bool = False) -> Iterator[Entry]:
     """The entries of a manifest that passed `check`.
 
     Raises:
         ServiceError: FIELD_INVALID with the line's number.
     """
-    for line, entry in _lines(manifest):
+    for line, entry in _lines(manifest, objects=objects):
         if isinstance(entry, _LineError):
             raise _refused(manifest, [f"line {line}: {entry}"])
         yield entry
 
 
-def check(manifest: Path) -> None:
+def check(manifest: Path, *, objects: bool = False) -> None:
     """Reads a manifest once to its end.
+
+    Args:
+        manifest: its path.
+        objects: True if it may name objects of object stores too, by their URLs.
 
     Raises:
         ServiceError: FIELD_INVALID with the first wrong lines by number, or if there is no line.
     """
     wrong: list[str] = []
     count = more = 0
-    for line, entry in _lines(manifest):
+    for line, entry in _lines(manifest, objects=objects):
         count += 1
         if isinstance(entry, _LineError):
             more += len(wrong) == SHOWN
@@ -59,7 +65,7 @@ def _refused(manifest: Path, wrong: list[str]) -> ServiceError:
     return ServiceError(Reason.FIELD_INVALID, f"{manifest}: " + "; ".join(wrong))
 
 
-def _lines(manifest: Path) -> Iterator[tuple[int, Entry | _LineError]]:
+def _lines(manifest: Path, *, objects: bool) -> Iterator[tuple[int, Entry | _LineError]]:
     """Entries, or the problems with them, with the number of their (last) line."""
     rows = {".csv": _csv_rows, ".jsonl": _json_rows, ".ndjson": _json_rows}.get(
         manifest.suffix.lower()
@@ -69,7 +75,7 @@ def _lines(manifest: Path) -> Iterator[tuple[int, Entry | _LineError]]:
     try:
         with manifest.open(encoding="utf-8-sig", newline="") as file:
             for line, row in rows(file):
-                yield line, row if isinstance(row, _LineError) else _entry(row)
+                yield line, row if isinstance(row, _LineError) else _entry(row, objects=objects)
     except UnicodeDecodeError as error:
         raise _refused(manifest, [f"it is not UTF-8 ({error.reason})"]) from error
     except OSError as error:
@@ -146,23 +152,38 @@ def _csv_row(header: list[str], fields: list[str]) -> object:
     return row
 
 
-def _entry(row: object) -> Entry | _LineError:
+def _entry(row: object, *, objects: bool) -> Entry | _LineError:
     try:
         known, metadata = _fields(row)
     except _LineError as error:
         return error
+    if is_url(known["path"]):
+        return _object(known, metadata) if objects else _LineError(_ONLY_BULK)
     path = PurePosixPath(known["path"])
     if not path.name or path.is_absolute() or ".." in path.parts or "\0" in known["path"]:
         return _LineError(
             f"path: {known['path'][:100]!r} is not a path below the manifest's folder; name files "
             "from there, without .."
         )
+    return _described(str(path), known, metadata)
+
+
+def _object(known: dict[str, str], metadata: dict[str, str]) -> Entry | _LineError:
+    url = known["path"]
+    if not is_whole(url) or not split(url)[1] or url.endswith("/"):
+        return _LineError(
+            f"path: {url[:100]!r} names no object; write it as s3://BUCKET/KEY, gs:// or az://"
+        )
+    return _described(url, known, metadata)
+
+
+def _described(path: str, known: dict[str, str], metadata: dict[str, str]) -> Entry:
     return Entry(
-        str(path),
+        path,
         speaker=known.get("speaker", ""),
         label=known.get("label", ""),
-        display_name=known.get("display_name", "") or path.name,
-        metadata={"path": str(path), **metadata},
+        display_name=known.get("display_name", "") or path.rpartition("/")[2],
+        metadata={"path": path, **metadata},
     )
 
 

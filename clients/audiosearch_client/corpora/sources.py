@@ -8,6 +8,7 @@ from pathlib import Path
 
 from audiosearch_client.corpora import manifest
 from audiosearch_client.corpora.entry import Entry, Source
+from audiosearch_client.corpora.layout import Layout, list_below
 from audiosearch_client.corpora.layouts import LAYOUTS
 from serving.audio_files import Found, PassedOver, walk
 from serving.errors import Reason, ServiceError
@@ -48,17 +49,11 @@ def corpus_source(path: Path, layout_name: str, label: str = "") -> Source:
         ServiceError: FIELD_INVALID for an unknown layout or a list that can't be parsed;
             PATH_NOT_FOUND if there is no such folder.
     """
-    layout = LAYOUTS.get(layout_name)
-    if layout is None:
-        raise ServiceError(
-            Reason.FIELD_INVALID,
-            f"layout: {layout_name!r} is not known; choose one of {', '.join(LAYOUTS)}, or name "
-            "the clips in a manifest",
-        )
+    layout = layout_named(layout_name)
     root = path.resolve()
     if not root.is_dir():
         raise ServiceError(Reason.PATH_NOT_FOUND, f"{path} is not a folder")
-    details, notes = layout.details(root)
+    details, notes = layout.details(list_below(root))
 
     passed_over = PassedOver()
 
@@ -73,20 +68,33 @@ def corpus_source(path: Path, layout_name: str, label: str = "") -> Source:
     return Source(root, entries, notes, passed_over=passed_over)
 
 
-def manifest_source(path: Path, label: str = "") -> Source:
+def layout_named(name: str) -> Layout:
+    """The layout of that name; ServiceError, FIELD_INVALID, if there is none."""
+    layout = LAYOUTS.get(name)
+    if layout is None:
+        raise ServiceError(
+            Reason.FIELD_INVALID,
+            f"layout: {name!r} is not known; choose one of {', '.join(LAYOUTS)}, or name the clips "
+            "in a manifest",
+        )
+    return layout
+
+
+def manifest_source(path: Path, label: str = "", *, objects: bool = False) -> Source:
     """The files that a manifest lists, which lie below its folder.
 
     Args:
         path: the manifest, .csv or .jsonl.
         label: for clips without a label in the manifest.
+        objects: True if it may name objects of object stores too, by their URLs.
 
     Raises:
         ServiceError: FIELD_INVALID with the numbers of wrong lines; PATH_NOT_FOUND.
     """
-    manifest.check(path)
+    manifest.check(path, objects=objects)
 
     def entries() -> Iterator[Entry]:
-        for entry in manifest.read(path):
+        for entry in manifest.read(path, objects=objects):
             yield entry if entry.label else replace(entry, label=label)
 
     return Source(path.resolve().parent, entries, confined=True)

@@ -59,11 +59,11 @@ def count(source: Source) -> int:
         fit += entry.failure is None
         first = first or entry
     if first is None:
-        raise _without_audio(source)
+        raise without_audio(source.where, source.passed_over)
     if not fit:
         raise ServiceError(
             Reason.FIELD_INVALID,
-            f"none of {total:,} files below {source.root} can be imported; the first, "
+            f"none of {total:,} files below {source.where} can be imported; the first, "
             f"{first.path}: {first.failure}",
         )
     return total
@@ -72,14 +72,14 @@ def count(source: Source) -> int:
 def require_audio(source: Source) -> None:
     """Raises ServiceError, PATH_NOT_FOUND, if a source has no entry."""
     if next(source.entries(), None) is None:
-        raise _without_audio(source)
+        raise without_audio(source.where, source.passed_over)
 
 
-def _without_audio(source: Source) -> ServiceError:
+def without_audio(root: object, passed_over: Mapping[str, int]) -> ServiceError:
+    """The failure of an import without any file."""
     return ServiceError(
         Reason.PATH_NOT_FOUND,
-        f"there is no audio file below {source.root}: "
-        + (told_kinds(source.passed_over) or "check the path"),
+        f"there is no audio file below {root}: " + (told_kinds(passed_over) or "check the path"),
     )
 
 

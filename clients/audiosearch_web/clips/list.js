@@ -6,7 +6,7 @@ import { clipRow } from "./row.js";
 import { h, icon } from "../core/dom.js";
 import { failureBox } from "../core/failure.js";
 import { words } from "../core/i18n.js";
-import { deleteSoon, isHeld } from "./deletions.js";
+import { deleteClips, isGoing } from "./deletions.js";
 import { Selection } from "./selection.js";
 import { bind } from "../parts/keyboard.js";
 import { Pager } from "../parts/pager.js";
@@ -45,13 +45,15 @@ export class ClipList {
     onchange: () => this.#mark(),
     onedited: () => this.load(),
     ondelete: (clips) => this.#delete(clips),
+    onfewer: () => this.#onchange(),
+    library: () => this.#library,
     page: (asked) => this.#page(asked),
     rows: () => this.#rows.map(({ clip }) => clip),
   });
 
   /**
    * `filter` is as ClipFilters has it; `onfilter(filter)` hears of another one, `onchange()` that
-   * there is a clip less. For a speaker's enrollments give `speaker`, its name, instead of the
+   * there are other clips. For a speaker's enrollments give `speaker`, its name, instead of the
    * filter, and `detach(clip)`, which takes one from them and answers whether it did.
    */
   constructor(library, filter, { onfilter, onchange, speaker, detach }) {
@@ -156,8 +158,13 @@ export class ClipList {
   /** A page of the clips of the filter, without those that are being deleted. */
   async #page(asked) {
     const filter = this.#speaker ? { enrolledSpeaker: this.#speaker } : this.#filters.asked;
-    const { clips = [], nextPageToken } = await api.clips(this.#library.name, { filter, ...asked });
-    return { clips: clips.filter(({ name }) => !isHeld(name)), nextPageToken };
+    const { orderBy } = this.#filters;
+    const { clips = [], nextPageToken } = await api.clips(this.#library.name, {
+      filter,
+      orderBy,
+      ...asked,
+    });
+    return { clips: clips.filter(({ name }) => !isGoing(name)), nextPageToken };
   }
 
   #mark() {
@@ -170,10 +177,11 @@ export class ClipList {
   }
 
   #delete(clips) {
-    deleteSoon(clips, {
-      onundo: () => this.node.isConnected && this.load(),
-      ondone: () => this.#onchange(),
-    });
+    const again = () => {
+      if (this.node.isConnected) this.load();
+      this.#onchange();
+    };
+    deleteClips(clips, { ongone: () => this.#onchange(), onback: again });
     const names = new Set(clips.map(({ name }) => name));
     for (const row of this.#rows.filter(({ clip }) => names.has(clip.name))) this.#gone(row);
   }

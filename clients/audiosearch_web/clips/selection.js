@@ -4,12 +4,18 @@ import { api } from "../core/api.js";
 import { open } from "../parts/dialog.js";
 import { field, h, icon } from "../core/dom.js";
 import { failureBox, said } from "../core/failure.js";
-import { number } from "../core/format.js";
+import { idOf, number } from "../core/format.js";
 import { saveZip, tellFailed } from "./download.js";
 import { forEach } from "./for_each.js";
 import { words } from "../core/i18n.js";
+import { nameAndId } from "../core/ids.js";
+import { enrollAll, move, roomsFor } from "./moving.js";
+import { called } from "../parts/picker.js";
+import { holdsVoices } from "../parts/purpose.js";
+import { go } from "../core/router.js";
 import { clips as strings } from "../strings/clips.js";
 import { announce, toast } from "../parts/toast.js";
+import { holdsVectors } from "../parts/vectors.js";
 
 const t = words(strings);
 const MOST = 5000;
@@ -22,12 +28,16 @@ export class Selection {
   #options;
   #count = h("strong", { role: "status" });
   #progress = h("progress", { max: 1, value: 0, hidden: true, "aria-label": t("progress") });
+  #ways = {
+    enroll: button("mic", t("enroll"), () => this.#enroll()),
+    move: button("folder", t("move"), () => this.#move()),
+  };
   #buttons;
 
   /**
-   * `onchange()` hears of another selection, `onedited()` that clips have changed,
-   * `ondelete(clips)` that they are to be deleted. `page({pageSize, pageToken})` asks for clips of
-   * the filter, and `rows()` gives the clips that are shown.
+   * `onchange()` hears of another selection, `onedited()` that clips have changed, `onfewer()` that
+   * some have left, `ondelete(clips)` that they are to be deleted. `page({pageSize, pageToken})`
+   * asks for clips of the filter, `rows()` gives those that are shown, and `library()` theirs.
    */
   constructor(options) {
     this.#options = options;
@@ -36,6 +46,8 @@ export class Selection {
       { class: "selection-ways" },
       button("check", t("selectAll"), () => this.#all()),
       button("edit", t("label"), () => this.#label()),
+      this.#ways.enroll,
+      this.#ways.move,
       button("download", t("zip"), () => this.#zip()),
       button("trash", t("delete"), () => this.#delete()),
       button("close", t("clear"), () => this.clear()),
@@ -85,6 +97,9 @@ export class Selection {
   #tell() {
     const count = this.#chosen.size;
     this.node.hidden = !count;
+    const library = this.#options.library();
+    this.#ways.enroll.hidden = !holdsVoices(library);
+    this.#ways.move.hidden = holdsVectors(library);
     this.#count.textContent = count ? t("selected", { count: number(count) }) : "";
     this.#options.onchange();
   }
@@ -103,15 +118,14 @@ export class Selection {
   }
 
   async #label() {
-    const clips = [...this.#chosen.values()];
+    const clips = this.#clips;
     const inputs = Object.fromEntries(
       ["label", "speaker", "displayName"].map((key) => [
         key,
         h("input", { maxLength: 240, autocomplete: "off" }),
       ]),
     );
-    let failed = [];
-    const done = await open({
+    const failures = await this.#ask({
       title: t("labelTitle", { count: number(clips.length) }),
       body: [
         h("p", {}, t("labelHow")),
@@ -121,39 +135,100 @@ export class Selection {
       ],
       confirm: t("save"),
       focus: inputs.label,
-      failed: failureBox,
-      work: async () => {
+      work: (ontold) => {
         const values = Object.entries(inputs)
           .map(([key, { value }]) => [key, value.trim()]).filter(([, value]) => value);
-        if (!values.length) return;
-        const { failures } = await this.#forAll(clips, (clip, place) => {
+        if (!values.length) return { failures: [] };
+        return forEach(clips, (clip, place) => {
           const fields = Object.fromEntries(values);
           if (fields.displayName) fields.displayName += ` ${place + 1}`;
           return api.updateClip(clip.name, fields);
-        });
-        failed = failures;
+        }, ontold);
       },
     });
-    if (done) this.#over(clips.length, failed);
+    if (failures) this.#over("changed", {}, clips.length, failures);
+  }
+
+  async #enroll() {
+    const clips = this.#clips;
+    const library = this.#options.library();
+    const { name, id } = nameAndId();
+    const failures = await this.#ask({
+      title: t("enrollTitle", { count: number(clips.length) }),
+      body: [h("p", {}, t("enrollHow")), field(t("whoField"), name), field(t("idField"), id)],
+      confirm: t("enroll"),
+      focus: name,
+      work: (ontold) => {
+        const who = name.value.trim();
+        const speaker = `${library.name}/speakers/${id.value}`;
+        return enrollAll(speaker, who === id.value ? "" : who, clips, ontold);
+      },
+    });
+    if (!failures) return;
+    this.#over("enrolled", { who: name.value.trim() }, clips.length, failures, {
+      label: t("showSpeaker"),
+      run: () => go("speakers", { library: idOf(library.name), speaker: id.value }),
+    });
+  }
+
+  async #move() {
+    const clips = this.#clips;
+    let rooms;
+    await this.#work(async () => rooms = await roomsFor(this.#options.library()));
+    if (!rooms) return;
+    const to = h(
+      "select",
+      {},
+      rooms.map((each) => h("option", { value: each.name }, called(each))),
+    );
+    const failures = await this.#ask({
+      title: t("moveTitle", { count: number(clips.length) }),
+      body: rooms.length
+        ? [h("p", {}, t("moveHow")), field(t("toField"), to)]
+        : [h("p", {}, t("nowhere"))],
+      confirm: rooms.length ? t("move") : undefined,
+      focus: rooms.length ? to : undefined,
+      work: (ontold) => forEach(clips, (clip) => move(clip, to.value), ontold),
+    });
+    if (!failures) return;
+    const room = called(rooms.find(({ name }) => name === to.value));
+    this.#over("moved", { room }, clips.length, failures, {
+      label: t("showLibrary"),
+      run: () => go("library", { library: idOf(to.value) }),
+    });
+    this.#options.onfewer();
+  }
+
+  get #clips() {
+    return [...this.#chosen.values()];
+  }
+
+  /** Asks in a dialog that shows how far `work(ontold)` is. The errors of it; null if cancelled. */
+  async #ask({ body, work, ...options }) {
+    const bar = h("progress", { max: 1, value: 0, hidden: true, "aria-label": t("progress") });
+    const all = this.#chosen.size;
+    let failures = [];
+    const done = await open({
+      ...options,
+      body: [...body, bar],
+      failed: failureBox,
+      work: async () => {
+        bar.hidden = false;
+        ({ failures } = await work((count) => bar.value = count / all));
+      },
+    });
+    return done ? failures : null;
   }
 
   #delete() {
-    const clips = [...this.#chosen.values()];
+    const clips = this.#clips;
     this.clear();
     this.#options.ondelete(clips);
   }
 
   async #zip() {
-    const clips = [...this.#chosen.values()];
-    await this.#work(() => saveZip(clips, (done) => this.#told(done, clips.length)));
-  }
-
-  #forAll(clips, work) {
-    return forEach(clips, work, (done) => this.#told(done, clips.length));
-  }
-
-  #told(done, total) {
-    this.#progress.value = done / total;
+    const clips = this.#clips;
+    await this.#work(() => saveZip(clips, (done) => this.#progress.value = done / clips.length));
   }
 
   /** Runs `work` with the buttons off; a second one waits for the first. */
@@ -174,15 +249,15 @@ export class Selection {
     }
   }
 
-  #over(count, failures) {
+  /** Tells what became of all; `action` leads to where they are now. */
+  #over(what, told, count, failures, action) {
     this.clear();
     this.#options.onedited();
     if (failures.length) tellFailed(failures);
-    else {
-      const message = t("changed", { count: number(count) });
-      toast(message);
-      announce(message);
-    }
+    if (failures.length === count) return;
+    const message = t(what, { ...told, count: number(count - failures.length) });
+    toast(message, { action });
+    announce(message);
   }
 }
 

@@ -212,24 +212,34 @@ export const api = {
     ask("POST", "/v1/libraries", { query: { libraryId, requestId: requestId() }, json: fields }),
   updateLibrary: (name, fields) =>
     ask("PATCH", `/v1/${name}`, { query: { updateMask: masked(fields) }, json: fields }),
-  migrateLibrary: (name) => ask("POST", `/v1/${name}:migrate`, { json: {} }),
+  migrateLibrary: (name, model = "") => ask("POST", `/v1/${name}:migrate`, { json: { model } }),
   deleteLibrary: (name) => request("DELETE", `/v1/${name}`, { query: { force: "true" } }),
 
-  clips: (library, { filter = {}, pageSize, pageToken, signal } = {}) => {
+  clips: (library, { filter = {}, orderBy, pageSize, pageToken, signal } = {}) => {
     const fields = Object.entries(filter).map(([field, value]) => [`filter.${field}`, value]);
     return ask("GET", `/v1/${library}/clips`, {
-      query: { pageSize, pageToken, ...Object.fromEntries(fields) },
+      query: { pageSize, pageToken, orderBy, ...Object.fromEntries(fields) },
       signal,
     });
   },
   /** The most frequent values of a field, with the number of clips that have each. */
-  countValues: (library, field, pageSize) =>
-    ask("GET", `/v1/${library}/clips:countValues`, { query: { field, pageSize } }),
+  countValues: (library, field, pageSize, state) =>
+    ask("GET", `/v1/${library}/clips:countValues`, {
+      query: { field, pageSize, "filter.state": state },
+    }),
+  /** The outline of a clip's audio: a number from 0 to 1 for each of its parts. */
+  peaks: async (name, signal) => {
+    const { values = "" } = await ask("GET", `/v1/${name}/peaks`, { signal });
+    return Float32Array.from(atob(values), (byte) => byte.charCodeAt(0) / 255);
+  },
   clip: (name, signal) => ask("GET", `/v1/${name}`, { signal }),
   updateClip: (name, fields) =>
     ask("PATCH", `/v1/${name}`, { query: { updateMask: masked(fields) }, json: fields }),
-  deleteClip: (name) => request("DELETE", `/v1/${name}`),
-  /** `query`: displayName, label, speaker, channel, requestId. */
+  /** Into the trash; with `permanent`, or where the server has none, for good. */
+  deleteClip: (name, permanent) =>
+    request("DELETE", `/v1/${name}`, { query: { permanent: permanent || undefined } }),
+  restoreClip: (name) => ask("POST", `/v1/${name}:restore`, { json: {} }),
+  /** `query`: displayName, label, speaker, channel, requestId; uri for audio that stays there. */
   upload: (library, file, query, signal) =>
     ask("POST", `/v1/${library}/clips`, { query, body: file, signal }),
   audio: (name, signal) =>
@@ -264,6 +274,11 @@ export const api = {
       body: audio,
       signal,
     }),
+
+  /** Keeps a sound that is searched with for a time. `about`: displayName, channel. */
+  createQuery: (library, file, about) =>
+    ask("POST", `/v1/${library}/queries`, { query: about, body: file }),
+  query: (name) => ask("GET", `/v1/${name}`),
 
   speakers: (library, { pageSize, pageToken, signal } = {}) =>
     ask("GET", `/v1/${library}/speakers`, { query: { pageSize, pageToken }, signal }),

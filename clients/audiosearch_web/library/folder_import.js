@@ -78,6 +78,7 @@ export class FolderImport {
         reason: failure?.reason,
         message: failure?.message,
       })),
+      duplicates: job.duplicates ?? [],
       cancelling: job.cancelRequested && job.state === "STATE_RUNNING",
     });
     if (job.state === "STATE_FAILED") {

@@ -10,6 +10,7 @@ import { toast } from "../parts/toast.js";
 
 const t = words(strings);
 const DRAW_MS = 150;
+const MOST_LISTED = 20;
 const NAMED_KINDS = ["hidden", "link", "unreadable", "other"];
 const kindInWords = (kind) => NAMED_KINDS.includes(kind) ? t(`kind_${kind}`) : kind;
 
@@ -23,6 +24,7 @@ export class ImportCard {
   #notes = h("div", { class: "import-notes quiet" });
   #failures = h("details", { class: "import-failures", hidden: true });
   #remarks = h("details", { class: "import-remarks", hidden: true });
+  #duplicates = h("details", { class: "import-remarks", hidden: true });
   #drawn = "";
   #timer = null;
 
@@ -38,6 +40,7 @@ export class ImportCard {
       this.#notes,
       this.#failures,
       this.#remarks,
+      this.#duplicates,
     );
   }
 
@@ -59,7 +62,9 @@ export class ImportCard {
     this.#showNotes(state);
     this.#showButtons(state);
     this.#showFailures(state);
-    this.#showRemarks(state);
+    showTold(this.#remarks, t("showRemarks"), state.remarks);
+    const same = state.duplicates?.map(({ path, of }) => ({ path, message: t("sameAs", { of }) }));
+    showTold(this.#duplicates, t("showDuplicates"), same);
   }
 
   #inWords(state) {
@@ -160,20 +165,33 @@ export class ImportCard {
     );
     this.#failures.open = true;
   }
-
-  /** Of sounds that were taken all the same. */
-  #showRemarks({ remarks = [] }) {
-    const rows = remarks.map(({ path, message }) =>
-      h("li", {}, h("strong", {}, path), h("span", {}, message))
-    );
-    const shown = JSON.stringify(remarks);
-    this.#remarks.hidden = !rows.length;
-    if (!rows.length || this.#remarks.dataset.shown === shown) return;
-    this.#remarks.open ||= !this.#remarks.dataset.shown;
-    this.#remarks.dataset.shown = shown;
-    this.#remarks.replaceChildren(
-      h("summary", {}, t("showRemarks")),
-      h("ul", { tabindex: "0" }, rows),
-    );
-  }
 }
+
+/** Lists files of which something is to be told, `{path, message}`; it is open at first. */
+function showTold(node, title, told = []) {
+  const shown = JSON.stringify(told);
+  node.hidden = !told.length;
+  if (!told.length || node.dataset.shown === shown) return;
+  node.open ||= !node.dataset.shown;
+  node.dataset.shown = shown;
+  node.replaceChildren(h("summary", {}, title), h("ul", { tabindex: "0" }, gathered(told)));
+}
+
+/** A row for each message: the same one of many files is told once, with the files below it. */
+function gathered(told) {
+  const files = new Map();
+  for (const { path, message } of told) {
+    files.set(message, [...files.get(message) ?? [], path]);
+  }
+  return [...files].map(([message, paths]) => {
+    const [first, ...others] = paths;
+    if (!others.length) return h("li", {}, h("strong", {}, first), h("span", {}, message));
+    const head = h("strong", {}, t("filesOf", { count: number(paths.length) }));
+    return h("li", {}, head, h("span", {}, message), h("span", { class: "quiet" }, listed(paths)));
+  });
+}
+
+const listed = (paths) =>
+  paths.length <= MOST_LISTED
+    ? paths.join(", ")
+    : t("andMore", { files: paths.slice(0, MOST_LISTED).join(", ") });

@@ -19,6 +19,7 @@ import { library as strings } from "../strings/library.js";
 import { purposes } from "../strings/purposes.js";
 import { vectors } from "../strings/vectors.js";
 import { toast } from "../parts/toast.js";
+import { TrashCard } from "./trash_card.js";
 import { holdsVectors } from "../parts/vectors.js";
 import { vectorsCard } from "./vectors_card.js";
 
@@ -42,6 +43,7 @@ class LibraryPage {
   #index;
   #migration;
   #duplicates;
+  #trash;
   #panel;
   #refreshing = null;
 
@@ -50,7 +52,14 @@ class LibraryPage {
     this.#library = library;
     this.#list = new ClipList(library, params, {
       onfilter: (filter) => rewrite("library", { library: id, ...filter }),
-      onchange: () => this.#refresh(),
+      onchange: () => {
+        this.#refresh();
+        this.#trash.look();
+      },
+    });
+    this.#trash = new TrashCard(library, () => {
+      this.#refresh();
+      this.#list.load();
     });
     this.#index = new IndexCard(library, (now) => this.#take(now));
     this.#migration = new MigrationCard(library, (now) => this.#take(now));
@@ -72,12 +81,14 @@ class LibraryPage {
         this.#migration.node,
         this.#panel?.node ?? vectorsCard(library),
         this.#list.node,
+        this.#trash.node,
         this.#duplicates.node,
       ));
     this.#panel?.open(!Number(library.clipCount ?? 0));
   }
 
   load() {
+    this.#trash.look();
     return this.#list.load();
   }
 
@@ -85,6 +96,7 @@ class LibraryPage {
     this.#index.leave();
     this.#migration.leave();
     this.#duplicates.leave();
+    this.#trash.leave();
     this.#panel?.leave();
     this.#list.leave();
   }

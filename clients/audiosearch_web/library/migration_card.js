@@ -1,9 +1,9 @@
-/** A library of before there were windows: it is brought up to date while it is searched. */
+/** The migration of a library: offered if it needs one, followed, and looked at before a switch. */
 
 import { api } from "../core/api.js";
 import { h, icon } from "../core/dom.js";
 import { inWords, said } from "../core/failure.js";
-import { idOf, number } from "../core/format.js";
+import { idOf, number, percent } from "../core/format.js";
 import { words } from "../core/i18n.js";
 import { library as strings } from "../strings/library.js";
 import { announce, toast } from "../parts/toast.js";
@@ -21,7 +21,7 @@ export class MigrationCard {
   #failures = h("details", { class: "import-failures", hidden: true });
   #button = h(
     "button",
-    { type: "button", class: "button small", onclick: () => this.#begin() },
+    { type: "button", class: "button small", onclick: () => this.#begin(this.#button) },
     icon("again"),
     t("migrate"),
   );
@@ -42,6 +42,8 @@ export class MigrationCard {
     this.#failures,
   );
 
+  #review = h("div", {});
+
   /** `onchange(library)` hears of the library as it is now. */
   constructor(library, onchange) {
     this.#onchange = onchange;
@@ -58,9 +60,13 @@ export class MigrationCard {
   tell(library) {
     const ended = this.#library?.migration && !library.migration;
     const upToDate = library.windowRule || holdsVectors(library);
-    const shown = library.migration ? this.#progress : upToDate ? null : this.#offer;
+    const waits = library.migration?.review && library.migration.comparison;
+    const going = waits ? this.#review : this.#progress;
+    const shown = library.migration ? going : upToDate ? null : this.#offer;
+    const before = this.#library;
     this.#library = library;
     this.node.hidden = !shown;
+    if (waits && !before?.migration?.comparison) this.#tellReview(library);
     if (shown && !shown.isConnected) this.node.replaceChildren(shown);
     if (library.migration) this.#draw(library.migration);
     if (ended) {
@@ -91,14 +97,55 @@ export class MigrationCard {
     );
   }
 
-  async #begin() {
-    this.#button.disabled = true;
+  /** The difference that the switch would make, and both ways on. */
+  #tellReview({ model, migration }) {
+    const { comparison } = migration;
+    const rates = comparison.labelledBy &&
+      t("reviewRates", {
+        field: t(comparison.labelledBy).toLowerCase(),
+        present: percent(comparison.presentEer),
+        coming: percent(comparison.comingEer),
+      });
+    this.#review.replaceChildren(
+      h("h2", {}, t("review", { model: idOf(migration.model || model) })),
+      h(
+        "p",
+        {},
+        t("reviewSame", {
+          overlap: percent(comparison.overlap),
+          count: number(Number(comparison.sameNearestCount ?? 0)),
+          total: number(Number(comparison.sampleCount ?? 0)),
+        }),
+      ),
+      rates ? h("p", {}, rates) : "",
+      h("p", { class: "quiet" }, t("reviewMore")),
+      h(
+        "div",
+        { class: "clip-actions" },
+        this.#way(t("switchNow"), ""),
+        migration.model ? this.#way(t("keepModel", { model: idOf(model) }), model) : "",
+      ),
+      migration.model ? h("p", { class: "quiet" }, t("keepModelMore")) : "",
+    );
+  }
+
+  #way(text, model) {
+    const button = h(
+      "button",
+      { type: "button", class: "button small", onclick: () => this.#begin(button, model) },
+      text,
+    );
+    return button;
+  }
+
+  async #begin(button, model = "") {
+    button.disabled = true;
     try {
-      this.#onchange(await api.migrateLibrary(this.#library.name));
+      this.#onchange(await api.migrateLibrary(this.#library.name, model));
     } catch (error) {
       toast(said(error), { kind: "error" });
     } finally {
-      this.#button.disabled = false;
+      button.disabled = false;
     }
   }
 }

@@ -11,6 +11,7 @@ import { failsAll, withRetries } from "../core/retry.js";
 const AT_ONCE = 4;
 const MOST_NAMED = 500;
 const MOST_KINDS = 20;
+const MOST_COMPARED = 100000;
 // deno-lint-ignore no-control-regex
 const CONTROL = /[\x00-\x1f\x7f-\x9f]/g;
 const asLine = (text) => text.replace(CONTROL, " ").slice(0, 255);
@@ -23,6 +24,7 @@ export class Upload {
   #workers = 0;
   #wake = [];
   #retry = [];
+  #paths = new Map();
 
   constructor(library) {
     this.state = {
@@ -38,6 +40,7 @@ export class Upload {
       passedOver: {},
       failures: [],
       remarks: [],
+      duplicates: [],
       waiting: null,
     };
     addImport(this);
@@ -148,6 +151,7 @@ export class Upload {
       };
       const { clip, created } = await this.#send(file, { ...about, requestId: requestId() });
       this.#heard(entry, clip);
+      this.#compare(entry, clip, created);
       this.state[created ? "imported" : "existing"] += 1;
       this.state.bytes += file.size;
     } catch (error) {
@@ -182,6 +186,16 @@ export class Upload {
     for (const message of remarksInWords(clip?.audio)) {
       if (this.state.remarks.length < MOST_NAMED) this.state.remarks.push({ path, message });
     }
+  }
+
+  /** Notes a file with the bytes of another one, by the name that both are known by. */
+  #compare({ path, name }, clip, created) {
+    const before = this.#paths.get(clip.name);
+    const of = created ? "" : before ?? (clip.displayName === asLine(name) ? "" : clip.displayName);
+    if (of && of !== path && this.state.duplicates.length < MOST_NAMED) {
+      this.state.duplicates.push({ path, of });
+    }
+    if (!before && this.#paths.size < MOST_COMPARED) this.#paths.set(clip.name, path);
   }
 
   #failed(entry, error) {

@@ -1,20 +1,22 @@
-/** The outline of sounds, decoded by the browser: two at a time, and each once. */
+/** The outline of sounds, each once: a stored clip's from the server, a file's decoded here. */
 
 const RATE = 8000;
 const BARS = 600;
-const AT_ONCE = 2;
+const AT_ONCE = 4;
 const MOST_KEPT = 2000;
 
 const known = new Map();
 const queue = [];
 let working = 0;
 
-/** Loudest sample of each of 600 parts of equal length, and the length: `{bars, seconds}`. */
+/** The loudest sample of each of many equal parts, and the length: `{bars, seconds}`. */
 export async function peaksOf(source, signal) {
   if (known.has(source.key)) return known.get(source.key);
   await turn(signal);
   try {
-    const found = await outline(await source.blob(signal));
+    const found = source.peaks
+      ? { bars: await source.peaks(signal), seconds: source.seconds }
+      : await outline(await source.blob(signal));
     known.set(source.key, found);
     if (known.size > MOST_KEPT) known.delete(known.keys().next().value);
     return found;

@@ -166,13 +166,17 @@ export class Sound {
   async #showOutline() {
     if (this.#source.file) await this.#measure();
     if (this.#ending.signal.aborted) return;
-    if (this.#source.bytes <= DRAWN_BYTES && !this.#isLong()) {
+    if (this.#source.peaks || (this.#source.bytes <= DRAWN_BYTES && !this.#isLong())) {
       this.#draw();
       return;
     }
-    this.wave.prepend(this.#bar);
-    this.#bar.addEventListener("click", (event) => this.#clicked(event));
+    this.#showBar();
     if (!this.#isLong()) this.#offer();
+  }
+
+  #showBar() {
+    this.wave.prepend(this.#bar);
+    this.#bar.onclick = (event) => this.#clicked(event);
   }
 
   /** Reads the length of a file from its head, where the browser knows its format. */
@@ -234,8 +238,10 @@ export class Sound {
       this.wave.classList.add("drawn");
       this.#showTime();
     } catch {
-      // Not every browser reads every format; the server does, and the sound is no worse for it.
-      if (!this.#ending.signal.aborted) this.wave.classList.add("undrawn");
+      // Not every browser reads every format, nor is a server always free; the sound is no worse.
+      if (this.#ending.signal.aborted) return;
+      this.wave.classList.add("undrawn");
+      if (this.#source.peaks) this.#showBar();
     }
   }
 

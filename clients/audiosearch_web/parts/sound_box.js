@@ -117,25 +117,25 @@ export class SoundBox {
           this.#sound.time,
         ),
       ),
+      this.#stretch?.node,
       h(
         "div",
         { class: "query-ways start" },
         this.#choose("small"),
         this.#record("small"),
-        this.#link(source),
+        this.#link(),
       ),
       this.#sound.wave,
-      this.#stretch?.node,
     ].filter(Boolean);
   }
 
-  #link(source) {
+  #link() {
     if (!this.#onlink) return null;
     return h(
       "button",
       { type: "button", class: "button small", onclick: () => this.#onlink() },
       icon("link"),
-      this.#t(source.clip ? "copyLink" : "keepLink"),
+      this.#t("copyLink"),
     );
   }
 

@@ -15,8 +15,8 @@ let files = 0;
 
 /**
  * A source: `key` tells sounds apart, `name` is for people, `bytes` and `seconds` say how large and
- * long it is, `blob(signal)` fetches it, `url()` promises the address that it can be played from
- * while it comes, if there is one.
+ * long it is, `blob(signal)` fetches it, `peaks(signal)` the outline of a stored one alone, `url()`
+ * promises the address that it can be played from while it comes, if there is one.
  */
 export function clipSource(clip) {
   const stored = clip.audioObject;
@@ -27,6 +27,7 @@ export function clipSource(clip) {
     seconds: seconds(clip.audio?.duration),
     blob: (signal) => fetched(clip.name, signal),
     url: () => api.mediaUrl(clip.name),
+    peaks: (signal) => api.peaks(clip.name, signal),
     clip,
   };
 }

@@ -10,13 +10,11 @@ import { shell } from "../strings/shell.js";
 const SHOWN_MS = 6000;
 const MOST = 4;
 const t = words(shell);
-const ends = new Map();
 
 /**
- * Shows `message`; `action` is `{label, run}`. Errors stay until they are closed. `ongone()` hears
- * that the note went without the action.
+ * Shows `message`; `action` is `{label, run}`. Errors stay until they are closed.
  */
-export function toast(message, { kind = "note", action, ongone } = {}) {
+export function toast(message, { kind = "note", action } = {}) {
   const place = document.getElementById("toasts");
   const act = action &&
     h(
@@ -24,7 +22,7 @@ export function toast(message, { kind = "note", action, ongone } = {}) {
       {
         class: "link",
         type: "button",
-        onclick: () => (ends.delete(node), node.remove(), action.run()),
+        onclick: () => (node.remove(), action.run()),
       },
       action.label,
     );
@@ -33,23 +31,15 @@ export function toast(message, { kind = "note", action, ongone } = {}) {
     { class: `toast toast-${kind}` },
     h("span", {}, message),
     act,
-    iconButton("close", t("close"), () => end(node)),
+    iconButton("close", t("close"), () => node.remove()),
   );
-  while (place.children.length >= MOST) end(place.firstChild);
-  if (ongone) ends.set(node, ongone);
+  while (place.children.length >= MOST) place.firstChild.remove();
   place.append(node);
   if (kind !== "error") fade(node);
 }
 
-function end(node) {
-  node.remove();
-  const ongone = ends.get(node);
-  ends.delete(node);
-  ongone?.();
-}
-
 function fade(node) {
-  setTimeout(() => (node.matches(":hover, :focus-within") ? fade(node) : end(node)), SHOWN_MS);
+  setTimeout(() => (node.matches(":hover, :focus-within") ? fade(node) : node.remove()), SHOWN_MS);
 }
 
 /** Says something to screen readers alone. */

@@ -4,10 +4,9 @@ import { api } from "../core/api.js";
 import { filesBelow, takeDrops } from "../parts/drops.js";
 import { isSound } from "../parts/sounds.js";
 import { afterPause, h, keepHeading } from "../core/dom.js";
-import { failureBox } from "../core/failure.js";
-import { idOf, score, seconds } from "../core/format.js";
+import { failureBox, said } from "../core/failure.js";
+import { idOf, moment, score, seconds } from "../core/format.js";
 import { words } from "../core/i18n.js";
-import { storeQuery } from "./store_query.js";
 import { bind } from "../parts/keyboard.js";
 import { chooseLibrary, libraryPicker } from "../parts/picker.js";
 import { takeQuery } from "../start/handover.js";
@@ -30,6 +29,7 @@ import { VectorBox } from "./vector_box.js";
 import { WordsBox } from "./words_box.js";
 
 const t = words(strings);
+const MOST_NAME = 255;
 
 export async function show(root, params) {
   const page = new SearchPage(root);
@@ -105,7 +105,9 @@ class SearchPage {
     await this.open(params);
   }
 
-  async #follow({ library, clip, words: asked, k, minScore, from, to, ...narrowing }) {
+  async #follow(
+    { library, clip, query: shared, words: asked, k, minScore, from, to, ...narrowing },
+  ) {
     const handed = takeQuery();
     if (handed) {
       clear();
@@ -120,7 +122,8 @@ class SearchPage {
       ...filtersOf(narrowing),
     };
     const same = Object.entries(wanted).every(([key, value]) => session[key] === value) &&
-      (clip ?? null) === idOfQuery() && (clip ? undefined : asked) === session.query?.words;
+      (clip ?? null) === idOfQuery() && (clip ? undefined : asked) === session.query?.words &&
+      (!shared || shared === sharedQuery());
     this.#options.values = wanted;
     this.#filters.values = wanted;
     this.#results.voices = holdsVoices(this.#known(wanted.library));
@@ -130,6 +133,8 @@ class SearchPage {
       this.#showAll();
     } else if (clip) {
       await this.#searchClip(`libraries/${wanted.library}/clips/${clip}`, wanted);
+    } else if (shared) {
+      await this.#searchShared(shared, wanted);
     } else if (asked) {
       this.#begin({ ...wanted, query: { words: asked } });
     } else if (session.file && !holdsVectors(this.#known(wanted.library))) {
@@ -155,11 +160,10 @@ class SearchPage {
     this.#root.replaceChildren(
       h("div", { class: "row-between" }, h("h1", { tabindex: "-1" }, t("title")), picker),
       this.#queryPlace,
-      this.#words.node,
+      h("div", { class: "asking" }, this.#words.node, this.#options.node),
       h(
         "section",
         { class: "results", "aria-label": t("results") },
-        this.#options.node,
         this.#filters.node,
         this.#head,
         this.#results.list,
@@ -187,6 +191,7 @@ class SearchPage {
     return {
       library: session.library,
       clip: idOfQuery() ?? undefined,
+      query: sharedQuery(),
       words: session.query?.words,
       k: k === DEFAULT_K ? undefined : k,
       ...Object.fromEntries(set),
@@ -228,6 +233,23 @@ class SearchPage {
     }
   }
 
+  /** Searches with a sound that somebody else has searched with. */
+  async #searchShared(id, wanted) {
+    Object.assign(session, wanted);
+    const name = `libraries/${wanted.library}/queries/${id}`;
+    try {
+      const { displayName, channel } = await api.query(name);
+      const query = fileSource(await api.audio(name), displayName);
+      query.shared = { library: wanted.library, id };
+      Object.assign(session, { file: query, channel: channel ?? 0 });
+      this.#begin({ query });
+    } catch (error) {
+      clear();
+      this.#showAll();
+      this.#below.replaceChildren(failureBox(error, () => this.#searchShared(id, wanted)));
+    }
+  }
+
   async #dropped(entries) {
     const found = [];
     for await (const file of filesBelow(entries)) {
@@ -245,16 +267,21 @@ class SearchPage {
     this.#searchFile(await first.file(), first.name);
   }
 
-  #link() {
-    if (session.query.clip) copyLink();
-    else {
-      storeQuery(session.query, session.library, (clip) => {
-        const params = { ...this.#params(), clip: idOf(clip.name) };
-        session.query = clipSource(clip);
-        this.#showQuery();
-        rewrite("search", params);
-        copyLink();
+  /** A sound of this browser is kept on the server for a time, so that others can hear it. */
+  async #link() {
+    const { query, library, channel } = session;
+    if (!query.file || sharedQuery()) return copyLink();
+    try {
+      const kept = await api.createQuery(`libraries/${library}`, query.file, {
+        displayName: query.name.slice(0, MOST_NAME),
+        channel: channel || undefined,
       });
+      query.shared = { library, id: idOf(kept.name) };
+      if (session.query !== query || session.library !== library) return;
+      rewrite("search", this.#params());
+      await copyLink(kept.expireTime);
+    } catch (error) {
+      toast(said(error), { kind: "error" });
     }
   }
 
@@ -393,10 +420,17 @@ function aloud(match) {
 
 const idOfQuery = () => (session.query?.clip ? idOf(session.query.clip.name) : null);
 
-async function copyLink() {
+/** The id of the sound that is searched with, if it is kept in this library. */
+function sharedQuery() {
+  const { shared } = session.query ?? {};
+  return shared?.library === session.library ? shared?.id : undefined;
+}
+
+/** `until` is the time that the sound is kept to, if it isn't a clip. */
+async function copyLink(until) {
   try {
     await navigator.clipboard.writeText(location.href);
-    toast(t("copied"));
+    toast(until ? t("copiedUntil", { time: moment(until) }) : t("copied"));
   } catch {
     // Only pages by https or of this machine may write there.
     toast(t("copyYourself"));

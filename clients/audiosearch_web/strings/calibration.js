@@ -18,7 +18,7 @@ export const strings = {
       "The default threshold decides then, and how often it is wrong is not known. Calibrating " +
       "again takes seconds.",
     removed: "The calibration is removed.",
-    saved: "Decisions are made there from now on.",
+    saved: "This threshold decides from now on.",
     options: "How it is measured",
     enrollmentClips: "Recordings per speaker",
     enrollmentClipsNote: "As many as speakers are enrolled with; empty means as they are now.",
@@ -31,8 +31,8 @@ export const strings = {
     NORMALIZATION_NONE: "Plain (cosine)",
     NORMALIZATION_AS_NORM: "Normalised (AS-norm)",
 
-    missRate: "Turned away wrongly",
-    falseAlarmRate: "Taken for the speaker wrongly",
+    missRate: "Wrongly rejected",
+    falseAlarmRate: "Wrongly accepted",
     eer: "Equal error rate",
     eerMore: "where both are as frequent",
     between: ({ low, high }) => `${low} to ${high}`,
@@ -48,29 +48,29 @@ export const strings = {
     speakers: "Speakers",
     clips: "Clips",
     trials: "Comparisons",
-    trialsOf: ({ target, nontarget }) => `${target} same voice, ${nontarget} another`,
+    trialsOf: ({ target, nontarget }) =>
+      `${target} of the same voice, ${nontarget} of different voices`,
     bits: ({ value }) => `${value} bits`,
     made: "Measured",
 
-    pick: "Where decisions are made",
+    pick: "Errors by threshold",
     pickMore:
-      "Further right, fewer strangers are taken for somebody, and more often somebody is turned " +
-      "away.",
+      "Further right, fewer strangers are accepted, and more recordings of speakers are rejected.",
     slider: "Threshold of decisions",
     pointAloud: ({ value, miss, falseAlarm }) =>
-      `threshold ${value}, ${miss} turned away wrongly, ${falseAlarm} taken wrongly`,
+      `threshold ${value}, ${miss} wrongly rejected, ${falseAlarm} wrongly accepted`,
     pointSaid: ({ likelihood, value }) => `Accepted from: ${likelihood} (${value})`,
-    missSaid: ({ rate }) => `${rate} turned away wrongly`,
-    falseAlarmSaid: ({ rate }) => `${rate} taken wrongly`,
-    savePoint: "Decide there",
-    backToSaved: "Back to where it was",
+    missSaid: ({ rate }) => `${rate} wrongly rejected`,
+    falseAlarmSaid: ({ rate }) => `${rate} wrongly accepted`,
+    savePoint: "Use this threshold",
+    backToSaved: "Back to the current one",
     axis: "threshold, as a log-likelihood ratio",
     chart: ({ from, to }) =>
       `Share of wrong decisions over the threshold, a log-likelihood ratio from ${from} to ` +
-      `${to}: the higher, the more are turned away wrongly and the fewer are taken wrongly.`,
-    missKey: "turned away wrongly (miss)",
-    falseAlarmKey: "taken wrongly (false alarm)",
-    savedKey: "decides now",
+      `${to}: the higher, the more are wrongly rejected and the fewer are wrongly accepted.`,
+    missKey: "wrongly rejected (miss)",
+    falseAlarmKey: "wrongly accepted (false alarm)",
+    savedKey: "current threshold",
     intervalKey: "95% interval",
   },
   zh: {

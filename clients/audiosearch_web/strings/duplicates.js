@@ -4,7 +4,7 @@ export const strings = {
   en: {
     title: "Duplicates",
     what: "Clips that are the same recording: copies, other formats, louder, or cut out of each " +
-      "other. Nothing is deleted. Short clips that are much alike may be taken for copies.",
+      "other. Nothing is deleted. Short clips that are very similar may be taken for copies.",
     look: "Look for duplicates",
     again: "Look again",
     progress: "Progress of the search for duplicates",
@@ -16,7 +16,7 @@ export const strings = {
     group: ({ count }) => `${count} clips of one recording`,
     longest: "the longest",
     at: ({ start, end, at }) => `${start} to ${end}, in the longest from ${at}`,
-    likeness: "Likeness",
+    likeness: "Similarity",
     more: "Show more groups",
     others: ({ count }) => `${count} more clips`,
     truncated: "There are more duplicates than are kept. A part of the library was not looked at.",

@@ -5,10 +5,9 @@ export const failures = {
     again: "Try again",
     unexpected: "Something went wrong.",
     FIELD_INVALID: "Something in this request isn't right.",
-    AUDIO_TOO_SHORT: "This sound is too short. Use at least 0.02 seconds.",
+    AUDIO_TOO_SHORT: "This sound is too short.",
     AUDIO_TOO_LONG: "This sound is too long. Cut out the part that matters.",
-    AUDIO_UNDECODABLE:
-      "This file can't be read as a sound. Try wav, flac, mp3, ogg, opus, m4a, aiff or webm.",
+    AUDIO_UNDECODABLE: "This file can't be read as a sound.",
     AUDIO_CHANNEL_MISSING: "This sound has fewer channels than that. Choose another one.",
     AUDIO_SILENT: "Nothing can be heard in this sound. Record it again, closer or louder.",
     BODY_TOO_LARGE: "This file is larger than the server takes.",
@@ -17,7 +16,10 @@ export const failures = {
     AUDIO_NOT_FOUND: "This clip has no audio.",
     AUDIO_DAMAGED:
       "The stored sound of this clip is damaged. Upload the same file again to mend it.",
-    AUDIO_MISSING: "The stored sound of this clip is gone. Upload the same file again to mend it.",
+    AUDIO_CHANGED: "The sound of this clip is kept elsewhere, and is not what it was. " +
+      "Bring the same file back there.",
+    AUDIO_MISSING: "The sound of this clip is gone. " +
+      "Upload the same file again, or bring it back where it was kept.",
     MODEL_NOT_FOUND: "The server doesn't run this model.",
     IMPORT_JOB_NOT_FOUND: "This import isn't there any more.",
     PATH_NOT_FOUND: "There is no such folder on the server.",
@@ -28,7 +30,7 @@ export const failures = {
     PATH_NOT_ALLOWED:
       "The server may not read this folder. Drop the files here instead, or ask its operator to " +
       "allow it.",
-    LIBRARY_EXISTS: "There is a library of this name. Choose another one.",
+    LIBRARY_EXISTS: "There is a library of this name already. Choose another one.",
     CLIP_EXISTS: "The library has this sound already.",
     MODEL_MISMATCH:
       "This library was made with another model than the server runs now. Import its sounds " +
@@ -42,6 +44,8 @@ export const failures = {
       "There are too few recordings of known speakers to measure this. Enroll more speakers, or " +
       "import clips that say whose they are.",
     CLIP_ENROLLED: "This recording is an enrollment of somebody else. Take it out there first.",
+    QUERY_NOT_FOUND: "The sound behind this link was kept for a time, and is gone.",
+    ENROLLMENT_STAYS: "An enrollment can't be moved. Remove it from its speaker first.",
     VOICE_MISMATCH: "This sounds like another voice than the enrollments before it.",
     CALIBRATION_NOT_FOUND: "This library has no calibration any more.",
     STATE_CONFLICT: "This is just being changed or deleted. Look again in a moment.",
@@ -89,7 +93,8 @@ export const failures = {
     CLIP_NOT_FOUND: "这个片段已经不在了，可能已被删除。",
     AUDIO_NOT_FOUND: "这个片段没有音频。",
     AUDIO_DAMAGED: "这个片段保存的音频已损坏。请重新上传同一个文件来修复。",
-    AUDIO_MISSING: "这个片段保存的音频已丢失。请重新上传同一个文件来修复。",
+    AUDIO_CHANGED: "这个片段的音频保存在别处，且已被改动。请把原来的文件放回那里。",
+    AUDIO_MISSING: "这个片段的音频已丢失。请重新上传同一个文件，或把它放回原处。",
     MODEL_NOT_FOUND: "服务器没有运行这个模型。",
     IMPORT_JOB_NOT_FOUND: "这次导入已经不在了。",
     PATH_NOT_FOUND: "服务器上没有这个目录。",
@@ -107,6 +112,8 @@ export const failures = {
     SPEAKER_NOT_ENROLLED: "这位说话人没有可比较的录音，请先登记一段。",
     SPEAKERS_TOO_FEW: "说话人已知的录音太少，无法测量。请登记更多的人，或导入注明说话人的片段。",
     CLIP_ENROLLED: "这段录音是另一个人的登记录音，请先在那里移出。",
+    QUERY_NOT_FOUND: "这个链接的声音只保存一段时间，现在已经删除。",
+    ENROLLMENT_STAYS: "登记录音不能移动，请先从说话人那里移出。",
     VOICE_MISMATCH: "这听起来与之前的登记录音不是同一个声音。",
     CALIBRATION_NOT_FOUND: "这个库已经没有校准了。",
     STATE_CONFLICT: "它正在被修改或删除，请稍后再看。",

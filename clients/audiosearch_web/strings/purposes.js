@@ -7,7 +7,7 @@ export const purposes = {
     PURPOSE_SOUNDS: "Sounds",
     choice_PURPOSE_VOICES: "Voices: who is speaking",
     choice_PURPOSE_SOUNDS: "Sounds: what is heard",
-    note: "It can't be changed later without working out all vectors again.",
+    note: "It can be changed later only by embedding every clip again.",
     model_PURPOSE_VOICES: ({ model }) =>
       `${model} tells who is speaking. It hears no words, and hardly tells kinds of sound apart.`,
     model_PURPOSE_SOUNDS: ({ model }) =>

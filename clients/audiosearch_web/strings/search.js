@@ -19,14 +19,14 @@ export const search = {
     cancel: "Cancel",
     kinds: "wav, flac, mp3, ogg, opus, m4a, aiff or webm, up to two hours",
     copyLink: "Copy link",
-    keepLink: "Keep and copy link",
     copied: "The link to this search is copied.",
+    copiedUntil: ({ time }) => `The link to this search is copied. It works until ${time}.`,
     copyYourself: "The link is in the address bar: copy it from there.",
     results: "Results",
     searching: "Searching…",
     incomplete: ({ library, there, all }) =>
-      `The index of ${library} is being filled again. It has ${there} of ${all} vectors, so ` +
-      "results may be missing.",
+      `The index of ${library} is being rebuilt. It has ${there} of ${all} vectors, so results ` +
+      "may be missing.",
     found: ({ count }) => (count === 1 ? "1 result" : `${count} results`),
     foundAloud: ({ count, name, score, at }) =>
       `${count === 1 ? "1 result" : `${count} results`}. Most alike: ${name}` +
@@ -47,7 +47,7 @@ export const search = {
     tag: "Kind of sound",
     heardAs: ({ score }) => `Heard in it, with a score of ${score}`,
     takenFor: ({ asked, tags }) => `${asked}: ${tags}`,
-    namesAlone: ({ asked }) => `Looked for in names and labels alone: ${asked}`,
+    namesAlone: ({ asked }) => `Searched in names and labels only: ${asked}`,
     wordsAsk: "Words for a sound",
     wordsSuch: "dog barking",
     wordsOr: "or in words",
@@ -65,7 +65,7 @@ export const search = {
       `Searching with the first sound, ${name}. Drop several on a library to import them.`,
     nothing: "Nothing found",
     nothingAbove: "No sound scores that high. Lower the score to see what comes closest.",
-    nothingFits: "No sound fits what the results are narrowed to. Clear some of it.",
+    nothingFits: "No sound fits these filters. Clear some of them.",
     filters: "Narrow the results",
     called: "Name contains",
     shortest: "Shortest",
@@ -73,20 +73,14 @@ export const search = {
     lengthWrong: "Write minutes and seconds, such as 1:12.",
     clearFilters: "Clear filters",
     nothingByWords:
-      "No sound was heard so, and no name or label holds these words. Ask with plain words for " +
-      "the sound, such as rain or dog barking, or search with a sound.",
+      "No sound was heard as this, and no name or label contains these words. Try plain words " +
+      "for the sound, such as rain or dog barking, or search with a sound.",
     nothingAtAll: "There is no other sound in this library yet. Import some first.",
     noLibrary: "No library yet",
     noLibraryMore:
       "A library holds the sounds that are searched. Make one, drop a folder of sounds on it, " +
       "and come back.",
     makeLibrary: "Make a library",
-    keepTitle: "Keep this sound",
-    keepWhy: ({ library }) =>
-      `A link needs a sound that is stored. It will be a clip of ${library}, found by searches ` +
-      "like any other.",
-    keep: "Keep",
-    keptBefore: ({ name }) => `The library had this sound already, as ${name}.`,
   },
   zh: {
     title: "寻找相似的声音",
@@ -106,8 +100,8 @@ export const search = {
     cancel: "取消",
     kinds: "wav、flac、mp3、ogg、opus、m4a、aiff 或 webm，最长两小时",
     copyLink: "复制链接",
-    keepLink: "保存并复制链接",
     copied: "已复制这次检索的链接。",
+    copiedUntil: ({ time }) => `已复制这次检索的链接，有效期至 ${time}。`,
     copyYourself: "链接就在地址栏里，请从那里复制。",
     results: "结果",
     searching: "正在检索…",
@@ -162,10 +156,5 @@ export const search = {
     noLibrary: "还没有库",
     noLibraryMore: "库里存放要检索的声音。先建一个库，把声音目录拖进去，再回到这里。",
     makeLibrary: "建一个库",
-    keepTitle: "保存这个声音",
-    keepWhy: ({ library }) =>
-      `链接需要一个已保存的声音。它会成为 ${library} 的一个片段，像其他片段一样能被检索到。`,
-    keep: "保存",
-    keptBefore: ({ name }) => `库里已有这个声音，名为 ${name}。`,
   },
 };

@@ -29,10 +29,10 @@ export const strings = {
       "Enroll somebody with a few recordings of the voice. Then this page tells whose voice a " +
       "sound is.",
     noSuch: "Nobody of that name",
-    noSuchMore: "No name or id in this library has that in it.",
+    noSuchMore: "No name or id in this library contains that.",
     moreFound: ({ count }) => `and ${count} more: type more of the name`,
     foundSpeakers: ({ count }) => `${many(count, "speaker", "speakers")} found`,
-    dropAnywhere: "Drop it to hear whose voice it is",
+    dropAnywhere: "Drop it to learn whose voice it is",
     noSounds: "There is no sound among these files.",
     soManyOnly: ({ count }) => `These are very many: the first ${count} are taken.`,
 
@@ -54,9 +54,9 @@ export const strings = {
       } in at most ${rate} of cases.`,
 
     noStrangerKept: ({ count }) =>
-      `Among ${
+      `With ${
         many(count, "speaker", "speakers")
-      } this threshold keeps no stranger out: choose a higher one.`,
+      }, this threshold may let every stranger in. Choose a higher one.`,
     likelier: ({ times }) => `${times} times likelier than a stranger`,
     unlikelier: ({ times }) => `a stranger is ${times} times likelier`,
     evenly: "as likely as a stranger",
@@ -68,14 +68,14 @@ export const strings = {
       "so how often that is wrong is not known.",
     toCalibration: "Calibrate this library",
     byCosine: ({ likelihood, value }) =>
-      `Taken for a speaker from this on: ${likelihood} (log-likelihood ratio ${value}, by this ` +
-      "library's calibration).",
+      `Accepted from here on: ${likelihood} (log-likelihood ratio ${value}, from this library's ` +
+      "calibration).",
     byNormalized: ({ likelihood, value }) =>
-      `Taken for a speaker from this on: ${likelihood} (log-likelihood ratio ${value}, by this ` +
-      "library's calibration of normalised scores).",
+      `Accepted from here on: ${likelihood} (log-likelihood ratio ${value}, from this library's ` +
+      "calibration of normalised scores).",
     expected: ({ miss, falseAlarm }) =>
-      `Expected: ${miss} of a speaker's own recordings are turned away, ${falseAlarm} of ` +
-      "comparisons with another voice are taken for the speaker.",
+      `Expected errors: ${miss} of a speaker's own recordings are rejected, and ${falseAlarm} of ` +
+      "recordings of another voice are accepted.",
 
     decision: "Decision",
     accept: "ACCEPT",
@@ -115,7 +115,7 @@ export const strings = {
     again: "Try again",
     dropToEnroll: ({ name }) => `Drop here to enroll it as ${name}`,
     dropToVerify: ({ name }) => `Drop here to ask whether it is ${name}`,
-    detached: ({ name }) => `${name} is no enrollment any more. The clip stays in the library.`,
+    detached: ({ name }) => `${name} is no longer an enrollment. The clip stays in the library.`,
     undo: "Undo",
 
     enrollTitle: "Enroll somebody",
@@ -133,7 +133,7 @@ export const strings = {
     delete: "Delete",
     deleteTitle: ({ name }) => `Delete ${name}?`,
     deleteWhat: ({ name }) =>
-      `${name} is recognised no longer. The recordings stay in the library.`,
+      `${name} will no longer be recognised. The recordings stay in the library.`,
     deleteClips: ({ count }) =>
       count === 1
         ? "Delete the recording, too, for good"

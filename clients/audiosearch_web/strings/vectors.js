@@ -12,7 +12,7 @@ export const vectors = {
     choose: "Search with one of its clips",
     find: "Name begins with",
     some: "Clips to search with",
-    noSuch: "No clip is called so. Upper and lower case count.",
+    noSuch: "No clip has a name that begins so. Upper and lower case count.",
     noClips: "There is no clip in this library yet.",
     noVoices: "No voices here",
     noVoicesMore: "This library holds vectors that were made elsewhere, and no recordings.",

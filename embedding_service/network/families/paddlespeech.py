@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from embedding_service.checkpoints.archive import CheckpointError
+from embedding_service.checkpoints.official import INSTALL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,10 +32,7 @@ def imported(module: str, threads: int) -> Any:
 
             found = import_module(module)
         except ImportError as error:
-            raise CheckpointError(
-                f"PaddleSpeech can't be imported ({error}): "
-                "pip install --no-deps paddlespeech==1.5.0"
-            ) from error
+            raise CheckpointError(f"PaddleSpeech can't be imported ({error}): {INSTALL}") from error
         paddle.disable_signal_handler()  # it prints a trace for a plain SIGTERM
     # Paddle warns at every call about a mask that PaddleSpeech copies.
     warnings.filterwarnings("ignore", message="To copy construct from a tensor")
@@ -87,9 +85,14 @@ def load(network: Any, given: Mapping[str, NDArray[Any]], files: str) -> dict[st
     if problems:
         more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
         raise CheckpointError(f"{files}: " + "; ".join(problems[:3]) + more)
-    network.set_state_dict({key: array.astype(np.float32) for key, array in given.items()})
+    network.set_state_dict(as_float32(given))
     network.eval()
     return {key: value.numpy() for key, value in network.state_dict().items()}
+
+
+def as_float32(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Returns weights of any floating type as they are computed with."""
+    return {key: array.astype(np.float32) for key, array in arrays.items()}
 
 
 def parameter_count(network: Any) -> int:

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from google.protobuf.message import Message
 
+from gateway.rest.messages.comments import of_rpc
 from gateway.rest.messages.query import Query
 from gateway.rest.messages.schemas import (
     LIBRARY,
@@ -17,6 +18,7 @@ from gateway.rest.messages.schemas import (
     SPEAKER,
     Schema,
     components,
+    described,
     is_required,
     of_body,
     of_parameter,
@@ -84,6 +86,13 @@ _PATHS: dict[str, str] = {
 }
 
 
+_ABOUT = {
+    "library": "The library's id, such as `demo`: `libraries/demo` without its first part.",
+    "clip": "The clip's id: the last part of its name, as lists and searches answer it.",
+    "speaker": "The speaker's short name, such as `ann`.",
+}
+
+
 def document(
     query: Query | None = None,
     body: type[Message] | str | Schema | None = None,
@@ -100,15 +109,7 @@ def document(
     """
     extra: Schema = {}
     if query:
-        extra["parameters"] = [
-            {
-                "name": name,
-                "in": "query",
-                "required": is_required(field),
-                "schema": of_parameter(field),
-            }
-            for name, field in query.fields.items()
-        ]
+        extra["parameters"] = _parameters(query)
     if body == AUDIO and query:
         extra["requestBody"] = {"content": sounds(query, BINARY)}
     elif isinstance(body, dict):
@@ -125,9 +126,24 @@ def document(
     return _route({200: {"description": "OK", "content": content}}, extra)
 
 
-def document_audio() -> dict[str, Any]:
-    """The arguments of `document` for a route that sends audio."""
+def _parameters(query: Query) -> list[Schema]:
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": is_required(field),
+            "schema": of_parameter(field),
+            **{key: it for key, it in described(field).items() if key == "description"},
+        }
+        for name, field in query.fields.items()
+    ]
+
+
+def document_audio(query: Query | None = None, *, ranges: bool = True) -> dict[str, Any]:
+    """The arguments of `document` for a route that sends audio, also `ranges` of it."""
     sound = {"*/*": {"schema": BINARY}}
+    if not ranges:
+        return _route({200: {"description": "the audio as it came in", "content": sound}}, {})
     headers = [
         {"name": name, "in": "header", "schema": {"type": "string"}}
         for name in ("range", "if-range", "if-none-match")
@@ -137,8 +153,11 @@ def document_audio() -> dict[str, Any]:
             200: {"description": "the audio as it came in", "content": sound},
             206: {"description": "the range that was asked for", "content": sound},
             304: {"description": "unchanged"},
+            307: {
+                "description": "it is at `location`, in an object store, if the operator allows it"
+            },
         },
-        {"parameters": headers},
+        {"parameters": (_parameters(query) if query else []) + headers},
     )
 
 
@@ -174,6 +193,7 @@ def describe(app: FastAPI, *, keys: bool) -> Schema:
     for path in found["paths"].values():
         for operation in path.values():
             _name_parameters(operation)
+            _tell(operation)
     found["components"] = {"schemas": {**components(found["paths"]), "Error": _ERROR_SCHEMA}}
     if keys:
         found["components"]["securitySchemes"] = {
@@ -184,10 +204,21 @@ def describe(app: FastAPI, *, keys: bool) -> Schema:
     return found
 
 
+def _tell(operation: Schema) -> None:
+    """The first sentence of a route is its summary; the comment of its RPC follows the others."""
+    first, _, rest = operation.get("description", "").partition("\n\n")
+    summary, dot, more = first.replace("\n", " ").partition(". ")
+    operation["summary"] = summary.removesuffix(".")
+    name = operation["operationId"]
+    parts = [more if dot else "", rest, of_rpc(name[:1].upper() + name[1:])]
+    operation["description"] = "\n\n".join(part for part in parts if part) or first
+
+
 def _name_parameters(operation: Schema) -> None:
     for parameter in operation.get("parameters", []):
         if parameter["in"] == "path":
             parameter["schema"] = {"type": "string"}
+            parameter["description"] = _ABOUT.get(parameter["name"], "The last part of its name.")
             if pattern := _PATHS.get(parameter["name"]):
                 parameter["schema"]["pattern"] = pattern
 

@@ -10,6 +10,7 @@ from google.api import field_behavior_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.descriptor_pool import Default
 
+from gateway.rest.messages.comments import comments
 from serving import channels, limits, names
 
 Schema = dict[str, Any]
@@ -70,6 +71,27 @@ _FOREIGN: dict[str, Schema] = {
     "google.longrunning.ListOperationsRequest.page_size": {"minimum": 0},
 }
 """Limits of fields whose contract is not ours."""
+EXAMPLES: dict[str, Any] = {
+    "Library.display_name": "Field recordings",
+    "CreateLibraryRequest.library_id": "demo",
+    "Clip.display_name": "bronze_bell_1.wav",
+    "Clip.label": "bell",
+    "Clip.speaker": "Ann",
+    "ListClipsRequest.page_size": 100,
+    "ListClipsRequest.order_by": "duration desc",
+    "ClipFilter.label": "bell",
+    "ClipFilter.display_name_prefix": "bronze_",
+    "CountValuesRequest.field": "label",
+    "SearchConfig.k": 10,
+    "SearchConfig.min_score": 0.5,
+    "StreamSearchClipsConfig.words": "dog barking",
+    "ImportClipsRequest.folder": "/data/imports/sounds",
+    "EnrollSpeakerConfig.allow_other_voice": True,
+    "EmbedAudioConfig.model": "models/sounds",
+    "EmbedAudioConfig.max_tags": 5,
+    "Query.display_name": "a new bell.wav",
+}
+"""By message and field. Each is right where the rest of a request is."""
 
 
 def reference(message: Any) -> Schema:
@@ -87,10 +109,23 @@ def of_field(field: FieldDescriptor) -> Schema:
             "type": "object",
             "additionalProperties": {**of_field(value), **_at_most("maxLength", limit.max_length)},
             **_at_most("maxProperties", limit.max_items),
+            **described(field),
         }
     one = _of_one(field)
     schema = {"type": "array", "items": one, **_entries(field)} if field.is_repeated else one
-    return {**schema, "readOnly": True} if _OUTPUT_ONLY in _behaviour(field) else schema
+    if _OUTPUT_ONLY in _behaviour(field):
+        schema["readOnly"] = True
+    return {**schema, **described(field)}
+
+
+def described(field: FieldDescriptor) -> Schema:
+    """The comment of a field in its contract, and an example of its value, as keys of a schema."""
+    told: Schema = {}
+    if comment := comments().get(field.full_name):
+        told["description"] = comment
+    if example := EXAMPLES.get(field.full_name.rpartition(".v1.")[2]):
+        told["examples"] = [example]
+    return told
 
 
 def is_channel(field: FieldDescriptor) -> bool:
@@ -165,9 +200,11 @@ def _of_one(field: FieldDescriptor) -> Schema:
 
 def of_message(message: Descriptor) -> Schema:
     """The schema of a message. Unknown fields are refused."""
+    about = comments().get(message.full_name)
     return {
         "type": "object",
         "title": message.name,
+        **({"description": about} if about else {}),
         "properties": {field.json_name: of_field(field) for field in message.fields},
         "additionalProperties": False,
     }

@@ -16,11 +16,13 @@ from gateway.rest.messages.openapi import AUDIO, document
 from gateway.rest.messages.query import Query, refuse_others
 from gateway.rest.messages.sound import Sound, display_name, read_sound
 from gateway.rest.parts import Parts
+from serving.names import last_part
 
 _LIST = Query(
     clip_pb2.ListClipsRequest,
     "pageSize",
     "pageToken",
+    "orderBy",
     "filter.state",
     "filter.label",
     "filter.speaker",
@@ -40,6 +42,7 @@ _COUNT = Query(
 )
 _TAG = Query(clips_pb2.TagClipRequest, "maxTags", "model")
 _UPDATE = Query(clip_pb2.UpdateClipRequest, "updateMask")
+_DELETE = Query(clip_pb2.DeleteClipRequest, "permanent")
 _UPLOAD = Query(
     clips_pb2.UploadClipConfig,
     "duplicates",
@@ -48,7 +51,9 @@ _UPLOAD = Query(
     label="clip.label",
     speaker="clip.speaker",
     channel="clip.channel",
+    uri="clip.uri",
 )
+_REFERENCES = Query(clip_pb2.ListReferencesRequest, "uri", "pageSize", "pageToken")
 
 
 def router(parts: Parts) -> APIRouter:
@@ -65,7 +70,7 @@ def _add_collection(api: APIRouter, parts: Parts) -> None:
         **document(_LIST, answer=clip_pb2.ListClipsResponse),
     )
     async def list_clips(request: Request, library: str) -> Response:
-        """Lists clips, the oldest first, or by name or change if the filter needs that."""
+        """Lists clips in the order asked for, else the oldest first."""
         message = clip_pb2.ListClipsRequest(parent=f"libraries/{library}")
         return answer(await parts.ask(request, "ListClips", _LIST.read(request, message)))
 
@@ -87,13 +92,14 @@ def _add_collection(api: APIRouter, parts: Parts) -> None:
 
         The body is the file itself, or a form with the file in its field `audio`. Parameters of the
         query can also be fields of the form, before the file. A field `config` may hold a JSON
-        object `UploadClipConfig`.
+        object `UploadClipConfig`. With a `uri` the body is empty: the audio stays there.
         """
         sound = await read_sound(request, _UPLOAD)
         config = clips_pb2.UploadClipConfig()
         sound.configure(config)
         if not config.clip.display_name:
-            config.clip.display_name = display_name(sound.file_name)
+            name = sound.file_name or last_part(config.clip.uri)
+            config.clip.display_name = display_name(name)
         config.parent = f"libraries/{library}"
         return answer(await parts.ask(request, "UploadClip", _upload(config, sound)))
 
@@ -107,6 +113,16 @@ def _add_collection(api: APIRouter, parts: Parts) -> None:
         message = await parse_body(request, clips_pb2.UploadVectorsRequest())
         message.parent = f"libraries/{library}"
         return answer(await parts.ask(request, "UploadVectors", message))
+
+    @api.get(
+        "/v1/libraries/{library}/clips:listReferences",
+        **document(_REFERENCES, answer=clip_pb2.ListReferencesResponse),
+    )
+    async def list_references(request: Request, library: str) -> Response:
+        """Lists audio files that clips can refer to by `uri`."""
+        message = clip_pb2.ListReferencesRequest(parent=f"libraries/{library}")
+        asked = _REFERENCES.read(request, message)
+        return answer(await parts.ask(request, "ListReferences", asked))
 
     @api.post(
         "/v1/libraries/{library}/clips:import",
@@ -139,6 +155,13 @@ def _add_clip(api: APIRouter, parts: Parts) -> None:
         message = clip_pb2.GetClipRequest(name=f"libraries/{library}/clips/{clip}")
         return answer(await parts.ask(request, "GetClip", message))
 
+    @api.get(path + "/peaks", **document(answer=clip_pb2.Peaks))
+    async def get_peaks(request: Request, library: str, clip: str) -> Response:
+        """Reads the outline of a clip's audio, to draw its waveform from."""
+        refuse_others(request)
+        message = clip_pb2.GetPeaksRequest(name=f"libraries/{library}/clips/{clip}")
+        return answer(await parts.ask(request, "GetPeaks", message))
+
     @api.patch(path, **document(_UPDATE, body=Clip, answer=Clip))
     async def update_clip(request: Request, library: str, clip: str) -> Response:
         """Changes the fields in the mask, or without a mask the fields in the body."""
@@ -150,12 +173,18 @@ def _add_clip(api: APIRouter, parts: Parts) -> None:
             return answer(await parts.ask(request, "GetClip", read))
         return answer(await parts.ask(request, "UpdateClip", message))
 
-    @api.delete(path, **document(answer=Empty))
+    @api.delete(path, **document(_DELETE, answer=Empty))
     async def delete_clip(request: Request, library: str, clip: str) -> Response:
-        """Deletes a clip, its vector and its audio."""
-        refuse_others(request)
+        """Moves a clip to the trash, or deletes it for good with `permanent`."""
         message = clip_pb2.DeleteClipRequest(name=f"libraries/{library}/clips/{clip}")
-        return answer(await parts.ask(request, "DeleteClip", message))
+        return answer(await parts.ask(request, "DeleteClip", _DELETE.read(request, message)))
+
+    @api.post(path + ":restore", **document(answer=Clip))
+    async def restore_clip(request: Request, library: str, clip: str) -> Response:
+        """Brings a clip back from the trash."""
+        refuse_others(request)
+        message = clip_pb2.RestoreClipRequest(name=f"libraries/{library}/clips/{clip}")
+        return answer(await parts.ask(request, "RestoreClip", message))
 
 
 async def _upload(

@@ -18,7 +18,7 @@ from gateway.rest.messages.sound import Sound, read_sound
 from gateway.rest.parts import Parts
 
 _PCM = ("pcm.sampleRate", "pcm.channels", "pcm.sampleType")
-_EMBED = Query(embedding_pb2.EmbedAudioConfig, "model", "channel", *_PCM)
+_EMBED = Query(embedding_pb2.EmbedAudioConfig, "model", "channel", "maxTags", *_PCM)
 _STREAM = Query(embedding_pb2.StreamEmbeddingsConfig, "model", "channel", "window", "hop", *_PCM)
 
 
@@ -44,7 +44,11 @@ def router(parts: Parts) -> APIRouter:
         **document(_EMBED, body=AUDIO, answer=embedding_pb2.EmbedAudioResponse),
     )
     async def embed_audio(request: Request) -> Response:
-        """Embeds a recording, and stores nothing. The body is as in a search."""
+        """Embeds a recording: answers its vector and the model that made it. Nothing is stored.
+
+        The body is the recording itself, or a form with it in its field `audio`. `maxTags` asks for
+        the kinds of sound heard in it, too.
+        """
         sound = await read_sound(request, _EMBED)
         requests = _requests(embedding_pb2.EmbedAudioRequest, sound)
         return answer(await parts.ask(request, "EmbedAudio", requests))

@@ -19,6 +19,7 @@ from gateway.rest.parts import Parts
 _SEARCH = Query(
     search_pb2.StreamSearchClipsConfig,
     "clip",
+    "keptQuery",
     "words",
     "channel",
     "pcm.sampleRate",
@@ -62,9 +63,9 @@ def router(parts: Parts) -> APIRouter:
         """Finds the clips most like a sound, or most like a clip of the library.
 
         The body is the sound itself, or a form with it in its field `audio`. With `clip` there is
-        no body, nor with `words`, which find clips by their tags and names. Raw samples need
-        `pcm.sampleRate`. `channel` is `mix`, `left`, `right` or a number. Each `filter.conditions`
-        is a JSON object `Condition`. A field `config` of a form may hold a
+        no body, nor with `keptQuery`, nor with `words`, which find clips by their tags and names.
+        Raw samples need `pcm.sampleRate`. `channel` is `mix`, `left`, `right` or a number. Each
+        `filter.conditions` is a JSON object `Condition`. A field `config` of a form may hold a
         JSON object `StreamSearchClipsConfig`.
         """
         found = search_pb2.SearchClipsResponse()
@@ -94,7 +95,7 @@ def router(parts: Parts) -> APIRouter:
         **document(body=search_pb2.SearchClipsRequest, answer=search_pb2.SearchClipsResponse),
     )
     async def query_clips(request: Request, library: str) -> Response:
-        """Searches with a vector, with examples, or with a clip; the body is JSON."""
+        """Searches with a vector, examples, a clip or a kept query; the body is JSON."""
         refuse_others(request)
         message = await parse_body(request, search_pb2.SearchClipsRequest())
         message.config.parent = f"libraries/{library}"

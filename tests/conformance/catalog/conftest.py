@@ -13,8 +13,12 @@ from catalog_service.settings import CatalogSettings
 from tools.servers.catalog import Catalog, serving
 from tools.servers.disk import disk
 from tools.servers.mysql_server import MysqlServer, running
+from tools.servers.seaweedfs import SeaweedFS, variables
+from tools.servers.seaweedfs import running as seaweed_running
 
 BACKENDS = ["sqlite", pytest.param("mysql", marks=pytest.mark.server)]
+AUDIO_STORES = [*BACKENDS, pytest.param("s3", marks=pytest.mark.server)]
+"""For tests of the audio: SQLite with an object store beside the two."""
 
 
 def settings_for(
@@ -31,6 +35,9 @@ def settings_for(
         "mysql_host": None,
         "mysql_user": "root",
     }
+    if backend == "s3":
+        weed: SeaweedFS = request.getfixturevalue("seaweedfs")
+        values["audio_url"] = f"s3://{weed.new_bucket()}/some/where"
     if backend == "mysql":
         server: MysqlServer = request.getfixturevalue("mysql")
         values |= {
@@ -45,6 +52,13 @@ def settings_for(
 def mysql() -> Iterator[MysqlServer]:
     """A real server, started once, gone with the tests."""
     with running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def seaweedfs() -> Iterator[SeaweedFS]:
+    """A real S3 server, started once, with the variables that lead to it."""
+    with seaweed_running() as server, variables(server.environment()):
         yield server
 
 

@@ -8,7 +8,7 @@ import hashlib
 import os
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
+from typing import Any
 
 import pytest
 from audiosearch.catalog.v1 import clip_pb2
@@ -18,9 +18,11 @@ from audiosearch.catalog.v1.store_pb2 import AudioCheck, GetStoreRequest
 
 from catalog_service.settings import CatalogSettings
 from serving.errors import Reason
+from tests.conformance.catalog.conftest import AUDIO_STORES
 from tools.servers.catalog import Catalog, refused, serving
 
 LIMIT = 30.0
+ON_ALL_STORES = pytest.mark.parametrize("settings", AUDIO_STORES, indirect=True)
 LONG = bytes(range(256)) * 4000
 GOOD, DAMAGED, MISSING = (
     AudioObject.CONDITION_UNSPECIFIED,
@@ -46,13 +48,13 @@ def unlooked(settings: CatalogSettings) -> CatalogSettings:
     return settings.model_copy(update={"audio_hash_bytes": 0, "max_audio_bytes": 2**24})
 
 
-def file_of(catalog: Catalog, clip: Clip) -> Path:
+def file_of(catalog: Catalog, clip: Clip) -> Any:
     """The file of a clip's audio."""
     (path,) = (each for each in catalog.files() if each.name.startswith(clip.name.split("/")[3]))
     return path
 
 
-def flip(path: Path) -> None:
+def flip(path: Any) -> None:
     """Flips a bit in the middle of a file."""
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
@@ -77,6 +79,7 @@ async def becomes(look: Callable[[], Awaitable[object]], wanted: object) -> None
         await asyncio.sleep(0.05)
 
 
+@ON_ALL_STORES
 async def test_the_checks_find_what_is_wrong(settings: CatalogSettings) -> None:
     """Flipped bytes, another size, a missing file: told of the clip, and counted."""
     async with serving(quick(settings)) as catalog:
@@ -126,6 +129,7 @@ async def test_a_pass_goes_on_after_a_restart(settings: CatalogSettings) -> None
         await becomes(lambda: condition(catalog, clips[0]), DAMAGED)
 
 
+@ON_ALL_STORES
 async def test_flipped_bytes_are_never_served_as_good(settings: CatalogSettings) -> None:
     """A reader of all of it finds out, and is not given the end; from then on nobody is."""
     async with serving(unlooked(settings)) as catalog:
@@ -145,6 +149,7 @@ async def test_flipped_bytes_are_never_served_as_good(settings: CatalogSettings)
         assert (await checked(catalog)).damaged_count == 2
 
 
+@ON_ALL_STORES
 async def test_missing_audio_that_comes_back(settings: CatalogSettings) -> None:
     """The file restored is served; another one of its size is not."""
     async with serving(unlooked(settings)) as catalog:
@@ -215,6 +220,7 @@ async def test_a_reader_meets_a_lost_sector(
         assert await condition(catalog, clip) == DAMAGED
 
 
+@ON_ALL_STORES
 @pytest.mark.parametrize("known", [False, True])
 async def test_the_same_bytes_mend(settings: CatalogSettings, known: bool) -> None:
     """Sent as another clip's, before anybody has noticed; or as the clip's own once noticed."""

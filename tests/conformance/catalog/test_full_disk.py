@@ -90,3 +90,14 @@ async def test_the_log_does_not_grow_behind_a_reader(tmp_path: Path) -> None:
             assert time.monotonic() < limit, "the log stays as long as it was"
             await asyncio.sleep(0.1)
         await catalog.clip(library)
+
+
+async def test_audio_is_refused_and_leaves_nothing(small_disk: CatalogSettings) -> None:
+    """STORAGE_FULL; smaller audio is taken after that."""
+    async with serving(small_disk) as catalog:
+        library = await catalog.library()
+        made = await catalog.creating(library)
+        async with refused(Reason.STORAGE_FULL):
+            await catalog.put(made.name, *[bytes(2**18)] * 4)
+        assert not catalog.files()
+        await catalog.put(made.name, b"small")

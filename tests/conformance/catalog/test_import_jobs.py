@@ -8,7 +8,12 @@ from typing import Any
 import pytest
 from audiosearch.catalog.v1 import import_job_pb2
 from audiosearch.catalog.v1.clip_pb2 import Failure
-from audiosearch.catalog.v1.import_job_pb2 import FileFailure, ImportJob, ImportProgress
+from audiosearch.catalog.v1.import_job_pb2 import (
+    FileDuplicate,
+    FileFailure,
+    ImportJob,
+    ImportProgress,
+)
 from google.protobuf.duration_pb2 import Duration
 
 from catalog_service.imports import jobs as jobs_of_catalog
@@ -80,9 +85,13 @@ async def test_a_job_from_asking_to_its_end(catalog: Catalog) -> None:
         FileFailure(path=f"{n}.wav", failure=Failure(reason="AUDIO_SILENT", message="m"))
         for n in range(25)
     ]
-    reported = await report(catalog, job.name, "w", progress=progress, failures=failures)
+    same = [FileDuplicate(path=f"{n} 2.wav", of=f"{n}.wav", clip="c") for n in range(25)]
+    reported = await report(
+        catalog, job.name, "w", progress=progress, failures=failures, duplicates=same
+    )
     assert reported.progress == progress
     assert list(reported.failures) == failures[:20]
+    assert list(reported.duplicates) == same[:20]
     over = await finish(catalog, job.name, ImportJob.STATE_SUCCEEDED)
     assert over.state == ImportJob.STATE_SUCCEEDED
     assert over.progress == progress

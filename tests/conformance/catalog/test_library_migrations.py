@@ -236,6 +236,60 @@ async def test_a_worker_holds_a_migration_for_its_lease_alone(catalog: Catalog) 
     assert (await finish(catalog, first.name, holder, 1)).window_rule == rule()
 
 
+async def test_a_migration_waits_for_a_review(catalog: Catalog) -> None:
+    """It is nobody's from the report with the comparison on, and goes on when it is told to."""
+    library = await catalog.library(window_rule=rule())
+    request = pb.BeginMigrationRequest(name=library.name, window_rule=rule(), review=True)
+    begun = await catalog.stubs.libraries.BeginMigration(request)
+    assert begun.migration.review
+    assert await claim(catalog, "w") == library.name
+    assert (await report(catalog, library.name, "w", Migration(cursor="a"))).migration.review
+    found = pb.Comparison(
+        sample_count=3,
+        overlap=0.5,
+        same_nearest_count=1,
+        labelled_by="label",
+        present_eer=0.25,
+        coming_eer=0.125,
+    )
+    waiting = await report(catalog, library.name, "w", Migration(cursor="b", comparison=found))
+    assert waiting.migration.comparison == found
+    assert await catalog.stubs.libraries.BeginMigration(request) == waiting
+    assert await claim(catalog, "x") == ""
+    request.review = False
+    going = await catalog.stubs.libraries.BeginMigration(request)
+    assert (going.migration.review, going.migration.cursor) == (False, "b")
+    assert await claim(catalog, "x") == library.name
+    async with refused(Reason.STATE_CONFLICT, library=library.name):
+        await report(catalog, library.name, "w", Migration())
+    assert (await report(catalog, library.name, "x", Migration())).migration.comparison == found
+    ended = await finish(catalog, library.name, "x", 2)
+    assert (ended.generation, ended.last_generation) == (2, 2)
+
+
+async def test_a_migration_that_waits_is_given_up_for_another_model(catalog: Catalog) -> None:
+    """Also for the library's own. No two have the same generation."""
+    library = await catalog.library(window_rule=rule())
+    request = pb.BeginMigrationRequest(
+        name=library.name,
+        window_rule=rule(),
+        model="models/other",
+        purpose=PURPOSE_VOICES,
+        review=True,
+    )
+    await catalog.stubs.libraries.BeginMigration(request)
+    async with refused(Reason.STATE_CONFLICT, library=library.name):
+        await begin(catalog, library, rule(), library.model)
+    assert await claim(catalog, "w") == library.name
+    await report(catalog, library.name, "w", Migration(comparison=pb.Comparison(overlap=1)))
+    back = await begin(catalog, library, rule(2, 1, 2), library.model)
+    assert (back.migration.generation, back.migration.model) == (3, "")
+    assert not back.migration.HasField("comparison")
+    assert await claim(catalog, "w") == library.name
+    ended = await finish(catalog, library.name, "w", 3)
+    assert (ended.model, ended.generation, ended.window_rule) == (library.model, 3, rule(2, 1, 2))
+
+
 async def test_a_library_that_is_deleted_is_in_no_migration(catalog: Catalog) -> None:
     """Nobody can claim, report, finish or begin one."""
     library = await catalog.library()
@@ -279,6 +333,7 @@ async def test_requests_about_migrations_are_checked(catalog: Catalog) -> None:
         (Migration(clip_count=-1), "migration.clip_count"),
         (Migration(failed_count=-1), "migration.failed_count"),
         (Migration(cursor="x" * 27), "migration.cursor"),
+        (Migration(comparison=pb.Comparison(overlap=1.1)), "migration.comparison.overlap"),
     ):
         async with refused(Reason.FIELD_INVALID, field=field):
             await report(catalog, library.name, "w", progress)

@@ -5,9 +5,13 @@ from __future__ import annotations
 import pytest
 from audiosearch.catalog.v1 import clip_pb2, library_pb2
 from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter
+from audiosearch.embedding.v1.embedding_pb2 import AudioProperties
+from audiosearch.filter.v1.filter_pb2 import Condition
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from tools.servers.catalog import Catalog
+from serving.errors import Reason
+from tools.servers.catalog import Catalog, refused
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 COUNT = 2500
@@ -41,12 +45,20 @@ async def test_paging_shows_each_clip_once(catalog: Catalog) -> None:
     await catalog.stubs.libraries.DeleteLibrary(library_pb2.DeleteLibraryRequest(name=library.name))
 
 
-async def pages_of(catalog: Catalog, parent: str, size: int, which: ClipFilter) -> list[list[Clip]]:
+async def pages_of(
+    catalog: Catalog, parent: str, size: int, which: ClipFilter, order_by: str = ""
+) -> list[list[Clip]]:
     """All pages of a list."""
     pages, token = [], ""
     while True:
         answer = await catalog.stubs.clips.ListClips(
-            clip_pb2.ListClipsRequest(parent=parent, page_size=size, page_token=token, filter=which)
+            clip_pb2.ListClipsRequest(
+                parent=parent,
+                page_size=size,
+                page_token=token,
+                filter=which,
+                order_by=order_by,
+            )
         )
         pages.append(list(answer.clips))
         token = answer.next_page_token
@@ -98,3 +110,56 @@ async def test_pages_by_name_and_by_time_of_change(catalog: Catalog) -> None:
         assert found == sorted(found, key=key)
         wanted = sum(r.clip.display_name.startswith(which.display_name_prefix) for r in requests)
         assert len({clip.name for clip in found}) == len(found) == wanted
+
+
+async def test_pages_in_the_order_asked_for(catalog: Catalog) -> None:
+    """By name, length and age, up and down, with any filter: each clip once, ties by age."""
+    library = await catalog.library()
+    clips = []
+    for number in range(12):
+        clip = await catalog.creating(
+            library, display_name=f"n{number % 4}", label=f"l{number % 2}"
+        )
+        await catalog.put(clip.name, clip.name.encode())
+        audio = AudioProperties(duration=Duration(seconds=number % 3)) if number % 3 else None
+        activate = clip_pb2.ActivateClipRequest(name=clip.name, audio=audio)
+        clips.append(await catalog.stubs.clips.ActivateClip(activate))
+    keys = {
+        "display_name": lambda it: (it.display_name, it.name),
+        "duration": lambda it: (it.audio.duration.seconds, it.name),
+        "create_time": lambda it: it.name,
+    }
+    filters = [
+        ClipFilter(),
+        ClipFilter(label="l1"),
+        ClipFilter(display_name_prefix="n1"),
+        ClipFilter(create_time_from=clips[3].create_time),
+        ClipFilter(conditions=[Condition(field="label", none_of=Condition.Values(values=["l1"]))]),
+    ]
+    for field, key in keys.items():
+        for which in filters:
+            fits = [
+                clip for page in await pages_of(catalog, library.name, 50, which) for clip in page
+            ]
+            up = sorted(fits, key=key)
+            for order, wanted in ((field, up), (f"{field}  desc ", up[::-1])):
+                for size in (1, 5, 50):
+                    pages = await pages_of(catalog, library.name, size, which, order)
+                    assert [clip.name for page in pages for clip in page] == [
+                        it.name for it in wanted
+                    ]
+    first = await catalog.stubs.clips.ListClips(
+        clip_pb2.ListClipsRequest(parent=library.name, page_size=2, order_by="duration")
+    )
+    for order in ("", "duration desc", "display_name"):
+        async with refused(Reason.FIELD_INVALID):
+            await catalog.stubs.clips.ListClips(
+                clip_pb2.ListClipsRequest(
+                    parent=library.name, page_token=first.next_page_token, order_by=order
+                )
+            )
+    for order in ("label", "duration asc", "duration, name", "desc", "duration desc desc"):
+        async with refused(Reason.FIELD_INVALID, field="order_by"):
+            await catalog.stubs.clips.ListClips(
+                clip_pb2.ListClipsRequest(parent=library.name, order_by=order)
+            )

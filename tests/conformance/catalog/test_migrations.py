@@ -22,7 +22,7 @@ from catalog_service.settings import CatalogSettings
 from tests.conformance.catalog.filled import OLD, fill
 from tools.servers.catalog import serving
 
-HEAD = "0015"
+HEAD = "0023"
 
 
 async def test_migrations_build_the_tables(settings: CatalogSettings) -> None:

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 
+import grpc
 import pytest
 import pytest_asyncio
 from audiosearch.index.v1.index_service_pb2_grpc import IndexServiceStub
@@ -47,16 +48,22 @@ def milvus(start_milvus: Callable[..., MilvusServer]) -> MilvusServer:
     loop_scope="session",
     params=["memory", "lite", pytest.param("server", marks=pytest.mark.server)],
 )
-async def stub(
+async def channel(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[IndexServiceStub]:
-    """The service over each of the stores."""
+) -> AsyncIterator[grpc.aio.Channel]:
+    """To the service over each of the stores."""
     folder = tmp_path_factory.mktemp("data")
     port = request.getfixturevalue("milvus").port if request.param == "server" else None
     settings = settings_for(folder, port)
     store = MemoryStore() if request.param == "memory" else MilvusStore(settings)
-    async with serving_store(store, settings) as channel:
-        yield IndexServiceStub(channel)
+    async with serving_store(store, settings) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="package")
+def stub(channel: grpc.aio.Channel) -> IndexServiceStub:
+    """Calls the service over each of the stores."""
+    return IndexServiceStub(channel)
 
 
 _numbers = itertools.count()

@@ -216,6 +216,8 @@ def settings_for(folder: Path, port: int | None = None, **more: object) -> Index
         "data_dir": folder,
         "vector_dimension": DIMENSION,
         "store_threads": 4,
+        # Milvus Lite shares the processor with the other tests.
+        "store_seconds": 60 if port is None else 10,
         "milvus_host": None if port is None else "127.0.0.1",
         "milvus_port": port or 19530,
         **more,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
+import grpc
 import numpy as np
 from audiosearch.catalog.v1.clip_pb2 import (
     Clip,
@@ -152,8 +153,9 @@ def draw(seed: int = 15) -> list[Recording]:
     return recordings
 
 
-async def fill(stub: IndexServiceStub) -> Generated:
+async def fill(channel: grpc.aio.Channel) -> Generated:
     """Makes the index and writes all windows."""
+    stub = IndexServiceStub(channel)
     rule = WindowRule()
     rule.window.FromMilliseconds(WINDOW_MS)
     rule.hop.FromMilliseconds(HOP_MS)
@@ -190,9 +192,8 @@ async def fill(stub: IndexServiceStub) -> Generated:
             )
         )
     catalog = Catalog(library, recordings)
-    unchecked: Any = None  # nobody asks for the health of the peer
-    peer = Peer(unchecked, [INDEX], Reason.INDEX_UNAVAILABLE, 60)
-    index = Stub(stub, INDEX.service, peer, Limits(60, 60, 60))
+    peer = Peer(channel, [INDEX], Reason.INDEX_UNAVAILABLE, 60)
+    index = Stub(INDEX, peer, Limits(60, 60, 60))
     upstream: Any = SimpleNamespace(index=index, clips=catalog, libraries=catalog)
     search = Search(upstream, Libraries(upstream), 10, SearchLog())
     return Generated(recordings, catalog, upstream, search)

@@ -103,10 +103,12 @@ def windows_config(
     rule: tuple[float, float, float] | None = None,
     start: float | None = None,
     end: float | None = None,
+    max_peaks: int = 0,
     **config: Any,
 ) -> messages.EmbedWindowsRequest:
     """First message of EmbedWindows; window, hop and single, start and end in seconds."""
-    made = messages.EmbedWindowsConfig(audio=messages.EmbedAudioConfig(**config))
+    audio = messages.EmbedAudioConfig(**config)
+    made = messages.EmbedWindowsConfig(audio=audio, max_peaks=max_peaks)
     wanted = {"start_offset": (made.range, start), "end_offset": (made.range, end)}
     if rule:
         names = zip(("window", "hop", "single"), rule, strict=True)

@@ -292,3 +292,21 @@ def test_another_model(service: Any, sound: Any) -> None:
     """A call can name its model; another than the running one is MODEL_NOT_FOUND."""
     error = service.refuse_windows(sound.tobytes(), pcm=FLOAT, model="models/other")
     assert error.reason is Reason.MODEL_NOT_FOUND
+
+
+def test_the_outline_of_a_recording(service: Any, sound: Any) -> None:
+    """A byte for each part of equal length, with the windows and alone; nothing without asking."""
+    audio = (sound * np.linspace(0.1, 1, len(sound), dtype=np.float32)).astype(np.float32)
+    parts = np.abs(audio[: len(audio) // 50 * 50]).reshape(50, -1).max(axis=1)
+    _, summary = service.windows(audio.tobytes(), pcm=FLOAT, max_peaks=50)
+    peaks = np.frombuffer(summary.peaks, np.uint8)
+    assert np.allclose(peaks, 255 * parts / parts.max(), atol=1)
+    config = messages.EmbedWindowsConfig(audio=messages.EmbedAudioConfig(pcm=FLOAT), max_peaks=50)
+    requests = (
+        messages.MeasurePeaksRequest(config=config),
+        messages.MeasurePeaksRequest(audio_chunk=audio.tobytes()),
+    )
+    assert service.stub.MeasurePeaks(iter(requests), timeout=120).peaks == summary.peaks
+    assert service.windows(audio.tobytes(), pcm=FLOAT)[1].peaks == b""
+    error = service.refuse_windows(audio.tobytes(), pcm=FLOAT, max_peaks=1001)
+    assert error.reason is Reason.FIELD_INVALID

@@ -11,9 +11,10 @@ from structlog.testing import capture_logs
 
 from embedding_service.checkpoints import official as official_checkpoint
 from embedding_service.checkpoints.archive import CheckpointError, read_checkpoint
-from embedding_service.checkpoints.checkpoint import Checkpoint, Source, find
+from embedding_service.checkpoints.checkpoint import Checkpoint, Source, choose, find
 from embedding_service.checkpoints.official import Official
 from embedding_service.checkpoints.wanted import BUNDLED
+from embedding_service.settings import EmbeddingSettings
 from tests.unit.embedding.conftest import NAME, TAG
 
 
@@ -45,11 +46,20 @@ def test_the_list_of_paddlespeech() -> None:
     assert len(listed.md5) == 32
 
 
-def test_paddlespeech_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without PaddleSpeech, the error says how to install it."""
+def test_paddlespeech_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The bundled models run, and one that was set says how to install it."""
     monkeypatch.setitem(sys.modules, "paddlespeech", None)
     with pytest.raises(CheckpointError, match="pip install --no-deps paddlespeech=="):
         official_checkpoint.listed(TAG)
+    with capture_logs() as logs:
+        voices, sounds = choose(EmbeddingSettings(AUDIOSEARCH_MODELS="voices,sounds"))
+    assert (voices.name, voices.source) == ("ecapatdnn_small-16k", Source.BUNDLED)
+    assert (sounds.name, sounds.source) == ("panns_small-32k", Source.BUNDLED)
+    told = [entry["event"] for entry in warnings(logs)]
+    assert all("PaddleSpeech is not installed" in text for text in told)
+    assert all("pip install --no-deps paddlespeech==" in text for text in told)
+    with pytest.raises(CheckpointError, match="paddlespeech=="):
+        list(choose(EmbeddingSettings(AUDIOSEARCH_CHECKPOINT=tmp_path)))
 
 
 def test_its_cache(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

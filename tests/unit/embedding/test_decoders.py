@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import io
+import os
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,7 +22,7 @@ from embedding_service.decoding.decoding import INLINE_BYTES, Order
 from embedding_service.decoding.parts import Part
 from embedding_service.decoding.readers import AudioError
 from embedding_service.decoding.spool import Spools
-from tools.servers.processes import children
+from tools.servers.processes import children, until
 
 
 @pytest.fixture
@@ -82,6 +85,49 @@ async def test_a_cancelled_call(spools: Spools) -> None:
             await task
         assert await waiting == 96000
         assert not list(spools.folder.iterdir())
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").is_file(), reason="needs Linux's /proc")
+async def test_a_process_is_used_again(spools: Spools) -> None:
+    """Audio that is refused costs no process, and an idle process that dies costs no call."""
+    with Decoders(1, 60, spools.folder) as decoders, spools.open() as sink:
+        sink.reserve()
+        before = processes()
+        refused = Order(b"no audio", str(sink.path), 16000, 3600, -70)
+        for _ in range(3):
+            with pytest.raises(AudioError) as failure:
+                await decoders.decode(refused, "key:a")
+            assert failure.value.reason == "AUDIO_UNDECODABLE"
+        assert await decode(decoders, spools, minutes=5) == 5 * 60 * 16000
+        assert processes() == before
+        for process in before:
+            os.kill(process, signal.SIGKILL)
+            await asyncio.to_thread(until, functools.partial(ended, process))
+        assert await decode(decoders, spools, minutes=0.1) == 96000
+        assert not set(processes()) & set(before)
+    assert processes() == []
+
+
+async def test_systems_without_unnamed_memory(
+    spools: Spools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file without a name takes its place, as on macOS."""
+    monkeypatch.delattr(os, "memfd_create")
+    with Decoders(1, 60, spools.folder) as decoders:
+        assert await decode(decoders, spools, minutes=0.05) == 48_000
+
+
+async def test_a_process_that_ends_before_it_reads_its_work_costs_no_call(spools: Spools) -> None:
+    """Another one gets the work: the audio is not the cause."""
+    with Decoders(1, 60, spools.folder) as decoders:
+        before = processes()
+        for process in before:
+            os.kill(process, signal.SIGSTOP)
+        decoding = asyncio.create_task(decode(decoders, spools, minutes=0.1))
+        await asyncio.sleep(0.3)  # the order is on its way then
+        for process in before:
+            os.kill(process, signal.SIGKILL)
+        assert await decoding == 96000
 
 
 async def test_decoders_print_nothing(spools: Spools, capfd: pytest.CaptureFixture[str]) -> None:
@@ -147,6 +193,14 @@ def test_what_a_decoder_may_use(spools: Spools) -> None:
         limits = Path(f"/proc/{pid}/limits").read_text().splitlines()
         (space,) = [line.split() for line in limits if line.startswith("Max address space")]
         assert int(space[3]) < 8 * 2**30
+
+
+def ended(process: int) -> bool:
+    """True for a process that has ended, though nobody may have asked for its end yet."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
 
 
 def processes() -> list[int]:

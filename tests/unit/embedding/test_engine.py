@@ -23,8 +23,11 @@ from embedding_service.checkpoints.wanted import BUNDLED
 from embedding_service.network import precision, reference
 from embedding_service.network.engine import (
     LOWEST_COSINE,
+    SHIPPED,
     EngineError,
+    Measured,
     Options,
+    fastest,
     open_engine,
 )
 from embedding_service.network.families import ecapatdnn
@@ -32,6 +35,7 @@ from embedding_service.network.families.ecapatdnn import graph
 from embedding_service.network.family import Network
 from embedding_service.network.features import FeatureSettings, log_mel
 from embedding_service.network.precision import Precision
+from embedding_service.network.sealed import SealedFiles
 from embedding_service.settings import EmbeddingSettings
 
 NARROW = {"input_size": 80, "channels": [64, 64, 64, 64, 192], "attention_channels": 16}
@@ -103,12 +107,12 @@ def bundled() -> Network:
 
 @pytest.mark.parametrize("name", ["narrow", "bundled"])
 def test_paddlespeechs_vectors(name: str, request: pytest.FixtureRequest) -> None:
-    """From 0.5 to 60 s, the chosen engine's vectors are PaddleSpeech's."""
+    """From 0.5 to 20 s, the chosen engine's vectors are PaddleSpeech's."""
     network = request.getfixturevalue(name)
     engine = open_engine(network, Options())
     assert engine.measured.lowest_cosine >= LOWEST_COSINE
     assert engine.measured.speed_ratio > 0
-    for seconds in (0.5, 1, 5, 20, 60):
+    for seconds in (0.5, 1, 5, 20):
         theirs = network.paddle(spoken(seconds)).vectors
         assert cosines(engine.run(spoken(seconds)).vectors, theirs).min() >= LOWEST_COSINE
 
@@ -161,21 +165,45 @@ def broken(*_: object) -> Any:
 def test_what_is_kept(narrow: Network, tmp_path: Path) -> None:
     """A second start neither runs PaddleSpeech's network nor converts it."""
     first = open_engine(narrow, Options(cache=tmp_path))
-    unused = dataclasses.replace(narrow, paddle=broken, graph=broken)
+    # As on another processor, features differ in their last bits.
+    rounded = lambda samples: np.nextafter(narrow.features(samples), np.float32(0))  # noqa: E731
+    unused = dataclasses.replace(narrow, paddle=broken, graph=broken, features=rounded)
     again = open_engine(unused, Options(cache=tmp_path))
-    assert again.measured == first.measured
+    assert again.measured.precision is first.measured.precision
+    assert again.measured.speed_ratio == first.measured.speed_ratio
     np.testing.assert_array_equal(again.run(spoken(1)).vectors, first.run(spoken(1)).vectors)
+
+
+def test_the_choice_of_another_start(narrow: Network, tmp_path: Path) -> None:
+    """A choice stays, with other threads too and beside a precision that would be faster now."""
+    open_engine(narrow, Options(cache=tmp_path))
+    (choice,) = tmp_path.rglob("choice*")
+    kept = SealedFiles(choice.parent)
+    before = Measured(Precision.FP32, 1.0, 0.5)
+    kept.write(choice.name, before.to_bytes())
+    again = open_engine(narrow, Options(cache=tmp_path, threads=1))
+    assert (again.measured.precision, again.measured.speed_ratio) == (Precision.FP32, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("times", "best"),
+    [([3.0, 2.0, 1.9], 2), ([3.0, 2.0, 1.99], 1), ([2.0, 1.95, 1.92], 0), ([1.0, 2.0, 3.0], 0)],
+)
+def test_a_tie(times: list[float], best: int) -> None:
+    """Of precisions that are about as fast, the highest is chosen."""
+    assert fastest(times) == best
 
 
 def test_other_weights(narrow: Network, tmp_path: Path) -> None:
     """Cached files belong to their weights and settings alone."""
-    open_engine(narrow, Options(cache=tmp_path))
+    options = Options(precision=Precision.FP32, cache=tmp_path)
+    open_engine(narrow, options)
     other = dataclasses.replace(drawn(NARROW | {"lin_neurons": 64}), sha256="6f" * 32)
-    assert open_engine(other, Options(cache=tmp_path)).run(spoken(1)).vectors.shape == (1, 64)
+    assert open_engine(other, options).run(spoken(1)).vectors.shape == (1, 64)
     shape = NARROW | {"dilations": [1, 1, 1, 1, 1]}
     same_weights = drawn(shape)
     assert cosines(
-        open_engine(same_weights, Options(cache=tmp_path)).run(spoken(1)).vectors,
+        open_engine(same_weights, options).run(spoken(1)).vectors,
         same_weights.paddle(spoken(1)).vectors,
     ) == pytest.approx(1, abs=1e-4)
 
@@ -193,7 +221,7 @@ def kept(narrow: Network, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
     return folder, open_engine(narrow, Options(cache=folder)).run(spoken(1)).vectors
 
 
-@pytest.mark.parametrize("damage", [flip, lambda data: data[:-1], lambda _: b""])
+@pytest.mark.parametrize("damage", [flip, lambda data: data[:-1]])
 def test_damaged_files(
     narrow: Network,
     kept: tuple[Path, Any],
@@ -260,7 +288,7 @@ def test_a_precision_that_does_not_hold(delicate: Network) -> None:
 
 def test_nothing_is_reported(tmp_path: Path) -> None:
     """The engine leaves no number of the user's in the home folder, and reports to nobody."""
-    code = "from embedding_service.network import precision; print(precision.machine(1, 1))"
+    code = "from embedding_service.network import precision; print(precision.machine())"
     environment = {**os.environ, "HOME": str(tmp_path)}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
     assert not list(tmp_path.rglob("*"))
@@ -273,10 +301,11 @@ def test_paddle_itself(narrow: Network) -> None:
 
 
 def test_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Precision, threads and the folder of what is kept are settings."""
+    """Precision, threads, device and the folder of what is kept are settings."""
     default = Options.of(EmbeddingSettings())
     assert (default.precision, default.threads) == (None, 0)
     monkeypatch.setenv("AUDIOSEARCH_ENCODER_PRECISION", "mixed")
     monkeypatch.setenv("AUDIOSEARCH_ENCODER_CACHE", str(tmp_path))
     monkeypatch.setenv("AUDIOSEARCH_ENCODER_THREADS", "3")
-    assert Options.of(EmbeddingSettings()) == Options(Precision.MIXED, tmp_path, 3)
+    monkeypatch.setenv("AUDIOSEARCH_DEVICE", "cpu")
+    assert Options.of(EmbeddingSettings()) == Options(Precision.MIXED, tmp_path, 3, shipped=SHIPPED)

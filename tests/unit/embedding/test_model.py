@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,13 @@ import pytest
 
 from embedding_service.checkpoints.archive import CheckpointError, read_checkpoint
 from embedding_service.checkpoints.checkpoint import Checkpoint, Source
+from embedding_service.checkpoints.wanted import BUNDLED
 from embedding_service.network.batching import Batcher, Work
+from embedding_service.network.engine import SHIPPED, Options
+from embedding_service.network.families import paddlespeech
 from embedding_service.network.features import FeatureSettings, log_mel
 from embedding_service.network.model import Model
+from embedding_service.network.precision import Precision
 
 
 def load(folder: Path) -> Model:
@@ -46,6 +52,49 @@ def test_paddlespeechs_own_route(network: Any, write: Callable[..., Path], secon
     assert vector.shape == (192,)
     assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-6)
     assert vector @ theirs / np.linalg.norm(theirs) > 0.9999
+
+
+@pytest.mark.parametrize("name", ["ecapatdnn_small-16k", "panns_small-32k"])
+def test_a_second_start(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It imports no Paddle and is equal, until a file of the first one is damaged."""
+    checkpoint = Checkpoint(name, Source.BUNDLED, read_checkpoint(BUNDLED[name]))
+    first = Model(checkpoint, Options(cache=tmp_path))
+    imports: list[str] = []
+    imported = paddlespeech.imported
+    monkeypatch.setattr(
+        paddlespeech, "imported", lambda *given: imports.append(given[0]) or imported(*given)
+    )
+    second = Model(checkpoint, Options(cache=tmp_path))
+    assert imports == []
+    assert second.info.traits == first.info.traits
+    clip = [first.features(noise(1))]
+    np.testing.assert_array_equal(second.run(clip).vectors, first.run(clip).vectors)
+    for path in (path for path in tmp_path.rglob("*") if path.is_file()):
+        path.write_bytes(path.read_bytes()[:-1])
+    assert Model(checkpoint, Options(cache=tmp_path)).info.traits == first.info.traits
+    assert imports
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_a_bundled_model_needs_no_paddle(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not at its first start either. If this fails, `python -m tools.checked_models` is due."""
+    monkeypatch.setitem(sys.modules, "paddle", None)
+    checkpoint = Checkpoint(name, Source.BUNDLED, read_checkpoint(BUNDLED[name]))
+    model = Model(checkpoint, Options(precision=Precision.FP32, shipped=SHIPPED))
+    assert model.info.measured.holds
+    assert np.isfinite(model.run([model.features(noise(1))]).vectors).all()
+
+
+def test_known_weights_with_other_settings(write: Callable[..., Path], tmp_path: Path) -> None:
+    """Weights that fitted one shape of a network are held against another one again."""
+    folder = write("checkpoint")
+    weights = read_checkpoint(folder)
+    options = Options(cache=tmp_path / "cache")
+    Model(Checkpoint("some-model", Source.SETTING, weights), options)
+    config = {**weights.config, "model": {**weights.config["model"], "lin_neurons": 100}}
+    other = dataclasses.replace(weights, config=config)
+    with pytest.raises(CheckpointError, match=r"fc\.conv"):
+        Model(Checkpoint("some-model", Source.SETTING, other), options)
 
 
 def test_identity(write: Callable[..., Path]) -> None:

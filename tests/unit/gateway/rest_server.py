@@ -29,6 +29,9 @@ from serving.errors import Reason, ServiceError
 AUDIO = bytes(range(256)) * 4096
 """The audio of every clip: 1 MiB."""
 
+LINK = "https://objects.example.org/audio?signed=1"
+"""The address of the audio of the clip `linked`, if one is asked for."""
+
 
 class Behaviour:
     """Does what a test asks for by the name of a library or clip, in all services."""
@@ -86,6 +89,9 @@ class Behaviour:
         if asked == "broken":
             part = part[: len(part) // 2]
         try:
+            if request.link and asked == "linked":
+                yield clip_pb2.GetAudioResponse(link=LINK)
+                return
             yield clip_pb2.GetAudioResponse(chunk=part[: request.limit or None])
             while asked == "endless":
                 self.sent += 1

@@ -65,6 +65,8 @@ class Shelf:
         self.lengths: dict[str, int] = {}
         """Lengths in milliseconds of clips that are not as long as their windows say."""
         self.gone: ServiceError | None = None
+        self.most = 1000
+        """Queries of a call that it answers in time."""
 
     def _rows(self) -> dict[str, np.ndarray]:
         if self.gone:
@@ -97,6 +99,8 @@ class Shelf:
 
     async def SearchVectors(self, request: pb.SearchVectorsRequest) -> pb.SearchVectorsResponse:
         """See IndexService."""
+        if len(request.queries) > self.most:
+            raise ServiceError(Reason.INDEX_UNAVAILABLE, "the store did not answer in time")
         passed = set(request.except_clip_ids)
         rows = {id_: row for id_, row in self._rows().items() if id_.split(":")[0] not in passed}
         ids, answer = list(rows), pb.SearchVectorsResponse()
@@ -245,6 +249,15 @@ async def test_a_failure_is_told_and_tried_again() -> None:
     answer = found.answer(ASK)
     assert (len(answer.groups), answer.failure.reason) == (1, "INDEX_UNAVAILABLE")
     assert not found.due()
+
+
+@pytest.mark.parametrize("most", [1, 7])
+async def test_a_slow_index_is_asked_for_less_at_once(most: int) -> None:
+    """The duplicates are the same."""
+    shelf = Shelf(a=TALK, b=windows(20, 2), c=noisy(TALK, 3))
+    whole = told(await find(shelf))
+    shelf.most = most
+    assert told(await find(shelf)) == whole != []
 
 
 async def test_too_many_duplicates_are_cut_off_and_that_is_told(

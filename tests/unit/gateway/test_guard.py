@@ -13,6 +13,7 @@ from audiosearch.gateway.v1.clips_pb2 import UploadClipConfig, UploadClipRequest
 from gateway.access import api_key, key_file
 from gateway.access.guard import Guard
 from gateway.access.keyring import Keyring
+from gateway.access.rates import Rates
 from gateway.access.rights import OPERATOR, Right, caller
 from serving.caller import caller as shared_by
 from serving.errors import Reason, ServiceError
@@ -99,3 +100,42 @@ async def test_a_stream_is_checked_where_it_names_a_library(guard: Guard, header
         with pytest.raises(ServiceError) as raised:
             await anext(stream)
         assert raised.value.reason is Reason.RIGHT_MISSING
+
+
+def test_a_key_makes_the_calls_of_its_rate() -> None:
+    """Those of 10 s at once, then one by one; others are not held up, nor are keys without one."""
+    clock = [100.0]
+    rates = Rates(lambda: clock[0])
+    slow, _ = api_key.make("slow", {"a": Right.read}, 60)
+    other, _ = api_key.make("other", {"a": Right.read}, 60)
+    free, _ = api_key.make("free", {"a": Right.read})
+    for _ in range(10):
+        rates.take(slow)
+    with pytest.raises(ServiceError, match="60 calls a minute; wait 1 s") as raised:
+        rates.take(slow)
+    assert raised.value.reason is Reason.GATEWAY_BUSY
+    for _ in range(100):
+        rates.take(free)
+    rates.take(other)
+    clock[0] += 1.0
+    rates.take(slow)
+    with pytest.raises(ServiceError):
+        rates.take(slow)
+    clock[0] += 3600.0
+    for _ in range(10):
+        rates.take(slow)
+    with pytest.raises(ServiceError):
+        rates.take(slow)
+
+
+def test_a_rate_is_kept_in_the_file_and_counted_at_calls(tmp_path: Path) -> None:
+    """A key without one has no word of it there, which gateways before would not know."""
+    slow, token = api_key.make("slow", {"a": Right.read}, 6)
+    free, _ = api_key.make("free", {"a": Right.read})
+    key_file.change(tmp_path / "keys", lambda keys: keys.update({slow.id: slow, free.id: free}))
+    assert (tmp_path / "keys").read_text().count("calls_per_minute") == 1
+    guard = Guard(Keyring(tmp_path / "keys"))
+    guard.know(f"Bearer {token}", HOME)
+    with pytest.raises(ServiceError) as raised:
+        guard.know(f"Bearer {token}", HOME)
+    assert raised.value.metadata["calls_per_minute"] == "6"

@@ -17,7 +17,7 @@ from gateway.rest.http import connection, exchange
 from serving.compat import timeout
 from serving.errors import DOMAIN
 from serving.telemetry import configure
-from tests.unit.gateway.rest_server import AUDIO, Served, serving
+from tests.unit.gateway.rest_server import AUDIO, LINK, Served, serving
 
 LIBRARIES = "/v1/libraries/"
 CLIP = "/v1/libraries/a/clips/"
@@ -367,6 +367,23 @@ async def test_a_body_that_breaks_while_its_request_is_refused_is_answered_once(
         writer.close()
         assert (await served.http.get(LIBRARIES + "a")).status_code == 200
     assert "Traceback" not in caplog.text
+
+
+async def test_downloads_are_sent_to_the_object_store_where_the_operator_allows() -> None:
+    """Only of callers that ask for it, and of audio that is in one. HEAD is answered as ever."""
+    linked, ranged = CLIP + "linked/audio?link=true", {"range": "bytes=1-2"}
+    async with serving(link_seconds=60) as served:
+        sent = await served.http.get(linked, headers=ranged)
+        assert (sent.status_code, sent.headers["location"]) == (307, LINK)
+        assert sent.headers["cache-control"] == "no-store"
+        assert (await served.http.head(linked)).status_code == 200
+        assert (await served.http.get(CLIP + "x/audio?link=true", headers=ranged)).content == (
+            AUDIO[1:3]
+        )
+        plain = await served.http.get(CLIP + "linked/audio", headers=ranged)
+        assert plain.content == AUDIO[1:3]
+    async with serving() as served:
+        assert (await served.http.get(linked, headers=ranged)).content == AUDIO[1:3]
 
 
 async def test_head_is_get_without_the_body() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import ssl
 from pathlib import Path
 
 import httpx
@@ -11,6 +12,8 @@ import pytest
 
 from gateway.access import api_key, key_file
 from gateway.access.rights import Right
+from serving.compat import timeout
+from serving.tls import renewal
 from tests.certificates import Authority
 from tests.unit.gateway.rest_server import serving
 from tests.unit.gateway.test_rest_boundary import LIBRARIES, PATIENCE, raw, reason
@@ -130,6 +133,22 @@ async def test_the_documentation_comes_from_files_of_the_server() -> None:
     assert schema["properties"]["libraries"]["items"]["$ref"].endswith(
         "audiosearch.catalog.v1.Library"
     )
+
+
+async def test_a_renewed_certificate_is_shown_without_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To new connections."""
+    monkeypatch.setattr(renewal, "LOOK_SECONDS", 0.05)
+    authority = Authority(tmp_path)
+    files = authority.issue("gateway")
+    async with serving(tls_cert=files.cert, tls_key=files.key) as served:
+        place = ("127.0.0.1", served.port)
+        first = await asyncio.to_thread(ssl.get_server_certificate, place)
+        authority.issue("gateway")
+        async with timeout(30):
+            while await asyncio.to_thread(ssl.get_server_certificate, place) == first:
+                await asyncio.sleep(0.05)
 
 
 async def test_with_a_certificate_it_speaks_tls_alone(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_a_clip_that_cannot_lie_in_another_is_told_at_once() -> None:
 def test_single_windows_are_judged_by_their_score() -> None:
     """The middle of one lies in the middle of the other."""
     assert lay(4.0, 0.0, 4.05, 0.97) is None
-    assert lay(4.0, 0.0, 4.0, 0.98)
+    assert lay(4.0, 0.0, 4.0, 0.985)
     found = lay(5.0, 6.0, WINDOW, 0.99)
     assert found
     assert (found.offset, found.start, found.end) == (5.0, 0.0, 5.0)

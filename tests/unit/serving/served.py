@@ -87,10 +87,11 @@ class Served:
         self.channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}")
         self.stub = clip_service_pb2_grpc.ClipServiceStub(self.channel)
 
-    async def health(self) -> int:
-        """The overall health."""
+    async def health(self, service: str = "") -> int:
+        """The health of a service, or of all."""
         stub = health_pb2_grpc.HealthStub(self.channel)
-        return (await stub.Check(health_pb2.HealthCheckRequest(), timeout=5)).status
+        request = health_pb2.HealthCheckRequest(service=service)
+        return (await stub.Check(request, timeout=5)).status
 
 
 @pytest.fixture

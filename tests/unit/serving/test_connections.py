@@ -83,3 +83,24 @@ def test_a_program_takes_all_files_that_it_may() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
     assert int(done.stdout) == (65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536))
+
+
+def test_a_system_that_gives_fewer_files_is_no_failure() -> None:
+    """MacOS refuses more than 10,240, whatever the hard limit says."""
+    code = (
+        "import resource\n"
+        "from serving.calls.connections import raise_file_limit\n"
+        "given = resource.setrlimit\n"
+        "def refuse(kind, limits):\n"
+        "    if limits[0] > 10_240: raise ValueError('current limit exceeds maximum limit')\n"
+        "    given(kind, limits)\n"
+        "given(resource.RLIMIT_NOFILE, (200, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))\n"
+        "resource.setrlimit = refuse\n"
+        "raise_file_limit()\n"
+        "print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert int(done.stdout) == (10_240 if hard == resource.RLIM_INFINITY else min(hard, 10_240))

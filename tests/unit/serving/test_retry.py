@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from serving.errors import Reason, ServiceError
-from serving.retry import MAX_PAUSE_SECONDS, Retry
+from serving.retry import MAX_PAUSE_SECONDS, Retry, patiently
 
 AWAY_OR_BUSY = {
     *(Reason.INDEX_UNAVAILABLE, Reason.CATALOG_UNAVAILABLE, Reason.EMBEDDING_UNAVAILABLE),
     *(Reason.GATEWAY_UNAVAILABLE, Reason.ENCODER_BUSY, Reason.CATALOG_BUSY),
-    *(Reason.INDEX_BUSY, Reason.GATEWAY_BUSY),
+    *(Reason.INDEX_BUSY, Reason.GATEWAY_BUSY, Reason.OBJECT_STORE_UNAVAILABLE),
 }
 
 
@@ -40,6 +40,24 @@ def test_time_is_limited() -> None:
     retry, failure = Retry(seconds=-1.0), ServiceError(Reason.INDEX_UNAVAILABLE, "no")
     with pytest.raises(ServiceError):
         retry.pause(failure)
+
+
+def test_one_reason_may_have_less_time() -> None:
+    """Others have theirs all the same; each that is waited for is told once."""
+    retry = Retry(shorter={Reason.GATEWAY_UNAVAILABLE: -1.0})
+    away, busy = (
+        ServiceError(reason, "no") for reason in (Reason.GATEWAY_UNAVAILABLE, Reason.INDEX_BUSY)
+    )
+    failures = iter([busy, away])
+    told: list[ServiceError] = []
+
+    def work() -> None:
+        raise next(failures)
+
+    with pytest.raises(ServiceError) as raised:
+        patiently(work, retry, told=told.append)
+    assert raised.value is away
+    assert told == [busy]
 
 
 def test_a_reason_may_be_temporary_for_one_kind_of_work() -> None:

@@ -13,6 +13,7 @@ from audiosearch.catalog.v1 import clip_pb2
 from grpc_health.v1 import health_pb2
 
 from serving.errors import Reason, ServiceError, from_rpc_error
+from serving.server import LIVENESS
 from serving.telemetry import configure
 from tests.unit.serving.served import Served, Start, happens, logs, start
 
@@ -153,6 +154,7 @@ async def test_health_follows_the_check(start: Start) -> None:
         await eventually(served, health_pb2.HealthCheckResponse.SERVING)
         failure.append(error)
         await eventually(served, health_pb2.HealthCheckResponse.NOT_SERVING)
+        assert await served.health(LIVENESS) == health_pb2.HealthCheckResponse.SERVING
         failure.clear()
 
 

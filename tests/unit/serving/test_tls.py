@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import socketserver
+import threading
+import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -14,11 +19,18 @@ from audiosearch.catalog.v1 import clip_pb2, clip_service_pb2, clip_service_pb2_
 from audiosearch.catalog.v1.clip_pb2 import Clip
 from cryptography import x509
 
+from serving.compat import timeout
+from serving.contracts import Contract
+from serving.errors import Reason
+from serving.peers.peer import Peer
+from serving.peers.stub import Limits, Stub
 from serving.server import serve
 from serving.settings import ServerSettings, load
-from serving.tls import Tls
+from serving.tls import renewal
+from serving.tls.files import Tls
 from tests.certificates import Authority, variables
 
+CLIPS = Contract(clip_service_pb2, clip_service_pb2_grpc)
 NAME = clip_service_pb2.DESCRIPTOR.services_by_name["ClipService"].full_name
 
 
@@ -167,6 +179,47 @@ async def test_without_an_authority_everybody_may_call_over_tls(authority: Autho
         assert (await ask(Tls().open(f"localhost:{port}"))).startswith("UNAVAILABLE")
 
 
+async def test_new_files_are_taken_without_a_restart(
+    authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a server, and by the channel to it. Files that don't belong together change nothing."""
+    monkeypatch.setattr(renewal, "LOOK_SECONDS", 0.05)
+    ours, later = authority.issue("server"), Authority(tmp_path / "later")
+    new = later.issue("server")
+    async with served(ours) as port:
+        target = f"localhost:{port}"
+        peer = Peer(ours.open(target), [CLIPS], Reason.CATALOG_UNAVAILABLE, 9)
+        clips: Any = Stub(CLIPS, peer, Limits(10, 10, 10))
+        following = asyncio.create_task(
+            renewal.follow(ours, lambda: peer.renew(ours.open(target), 0))
+        )
+        first, known = peer.channel, authority.issue("client")
+        replace_file(new.key, ours.key)
+        assert await ask(known.open(target)) == "x"
+        assert (await clips.GetClip(clip_pb2.GetClipRequest(name="before"))).name == "before"
+        before = known.open(target)
+        replace_file(new.cert, ours.cert)
+        replace_file(new.ca, ours.ca)
+        async with timeout(30):
+            while await ask(later.issue("client").open(target)) != "x":
+                await asyncio.sleep(0.05)
+            while peer.channel is first:
+                await asyncio.sleep(0.05)
+        assert (await ask(before)).startswith("UNAVAILABLE")
+        assert (await clips.GetClip(clip_pb2.GetClipRequest(name="after"))).name == "after"
+        following.cancel()
+        await peer.channel.close()
+
+
+def replace_file(source: Path | None, at: Path | None) -> None:
+    """Puts a copy of a file in the place of another, as tools that renew certificates do."""
+    assert source
+    assert at
+    copied = at.with_suffix(".new")
+    copied.write_bytes(source.read_bytes())
+    copied.replace(at)
+
+
 @pytest.mark.parametrize("shows_ca", [True, False])
 async def test_a_probe_beside_the_server_takes_any_name(
     shows_ca: bool, authority: Authority
@@ -179,3 +232,28 @@ async def test_a_probe_beside_the_server_takes_any_name(
             stub = clip_service_pb2_grpc.ClipServiceStub(channel)
             call = asyncio.to_thread(stub.GetClip, clip_pb2.GetClipRequest(name="x"), timeout=10)
             assert (await call).name == "x"
+
+
+def test_a_probe_finds_a_server_soon_after_its_start() -> None:
+    """It tries to connect more often than gRPC does by itself."""
+    tries: Counter[str] = Counter()
+    with ExitStack() as stack:
+        stubs = []
+        for name, connect in (("own", Tls().connect_to_own), ("plain", grpc.insecure_channel)):
+            server = stack.enter_context(socketserver.TCPServer(("127.0.0.1", 0), _hang_up))
+            server.handle_error = lambda *_, at=name: tries.update([at])  # type: ignore[method-assign]
+            threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+            stack.callback(server.shutdown)
+            channel = stack.enter_context(connect(f"127.0.0.1:{server.server_address[1]}"))
+            stubs.append(clip_service_pb2_grpc.ClipServiceStub(channel))
+        while tries["plain"] < 3:
+            for stub in stubs:
+                with pytest.raises(grpc.RpcError):
+                    stub.GetClip(clip_pb2.GetClipRequest(), timeout=0.1)
+            time.sleep(0.05)
+    assert tries["own"] > tries["plain"]
+
+
+def _hang_up(*_: object) -> None:
+    """Handles a connection as a server that is not there yet."""
+    raise ConnectionAbortedError

@@ -75,7 +75,7 @@ async def test_a_trace_goes_through_services_with_the_request_id(
     (kept, endpoint), served = collector, await start()
     contract = Contract(clip_service_pb2, clip_service_pb2_grpc)
     peer = Peer(served.channel, [contract], Reason.CATALOG_UNAVAILABLE, 5)
-    behind = Stub(served.stub, contract.service, peer, Limits(5, 5, 5))
+    behind = Stub(contract, peer, Limits(5, 5, 5))
     with traced("test", endpoint):
         async with take_call("GET", "my-request", 10, PARENT) as call:
             with stage("step"):

@@ -148,7 +148,11 @@ def test_run_without_an_end_is_wrong_usage(
 
 @pytest.mark.parametrize(
     ("change", "named"),
-    [({"width": 20}, "--width"), ({"steps": 0}, "--steps"), ({"voices": 9}, "--voices")],
+    [
+        ({"width": 20}, "--width"),
+        ({"steps": 0}, "--steps"),
+        ({"voices": len(ALTERATIONS) + 1}, "--voices"),
+    ],
 )
 def test_impossible_options_are_named(tmp_path: Path, change: dict[str, int], named: str) -> None:
     """An option that cannot be is refused before anything is read."""

@@ -12,14 +12,16 @@ import numpy as np
 import paddle
 import pytest
 
-from tests.unit.training.small_run import small_run
+from tests.unit.training.small_run import RATE, small_run
 from tools.training.checkpoint import export_checkpoint, load_state
+from tools.training.corpus import Utterance
 from tools.training.network import EncoderShape, build_encoder
-from tools.training.objective import cosines_to_places, soft_label_loss, teacher_places
+from tools.training.objective import Places, Turn, cosines_to_places, soft_label_loss
 from tools.training.options import OptionsError
 from tools.training.recipe import Training
-from tools.training.teacher import Teacher, TeacherError
+from tools.training.teacher import Lesson, Teacher, TeacherError
 from tools.training.torch_file import TorchFileError, read_weights
+from tools.training.voices import AS_RECORDED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -156,7 +158,8 @@ def test_teacher_computes_as_pytorch_does(pretrained: Path) -> None:
     for layer in range(3):
         outputs = _lstm(outputs, weights, layer)
     vector = np.maximum(weights["linear.weight"] @ outputs[-1] + weights["linear.bias"], 0.0)
-    assert np.allclose(teacher.embed([wave])[0], vector / np.linalg.norm(vector), atol=1e-5)
+    (found,) = teacher.follow(wave)
+    assert np.allclose(found, vector / np.linalg.norm(vector), atol=1e-5)
 
 
 def _lstm(rows: NDArray[Any], weights: dict[str, Any], layer: int) -> NDArray[Any]:
@@ -188,21 +191,45 @@ def test_places_keep_the_teachers_cosines() -> None:
     own /= np.linalg.norm(own, axis=1, keepdims=True)
     turn, _ = np.linalg.qr(rng.standard_normal((9, 6)))
     vectors = own @ turn.T
-    places = teacher_places(vectors, own)
+    places = Turn.between(vectors, own).places(vectors)
     centred = own - own.mean(axis=0)
     expected = centred / np.linalg.norm(centred, axis=1, keepdims=True)
     assert np.allclose(places, expected, atol=0.02)
 
 
+def test_clips_have_the_places_of_their_own_vectors() -> None:
+    """A clip without a vector has that of its class, which is the encoder's if it is no voice."""
+    rng = np.random.default_rng(3)
+    vectors, embeddings = rng.standard_normal((20, 9)), rng.standard_normal((22, 6))
+    places = Places.between(vectors, embeddings)
+    assert np.allclose(np.linalg.norm(places.classes, axis=1), 1.0)
+    assert np.allclose(places.classes[21], embeddings[21] / np.linalg.norm(embeddings[21]))
+    found = places.of_clips(
+        np.array([3, 5, 21]), np.stack([vectors[4], vectors[5], 0 * vectors[0]])
+    )
+    assert np.allclose(found, places.classes[[4, 5, 21]])
+
+
+def test_a_part_of_a_recording_has_half_its_own_vector() -> None:
+    """Parts of 1.6 s count as much as they share with it; the other half is the whole."""
+    utterance = Utterance("ada", AS_RECORDED, 0, 4 * RATE)
+    vectors = np.eye(4, 256, dtype=np.float32)
+    lesson = Lesson(vectors, {utterance: (0, 4)})
+    whole = lesson.of(utterance)
+    assert np.allclose(whole[:4], 0.5)
+    first = lesson.of(utterance, 0, RATE) - whole * (lesson.of(utterance, 0, RATE) @ whole)
+    assert first.argmax() == 0
+    assert lesson.of(utterance, 3 * RATE, RATE)[:4].argmax() == 3
+
+
 def test_soft_labels_are_met_at_the_places() -> None:
     """No embedding has a lower loss than its place, also where another voice is alike."""
     places = paddle.to_tensor([[1.0, 0.0], [0.98, 0.199], [-1.0, 0.0]])
-    labels = paddle.to_tensor([0])
 
     def loss(degrees: float) -> float:
         angle = np.radians(degrees)
         clip = paddle.to_tensor([[3 * np.cos(angle), 3 * np.sin(angle)]], dtype="float32")
-        return float(soft_label_loss(cosines_to_places(clip, places), places, labels))
+        return float(soft_label_loss(cosines_to_places(clip, places), places, places[:1]))
 
     assert loss(0.0) < min(loss(-6.0), loss(6.0))
 
@@ -218,10 +245,12 @@ def test_run_learns_from_the_teacher_and_goes_on(
     Training(small_run(speech, tmp_path, pause_after=1, **options), lines.append).run()
     assert any("teacher" in line for line in lines)
     (kept,) = tmp_path.glob("teacher-*.npy")
-    assert np.load(kept).shape == (3 * 2, 256)
-    before = load_state(tmp_path / "state.pdparams")["places"].numpy()
+    parts = np.load(kept)
+    assert len(parts) > 3 * 2 * 4
+    assert np.allclose(np.linalg.norm(parts, axis=1), 1.0, atol=1e-4)
+    before = load_state(tmp_path / "state.pdparams")["places"][0].numpy()
     Training(small_run(speech, tmp_path, resume=True, **options), lines.append).run()
-    assert np.array_equal(load_state(tmp_path / "state.pdparams")["places"].numpy(), before)
+    assert np.array_equal(load_state(tmp_path / "state.pdparams")["places"][0].numpy(), before)
 
 
 def test_teacher_without_a_start_is_an_error(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ FOURS = (
     *(b"FORM", b"FRM8", b"DSD ", b"\x1aE\xdf\xa3", b"\x30\x26\xb2\x75", b"\0\0\1\xba", b"#!AM"),
     *(b"NIST", b"Crea", b".snd", b"dns.", b".SoX", b"wvpk", b"TTA1", b"MAC ", b"MPCK", b"\0\0\0 "),
     *(b"\x0b\x77\n\n", b"\x7f\xfe\x80\x01", b"\xff\xfe\n\n", b"\r\n\xe2\x80", b""),
+    *(b"2BIT", b" paf", b"fap ", b"ALaw", b"\xf0\x7e\n\1", b"Exte"),
 )
 RESTS = (
     *(
@@ -39,7 +40,14 @@ RESTS = (
         b"moov",
         b"free",
     ),
-    *(b"_1A", b"tive Voice File", b"R\n", b"\x2e\x91\xcf\x11\xa5\xd6\x28\xdb"),
+    *(
+        b"_1A",
+        b"tive Voice File",
+        b"SoundFile**",
+        b"nded Instrument: ",
+        b"R\n",
+        b"\x2e\x91\xcf\x11\xa5\xd6\x28\xdb",
+    ),
     *(b"\x8e\x66\xcf\x11\xa6\xd9", (b"G" + bytes(191)) * 3, b"\x85\xff\n", b"........DSD ", b""),
 )
 

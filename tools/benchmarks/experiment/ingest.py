@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from audiosearch.embedding.v1 import embedding_service_pb2 as embedding_pb2
-from audiosearch_cli.imports.commands import POLL_SECONDS
+from audiosearch_client.client import POLL_SECONDS
 
 from tools.benchmarks.embedding import Clips
 from tools.benchmarks.experiment.settings import CALLERS, CLIP_SECONDS

@@ -13,14 +13,14 @@ from embedding_service.checkpoints.archive import CheckpointError
 from embedding_service.network.families import paddlespeech
 from embedding_service.network.families.ecapatdnn import graph
 from embedding_service.network.families.ecapatdnn.packing import TimeAxis
-from embedding_service.network.family import Network, Outputs, Purpose, Traits
+from embedding_service.network.family import Network, Outputs, Purpose, Sizes, Traits
 from embedding_service.network.features import FeatureSettings, log_mel
 from embedding_service.network.precision import Precision
 from embedding_service.speech.weights import SpeechModelError, read_weights
 from embedding_service.windows import SECOND_NS, Rule
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -38,7 +38,7 @@ KEPT = {
 """Layers that stay in fp32. Those that run once a clip, not once a frame, cost no time and improve
 the vectors most. MIXED adds the first layer and the pooling."""
 
-_PREPARATION = 3
+PREPARATION = 3
 """Revision of how audio is prepared.
 
 1: all samples, channels averaged. 2: silence left out, a channel taken where channels cancel out.
@@ -54,8 +54,10 @@ _PREFIX = "backbone."
 _MISFIT = "model/model.pdparams does not fit conf/model.yaml"
 
 
-def build(weights: Weights, threads: int) -> Network:
+def build(weights: Weights, threads: int, sizes: Sizes | None = None) -> Network:
     """Builds PaddleSpeech's EcapaTdnn with the weights of a checkpoint.
+
+    With sizes that are known, it is built where it is needed.
 
     Raises:
         CheckpointError: PaddleSpeech or the detector of speech is missing, or the weights do not
@@ -66,15 +68,21 @@ def build(weights: Weights, threads: int) -> Network:
     except SpeechModelError as error:
         raise CheckpointError(str(error)) from error
     features = _features(weights.config)
-    backbone = _backbone(weights.config, threads)
     given = {
         key.removeprefix(_PREFIX): array
         for key, array in weights.arrays.items()
         if key.startswith(_PREFIX)
     }
-    paddlespeech.load(backbone, given, _MISFIT)
-    _require_bands(backbone, features)
-    return network_of(backbone, weights.config["model"], features, weights.sha256)
+
+    @functools.cache
+    def backbone() -> Any:
+        made = _backbone(weights.config, threads)
+        paddlespeech.load(made, given, _MISFIT)
+        _require_bands(made, features)
+        return made
+
+    sizes = sizes or _sizes(backbone())
+    return _network(backbone, weights.config["model"], features, weights.sha256, sizes, given)
 
 
 def network_of(
@@ -88,29 +96,49 @@ def network_of(
         features: Settings of the features that it takes.
         sha256: Hash of its weights.
     """
-    arrays = {key: value.numpy() for key, value in backbone.state_dict().items()}
+    return _network(lambda: backbone, shape, features, sha256, _sizes(backbone), _arrays(backbone))
+
+
+def _network(
+    backbone: Callable[[], Any],
+    shape: Mapping[str, Any],
+    features: FeatureSettings,
+    sha256: str,
+    sizes: Sizes,
+    arrays: Mapping[str, NDArray[Any]],
+) -> Network:
+    """Describes an EcapaTdnn that may not be built yet. The arrays are its weights."""
     return Network(
         traits=Traits(
             family=NAME,
             purpose=Purpose.VOICES,
-            dimension=backbone.emb_size,
+            dimension=sizes.dimension,
             sample_rate=features.sample_rate,
-            parameter_count=paddlespeech.parameter_count(backbone),
+            parameter_count=sizes.parameter_count,
             window_rule=WINDOW_RULE,
             min_score=-1.0,
             features=features.in_words(),
             description="ECAPA-TDNN",
-            preparation=_PREPARATION,
+            preparation=PREPARATION,
             decision_seconds=DECISION_SECONDS,
         ),
         sha256=sha256,
         features=functools.partial(log_mel, settings=features),
-        paddle=functools.partial(_run, backbone),
-        graph=functools.partial(graph.build, arrays, shape),
+        paddle=lambda clips: _run(backbone(), clips),
+        graph=lambda: graph.build(paddlespeech.as_float32(arrays), shape),
         packing=TimeAxis(graph.margin(arrays, shape)),
-        identity=f"graph {graph.GRAPH_VERSION} {json.dumps(shape, sort_keys=True, default=str)}",
+        identity=f"graph {graph.GRAPH_VERSION} {json.dumps(shape, sort_keys=True, default=str)} "
+        f"{features}",
         kept=KEPT,
     )
+
+
+def _sizes(backbone: Any) -> Sizes:
+    return Sizes(backbone.emb_size, paddlespeech.parameter_count(backbone))
+
+
+def _arrays(backbone: Any) -> dict[str, NDArray[Any]]:
+    return {key: value.numpy() for key, value in backbone.state_dict().items()}
 
 
 def _run(backbone: Any, clips: Sequence[NDArray[np.float32]]) -> Outputs:

@@ -15,12 +15,12 @@ from embedding_service.network.families.panns import network as classes
 from embedding_service.network.families.panns.features import log_mel, settings_of
 from embedding_service.network.families.panns.network import Shape
 from embedding_service.network.families.panns.packing import Batches
-from embedding_service.network.family import Network, Outputs, Purpose, Traits
+from embedding_service.network.family import Network, Outputs, Purpose, Sizes, Traits
 from embedding_service.network.precision import Precision
 from embedding_service.windows import SECOND_NS, Rule
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -43,7 +43,7 @@ KEPT = {
 """Layers that stay in fp32. Those before the first convolution and after the last one cost no time:
 features of up to 100 dB would lose half a decibel. MIXED adds the first block."""
 
-_PREPARATION = 1
+PREPARATION = 1
 """Revision of how audio is prepared.
 
 1: silence left out, and put after clips that are too short for the network.
@@ -53,10 +53,11 @@ _LONGEST_LABEL = 127
 """Characters of a tag's name, as the contract has them."""
 
 
-def build(weights: Weights, threads: int) -> Network:
+def build(weights: Weights, threads: int, sizes: Sizes | None = None) -> Network:
     """Builds one of PaddleSpeech's classes with the weights of a checkpoint.
 
-    Weights that the class does not know are left out, as PaddleSpeech does.
+    With sizes that are known, it is built where it is needed. Weights that the class does not know
+    are left out, as PaddleSpeech does.
 
     Raises:
         CheckpointError: PaddleSpeech is missing, or the weights or the labels do not fit.
@@ -68,13 +69,19 @@ def build(weights: Weights, threads: int) -> Network:
         shape = Shape.from_config(_section(weights), len(weights.labels))
     except ValueError as error:
         raise CheckpointError(f"{files.config}: {error}") from error
-    with classes.without_downloads():
-        paddlespeech.imported(classes.MODULE, threads)
-    made = classes.build(shape)
-    known = made.state_dict()
-    given = {key: array for key, array in weights.arrays.items() if key in known}
-    paddlespeech.load(made, given, f"{files.weights} does not fit {files.config}")
-    return network_of(made, shape, features, weights.sha256, weights.labels)
+
+    @functools.cache
+    def made() -> Any:
+        with classes.without_downloads():
+            paddlespeech.imported(classes.MODULE, threads)
+        network = classes.build(shape)
+        known = network.state_dict()
+        given = {key: array for key, array in weights.arrays.items() if key in known}
+        paddlespeech.load(network, given, f"{files.weights} does not fit {files.config}")
+        return network
+
+    sizes = sizes or _sizes(made(), shape)
+    return _network(made, shape, features, weights.sha256, weights.labels, sizes, weights.arrays)
 
 
 def _section(weights: Weights) -> Mapping[str, Any]:
@@ -116,30 +123,51 @@ def network_of(
         sha256: Hash of its weights.
         labels: Names of its tags.
     """
-    arrays = {key: value.numpy() for key, value in made.state_dict().items()}
+    sizes, arrays = _sizes(made, shape), _arrays(made)
+    return _network(lambda: made, shape, features, sha256, labels, sizes, arrays)
+
+
+def _network(
+    made: Callable[[], Any],
+    shape: Shape,
+    features: FeatureSettings,
+    sha256: str,
+    labels: tuple[str, ...],
+    sizes: Sizes,
+    arrays: Mapping[str, NDArray[Any]],
+) -> Network:
+    """Describes one of PaddleSpeech's classes, maybe not built yet. The arrays are its weights."""
     least = shape.frames_a_step
     return Network(
         traits=Traits(
             family=next(name for name, kind in KINDS.items() if kind == shape.kind),
             purpose=Purpose.SOUNDS,
-            dimension=shape.embedding,
+            dimension=sizes.dimension,
             sample_rate=features.sample_rate,
-            parameter_count=paddlespeech.parameter_count(made),
+            parameter_count=sizes.parameter_count,
             window_rule=WINDOW_RULE,
             min_score=0.0,  # no vector holds a negative value
             features=features.in_words(),
             description=f"{shape.kind} of PANNs",
-            preparation=_PREPARATION,
+            preparation=PREPARATION,
             tags=labels,
         ),
         sha256=sha256,
         features=functools.partial(log_mel, settings=features, least_frames=least),
-        paddle=functools.partial(_run, made),
-        graph=functools.partial(graph.build, arrays),
+        paddle=lambda clips: _run(made(), clips),
+        graph=lambda: graph.build(paddlespeech.as_float32(arrays)),
         packing=Batches(),
-        identity=f"graph {graph.GRAPH_VERSION} {shape}",
+        identity=f"graph {graph.GRAPH_VERSION} {shape} {features}",
         kept=KEPT,
     )
+
+
+def _sizes(made: Any, shape: Shape) -> Sizes:
+    return Sizes(shape.embedding, paddlespeech.parameter_count(made))
+
+
+def _arrays(made: Any) -> dict[str, NDArray[Any]]:
+    return {key: value.numpy() for key, value in made.state_dict().items()}
 
 
 def _run(made: Any, clips: Sequence[NDArray[np.float32]]) -> Outputs:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 CERT, KEY, CA = "AUDIOSEARCH_TLS_CERT", "AUDIOSEARCH_TLS_KEY", "AUDIOSEARCH_TLS_CA"
 
+_SOON = (("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 1000))
+"""Pauses between tries to connect. By default they grow to two minutes while a server starts."""
+
 
 @dataclass(frozen=True)
 class Tls:
@@ -47,14 +50,6 @@ class Tls:
                 raise ValueError(f"{CERT}: {self.cert}: {problem}")
             _check_key(self.key, own)
 
-    def server(self) -> grpc.ServerCredentials | None:
-        """The server's credentials; None without TLS. With `ca`, clients need a certificate too."""
-        if not (self.cert and self.key):
-            return None
-        pair = (self.key.read_bytes(), self.cert.read_bytes())
-        roots = self.ca.read_bytes() if self.ca else None
-        return grpc.ssl_server_credentials([pair], roots, require_client_auth=bool(roots))
-
     def open(self, target: str, options: Sequence[tuple[str, Any]] = ()) -> grpc.aio.Channel:
         """An asynchronous channel to `target`."""
         if credentials := self.channel():
@@ -71,13 +66,15 @@ class Tls:
         """A blocking channel to a server with these files at an address of this machine.
 
         It accepts any name in the certificate, because a probe calls the server by a local address.
+        One that is still starting is found within a second of its start.
         """
         if not (self.cert and self.key):
-            return grpc.insecure_channel(target)
+            return grpc.insecure_channel(target, _SOON)
         pair = (self.key.read_bytes(), self.cert.read_bytes())
         roots = pair[1] + (self.ca.read_bytes() if self.ca else b"")
-        options = [("grpc.ssl_target_name_override", name) for name in _names(pair[1])[:1]]
-        return grpc.secure_channel(target, grpc.ssl_channel_credentials(roots, *pair), options)
+        names = [("grpc.ssl_target_name_override", name) for name in _names(pair[1])[:1]]
+        credentials = grpc.ssl_channel_credentials(roots, *pair)
+        return grpc.secure_channel(target, credentials, [*_SOON, *names])
 
     def context_of_own(self) -> ssl.SSLContext | None:
         """The TLS context of `connect_to_own` for HTTP; None without TLS."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gateway.search.query import timed
-from gateway.search.segments import (
+from scoring.segments import (
     BELOW,
     MARGIN,
     OTHER,

@@ -1,0 +1,1 @@
+"""Sounds that are searched with, kept for a time so that links to searches work."""

@@ -1,0 +1,1 @@
+"""Bulk imports: many files become vectors on many processors, and then clips of a library."""

@@ -1,0 +1,1 @@
+"""Answers of `Client`: values of Python, short to look at, drawn in a notebook."""

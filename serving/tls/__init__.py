@@ -1,0 +1,1 @@
+"""TLS from files, which may be replaced while a process runs."""

@@ -1,0 +1,1 @@
+"""Bulk imports from a real object store."""
