@@ -88,14 +88,17 @@ def free_ports(count: int) -> list[int]:
             each.close()
 
 
-def _is_taken(host: str, port: int) -> bool:
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:  # other errors are reported better by the service itself
-            return error.errno == errno.EADDRINUSE
-    return False
+def _bound(host: str, port: int) -> socket.socket | None:
+    """A socket on a port, which does not listen; None if the port is in use."""
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+    except OSError as error:  # other errors are reported better by the service itself
+        if error.errno == errno.EADDRINUSE:
+            bound.close()
+            return None
+    return bound
 
 
 @dataclass(frozen=True)
@@ -163,6 +166,7 @@ class LocalStack:
         self._pulses: dict[str, Pulse] = {}
         self._restarts: dict[float, list[float]] = {}
         self._stopping = threading.Event()
+        self._ports = contextlib.ExitStack()
 
     @property
     def target(self) -> str:
@@ -181,7 +185,7 @@ class LocalStack:
 
     def start(self) -> None:
         """Starts all services and waits until each is SERVING. Raises StackError if one can't."""
-        self._require_free_ports()
+        self._take_ports()
         self._require_folder()
         self._report(f"starting {', '.join(SERVICES)}")
         start = time.monotonic()
@@ -206,13 +210,22 @@ class LocalStack:
                 if not ready:
                     time.sleep(0.1)
 
-    def _require_free_ports(self) -> None:
-        """Refuses taken ports: another program would answer health checks for our service."""
+    def _take_ports(self) -> None:
+        """Keeps others off the ports while services start, and refuses taken ones.
+
+        Another program would answer health checks for our service. Linux lets a service listen
+        beside our sockets, which do not; elsewhere the ports are free again after the look.
+        """
         ports = (*self.addresses.ports.items(), ("gateway", self.addresses.rest))
-        for service, port in ports:
-            host = self.addresses.host if service == "gateway" else "127.0.0.1"
-            if _is_taken(host, port):
-                raise StackError(f"{service}: port {port} is in use; choose another one")
+        with contextlib.ExitStack() as taken:
+            for service, port in ports:
+                host = self.addresses.host if service == "gateway" else "127.0.0.1"
+                bound = _bound(host, port)
+                if bound is None:
+                    raise StackError(f"{service}: port {port} is in use; choose another one")
+                taken.enter_context(bound)
+            if sys.platform == "linux":
+                self._ports = taken.pop_all()
 
     def _require_folder(self) -> None:
         """Makes the data folder. Raises StackError if nothing can be written there."""
@@ -325,6 +338,7 @@ class LocalStack:
         self._stopping.set()
         self._end("gateway")
         self._end(*(service for service in SERVICES if service != "gateway"))
+        self._ports.close()
 
     def _end(self, *services: str) -> None:
         ending = {name: self._processes.pop(name) for name in services if name in self._processes}

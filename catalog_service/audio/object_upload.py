@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from catalog_service.audio.audio_store import AudioKey
 from catalog_service.audio.content_type import HEAD_BYTES, judge
+from catalog_service.completion import to_the_end
+from serving.errors import ServiceError
 from serving.objects.stores import FAILURES
 
 if TYPE_CHECKING:
@@ -59,6 +61,7 @@ class ObjectUpload:
         self._held = bytearray()
         self._writer: AsyncWritableFile | None = None
         self._whole = False
+        self._ended = False
         self._placed: set[AudioKey] = set()
 
     @property
@@ -79,15 +82,24 @@ class ObjectUpload:
             await self._places.acquire()  # each holds some parts in memory
             self._writer = self._bucket.writer(self._path, self._attributes)
             chunk, self._held = bytes(self._held), bytearray()
+        await to_the_end(self._send(self._writer, chunk))
+
+    async def _send(self, writer: AsyncWritableFile, chunk: bytes) -> None:
+        self._ended = True  # after a failure nothing more is sent
         async with self._bucket.write():
-            await self._writer.write(chunk)
+            await writer.write(chunk)
+        self._ended = False
 
     async def finish(self) -> None:
         """Makes sure that all bytes of long audio are in the store."""
         if self._writer is not None:
-            async with self._bucket.write():
-                await self._writer.close()
-            self._whole = True
+            await to_the_end(self._close(self._writer))
+
+    async def _close(self, writer: AsyncWritableFile) -> None:
+        self._ended = True
+        async with self._bucket.write():
+            await writer.close()
+        self._whole = True
 
     async def place(self, key: AudioKey) -> bool:
         """Brings the bytes to the place of an object, which no row tells of yet."""
@@ -104,11 +116,18 @@ class ObjectUpload:
         await self.place(key)
 
     async def discard(self) -> None:
-        """Removes what is not an object."""
+        """Removes what is not an object.
+
+        A store may keep a part that arrives while its upload is called off, and lists no such
+        parts. So an upload that was cut off is finished, and its object removed.
+        """
         self._held = bytearray()
         if self._writer is None:
             return
         try:
+            if not self._ended:
+                with contextlib.suppress(ServiceError):
+                    await self.finish()
             if self._whole:
                 await self._bucket.drop(self._path)
             else:

@@ -135,19 +135,21 @@ class Indexed:
         windows = self.vectors(f"{library.uid}_w{library.generation}")
         wholes = self.vectors(f"{library.uid}_c{library.generation}")
         counted: dict[str, int] = dict.fromkeys(clips, 0)
-        wrong = []
+        wrong, numbered = list[str](), set[str]()
         for id_, revision in windows.items():
-            clip_id = id_.partition(":")[0]
+            clip_id, numbers, _start = id_.partition(":")
             if clip_id not in clips:
                 wrong.append(f"{id_} is of no clip")
                 continue
             counted[clip_id] += 1
+            if numbers:  # also of one window, the only one of a long recording that is not silent
+                numbered.add(clip_id)
             if revision != clips[clip_id].revision:
                 wrong.append(f"{id_} has revision {revision}, not {clips[clip_id].revision}")
         for clip_id, count in counted.items():
             if count != clips[clip_id].window_count or not count:
                 wrong.append(f"{clip_id}: {count} of {clips[clip_id].window_count}")
-            if (clip_id in wholes) != (count > 1):
+            if (clip_id in wholes) != (clip_id in numbered):
                 wrong.append(f"{clip_id}: whole {clip_id in wholes}, windows {count}")
         wrong += [f"{id_} is of no clip" for id_ in wholes.keys() - clips.keys()]
         return wrong

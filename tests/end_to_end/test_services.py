@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -162,6 +163,9 @@ def test_health_is_true_and_everything_recovers_by_itself(fragile: Running, soun
     }
     for service, reason in expected.items():
         kill(fragile, service)
+        if sys.platform == "linux":  # nobody takes its port meanwhile
+            with socket.socket() as other, pytest.raises(OSError, match="in use"):
+                other.bind(("127.0.0.1", fragile.stack.addresses.ports[service]))
         with pytest.raises(ServiceError) as raised:
             fragile.client.search(library, sounds / "bronze_bell_1.wav")
         assert raised.value.reason is reason
