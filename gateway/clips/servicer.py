@@ -113,7 +113,11 @@ class ClipServicer(clip_service_pb2_grpc.ClipServiceServicer):
     async def ListReferences(
         self, request: clip_pb2.ListReferencesRequest, context: grpc.aio.ServicerContext
     ) -> clip_pb2.ListReferencesResponse:
-        await self._libraries.open_for_audio(check_library(request.parent))
+        try:
+            await self._libraries.open_for_audio(check_library(request.parent))
+        except ServiceError as error:
+            if error.reason is not Reason.LIBRARY_NOT_FOUND:  # it may be about to be made
+                raise
         return await self._upstream.clips.ListReferences(request)
 
     async def GetClip(

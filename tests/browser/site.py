@@ -122,6 +122,7 @@ def site(folder: Path, **settings: str) -> Iterator[Site]:
     imports.mkdir()
     settings = {
         "AUDIOSEARCH_IMPORT_ROOTS": str(imports),
+        "AUDIOSEARCH_REFERENCE_URLS": imports.as_uri(),
         "AUDIOSEARCH_REST_PORT": str(port),
         "AUDIOSEARCH_OFFLINE": "1",
         "AUDIOSEARCH_MODELS": "voices,sounds",

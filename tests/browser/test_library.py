@@ -68,6 +68,31 @@ def test_a_library_is_made_renamed_and_deleted(visit: Visit) -> None:
     expect(page.get_by_role("link", name="Doors")).to_have_count(0)
 
 
+def test_a_clip_by_reference_tells_the_place_of_its_audio(
+    visit: Visit, shared: Site, sounds: Path
+) -> None:
+    """As text among its details, and not as a link; one that is stored here has none."""
+    name = shared.library()
+    shared.upload(name, sounds / "bronze_bell_1.wav")
+    there = shutil.copy(sounds / "sword_clash_1.wav", shared.imports / "a sword <far>.wav")
+    uri = Path(there).as_uri()
+    shared.client.refer(name, uri)
+    page = visit(f"#/library/{name}")
+    dialog = page.get_by_role("dialog")
+    page.get_by_role("button", name="Edit a sword").click()
+    expect(dialog.get_by_text(f"The audio stays at {uri}")).to_be_visible()
+    expect(dialog.get_by_role("link")).to_have_count(0)
+    dialog.get_by_label("Label").fill("sword")
+    page.keyboard.press("Enter")
+    expect(dialog).to_have_count(0)
+    page.get_by_role("button", name="Edit a sword").click()
+    expect(dialog.get_by_text(uri)).to_be_visible()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Edit bronze_bell_1.wav").click()
+    expect(dialog.get_by_label("Label")).to_be_visible()
+    expect(dialog.get_by_text("The audio stays at")).to_have_count(0)
+
+
 def test_a_library_is_for_sounds_or_for_voices(visit: Visit) -> None:
     """Told apart when it is made and wherever it is shown; only one for voices has speakers."""
     page = visit("#/library", expected="status of 404")

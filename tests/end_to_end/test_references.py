@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import signal
+import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +20,7 @@ from audiosearch_client import Client
 from obstore.store import from_url
 
 from serving.errors import Reason, ServiceError
-from tests.end_to_end.command_line import run
+from tests.end_to_end.command_line import AUDIOSEARCH, run
 from tests.end_to_end.conftest import Running, start
 from tests.end_to_end.indexed import long, short
 from tests.end_to_end.test_backup import addressed
@@ -50,7 +54,7 @@ def bucket() -> Iterator[Bucket]:
         url, keys = f"s3://{server.new_bucket()}", server.environment()
         with variables(keys):
             changes = {
-                "AUDIOSEARCH_REFERENCE_URLS": f"{url}/a, {url}/b",
+                "AUDIOSEARCH_REFERENCE_URLS": f"{url}/a, {url}/b, {url}/c",
                 "AUDIOSEARCH_AUDIO_LOOK_SECONDS": "1",
                 "AUDIOSEARCH_MODELS": "voices,sounds",
                 "AUDIOSEARCH_ENCODER_PRECISION": "fp32",
@@ -97,6 +101,73 @@ def heard(stack: Running, clip: Clip) -> bytes:
 def best(stack: Running, library: str, path: Path) -> str:
     """The name of the clip that is most like a file."""
     return stack.client.search(library, path, k=1).matches[0].clip.name
+
+
+@contextmanager
+def watching(stack: Running, *arguments: object) -> Iterator[subprocess.Popen[str]]:
+    """A command that watches until Ctrl-C, after which its code must be 130."""
+    watch = [AUDIOSEARCH, "import", *arguments, "--watch", "--json"]
+    command = subprocess.Popen(
+        ["/usr/bin/env", "--default-signal=INT", *map(str, watch)],
+        env={**os.environ, **addressed(stack)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield command
+        command.send_signal(signal.SIGINT)
+        command.communicate(timeout=60)
+        assert command.returncode == 130
+    finally:
+        command.kill()
+        command.communicate()
+
+
+def imported(command: subprocess.Popen[str]) -> str:
+    """The number of clips that the next round of a watch has imported."""
+    assert command.stdout
+    count: str = json.loads(command.stdout.readline())["progress"]["imported"]
+    return count
+
+
+@pytest.mark.server
+def test_a_part_of_a_bucket_is_tried_described_and_watched(
+    stack: Running, bucket: Bucket, tmp_path: Path
+) -> None:
+    """The listing tells what would be imported, a manifest what it is, a watch what is new."""
+    environment, place = addressed(stack), f"{bucket.url}/c"
+    one, two, three = (short(tmp_path, number) for number in range(3))
+    for path in (one, two):
+        bucket.put(path, "c/deep")
+    imports = ("import", "--library", "c", "--reference", place)
+    tried = json.loads(run(*imports, "--dry-run", "--json", **environment).stdout)
+    total = one.stat().st_size + two.stat().st_size
+    assert (tried["files"], tried["fit"], tried["sizeBytes"]) == (2, 2, total)
+    listed = tmp_path / "clips.csv"
+    listed.write_text(
+        "path,label,display_name,metadata.take\n"
+        f"deep/{one.name},near,First,1\n"
+        f"{place}/deep/{two.name},far,,2\n"
+        "deep,,,\n"
+        f"{bucket.url}/elsewhere/x.wav,,,\n"
+    )
+    described = (*imports, "--manifest", listed)
+    tried = json.loads(run(*described, "--dry-run", "--json", **environment).stdout)
+    assert (tried["fit"], tried["unfit"], tried["labels"]) == (2, 2, {"near": 1, "far": 1})
+    told = run(*described, code=SOME_FAILED, **environment).stdout
+    assert "2 imported" in told
+    assert "deep: PATH_NOT_FOUND" in told
+    assert "x.wav: PATH_NOT_ALLOWED" in told
+    assert "2 there already" in run(*described, code=SOME_FAILED, **environment).stdout
+    clips = {clip.uri: clip for clip in stack.client.clips("c", ListClipsRequest())}
+    first, second = (clips[f"{place}/deep/{path.name}"] for path in (one, two))
+    assert (first.display_name, first.label, first.metadata["take"]) == ("First", "near", "1")
+    assert (second.display_name, second.label) == (two.name, "far")
+    with watching(stack, *imports[1:]) as command:
+        assert imported(command) == "0"
+        bucket.put(three, "c")
+        assert imported(command) == "1"
 
 
 @pytest.mark.server
@@ -205,3 +276,50 @@ def test_one_clip_by_reference_by_every_way_in(tmp_path: Path) -> None:
             "1 imported"
             in run("import", "--library", library, "--reference", grown, **environment).stdout
         )
+
+
+def test_a_folder_by_reference_is_tried_described_and_watched(tmp_path: Path) -> None:
+    """Also for a library that is not there yet, which a trial does not make."""
+    there = tmp_path / "there"
+    there.mkdir()
+    with start(tmp_path, AUDIOSEARCH_REFERENCE_URLS=there.as_uri()) as stack:
+        environment = addressed(stack)
+        imports = ("import", "--library", "new", "--reference", there)
+        assert "0 files" in run(*imports, "--dry-run", **environment).stdout
+        one, two = (short(there, number) for number in range(2))
+        beside = there / "a b+c.wav"
+        one.rename(beside)
+        told = run(*imports, "--dry-run", **environment).stdout
+        assert "2 files" in told
+        assert "new" not in run("library", "list", **environment).stdout
+        listed = tmp_path / "clips.jsonl"
+        listed.write_text(json.dumps({"path": beside.name, "speaker": "Ann"}) + "\n")
+        assert "1 imported" in run(*imports, "--manifest", listed, **environment).stdout
+        (clip,) = stack.client.clips("new", ListClipsRequest())
+        assert (clip.uri, clip.speaker) == (beside.as_uri(), "Ann")
+        with watching(stack, *imports[1:]) as command:
+            assert imported(command) == "1"
+            short(there, 3)
+            assert imported(command) == "1"
+        uris = {clip.uri for clip in stack.client.clips("new", ListClipsRequest())}
+        assert {beside.as_uri(), two.as_uri()} < uris
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--watch", "--manifest", "m.csv"], "without --manifest"),
+        (["--manifest", "m.csv", "--layout", "fsdd"], "names the clips itself"),
+        (["--layout", "none"], "is none of"),
+        (["--from", "server"], "the server lists the place"),
+        (["somewhere"], "the server lists the place"),
+    ],
+)
+def test_options_that_make_no_sense_by_reference_are_code_2(
+    tmp_path: Path, arguments: list[str], told: str
+) -> None:
+    """Each is told in a sentence, before any gateway is asked."""
+    (tmp_path / "m.csv").write_text("path\none.wav\n")
+    imports = ("import", "--library", "x", "--reference", "s3://far/away")
+    said = run(*imports, *arguments, code=2, cwd=tmp_path).stderr
+    assert told in " ".join(said.replace("│", " ").split())

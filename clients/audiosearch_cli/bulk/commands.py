@@ -22,7 +22,7 @@ from audiosearch_cli.bulk.addresses import (
     IndexAddress,
 )
 from audiosearch_cli.channels import Channel
-from audiosearch_cli.imports.commands import listed_source, require_one, tell_notes
+from audiosearch_cli.imports.sources import listed_source, require_one, tell_notes
 from audiosearch_cli.output import Json, LibraryName, say, size
 from audiosearch_cli.problems import CommandError, Stopped, end, extra
 from audiosearch_cli.progress import Shown

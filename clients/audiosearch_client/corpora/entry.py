@@ -26,6 +26,8 @@ class Entry:
     """Place of its audio if a clip is to refer to it there; empty for a file to upload."""
     version: str = ""
     """Changes whenever the audio at `uri` does."""
+    size_bytes: int = 0
+    """Size of the audio at `uri`."""
 
 
 @dataclass(frozen=True)

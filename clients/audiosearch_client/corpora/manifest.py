@@ -18,7 +18,11 @@ MAX_LINE = 1_000_000
 SHOWN = 10
 _PREFIX = "metadata."
 _COLUMNS = ("path", "label", "speaker", "display_name")
-_ONLY_BULK = "path: objects of an object store are imported by `audiosearch bulk` alone"
+_NO_URL = (
+    "path: objects of an object store are imported by `audiosearch bulk`, or stay there with "
+    "--reference"
+)
+_FILE = "file:///"
 _FIELDS = ", ".join((*_COLUMNS, "metadata"))
 
 
@@ -158,7 +162,12 @@ def _entry(row: object, *, objects: bool) -> Entry | _LineError:
     except _LineError as error:
         return error
     if is_url(known["path"]):
-        return _object(known, metadata) if objects else _LineError(_ONLY_BULK)
+        return _object(known, metadata) if objects else _LineError(_NO_URL)
+    if known["path"].startswith(_FILE):
+        return _LineError(
+            f"path: {known['path'][:100]!r} is the URL of a file; name files by their path below "
+            "the manifest's folder, or below the place of --reference"
+        )
     path = PurePosixPath(known["path"])
     if not path.name or path.is_absolute() or ".." in path.parts or "\0" in known["path"]:
         return _LineError(

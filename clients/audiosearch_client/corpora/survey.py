@@ -93,11 +93,12 @@ def survey(source: Source) -> Survey:
             found.fail(entry.path, entry.failure.message)
             continue
         try:
-            found.size_bytes += (source.root / entry.path).stat().st_size
+            size = entry.size_bytes if entry.uri else (source.root / entry.path).stat().st_size
         except OSError as error:
             found.missing += 1
             found.fail(entry.path, error.strerror or "it can't be read")
             continue
+        found.size_bytes += size
         if entry.speaker:
             found.speakers[entry.speaker] += 1
         if entry.label:

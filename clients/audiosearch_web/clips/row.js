@@ -48,7 +48,7 @@ export function clipRow(clip, { onchange, ondelete, detach, voices, box }) {
         h(
           "span",
           { class: "quiet", title: moment(clip.createTime) },
-          size(clip.audioObject?.sizeBytes),
+          clip.uri ? "" : size(clip.audioObject?.sizeBytes),
         ),
     ),
     h(
@@ -110,6 +110,8 @@ async function edit(clip, onchange) {
       field(t("name"), inputs.displayName),
       field(t("label"), inputs.label),
       field(t("speaker"), inputs.speaker),
+      clip.uri &&
+      h("p", { class: "field-note clip-place" }, `${t("staysAt")} `, h("code", {}, clip.uri)),
     ],
     confirm: t("save"),
     focus: inputs.displayName,

@@ -61,6 +61,8 @@ def test_jsonl(tmp_path: Path) -> None:
         ("m.csv", "path,label\nx.wav\n", "line 2: 1 fields, where the first line has 2"),
         ("m.csv", "path\nx.wav\n/etc/passwd\n", "line 3: path: '/etc/passwd'"),
         ("m.csv", "path\na/../../x.wav\n", "line 2: path"),
+        ("m.csv", "path\nfile:///etc/x.wav\n", "line 2: path: 'file:///etc/x.wav' is the URL"),
+        ("m.csv", "path\ns3://far/x.wav\n", "line 2: path: objects of an object store"),
         ("m.csv", 'path\n"x.wav\n', "line"),
         ("m.csv", "path\n", "names no file"),
         ("m.csv", "", "names no file"),
