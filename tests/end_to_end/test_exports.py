@@ -40,12 +40,18 @@ def fill(running: Running, folder: Path) -> str:
     return name
 
 
-def answers(running: Running, library: str, folder: Path) -> list[list[Any]]:
-    """The answers of a library to new sounds and to parts of its own, by the names of clips."""
+def answers(running: Running, library: str, folder: Path) -> list[dict[str, Any]]:
+    """The answers of a library to new sounds and to parts of its own, by the names of clips.
+
+    Each query is embedded anew, and in bf16 with other company each time.
+    """
     queries = [short(folder, QUERY), long(folder, 0), short(folder, 2)]
     found = [running.client.search(library, query, k=10).matches for query in queries]
     return [
-        [(match.clip.display_name, round(match.score, 4), len(match.segments)) for match in matches]
+        {
+            match.clip.display_name: (pytest.approx(match.score, abs=0.005), len(match.segments))
+            for match in matches
+        }
         for matches in found
     ]
 
