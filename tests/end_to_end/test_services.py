@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,8 +23,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from deploy.local_stack import SERVICES
 from serving.errors import Reason, ServiceError
 from tests.contracts import services
+from tests.end_to_end.command_line import run as line
 from tests.end_to_end.conftest import Running, start
 from tools.servers.catalog_stubs import CatalogStubs
+from tools.servers.ports import free_ports
 from tools.servers.processes import until
 
 MODULES = ["gateway", "embedding_service", "index_service", "catalog_service"]
@@ -172,6 +175,20 @@ def test_health_is_true_and_everything_recovers_by_itself(fragile: Running, soun
         launch(fragile, service)
         answer = fragile.client.search(library, sounds / "bronze_bell_1.wav")
         assert answer.matches[0].clip.display_name == "bronze_bell_1.wav"
+
+
+def test_a_script_waits_until_all_services_are_serving(fragile: Running) -> None:
+    """As long as it says, also for a gateway that is not there yet; exit code 3 tells the rest."""
+    target = {"AUDIOSEARCH_TARGET": fragile.stack.target}
+    kill(fragile, "index")
+    assert "index      not serving" in line("status", "--wait", 1, code=3, **target).stdout
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(line, "status", "--wait", 300, **target)
+        launch(fragile, "index")
+        assert "not serving" not in waiting.result().stdout
+    nobody = f"127.0.0.1:{free_ports(1)[0]}"
+    refusal = line("status", "--wait", 1, code=1, AUDIOSEARCH_TARGET=nobody).stderr
+    assert Reason.GATEWAY_UNAVAILABLE.value in refusal
 
 
 def test_a_restarted_stack_gives_the_same_answers(tmp_path: Path, sounds: Path) -> None:

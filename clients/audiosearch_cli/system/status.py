@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import time
+from typing import Annotated
+
+import typer
 from audiosearch.gateway.v1.system_status_pb2 import GetStatusRequest, ServiceStatus, SystemStatus
+from audiosearch_client.client import AudiosearchClient
 
 from audiosearch_cli.output import (
     DEFAULT_TARGET,
@@ -15,21 +20,56 @@ from audiosearch_cli.output import (
     say,
 )
 from audiosearch_cli.problems import end
+from serving.errors import ServiceError
+
+_LOOK_SECONDS = 1.0
 
 
-def status(target: Target = DEFAULT_TARGET, ca: Ca = None, json: Json = False) -> None:
+def status(
+    wait: Annotated[
+        float,
+        typer.Option(min=0, max=3600, help="Seconds to wait until all services are serving."),
+    ] = 0.0,
+    target: Target = DEFAULT_TARGET,
+    ca: Ca = None,
+    json: Json = False,
+) -> None:
     """Show the services, their stores and the speed of searches.
 
-    The exit code is 3 if a service is not serving, for scripts that wait for it.
+    The exit code is 3 if a service is not serving.
     """
     with connect(target, ca) as client:
-        answer = client.call(client.stubs.status.GetStatus, GetStatusRequest())
+        answer = _after(client, wait)
     if json:
         print_json(answer)
     else:
         _tell(answer)
-    serving = [each.state == ServiceStatus.STATE_SERVING for each in answer.services]
+    serving = _serving(answer)
     end(sum(serving), len(serving) - sum(serving))
+
+
+def _after(client: AudiosearchClient, wait: float) -> SystemStatus:
+    """The status once all services are serving, or when the time is up.
+
+    Raises:
+        ServiceError: The gateway gives no answer.
+    """
+    over = time.monotonic() + wait
+    while True:
+        left = over - time.monotonic()
+        try:
+            answer = client.call(client.stubs.status.GetStatus, GetStatusRequest())
+            if all(_serving(answer)) or left <= 0:
+                return answer
+        except ServiceError as error:
+            if left <= 0 or not error.reason.temporary:
+                raise
+        time.sleep(min(_LOOK_SECONDS, max(left, 0.0)))
+
+
+def _serving(answer: SystemStatus) -> list[bool]:
+    """True for each service that is serving."""
+    return [each.state == ServiceStatus.STATE_SERVING for each in answer.services]
 
 
 def _tell(answer: SystemStatus) -> None:
