@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-import os
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from audiosearch_bulk import encoding
+from audiosearch_bulk.cluster import connected
 from audiosearch_bulk.encoding import Encoder
 from audiosearch_bulk.files import (
     FILE_COLUMNS,
@@ -32,8 +31,6 @@ AT_ONCE = 16
 """Files that a worker decodes and embeds at a time."""
 TRIES = 10
 """Times that a shard is begun at most, because workers died at it."""
-_OBJECT_BYTES = 128 * 2**20
-"""Memory of Ray on this machine for what workers hand on, which is numbers of shards alone."""
 SHOWN = 20
 """Failures that are told by name."""
 _OF_NO_FILE = {Reason.STORAGE_FULL, Reason.ENCODER_BUSY, *OF_NO_OBJECT}
@@ -217,7 +214,7 @@ def embed(
         _tries(folder.vectors(model, number)).unlink(missing_ok=True)
     told = settings.model_dump(exclude_unset=True) | {"models": settings.models}
     job = Job(folder.path, plan, model, told)
-    with _ray(address) as ray, contextlib.closing(_run(ray, job, todo, workers, cpus)) as done:
+    with connected(address) as ray, contextlib.closing(_run(ray, job, todo, workers, cpus)) as done:
         for number in done:
             _count(folder, model, number, outcome)
             show(outcome.done + outcome.failed, plan.file_count)
@@ -263,28 +260,6 @@ def _add(outcome: Embedded, done: int, failed: list[File]) -> None:
     outcome.done += done
     outcome.failed += len(failed)
     outcome.failures += failed[: SHOWN - len(outcome.failures)]
-
-
-@contextlib.contextmanager
-def _ray(address: str) -> Iterator[Any]:
-    """Ray, on this machine or connected to a cluster, without its reports to others."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-    # Loaded here alone, for it takes seconds, and looks at the environment as it loads.
-    import ray  # noqa: PLC0415
-    import ray.data  # noqa: PLC0415
-
-    own: dict[str, Any] = (
-        {} if address else {"include_dashboard": False, "object_store_memory": _OBJECT_BYTES}
-    )
-    ray.init(address or "local", logging_level=logging.ERROR, log_to_driver=False, **own)
-    try:
-        logging.getLogger("ray.data").setLevel(logging.ERROR)
-        context = ray.data.DataContext.get_current()
-        context.enable_progress_bars = False
-        yield ray
-    finally:
-        ray.shutdown()
 
 
 def _run(

@@ -19,6 +19,7 @@ from tests.end_to_end.command_line import AUDIOSEARCH, run
 from tests.end_to_end.conftest import start
 from tests.end_to_end.indexed import Indexed, long, opened, short
 from tests.vowels import record
+from tools.servers.ports import free_ports
 
 SETTINGS = {"AUDIOSEARCH_MODELS": "voices", "AUDIOSEARCH_ENCODER_PRECISION": "fp32"}
 
@@ -128,7 +129,7 @@ def test_a_bulk_import_is_the_same_as_uploads(indexed: Indexed, tmp_path: Path) 
 
 
 def refuse(indexed: Indexed, folder: Path, settings: dict[str, str]) -> None:
-    """A second load at the same time, and a library of another model, are refused in words."""
+    """A second load, a library of another model and a cluster that is away are told in words."""
     held = folder / "loaded" / indexed.library("loaded").uid / ".lock"
     with held.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -140,3 +141,6 @@ def refuse(indexed: Indexed, folder: Path, settings: dict[str, str]) -> None:
     indexed.client.call(indexed.client.stubs.libraries.CreateLibrary, of_vectors)
     refused = run("bulk", "load", folder, "--library", "others", code=1, **settings)
     assert "MODEL_MISMATCH" in refused.stderr
+    nobody = f"127.0.0.1:{free_ports(1)[0]}"
+    refused = run_bulk(settings, "embed", folder, "--retry-failed", "--ray", nobody, code=1)
+    assert f"EMBEDDING_UNAVAILABLE: no Ray cluster answers at {nobody}" in refused.stderr

@@ -258,7 +258,7 @@ def start(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         running.channel.close()
         running.process.send_signal(signal.SIGTERM)
     for running in started:
-        running.process.wait(30)
+        running.process.wait(120)
 
 
 @pytest.fixture(scope="package")
