@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from audiosearch.catalog.v1.backup_pb2 import BackupRow
-from audiosearch.catalog.v1.library_pb2 import Migration
 from sqlalchemy import Column, Connection, Row, Select, select
 
 from catalog_service.backups import schema
@@ -72,7 +71,7 @@ class Reading:
         async for page in self._pages(_speakers_of(uid), speakers.c.name):
             for each in page:
                 yield packed(speakers, each._asdict())
-        generations = _generations(begin.library)
+        generations = library_rows.generations(begin.library)
         for state in (ClipState.ACTIVE, ClipState.FAILED):
             async for page in self._pages(_clips_of(uid, state), clips.c.id):
                 for each in page:
@@ -132,10 +131,3 @@ def _begin(connection: Connection, library: str) -> _Begin:
         its = select(table).where(table.c.library_uid == row.uid)
         found += [packed(table, each._asdict()) for each in connection.execute(its)]
     return _Begin(schema.revision(connection), row, found)
-
-
-def _generations(library: Row[Any]) -> list[int]:
-    """The generations of indexes that are in use."""
-    if library.migration is None:
-        return [library.generation]
-    return [library.generation, Migration.FromString(library.migration).generation]

@@ -139,8 +139,9 @@ def _restored(table: Table, values: Values, backup: str) -> Values:
     """The values of a row in its new place."""
     if table is libraries:
         values |= {"state": LibraryState.RESTORING, "request_id": _mark(backup)}
-        if values.get("migration") is not None:  # it is filled from the first clip on again
-            migration = Migration.FromString(values["migration"])
+        migration = Migration.FromString(values.get("migration") or b"")
+        # One that is kept waits on. Another is filled from the first clip on again.
+        if values.get("migration") is not None and not (migration.kept and migration.review):
             for field in ("cursor", "done_count", "failures", "failed_count", "comparison"):
                 migration.ClearField(field)
             values |= {

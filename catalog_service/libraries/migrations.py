@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple
 
-from audiosearch.catalog.v1.library_pb2 import Migration
+from audiosearch.catalog.v1.library_pb2 import Comparison, Migration
 from audiosearch.embedding.v1.model_pb2 import PURPOSE_VOICES, Purpose
 from sqlalchemy import ColumnElement, Connection, Row, delete, select, update
 
@@ -19,7 +19,7 @@ from catalog_service.libraries.windows import WindowRule
 from catalog_service.names import library_name
 from serving.errors import Reason, ServiceError
 
-NONE = {
+NONE: dict[str, Any] = {
     "migration": None,
     "migration_worker": None,
     "migration_lease_until": None,
@@ -28,6 +28,8 @@ NONE = {
 """Columns of a library that is in no migration."""
 _NEVER = datetime(1970, 1, 2, tzinfo=timezone.utc)
 """End of the lease of a migration without a worker, long ago."""
+_UNCLAIMED: dict[str, Any] = {"migration_worker": "", "migration_lease_until": _NEVER}
+"""Columns of a migration that any worker may claim."""
 
 
 class Model(NamedTuple):
@@ -46,22 +48,31 @@ class Migrations:
         self._leases = Leases(libraries, "uid", "migration_", "migration_lease_until")
 
     async def begin(
-        self, library: str, rule: WindowRule, model: Model | None = None, *, review: bool = False
+        self,
+        library: str,
+        rule: WindowRule,
+        model: Model | None = None,
+        *,
+        review: bool = False,
+        keep: bool = False,
     ) -> Row[Any]:
-        """Begins a migration to the next generation. One that is under way only takes `review`.
+        """Begins a migration to the next generation. One that is under way takes `review`, `keep`.
 
         One that waits is given up for another model, be it the library's own. Rows have its numbers
         of windows and its tags by then, so nothing less than another migration brings these back.
+        A generation that is kept is gone back to by its model, and left by `forget` alone.
 
         Args:
             library: Id of the library.
             rule: By which its clips are cut into windows.
             model: Of its embeddings from then on; None for the library's own.
             review: True if it waits before the switch; without it, one that waits goes on.
+            keep: True if the generation that the switch leaves behind is kept.
 
         Raises:
             ServiceError: LIBRARY_NOT_FOUND, STATE_CONFLICT (the library is not ACTIVE, or is in a
-                migration to another model, or its speakers are no use to the model).
+                migration to another model, or keeps another one; its speakers are no use to the
+                model; its generation can't be kept).
         """
 
         def change(connection: Connection) -> Row[Any]:
@@ -69,14 +80,21 @@ class Migrations:
             library_rows.require_state(row, LibraryState.ACTIVE)
             other = None if model is None or model.name == row.model else model
             if row.migration is not None:
-                to = Migration.FromString(row.migration).model or row.model
+                own = Migration.FromString(row.migration)
+                if own.kept and row.migration_begin_time is None:
+                    return _back(connection, row, own, model, review=review, keep=keep)
+                to = own.model or row.model
                 if model is None or to == model.name:
-                    return _reviewed(connection, row, review=review)
+                    return _reviewed(connection, row, own, review=review, keep=keep)
                 if row.migration_begin_time is not None:
                     raise _conflict(row, "in no migration to another model; wait until it is over")
+            if keep:
+                _require_keepable(row, other)
             time = now()
             generation = max(row.generation, row.last_generation) + 1
-            wanted = Migration(generation=generation, window_rule=rule.message(), review=review)
+            wanted = Migration(
+                generation=generation, window_rule=rule.message(), review=review, keep=keep
+            )
             if other is not None:
                 _require_no_speakers(connection, row, other)
                 wanted.model, wanted.purpose = other
@@ -86,12 +104,31 @@ class Migrations:
                 connection,
                 row,
                 migration=wanted.SerializeToString(),
-                migration_worker="",
-                migration_lease_until=_NEVER,
                 migration_begin_time=time,
                 last_generation=generation,
                 update_time=time,
+                **_UNCLAIMED,
             )
+
+        return await self._database.write(change)
+
+    async def forget(self, library: str) -> Row[Any]:
+        """Gives up the generation that a library keeps, or that its migration would keep.
+
+        Raises:
+            ServiceError: LIBRARY_NOT_FOUND, STATE_CONFLICT (the library is not ACTIVE).
+        """
+
+        def change(connection: Connection) -> Row[Any]:
+            row = library_rows.get(connection, library, lock=True)
+            library_rows.require_state(row, LibraryState.ACTIVE)
+            if row.migration is None:
+                return row
+            own = Migration.FromString(row.migration)
+            if own.kept and row.migration_begin_time is None:
+                return _change(connection, row, update_time=now(), **NONE)
+            own.keep = False
+            return _change(connection, row, migration=own.SerializeToString())
 
         return await self._database.write(change)
 
@@ -139,7 +176,7 @@ class Migrations:
         """Ends a migration: the library gets its generation, its rule and its model.
 
         The calibration goes with the model that it is for. A library that has the generation stays
-        as it is.
+        as it is. With `keep` the generation that it had waits from then on, to be gone back to.
 
         Raises:
             ServiceError: LIBRARY_NOT_FOUND, STATE_CONFLICT.
@@ -162,27 +199,102 @@ class Migrations:
                 }
                 its = calibrations.c.library_uid == row.uid
                 connection.execute(delete(calibrations).where(its))
+            left = NONE
+            if done.keep and done.model and row.generation:
+                left = NONE | {"migration": _left(row, done).SerializeToString()}
             return _change(
-                connection, row, generation=generation, update_time=now(), **changed, **NONE
+                connection, row, generation=generation, update_time=now(), **changed, **left
             )
 
         return await self._database.write(change)
 
 
-def _reviewed(connection: Connection, row: Row[Any], *, review: bool) -> Row[Any]:
-    """Gives a migration that is under way its `review`. Without it, one that waits goes on."""
-    own = Migration.FromString(row.migration)
-    if own.review == review:
+def _reviewed(
+    connection: Connection, row: Row[Any], own: Migration, *, review: bool, keep: bool
+) -> Row[Any]:
+    """Gives a migration that is under way its `review`. Without it, one that waits goes on.
+
+    One that goes back does not stop: rows may have numbers of windows and tags of either side.
+    """
+    if keep and not own.keep:
+        _require_keepable(row, own.model)
+    review = review and not own.kept
+    if own.review == review and own.keep >= keep:
         return row
-    own.review = review
+    own.review, own.keep = review, own.keep or keep
     values: dict[str, Any] = {"migration": own.SerializeToString()}
-    if row.migration_begin_time is None:
-        values |= {
-            "migration_worker": "",
-            "migration_lease_until": _NEVER,
-            "migration_begin_time": now(),
-        }
+    if row.migration_begin_time is None and not review:
+        values |= _UNCLAIMED | {"migration_begin_time": now()}
     return _change(connection, row, **values)
+
+
+def _back(
+    connection: Connection,
+    row: Row[Any],
+    own: Migration,
+    model: Model | None,
+    *,
+    review: bool,
+    keep: bool,
+) -> Row[Any]:
+    """Begins the way back to the generation that is kept. It waits on with `review`.
+
+    No other migration begins: a library has two generations at most, and neither goes untold.
+    """
+    if model is None or model.name != own.model:
+        raise ServiceError(
+            Reason.STATE_CONFLICT,
+            f"{library_name(row.name)} keeps its indexes of {own.model}, and there is no room for "
+            "others: `audiosearch library migrate NAME --forget` drops them, and "
+            f"`--model {own.model.removeprefix('models/')}` goes back to them",
+            {"library": library_name(row.name), "model": own.model},
+        )
+    _require_no_speakers(connection, row, model)
+    if review:
+        return row
+    own.review, own.keep = False, keep
+    for field in ("cursor", "done_count", "failures", "failed_count"):
+        own.ClearField(field)
+    time = now()
+    own.create_time.FromDatetime(time)
+    own.update_time.FromDatetime(time)
+    begun = {"migration": own.SerializeToString(), "migration_begin_time": time}
+    return _change(connection, row, **(_UNCLAIMED | begun))
+
+
+def _left(row: Row[Any], done: Migration) -> Migration:
+    """The generation that a switch leaves behind, as a migration that waits."""
+    rule = WindowRule.of_row(row)
+    left = Migration(
+        generation=row.generation,
+        window_rule=None if rule is None else rule.message(),
+        model=row.model,
+        purpose=row.purpose or PURPOSE_VOICES,
+        clip_count=done.clip_count,
+        done_count=done.clip_count,
+        review=True,
+        kept=True,
+        # Those who know nothing of kept ones see one that waits for a review.
+        comparison=done.comparison if done.HasField("comparison") else Comparison(),
+    )
+    its = left.comparison
+    its.present_eer, its.coming_eer = its.coming_eer, its.present_eer
+    time = now()
+    left.create_time.FromDatetime(time)
+    left.update_time.FromDatetime(time)
+    return left
+
+
+def _require_keepable(row: Row[Any], other: object) -> None:
+    """Raises STATE_CONFLICT if a switch to `other` can't keep what it leaves behind."""
+    name = library_name(row.name)
+    if not other:
+        problem = f"{name} would stay with {row.model}: name another model, or leave out `keep`"
+    elif not row.generation:
+        problem = f"{name} was made before there were windows: leave out `keep`"
+    else:
+        return
+    raise ServiceError(Reason.STATE_CONFLICT, problem, {"library": name})
 
 
 def _change(connection: Connection, row: Row[Any], **values: Any) -> Row[Any]:

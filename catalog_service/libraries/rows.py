@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from audiosearch.catalog.v1.library_pb2 import Migration
 from sqlalchemy import Connection, Row, Select, select
 
 from catalog_service.database.schema import libraries
@@ -55,3 +56,10 @@ def require_state(row: Row[Any], *allowed: LibraryState) -> None:
             f"{name} is {state}; this needs it to be {needed}",
             {"library": name, "state": state},
         )
+
+
+def generations(row: Row[Any]) -> list[int]:
+    """Returns the generations of a library's indexes that are in use."""
+    if row.migration is None:
+        return [row.generation]
+    return [row.generation, Migration.FromString(row.migration).generation]

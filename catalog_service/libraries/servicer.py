@@ -82,11 +82,15 @@ class LibraryServicer(library_service_pb2_grpc.LibraryServiceServicer):
         )
 
     async def BeginMigration(self, request: pb.BeginMigrationRequest, context: Any) -> Library:
+        name = names.parse_library("name", request.name)
+        if request.forget:
+            return _uncounted(await self._migrations.forget(name))
         row = await self._migrations.begin(
-            names.parse_library("name", request.name),
+            name,
             requests.window_rule("window_rule", request.window_rule),
             requests.wanted_model(request),
             review=request.review,
+            keep=request.keep,
         )
         return _uncounted(row)
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select
+from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, select
 
 from catalog_service.clips import rows as clip_rows
 from catalog_service.database.database import Database
@@ -165,12 +165,21 @@ class Kept:
         )
 
     async def drop(self, library: str, before: int) -> None:
-        """Removes what is kept of generations before this one, a batch at a time."""
-        uid = (await self._database.read(lambda c: library_rows.get(c, library))).uid
-        table = kept_vectors.c
+        """Removes what is kept of generations before this one, a batch at a time.
+
+        Generations that the library has had or was to have by now go, too, for they never come
+        back. One that it keeps stays, whoever asks.
+        """
+        row = await self._database.read(lambda c: library_rows.get(c, library))
+        used, table = library_rows.generations(row), kept_vectors.c
+        gone = [n for n in range(before, row.last_generation + 1) if n not in used]
+        left_behind = or_(
+            and_(table.generation < before, table.generation.not_in(used[1:])),
+            table.generation.in_(gone),
+        )
         earlier = (
             select(table.clip_id, table.generation, table.part)
-            .where(table.library_uid == uid, table.generation < before)
+            .where(table.library_uid == row.uid, left_behind)
             .limit(_BATCH)
         )
 

@@ -25,6 +25,7 @@ def part(field: str, name: ClipName, value: KeptVectors) -> Part:
     fields.count(f"{field}.generation", value.generation)
     fields.text(f"{field}.model", value)
     fields.entries(f"{field}.starts_ms", value)
+    fields.entries(f"{field}.tags", value)
     fields.count(f"{field}.part", value.part, _MOST_PARTS)
     fields.count(f"{field}.part_count", value.part_count, _MOST_PARTS)
     if value.part_count and value.part_count != value.part + 1:

@@ -12,6 +12,7 @@ from audiosearch.catalog.v1.kept_vectors_pb2 import (
     ReadKeptVectorsRequest,
 )
 from audiosearch.catalog.v1.library_pb2 import Library
+from audiosearch.embedding.v1.embedding_pb2 import Tag
 from numpy.typing import NDArray
 
 from gateway.libraries.indexes import Generation
@@ -59,9 +60,12 @@ class Packer:
             return None
         return self._take(0)
 
-    def last(self) -> KeptVectors:
-        """Returns the last part, which makes the set whole."""
-        return self._take(self._part + 1)
+    def last(self, tags: Sequence[Tag] | None = None) -> KeptVectors:
+        """Returns the last part, which makes the set whole, with the clip's tags if known."""
+        part = self._take(self._part + 1)
+        part.tags.extend(tags or ())
+        part.tagged = tags is not None
+        return part
 
     def _take(self, part_count: int) -> KeptVectors:
         part = KeptVectors()
@@ -117,6 +121,13 @@ class Keeping:
                 rule = part.window_rule if part.HasField("window_rule") else None
                 if part.model == generation.model and rule == generation.rule:
                     yield split_clip(part.clip)[1], part
+
+    async def parts(
+        self, library: Library, generation: Generation, clip_id: str
+    ) -> list[KeptVectors]:
+        """The parts of a clip that are kept in a generation; none if one is missing."""
+        found = [part async for _, part in self.read(library, generation, [clip_id])]
+        return found if found and found[-1].part_count == len(found) else []
 
 
 def vectors_of(part: KeptVectors) -> Iterator[tuple[int | None, NDArray[np.float32]]]:

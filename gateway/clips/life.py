@@ -190,8 +190,10 @@ class Clips:
         """
         try:
             stored = await self.vectors.store_in(generation, library, clip)
-            if generation.number != indexes.written(library)[-1].number:
-                # The row has the number of windows and the tags of the next generation.
+            # A migration may have begun or ended meanwhile.
+            now = await self._batches.library(library)
+            if generation.number != indexes.counted(now).number:
+                # The row has the number of windows and the tags of the other generation.
                 stored = replace(stored, window_count=clip.window_count, tags=None)
             await self.activate(library, clip, stored)
         except ServiceError as error:

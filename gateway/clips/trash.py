@@ -89,7 +89,12 @@ class Trash:
         """Brings the vectors back that are kept; makes them of the audio where they are not."""
         with passing_over(Reason.INDEX_NOT_FOUND):
             if await self._refill(library, clip):
-                stored = Stored(clip.audio, clip.window_count, clip.tags)
+                # The model may have been another one when it was deleted.
+                kept = await self._clips.vectors.keeping.parts(
+                    library, indexes.counted(library), split_clip(clip.name)[1]
+                )
+                tags = kept[-1].tags if kept and kept[-1].tagged else clip.tags
+                stored = Stored(clip.audio, clip.window_count, tags)
                 return await self._clips.activate(library, clip, stored)
         return await self._clips.make_searchable(library, clip)
 

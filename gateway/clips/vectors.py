@@ -41,6 +41,7 @@ AT_ONCE = 256
 """Windows of a clip that are in memory at a time."""
 PAGE = 1000
 ROUNDS = 3
+_RUNS_NO_MORE = {Reason.MODEL_MISMATCH, Reason.MODEL_NOT_FOUND}
 _CLIPS = limits.of(UpdateAttributesRequest, "clips").max_items
 
 
@@ -131,7 +132,9 @@ class Vectors:
             if all(each.number in done or each.number in lost for each in indexes.written(now)):
                 break
         kept = [part for number in sorted(done) for part in done[number].kept]
-        return replace(done[max(done)], kept=kept)
+        counted = indexes.counted(now).number
+        last = next(number for number in (counted, present, max(done)) if number in done)
+        return replace(done[last], kept=kept)
 
     async def _store_missing(
         self,
@@ -145,8 +148,10 @@ class Vectors:
     ) -> dict[int, ServiceError]:
         """Stores in the generations that lack the clip. Returns those without indexes.
 
-        A migration that has not made its indexes yet will come to the clip.
+        A migration that has not made its indexes yet will come to the clip, and so does the way
+        back to a generation that is kept, but whose model runs no more.
         """
+        kept = indexes.coming(library) if indexes.keeps(library) else None
         lost: dict[int, ServiceError] = {}
         for generation in indexes.written(library):
             if generation.number in done:
@@ -156,7 +161,8 @@ class Vectors:
                     generation, library, clip, hurry=hurry, fresh=fresh, source=source
                 )
             except ServiceError as error:
-                if error.reason is not Reason.INDEX_NOT_FOUND:
+                gone = generation == kept and error.reason in _RUNS_NO_MORE
+                if error.reason is not Reason.INDEX_NOT_FOUND and not gone:
                     raise
                 lost[generation.number] = error
         return lost
@@ -195,13 +201,15 @@ class Vectors:
                 if len(state.waiting) == AT_ONCE:
                     await self._flush(state, numbered=True)
         await self._finish(state, summary, fresh=fresh)
-        kept = await self._kept(library, packer)
         tags = surest(summary.tags)
+        kept = await self._kept(library, packer, tags)
         return Stored(summary.audio, len(state.ids), tags, kept, summary.peaks)
 
-    async def _kept(self, library: Library, packer: Packer) -> Sequence[KeptVectors]:
+    async def _kept(
+        self, library: Library, packer: Packer, tags: Sequence[Tag]
+    ) -> Sequence[KeptVectors]:
         """The last part of what is kept. A large one is sent at once, and none is left."""
-        last = packer.last()
+        last = packer.last(tags)
         if len(last.values) <= RIDE_BYTES:
             return [last]
         await self.keeping.keep(library, [last])
@@ -235,8 +243,9 @@ class Vectors:
         await self._batches.upsert(generation.windows, generation.model, vector, hurry=hurry)
         packer = Packer(generation, clip.name)
         packer.add(None, vector.values)
-        kept = await self._kept(library, packer)
-        return Stored(heard.audio, 0, surest(heard.tags), kept)
+        tags = surest(heard.tags)
+        kept = await self._kept(library, packer, tags)
+        return Stored(heard.audio, 0, tags, kept)
 
     async def _flush(self, state: _Windows, *, numbered: bool) -> None:
         """Stores the windows that wait. `numbered` is False for the one window of a short clip."""

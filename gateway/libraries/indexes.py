@@ -1,6 +1,7 @@
 """The indexes of a library: their ids, the ids of their vectors, and the vectors of whole clips.
 
-A library has a generation of indexes, and while it is migrated also the next one. Generation 0 is
+A library has a generation of indexes, and while it is migrated also the next one. A change of its
+model may keep the one that it leaves behind, as a migration that waits to go back. Generation 0 is
 one index with a vector for each clip. Later ones have an index of windows, which is searched, and
 an index of the whole-clip vectors of clips that have several windows.
 """
@@ -88,21 +89,32 @@ def coming(library: Library) -> Generation | None:
 
 
 def written(library: Library) -> list[Generation]:
-    """The generations that new clips are written to and deleted clips removed from, by number."""
+    """The generations that new clips are written to and deleted clips removed from."""
     following = coming(library)
     return [present(library)] if following is None else [present(library), following]
 
 
-def earlier(library: Library) -> list[Generation]:
-    """The generations that the library has had before the present one."""
-    return [Generation(library.uid, number, None) for number in range(library.generation)]
+def keeps(library: Library) -> bool:
+    """True if the library keeps a generation that it had before, and does not go back to it yet."""
+    return library.migration.kept and library.migration.review
+
+
+def counted(library: Library) -> Generation:
+    """The generation whose numbers of windows and tags the rows have, or are being given."""
+    return present(library) if keeps(library) else written(library)[-1]
+
+
+def left_over(library: Library) -> list[Generation]:
+    """The generations that the library has had or was to have, and that never come back."""
+    used = {each.number for each in written(library)}
+    last = max(library.last_generation, library.generation)
+    return [Generation(library.uid, n, None) for n in range(last + 1) if n not in used]
 
 
 def every(library: Library) -> list[Generation]:
     """The generations that there can be indexes of, also of a migration that was given up."""
-    others = range(library.generation + 1, _last(library) + 1)
-    coming = [Generation(library.uid, number, None) for number in others]
-    return [*earlier(library), present(library), *coming]
+    others = (Generation(library.uid, number, None) for number in range(_last(library) + 1))
+    return [present(library), *(each for each in others if each.number != library.generation)]
 
 
 def _last(library: Library) -> int:
@@ -131,16 +143,23 @@ def voiceprints(library: Library) -> str:
     return f"{library.uid}_speakers{number}" if number else f"{library.uid}_speakers"
 
 
-def earlier_voiceprints(library: Library) -> list[str]:
-    """Ids of the indexes with voiceprints of the models that the library had before."""
-    numbers = range(library.model_generation)
-    return [voiceprints(Library(uid=library.uid, model_generation=number)) for number in numbers]
+def left_over_voiceprints(library: Library) -> list[str]:
+    """Ids of the indexes with voiceprints of models that the library has left behind.
+
+    A generation that is in use may yet give its number to one.
+    """
+    used = {voiceprints(library), voiceprints(migrated(library))}
+    ids = [_voiceprints(library, each.number) for each in left_over(library)]
+    return [id_ for id_ in ids if id_ not in used]
 
 
 def every_voiceprints(library: Library) -> list[str]:
     """Ids of the indexes with voiceprints that there can be, also of migrations given up."""
-    last = Library(uid=library.uid, model_generation=_last(library) + 1)
-    return earlier_voiceprints(last)
+    return [_voiceprints(library, number) for number in range(_last(library) + 1)]
+
+
+def _voiceprints(library: Library, number: int) -> str:
+    return voiceprints(Library(uid=library.uid, model_generation=number))
 
 
 def window_id(clip_id: str, start_ms: int | None) -> str:

@@ -188,7 +188,7 @@ class Libraries:
         request = CountVectorsRequest(name=library.name)
         counts = await self._upstream.libraries.CountVectors(request)
         # While it is migrated, rows have the numbers of windows of either generation.
-        by_clip = not library.generation or library.HasField("migration")
+        by_clip = not library.generation or indexes.counted(library) != generation
         expected = counts.clip_count if by_clip else counts.window_count
         there = 0
         with passing_over(Reason.INDEX_NOT_FOUND):
@@ -265,8 +265,8 @@ class Libraries:
             await self._upstream.index.DropIndex(DropIndexRequest(index_id=index_id))
 
     async def drop_earlier_voiceprints(self, library: Library) -> None:
-        """Removes voiceprints of the models that the library had before."""
-        for index_id in indexes.earlier_voiceprints(library):
+        """Removes voiceprints of the models that the library had before, and does not keep."""
+        for index_id in indexes.left_over_voiceprints(library):
             await self._upstream.index.DropIndex(DropIndexRequest(index_id=index_id))
 
     async def now(self, library: Library) -> Library | None:
@@ -316,7 +316,7 @@ class Libraries:
     async def open_for_voices(self, name: str, *, recent: bool = False) -> Library:
         """Reads an ACTIVE library as `open_for_audio`; MODEL_MISMATCH if it is not for voices."""
         library = await self.open_for_audio(name, recent=recent)
-        after = indexes.migrated(library)
+        after = library if indexes.keeps(library) else indexes.migrated(library)
         for its in (library, after):
             if its.purpose != PURPOSE_VOICES:
                 going = "" if its is library else "is being migrated to one that "
@@ -332,34 +332,55 @@ class Libraries:
     async def begin_migration(self, request: MigrateLibraryRequest) -> Library:
         """Begins a library's migration, by the rule of its model if the request has none.
 
+        One to the model that is kept goes back to it. `forget` drops what is kept.
+
         Raises:
             ServiceError: MODEL_MISMATCH if no running service could embed the library's clips;
-                MODEL_NOT_FOUND for another model that none runs.
+                MODEL_NOT_FOUND for another model that none runs; FIELD_INVALID for `forget` with
+                something else; STATE_CONFLICT of the catalog.
         """
         library = await self.open_for_audio(request.name)
-        if request.model:
-            model = await self.models.find(request.model)
-        else:
-            model = await self.models.running(library.model)
-        bound = BeginMigrationRequest(
-            name=request.name, window_rule=model.window_rule, review=request.review
-        )
-        if request.model:
-            bound.model, bound.purpose = model.name, model.purpose
-        if request.HasField("window_rule"):
-            bound.window_rule.CopyFrom(request.window_rule)
+        bound = await self._bound(library, request)
         try:
             begun = await self._upstream.libraries.BeginMigration(bound)
         finally:
             self._recent.forget(request.name)
         given_up = indexes.coming(library)
-        if given_up is not None and begun.migration.generation > given_up.number:
-            # An index that a slow call still makes is dropped after the next switch.
+        if given_up and given_up.number in {each.number for each in indexes.left_over(begun)}:
+            # An index that a slow call still makes is dropped by a sweep.
             await self.drop_indexes(given_up)
-            its = indexes.voiceprints(indexes.migrated(library))
-            if its != indexes.voiceprints(library):
-                await self._upstream.index.DropIndex(DropIndexRequest(index_id=its))
+        its = indexes.voiceprints(indexes.migrated(library))
+        if its in indexes.left_over_voiceprints(begun):
+            await self._upstream.index.DropIndex(DropIndexRequest(index_id=its))
         return begun
+
+    async def _bound(
+        self, library: Library, request: MigrateLibraryRequest
+    ) -> BeginMigrationRequest:
+        """The catalog's request, with the running model."""
+        if request.forget:
+            if request != MigrateLibraryRequest(name=request.name, forget=True):
+                raise ServiceError(
+                    Reason.FIELD_INVALID,
+                    "forget: goes without a model, a window_rule, review and keep",
+                    {"field": "forget"},
+                )
+            return BeginMigrationRequest(name=request.name, forget=True)
+        if request.model:
+            model = await self.models.find(request.model)
+        else:
+            model = await self.models.running(library.model)
+        bound = BeginMigrationRequest(
+            name=request.name,
+            window_rule=model.window_rule,
+            review=request.review,
+            keep=request.keep,
+        )
+        if request.model:
+            bound.model, bound.purpose = model.name, model.purpose
+        if request.HasField("window_rule"):
+            bound.window_rule.CopyFrom(request.window_rule)
+        return bound
 
     @contextlib.asynccontextmanager
     async def held(self, library: Library) -> AsyncIterator[None]:

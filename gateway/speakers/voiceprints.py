@@ -91,7 +91,7 @@ class Voiceprints:
         if len(found) < len(set(clip_ids)):
             # Since the library was read, a migration may have ended and its old indexes be gone.
             now = await self._libraries.now(library)
-            if now is not None and now.generation > library.generation:
+            if now is not None and now.generation != library.generation:
                 if now.model != library.model:
                     raise ServiceError(
                         Reason.STATE_CONFLICT,
@@ -157,9 +157,10 @@ class Voiceprints:
     async def make_coming(self, library: Library, speaker: Speaker) -> None:
         """Writes the voiceprint by the model that a migration gives the library, if it gives one.
 
-        Before the migration has come to all enrollments there is none; it makes it at its end.
+        Before the migration has come to all enrollments there is none; it makes it at its end. So
+        does the way back to a generation that is kept.
         """
-        if library.migration.model:
+        if library.migration.model and not indexes.keeps(library):
             with passing_over(Reason.STATE_CONFLICT):
                 await self.make(indexes.migrated(library), speaker)
 

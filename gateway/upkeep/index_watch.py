@@ -245,7 +245,7 @@ class IndexWatch:
 def _look(library: Library, expected: VectorCounts, there: _There) -> _Look:
     """Compares the numbers that the rows tell with those of the indexes."""
     # While it is migrated, rows have the numbers of windows of either generation.
-    counted = bool(library.generation) and not library.HasField("migration")
+    counted = bool(library.generation) and (indexes.counted(library) == indexes.present(library))
     windows = expected.window_count if counted else expected.clip_count
     missing = max(0, windows - there.windows)
     if counted:

@@ -14,9 +14,13 @@ Nothing is lost, whichever gateway works and whenever it ends:
   enrollments in the new generation before the switch, and once more after it.
 - A migration with `review` is left by its worker when the answers of both generations are compared.
   It is claimed again when it is told to go on, and swept once more before the switch.
-- The old indexes are dropped some seconds after the switch, by this worker, or by the next sweep
-  of any gateway. Nobody writes to them alone by then: a call that finds them gone reads the library
-  again.
+- A migration with `keep` turns the two generations around at the switch: the old one waits from
+  then on, as one that waits for a review does, but rows have the numbers and the tags of the
+  present one. To go back it is claimed. Its clips are there: rows are given what they had, and a
+  sweep fills what is missing of the vectors that the catalog keeps.
+- Indexes that nobody keeps are dropped some seconds after the switch, by this worker, or by the
+  next sweep of any gateway. Nobody writes to them alone by then: a call that finds them gone reads
+  the library again.
 """
 
 from __future__ import annotations
@@ -52,6 +56,7 @@ from gateway.libraries.libraries import Libraries
 from gateway.skip import stops_all
 from gateway.speakers.upkeep import Upkeep
 from gateway.upkeep.comparing import compare
+from gateway.upkeep.returning import note_tags, take_back
 from gateway.upkeep.sweeping import Sweep
 from gateway.upstream import Upstream
 from serving import limits
@@ -184,6 +189,10 @@ class Run:
         return await self._patiently(try_it, time.monotonic() + TOTAL_SECONDS)
 
     async def _bring(self, generation: Generation, clip: Clip) -> bool:
+        if self.library.migration.kept:
+            return await take_back(self._clips, self.library, generation, clip)
+        if self.library.migration.keep and clip.tags:
+            await note_tags(self._clips.vectors.keeping, self.library, clip)
         if not clip.window_count:
             return await self._clips.embed_again(self.library, generation, clip)
         # It may be there: it came after the begin, or an earlier worker ended right behind it.
@@ -361,8 +370,11 @@ class MigrationWorker:
         """Sweeps the library once more and drops its old indexes. Another sweep does so too."""
         await asyncio.sleep(DROP_SECONDS)
         try:
-            await self._sweep.sweep(library)
-            if library.model_generation == library.generation:
-                await self._speakers.renew(library)
+            now = await self._libraries.now(library)
+            if now is None or now.generation != library.generation:
+                return  # it has gone back, and is swept after that
+            await self._sweep.sweep(now)
+            if now.model_generation == now.generation:
+                await self._speakers.renew(now)
         except ServiceError as error:
             log.info("migration.clean_up_postponed", library=library.name, why=str(error))

@@ -140,7 +140,7 @@ class Sweep:
 
     async def _drop_left_over(self, library: Library) -> None:
         """Removes indexes that a migration has left behind."""
-        for generation in indexes.earlier(library):
+        for generation in indexes.left_over(library):
             await self._libraries.drop_indexes(generation)
         await self._libraries.drop_earlier_voiceprints(library)
         if library.generation:
@@ -364,5 +364,5 @@ def _state(clip: Clip | None) -> Clip.State.ValueType:
 
 
 def _counted(library: Library, generation: Generation) -> bool:
-    """True if the rows have the number of windows of this generation, and not of a later one."""
-    return generation.number == indexes.written(library)[-1].number
+    """True if the rows have the number of windows of this generation, and not of another one."""
+    return generation.number == indexes.counted(library).number

@@ -6,6 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from audiosearch.catalog.v1 import library_pb2
+from audiosearch.catalog.v1.library_pb2 import Library
+from audiosearch.embedding.v1.model_pb2 import PURPOSE_VOICES
+from google.protobuf.duration_pb2 import Duration
 from playwright.sync_api import expect
 
 from tests.browser.chromium import PHONE
@@ -14,6 +18,7 @@ from tests.browser.pages import choose, expect_found, query
 from tests.browser.site import Site
 from tests.end_to_end.conftest import Running
 from tests.end_to_end.indexed import Indexed, long, opened, short
+from tools.servers.processes import until
 
 
 @pytest.fixture
@@ -71,6 +76,42 @@ def test_one_that_waits_for_a_review_is_switched(
     state.get_by_role("button", name="Switch").click()
     expect(page.get_by_text("The library is up to date").first).to_be_visible()
     assert services.library(name).generation == 1
+
+
+def keep_earlier(services: Indexed, name: str) -> Library:
+    """Gives a library a model that nothing runs, and keeps the indexes of its own."""
+    library = services.library(name)
+    begin = library_pb2.BeginMigrationRequest(
+        name=library.name,
+        window_rule=library.window_rule,
+        model="models/other",
+        purpose=PURPOSE_VOICES,
+        keep=True,
+    )
+    claim = library_pb2.ClaimMigrationRequest(worker="a-test", lease=Duration(seconds=60))
+    libraries = services.catalog.libraries
+    libraries.BeginMigration(begin)
+    until(lambda: libraries.ClaimMigration(claim).library.name == library.name, seconds=60)
+    finish = library_pb2.FinishMigrationRequest(name=library.name, worker="a-test", generation=2)
+    return libraries.FinishMigration(finish)
+
+
+@pytest.mark.parametrize("back", [True, False])
+def test_a_model_that_is_kept_is_gone_back_to_or_dropped(
+    visit: Visit, services: Indexed, shared: Site, tmp_path: Path, *, back: bool
+) -> None:
+    """Both ways stand on the page, and are over without another visit."""
+    name = shared.library()
+    services.client.upload(name, short(tmp_path, 1))
+    kept = keep_earlier(services, name).migration.model.removeprefix("models/")
+    page = visit(f"#/library/{name}")
+    state = page.get_by_role("region", name="State of the library")
+    expect(state.get_by_role("heading")).to_have_text(f"The index of {kept} is kept")
+    state.get_by_role("button", name=f"Go back to {kept}" if back else "Drop it").click()
+    expect(state).to_have_count(0)
+    library = services.library(name)
+    assert not library.HasField("migration")
+    assert library.generation == (1 if back else 2)
 
 
 def test_a_library_of_today_offers_nothing(visit: Visit, shared: Site, tmp_path: Path) -> None:

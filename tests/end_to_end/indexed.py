@@ -113,6 +113,10 @@ class Indexed:
             raise
         return True
 
+    def drop_index(self, index_id: str) -> None:
+        """Loses an index, as a store may."""
+        self.index.DropIndex(index_pb2.DropIndexRequest(index_id=index_id), timeout=30)
+
     def fitting(self, library: Library, **values: str) -> set[str]:
         """Ids of the clips that the index of windows finds by attributes of these values."""
         query = index_pb2.SearchVectorsRequest.Query(values=[1.0, *[0.0] * 191])
@@ -130,24 +134,35 @@ class Indexed:
         return {each.id.partition(":")[0] for each in result.neighbors}
 
     def differences(self, name: str) -> list[str]:
-        """The differences between the rows of a library and its indexes; none if all is well."""
-        library, clips = self.library(name), self.clips(name)
-        windows = self.vectors(f"{library.uid}_w{library.generation}")
-        wholes = self.vectors(f"{library.uid}_c{library.generation}")
-        counted: dict[str, int] = dict.fromkeys(clips, 0)
+        """The differences between the rows of a library and its indexes; none if all is well.
+
+        Those that it keeps of an earlier model are compared, too, but for the numbers of windows.
+        """
+        library = self.library(name)
+        wrong = self._differences(library, library.generation, counted=True)
+        if library.migration.kept:
+            kept = self._differences(library, library.migration.generation, counted=False)
+            wrong += [f"kept: {each}" for each in kept]
+        return wrong
+
+    def _differences(self, library: Library, generation: int, *, counted: bool) -> list[str]:
+        clips = self.clips(library.name.removeprefix("libraries/"))
+        windows = self.vectors(f"{library.uid}_w{generation}")
+        wholes = self.vectors(f"{library.uid}_c{generation}")
+        counts: dict[str, int] = dict.fromkeys(clips, 0)
         wrong, numbered = list[str](), set[str]()
         for id_, revision in windows.items():
             clip_id, numbers, _start = id_.partition(":")
             if clip_id not in clips:
                 wrong.append(f"{id_} is of no clip")
                 continue
-            counted[clip_id] += 1
+            counts[clip_id] += 1
             if numbers:  # also of one window, the only one of a long recording that is not silent
                 numbered.add(clip_id)
             if revision != clips[clip_id].revision:
                 wrong.append(f"{id_} has revision {revision}, not {clips[clip_id].revision}")
-        for clip_id, count in counted.items():
-            if count != clips[clip_id].window_count or not count:
+        for clip_id, count in counts.items():
+            if not count or (counted and count != clips[clip_id].window_count):
                 wrong.append(f"{clip_id}: {count} of {clips[clip_id].window_count}")
             if (clip_id in wholes) != (clip_id in numbered):
                 wrong.append(f"{clip_id}: whole {clip_id in wholes}, windows {count}")

@@ -149,6 +149,15 @@ def migrate(
             "--review", help="Stop before the switch and tell how the answers would change."
         ),
     ] = False,
+    keep: Annotated[
+        bool,
+        typer.Option(
+            "--keep", help="Keep the indexes of the present model, so that a way back is quick."
+        ),
+    ] = False,
+    forget: Annotated[
+        bool, typer.Option("--forget", help="Drop the indexes that were kept, and do nothing else.")
+    ] = False,
     wait: Annotated[bool, typer.Option(help="Show the progress until it is over.")] = True,
     target: Target = DEFAULT_TARGET,
     ca: Ca = None,
@@ -156,18 +165,23 @@ def migrate(
 ) -> None:
     """Index a library anew from its stored audio, by another model if told.
 
-    It is searched meanwhile. One that waits for a review goes on without --review.
+    It is searched meanwhile. One that waits for a review goes on without --review. --model with the
+    model that is kept goes back to it.
     """
     wanted = models.name_of(purpose, model)
     with connect(target, ca) as client:
-        request = MigrateLibraryRequest(name=f"libraries/{name}", model=wanted, review=review)
+        request = MigrateLibraryRequest(
+            name=f"libraries/{name}", model=wanted, review=review, keep=keep, forget=forget
+        )
         library = begun = client.call(client.stubs.libraries.MigrateLibrary, request)
         if wait:
             library = migrating.follow(client, begun, quiet=json)
     if json:
         return print_json(library)
-    changed = migrating.model_changed(begun, library)
-    return say(f"library {name}: {migrating.describe(library) or changed or 'up to date'}")
+    parts = [migrating.model_changed(begun, library), migrating.describe(library)]
+    if forget and not library.HasField("migration"):
+        parts = [f"nothing is kept but the indexes of {library.model}"]
+    return say(f"library {name}: {'. '.join(filter(None, parts)) or 'up to date'}")
 
 
 @app.command()

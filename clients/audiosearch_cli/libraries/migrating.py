@@ -46,6 +46,21 @@ def waits(library: Library) -> bool:
     return migration.review and migration.HasField("comparison")
 
 
+def keeps(library: Library) -> bool:
+    """True if the indexes of an earlier model are kept, and the library does not go back yet."""
+    return library.migration.kept and waits(library)
+
+
+def _kept(library: Library) -> str:
+    """The earlier model that is kept, and the commands that end it."""
+    before, short = library.migration.model, library.name.removeprefix("libraries/")
+    return (
+        f"the indexes of {before} are kept, and clips go to both. `audiosearch library migrate "
+        f"{short} --model {before.removeprefix('models/')}` goes back, `audiosearch library "
+        f"migrate {short} --forget` drops them"
+    )
+
+
 def _review(library: Library) -> str:
     """The difference that the switch of a migration would make, and the commands that end it."""
     its, short = library.migration.comparison, library.name.removeprefix("libraries/")
@@ -70,13 +85,16 @@ def _to(library: Library) -> str:
 
 def describe(library: Library) -> str:
     """The migration that a library is in, or that it needs; empty if neither."""
+    if keeps(library):
+        return _kept(library)
     if waits(library):
         return _review(library)
     if library.HasField("migration"):
         state = library.migration
         failed = f", {state.failed_count:,} failed" if state.failed_count else ""
         counts = f"{state.done_count:,} of {state.clip_count:,} clips{_to(library)}{failed}"
-        return f"{counts}; searched meanwhile"
+        kept = "; the present indexes are kept afterwards" if state.keep else ""
+        return f"{counts}; searched meanwhile{kept}"
     if not library.HasField("window_rule"):
         short = library.name.removeprefix("libraries/")
         return (

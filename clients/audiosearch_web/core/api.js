@@ -212,7 +212,7 @@ export const api = {
     ask("POST", "/v1/libraries", { query: { libraryId, requestId: requestId() }, json: fields }),
   updateLibrary: (name, fields) =>
     ask("PATCH", `/v1/${name}`, { query: { updateMask: masked(fields) }, json: fields }),
-  migrateLibrary: (name, model = "") => ask("POST", `/v1/${name}:migrate`, { json: { model } }),
+  migrateLibrary: (name, wanted = {}) => ask("POST", `/v1/${name}:migrate`, { json: wanted }),
   deleteLibrary: (name) => request("DELETE", `/v1/${name}`, { query: { force: "true" } }),
 
   clips: (library, { filter = {}, orderBy, pageSize, pageToken, signal } = {}) => {

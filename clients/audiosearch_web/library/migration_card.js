@@ -58,22 +58,25 @@ export class MigrationCard {
 
   /** Shows the library as it is now. */
   tell(library) {
-    const ended = this.#library?.migration && !library.migration;
+    const last = this.#library?.migration;
     const upToDate = library.windowRule || holdsVectors(library);
     const waits = library.migration?.review && library.migration.comparison;
+    const kept = waits && library.migration.kept;
+    const ended = last && !(last.kept && last.review) && (!library.migration || kept);
     const going = waits ? this.#review : this.#progress;
     const shown = library.migration ? going : upToDate ? null : this.#offer;
     const before = this.#library;
     this.#library = library;
     this.node.hidden = !shown;
-    if (waits && !before?.migration?.comparison) this.#tellReview(library);
+    if (kept) this.#tellKept(library);
+    else if (waits && !before?.migration?.comparison) this.#tellReview(library);
     if (shown && !shown.isConnected) this.node.replaceChildren(shown);
     if (library.migration) this.#draw(library.migration);
     if (ended) {
       toast(t("migrated"));
       announce(t("migrated"));
     }
-    if (library.migration) this.#watch.lookAt(library.name);
+    if (library.migration && !kept) this.#watch.lookAt(library.name);
   }
 
   #draw({ clipCount, doneCount, failedCount, failures }) {
@@ -100,6 +103,7 @@ export class MigrationCard {
   /** The difference that the switch would make, and both ways on. */
   #tellReview({ model, migration }) {
     const { comparison } = migration;
+    delete this.#review.dataset.kept;
     const rates = comparison.labelledBy &&
       t("reviewRates", {
         field: t(comparison.labelledBy).toLowerCase(),
@@ -122,26 +126,43 @@ export class MigrationCard {
       h(
         "div",
         { class: "clip-actions" },
-        this.#way(t("switchNow"), ""),
-        migration.model ? this.#way(t("keepModel", { model: idOf(model) }), model) : "",
+        this.#way(t("switchNow"), {}),
+        migration.model ? this.#way(t("keepModel", { model: idOf(model) }), { model }) : "",
       ),
       migration.model ? h("p", { class: "quiet" }, t("keepModelMore")) : "",
     );
   }
 
-  #way(text, model) {
+  /** The model before, whose index is kept, and both ways to end that. */
+  #tellKept({ migration }) {
+    const model = idOf(migration.model);
+    if (this.#review.dataset.kept === model && this.#review.isConnected) return;
+    this.#review.dataset.kept = model;
+    this.#review.replaceChildren(
+      h("h2", {}, t("kept", { model })),
+      h("p", { class: "quiet" }, t("keptMore")),
+      h(
+        "div",
+        { class: "clip-actions" },
+        this.#way(t("goBack", { model }), { model: migration.model }),
+        this.#way(t("forget"), { forget: true }),
+      ),
+    );
+  }
+
+  #way(text, wanted) {
     const button = h(
       "button",
-      { type: "button", class: "button small", onclick: () => this.#begin(button, model) },
+      { type: "button", class: "button small", onclick: () => this.#begin(button, wanted) },
       text,
     );
     return button;
   }
 
-  async #begin(button, model = "") {
+  async #begin(button, wanted = {}) {
     button.disabled = true;
     try {
-      this.#onchange(await api.migrateLibrary(this.#library.name, model));
+      this.#onchange(await api.migrateLibrary(this.#library.name, wanted));
     } catch (error) {
       toast(said(error), { kind: "error" });
     } finally {

@@ -57,6 +57,11 @@ export const library = {
     switchNow: "Switch",
     keepModel: ({ model }) => `Keep ${model}`,
     keepModelMore: "All clips are heard by it again.",
+    kept: ({ model }) => `The index of ${model} is kept`,
+    keptMore:
+      "Clips that come, go or change do so in both indexes. A way back is quick until then.",
+    goBack: ({ model }) => `Go back to ${model}`,
+    forget: "Drop it",
     leftOut: "Clips that could not be read again",
     filling: "The index is being rebuilt",
     fillingMore:
@@ -207,6 +212,10 @@ export const library = {
     switchNow: "切换",
     keepModel: ({ model }) => `保留 ${model}`,
     keepModelMore: "所有片段会由它重新计算。",
+    kept: ({ model }) => `${model} 的索引仍保留`,
+    keptMore: "新增、删除和修改会同时写入两边的索引。删除它之前，可以很快切换回去。",
+    goBack: ({ model }) => `切换回 ${model}`,
+    forget: "删除它",
     leftOut: "无法重新读取的片段",
     filling: "正在重新填充索引",
     fillingMore: "填充完成之前，搜索可能漏掉一些片段。片段没有丢失，无需任何操作。",

@@ -33,7 +33,8 @@ from tests.conformance.catalog.conftest import BACKENDS, settings_for
 from tests.conformance.catalog.test_calibrations import fitted
 from tests.conformance.catalog.test_calibrations import get as get_calibration
 from tests.conformance.catalog.test_calibrations import put as put_calibration
-from tests.conformance.catalog.test_kept_vectors import kept, part
+from tests.conformance.catalog.test_kept_vectors import keep, kept, part
+from tests.conformance.catalog.test_library_migrations import keeping
 from tools.servers.catalog import HEARD, Catalog, refused, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -173,3 +174,20 @@ async def test_a_migration_begins_again(catalog: Catalog, empty: Catalog) -> Non
     claimed = (await empty.stubs.libraries.ClaimMigration(claim)).library
     assert (claimed.name, claimed.migration.generation) == (library.name, 2)
     assert (claimed.migration.cursor, claimed.migration.done_count) == ("", 0)
+
+
+async def test_a_kept_generation_waits_on(catalog: Catalog, empty: Catalog) -> None:
+    """Nobody goes back to it untold, with its vectors that are kept."""
+    library, switched = await keeping(catalog)
+    clip = await catalog.clip(library)
+    parts = [part(clip, generation=generation) for generation in (1, 2)]
+    await keep(catalog, library, *parts)
+    schema, given = await rows(catalog, library)
+    await write(empty, schema, given)
+    await empty.stubs.backups.FinishRestore(pb.FinishRestoreRequest(backup_id="B"))
+    claim = ClaimMigrationRequest(worker="v", lease=Duration(seconds=60))
+    assert not (await empty.stubs.libraries.ClaimMigration(claim)).HasField("library")
+    restored = await empty.stubs.libraries.GetLibrary(GetLibraryRequest(name=library.name))
+    assert restored.migration == switched.migration
+    for generation, its in enumerate(parts, 1):
+        assert await kept(empty, library, clip, generation=generation) == [its]

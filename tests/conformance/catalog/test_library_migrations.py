@@ -8,6 +8,7 @@ import uuid
 
 import pytest
 from audiosearch.catalog.v1 import clip_pb2
+from audiosearch.catalog.v1 import kept_vectors_pb2 as kept_pb
 from audiosearch.catalog.v1 import library_pb2 as pb
 from audiosearch.catalog.v1.calibration_pb2 import (
     Calibration,
@@ -17,7 +18,7 @@ from audiosearch.catalog.v1.calibration_pb2 import (
 from audiosearch.catalog.v1.clip_pb2 import Clip
 from audiosearch.catalog.v1.library_pb2 import Library, Migration, MigrationFailure
 from audiosearch.catalog.v1.speaker_pb2 import CreateSpeakerRequest
-from audiosearch.embedding.v1.embedding_pb2 import WindowRule
+from audiosearch.embedding.v1.embedding_pb2 import Tag, WindowRule
 from audiosearch.embedding.v1.model_pb2 import (
     PURPOSE_SOUNDS,
     PURPOSE_UNSPECIFIED,
@@ -28,6 +29,9 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from serving.errors import Reason
+from tests.conformance.catalog.test_kept_vectors import keep as keep_of
+from tests.conformance.catalog.test_kept_vectors import kept as kept_of
+from tests.conformance.catalog.test_kept_vectors import part
 from tools.servers.catalog import HEARD, Catalog, refused
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -288,6 +292,197 @@ async def test_a_migration_that_waits_is_given_up_for_another_model(catalog: Cat
     assert await claim(catalog, "w") == library.name
     ended = await finish(catalog, library.name, "w", 3)
     assert (ended.model, ended.generation, ended.window_rule) == (library.model, 3, rule(2, 1, 2))
+
+
+async def keeping(catalog: Catalog, **extra: bool) -> tuple[Library, Library]:
+    """A library before and after a migration to `models/other` that keeps what it leaves behind."""
+    made = await catalog.library(window_rule=rule())
+    request = pb.BeginMigrationRequest(
+        name=made.name,
+        window_rule=rule(2, 1, 2),
+        model="models/other",
+        purpose=PURPOSE_SOUNDS,
+        keep=True,
+        **extra,
+    )
+    assert (await catalog.stubs.libraries.BeginMigration(request)).migration.keep
+    assert await claim(catalog, "w") == made.name
+    found = pb.Comparison(sample_count=3, present_eer=0.25, coming_eer=0.125)
+    progress = Migration(clip_count=4, done_count=3, cursor="b")
+    if extra.get("review"):
+        progress.comparison.CopyFrom(found)
+        await report(catalog, made.name, "w", progress)
+        assert await claim(catalog, "w") == ""
+        request.review = request.keep = False  # the wish to keep it stays
+        assert (await catalog.stubs.libraries.BeginMigration(request)).migration.keep
+        assert await claim(catalog, "w") == made.name
+    await report(catalog, made.name, "w", progress)
+    return made, await finish(catalog, made.name, "w", 2)
+
+
+async def drop(catalog: Catalog, library: Library) -> Library:
+    """Begins the deletion of a library, so that nobody claims its migration."""
+    request = pb.BeginLibraryDeletionRequest(name=library.name, force=True)
+    return await catalog.stubs.libraries.BeginLibraryDeletion(request)
+
+
+async def test_the_generation_of_before_is_kept_and_gone_back_to(catalog: Catalog) -> None:
+    """It waits as a migration does, with its rule, model and purpose; no worker gets it untold."""
+    made, switched = await keeping(catalog, review=True)
+    kept = switched.migration
+    assert (switched.model, switched.generation, switched.purpose) == (
+        "models/other",
+        2,
+        PURPOSE_SOUNDS,
+    )
+    assert (kept.generation, kept.model, kept.purpose) == (1, made.model, PURPOSE_VOICES)
+    assert (kept.kept, kept.review, kept.keep) == (True, True, False)
+    assert kept.window_rule == rule()
+    assert (kept.comparison.present_eer, kept.comparison.coming_eer) == (0.125, 0.25)
+    assert await finish(catalog, made.name, "w", 2) == switched
+    assert await claim(catalog, "w") == ""
+    back = pb.BeginMigrationRequest(
+        name=made.name, window_rule=rule(9, 9, 9), model=made.model, purpose=PURPOSE_VOICES
+    )
+    back.review = True
+    assert await catalog.stubs.libraries.BeginMigration(back) == switched
+    back.review, back.keep = False, True
+    begun = await catalog.stubs.libraries.BeginMigration(back)
+    assert (begun.migration.kept, begun.migration.review, begun.migration.keep) == (
+        True,
+        False,
+        True,
+    )
+    assert (begun.migration.generation, begun.migration.cursor) == (1, "")
+    back.review = True  # nor does it stop by then
+    assert (await catalog.stubs.libraries.BeginMigration(back)).migration == begun.migration
+    assert await claim(catalog, "x") == made.name
+    assert not (await report(catalog, made.name, "x", Migration(clip_count=4))).migration.review
+    returned = await finish(catalog, made.name, "x", 1)
+    assert (returned.model, returned.purpose, returned.window_rule) == (
+        made.model,
+        PURPOSE_VOICES,
+        rule(),
+    )
+    assert (returned.generation, returned.model_generation, returned.last_generation) == (1, 1, 2)
+    assert (returned.migration.generation, returned.migration.model) == (2, "models/other")
+    assert returned.migration.kept
+    await begin(catalog, made, rule(), "models/other", PURPOSE_SOUNDS)
+    assert await claim(catalog, "x") == made.name
+    again = await finish(catalog, made.name, "x", 2)
+    assert (again.generation, again.model) == (2, "models/other")
+    assert not again.HasField("migration")
+    begun = await begin(catalog, made, rule(), "models/third")
+    assert begun.migration.generation == 3
+    await drop(catalog, made)
+
+
+async def test_a_kept_generation_is_left_by_forgetting_alone(catalog: Catalog) -> None:
+    """Any other migration is refused with the advice, so none is begun or dropped by mistake."""
+    made, switched = await keeping(catalog)
+    for model in ("", "models/other", "models/third"):
+        async with refused(Reason.STATE_CONFLICT, library=made.name, model=made.model) as errors:
+            await begin(catalog, made, rule(), model)
+        assert "forget" in errors[0].message
+    forget = pb.BeginMigrationRequest(name=made.name, forget=True)
+    for _ in range(2):
+        forgotten = await catalog.stubs.libraries.BeginMigration(forget)
+        assert not forgotten.HasField("migration")
+        assert (forgotten.generation, forgotten.model) == (2, switched.model)
+    assert await claim(catalog, "w") == ""
+    assert (await begin(catalog, made, rule())).migration.generation == 3
+    await drop(catalog, made)
+    async with refused(Reason.LIBRARY_NOT_FOUND):
+        forget.name = "libraries/nowhere"
+        await catalog.stubs.libraries.BeginMigration(forget)
+
+
+async def test_a_migration_takes_and_loses_the_wish_to_keep(catalog: Catalog) -> None:
+    """Only one to another model, from a generation with windows."""
+    made, old = await catalog.library(window_rule=rule()), await catalog.library()
+
+    async def wish(library: Library, model: str = "") -> Library:
+        purpose = PURPOSE_VOICES if model else PURPOSE_UNSPECIFIED
+        return await catalog.stubs.libraries.BeginMigration(
+            pb.BeginMigrationRequest(
+                name=library.name, window_rule=rule(), model=model, purpose=purpose, keep=True
+            )
+        )
+
+    for library, model in ((made, ""), (made, made.model), (old, "models/other")):
+        async with refused(Reason.STATE_CONFLICT, library=library.name):
+            await wish(library, model)
+    review = pb.BeginMigrationRequest(
+        name=made.name,
+        window_rule=rule(),
+        model="models/other",
+        purpose=PURPOSE_VOICES,
+        review=True,
+    )
+    await catalog.stubs.libraries.BeginMigration(review)
+    assert await claim(catalog, "w") == made.name
+    await report(catalog, made.name, "w", Migration(comparison=pb.Comparison()))
+    review.keep = True
+    assert (await catalog.stubs.libraries.BeginMigration(review)).migration.keep
+    assert await claim(catalog, "w") == ""
+    assert (await wish(made)).migration.keep
+    forget = pb.BeginMigrationRequest(name=made.name, forget=True)
+    assert not (await catalog.stubs.libraries.BeginMigration(forget)).migration.keep
+    assert await claim(catalog, "w") == made.name
+    assert not (await finish(catalog, made.name, "w", 2)).HasField("migration")
+    await begin(catalog, made, rule())
+    async with refused(Reason.STATE_CONFLICT, library=made.name):
+        await wish(made)
+    await drop(catalog, made)
+
+
+async def test_the_way_back_to_a_model_for_sounds_needs_a_library_without_speakers(
+    catalog: Catalog,
+) -> None:
+    """One that came while it was kept is in the way; forgetting is not."""
+    made, _ = await keeping(catalog)
+    back = pb.BeginMigrationRequest(
+        name=made.name, window_rule=rule(), model=made.model, purpose=PURPOSE_VOICES, keep=True
+    )
+    await catalog.stubs.libraries.BeginMigration(back)
+    assert await claim(catalog, "w") == made.name
+    await finish(catalog, made.name, "w", 1)
+    await catalog.stubs.speakers.CreateSpeaker(
+        CreateSpeakerRequest(parent=made.name, speaker_id="ann", request_id=uuid.uuid4().hex)
+    )
+    async with refused(Reason.STATE_CONFLICT, model="models/other") as errors:
+        await begin(catalog, made, rule(), "models/other", PURPOSE_SOUNDS)
+    assert "speakers" in errors[0].message
+    deleted = await drop(catalog, made)
+    assert (deleted.HasField("migration"), deleted.last_generation) == (False, 2)
+
+
+async def test_the_vectors_of_a_kept_generation_stay(catalog: Catalog) -> None:
+    """Whoever asks, until it is given up; those of numbers that are done with go."""
+    library, _ = await keeping(catalog)
+    clip = await catalog.clip(library)
+    tags = [Tag(name="Dog", score=0.5)]
+    for generation in (0, 1, 2):
+        its = part(clip, generation=generation)
+        its.tags.extend(tags)
+        its.tagged = True
+        await keep_of(catalog, library, its)
+    drop = kept_pb.DropKeptVectorsRequest(parent=library.name, before_generation=2)
+    await catalog.stubs.vectors.DropKeptVectors(drop)
+    assert await kept_of(catalog, library, clip, generation=0) == []
+    (left,) = await kept_of(catalog, library, clip, generation=1)
+    assert (left.tagged, list(left.tags)) == (True, tags)
+    back = pb.BeginMigrationRequest(
+        name=library.name, window_rule=library.window_rule, model=library.model
+    )
+    back.purpose = PURPOSE_VOICES
+    await catalog.stubs.libraries.BeginMigration(back)
+    assert await claim(catalog, "w") == library.name
+    await finish(catalog, library.name, "w", 1)
+    drop.before_generation = 1
+    await catalog.stubs.vectors.DropKeptVectors(drop)
+    assert await kept_of(catalog, library, clip, generation=2) == []
+    assert await kept_of(catalog, library, clip, generation=1) == [left]
 
 
 async def test_a_library_that_is_deleted_is_in_no_migration(catalog: Catalog) -> None:
