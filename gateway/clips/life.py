@@ -28,6 +28,7 @@ from audiosearch.catalog.v1.library_pb2 import Library
 from gateway.access.rights import quota
 from gateway.clips.batches import Batches
 from gateway.clips.cleanups import Cleanups
+from gateway.clips.coalescing import Coalescer
 from gateway.clips.source import Arriving, Referred, Source
 from gateway.clips.vectors import Stored, Vectors
 from gateway.libraries import indexes
@@ -53,6 +54,7 @@ class Clips:
         self._libraries = Libraries(upstream)
         self._batches = Batches(upstream)
         self.vectors = Vectors(upstream, self._batches)
+        self._mirrors = Coalescer(self._mirror)
         self.cleanups = Cleanups()
 
     async def ingest(
@@ -178,8 +180,15 @@ class Clips:
             ),
         )
         if active.revision != clip.revision:  # it was changed while it was embedded
-            await self.vectors.mirror(library, [active])
+            await self._mirrors.add((library.name, library.uid), active)
         return active
+
+    async def _mirror(self, library: tuple[str, str], clips: list[Clip]) -> list[None]:
+        """Mirrors changed clips of a library, once each, at their last revision."""
+        name, uid = library
+        last = {clip.name: clip for clip in sorted(clips, key=lambda clip: clip.revision)}
+        await self.vectors.mirror(Library(name=name, uid=uid), list(last.values()))
+        return [None] * len(clips)
 
     async def embed_again(self, library: Library, generation: Generation, clip: Clip) -> bool:
         """Makes the vectors of an ACTIVE clip again, in one generation of its library's indexes.

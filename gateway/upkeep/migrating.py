@@ -105,7 +105,9 @@ class Run:
         self._clips = clips
         self._sweep = sweep
         self._speakers = speakers
-        self._free = asyncio.Semaphore(AT_ONCE)
+        # Without embedding, many clips share the calls to the catalog and the index.
+        self._free = asyncio.Semaphore(AHEAD if library.migration.kept else AT_ONCE)
+        self._embedding = asyncio.Semaphore(AT_ONCE)
 
     async def work(self) -> None:
         """Fills the next generation of indexes and compares it with the rows.
@@ -190,7 +192,11 @@ class Run:
 
     async def _bring(self, generation: Generation, clip: Clip) -> bool:
         if self.library.migration.kept:
-            return await take_back(self._clips, self.library, generation, clip)
+            done = await take_back(self._clips, self.library, generation, clip)
+            if done is not None:
+                return done
+            async with self._embedding:
+                return await self._clips.embed_again(self.library, generation, clip)
         if self.library.migration.keep and clip.tags:
             await note_tags(self._clips.vectors.keeping, self.library, clip)
         if not clip.window_count:

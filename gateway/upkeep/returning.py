@@ -35,18 +35,19 @@ async def note_tags(keeping: Keeping, library: Library, clip: Clip) -> None:
         await keeping.keep(library, parts[-1:])
 
 
-async def take_back(clips: Clips, library: Library, generation: Generation, clip: Clip) -> bool:
+async def take_back(
+    clips: Clips, library: Library, generation: Generation, clip: Clip
+) -> bool | None:
     """Gives the row of an ACTIVE clip its number of windows and its tags in a kept generation.
 
-    A clip of which they are not known is embedded again.
-
     Returns:
-        False if the clip was deleted in the meantime.
+        False if the clip was deleted in the meantime; None if they are not known, so that the clip
+        must be embedded again.
     """
     parts = await clips.vectors.keeping.parts(library, generation, split_clip(clip.name)[1])
     tags = _tags(library, parts)
     if tags is None:
-        return await clips.embed_again(library, generation, clip)
+        return None
     count = sum(start != WHOLE for part in parts for start in part.starts_ms) or 1
     if count == clip.window_count and not tags and not clip.tags:
         return True
