@@ -89,7 +89,16 @@ class EmbeddingSettings(ServerSettings):
         ge=0,
         le=1024,
         alias="AUDIOSEARCH_ENCODER_THREADS",
-        description="processor threads of all models, which take turns; 0 takes all cores",
+        description="processor threads of all models, which take turns; 0 takes all cores, or as "
+        "many as a container's quota allows",
+    )
+    encoder_runs: int = Field(
+        0,
+        ge=0,
+        le=64,
+        alias="AUDIOSEARCH_ENCODER_RUNS",
+        description="runs of a network at a time while much audio waits, each with its share of "
+        "the threads; 0 takes one for each thread, up to 8; 1 gives every run all threads",
     )
     device: str = Field(
         "auto",

@@ -1,4 +1,7 @@
-"""Runs all models in one thread, and pieces of audio that wait for one of them in one batch."""
+"""Runs all models, and pieces of audio that wait for one of them in one batch.
+
+A batch has all cores as long as it is all that waits. When more waits, batches run side by side.
+"""
 
 from __future__ import annotations
 
@@ -77,12 +80,19 @@ class _Piece:
     work: Work
     result: Future[Embedded] = field(default_factory=Future)
 
+    @property
+    def seconds(self) -> float:
+        """Its length."""
+        return self.count / self.work.model.info.traits.sample_rate
+
 
 class Batcher:
     """Takes pieces of audio from any thread and returns futures of their embeddings.
 
-    Runs what is waiting as soon as the thread is free, and never holds a piece back to fill a
-    batch. A batch is of one model: two models never want all processors at once. Callers take turns
+    Runs what is waiting as soon as cores are free, and never holds a piece back to fill a batch. A
+    batch is of one model. It runs on all cores, and nothing beside it, if all that waits fits into
+    it, or is too little for the runs that the cores allow at a time. Else each of these runs takes
+    its part of what waits, so that two never want the same cores. Callers take turns
     by the work that the seconds of audio of each have cost, whichever model did it. Of one caller's
     recordings the one comes first of which least is left, and in some turns the one that has waited
     longest, so that long ones go on too. The caller limits how many pieces wait.
@@ -95,16 +105,25 @@ class Batcher:
         self._waiting: dict[str, dict[Work, deque[_Piece]]] = {}
         self._taken: dict[str, int] = {}
         self._turns = Turns()
+        self._seconds = 0.0  # of all that waits
+        self._pieces = 0
+        self._most_runs = min(model.runs for model in models)
+        self._runs = 0
+        self._alone = False  # True while a run has all cores
+        self._ended = False
         self._lock = threading.Lock()
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="encoder")
+        self._freed = threading.Condition(self._lock)
+        self._threads = ThreadPoolExecutor(self._most_runs, thread_name_prefix="encoder")
 
     def __enter__(self) -> Self:
-        """Returns itself; the thread starts with the first piece."""
+        """Returns itself; threads start with the first pieces."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Waits for the running batch and cancels the pieces that wait."""
-        self._thread.shutdown(cancel_futures=True)
+        """Waits for the running batches and cancels the pieces that wait."""
+        with self._lock:
+            self._ended = True
+        self._threads.shutdown(cancel_futures=True)
         with self._lock:
             while work := self._next():
                 self._remove(work).result.cancel()
@@ -127,23 +146,53 @@ class Batcher:
             self._turns.enter(work.caller)
             works = self._waiting.setdefault(work.caller, {})
             works.setdefault(work, deque()).append(piece)
-        self._thread.submit(self._work)
+            self._seconds += piece.seconds
+            self._pieces += 1
+        self._threads.submit(self._work)
         return piece.result
 
     def _work(self) -> None:
         """Runs the next batch; an earlier run may have left none."""
+        with self._freed:
+            while self._alone:
+                self._freed.wait()
+            if self._ended:
+                return
+            alone = not self._runs and not self._is_much()
+            pieces = self._take(MOST_SECONDS if alone else self._share())
+            if not pieces:
+                return
+            self._alone = alone
+            self._runs += 1
+        try:
+            self._run(pieces, alone=alone)
+        finally:
+            with self._freed:
+                self._runs -= 1
+                self._alone = False
+                self._freed.notify_all()
+
+    def _is_much(self) -> bool:
+        """True if what waits is more than one batch, and enough for all runs at a time."""
+        several = self._seconds > MOST_SECONDS or self._pieces > MOST_PIECES
+        return several and self._pieces >= self._most_runs > 1
+
+    def _share(self) -> float:
+        """The seconds of what waits that are for one of the runs at a time."""
+        return min(MOST_SECONDS, self._seconds / self._most_runs)
+
+    def _run(self, pieces: list[_Piece], *, alone: bool) -> None:
         start = time.monotonic()
         ready = [
-            (piece, features)
-            for piece in self._take()
-            if (features := self._prepare(piece)) is not None
+            (piece, features) for piece in pieces if (features := self._prepare(piece)) is not None
         ]
         if not ready:
             return
         prepared = time.monotonic()
         model = ready[0][0].work.model
+        run = model.run if alone else model.run_beside
         try:
-            outputs = model.run([features for _, features in ready])
+            outputs = run([features for _, features in ready])
         except Exception as error:  # noqa: BLE001  the future raises it
             for piece, _ in ready:
                 piece.result.set_exception(error)
@@ -155,30 +204,32 @@ class Batcher:
             "encoded",
             model=model.info.display_name,
             clips=len(ready),
+            alone=alone,
             features_ms=round((prepared - start) * 1000, 2),
             backbone_ms=round((time.monotonic() - prepared) * 1000, 2),
         )
         _deliver([piece for piece, _ in ready], outputs)
 
-    def _take(self) -> list[_Piece]:
-        """Takes the pieces of the next batch out of line, all of them for one model."""
+    def _take(self, most_seconds: float) -> list[_Piece]:
+        """Takes the pieces of the next batch out of line, all of them for one model.
+
+        They are so many seconds at most, or one piece.
+        """
         taken: list[_Piece] = []
         model: Model | None = None
         total = 0.0
-        with self._lock:
-            while len(taken) < MOST_PIECES and (work := self._next(model)):
-                piece = self._waiting[work.caller][work][0]
-                if not piece.result.cancelled():
-                    seconds = piece.count / work.model.info.traits.sample_rate
-                    total += seconds
-                    if taken and total > MOST_SECONDS:
-                        break
-                    taken.append(piece)
-                    model = work.model
-                    cost = self._costs[model] * (seconds + _MARGIN_SECONDS)
-                    self._turns.charge(work.caller, cost)
-                    self._taken[work.caller] = self._taken.get(work.caller, 0) + 1
-                self._remove(work)
+        while len(taken) < MOST_PIECES and (work := self._next(model)):
+            piece = self._waiting[work.caller][work][0]
+            if not piece.result.cancelled():
+                total += piece.seconds
+                if taken and total > most_seconds:
+                    break
+                taken.append(piece)
+                model = work.model
+                cost = self._costs[model] * (piece.seconds + _MARGIN_SECONDS)
+                self._turns.charge(work.caller, cost)
+                self._taken[work.caller] = self._taken.get(work.caller, 0) + 1
+            self._remove(work)
         return taken
 
     def _next(self, model: Model | None = None) -> Work | None:
@@ -206,6 +257,8 @@ class Batcher:
             del self._waiting[work.caller]
             self._taken.pop(work.caller, None)
         self._turns.leave(work.caller)
+        self._pieces -= 1
+        self._seconds = self._seconds - piece.seconds if self._pieces else 0.0
         return piece
 
     def _prepare(self, piece: _Piece) -> Features | None:

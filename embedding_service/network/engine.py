@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from embedding_service.network import gpu, precision, reference
+from embedding_service.network.cores import runs_by_rule, usable_cores
 from embedding_service.network.gpu import Device
 from embedding_service.network.precision import EngineError, Precision
 from embedding_service.network.reference import Reference
@@ -73,7 +74,8 @@ class Options:
             takes the fastest precision that gives them.
         cache: Folder for the results of slow steps; None keeps nothing.
         threads: Processor threads of all streams together; 0 takes all cores.
-        streams: Clips at a time, each with its share of the threads.
+        runs: Runs at a time, each with its share of the threads, if much audio waits; 0 goes by
+            the number of threads.
         shipped: Folder that is only read, with such results for models that come with it.
         device: The device to run on; AUTO takes a GPU where ONNX Runtime is installed for one.
     """
@@ -81,7 +83,7 @@ class Options:
     precision: Precision | None = None
     cache: Path | None = None
     threads: int = 0
-    streams: int = 1
+    runs: int = 1
     shipped: Path | None = None
     device: Device = Device.CPU
 
@@ -93,6 +95,7 @@ class Options:
             None if named == "auto" else Precision(named),
             settings.encoder_cache or _users_cache(),
             settings.encoder_threads,
+            settings.encoder_runs,
             shipped=SHIPPED,
             device=Device(settings.device),
         )
@@ -143,15 +146,27 @@ class Engine:
 
     Attributes:
         measured: Its measurements on this machine.
+        runs: Number of runs that share the threads in `run_beside`; 1 if there is no such way.
     """
 
-    def __init__(self, run: Run, measured: Measured) -> None:
-        """Takes a network that was checked, and its measurements."""
+    def __init__(
+        self, run: Run, measured: Measured, beside: Run | None = None, runs: int = 1
+    ) -> None:
+        """Takes a network that was checked, and its measurements.
+
+        Args:
+            run: Runs it with all threads.
+            measured: The measurements of `run`.
+            beside: Runs it with a share of the threads.
+            runs: Number of shares.
+        """
         self._run = run
+        self._beside = beside or run
         self.measured = measured
+        self.runs = runs
 
     def run(self, clips: Sequence[NDArray[np.float32]]) -> Outputs:
-        """Runs the network on clips of any number and length.
+        """Runs the network on clips of any number and length, with all threads.
 
         Args:
             clips: Features, each of shape (bands, frames), float32.
@@ -160,6 +175,10 @@ class Engine:
             Vectors of any norm and tags, as PaddleSpeech gives them.
         """
         return self._run(clips)
+
+    def run_beside(self, clips: Sequence[NDArray[np.float32]]) -> Outputs:
+        """Does the same with a share of the threads, beside others that do so."""
+        return self._beside(clips)
 
 
 def open_engine(network: Network, options: Options) -> Engine:
@@ -171,7 +190,9 @@ def open_engine(network: Network, options: Options) -> Engine:
     """
     if options.precision is Precision.PADDLE:
         return Engine(_one_at_a_time(network.paddle), Measured(Precision.PADDLE, 1.0, 1.0))
-    options = replace(options, threads=options.threads or precision.all_cores())
+    threads = options.threads or usable_cores()
+    runs = min(options.runs or runs_by_rule(threads), threads)
+    options = replace(options, threads=threads, runs=runs)
     engine = _Opening(network, options).open()
     log.info(
         "engine.opened",
@@ -179,6 +200,7 @@ def open_engine(network: Network, options: Options) -> Engine:
         lowest_cosine=round(engine.measured.lowest_cosine, 6),
         times_paddle=round(engine.measured.speed_ratio, 1),
         threads=options.threads,
+        runs=engine.runs,
     )
     return engine
 
@@ -215,12 +237,32 @@ class _Opening:
         if on_gpu := self._on_gpu():
             engine = on_gpu
         elif named is not None:
-            engine = _require(self._measure(_require_native(named)))
+            engine = self._shared(_require(self._measure(_require_native(named))))
         else:
             engine = self._remembered() or self._settle(_require(self._choose()))
+            engine = self._shared(engine)
         if self._kept_graph is None:  # written only after the check of its vectors
             self._files.write(_GRAPH, self._graph)
         return engine
+
+    def _shared(self, engine: Engine) -> Engine:
+        """Adds a way of several runs at a time, if its vectors are PaddleSpeech's too."""
+        runs, measured = self._options.runs, engine.measured
+        if runs == 1:
+            return engine
+        beside = self._compile(measured.precision, runs)
+        short = [
+            number
+            for number, signal in enumerate(self._signals)
+            if signal.shape[1] <= self._signals[0].shape[1]
+        ]
+        cosine, tag_error = self._reference.of_some(short).compare(
+            beside, [self._signals[number] for number in short]
+        )
+        if not replace(measured, lowest_cosine=cosine, tag_error=tag_error).holds:
+            log.warning("engine.without_runs_beside", lowest_cosine=cosine, tag_error=tag_error)
+            return engine
+        return Engine(engine.run, measured, beside, runs)
 
     def _on_gpu(self) -> Engine | None:
         """Returns the network on a GPU; None where `auto` finds none, or none that holds."""
@@ -278,16 +320,17 @@ class _Opening:
 
     def _measure(self, candidate: Precision, speed_ratio: float | None = None) -> Engine:
         """Compiles and checks one precision, and measures its speed unless it is given."""
-        options = self._options
-        run = precision.compile_graph(
+        return self._compared(self._compile(candidate), candidate, speed_ratio)
+
+    def _compile(self, candidate: Precision, runs: int = 1) -> Run:
+        return precision.compile_graph(
             self._graph,
             self._network.packing,
             candidate,
-            options.threads,
-            options.streams,
+            self._options.threads,
+            runs,
             self._network.kept.get(candidate),
         ).run
-        return self._compared(run, candidate, speed_ratio)
 
     def _compared(self, run: Run, candidate: Precision, speed_ratio: float | None) -> Engine:
         """Compares with PaddleSpeech's vectors, and measures the speed unless it is given."""

@@ -132,6 +132,15 @@ class Model:
         """
         return self._engine.run(features)
 
+    def run_beside(self, features: Sequence[NDArray[np.float32]]) -> Outputs:
+        """Does the same with a share of the threads, beside others that do so."""
+        return self._engine.run_beside(features)
+
+    @property
+    def runs(self) -> int:
+        """The number of runs that share the threads in `run_beside`; 1 if there is but one."""
+        return self._engine.runs
+
 
 def name_of(checkpoint: Checkpoint) -> str:
     """Returns the name of the model of a checkpoint, which need not be loaded for it.

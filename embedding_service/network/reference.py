@@ -68,6 +68,12 @@ class Reference:
         """Runs the network on every signal."""
         return cls(run(signals), seconds([run], signals)[0])
 
+    def of_some(self, numbers: Sequence[int]) -> Reference:
+        """Returns the results of some of the signals."""
+        chosen = list(numbers)
+        outputs = Outputs(self.outputs.vectors[chosen], self.outputs.tags[chosen])
+        return Reference(outputs, self.seconds)
+
     def compare(self, run: Run, signals: Sequence[NDArray[np.float32]]) -> Likeness:
         """Compares another way to run the network: each signal alone, then all together."""
         alone = [run([signal]) for signal in signals]

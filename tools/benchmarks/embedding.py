@@ -30,6 +30,7 @@ from threadpoolctl import threadpool_limits
 from embedding_service.decoding.decoding import convert
 from embedding_service.decoding.readers import open_audio
 from embedding_service.network import precision, reference
+from embedding_service.network.cores import usable_cores
 from embedding_service.network.families.ecapatdnn import KEPT, TimeAxis, graph
 from embedding_service.network.family import Run
 from embedding_service.network.features import FeatureSettings, log_mel
@@ -154,7 +155,7 @@ def compare(
     """
     made = graph.build(arrays, OFFICIAL_SHAPE)
     packing = TimeAxis(graph.margin(arrays, OFFICIAL_SHAPE))
-    threads = precision.all_cores()
+    threads = usable_cores()
     routes = {
         kind.value: precision.compile_graph(made, packing, kind, threads, kept=KEPT.get(kind)).run
         for kind in precision.available()

@@ -26,6 +26,7 @@ from threadpoolctl import threadpool_limits
 from embedding_service.checkpoints.archive import read_checkpoint
 from embedding_service.checkpoints.wanted import BUNDLED
 from embedding_service.network import families, precision, reference
+from embedding_service.network.cores import usable_cores
 from embedding_service.network.engine import Measured
 from embedding_service.network.families import ecapatdnn, paddlespeech, panns
 from embedding_service.network.families.panns.network import AUDIOSET_TAGS, Shape
@@ -128,7 +129,7 @@ def _measured(
     compared: tuple[Sequence[NDArray[np.float32]], Reference],
 ) -> Speed:
     before = _memory()
-    threads, kept = precision.all_cores(), network.kept.get(candidate)
+    threads, kept = usable_cores(), network.kept.get(candidate)
     run = precision.compile_graph(graph, network.packing, candidate, threads, kept=kept).run
     features, theirs = compared
     likeness = theirs.compare(run, features)
@@ -202,7 +203,7 @@ def _memory() -> float:
 
 
 def _official_voices() -> Network:
-    module = paddlespeech.imported("paddlespeech.vector.models.ecapa_tdnn", precision.all_cores())
+    module = paddlespeech.imported("paddlespeech.vector.models.ecapa_tdnn", usable_cores())
     made = module.EcapaTdnn(**OFFICIAL_SHAPE)
     made.eval()
     return ecapatdnn.network_of(made, OFFICIAL_SHAPE, FeatureSettings(), "")
@@ -213,14 +214,14 @@ def _official_sounds(kind: str) -> Callable[[], Network]:
         labels = tuple(f"Kind {number}" for number in range(AUDIOSET_TAGS))
         features = panns.settings_of({"feature": PANNS_FEATURES})
         with panns.classes.without_downloads():
-            paddlespeech.imported(panns.classes.MODULE, precision.all_cores())
+            paddlespeech.imported(panns.classes.MODULE, usable_cores())
         return panns.network_of(random_panns(Shape(kind)), Shape(kind), features, "", labels)
 
     return make
 
 
 def _bundled(folder: Path) -> Callable[[], Network]:
-    return lambda: families.build(read_checkpoint(folder), precision.all_cores())
+    return lambda: families.build(read_checkpoint(folder), usable_cores())
 
 
 MODELS: Mapping[str, Callable[[], Network]] = {

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,9 +25,14 @@ from tools.servers.checkpoints import random_panns, write_panns
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
-    """The bundled model, in fp32."""
+    """The bundled model, in fp32, one run at a time."""
+    return bundled(tmp_path_factory.mktemp("cache"), runs=1)
+
+
+def bundled(cache: Path, runs: int) -> Model:
+    """The bundled model in fp32, with two threads."""
     weights = read_checkpoint(BUNDLED["ecapatdnn_small-16k"])
-    options = Options(precision=Precision.FP32, cache=tmp_path_factory.mktemp("cache"))
+    options = Options(precision=Precision.FP32, cache=cache, threads=2, runs=runs)
     return Model(Checkpoint("small", Source.BUNDLED, weights), options)
 
 
@@ -91,6 +97,68 @@ def test_together_as_alone(batcher: OneModel) -> None:
     for one, other in zip(alone, [piece.result().vector for piece in waiting], strict=True):
         assert one @ other > 0.99999
         assert np.linalg.norm(other) == pytest.approx(1, abs=1e-6)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """The same model, of which two runs share the threads where much waits."""
+    return bundled(tmp_path_factory.mktemp("cache"), runs=2)
+
+
+def met(barrier: threading.Barrier, sound: Any) -> Callable[[], Any]:
+    """A way to read a piece that ends only while another run reads one too."""
+
+    def read() -> Any:
+        barrier.wait(60)
+        return sound
+
+    return read
+
+
+def test_where_much_waits_runs_share_the_cores(shared: Model, model: Model) -> None:
+    """Two batches are run at the same time, and give the vectors of one with all cores."""
+    sounds = [noise(3 + 0.37 * seed, seed) for seed in range(10)]
+    with OneModel(model) as batcher:
+        alone = [put(batcher, sound).result().vector for sound in sounds]
+    assert (model.runs, shared.runs) == (1, 2)
+    both = threading.Barrier(2)
+    with OneModel(shared) as batcher:
+        gate = Gate(batcher)
+        longest = noise(40, 50), noise(40, 51)  # each is a batch of its own, and the first
+        meeting = [
+            batcher.submit(len(sound), met(both, sound), Work(f"key:{key}", 1, shared))
+            for key, sound in enumerate(longest)
+        ]
+        waiting = [put(batcher, sound) for sound in sounds]
+        gate.open()
+        vectors = [piece.result().vector for piece in waiting]
+        met_vectors = [piece.result().vector for piece in meeting]
+        for one, other in zip(alone, vectors, strict=True):
+            assert one @ other > 0.99999
+        for sound, other in zip(longest, met_vectors, strict=True):
+            assert put(batcher, sound).result().vector @ other > 0.99999
+
+
+def test_what_is_alone_has_all_cores(shared: Model) -> None:
+    """Nothing is run beside a batch that is all that waits; what comes later is run after it."""
+    with OneModel(shared) as batcher:
+        gate, order = Gate(batcher), Order(batcher)
+        order.put("later", Work("key:b", 10**6, shared), pieces=8)
+        batcher.submit(16000, lambda: noise(1), Work("key:c", 1, shared)).cancel()
+        assert not order.names
+        gate.open()
+        order.end()
+    assert order.names == ["later"] * 8
+
+
+def test_the_end_of_runs_side_by_side(shared: Model) -> None:
+    """What runs is finished and what waits is cancelled, also by threads that wait for cores."""
+    with OneModel(shared) as batcher:
+        gate = Gate(batcher)
+        waiting = [put(batcher, noise(3)) for _ in range(12)]
+        threading.Timer(0.1, gate.open).start()
+    assert gate.piece.result().vector.shape == (192,)
+    assert all(piece.cancelled() for piece in waiting)
 
 
 def test_a_piece_that_fails(batcher: OneModel) -> None:

@@ -147,14 +147,17 @@ def test_clips_of_unlike_lengths(narrow: Network) -> None:
     assert cosines(engine.run(clips).vectors, one_by_one).min() > 0.99999
 
 
-def test_many_threads(narrow: Network) -> None:
-    """Calls from many threads at once give what they give alone."""
-    engine = open_engine(narrow, Options(threads=2, streams=2))
+@pytest.mark.parametrize(("runs", "there"), [(1, 1), (2, 2), (0, 4), (64, 4)])
+def test_many_threads(narrow: Network, runs: int, there: int) -> None:
+    """Calls from many threads at once give what they give alone, with any share of the cores."""
+    engine = open_engine(narrow, Options(threads=4, runs=runs))
+    assert engine.runs == there
     clips = [spoken(0.5 + 0.1 * (seed % 4), seed) for seed in range(24)]
     alone = [engine.run(clip).vectors for clip in clips]
     with ThreadPoolExecutor(8) as pool:
-        together = [outputs.vectors for outputs in pool.map(engine.run, clips)]
-    assert cosines(np.concatenate(alone), np.concatenate(together)).min() > 0.99999
+        for run in (engine.run, engine.run_beside):
+            together = [outputs.vectors for outputs in pool.map(run, clips)]
+            assert cosines(np.concatenate(alone), np.concatenate(together)).min() > 0.99999
 
 
 def broken(*_: object) -> Any:
@@ -301,11 +304,13 @@ def test_paddle_itself(narrow: Network) -> None:
 
 
 def test_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Precision, threads, device and the folder of what is kept are settings."""
+    """Precision, threads, runs, device and the folder of what is kept are settings."""
     default = Options.of(EmbeddingSettings())
-    assert (default.precision, default.threads) == (None, 0)
+    assert (default.precision, default.threads, default.runs) == (None, 0, 0)
     monkeypatch.setenv("AUDIOSEARCH_ENCODER_PRECISION", "mixed")
     monkeypatch.setenv("AUDIOSEARCH_ENCODER_CACHE", str(tmp_path))
     monkeypatch.setenv("AUDIOSEARCH_ENCODER_THREADS", "3")
+    monkeypatch.setenv("AUDIOSEARCH_ENCODER_RUNS", "2")
     monkeypatch.setenv("AUDIOSEARCH_DEVICE", "cpu")
-    assert Options.of(EmbeddingSettings()) == Options(Precision.MIXED, tmp_path, 3, shipped=SHIPPED)
+    wanted = Options(Precision.MIXED, tmp_path, 3, 2, shipped=SHIPPED)
+    assert Options.of(EmbeddingSettings()) == wanted
