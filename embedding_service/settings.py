@@ -98,7 +98,8 @@ class EmbeddingSettings(ServerSettings):
         le=64,
         alias="AUDIOSEARCH_ENCODER_RUNS",
         description="runs of a network at a time while much audio waits, each with its share of "
-        "the threads; 0 takes one for each thread, up to 8; 1 gives every run all threads",
+        "the threads; 0 takes one for each of more than two threads, up to 8; 1 gives every run "
+        "all threads",
     )
     device: str = Field(
         "auto",

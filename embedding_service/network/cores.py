@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 MOST_RUNS = 8
 """Most runs of a network at a time: each keeps what OpenVINO prepares, some 50 MB and model."""
 
+_FEW = 2
 _OWN_GROUPS = Path("/proc/self/cgroup")
 _GROUPS = Path("/sys/fs/cgroup")
 
@@ -41,8 +42,11 @@ def quota(own: Path = _OWN_GROUPS, groups: Path = _GROUPS) -> float:
 
 
 def runs_by_rule(threads: int) -> int:
-    """Returns the number of runs at a time, if much audio waits, that share so many threads."""
-    return min(threads, MOST_RUNS)
+    """Returns the number of runs at a time, if much audio waits, that share so many threads.
+
+    Two threads are as quick in one run, which takes less memory.
+    """
+    return 1 if threads <= _FEW else min(threads, MOST_RUNS)
 
 
 def _quotas(line: str, groups: Path) -> Iterator[float]:

@@ -10,9 +10,9 @@ import pytest
 from embedding_service.network.cores import quota, runs_by_rule, usable_cores
 
 
-@pytest.mark.parametrize(("threads", "runs"), [(1, 1), (2, 2), (3, 3), (4, 4), (16, 8), (64, 8)])
+@pytest.mark.parametrize(("threads", "runs"), [(1, 1), (2, 1), (3, 3), (4, 4), (16, 8), (64, 8)])
 def test_runs_by_the_number_of_threads(threads: int, runs: int) -> None:
-    """One for each thread, up to a bound for memory."""
+    """One for each of more than two threads, up to a bound for memory."""
     assert runs_by_rule(threads) == runs
 
 
