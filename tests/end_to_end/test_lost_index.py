@@ -22,6 +22,7 @@ from audiosearch.gateway.v1.system_status_pb2 import GetStatusRequest
 from audiosearch.index.v1 import index_service_pb2 as index_pb2
 
 from serving.errors import Reason, ServiceError
+from serving.retry import patiently
 from tests.end_to_end.conftest import start
 from tests.end_to_end.indexed import Indexed, long, opened, short
 from tools.servers.processes import until
@@ -197,7 +198,7 @@ def test_a_damaged_library_harms_no_other(stack: Indexed, library: Library, tmp_
     folder = stack.running.stack.data_dir / "index" / "milvus.db" / "collections"
     (folder / f"audiosearch_{windows(library)}" / "schema.json").write_bytes(b"")
     begin(stack, "index")
-    stack.client.upload(other, short(tmp_path, 51))
+    patiently(lambda: stack.client.upload(other, short(tmp_path, 51)))
     assert len(search(stack, stack.library(other)).matches) == 2
     until(lambda: complete(stack, library))
     assert search(stack, library) == before
