@@ -74,9 +74,19 @@ def git(*arguments: str) -> str:
 
 
 def revision_before() -> str:
-    """The last release, or without one an earlier commit."""
+    """The last release, or without one an earlier commit, whose packages are those of today."""
     tags = git("tag", "--merged", "HEAD~1", "--sort=-creatordate").splitlines()
-    return tags[0] if tags else f"HEAD~{COMMITS}"
+    if tags:
+        return tags[0]
+    earlier = git("rev-list", "--first-parent", f"--max-count={COMMITS}", "HEAD~1").splitlines()
+    here = packages("HEAD")
+    return next((each for each in reversed(earlier) if packages(each) <= here), earlier[0])
+
+
+def packages(revision: str) -> set[str]:
+    """The names of the packages that a revision is installed with."""
+    lines = git("show", f"{revision}:constraints.txt").splitlines()
+    return {line.partition("==")[0].lower() for line in lines if "==" in line}
 
 
 def check_out(revision: str, folder: Path) -> Path:
