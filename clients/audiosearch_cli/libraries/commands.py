@@ -178,10 +178,12 @@ def migrate(
             library = migrating.follow(client, begun, quiet=json)
     if json:
         return print_json(library)
-    parts = [migrating.model_changed(begun, library), migrating.describe(library)]
+    changed, state = migrating.model_changed(begun, library), migrating.describe(library)
     if forget and not library.HasField("migration"):
-        parts = [f"nothing is kept but the indexes of {library.model}"]
-    return say(f"library {name}: {'. '.join(filter(None, parts)) or 'up to date'}")
+        state = f"nothing is kept but the indexes of {library.model}"
+    if changed and state:
+        state = f"{changed}. {state[0].upper()}{state[1:]}"
+    return say(f"library {name}: {state or changed or 'up to date'}")
 
 
 @app.command()
