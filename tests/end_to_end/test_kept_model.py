@@ -113,7 +113,7 @@ def test_there_and_back_and_there_again(stack: Indexed, tmp_path: Path) -> None:
     said = command(stack, "library", "migrate", name, "--for", "voices", "--keep")
     switched = stack.library(name)
     assert f"it is of {switched.model} now" in said
-    assert f"the indexes of {own.model} are kept" in said
+    assert f"The indexes of {own.model} are kept" in said
     assert switched.migration.kept
     assert (switched.migration.generation, switched.migration.model) == (1, own.model)
     shown = command(stack, "library", "show", name)
