@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json as json_text
 import time
 from pathlib import Path
@@ -21,10 +20,11 @@ from audiosearch_cli.bulk.addresses import (
     EmbeddingAddress,
     IndexAddress,
 )
+from audiosearch_cli.bulk.loading import run
 from audiosearch_cli.channels import Channel
 from audiosearch_cli.imports.sources import listed_source, require_one, tell_notes
 from audiosearch_cli.output import Json, LibraryName, say, size
-from audiosearch_cli.problems import CommandError, Stopped, end, extra
+from audiosearch_cli.problems import Stopped, end, extra
 from audiosearch_cli.progress import Shown
 from audiosearch_cli.rate import span
 from serving.objects.urls import is_url
@@ -196,20 +196,12 @@ def load(
         from serving.telemetry import configure  # noqa: PLC0415
     configure("bulk", "warning", "console")
     settings = loading.settings_of(catalog, index, embedding)
-    start = time.monotonic()
-    with Shown("loading", quiet=json) as shown:
-        loader = loading.Loader(BulkFolder(folder), settings, library, model, shown.show)
-        try:
-            done = asyncio.run(loader.run())
-        except KeyboardInterrupt:
-            raise Stopped(
-                f"after {loader.loaded.done:,} of {loader.loaded.total:,} files; the same command "
-                "goes on from there"
-            ) from None
-    report.tell(done, library, time.monotonic() - start, json=json)
-    if done.missing_shards:
-        raise CommandError(
-            f"{done.missing_shards:,} shards have no vectors yet: call `audiosearch bulk embed "
-            f"{folder}`, and this command again"
-        )
-    return end(done.created + done.existing + done.before, done.failed)
+    run(
+        lambda show: loading.Loader(BulkFolder(folder), settings, library, model, show),
+        library,
+        doing="loading",
+        things="files",
+        missing=f"shards have no vectors yet: call `audiosearch bulk embed {folder}`, and this "
+        "command again",
+        json=json,
+    )

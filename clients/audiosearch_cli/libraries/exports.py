@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from pathlib import Path
 from typing import Annotated
@@ -18,8 +17,9 @@ from audiosearch_cli.bulk.addresses import (
     EmbeddingAddress,
     IndexAddress,
 )
+from audiosearch_cli.bulk.loading import run
 from audiosearch_cli.output import Json, say, size
-from audiosearch_cli.problems import CommandError, Stopped, end, extra
+from audiosearch_cli.problems import Stopped, extra
 from audiosearch_cli.progress import Shown
 from audiosearch_cli.rate import span
 
@@ -79,21 +79,13 @@ def import_library(
 
         from serving.telemetry import configure  # noqa: PLC0415
     configure("import", "warning", "console")
-    start = time.monotonic()
     settings = loading.settings_of(catalog, index, embedding)
-    with Shown("importing", quiet=json) as shown:
-        loader = loading.Loader(BulkFolder(folder), settings, library, "", shown.show, new=True)
-        try:
-            done = asyncio.run(loader.run())
-        except KeyboardInterrupt:
-            raise Stopped(
-                f"after {loader.loaded.done:,} of {loader.loaded.total:,} clips; the same command "
-                "goes on from there"
-            ) from None
-    report.tell(done, library, time.monotonic() - start, json=json)
-    if done.missing_shards:
-        raise CommandError(
-            f"{done.missing_shards:,} files of {folder / 'vectors'} are gone: take another copy of "
-            "the export, and call the same command again"
-        )
-    return end(done.created + done.existing + done.before, done.failed)
+    run(
+        lambda show: loading.Loader(BulkFolder(folder), settings, library, "", show, new=True),
+        library,
+        doing="importing",
+        things="clips",
+        missing=f"files of {folder / 'vectors'} are gone: take another copy of the export, and "
+        "call the same command again",
+        json=json,
+    )
