@@ -19,7 +19,8 @@ from tools.benchmarks.experiment.timed import at_once, milliseconds, percentiles
 from tools.benchmarks.index_recall import say
 
 _folders = itertools.count()
-_seeds = itertools.count(1000)
+_seeds = itertools.count(time.time_ns() // 1000)
+"""Of sounds that no run before has stored."""
 
 
 def import_rate(stack: Stack, library: str, count: int) -> dict[str, Any]:

@@ -102,3 +102,4 @@ class Options:
     settings: Settings
     parts: tuple[str, ...]
     output: Path
+    stores: Path
