@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Collection
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +54,7 @@ def _table() -> list[_Measured]:
     ]
 
 
+@lru_cache(maxsize=4096)
 def effort(rows: int, k: int, limit: int, target: float, share: float = 1.0) -> int:
     """Returns the smallest `ef` of HNSW that reaches the target. FLAT ignores it.
 

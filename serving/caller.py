@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
+from functools import lru_cache
 from urllib.parse import unquote
 
 CALLER_KEY = "x-audiosearch-caller"
@@ -33,6 +34,7 @@ def by_address(address: str) -> str:
     return f"peer:{address}"
 
 
+@lru_cache(maxsize=4096)
 def address_of(peer: str) -> str:
     """The address in a peer of gRPC, such as `ipv4:127.0.0.1:40000`; all of `peer` if it has none.
 

@@ -86,7 +86,7 @@ class Detector:
         gates = values[: 3 * _HIDDEN]
         # In place: a step is so short that fresh arrays would cost a third of it.
         for heard, out in zip(inputs, states, strict=True):
-            np.dot(weights.states, state, out=values)
+            np.dot(state, weights.states, out=values)
             np.tanh(np.add(values, heard, out=values), out=values)
             np.add(np.multiply(gates, 0.5, out=gates), 0.5, out=gates)
             np.multiply(kept, cell, out=cell)

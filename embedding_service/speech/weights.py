@@ -47,7 +47,8 @@ class Weights:
         inputs: The recurrent layer's weights of its inputs, shape (512, 128): the gates for input,
             forgetting and output, then the new values. Those of the gates are halved, so that
             one tangent serves all: a gate is half of the tangent, plus a half.
-        states: Its weights of its own state, shape (512, 128).
+        states: Its weights of its own state, shape (128, 512): a product from the left takes three
+            quarters of the time of one from the right.
         bias: Its bias, shape (512,), halved alike.
         last: Weights of the last layer, shape (128,).
         last_bias: Its bias.
@@ -94,7 +95,7 @@ def _weights(data: bytes) -> Weights:
             for n, kernel in zip(_LAYERS, kernels, strict=True)
         ),
         inputs=rows[0] * halves[:, np.newaxis],
-        states=rows[1] * halves[:, np.newaxis],
+        states=np.ascontiguousarray((rows[1] * halves[:, np.newaxis]).T),
         bias=(biases[0] + biases[1]) * halves,
         last=arrays["decoder.decoder.2.weight"].ravel(),
         last_bias=float(arrays["decoder.decoder.2.bias"].ravel()[0]),

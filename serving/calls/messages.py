@@ -22,6 +22,7 @@ from serving.calls.about import about
 from serving.calls.shares import Shares
 from serving.compat import timeout
 from serving.errors import Reason, ServiceError
+from serving.telemetry import remaining
 
 STREAM_BYTES = 256 * 1024
 """Bytes that are held free for the next message of a stream, which are mostly small."""
@@ -143,11 +144,14 @@ class Incoming:
 
 
 async def in_time(step: Awaitable[_ResultT], seconds: float, said: str) -> _ResultT:
-    """Awaits a step of a transfer.
+    """Awaits a step of a transfer. The end of the call itself is not for this to tell.
 
     Raises:
         ServiceError: STREAM_IDLE with the words `said`, if the step takes too long.
     """
+    left = remaining()
+    if left is not None and left <= seconds:  # a timer less for each message
+        return await step
     try:
         async with timeout(seconds):
             return await step

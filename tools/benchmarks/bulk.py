@@ -19,6 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import harmonic_mean
 
 import numpy as np
 from audiosearch.catalog.v1.clip_pb2 import Clip, ListClipsRequest
@@ -44,6 +45,12 @@ from tools.servers.processes import children, read
 AUDIOSEARCH = str(Path(sys.executable).with_name("audiosearch"))
 SECONDS = 3
 SHARD_FILES = 32
+"""Files of a shard under kills, few, so that much is done and begun at each kill."""
+PEACE_SHARDS = 3
+"""Shards at least in peace, of which the first is not timed. They are as large as `plan` makes
+them, where there are clips enough: at the end of each the encoder waits for the last files.
+"""
+PEACE_FILES = 1000
 SENT = 320
 """Clips with audio that are uploaded."""
 UPLOADED = 1000
@@ -73,14 +80,18 @@ def embedding(folder: Path, clips: int, kills: int) -> None:
     audio.mkdir()
     Clips.make(audio, SECONDS, clips)
     peace, war = Folder(folder / "peace"), Folder(folder / "war")
-    for each in (peace, war):
-        planning.make(each, folder_source(audio), lambda *_: None, shard_files=SHARD_FILES)
+    large = min(PEACE_FILES, clips // PEACE_SHARDS)
+    for each, files in ((peace, large), (war, SHARD_FILES)):
+        planning.make(each, folder_source(audio), lambda *_: None, shard_files=files)
     plan, model = peace.plan(), encoding.find(settings_of("voices"))
-    alone = asyncio.run(_alone(peace, plan))
-    say(f"the encoder alone: {alone:.1f} clips a second")
+    alone = [asyncio.run(_alone(peace, plan))]
     _embed(peace)
-    rate = _rate(peace, plan, model)
-    say(f"on Ray, after the first shard: {rate:.1f} clips a second, {rate / alone:.2f} of it")
+    rate = _rate(peace, plan, model, large)
+    alone.append(asyncio.run(_alone(peace, plan)))
+    both, mean = " and ".join(f"{each:.1f}" for each in alone), harmonic_mean(alone)
+    say(f"the encoder alone, before and after: {both} clips a second")
+    say(f"on Ray, shards of {large}: {rate:.1f} clips a second, {rate / mean:.2f} of it")
+    plan = war.plan()
     killed = _embed(war, kills)
     lost, twice = _compare(war, plan, model)
     say(f"{killed} workers killed: {lost} of {plan.file_count} files lost, {twice} twice")
@@ -162,12 +173,12 @@ def _workers(pid: int) -> Iterator[int]:
         yield from _workers(child)
 
 
-def _rate(folder: Folder, plan: Plan, model: str) -> float:
+def _rate(folder: Folder, plan: Plan, model: str, first: int) -> float:
     """Clips a second between the end of the first shard and that of the last."""
     ends = sorted(
         folder.vectors(model, number).stat().st_mtime for number in range(plan.shard_count)
     )
-    return (plan.file_count - SHARD_FILES) / (ends[-1] - ends[0])
+    return (plan.file_count - first) / (ends[-1] - ends[0])
 
 
 def _compare(folder: Folder, plan: Plan, model: str) -> tuple[int, int]:

@@ -54,6 +54,7 @@ def measure(
         "index_type": filled.index_type(),
         "filled": dict(grown),
         "search": percentiles(_searches(filled, settings.singles // 2)),
+        "exact": percentiles(_exact(filled, max(10, settings.singles // 20))),
         "lookup": percentiles(_lookups(filled, settings.singles // 2)),
         "page": percentiles(_pages(filled, max(10, settings.singles // 20))),
         "end_to_end_steps_p50_ms": steps,
@@ -69,6 +70,19 @@ def _searches(filled: Filled, count: int) -> list[float]:
     ask = ours(filled).at(DEFAULT_TARGET)
     queries = [query[None] for query in clustered(count + 10, seed=98)]
     return one_by_one(ask, queries, 30)[10:]
+
+
+def _exact(filled: Filled, count: int) -> list[float]:
+    """Compares with every vector in this process, by NumPy."""
+    stored = filled.stored[: len(filled.ids)]
+
+    def ask(query: np.ndarray) -> np.ndarray:
+        scores = stored @ query
+        best = np.argpartition(-scores, K)[:K]
+        found: np.ndarray = best[np.argsort(-scores[best])]
+        return found
+
+    return one_by_one(ask, list(clustered(count + 5, seed=98)), 30)[5:]
 
 
 def _lookups(filled: Filled, count: int) -> list[float]:

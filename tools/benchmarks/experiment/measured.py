@@ -9,7 +9,7 @@ from tools.benchmarks import index_filtered
 from tools.benchmarks.experiment import demo, end_to_end
 from tools.benchmarks.experiment.growth import OF_ONE_KIND, OURS, fitted, kind, sizes_of
 from tools.benchmarks.experiment.results import result
-from tools.benchmarks.experiment.search import MOST, curves
+from tools.benchmarks.experiment.search import DEFAULT_TARGET, MOST, curves
 from tools.benchmarks.experiment.settings import CALLERS, CLIP_SECONDS, Settings
 from tools.benchmarks.experiment.wording import (
     SHOWN,
@@ -22,6 +22,7 @@ from tools.benchmarks.experiment.wording import (
 from tools.benchmarks.vector_executor import PEER
 
 TARGETS = (0.90, 0.95, 0.99, 0.999)
+OURS_ROUTE = "index service"
 PUBLISHED_AT = 0.90
 """The recall for which the demo's document gives the time of a search."""
 
@@ -43,6 +44,43 @@ def search(content: Content) -> str:
     if grouped := result(content, "search/grouped"):
         parts.append(_beside_plain("through the gateway, by a vector", grouped))
     return "\n\n".join(parts)
+
+
+def instead(content: Content) -> str:
+    """Writes what whoever has vectors alone would pick instead, at each size."""
+    sizes = [each for each in sizes_of(content) if "exact" in each]
+    if not sizes:
+        return ""
+    last, peers = sizes[-1]["rows"], _quickest(content)
+    rows = []
+    for each in sizes:
+        others = {"NumPy, every vector": each["exact"]["p50_ms"]}
+        others |= peers if each["rows"] == last else {}
+        quickest = min(others, key=lambda name: others[name])
+        shown = ", ".join(f"{name} {spent:.2f} ms" for name, spent in others.items())
+        rows.append([f"{each['rows']:,}", f"{each['search']['p50_ms']:.2f} ms", shown, quickest])
+    titles = ["vectors", "index service, p50", f"others that find {DEFAULT_TARGET}", "quickest"]
+    return f"{table(titles, rows)}\n\n{_who_picks()}"
+
+
+def _quickest(content: Content) -> dict[str, float]:
+    """The median of each other way to search at the first setting that reaches the default."""
+    found = {}
+    for route in curves(content):
+        reaching = [each for each in route["points"] if each["recall"] >= DEFAULT_TARGET]
+        if reaching and route["route"] != OURS_ROUTE:
+            found[route["route"]] = reaching[0]["p50_ms"]
+    return found
+
+
+def _who_picks() -> str:
+    return (
+        "One program that has nothing but vectors, and holds them in its memory, picks an index "
+        "in its own process: no server is as quick. Several programs with vectors alone pick "
+        "Milvus itself. The index service is for whoever wants the rest: recall instead of `ef`, "
+        "conditions, one order of equal scores, a write that is seen by the next search, and an "
+        "index that changes its type as it grows."
+    )
 
 
 def _points(route: Mapping[str, Any]) -> Iterable[list[str]]:

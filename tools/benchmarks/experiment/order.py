@@ -41,6 +41,8 @@ def _with_stack(run: Run, steps: Sequence[str]) -> None:
         with run.store.alone():
             if run.needs_a_library:
                 _fill(run, checkpoint)
+            if not run.results.missing(steps):
+                return
             with running(run.store.work, run.settings, checkpoint) as stack:
                 Measuring(run, stack).run()
     except LeftOutError as error:

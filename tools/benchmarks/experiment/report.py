@@ -12,6 +12,7 @@ from tools.benchmarks.experiment.wording import Content
 SECTIONS: dict[str, Callable[[Content], str]] = {
     "Goals": goals.goals,
     "Search": measured.search,
+    "Instead of it": measured.instead,
     "Embedding": measured.embedding,
     "End to end": measured.whole,
     "Ingest": measured.ingest,
