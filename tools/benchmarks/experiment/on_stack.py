@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import cached_property, partial
@@ -22,6 +23,7 @@ from tools.benchmarks.experiment.filled import NAME, Filled
 from tools.benchmarks.experiment.results import LeftOutError
 from tools.benchmarks.experiment.run import OF_THE_DEMO, Run
 from tools.benchmarks.experiment.stack import Servers, Stack
+from tools.benchmarks.index_recall import say
 from tools.benchmarks.vector_executor import PEER, installed, with_threads
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 NO_SERVERS = "Milvus Lite lets one process open a file, and that is the index service"
 QUERIES = 16
+NOTED_SECONDS = 90.0
+"""Milvus notes once a minute how much of its log is in files."""
 
 
 def fill(run: Run, stack: Stack) -> tuple[list[str], dict[str, Any]]:
@@ -51,8 +55,22 @@ def fill(run: Run, stack: Stack) -> tuple[list[str], dict[str, Any]]:
         with suppress(LeftOutError), closing(stack.servers.client()) as client:
             demo.fill_milvus(client, filled.stored, settings)
             client.release_collection(demo.COLLECTION)
+    if stack.servers and not settings.quick:
+        _write_to_files(stack.servers)
     there = run.results.content["steps"]
     return filled.ids, {step: there[step] for step in steps.values() if step in there}
+
+
+def _write_to_files(servers: Servers) -> None:
+    """Makes Milvus write its rows to files, and note how far it has come.
+
+    Its next process would read the rest from its log again, and search it without an index.
+    """
+    say("Milvus writes its rows to files")
+    with closing(servers.client()) as client:
+        for name in client.list_collections():
+            client.flush(name)
+    time.sleep(NOTED_SECONDS)
 
 
 class Measuring:
