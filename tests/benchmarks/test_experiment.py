@@ -36,16 +36,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     benchmark(path, "--parts", "embedding")
     first = read(path / "benchmark.json")
     assert set(first["steps"]) == {"embedding"}
-    assert "kept for later runs" in benchmark(path)
+    benchmark(path)
     assert read(path / "benchmark.json")["steps"]["embedding"] == first["steps"]["embedding"]
     return path
 
 
 def benchmark(folder: Path, *arguments: str) -> str:
-    """Runs the benchmark with stores kept in its folder, and returns its output."""
+    """Runs the benchmark and returns its output."""
     program = [sys.executable, "-m", "tools.benchmarks.experiment"]
     done = subprocess.run(
-        [*program, "--quick", "--output", folder, "--kept", folder / "stores", *arguments],
+        [*program, "--quick", "--output", folder, *arguments],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
@@ -85,26 +85,6 @@ def test_a_second_run_measures_nothing(folder: Path, steps: dict[str, Any]) -> N
     said = benchmark(folder, *(word for part in parts for word in ("--parts", part)))
     assert f"0 of {len(steps_of(parts, QUICK))} steps" in said
     assert (folder / "benchmark.json").read_bytes() == before
-
-
-def test_a_store_that_was_filled_is_measured_again(folder: Path, steps: dict[str, Any]) -> None:
-    """Growth is that of its filling; the rest is measured anew, on the vectors that are there."""
-    kept = (folder / "stores").glob("*/kept/kept.json")
-    before = {path: path.read_bytes() for path in kept}
-    assert len(before) == 1
-    (folder / "benchmark.json").rename(folder / "first.json")
-    said = benchmark(folder, "--parts", "growth", "--parts", "ingest")
-    assert "was filled before, and is copied" in said
-    assert "kept for later runs" not in said
-    found = {
-        name: step["result"] for name, step in read(folder / "benchmark.json")["steps"].items()
-    }
-    growth = [name for name in steps if name.startswith("growth/")]
-    assert {name: found[name] for name in growth} == {name: steps[name] for name in growth}
-    assert found["ingest"]["upload"]["found_by_the_first_search"] == 1
-    assert {path: path.read_bytes() for path in before} == before
-    assert not list((folder / "stores").glob("*/work"))
-    (folder / "first.json").replace(folder / "benchmark.json")
 
 
 def _any_of(part: str, names: list[str]) -> bool:

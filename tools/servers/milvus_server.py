@@ -11,7 +11,6 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from contextlib import suppress
 from pathlib import Path
 
 from tools.servers.debian import MissingError
@@ -22,7 +21,6 @@ VERSION = "2.3.5"
 ENVIRONMENT = Path(__file__).resolve().parents[2] / ".venv-milvus"
 PROCESS = Path(__file__).with_name("milvus_process.py")
 START_SECONDS = 120
-PORTS = "ports.json"
 PORT_NAMES = (
     "proxy_port",
     "proxy_internal_port",
@@ -71,16 +69,12 @@ class MilvusServer:
     def __init__(self, folder: Path, lease_seconds: int = 5) -> None:
         """Takes the folder for the data, and the lease. Does not start the server.
 
-        A folder that a server has used names its ports.
-
         A server that hangs for longer than its lease ends itself. A server that starts after a
         crash waits for the end of the old lease.
         """
         self._folder = folder
         self._lease = lease_seconds
-        self._ports = self._known_ports() or dict(
-            zip(PORT_NAMES, free_ports(len(PORT_NAMES)), strict=True)
-        )
+        self._ports = dict(zip(PORT_NAMES, free_ports(len(PORT_NAMES)), strict=True))
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -92,7 +86,6 @@ class MilvusServer:
         """Starts the server and waits until it is healthy."""
         python = install()
         self._folder.mkdir(parents=True, exist_ok=True)
-        (self._folder / PORTS).write_text(json.dumps(self._ports), encoding="utf-8")
         with (self._folder / "output.log").open("ab") as output:
             self._process = subprocess.Popen(
                 [
@@ -108,11 +101,6 @@ class MilvusServer:
                 stderr=output,
             )
         self._wait()
-
-    def _known_ports(self) -> dict[str, int]:
-        with suppress(FileNotFoundError):
-            return dict(json.loads((self._folder / PORTS).read_text(encoding="utf-8")))
-        return {}
 
     def _wait(self) -> None:
         give_up = time.monotonic() + START_SECONDS

@@ -1,4 +1,4 @@
-"""Starts a real MariaDB (or MySQL-compatible) server, in a temporary folder if none is named.
+"""Starts a real MariaDB (or MySQL-compatible) server in a temporary folder.
 
 Installs the server by apt-get if it is missing and that is allowed.
 """
@@ -29,14 +29,12 @@ class MysqlServer:
     """A server on 127.0.0.1 that can be stopped, restarted, frozen and killed."""
 
     def __init__(self, folder: Path, *options: str) -> None:
-        """Creates the server's files if they are missing. `options` go to its command line."""
+        """Creates the server's files. `options` are added to its command line."""
         self.folder = folder
         self._options = options
         (self.port,) = free_ports(1)
         self._process: subprocess.Popen[bytes] | None = None
         self._user = ["--user=root"] if os.geteuid() == 0 else []
-        if (folder / "data").exists():
-            return
         subprocess.run(
             [
                 program("mariadb-install-db"),
@@ -124,16 +122,3 @@ def running(*options: str) -> Iterator[MysqlServer]:
     finally:
         server.stop(signal.SIGKILL)
         shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def running_in(folder: Path, *options: str) -> Iterator[MysqlServer]:
-    """Does what `running` does in a folder that stays, with what a server before left in it."""
-    require({"mariadbd": "mariadb-server"})
-    folder.mkdir(parents=True, exist_ok=True)
-    server = MysqlServer(folder, *options)
-    try:
-        server.start()
-        yield server
-    finally:
-        server.stop()

@@ -49,13 +49,6 @@ def benchmark(
             "from what is there.",
         ),
     ] = Path("build/benchmark"),
-    kept: Annotated[
-        Path,
-        typer.Option(
-            file_okay=False,
-            help="Folder of filled stores, which are kept for later runs: 8 GB for 650,000 rows.",
-        ),
-    ] = Path("build/benchmark-stores"),
     quick: Annotated[
         bool,
         typer.Option(
@@ -65,7 +58,7 @@ def benchmark(
 ) -> None:
     """Measure search, encoder, whole searches, imports and growth."""
     settings = Settings.chosen(rows, stores.value, quick=quick)
-    measure(Options(settings, tuple(part.value for part in parts or Part), output, kept))
+    measure(Options(settings, tuple(part.value for part in parts or Part), output))
 
 
 def measure(options: Options) -> None:

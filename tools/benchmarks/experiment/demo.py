@@ -35,14 +35,11 @@ BUILD_SECONDS = 5400.0
 
 
 def fill_milvus(client: MilvusClient, stored: np.ndarray, settings: Settings) -> None:
-    """Fills the demo's collection and builds its index, unless they are there, and loads it.
+    """Fills the demo's collection, builds its index and loads it.
 
     Raises:
         LeftOutError: The index was not built after `BUILD_SECONDS`.
     """
-    if client.has_collection(COLLECTION):
-        client.load_collection(COLLECTION)
-        return
     schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
     schema.add_field("id", DataType.INT64, is_primary=True)
     schema.add_field("embedding", DataType.FLOAT_VECTOR, dim=stored.shape[1])

@@ -44,14 +44,11 @@ AnswerT = TypeVar("AnswerT")
 class Filled:
     """A growing library, with vectors that resemble embeddings of speakers (see clustered.py)."""
 
-    def __init__(self, stack: Stack, rows: int, ids: Sequence[str] = ()) -> None:
-        """Takes the library with these clips, or creates an empty one if there are none.
-
-        Makes the `rows` vectors that it will hold.
-        """
+    def __init__(self, stack: Stack, rows: int) -> None:
+        """Creates the empty library, and makes the `rows` vectors that it will hold."""
         self.stack = stack
         self.stored = clustered(rows, seed=0)
-        self.ids = list(ids)
+        self.ids: list[str] = []
         """Ids of the clips, in the order of `stored`."""
         self._speakers = speakers_of(rows, seed=0)
         self.groups = {
@@ -60,13 +57,10 @@ class Filled:
         }
         """By field, the group of each clip. A label has nothing to do with the vectors. A group of
         speakers has: the nearest vectors are all of one group."""
-        self.library = self._library()
-
-    def _library(self) -> library_pb2.Library:
-        call, stubs = self.stack.client.call, self.stack.client.stubs.libraries
-        if self.ids:
-            return call(stubs.GetLibrary, library_pb2.GetLibraryRequest(name=f"libraries/{NAME}"))
-        return call(stubs.CreateLibrary, library_pb2.CreateLibraryRequest(library_id=NAME))
+        self.library = stack.client.call(
+            stack.client.stubs.libraries.CreateLibrary,
+            library_pb2.CreateLibraryRequest(library_id=NAME),
+        )
 
     @property
     def collection(self) -> str:

@@ -19,8 +19,7 @@ from tools.benchmarks.experiment.timed import at_once, milliseconds, percentiles
 from tools.benchmarks.index_recall import say
 
 _folders = itertools.count()
-_seeds = itertools.count(time.time_ns() // 1000)
-"""Of sounds that no run before has stored."""
+_seeds = itertools.count(1000)
 
 
 def import_rate(stack: Stack, library: str, count: int) -> dict[str, Any]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +20,8 @@ from tools.benchmarks.experiment import (
 from tools.benchmarks.experiment.encoder import MISSING
 from tools.benchmarks.experiment.filled import NAME, Filled
 from tools.benchmarks.experiment.results import LeftOutError
-from tools.benchmarks.experiment.run import OF_THE_DEMO, Run
+from tools.benchmarks.experiment.run import Run
 from tools.benchmarks.experiment.stack import Servers, Stack
-from tools.benchmarks.index_recall import say
 from tools.benchmarks.vector_executor import PEER, installed, with_threads
 
 if TYPE_CHECKING:
@@ -32,61 +30,30 @@ if TYPE_CHECKING:
 
 NO_SERVERS = "Milvus Lite lets one process open a file, and that is the index service"
 QUERIES = 16
-NOTED_SECONDS = 90.0
-"""Milvus notes once a minute how much of its log is in files."""
-
-
-def fill(run: Run, stack: Stack) -> tuple[list[str], dict[str, Any]]:
-    """Fills a library on an empty stack, and measures its growth if that is asked for.
-
-    Returns:
-        The ids of its clips, and the steps of its growth.
-    """
-    settings = run.settings
-    filled = Filled(stack, settings.rows)
-    searches = end_to_end.Searches(stack, NAME, ingest.queries(run.work / "queries", QUERIES))
-    steps = {size: f"growth/{size}" for size in settings.sizes}
-    for size, step in steps.items():
-        if size == settings.rows or run.wanted(step):
-            grown = filled.grow(size)
-            run.step(step, partial(growth.measure, filled, searches, grown, settings))
-    if stack.servers and any(map(run.wanted, OF_THE_DEMO)):
-        # It takes Milvus half an hour. What fails here is told when it is measured.
-        with suppress(LeftOutError), closing(stack.servers.client()) as client:
-            demo.fill_milvus(client, filled.stored, settings)
-            client.release_collection(demo.COLLECTION)
-    if stack.servers and not settings.quick:
-        _write_to_files(stack.servers)
-    there = run.results.content["steps"]
-    return filled.ids, {step: there[step] for step in steps.values() if step in there}
-
-
-def _write_to_files(servers: Servers) -> None:
-    """Makes Milvus write its rows to files, and note how far it has come.
-
-    Its next process would read the rest from its log again, and search it without an index.
-    """
-    say("Milvus writes its rows to files")
-    with closing(servers.client()) as client:
-        for name in client.list_collections():
-            client.flush(name)
-    time.sleep(NOTED_SECONDS)
 
 
 class Measuring:
-    """Measures on one stack, with a filled library where a step needs one."""
+    """Measures on one stack, which is empty at first."""
 
     def __init__(self, run: Run, stack: Stack) -> None:
         """Takes the run and its stack."""
         self._run = run
         self._stack = stack
         self._wavs = ingest.queries(run.work / "queries", QUERIES)
+        self._filled = Filled(stack, run.settings.rows)
         self._searches = end_to_end.Searches(stack, NAME, self._wavs)
 
     def run(self) -> None:
         """Measures all steps that are asked for."""
         step, settings = self._run.step, self._run.settings
         step("segments", lambda: long_recordings.measure(self._stack, settings))
+        for size in settings.sizes if self._run.needs_a_library else ():
+            if size == settings.rows or self._run.wanted(f"growth/{size}"):
+                grown = self._filled.grow(size)
+                step(
+                    f"growth/{size}",
+                    partial(growth.measure, self._filled, self._searches, grown, settings),
+                )
         step("search/index service", lambda: self._run.curve(search.ours(self._filled)))
         step(
             "search/bare pymilvus", lambda: self._run.curve(search.bare(self._filled, self._milvus))
@@ -96,13 +63,9 @@ class Measuring:
         step("search/grouped", self._grouped)
         step("end-to-end", self._end_to_end)
         step("ingest", self._ingest)
-        # Last: the demo's index takes memory that ours would lack.
+        # Last: the demo's index takes Milvus half an hour, and memory that ours would lack.
         step("search/demo", lambda: self._run.curve(demo.route(self._demo, settings)))
         step("end-to-end/demo", self._beside_demo)
-
-    @cached_property
-    def _filled(self) -> Filled:
-        return Filled(self._stack, self._run.settings.rows, self._run.store.ids)
 
     @property
     def _servers(self) -> Servers:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from tools.benchmarks.experiment import encoder, peers
-from tools.benchmarks.experiment.on_stack import Measuring, fill
+from tools.benchmarks.experiment.on_stack import Measuring
 from tools.benchmarks.experiment.results import LeftOutError
 from tools.benchmarks.experiment.run import IN_PROCESS, Run
 from tools.benchmarks.experiment.stack import running
@@ -38,26 +37,8 @@ def _with_stack(run: Run, steps: Sequence[str]) -> None:
         return
     checkpoint = None if run.settings.quick else run.official.made()
     try:
-        with run.store.alone():
-            if run.needs_a_library:
-                _fill(run, checkpoint)
-            if not run.results.missing(steps):
-                return
-            with running(run.store.work, run.settings, checkpoint) as stack:
-                Measuring(run, stack).run()
+        with running(run.settings.stores, checkpoint) as stack:
+            Measuring(run, stack).run()
     except LeftOutError as error:
         for step in run.results.missing(steps):
             run.results.leave_out(step, str(error))
-
-
-def _fill(run: Run, checkpoint: Path | None) -> None:
-    """Leaves a copy of the kept store to measure on. Fills and keeps one first if none is there."""
-    store = run.store
-    if not store.is_there:
-        with running(store.work, run.settings, checkpoint) as stack:
-            ids, growth = fill(run, stack)
-        store.keep(ids, growth)
-    for name, step in store.growth.items():
-        if run.wanted(name):
-            run.results.adopt(name, step)
-    store.take()

@@ -75,13 +75,6 @@ class Results:
         say(f"{name}: done in {took:.0f} s")
         self._write()
 
-    def adopt(self, name: str, step: dict[str, Any]) -> None:
-        """Takes a step that an earlier run has measured."""
-        say(f"{name}: measured when the store was filled")
-        self.content["steps"][name] = step
-        self.content["left_out"].pop(name, None)
-        self._write()
-
     def leave_out(self, name: str, why: str) -> None:
         """Notes the reason for a missing result."""
         say(f"{name}: left out, {why}")

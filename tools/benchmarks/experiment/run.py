@@ -9,13 +9,11 @@ from typing import Any
 
 from tools.benchmarks.experiment import peers, search
 from tools.benchmarks.experiment.encoder import Official
-from tools.benchmarks.experiment.kept import KeptStore
 from tools.benchmarks.experiment.results import Results
 from tools.benchmarks.experiment.settings import Options, Settings
 
 ON_SERVERS = ("search/bare pymilvus", "search/wrapping", "search/demo")
 IN_PROCESS = tuple(f"search/{name}" for name in peers.ROUTES)
-OF_THE_DEMO = ("search/demo", "end-to-end/demo")
 WITHOUT_A_LIBRARY = ("embedding", "segments", *IN_PROCESS)
 
 
@@ -43,7 +41,6 @@ class Run:
         """Takes the options, and a folder for temporary files."""
         self.results = Results(options.output, options.settings)
         self.settings = options.settings
-        self.store = KeptStore(options.stores, options.settings)
         self.work = work
         self.official = Official(work)
         self.steps = steps_of(options.parts, options.settings)

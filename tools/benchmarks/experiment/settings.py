@@ -102,4 +102,3 @@ class Options:
     settings: Settings
     parts: tuple[str, ...]
     output: Path
-    stores: Path

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import shutil
-import time
+import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,28 +15,24 @@ from audiosearch.embedding.v1.embedding_service_pb2_grpc import EmbeddingService
 from audiosearch.index.v1.index_service_pb2_grpc import IndexServiceStub
 from audiosearch_client.client import AudiosearchClient
 from pymilvus import MilvusClient
-from pymilvus.exceptions import MilvusException
 
 from catalog_service.settings import CatalogSettings
 from deploy.local_stack import SERVICES, Addresses
-from index_service.connection import quiet
 from tools import REPOSITORY
 from tools.benchmarks.catalog_database import MARIADB
 from tools.benchmarks.experiment import machine
 from tools.benchmarks.experiment.results import LeftOutError
-from tools.benchmarks.experiment.settings import Settings
 from tools.benchmarks.index_recall import say
 from tools.servers.catalog_stubs import CatalogStubs
 from tools.servers.debian import MissingError
 from tools.servers.milvus_server import MilvusServer
-from tools.servers.mysql_server import MysqlServer, running_in
+from tools.servers.mysql_server import MysqlServer
+from tools.servers.mysql_server import running as running_mysql
 from tools.servers.processes import children
 from tools.servers.services import Services
 from tools.servers.stores import running_milvus, settings_for
 
-DATABASE = "benchmark"
 LEASE_SECONDS = 120
-QUICK_LEASE_SECONDS = 15
 LARGE = [("grpc.max_receive_message_length", 64 * 2**20)]
 
 
@@ -99,63 +94,34 @@ class Stack:
 
 
 @contextmanager
-def _servers(folder: Path, lease_seconds: int) -> Iterator[Servers]:
+def _servers(folder: Path) -> Iterator[Servers]:
     with ExitStack() as stack:
         try:
-            again = (folder / "milvus").exists()
-            milvus = stack.enter_context(running_milvus(folder / "milvus", lease_seconds))
-            mysql = stack.enter_context(running_in(folder / "mysql", *MARIADB))
+            milvus = stack.enter_context(running_milvus(folder / "milvus", LEASE_SECONDS))
+            mysql = stack.enter_context(running_mysql(*MARIADB))
         except MissingError as error:
             why = f"{error}; --stores embedded does without"
             raise LeftOutError(why) from None
-        servers = Servers(milvus, mysql, settings_for(milvus, mysql) | {"MYSQL_DB": DATABASE})
-        if again:
-            with closing(servers.client()) as client:
-                _wait_for_the_lease(client, lease_seconds)
-        yield servers
-
-
-def _wait_for_the_lease(client: MilvusClient, lease_seconds: int) -> None:
-    """Waits until Milvus has given up its last process, which it counts in until its lease ends.
-
-    Until then no collection can be made or removed.
-    """
-    say("waiting until Milvus has forgotten its last process")
-    quiet()
-    until = time.monotonic() + lease_seconds + 60
-    while True:
-        try:
-            client.create_collection("probe", dimension=2, timeout=10)
-            client.drop_collection("probe", timeout=10)
-        except (MilvusException, grpc.RpcError):
-            if time.monotonic() > until:
-                raise
-            time.sleep(1)
-        else:
-            return
+        yield Servers(milvus, mysql, settings_for(milvus, mysql))
 
 
 @contextmanager
-def running(work: Path, settings: Settings, checkpoint: Path | None) -> Iterator[Stack]:
-    """Runs a stack for the time of the block, on what is in its folder.
+def running(stores: str, checkpoint: Path | None) -> Iterator[Stack]:
+    """Runs an empty stack for the time of the block.
 
     Args:
-        work: The folder; empty at first.
-        settings: Settings of the run, which name the stores.
+        stores: `servers` or `embedded`.
         checkpoint: Checkpoint of the encoder; None for the bundled one.
 
     Raises:
         LeftOutError: The servers can't be started.
     """
     with ExitStack() as stack:
-        lease = QUICK_LEASE_SECONDS if settings.quick else LEASE_SECONDS
-        servers = None
-        if settings.stores == "servers":
-            servers = stack.enter_context(_servers(work, lease))
+        work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="audiosearch-bench-")))
+        servers = stack.enter_context(_servers(work)) if stores == "servers" else None
         imports = work / "imports"
-        shutil.rmtree(imports, ignore_errors=True)  # a run before has imported these
-        imports.mkdir(parents=True)
-        environment = {
+        imports.mkdir()
+        settings = {
             "AUDIOSEARCH_IMPORT_ROOTS": str(imports),
             "AUDIOSEARCH_OFFLINE": "1",
             "AUDIOSEARCH_MODELS": "voices",
@@ -169,7 +135,7 @@ def running(work: Path, settings: Settings, checkpoint: Path | None) -> Iterator
             **({"AUDIOSEARCH_CHECKPOINT": str(checkpoint)} if checkpoint else {}),
             **(servers.settings if servers else {}),
         }
-        services = Services(work / "data", Addresses.free(), environment)
+        services = Services(work / "data", Addresses.free(), settings)
         stack.callback(services.stop)
         services.start()
         say("four services are up")
