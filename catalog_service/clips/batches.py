@@ -103,7 +103,7 @@ def create(connection: Connection, library: str, new: Sequence[NewClip]) -> list
     """Creates clips, except for those that exist by their request ids or hashes.
 
     Raises:
-        ServiceError: LIBRARY_NOT_FOUND, STATE_CONFLICT (the library is not ACTIVE).
+        ServiceError: LIBRARY_NOT_FOUND, STATE_CONFLICT (the library takes no clips).
         IntegrityError: Another call created one of them meanwhile. A repeat will find it.
     """
     # Locked until the clips are written, because a DELETING library must get no clips.
@@ -129,7 +129,7 @@ def create(connection: Connection, library: str, new: Sequence[NewClip]) -> list
             if clip.content_sha256 is not None:
                 by_content[clip.content_sha256, clip.channel] = row
     if made:
-        library_rows.require_state(parent, LibraryState.ACTIVE)
+        library_rows.require_state(parent, LibraryState.ACTIVE, LibraryState.LOADING)
         for some in clip_rows.batched(made):
             connection.execute(_INSERT, [row._asdict() for row in some])
         additions.keep()

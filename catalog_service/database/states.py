@@ -15,6 +15,7 @@ class LibraryState(IntEnum):
     ACTIVE = 2
     DELETING = 3
     RESTORING = 4
+    LOADING = 5
 
 
 class ClipState(IntEnum):

@@ -72,11 +72,14 @@ class Libraries:
         request_id: str | None,
         dimension: int = 0,
         purpose: int = 0,
+        *,
+        loading: bool = False,
     ) -> Library:
         """Creates a library. A repeated request id returns the library again.
 
         Without a rule of windows it is one of generation 0, with a vector for each clip. One for
-        vectors of a dimension needs no rule, and no purpose.
+        vectors of a dimension needs no rule, and no purpose. One that is `loading` takes clips
+        before it is ACTIVE.
 
         Raises:
             ServiceError: LIBRARY_EXISTS.
@@ -90,7 +93,7 @@ class Libraries:
                     name=library,
                     display_name=display_name or library,
                     model=model,
-                    state=LibraryState.CREATING,
+                    state=LibraryState.LOADING if loading else LibraryState.CREATING,
                     request_id=request_id,
                     create_time=time,
                     update_time=time,
@@ -155,12 +158,13 @@ class Libraries:
         return await self._database.read(read)
 
     async def activate(self, library: str) -> Library:
-        """CREATING -> ACTIVE. An ACTIVE library stays unchanged."""
+        """CREATING or LOADING -> ACTIVE. An ACTIVE library stays unchanged."""
+        before = [LibraryState.CREATING, LibraryState.LOADING]
 
         def change(connection: Connection) -> Library:
-            _set(connection, library, [LibraryState.CREATING], state=LibraryState.ACTIVE)
+            _set(connection, library, before, state=LibraryState.ACTIVE)
             row = library_rows.get(connection, library)
-            library_rows.require_state(row, LibraryState.CREATING, LibraryState.ACTIVE)
+            library_rows.require_state(row, *before, LibraryState.ACTIVE)
             return _counted(connection, row)
 
         return await self._database.write(change)
@@ -185,7 +189,7 @@ class Libraries:
             began = _set(
                 connection,
                 library,
-                [LibraryState.CREATING, LibraryState.ACTIVE, LibraryState.RESTORING],
+                [state for state in LibraryState if state is not LibraryState.DELETING],
                 state=LibraryState.DELETING,
                 **migrations.NONE,
             )

@@ -41,6 +41,7 @@ class LibraryServicer(library_service_pb2_grpc.LibraryServiceServicer):
                 fields.request_id(request),
                 requests.dimension("library.dimension", wanted),
                 requests.purpose("library.purpose", wanted.purpose),
+                loading=request.loading,
             )
         )
 

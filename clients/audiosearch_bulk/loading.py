@@ -16,6 +16,7 @@ from typing import Any
 from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip
 from audiosearch.catalog.v1.library_pb2 import (
     LIBRARY_VIEW_BASIC,
+    ActivateLibraryRequest,
     CreateLibraryRequest,
     GetLibraryRequest,
     Library,
@@ -31,6 +32,7 @@ from audiosearch_bulk.folder import Folder, open_table, read_batches, written_wh
 from audiosearch_bulk.objects import OF_NO_OBJECT
 from gateway.clips.life import Clips
 from gateway.clips.source import Arriving
+from gateway.libraries import indexes
 from gateway.libraries.libraries import Libraries
 from gateway.settings import GatewaySettings
 from gateway.upstream import Upstream
@@ -72,6 +74,8 @@ class Loaded:
     failed: int = 0
     missing_shards: int = 0
     """Shards without vectors so far."""
+    hidden: bool = False
+    """True if the library shows its clips once it has those of all shards."""
     failures: list[File] = field(default_factory=list)
     """The first files that failed here."""
 
@@ -123,6 +127,7 @@ class Loader:
         show: Callable[[int, int], None],
         *,
         new: bool = False,
+        at_once: bool = False,
     ) -> None:
         """Prepares a load.
 
@@ -133,6 +138,8 @@ class Loader:
             model: whose vectors are loaded; may be empty if there are vectors of one alone.
             show: called with the number of files done, and of all.
             new: True if it takes no library but one that is made for this folder.
+            at_once: True if the library, which must be missing, shows its clips all at once, when
+                those of all shards are there. It stays so until it is loaded without.
 
         Raises:
             ServiceError: PATH_NOT_FOUND if there are no vectors; FIELD_INVALID if there are those
@@ -147,7 +154,7 @@ class Loader:
                 f"{folder.path} was exported without audio, for other programs: export it with "
                 "--audio to load it",
             )
-        self._new = new
+        self._new, self._at_once = new, at_once
         own = not is_url(self._plan.root) and not Path(self._plan.root).is_absolute()
         self._advice = _COPY_AGAIN if own else _EMBED_AGAIN
         self._show = show
@@ -159,7 +166,8 @@ class Loader:
 
         Raises:
             ServiceError: MODEL_MISMATCH if the library has another model or window rule;
-                STATE_CONFLICT while another load into it is at work here; SHARD_DAMAGED; and of the
+                STATE_CONFLICT while another load into it is at work here, or if its clips can't
+                come all at once; SHARD_DAMAGED; and of the
                 services, while which are away a file is tried again for some minutes.
         """
         there = [n for n in range(self._plan.shard_count) if self._vectors(n).exists()]
@@ -178,9 +186,17 @@ class Loader:
                     else:
                         await self._load(clips, library, rule, number, mark)
             await clips.cleanups.settle()
+            if library.state == Library.STATE_LOADING:
+                await self._show_all(upstream, library)
         finally:
             await upstream.close()
         return self.loaded
+
+    async def _show_all(self, upstream: Upstream, library: Library) -> None:
+        """Makes a library ACTIVE that was filled out of sight, unless more is to come."""
+        self.loaded.hidden = self._at_once and self.loaded.missing_shards > 0
+        if not self.loaded.hidden:
+            await upstream.libraries.ActivateLibrary(ActivateLibraryRequest(name=library.name))
 
     def _vectors(self, number: int) -> Path:
         return self._folder.vectors(self.loaded.model, number)
@@ -197,14 +213,17 @@ class Loader:
         except ServiceError as error:
             if error.reason is not Reason.LIBRARY_NOT_FOUND:
                 raise
-            wanted = Library(
-                display_name=self._plan.display_name, model=self.loaded.model, window_rule=rule
-            )
-            short = self._name.removeprefix("libraries/")
-            library = await Libraries(upstream).create(
-                CreateLibraryRequest(library_id=short, library=wanted)
-            )
+            library = await self._make(upstream, rule, loading=self._at_once)
         else:
+            if library.state == Library.STATE_LOADING:
+                library = await self._taken_up(upstream, rule)
+            elif self._at_once and not self._lock(library.uid).exists():
+                raise ServiceError(
+                    Reason.STATE_CONFLICT,
+                    f"{self._name} is there already, and its clips come one by one: leave out "
+                    "--at-once, or name another library",
+                    {"library": self._name},
+                )
             if self._new and not self._lock(library.uid).exists():
                 raise ServiceError(
                     Reason.LIBRARY_EXISTS,
@@ -223,6 +242,37 @@ class Loader:
                 {"library_model": library.model},
             )
         return library
+
+    async def _make(self, upstream: Upstream, rule: WindowRule, *, loading: bool) -> Library:
+        """Makes the library and its indexes. A repeat for this plan returns a LOADING one again."""
+        wanted = Library(
+            display_name=self._plan.display_name, model=self.loaded.model, window_rule=rule
+        )
+        libraries = Libraries(upstream)
+        library = await libraries.create(
+            CreateLibraryRequest(
+                library_id=self._name.removeprefix("libraries/"),
+                library=wanted,
+                request_id=self._plan.id if loading else "",
+                loading=loading,
+            )
+        )
+        if library.state == Library.STATE_LOADING:
+            await libraries.make_indexes(library, indexes.present(library))
+        return library
+
+    async def _taken_up(self, upstream: Upstream, rule: WindowRule) -> Library:
+        """A LOADING library, if it is this plan that it is made for."""
+        try:
+            return await self._make(upstream, rule, loading=True)
+        except ServiceError as error:
+            if error.reason is not Reason.LIBRARY_EXISTS:
+                raise
+            raise ServiceError(
+                Reason.STATE_CONFLICT,
+                f"{self._name} is being loaded at once from another folder: end that load first",
+                {"library": self._name},
+            ) from None
 
     def _lock(self, uid: str) -> Path:
         """A file that is there once the folder was loaded into a library, or begun to be."""

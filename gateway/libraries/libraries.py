@@ -45,6 +45,11 @@ from serving.names import purpose_named, purpose_word, split_clip
 
 _LOOKED_AT = 10
 """Clips whose kept vectors are looked at for their length."""
+_FILLED = {Library.STATE_ACTIVE, Library.STATE_LOADING}
+_DOING = {
+    Library.STATE_RESTORING: "restored",
+    Library.STATE_LOADING: "loaded: its clips are there at the end of `audiosearch bulk load`",
+}
 log = structlog.get_logger()
 
 
@@ -270,9 +275,9 @@ class Libraries:
             await self._upstream.index.DropIndex(DropIndexRequest(index_id=index_id))
 
     async def now(self, library: Library) -> Library | None:
-        """A library as it is now; None if it is not ACTIVE any more."""
+        """A library as it is now; None if it is neither ACTIVE nor LOADING any more."""
         now = await self._find(library.name.removeprefix("libraries/"), LIBRARY_VIEW_BASIC)
-        if now is None or now.uid != library.uid or now.state != Library.STATE_ACTIVE:
+        if now is None or now.uid != library.uid or now.state not in _FILLED:
             return None
         return now
 
@@ -284,7 +289,7 @@ class Libraries:
         library = await self.finish_creation(library)
         self._recent.keep(library)
         if library.state != Library.STATE_ACTIVE:
-            doing = "restored" if library.state == Library.STATE_RESTORING else "deleted"
+            doing = _DOING.get(library.state, "deleted")
             raise ServiceError(Reason.STATE_CONFLICT, f"{name} is being {doing}")
         return library
 

@@ -15,6 +15,7 @@ from gateway.libraries.libraries import Libraries
 from gateway.maps.library_maps import Maps
 from gateway.upkeep.migrating import MigrationWorker
 from gateway.upstream import Upstream
+from serving.errors import Reason, ServiceError
 from serving.names import check_library
 
 
@@ -40,6 +41,9 @@ class LibraryServicer(library_service_pb2_grpc.LibraryServiceServicer):
         self, request: library_pb2.CreateLibraryRequest, context: grpc.aio.ServicerContext
     ) -> Library:
         check_library(f"libraries/{request.library_id}", "library_id")
+        if request.loading:
+            message = "loading: is for `audiosearch bulk load --at-once`, which calls the catalog"
+            raise ServiceError(Reason.FIELD_INVALID, message, {"field": "loading"})
         return await self._libraries.create(request)
 
     async def GetLibrary(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,9 +13,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from audiosearch.catalog.v1.library_pb2 import CreateLibraryRequest, Library
+from audiosearch.catalog.v1.library_pb2 import CreateLibraryRequest, Library, ListLibrariesRequest
 from audiosearch.index.v1.index_service_pb2 import GetVectorsRequest
 
+from serving.errors import ServiceError
 from tests.end_to_end.command_line import AUDIOSEARCH, run
 from tests.end_to_end.conftest import start
 from tests.end_to_end.indexed import Indexed, long, opened, short
@@ -126,6 +128,47 @@ def test_a_bulk_import_is_the_same_as_uploads(indexed: Indexed, tmp_path: Path) 
     uploaded = {clip.audio_object.sha256: clip.audio for clip in indexed.clips("uploaded").values()}
     assert all(clip.audio == uploaded[clip.audio_object.sha256] for clip in clips)
     refuse(indexed, folder, settings)
+    show_at_once(indexed, folder, settings, good[0])
+
+
+def show_at_once(indexed: Indexed, folder: Path, settings: dict[str, str], sound: Path) -> None:
+    """A new library is hidden until all shards are loaded, and then shows all of its clips."""
+
+    def load(library: str, code: int = 0) -> dict[str, Any]:
+        arguments = ("load", folder, "--library", library, "--at-once", "--json")
+        return json.loads(run_bulk(settings, *arguments, code=code).stdout)
+
+    client, stubs = indexed.client, indexed.client.stubs.libraries
+    one = next(folder.glob("vectors/*/000003.parquet"))
+    away = one.rename(folder / "away")
+    some = load("hidden", code=1)
+    assert some["hidden"]
+    assert (some["created"], some["missing_shards"]) == (4, 1)
+    shown = client.call(stubs.ListLibraries, ListLibrariesRequest(page_size=100)).libraries
+    assert "libraries/hidden" not in {each.name for each in shown}
+    for refused in (client.search, client.upload):
+        with pytest.raises(ServiceError, match="is being loaded: its clips are there at the end"):
+            refused("hidden", sound)
+    request = CreateLibraryRequest(library_id="by-hand", library=Library(), loading=True)
+    with pytest.raises(ServiceError, match="loading: is for `audiosearch bulk load --at-once`"):
+        client.call(stubs.CreateLibrary, request)
+    other = shutil.copytree(folder, folder.parent / "other", ignore=lambda *_: ["loaded", "away"])
+    plan = json.loads((other / "plan.json").read_text())
+    (other / "plan.json").write_text(json.dumps({**plan, "id": "1" * len(plan["id"])}))
+    refused_load = run("bulk", "load", other, "--library", "hidden", code=1, **settings)
+    assert "is being loaded at once from another folder" in refused_load.stderr
+    away.rename(one)
+    rest = load("hidden")
+    assert not rest["hidden"]
+    assert (rest["created"], rest["before"]) == (1, 6)
+    assert indexed.library("hidden").state == Library.STATE_ACTIVE
+    assert len(indexed.clips("hidden")) == 5
+    assert indexed.differences("hidden") == []
+    assert client.search("hidden", sound).matches[0].score > 0.999
+    again = load("hidden")
+    assert (again["created"], again["before"]) == (0, 7)
+    used = run("bulk", "load", folder, "--library", "uploaded", "--at-once", code=1, **settings)
+    assert "its clips come one by one: leave out --at-once" in used.stderr
 
 
 def refuse(indexed: Indexed, folder: Path, settings: dict[str, str]) -> None:

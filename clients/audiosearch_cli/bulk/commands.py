@@ -180,6 +180,12 @@ def load(
     model: Annotated[
         str, typer.Option(help="Model whose vectors are loaded, if there are those of several.")
     ] = "",
+    at_once: Annotated[
+        bool,
+        typer.Option(
+            "--at-once", help="Show the clips of a new library all at once, when all are there."
+        ),
+    ] = False,
     catalog: CatalogAddress = CATALOG,
     index: IndexAddress = INDEX,
     embedding: EmbeddingAddress = EMBEDDING,
@@ -197,7 +203,9 @@ def load(
     configure("bulk", "warning", "console")
     settings = loading.settings_of(catalog, index, embedding)
     run(
-        lambda show: loading.Loader(BulkFolder(folder), settings, library, model, show),
+        lambda show: loading.Loader(
+            BulkFolder(folder), settings, library, model, show, at_once=at_once
+        ),
         library,
         doing="loading",
         things="files",

@@ -25,6 +25,8 @@ def tell(done: Loaded, library: str, seconds: float, *, json: bool) -> None:
         f"{done.before:,} loaded before, {done.unfit:,} without vectors, {done.failed:,} failed, "
         f"in {span(seconds)}"
     )
+    if done.hidden:
+        say(f"{library} shows them once all shards are loaded; without --at-once it does so now")
     tell_failures(done.failures, done.failed)
 
 

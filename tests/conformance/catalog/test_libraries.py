@@ -65,6 +65,31 @@ async def test_a_new_library_is_creating_then_active(catalog: Catalog) -> None:
     )
 
 
+async def test_a_library_that_is_loaded_takes_clips_and_is_in_no_list(catalog: Catalog) -> None:
+    """Until it is activated. It can be deleted before."""
+    made = []
+    for _ in range(2):
+        request = creation(uuid.uuid4().hex, "plan")
+        request.loading = True
+        made.append(await catalog.stubs.libraries.CreateLibrary(request))
+        assert await catalog.stubs.libraries.CreateLibrary(request) == made[-1]
+        assert made[-1].state == Library.STATE_LOADING
+        await catalog.clip(made[-1])
+    one, other = made
+    active = await catalog.stubs.libraries.ListLibraries(library_pb2.ListLibrariesRequest())
+    assert not {each.name for each in active.libraries} & {one.name, other.name}
+    loading = library_pb2.ListLibrariesRequest(state=Library.STATE_LOADING)
+    found = await catalog.stubs.libraries.ListLibraries(loading)
+    assert {each.name for each in found.libraries} >= {one.name, other.name}
+    activation = library_pb2.ActivateLibraryRequest(name=one.name)
+    shown = await catalog.stubs.libraries.ActivateLibrary(activation)
+    assert (shown.state, shown.clip_count) == (Library.STATE_ACTIVE, 1)
+    gone = await catalog.stubs.libraries.BeginLibraryDeletion(
+        library_pb2.BeginLibraryDeletionRequest(name=other.name, force=True)
+    )
+    assert gone.state == Library.STATE_DELETING
+
+
 async def test_a_library_for_vectors_has_their_dimension(catalog: Catalog) -> None:
     """Its clips need no properties of audio, and it needs no rule of windows."""
     request = creation(uuid.uuid4().hex)
