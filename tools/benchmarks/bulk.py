@@ -55,8 +55,8 @@ SENT = 320
 """Clips with audio that are uploaded."""
 UPLOADED = 1000
 """Vectors of one call of UploadVectors."""
-WAIT_SECONDS = 15.0
-"""Longest pause between a worker's begin and its kill."""
+ALONE = 2000
+"""Clips by which the encoder alone is timed, at most."""
 
 
 def main() -> None:
@@ -67,15 +67,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=arguments.directory) as name:
         folder = Path(name)
         if arguments.clips:
-            embedding(folder, arguments.clips, arguments.kills)
+            embedding(folder, arguments.clips, arguments.kills, arguments.wait)
         if not arguments.vectors:
             return
         with running(folder / "data", {"AUDIOSEARCH_MODELS": "voices"}) as stack:
             loading(folder, stack, arguments.vectors)
 
 
-def embedding(folder: Path, clips: int, kills: int) -> None:
-    """Embeds in peace and under kills."""
+def embedding(folder: Path, clips: int, kills: int, wait: float) -> None:
+    """Embeds in peace and under kills, each at most `wait` seconds after a worker's begin."""
     audio = folder / "audio"
     audio.mkdir()
     Clips.make(audio, SECONDS, clips)
@@ -92,7 +92,7 @@ def embedding(folder: Path, clips: int, kills: int) -> None:
     say(f"the encoder alone, before and after: {both} clips a second")
     say(f"on Ray, shards of {large}: {rate:.1f} clips a second, {rate / mean:.2f} of it")
     plan = war.plan()
-    killed = _embed(war, kills)
+    killed = _embed(war, kills, wait)
     lost, twice = _compare(war, plan, model)
     say(f"{killed} workers killed: {lost} of {plan.file_count} files lost, {twice} twice")
     before, start = _states(war), time.monotonic()
@@ -132,7 +132,7 @@ async def _alone(folder: Folder, plan: Plan) -> float:
         for number in range(plan.shard_count)
         for batch in read_batches(folder.shard(number), SHARD_FILES, "")
         for file in files_of(batch)
-    ]
+    ][:ALONE]
     places = asyncio.Semaphore(AT_ONCE)
     with Encoder(settings_of("voices")) as encoder:
 
@@ -146,7 +146,7 @@ async def _alone(folder: Folder, plan: Plan) -> float:
         return len(files) / (time.monotonic() - start)
 
 
-def _embed(folder: Folder, kills: int = 0) -> int:
+def _embed(folder: Folder, kills: int = 0, wait: float = 0.0) -> int:
     """Runs `audiosearch bulk embed` to its end, and kills workers meanwhile. Returns how many."""
     command = [AUDIOSEARCH, "bulk", "embed", str(folder.path), "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
@@ -156,7 +156,7 @@ def _embed(folder: Folder, kills: int = 0) -> int:
             if worker is None:
                 time.sleep(0.2)
                 continue
-            time.sleep(random.uniform(0, WAIT_SECONDS))
+            time.sleep(random.uniform(0, wait))
             if worker in _workers(process.pid):
                 os.kill(worker, signal.SIGKILL)
                 killed += 1
@@ -275,6 +275,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--clips", type=int, default=640, help="clips of 3 s to embed; 0 for none")
     parser.add_argument("--kills", type=int, default=5, help="workers to kill")
+    parser.add_argument("--wait", type=float, default=15, help="longest life of a worker, seconds")
     parser.add_argument("--vectors", type=int, default=3000, help="vectors to load; 0 for none")
     parser.add_argument("--seed", type=int, default=0, help="of the kills")
     parser.add_argument("--directory", type=Path, help="folder for all of it")
