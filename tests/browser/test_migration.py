@@ -91,7 +91,7 @@ def keep_earlier(services: Indexed, name: str) -> Library:
     claim = library_pb2.ClaimMigrationRequest(worker="a-test", lease=Duration(seconds=60))
     libraries = services.catalog.libraries
     libraries.BeginMigration(begin)
-    until(lambda: libraries.ClaimMigration(claim).library.name == library.name, seconds=60)
+    until(lambda: libraries.ClaimMigration(claim).library.name == library.name, seconds=180)
     finish = library_pb2.FinishMigrationRequest(name=library.name, worker="a-test", generation=2)
     return libraries.FinishMigration(finish)
 
