@@ -18,6 +18,7 @@ from tests.certificates import Authority
 from tests.conformance.catalog.conftest import settings_for
 from tools.servers.catalog import serving
 from tools.servers.mysql_server import MysqlServer, running
+from tools.servers.processes import until
 
 pytestmark = pytest.mark.server
 LIMIT = 30
@@ -75,7 +76,8 @@ async def test_a_statement_that_takes_too_long_is_cut_off(
             assert caught.value.reason is Reason.CATALOG_UNAVAILABLE
             assert await run(own_id)
         if not before:
-            assert statements(mysql, settings) == []
+            # A busy server may look at its clock a moment later than ours.
+            until(lambda: statements(mysql, settings) == [], seconds=LIMIT / 3)
 
 
 async def test_a_connection_that_was_cut_off_is_never_used_again(
