@@ -167,8 +167,8 @@ class Loader:
         Raises:
             ServiceError: MODEL_MISMATCH if the library has another model or window rule;
                 STATE_CONFLICT while another load into it is at work here, or if its clips can't
-                come all at once; SHARD_DAMAGED; and of the
-                services, while which are away a file is tried again for some minutes.
+                come all at once; SHARD_DAMAGED; and of the services, while which are away a file is
+                tried again for some minutes.
         """
         there = [n for n in range(self._plan.shard_count) if self._vectors(n).exists()]
         self.loaded.missing_shards = self._plan.shard_count - len(there)

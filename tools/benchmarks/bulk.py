@@ -50,7 +50,6 @@ PEACE_SHARDS = 3
 """Shards at least in peace, of which the first is not timed. They are as large as `plan` makes
 them, where there are clips enough: at the end of each the encoder waits for the last files.
 """
-PEACE_FILES = 1000
 SENT = 320
 """Clips with audio that are uploaded."""
 UPLOADED = 1000
@@ -80,7 +79,7 @@ def embedding(folder: Path, clips: int, kills: int, wait: float) -> None:
     audio.mkdir()
     Clips.make(audio, SECONDS, clips)
     peace, war = Folder(folder / "peace"), Folder(folder / "war")
-    large = min(PEACE_FILES, clips // PEACE_SHARDS)
+    large = min(planning.SHARD_FILES, clips // PEACE_SHARDS)
     for each, files in ((peace, large), (war, SHARD_FILES)):
         planning.make(each, folder_source(audio), lambda *_: None, shard_files=files)
     plan, model = peace.plan(), encoding.find(settings_of("voices"))

@@ -10,6 +10,7 @@ from tools.benchmarks import index_filtered
 from tools.benchmarks.experiment.growth import OURS, sizes_of
 from tools.benchmarks.experiment.measured import as_it_is, with_all_cores
 from tools.benchmarks.experiment.results import result
+from tools.benchmarks.experiment.search import reaching
 from tools.benchmarks.experiment.wording import Content, ms, percent, table
 
 SHARE_OF_DEMO = 0.2
@@ -81,11 +82,9 @@ def _index_rate(content: Content) -> Outcome:
 
 def _at_target(content: Content) -> tuple[Mapping[str, Any], Mapping[str, Any]] | None:
     """The first settings of ours and of bare pymilvus that reach the default recall."""
-    found = []
-    for name in ("search/index service", "search/bare pymilvus"):
-        points = (result(content, name) or {"points": []})["points"]
-        found += [each for each in points if each["recall"] >= DEFAULT_TARGET][:1]
-    return (found[0], found[1]) if len(found) == 2 else None
+    names = ("search/index service", "search/bare pymilvus")
+    ours, bare = (reaching(result(content, name) or {"points": []}) for name in names)
+    return (ours, bare) if ours and bare else None
 
 
 def _import(content: Content) -> Outcome:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from audiosearch.catalog.v1 import clip_pb2
 
-from tools.benchmarks.clustered import clustered
+from tools.benchmarks.clustered import clustered, nearest
 from tools.benchmarks.experiment import ingest
 from tools.benchmarks.experiment.end_to_end import Searches, all_but_backbone, medians
 from tools.benchmarks.experiment.filled import NAME, Filled
@@ -75,14 +75,8 @@ def _searches(filled: Filled, count: int) -> list[float]:
 def _exact(filled: Filled, count: int) -> list[float]:
     """Compares with every vector in this process, by NumPy."""
     stored = filled.stored[: len(filled.ids)]
-
-    def ask(query: np.ndarray) -> np.ndarray:
-        scores = stored @ query
-        best = np.argpartition(-scores, K)[:K]
-        found: np.ndarray = best[np.argsort(-scores[best])]
-        return found
-
-    return one_by_one(ask, list(clustered(count + 5, seed=98)), 30)[5:]
+    queries = [query[None] for query in clustered(count + 5, seed=98)]
+    return one_by_one(lambda query: nearest(stored, query, K), queries, 30)[5:]
 
 
 def _lookups(filled: Filled, count: int) -> list[float]:

@@ -9,7 +9,7 @@ from tools.benchmarks import index_filtered
 from tools.benchmarks.experiment import demo, end_to_end
 from tools.benchmarks.experiment.growth import OF_ONE_KIND, OURS, fitted, kind, sizes_of
 from tools.benchmarks.experiment.results import result
-from tools.benchmarks.experiment.search import DEFAULT_TARGET, MOST, curves
+from tools.benchmarks.experiment.search import DEFAULT_TARGET, MOST, curves, reaching
 from tools.benchmarks.experiment.settings import CALLERS, CLIP_SECONDS, Settings
 from tools.benchmarks.experiment.wording import (
     SHOWN,
@@ -67,9 +67,9 @@ def _quickest(content: Content) -> dict[str, float]:
     """The median of each other way to search at the first setting that reaches the default."""
     found = {}
     for route in curves(content):
-        reaching = [each for each in route["points"] if each["recall"] >= DEFAULT_TARGET]
-        if reaching and route["route"] != OURS_ROUTE:
-            found[route["route"]] = reaching[0]["p50_ms"]
+        point = reaching(route)
+        if point and route["route"] != OURS_ROUTE:
+            found[route["route"]] = point["p50_ms"]
     return found
 
 

@@ -187,6 +187,11 @@ def wrapping(filled: Filled, client: MilvusClient, data: Data, settings: Setting
     return {"ef": ef, **{name: percentiles(each[20:]) for name, each in times.items()}}
 
 
+def reaching(curve: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Returns the first point of a curve with the default recall; None if it has none."""
+    return next((each for each in curve["points"] if each["recall"] >= DEFAULT_TARGET), None)
+
+
 def curves(content: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Returns all measured curves."""
     found = [
