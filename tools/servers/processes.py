@@ -42,9 +42,12 @@ def _threads(pid: int) -> list[Path]:
 def children(pid: int | str, word: bytes) -> list[int]:
     """Returns the ids of the children of a process whose command line holds a word.
 
-    The process may be `self`, which is this one.
+    The process may be `self`, which is this one. One that has ended has none.
     """
-    files = [thread / "children" for thread in Path(f"/proc/{pid}/task").iterdir()]
+    try:
+        files = [thread / "children" for thread in Path(f"/proc/{pid}/task").iterdir()]
+    except FileNotFoundError:
+        return []
     found = [int(child) for file in files for child in read(file).split()]
     return [child for child in found if word in read(f"/proc/{child}/cmdline")]
 
