@@ -15,6 +15,7 @@ from catalog_service.audio.reference_uris import split
 from catalog_service.audio.references import References
 from catalog_service.audio.referring import Referring
 from catalog_service.audio.referring_store import ReferringStore
+from catalog_service.audio.short_audio import ShortAudios
 from catalog_service.backups.reading import Reading
 from catalog_service.backups.servicer import BackupServicer
 from catalog_service.backups.writing import Writing
@@ -82,6 +83,7 @@ async def start(
     store = ReferringStore(audio_store(settings), elsewhere)
     referring = Referring(database, elsewhere, settings.max_audio_bytes)
     audio = Audio(database, store, settings.max_audio_bytes)
+    short_audio = ShortAudios(database, store, audio, settings.max_audio_bytes)
     checks = AudioChecks(
         database,
         store,
@@ -95,7 +97,7 @@ async def start(
             contracts.LIBRARIES: LibraryServicer(
                 Libraries(database, store), Migrations(database), IndexChecks(database)
             ),
-            contracts.CLIPS: ClipServicer(Clips(database, store), audio, referring),
+            contracts.CLIPS: ClipServicer(Clips(database, store), audio, short_audio, referring),
             contracts.QUERIES: QueryServicer(queries),
             contracts.VECTORS: VectorServicer(Kept(database)),
             contracts.SPEAKERS: SpeakerServicer(Speakers(database)),

@@ -109,10 +109,10 @@ class Audio:
             yield
         except ServiceError as error:
             if placed:
-                await self._withdraw(key, error)
+                await self.withdraw(key, error)
             raise
 
-    async def _withdraw(self, key: AudioKey, error: ServiceError) -> None:
+    async def withdraw(self, key: AudioKey, error: ServiceError) -> None:
         """Removes an object that its row does not tell of.
 
         A clip that is being made keeps it: another call may send the same bytes, and what is left

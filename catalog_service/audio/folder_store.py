@@ -98,8 +98,9 @@ class FolderStore:
         try:
             yield upload
         finally:
-            # A call can be cancelled twice, by its caller and by its deadline.
-            await to_the_end(self._typed(upload.discard))
+            if not upload.published:
+                # A call can be cancelled twice, by its caller and by its deadline.
+                await to_the_end(self._typed(upload.discard))
 
     async def sizes(self, keys: Collection[AudioKey]) -> Mapping[AudioKey, int]:
         """The sizes of those of the objects that are there; -1 for one that can't be looked at."""

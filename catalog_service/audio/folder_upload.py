@@ -63,8 +63,13 @@ class FolderUpload:
 
     async def finish(self) -> None:
         """Makes sure that all bytes are on the disk."""
-        await self._flush()
-        await self._run(self._sync)
+        chunk, self._buffer = self._buffer, bytearray()
+
+        def end() -> None:
+            self._append(chunk)
+            self._sync()
+
+        await self._run(end)
 
     async def place(self, key: AudioKey) -> bool:  # noqa: ARG002  of the interface
         """Does nothing: a rename is quick."""
@@ -73,6 +78,11 @@ class FolderUpload:
     async def publish(self, key: AudioKey) -> None:
         """Makes the bytes an object, at once and whole; needs `finish` before."""
         await self._run(lambda: self._move(self._place(key)))
+
+    @property
+    def published(self) -> bool:
+        """True if it is an object, and nothing is left to `discard`."""
+        return self._published is not None
 
     def discard(self) -> None:
         """Removes what was not published. Blocks."""
@@ -114,4 +124,6 @@ class FolderUpload:
                 os.fsync(folder)
             finally:
                 os.close(folder)
+            if self._file:
+                self._file.close()
             self._published = target

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from audiosearch.catalog.v1.clip_pb2 import (
     AudioObject,
+    AudioOutcome,
     Clip,
     ClipOutcome,
     CountValuesResponse,
@@ -25,6 +26,7 @@ from catalog_service.clips.rows import ClipRow
 from catalog_service.database.states import ClipState
 from catalog_service.names import clip_name, import_job_name, speaker_name
 from serving.conditions import WHOLE_SCORE
+from serving.errors import ServiceError
 
 
 def clip(parent: str, row: ClipRow) -> Clip:
@@ -103,6 +105,14 @@ def counts(of: Counts) -> CountValuesResponse:
 def audio_object(stored: Stored) -> AudioObject:
     """Returns the stored audio object of a clip."""
     return AudioObject(**_audio_object(stored))
+
+
+def audio_outcome(of: Stored | ServiceError) -> AudioOutcome:
+    """Returns the result for the audio of one clip of many."""
+    if isinstance(of, ServiceError):
+        failure = Failure(reason=of.reason.value, message=of.message)
+        return AudioOutcome(failure=failure, clip=of.metadata.get("clip", ""))
+    return AudioOutcome(audio_object=audio_object(of))
 
 
 def reference(place: Place, of: Listed) -> ListReferencesResponse.Reference:

@@ -10,7 +10,9 @@ from audiosearch.catalog.v1.clip_pb2 import (
     ActivateClipRequest,
     BatchActivateClipsRequest,
     BatchCreateClipsRequest,
+    BatchPutAudioRequest,
     Clip,
+    ClipAudio,
     ClipFilter,
     ClipTags,
     CountOwnedRequest,
@@ -29,6 +31,7 @@ from audiosearch.embedding.v1.embedding_pb2 import (
 
 from catalog_service import fields, names
 from catalog_service.audio.audio_store import Reference
+from catalog_service.audio.short_audio import ShortAudio
 from catalog_service.clips.batches import Activation, Heard, NewClip
 from catalog_service.clips.clips import CHANGEABLE
 from catalog_service.clips.filter import ClipQuery
@@ -74,7 +77,9 @@ def new_clip(request: CreateClipRequest) -> NewClip:
     )
 
 
-def quota(request: CreateClipRequest | PutAudioRequest | CreateImportJobRequest) -> OwnQuota:
+def quota(
+    request: CreateClipRequest | PutAudioRequest | ClipAudio | CreateImportJobRequest,
+) -> OwnQuota:
     """Reads the quota of new clips; none if it is not set."""
     if not request.HasField("quota"):
         return NO_QUOTA
@@ -107,13 +112,13 @@ def activation(request: ActivateClipRequest) -> Activation:
     )
 
 
-def parent_of(request: ActivateClipRequest) -> str:
+def parent_of(request: ActivateClipRequest | ClipAudio) -> str:
     """Returns the part of a name before `/clips/`, without any check."""
     return request.name.partition("/clips/")[0]
 
 
 def batch(
-    whole: BatchCreateClipsRequest | BatchActivateClipsRequest,
+    whole: BatchCreateClipsRequest | BatchPutAudioRequest | BatchActivateClipsRequest,
     requests: Sequence[RequestT],
     parent_of: Callable[[RequestT], str],
     read: Callable[[RequestT], PartT],
@@ -277,6 +282,11 @@ def clip_ids(request: LookupClipsRequest) -> list[str]:
     wanted = list(request.clip_ids)
     fields.lookup("clip_ids", len(wanted), request)
     return wanted
+
+
+def short_audio(request: ClipAudio) -> ShortAudio:
+    """Returns the audio of one clip of a batch."""
+    return ShortAudio(names.parse_clip("name", request.name), request.content, quota(request))
 
 
 async def audio_name(stream: AsyncIterator[PutAudioRequest]) -> tuple[ClipName, OwnQuota]:

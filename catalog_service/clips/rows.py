@@ -112,9 +112,8 @@ ALL: Select[Any] = select(*(clips.c[column] for column in ClipRow._fields))
 IN_LIBRARY = clips.c.library_uid == uid_of(bindparam("library"))
 _BY_NAME = ALL.where(clips.c.id == bindparam("clip"), IN_LIBRARY)
 _BY_NAME_LOCKED = _BY_NAME.with_for_update()
-_LOCKED = along(
-    ALL.where(clips.c.id.in_(bindparam("clips", expanding=True)), IN_LIBRARY), "PRIMARY"
-).with_for_update()
+_MANY = along(ALL.where(clips.c.id.in_(bindparam("clips", expanding=True)), IN_LIBRARY), "PRIMARY")
+_MANY_LOCKED = _MANY.with_for_update()
 # Outlines are in no row of lists and searches, which would be twice as large with them.
 _DRAW = update(clips).where(clips.c.id == bindparam("clip"))
 _PEAKS = select(clips.c.peaks).where(clips.c.id == bindparam("clip"), IN_LIBRARY)
@@ -162,13 +161,21 @@ def get(connection: Connection, name: ClipName, *, lock: bool = False) -> ClipRo
     return row
 
 
-def lock_all(connection: Connection, library: str, ids: Iterable[str]) -> dict[str, ClipRow]:
-    """Locks the clips that exist of these ids of a library. Returns their rows by id."""
+def find_all(
+    connection: Connection, library: str, ids: Iterable[str], *, lock: bool = False
+) -> dict[str, ClipRow]:
+    """Returns the rows of the clips that exist of these ids of a library, by id."""
+    statement = _MANY_LOCKED if lock else _MANY
     return {
         row.id: row
         for some in batched(sorted(set(ids)))
-        for row in fetch(connection, _LOCKED, clips=some, library=library)
+        for row in fetch(connection, statement, clips=some, library=library)
     }
+
+
+def lock_all(connection: Connection, library: str, ids: Iterable[str]) -> dict[str, ClipRow]:
+    """Locks the clips that exist of these ids of a library. Returns their rows by id."""
+    return find_all(connection, library, ids, lock=True)
 
 
 def change(connection: Connection, row: ClipRow, values: Mapping[str, Any]) -> ClipRow:

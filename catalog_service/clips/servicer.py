@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 from catalog_service import fields, names
 from catalog_service.audio.clip_audio import Audio
 from catalog_service.audio.referring import Referring
+from catalog_service.audio.short_audio import ShortAudios
 from catalog_service.clips import answers, requests
 from catalog_service.clips.batches import NewClip, Outcome
 from catalog_service.clips.clips import CHANGEABLE, Clips
@@ -30,10 +31,13 @@ PartT = TypeVar("PartT")
 class ClipServicer(clip_service_pb2_grpc.ClipServiceServicer):
     """Serves audiosearch.catalog.v1.ClipService."""
 
-    def __init__(self, clips: Clips, audio: Audio, referring: Referring) -> None:
-        """Takes the clips, their audio, and that which lies elsewhere."""
+    def __init__(
+        self, clips: Clips, audio: Audio, short_audio: ShortAudios, referring: Referring
+    ) -> None:
+        """Takes the clips, their audio, that of many at a time, and that which lies elsewhere."""
         self._clips = clips
         self._audio = audio
+        self._short_audio = short_audio
         self._referring = referring
 
     async def CreateClip(self, request: pb.CreateClipRequest, context: Any) -> Clip:
@@ -58,6 +62,20 @@ class ClipServicer(clip_service_pb2_grpc.ClipServiceServicer):
         name, quota = await requests.audio_name(stream)
         chunks = requests.audio_chunks(stream)
         return answers.audio_object(await self._audio.put(name, chunks, quota))
+
+    async def BatchPutAudio(
+        self, request: pb.BatchPutAudioRequest, context: Any
+    ) -> pb.BatchPutAudioResponse:
+        parent = names.parse_library("parent", request.parent)
+        parts = requests.batch(request, request.requests, requests.parent_of, requests.short_audio)
+        good = [part for part in parts if not isinstance(part, ServiceError)]
+        done = iter(await self._short_audio.put(parent, good) if good else ())
+        return pb.BatchPutAudioResponse(
+            outcomes=[
+                answers.audio_outcome(part if isinstance(part, ServiceError) else next(done))
+                for part in parts
+            ]
+        )
 
     async def ReferAudio(
         self, request: pb.ReferAudioRequest, context: Any

@@ -6,20 +6,27 @@ from collections.abc import Sequence
 
 from audiosearch.catalog.v1.clip_pb2 import (
     ActivateClipRequest,
+    AudioObject,
     BatchActivateClipsRequest,
     BatchCreateClipsRequest,
+    BatchPutAudioRequest,
     Clip,
+    ClipAudio,
     ClipOutcome,
     CreateClipRequest,
+    Failure,
 )
 from audiosearch.catalog.v1.library_pb2 import LIBRARY_VIEW_BASIC, GetLibraryRequest, Library
 from audiosearch.index.v1.index_pb2 import Vector
 from audiosearch.index.v1.index_service_pb2 import UpsertVectorsRequest
 
+from gateway.access.rights import quota
 from gateway.clips.coalescing import Coalescer
 from gateway.upstream import Upstream
 from serving.errors import Reason, ServiceError
 
+LANES = 4
+"""Calls with audio of a library that are under way: a store elsewhere takes its time for each."""
 PAUSE = 1.0
 """Seconds that the vectors of an import wait for others."""
 
@@ -31,6 +38,7 @@ class Batches:
         """Works on the services of `upstream`."""
         self._upstream = upstream
         self._creations = Coalescer(self._create_all)
+        self._audio = Coalescer(self._put_all)
         self._vectors = Coalescer(self._upsert_all)
         self._unhurried = Coalescer(self._upsert_all, PAUSE)
         self._activations = Coalescer(self._activate_all)
@@ -39,6 +47,17 @@ class Batches:
     async def create(self, library: Library, request: CreateClipRequest) -> Clip:
         """Creates the row of a clip."""
         return await self._creations.add(library.name, request)
+
+    async def put(self, name: str, content: bytes) -> None:
+        """Stores the short audio of a clip.
+
+        Raises:
+            ServiceError: of PutAudio.
+            AioRpcError: UNIMPLEMENTED by a catalog of the version before.
+        """
+        library = name.partition("/clips/")[0]
+        audio = ClipAudio(name=name, content=content, quota=quota.get())
+        await self._audio.add((library, ord(name[-1]) % LANES), audio)
 
     async def upsert(
         self, index_id: str, model: str, vector: Vector, *, hurry: bool = True
@@ -76,6 +95,17 @@ class Batches:
         )
         return _clips(answer.outcomes)
 
+    async def _put_all(
+        self, lane: tuple[str, int], requests: list[ClipAudio]
+    ) -> list[AudioObject | ServiceError]:
+        answer = await self._upstream.clips.BatchPutAudio(
+            BatchPutAudioRequest(parent=lane[0], requests=requests)
+        )
+        return [
+            _failed(each.failure, each.clip) if each.HasField("failure") else each.audio_object
+            for each in answer.outcomes
+        ]
+
     async def _upsert_all(self, index: tuple[str, str], vectors: list[Vector]) -> list[None]:
         index_id, model = index
         await self._upstream.index.UpsertVectors(
@@ -96,9 +126,12 @@ class Batches:
 
 
 def _clips(outcomes: Sequence[ClipOutcome]) -> list[Clip | ServiceError]:
-    return [_error(each) if each.HasField("failure") else each.clip for each in outcomes]
+    return [
+        _failed(each.failure, each.clip.name) if each.HasField("failure") else each.clip
+        for each in outcomes
+    ]
 
 
-def _error(outcome: ClipOutcome) -> ServiceError:
-    reason = Reason.named(outcome.failure.reason) or Reason.INTERNAL
-    return ServiceError(reason, outcome.failure.message, {"clip": outcome.clip.name})
+def _failed(failure: Failure, clip: str) -> ServiceError:
+    reason = Reason.named(failure.reason) or Reason.INTERNAL
+    return ServiceError(reason, failure.message, {"clip": clip})

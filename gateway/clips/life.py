@@ -39,6 +39,8 @@ from serving.errors import Reason, ServiceError
 from serving.names import split_clip
 
 ROUNDS = 3
+SHORT_BYTES = 256 * 1024
+"""Audio up to this size is stored together with that of other clips."""
 _OVERTAKEN = {Reason.STATE_CONFLICT, Reason.AUDIO_NOT_FOUND, Reason.CLIP_NOT_FOUND}
 """Reasons that mean that another call has finished or removed the clip in the meantime."""
 log = structlog.get_logger()
@@ -270,9 +272,27 @@ class Clips:
         raise _vanished(row.name)
 
     async def _put(self, name: str, chunks: AsyncIterable[bytes]) -> None:
+        """Stores audio: short one in a call with that of other clips."""
+        rest, begin, size = aiter(chunks), list[bytes](), 0
+        async for chunk in rest:
+            begin.append(chunk)
+            size += len(chunk)
+            if size > SHORT_BYTES:
+                break
+        else:
+            try:
+                await self._batches.put(name, b"".join(begin))
+            except grpc.aio.AioRpcError as error:  # the catalog may be of the version before
+                if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
+                    raise
+            else:
+                return
+
         async def requests() -> AsyncIterator[PutAudioRequest]:
             yield PutAudioRequest(name=name, quota=quota.get())
-            async for chunk in chunks:
+            for chunk in begin:
+                yield PutAudioRequest(chunk=chunk)
+            async for chunk in rest:
                 yield PutAudioRequest(chunk=chunk)
 
         await self._upstream.clips.PutAudio(requests())
