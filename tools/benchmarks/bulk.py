@@ -2,7 +2,7 @@
 
 Embeds clips twice: in peace, for the rate beside that of the encoder alone, and while workers are
 killed at random. Then each file must have its vectors once. A second run must change nothing.
-Then vectors of chance are loaded, and as many are sent by UploadVectors, for the rates of both.
+Then vectors of chance are loaded, and others are sent by UploadVectors, for the rates of both.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import harmonic_mean
 
@@ -38,9 +39,12 @@ from audiosearch_client.corpora.sources import folder_source
 
 from deploy.local_stack import LocalStack, running
 from serving.telemetry import configure
+from tools.benchmarks.catalog_database import MARIADB
 from tools.benchmarks.embedding import Clips
 from tools.benchmarks.index_recall import say
+from tools.servers.mysql_server import running as running_mysql
 from tools.servers.processes import children, read
+from tools.servers.stores import running_milvus, settings_for
 
 AUDIOSEARCH = str(Path(sys.executable).with_name("audiosearch"))
 SECONDS = 3
@@ -52,6 +56,8 @@ them, where there are clips enough: at the end of each the encoder waits for the
 """
 SENT = 320
 """Clips with audio that are uploaded."""
+UPLOADS = 6000
+"""Vectors that are uploaded, at most."""
 UPLOADED = 1000
 """Vectors of one call of UploadVectors."""
 ALONE = 2000
@@ -69,8 +75,21 @@ def main() -> None:
             embedding(folder, arguments.clips, arguments.kills, arguments.wait)
         if not arguments.vectors:
             return
-        with running(folder / "data", {"AUDIOSEARCH_MODELS": "voices"}) as stack:
-            loading(folder, stack, arguments.vectors)
+        with (
+            _stores(folder, servers=arguments.servers) as stores,
+            running(folder / "data", {"AUDIOSEARCH_MODELS": "voices", **stores}) as stack,
+        ):
+            loading(folder, stack, arguments.vectors, arguments.windows)
+
+
+@contextmanager
+def _stores(folder: Path, *, servers: bool) -> Iterator[Mapping[str, str]]:
+    """The settings of Milvus and MariaDB, which run for the time of the block; or of none."""
+    if not servers:
+        yield {}
+        return
+    with running_milvus(folder / "milvus", 60) as milvus, running_mysql(*MARIADB) as mysql:
+        yield settings_for(milvus, mysql)
 
 
 def embedding(folder: Path, clips: int, kills: int, wait: float) -> None:
@@ -101,27 +120,29 @@ def embedding(folder: Path, clips: int, kills: int, wait: float) -> None:
     assert (lost, twice, same) == (0, 0, True)
 
 
-def loading(folder: Path, stack: LocalStack, count: int) -> None:
-    """Loads vectors of chance, and uploads as many."""
+def loading(folder: Path, stack: LocalStack, count: int, windows: int) -> None:
+    """Loads recordings with so many vectors of chance in all, and uploads some."""
+    files = max(1, count // windows)
+    count = files * windows
     with AudiosearchClient(stack.target) as client:
         model = client.call(client.stubs.models.GetModel, GetModelRequest(name="models/voices"))
         work = Folder(folder / "load")
-        _synthetic(work, folder / "files", model, count)
+        _synthetic(work, folder / "files", model, files, windows)
         start = time.monotonic()
         _load(work, stack)
         loaded = count / (time.monotonic() - start)
         library = GetLibraryRequest(name="libraries/loaded")
         there = client.call(client.stubs.libraries.GetLibrary, library).clip_count
-        say(f"{there} of {count} vectors loaded: {loaded:.0f} a second")
+        say(f"{there} of {files} recordings with {count} vectors loaded: {loaded:.0f} a second")
         start = time.monotonic()
         _load(work, stack)
         again = client.call(client.stubs.libraries.GetLibrary, library).clip_count
         say(f"the second load: {time.monotonic() - start:.1f} s, {again} clips")
-        uploaded = _upload(client, model, count)
+        uploaded = _upload(client, model, min(count, UPLOADS))
         say(f"by UploadVectors: {uploaded:.0f} a second; loaded {loaded / uploaded:.1f} x as fast")
         audio = _by_upload(client, stack, folder)
         say(f"clips with audio by upload: {audio:.1f} a second; loaded {loaded / audio:.1f} x")
-        assert there == again == count
+        assert there == again == files
 
 
 async def _alone(folder: Folder, plan: Plan) -> float:
@@ -199,26 +220,27 @@ def _states(folder: Folder) -> dict[str, int]:
     return {str(path): path.stat().st_mtime_ns for path in files}
 
 
-def _synthetic(work: Folder, audio: Path, model: Model, count: int) -> None:
-    """Plans files of a few bytes, and gives each a vector of chance."""
+def _synthetic(work: Folder, audio: Path, model: Model, count: int, windows: int) -> None:
+    """Plans files of a few bytes, and gives each so many vectors of chance."""
     audio.mkdir()
     for number in range(count):
         (audio / f"{number:07d}.wav").write_bytes(b"RIFF%d" % number)
     plan, _ = planning.make(work, folder_source(audio), lambda *_: None)
     chance = np.random.default_rng(0)
     heard = AudioProperties(sample_rate=16_000, channels=1, format="wav")
-    heard.duration.FromSeconds(SECONDS)
-    heard.active_duration.FromSeconds(SECONDS)
+    hop = model.window_rule.hop.ToNanoseconds()
+    starts = np.arange(windows) * hop
+    for each in (heard.duration, heard.active_duration):
+        each.FromNanoseconds(int(starts[-1]) + SECONDS * 10**9)
     for number in range(plan.shard_count):
         rows = []
         for batch in read_batches(work.shard(number), 1000, ""):
             for file in files_of(batch):
-                values = chance.standard_normal(model.dimension).astype(np.float32)
-                values /= np.linalg.norm(values)
-                starts, windows = np.zeros(1, np.int64), values[None]
+                values = chance.standard_normal((windows, model.dimension), np.float32)
+                values /= np.linalg.norm(values, axis=1, keepdims=True)
                 reading = Reading(Path(plan.root), file)
                 asyncio.run(_read(reading))
-                vectors = Vectors(reading.sha256, starts, windows, values, 1, heard, [])
+                vectors = Vectors(reading.sha256, starts, values, values[0], windows, heard, [])
                 rows.append((file, vectors))
         table = vector_table(rows, plan.id, model.name, model.window_rule)
         write_table(work.vectors(model.name, number), table)
@@ -276,6 +298,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=5, help="workers to kill")
     parser.add_argument("--wait", type=float, default=15, help="longest life of a worker, seconds")
     parser.add_argument("--vectors", type=int, default=3000, help="vectors to load; 0 for none")
+    parser.add_argument("--windows", type=int, default=1, help="vectors of a recording")
+    parser.add_argument("--servers", action="store_true", help="load into Milvus and MariaDB")
     parser.add_argument("--seed", type=int, default=0, help="of the kills")
     parser.add_argument("--directory", type=Path, help="folder for all of it")
     return parser.parse_args()
