@@ -99,6 +99,10 @@ class Folder:
         """The mark of a shard that is loaded into a library."""
         return self.path / "loaded" / library_uid / _short(model) / f"{number:06d}"
 
+    def lock(self, library_uid: str) -> Path:
+        """A file that is there once a load into the library with this uid has begun."""
+        return self.path / "loaded" / library_uid / ".lock"
+
     def models(self) -> list[str]:
         """The models that vectors are there of."""
         with contextlib.suppress(OSError):

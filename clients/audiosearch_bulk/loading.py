@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import fcntl
 import hashlib
 import itertools
 from collections import deque
@@ -14,13 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip
-from audiosearch.catalog.v1.library_pb2 import (
-    LIBRARY_VIEW_BASIC,
-    ActivateLibraryRequest,
-    CreateLibraryRequest,
-    GetLibraryRequest,
-    Library,
-)
+from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.embedding.v1.embedding_pb2 import WindowRule
 from audiosearch.embedding.v1.embedding_service_pb2 import (
     EmbedWindowsConfig,
@@ -30,10 +22,9 @@ from audiosearch.embedding.v1.embedding_service_pb2 import (
 from audiosearch_bulk.files import File, Reading, Vectors, rule_of, vectors_of
 from audiosearch_bulk.folder import Folder, open_table, read_batches, written_whole
 from audiosearch_bulk.objects import OF_NO_OBJECT
+from audiosearch_bulk.target import Target
 from gateway.clips.life import Clips
 from gateway.clips.source import Arriving
-from gateway.libraries import indexes
-from gateway.libraries.libraries import Libraries
 from gateway.settings import GatewaySettings
 from gateway.upstream import Upstream
 from serving.errors import Reason, ServiceError
@@ -154,12 +145,12 @@ class Loader:
                 f"{folder.path} was exported without audio, for other programs: export it with "
                 "--audio to load it",
             )
-        self._new, self._at_once = new, at_once
         own = not is_url(self._plan.root) and not Path(self._plan.root).is_absolute()
         self._advice = _COPY_AGAIN if own else _EMBED_AGAIN
         self._show = show
-        self._name = f"libraries/{library}"
-        self.loaded = Loaded(self._name, _choose(folder, model), self._plan.file_count)
+        name, model = f"libraries/{library}", _choose(folder, model)
+        self._target = Target(folder, self._plan, name, model, new=new, at_once=at_once)
+        self.loaded = Loaded(name, model, self._plan.file_count)
 
     async def run(self) -> Loaded:
         """Loads all shards that have vectors and are not loaded yet.
@@ -176,8 +167,8 @@ class Loader:
         upstream = Upstream(self._settings)
         try:
             clips = Clips(upstream, _Embedded)
-            library = await self._library(upstream, rule)
-            with self._alone(library.uid):
+            library = await self._target.open(upstream, rule)
+            with self._target.alone(library):
                 for number in there:
                     mark = self._folder.mark(library.uid, self.loaded.model, number)
                     if mark.exists():
@@ -186,17 +177,11 @@ class Loader:
                     else:
                         await self._load(clips, library, rule, number, mark)
             await clips.cleanups.settle()
-            if library.state == Library.STATE_LOADING:
-                await self._show_all(upstream, library)
+            whole = not self.loaded.missing_shards
+            self.loaded.hidden = await self._target.end(upstream, library, whole=whole)
         finally:
             await upstream.close()
         return self.loaded
-
-    async def _show_all(self, upstream: Upstream, library: Library) -> None:
-        """Makes a library ACTIVE that was filled out of sight, unless more is to come."""
-        self.loaded.hidden = self._at_once and self.loaded.missing_shards > 0
-        if not self.loaded.hidden:
-            await upstream.libraries.ActivateLibrary(ActivateLibraryRequest(name=library.name))
 
     def _vectors(self, number: int) -> Path:
         return self._folder.vectors(self.loaded.model, number)
@@ -204,95 +189,6 @@ class Loader:
     def _rule(self, number: int) -> WindowRule:
         with open_table(self._vectors(number), self._advice) as table:
             return rule_of(table.schema_arrow)
-
-    async def _library(self, upstream: Upstream, rule: WindowRule) -> Library:
-        """The library, made if it is missing, which takes these vectors."""
-        request = GetLibraryRequest(name=self._name, view=LIBRARY_VIEW_BASIC)
-        try:
-            library = await upstream.libraries.GetLibrary(request)
-        except ServiceError as error:
-            if error.reason is not Reason.LIBRARY_NOT_FOUND:
-                raise
-            library = await self._make(upstream, rule, loading=self._at_once)
-        else:
-            if library.state == Library.STATE_LOADING:
-                library = await self._taken_up(upstream, rule)
-            elif self._at_once and not self._lock(library.uid).exists():
-                raise ServiceError(
-                    Reason.STATE_CONFLICT,
-                    f"{self._name} is there already, and its clips come one by one: leave out "
-                    "--at-once, or name another library",
-                    {"library": self._name},
-                )
-            if self._new and not self._lock(library.uid).exists():
-                raise ServiceError(
-                    Reason.LIBRARY_EXISTS,
-                    f"{self._name} is there already: name another one as --library, or load into "
-                    "it with `audiosearch bulk load`",
-                    {"library": self._name},
-                )
-        if library.model != self.loaded.model or library.window_rule != rule:
-            other = "the same model by another window rule"
-            if library.model != self.loaded.model:
-                other = library.model
-            raise ServiceError(
-                Reason.MODEL_MISMATCH,
-                f"{self._name} has vectors of {other}, and these are of {self.loaded.model}: embed "
-                "with its model, or load into another library",
-                {"library_model": library.model},
-            )
-        return library
-
-    async def _make(self, upstream: Upstream, rule: WindowRule, *, loading: bool) -> Library:
-        """Makes the library and its indexes. A repeat for this plan returns a LOADING one again."""
-        wanted = Library(
-            display_name=self._plan.display_name, model=self.loaded.model, window_rule=rule
-        )
-        libraries = Libraries(upstream)
-        library = await libraries.create(
-            CreateLibraryRequest(
-                library_id=self._name.removeprefix("libraries/"),
-                library=wanted,
-                request_id=self._plan.id if loading else "",
-                loading=loading,
-            )
-        )
-        if library.state == Library.STATE_LOADING:
-            await libraries.make_indexes(library, indexes.present(library))
-        return library
-
-    async def _taken_up(self, upstream: Upstream, rule: WindowRule) -> Library:
-        """A LOADING library, if it is this plan that it is made for."""
-        try:
-            return await self._make(upstream, rule, loading=True)
-        except ServiceError as error:
-            if error.reason is not Reason.LIBRARY_EXISTS:
-                raise
-            raise ServiceError(
-                Reason.STATE_CONFLICT,
-                f"{self._name} is being loaded at once from another folder: end that load first",
-                {"library": self._name},
-            ) from None
-
-    def _lock(self, uid: str) -> Path:
-        """A file that is there once the folder was loaded into a library, or begun to be."""
-        return self._folder.path / "loaded" / uid / ".lock"
-
-    @contextlib.contextmanager
-    def _alone(self, uid: str) -> Iterator[None]:
-        """Keeps other loads of this folder into the same library out."""
-        lock = self._lock(uid)
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        with lock.open("a") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise ServiceError(
-                    Reason.STATE_CONFLICT,
-                    f"another load of {self._folder.path} into {self._name} is at work: wait for "
-                    "its end",
-                ) from None
-            yield
 
     async def _load(
         self, clips: Clips, library: Library, rule: WindowRule, number: int, mark: Path
