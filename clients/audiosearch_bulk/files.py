@@ -297,22 +297,30 @@ class Reading:
 
     async def _of_file(self, path: Path) -> AsyncGenerator[bytes, None]:
         try:
-            file = await asyncio.to_thread(self._open, path)
+            file, chunk = await asyncio.to_thread(self._open, path)
             try:
-                while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
+                while chunk:
                     yield chunk
+                    short = len(chunk) < CHUNK_BYTES  # the end of the file
+                    chunk = b"" if short else await asyncio.to_thread(file.read, CHUNK_BYTES)
             finally:
                 file.close()
         except OSError as error:
             raise unreadable("file", error) from error
 
-    def _open(self, path: Path) -> IO[bytes]:
+    def _open(self, path: Path) -> tuple[IO[bytes], bytes]:
+        """Opens the file, and reads its begin: a short file takes one turn in a thread."""
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):
             raise ServiceError(Reason.AUDIO_UNDECODABLE, "not a regular file")
         if not self._wanted and found.st_mtime_ns != self._file.mtime_ns:
             raise self._changed()
-        return path.open("rb")
+        file = path.open("rb")
+        try:
+            return file, file.read(CHUNK_BYTES)
+        except BaseException:
+            file.close()
+            raise
 
     def _changed(self) -> ServiceError:
         since = "its vectors were made" if self._wanted else "the plan"

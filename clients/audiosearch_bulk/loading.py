@@ -6,33 +6,29 @@ import asyncio
 import hashlib
 import itertools
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip
-from audiosearch.catalog.v1.library_pb2 import Library
+from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip, CreateClipRequest
 from audiosearch.embedding.v1.embedding_pb2 import WindowRule
-from audiosearch.embedding.v1.embedding_service_pb2 import (
-    EmbedWindowsConfig,
-    EmbedWindowsResponse,
-)
 
-from audiosearch_bulk.files import File, Reading, Vectors, rule_of, vectors_of
+from audiosearch_bulk.clips import ClipMaker, cut
+from audiosearch_bulk.files import File, Vectors, rule_of, vectors_of
 from audiosearch_bulk.folder import Folder, open_table, read_batches, written_whole
 from audiosearch_bulk.objects import OF_NO_OBJECT
+from audiosearch_bulk.recordings import Recording
 from audiosearch_bulk.target import Target
-from gateway.clips.life import Clips
-from gateway.clips.source import Arriving
 from gateway.settings import GatewaySettings
 from gateway.upstream import Upstream
 from serving.errors import Reason, ServiceError
 from serving.objects.urls import is_url
-from serving.retry import Retry
 
 AT_ONCE = 64
-"""Files that are on their way into the library at a time."""
+"""Files that are on their way into the library at a time, each by itself."""
+BATCH_PLACES = AT_ONCE // 2
+"""Places that a batch of short files takes of these, so that there are two at a time."""
 SHOWN = 20
 """Failures that are told by name."""
 _OF_NO_FILE = {
@@ -40,10 +36,7 @@ _OF_NO_FILE = {
     *OF_NO_OBJECT,
 }
 """Reasons that would fail every other file too."""
-CONFLICTS = 8
-"""Tries of a file while another clip with its bytes is being made or removed."""
 _EMBED_AGAIN = "delete it, and `audiosearch bulk embed` makes it again"
-
 _COPY_AGAIN = "take another copy of the export"
 
 
@@ -74,36 +67,6 @@ class Loaded:
     def done(self) -> int:
         """Files that are looked at."""
         return self.created + self.existing + self.before + self.unfit + self.failed
-
-
-class _Recording(Reading):
-    """The bytes of a file, with its vectors."""
-
-    def __init__(
-        self, root: Path | str, file: File, vectors: Vectors, model: str, rule: WindowRule
-    ) -> None:
-        super().__init__(root, file, vectors.sha256)
-        self.vectors = vectors
-        self.model = model
-        self.rule = rule
-
-
-class _Embedded(Arriving):
-    """A recording on its way into the store, whose windows need no encoder."""
-
-    async def windows(self, config: EmbedWindowsConfig) -> AsyncIterator[EmbedWindowsResponse]:
-        """See Source. Another model, or another rule, is a matter of the embedding service."""
-        coming = self._coming
-        if (
-            isinstance(coming, _Recording)
-            and coming.model == config.audio.model
-            and coming.rule == config.window_rule
-        ):
-            for answer in coming.vectors.answers(coming.model):
-                yield answer
-            return
-        async for answer in super().windows(config):
-            yield answer
 
 
 class Loader:
@@ -166,8 +129,8 @@ class Loader:
         rule = self._rule(there[0])
         upstream = Upstream(self._settings)
         try:
-            clips = Clips(upstream, _Embedded)
             library = await self._target.open(upstream, rule)
+            clips = ClipMaker(upstream, library)
             with self._target.alone(library):
                 for number in there:
                     mark = self._folder.mark(library.uid, self.loaded.model, number)
@@ -175,8 +138,8 @@ class Loader:
                         self.loaded.before += int(mark.read_bytes())
                         self._show(self.loaded.done, self.loaded.total)
                     else:
-                        await self._load(clips, library, rule, number, mark)
-            await clips.cleanups.settle()
+                        await self._load(clips, rule, number, mark)
+            await clips.settle()
             whole = not self.loaded.missing_shards
             self.loaded.hidden = await self._target.end(upstream, library, whole=whole)
         finally:
@@ -190,31 +153,23 @@ class Loader:
         with open_table(self._vectors(number), self._advice) as table:
             return rule_of(table.schema_arrow)
 
-    async def _load(
-        self, clips: Clips, library: Library, rule: WindowRule, number: int, mark: Path
-    ) -> None:
+    async def _load(self, clips: ClipMaker, rule: WindowRule, number: int, mark: Path) -> None:
         """Loads a shard, and marks it unless some of its files are left to do."""
-        loaded, root = self.loaded, self._folder.root_of(self._plan)
+        loaded = self.loaded
         done, failed = loaded.done, loaded.failed
-        window: deque[tuple[File, asyncio.Task[bool]]] = deque()
-        rows = self._rows(number)
+        batches = cut(self._recordings(number, rule))
+        left: deque[Recording] = deque()
+        window: deque[tuple[int, asyncio.Task[list[Recording]]]] = deque()
         try:
-            for position in itertools.count():
-                row = await asyncio.to_thread(next, rows, None)
-                if row is None:
+            while True:
+                some = [left.popleft()] if left else await asyncio.to_thread(next, batches, [])
+                if some:
+                    places = min(len(some), BATCH_PLACES)
+                    window.append((places, asyncio.create_task(self._make(clips, some))))
+                elif not window:
                     break
-                file, vectors = row
-                if vectors is None:
-                    loaded.unfit += 1
-                    continue
-                recording = _Recording(root, file, vectors, loaded.model, rule)
-                request_id = self._request_id(number, position)
-                one = self._one(clips, library, file, recording, request_id)
-                window.append((file, asyncio.create_task(one)))
-                if len(window) == AT_ONCE:
-                    await self._settle(*window.popleft())
-            while window:
-                await self._settle(*window.popleft())
+                while window and (not some or sum(each for each, _ in window) >= AT_ONCE):
+                    left.extend(await window.popleft()[1])
         finally:
             for _, task in window:
                 task.cancel()
@@ -224,55 +179,57 @@ class Loader:
             with written_whole(mark) as marked:
                 marked.write(b"%d\n" % (loaded.done - done))
 
-    def _rows(self, number: int) -> Iterator[tuple[File, Vectors | None]]:
-        path = self._vectors(number)
+    def _recordings(self, number: int, rule: WindowRule) -> Iterator[Recording]:
+        """The files of a shard that have vectors. The others are counted."""
+        path, root = self._vectors(number), self._folder.root_of(self._plan)
         with open_table(path, self._advice) as table:
             told = table.schema_arrow.metadata or {}
         if told.get(b"plan") != self._plan.id.encode():
             raise ServiceError(
                 Reason.SHARD_DAMAGED, f"{path} is of another plan; {self._advice}", {}
             )
-        for batch in read_batches(path, AT_ONCE, self._advice):
-            yield from vectors_of(batch)
-
-    def _request_id(self, number: int, position: int) -> str:
-        """The id by which the catalog knows a row of the plan again."""
-        return hashlib.sha256(f"{self._plan.id}/{number}/{position}".encode()).hexdigest()
-
-    async def _one(
-        self, clips: Clips, library: Library, file: File, recording: _Recording, request_id: str
-    ) -> bool:
-        """Makes a clip of a file. Returns False if the library has its bytes already."""
-        clip = Clip(
-            display_name=file.display_name,
-            label=file.label,
-            speaker=file.speaker,
-            metadata=file.metadata,
-            source=file.source or file.path,
-            channel=file.channel or self._plan.channel,
+        rows = itertools.chain.from_iterable(
+            vectors_of(batch) for batch in read_batches(path, AT_ONCE, self._advice)
         )
-        known = AudioObject(sha256=recording.vectors.sha256, size_bytes=file.size_bytes)
-        retry = Retry({Reason.STATE_CONFLICT}, CONFLICTS)
-        while True:
-            try:
-                _, created = await clips.ingest(
-                    library,
-                    clip,
-                    recording,
-                    request_id,
-                    known,
-                    id_names_audio=True,
-                    hurry=False,
-                )
-            except ServiceError as error:
-                await asyncio.sleep(retry.pause(error))
-            else:
-                return created
+        for position, (file, vectors) in enumerate(rows):
+            if vectors is None:
+                self.loaded.unfit += 1
+                continue
+            request = self._request(number, position, file, vectors)
+            yield Recording(root, file, vectors, self.loaded.model, rule, request)
 
-    async def _settle(self, file: File, task: asyncio.Task[bool]) -> None:
-        """Counts a file. A failure that would be that of all others is raised."""
+    def _request(
+        self, number: int, position: int, file: File, vectors: Vectors
+    ) -> CreateClipRequest:
+        """The request for the clip of a row. By its id the catalog knows the row again."""
+        row = f"{self._plan.id}/{number}/{position}"
+        return CreateClipRequest(
+            clip=Clip(
+                display_name=file.display_name,
+                label=file.label,
+                speaker=file.speaker,
+                metadata=file.metadata,
+                source=file.source or file.path,
+                channel=file.channel or self._plan.channel,
+            ),
+            request_id=hashlib.sha256(row.encode()).hexdigest(),
+            audio_object=AudioObject(sha256=vectors.sha256, size_bytes=file.size_bytes),
+        )
+
+    async def _make(self, clips: ClipMaker, recordings: list[Recording]) -> list[Recording]:
+        """Makes clips of recordings, and counts them. Returns those that are left to do alone."""
+        if len(recordings) == 1:
+            await self._make_one(clips, recordings[0])
+            return []
+        left = await clips.make_new(recordings)
+        self.loaded.created += len(recordings) - len(left)
+        self._show(self.loaded.done, self.loaded.total)
+        return left
+
+    async def _make_one(self, clips: ClipMaker, recording: Recording) -> None:
+        """Makes a clip. A failure that would be that of all others is raised."""
         try:
-            if await task:
+            if await clips.make(recording):
                 self.loaded.created += 1
             else:
                 self.loaded.existing += 1
@@ -281,7 +238,7 @@ class Loader:
                 raise
             self.loaded.failed += 1
             if len(self.loaded.failures) < SHOWN:
-                self.loaded.failures.append(file.failed(error))
+                self.loaded.failures.append(recording.file.failed(error))
         self._show(self.loaded.done, self.loaded.total)
 
 
