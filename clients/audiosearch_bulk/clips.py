@@ -17,8 +17,8 @@ from gateway.upstream import Upstream
 from serving.errors import Reason, ServiceError
 from serving.retry import Retry
 
-FILES = 200
-"""Recordings of a batch at most."""
+FILES = 250
+"""Recordings of a batch at most: a quarter of a shard, as there are two batches at a time."""
 BYTES = 16 * 2**20
 """Bytes of a batch at most; they are in memory."""
 WINDOWS = 2000

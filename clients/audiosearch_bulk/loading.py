@@ -164,7 +164,7 @@ class Loader:
             while True:
                 some = [left.popleft()] if left else await asyncio.to_thread(next, batches, [])
                 if some:
-                    places = min(len(some), BATCH_PLACES)
+                    places = BATCH_PLACES if len(some) > 1 else 1
                     window.append((places, asyncio.create_task(self._make(clips, some))))
                 elif not window:
                     break
