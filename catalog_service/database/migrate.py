@@ -11,7 +11,7 @@ from sqlalchemy import Connection, exc, exists, inspect, select, text
 from catalog_service.database.engines import LOCK_SECONDS, Backend
 from catalog_service.database.schema import libraries
 
-_MIGRATIONS = Path(__file__).parent / "migrations"
+MIGRATIONS = Path(__file__).parent / "migrations"
 _UNKNOWN_DATABASE = 1049
 
 
@@ -99,6 +99,6 @@ def _upgrade_locked(connection: Connection, revision: str) -> None:
 
 def _upgrade(connection: Connection, revision: str) -> None:
     config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
     command.upgrade(config, revision)

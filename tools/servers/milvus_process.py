@@ -40,11 +40,13 @@ def _unpack(folder: Path) -> Path:
 
 
 def _configure(folder: Path, ports: dict[str, int], lease_seconds: int) -> None:
-    """Writes milvus.yaml and the settings of the server's etcd, at the first start."""
+    """Writes milvus.yaml and the settings of the server's etcd, unless they are there already."""
     import milvus  # noqa: PLC0415  installed in the server's own environment only
 
     settings = folder / "configs" / "milvus.yaml"
-    if settings.exists():
+    made_for = folder / "made_for.json"
+    given = json.dumps([str(folder), ports, lease_seconds])
+    if made_for.exists() and made_for.read_text() == given:
         return
     etcd = folder / "etcd.yaml"
     client, peer = (f"http://127.0.0.1:{ports[name]}" for name in ("etcd_port", "etcd_peer_port"))
@@ -58,6 +60,7 @@ def _configure(folder: Path, ports: dict[str, int], lease_seconds: int) -> None:
                 f"listen-peer-urls: {peer}",
                 f"initial-advertise-peer-urls: {peer}",
                 f"initial-cluster: default={peer}",
+                "enable-grpc-gateway: true",
             ]
         )
     )
@@ -67,6 +70,7 @@ def _configure(folder: Path, ports: dict[str, int], lease_seconds: int) -> None:
     for default, ours in changed.items():
         text = text.replace(default, ours, 1)
     settings.write_text(text)
+    made_for.write_text(given)
 
 
 def become_server(folder: Path, ports: dict[str, int], parent: int, lease_seconds: int) -> None:

@@ -23,24 +23,36 @@ from tools.servers.ports import free_ports
 from tools.servers.processes import send_signal
 
 START_SECONDS = 60
+STOP_SECONDS = 120  # a gigabyte may be in memory alone
 
 
 class MysqlServer:
     """A server on 127.0.0.1 that can be stopped, restarted, frozen and killed."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
-        """Creates the server's files. `options` are added to its command line."""
+    def __init__(self, folder: Path, *options: str, data: Path | None = None) -> None:
+        """Creates the server's files, unless `data` has them from an earlier one.
+
+        Args:
+            folder: Folder for its socket and log. Its path is short, as those of sockets are.
+            options: Added to its command line.
+            data: Folder of its data; None for one in `folder`.
+        """
         self.folder = folder
+        self._data = data or folder / "data"
         self._options = options
         (self.port,) = free_ports(1)
         self._process: subprocess.Popen[bytes] | None = None
         self._user = ["--user=root"] if os.geteuid() == 0 else []
+        if not self._data.exists():
+            self._install()
+
+    def _install(self) -> None:
         subprocess.run(
             [
                 program("mariadb-install-db"),
                 "--no-defaults",
                 *self._user,
-                f"--datadir={folder / 'data'}",
+                f"--datadir={self._data}",
                 "--auth-root-authentication-method=normal",
                 "--skip-test-db",
             ],
@@ -57,7 +69,7 @@ class MysqlServer:
                     program("mariadbd"),
                     "--no-defaults",
                     *self._user,
-                    f"--datadir={self.folder / 'data'}",
+                    f"--datadir={self._data}",
                     f"--socket={self.folder / 's'}",
                     f"--pid-file={self.folder / 'pid'}",
                     "--bind-address=127.0.0.1",
@@ -106,19 +118,22 @@ class MysqlServer:
         """Ends the server; SIGKILL ends it at once."""
         if self._process:
             self._process.send_signal(number)
-            self._process.wait(30)
+            self._process.wait(STOP_SECONDS)
             self._process = None
 
 
 @contextlib.contextmanager
-def running(*options: str) -> Iterator[MysqlServer]:
-    """Runs a server for the time of the block. Raises MissingError if it can't be installed."""
+def running(*options: str, data: Path | None = None) -> Iterator[MysqlServer]:
+    """Runs a server for the time of the block, on the files in `data`, which stay, or on none.
+
+    Raises MissingError if it can't be installed.
+    """
     require({"mariadbd": "mariadb-server"})
     folder = Path(tempfile.mkdtemp(prefix="mysql"))  # short, as paths of sockets are limited
-    server = MysqlServer(folder, *options)
+    server = MysqlServer(folder, *options, data=data)
     try:
         server.start()
         yield server
     finally:
-        server.stop(signal.SIGKILL)
+        server.stop(signal.SIGTERM if data else signal.SIGKILL)
         shutil.rmtree(folder, ignore_errors=True)

@@ -49,6 +49,13 @@ def benchmark(
             "from what is there.",
         ),
     ] = Path("build/benchmark"),
+    store: Annotated[
+        Path,
+        typer.Option(
+            file_okay=False,
+            help="Folder that keeps the filled stores for later runs; --quick keeps none.",
+        ),
+    ] = Path(".cache/benchmark"),
     quick: Annotated[
         bool,
         typer.Option(
@@ -58,7 +65,7 @@ def benchmark(
 ) -> None:
     """Measure search, encoder, whole searches, imports and growth."""
     settings = Settings.chosen(rows, stores.value, quick=quick)
-    measure(Options(settings, tuple(part.value for part in parts or Part), output))
+    measure(Options(settings, tuple(part.value for part in parts or Part), output, store))
 
 
 def measure(options: Options) -> None:

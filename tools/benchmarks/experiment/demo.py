@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pymilvus import DataType, MilvusClient
 
+from tools.benchmarks.experiment.bulk_insert import bulk_insert
 from tools.benchmarks.experiment.results import LeftOutError
 from tools.benchmarks.experiment.search import Ask, Route, asking
 from tools.benchmarks.experiment.settings import DEMO_PROBES, K, Settings
@@ -34,21 +36,23 @@ MERGE_SECONDS = 300.0
 BUILD_SECONDS = 5400.0
 
 
-def fill_milvus(client: MilvusClient, stored: np.ndarray, settings: Settings) -> None:
-    """Fills the demo's collection, builds its index and loads it.
+def fill(servers: Servers, stored: np.ndarray, settings: Settings) -> None:
+    """Fills the demo's collection and table, and builds the index of the collection.
 
     Raises:
         LeftOutError: The index was not built after `BUILD_SECONDS`.
     """
+    client, rows = servers.client(), len(stored)
     schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
     schema.add_field("id", DataType.INT64, is_primary=True)
     schema.add_field("embedding", DataType.FLOAT_VECTOR, dim=stored.shape[1])
     client.create_collection(COLLECTION, schema=schema)
-    for first in range(0, len(stored), BATCH):
-        part = stored[first : first + BATCH]
-        rows = [{"id": first + row, "embedding": part[row]} for row in range(len(part))]
-        client.insert(COLLECTION, rows)
-    client.flush(COLLECTION)
+    bulk_insert(
+        servers,
+        COLLECTION,
+        rows,
+        lambda part: {"id": part, "embedding": stored[part.start : part.stop]},
+    )
     _merge_segments(client)
     parameters = MilvusClient.prepare_index_params()
     parameters.add_index(
@@ -56,13 +60,25 @@ def fill_milvus(client: MilvusClient, stored: np.ndarray, settings: Settings) ->
     )
     say(f"the demo's index of {settings.lists:,} lists is being built")
     client.create_index(COLLECTION, parameters, sync=False)
+    load(client, rows, settings)
+    client.release_collection(COLLECTION)
+    with closing(Table(servers)) as table:
+        table.fill(rows)
+
+
+def load(client: MilvusClient, rows: int, settings: Settings) -> None:
+    """Loads the demo's collection, and waits until its index is built.
+
+    Raises:
+        LeftOutError: The index was not built after `BUILD_SECONDS`.
+    """
     client.load_collection(COLLECTION)
     steady_seconds = 3 if settings.quick else 20
     try:
-        took = settle(client, COLLECTION, len(stored), steady_seconds, BUILD_SECONDS, "embedding")
+        took = settle(client, COLLECTION, rows, steady_seconds, BUILD_SECONDS, "embedding")
     except TimeoutError as error:
         raise LeftOutError(f"IVF_SQ8 with {settings.lists:,} lists: {error}") from error
-    say(f"IVF_SQ8 with {settings.lists:,} lists: built in {took:.0f} s")
+    say(f"IVF_SQ8 with {settings.lists:,} lists: ready after {took:.0f} s")
 
 
 def _merge_segments(client: MilvusClient) -> None:
@@ -86,13 +102,16 @@ def route(client: MilvusClient, settings: Settings) -> Route:
 class Table:
     """The demo's table in MySQL: Milvus' ids as text, without an index."""
 
-    def __init__(self, servers: Servers, rows: int) -> None:
-        """Creates and fills the table."""
+    def __init__(self, servers: Servers) -> None:
+        """Opens a connection."""
         self._connection = servers.mysql.connect()
         with self._connection.cursor() as cursor:
             cursor.execute("CREATE DATABASE IF NOT EXISTS demo")
             cursor.execute("USE demo")
-            cursor.execute(f"DROP TABLE IF EXISTS {COLLECTION}")
+
+    def fill(self, rows: int) -> None:
+        """Creates and fills the table."""
+        with self._connection.cursor() as cursor:
             cursor.execute(f"CREATE TABLE {COLLECTION} (milvus_id TEXT, audio_path TEXT)")
             for first in range(0, rows, BATCH):
                 numbers = range(first, min(first + BATCH, rows))

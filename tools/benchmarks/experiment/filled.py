@@ -1,4 +1,4 @@
-"""Fills a library of the stack with many rows and vectors, past the encoder."""
+"""A library of the stack that is filled with many rows and vectors, past the encoder."""
 
 from __future__ import annotations
 
@@ -12,28 +12,29 @@ import grpc
 import numpy as np
 from audiosearch.catalog.v1 import clip_pb2, library_pb2
 from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip
+from audiosearch.catalog.v1.library_pb2 import Library
 from audiosearch.index.v1.index_pb2 import IndexStats, Vector
 from audiosearch.index.v1.index_service_pb2 import GetIndexStatsRequest, UpsertVectorsRequest
 
 from gateway.libraries.indexes import attributes, present
+from index_service import mirror
 from index_service.collection_names import alias
+from index_service.plan import HNSW
 from tools.benchmarks.catalog_database import make_active, size_of
 from tools.benchmarks.clustered import clustered, speakers_of
+from tools.benchmarks.experiment.bulk_insert import Columns, bulk_insert
 from tools.benchmarks.experiment.results import LeftOutError
 from tools.benchmarks.experiment.stack import Stack
 from tools.benchmarks.index_recall import say, settle
 
 NAME = "benchmark"
-ROWS, VECTORS = 1000, 5000
+ROWS, VECTORS = 1000, 2000
 """Rows and vectors of one call."""
 
 GROUPS = 100
 """Labels, and groups of speakers. Each has as many clips, nearly."""
 
 WRITERS = 2
-FLAT_ROWS = 20_000
-"""Rows up to which an index is FLAT."""
-
 INDEX_SECONDS = 3600.0
 """Longest wait for an index."""
 
@@ -42,13 +43,14 @@ AnswerT = TypeVar("AnswerT")
 
 
 class Filled:
-    """A growing library, with vectors that resemble embeddings of speakers (see clustered.py)."""
+    """A full library, with vectors that resemble embeddings of speakers (see clustered.py)."""
 
-    def __init__(self, stack: Stack, rows: int) -> None:
-        """Creates the empty library, and makes the `rows` vectors that it will hold."""
+    def __init__(self, stack: Stack, library: Library, rows: int, ids: Sequence[str] = ()) -> None:
+        """Takes the library, the number of its clips, and their ids unless it is empty yet."""
         self.stack = stack
+        self.library = library
         self.stored = clustered(rows, seed=0)
-        self.ids: list[str] = []
+        self.ids = list(ids)
         """Ids of the clips, in the order of `stored`."""
         self._speakers = speakers_of(rows, seed=0)
         self.groups = {
@@ -57,10 +59,28 @@ class Filled:
         }
         """By field, the group of each clip. A label has nothing to do with the vectors. A group of
         speakers has: the nearest vectors are all of one group."""
-        self.library = stack.client.call(
-            stack.client.stubs.libraries.CreateLibrary,
-            library_pb2.CreateLibraryRequest(library_id=NAME),
-        )
+
+    @classmethod
+    def made(cls, stack: Stack, rows: int) -> Filled:
+        """Creates a library and fills it."""
+        stubs, request = stack.client.stubs, library_pb2.CreateLibraryRequest(library_id=NAME)
+        filled = cls(stack, stack.client.call(stubs.libraries.CreateLibrary, request), rows)
+        filled.ids = filled._created(range(rows))
+        make_active(stack.catalog_settings(), filled.library.uid, failed=False)
+        if stack.servers:
+            bulk_insert(stack.servers, filled._collection(), rows, filled._columns)
+        else:
+            filled._put(filled.ids, range(rows))
+        filled.wait()
+        return filled
+
+    @classmethod
+    def found(cls, stack: Stack, rows: int, ids: Sequence[str]) -> Filled:
+        """Waits for a library that was filled on an earlier stack."""
+        stubs, request = stack.client.stubs, library_pb2.GetLibraryRequest(name=f"libraries/{NAME}")
+        filled = cls(stack, stack.client.call(stubs.libraries.GetLibrary, request), rows, ids)
+        filled.wait()
+        return filled
 
     @property
     def collection(self) -> str:
@@ -76,22 +96,44 @@ class Filled:
         """Returns the row of `stored` of each id."""
         return {clip_id: row for row, clip_id in enumerate(self.ids)}
 
-    def grow(self, rows: int) -> dict[str, float]:
-        """Grows the library to `rows` and waits for its index. Returns the rates."""
-        start, first = time.monotonic(), len(self.ids)
-        made = in_parts(range(first, rows), ROWS, self._create)
-        self.ids += [clip_id for part in made for clip_id in part]
+    def rates(self, count: int) -> dict[str, float]:
+        """Adds more rows and vectors as a user would. Returns how many of each go in a second.
+
+        The library is another one then.
+        """
+        rows = len(self.ids)
+        more = range(rows, rows + count)
+        start = time.monotonic()
+        ids = self._created(more)
         rows_in = time.monotonic()
-        in_parts(range(first, rows), VECTORS, self._upsert)
-        vectors_in = time.monotonic()
-        new = min(self.ids[first:])
-        make_active(self.stack.catalog_settings(), self.library.uid, new, failed=False)
-        wait_for_index(self.stack, self.index_id, len(self.ids))
+        self._put(ids, more)
         return {
-            "rows_a_second": (rows - first) / (rows_in - start),
-            "vectors_a_second": (rows - first) / (vectors_in - rows_in),
-            "index_built_after_seconds": time.monotonic() - vectors_in,
+            "rows_a_second": count / (rows_in - start),
+            "vectors_a_second": count / (time.monotonic() - rows_in),
         }
+
+    def wait(self) -> None:
+        """Waits until searches see all vectors, and use the index for nearly all if it is HNSW.
+
+        Raises:
+            LeftOutError: They do not after `INDEX_SECONDS`.
+        """
+        if not self.stack.servers:
+            return
+        client, name, rows = self.stack.servers.client(), self._collection(), len(self.ids)
+        until = time.monotonic() + INDEX_SECONDS
+        while (
+            found := client.query(name, filter="", output_fields=["count(*)"])[0]["count(*)"]
+        ) < rows:
+            if time.monotonic() > until:
+                raise LeftOutError(f"searches see {found:,} of {rows:,} vectors")
+            time.sleep(1)
+        if self.index_type().startswith(HNSW):
+            try:
+                took = settle(client, name, rows, longest_seconds=INDEX_SECONDS)
+            except TimeoutError as error:
+                raise LeftOutError(f"HNSW: {error}") from error
+            say(f"{name}: {rows:,} rows are in their index after {took:.0f} s")
 
     def sizes(self) -> dict[str, float]:
         """Returns the size of the database on disk and of the index in memory, MiB."""
@@ -100,6 +142,10 @@ class Filled:
             "database_mib": size_of(self.stack.catalog_settings()) / 2**20,
             "index_estimate_mib": stats.memory_bytes / 2**20,
         }
+
+    def vectors(self) -> int:
+        """Returns the number of vectors in the index."""
+        return self._stats().vector_count
 
     def index_type(self) -> str:
         """Returns Milvus' name of the present type of index, with its parameters."""
@@ -110,6 +156,15 @@ class Filled:
         request = GetIndexStatsRequest(index_id=self.index_id)
         return self.stack.index.GetIndexStats(request, timeout=300)
 
+    def _collection(self) -> str:
+        assert self.stack.servers
+        found = self.stack.servers.client().describe_collection(self.collection)
+        return str(found["collection_name"])
+
+    def _created(self, numbers: range) -> list[str]:
+        """Creates rows of clips. Returns their ids, in the order of the numbers."""
+        return [clip_id for part in in_parts(numbers, ROWS, self._create) for clip_id in part]
+
     def _create(self, numbers: Sequence[int]) -> list[str]:
         """Creates rows of clips. A repeated batch returns the ids of rows that exist already."""
         requests = [self._new(number) for number in numbers]
@@ -119,55 +174,51 @@ class Filled:
         return [each.clip.name.rpartition("/")[2] for each in answer.outcomes]
 
     def _new(self, number: int) -> clip_pb2.CreateClipRequest:
-        speaker = f"s{self._speakers[number]}"
+        row = number % len(self.stored)
+        speaker = f"s{self._speakers[row]}"
         name = f"{speaker}-{number}.wav"
         digest = hashlib.sha256(name.encode()).hexdigest()
         return clip_pb2.CreateClipRequest(
             clip=Clip(
                 display_name=name,
                 source=f"{speaker}/{name}",
-                **{field: str(groups[number]) for field, groups in self.groups.items()},
+                **{field: str(groups[row]) for field, groups in self.groups.items()},
             ),
             audio_object=AudioObject(sha256=digest, size_bytes=160_044),
         )
 
-    def _upsert(self, numbers: Sequence[int]) -> None:
-        vectors = [
-            Vector(
-                id=self.ids[number],
-                clip_id=self.ids[number],
-                values=self.stored[number].tolist(),
-                attributes=attributes(self._new(number).clip),
+    def _put(self, ids: Sequence[str], numbers: range) -> None:
+        """Puts the vectors of clips into the index by calls of its service."""
+        id_of = dict(zip(numbers, ids, strict=True))
+
+        def upsert(part: Sequence[int]) -> None:
+            vectors = [
+                Vector(
+                    id=id_of[number],
+                    clip_id=id_of[number],
+                    values=self.stored[number % len(self.stored)].tolist(),
+                    attributes=attributes(self._new(number).clip),
+                )
+                for number in part
+            ]
+            request = UpsertVectorsRequest(
+                index_id=self.index_id, model=self.library.model, vectors=vectors
             )
-            for number in numbers
+            patiently(lambda: self.stack.index.UpsertVectors(request, timeout=300))
+
+        in_parts(numbers, VECTORS, upsert)
+
+    def _columns(self, numbers: range) -> Columns:
+        """Returns the columns of vectors as the index service would write them."""
+        ids = self.ids[numbers.start : numbers.stop]
+        rows = [
+            mirror.columns(clip_id, attributes(self._new(number).clip), lite=False)
+            for number, clip_id in zip(numbers, ids, strict=True)
         ]
-        request = UpsertVectorsRequest(
-            index_id=self.index_id, model=self.library.model, vectors=vectors
-        )
-        patiently(lambda: self.stack.index.UpsertVectors(request, timeout=300))
-
-
-def wait_for_index(stack: Stack, index_id: str, rows: int) -> None:
-    """Waits until an index has its final type and searches use it for nearly all vectors."""
-    if not stack.servers or rows <= FLAT_ROWS:
-        return
-    until = time.monotonic() + INDEX_SECONDS
-    while True:
-        request = GetIndexStatsRequest(index_id=index_id)
-        stats = stack.index.GetIndexStats(request, timeout=300)
-        say(f"{stats.index_type}, {stats.vector_count:,} rows, {stats.pending_count:,} pending")
-        if stats.index_type == "HNSW":
-            break
-        if time.monotonic() > until:
-            raise LeftOutError(f"no HNSW after {INDEX_SECONDS / 60:.0f} minutes")
-        time.sleep(5)
-    client = stack.servers.client()
-    name = client.describe_collection(alias(index_id))["collection_name"]
-    try:
-        took = settle(client, name, rows, longest_seconds=INDEX_SECONDS)
-    except TimeoutError as error:
-        raise LeftOutError(f"HNSW: {error}") from error
-    say(f"built in {took:.0f} s")
+        vectors = self.stored[numbers.start : numbers.stop]
+        return {"id": ids, "vector": vectors} | {
+            name: [row[name] for row in rows] for name in rows[0]
+        }
 
 
 def in_parts(numbers: range, size: int, send: Callable[[Sequence[int]], AnswerT]) -> list[AnswerT]:

@@ -43,16 +43,13 @@ OF_ONE_KIND = (
 """Costs that can be compared only between sizes with the same type of index."""
 
 
-def measure(
-    filled: Filled, searches: Searches, grown: Mapping[str, float], settings: Settings
-) -> dict:
-    """Measures all costs at the present size."""
+def measure(filled: Filled, searches: Searches, settings: Settings) -> dict:
+    """Measures all costs at the size of a library. Adds clips to it."""
     alone = searches.one_by_one(max(10, settings.searches // 2))
     steps = medians(alone)
     return {
         "rows": len(filled.ids),
         "index_type": filled.index_type(),
-        "filled": dict(grown),
         "search": percentiles(_searches(filled, settings.singles // 2)),
         "exact": percentiles(_exact(filled, max(10, settings.singles // 20))),
         "lookup": percentiles(_lookups(filled, settings.singles // 2)),
@@ -63,6 +60,7 @@ def measure(
         "import": ingest.import_rate(filled.stack, NAME, settings.clips // 4),
         "memory_mib": filled.stack.memory(),
         "sizes": filled.sizes(),
+        "filled": filled.rates(settings.sample),
     }
 
 
@@ -74,7 +72,7 @@ def _searches(filled: Filled, count: int) -> list[float]:
 
 def _exact(filled: Filled, count: int) -> list[float]:
     """Compares with every vector in this process, by NumPy."""
-    stored = filled.stored[: len(filled.ids)]
+    stored = filled.stored
     queries = [query[None] for query in clustered(count + 5, seed=98)]
     return one_by_one(lambda query: nearest(stored, query, K), queries, 30)[5:]
 

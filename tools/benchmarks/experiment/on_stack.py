@@ -1,10 +1,11 @@
-"""The steps that need the four services and a library of full size."""
+"""The steps that need the four services."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audiosearch.embedding.v1.embedding_service_pb2 import ListModelsRequest
@@ -20,8 +21,9 @@ from tools.benchmarks.experiment import (
 from tools.benchmarks.experiment.encoder import MISSING
 from tools.benchmarks.experiment.filled import NAME, Filled
 from tools.benchmarks.experiment.results import LeftOutError
-from tools.benchmarks.experiment.run import Run
-from tools.benchmarks.experiment.stack import Servers, Stack
+from tools.benchmarks.experiment.run import IN_A_LIBRARY, WITH_THE_DEMO, Run
+from tools.benchmarks.experiment.stack import Servers
+from tools.benchmarks.experiment.store import Store
 from tools.benchmarks.vector_executor import PEER, installed, with_threads
 
 if TYPE_CHECKING:
@@ -32,28 +34,46 @@ NO_SERVERS = "Milvus Lite lets one process open a file, and that is the index se
 QUERIES = 16
 
 
+def measure(run: Run, store: Store) -> None:
+    """Measures all steps that are asked for, each group on a stack that has just started."""
+    wavs, rows = ingest.queries(run.work / "queries", QUERIES), run.settings.rows
+    if run.wanted("segments"):
+        with store.empty() as stack:
+            run.step("segments", lambda: long_recordings.measure(stack, run.settings))
+    for size in run.settings.sizes:
+        if run.wanted(f"growth/{size}"):
+            with store.filled(size) as filled:
+                searches = end_to_end.Searches(filled.stack, NAME, wavs)
+                measured = partial(growth.measure, filled, searches, run.settings)
+                run.step(f"growth/{size}", measured)
+    if any(map(run.wanted, IN_A_LIBRARY)):
+        with store.filled(rows) as filled:
+            Measuring(run, filled, wavs).ours()
+    # Last: the demo's index takes Milvus half an hour, and memory that ours would lack.
+    if run.settings.stores != "servers":
+        run.leave_out(WITH_THE_DEMO, NO_SERVERS)
+    elif any(map(run.wanted, WITH_THE_DEMO)):
+        try:
+            with store.filled(rows, with_demo=True) as filled:
+                Measuring(run, filled, wavs).demo()
+        except LeftOutError as error:
+            run.leave_out(WITH_THE_DEMO, str(error))
+
+
 class Measuring:
-    """Measures on one stack, which is empty at first."""
+    """Measures in a full library."""
 
-    def __init__(self, run: Run, stack: Stack) -> None:
-        """Takes the run and its stack."""
+    def __init__(self, run: Run, filled: Filled, wavs: Sequence[Path]) -> None:
+        """Takes the run, the library, and clips to search with."""
         self._run = run
-        self._stack = stack
-        self._wavs = ingest.queries(run.work / "queries", QUERIES)
-        self._filled = Filled(stack, run.settings.rows)
-        self._searches = end_to_end.Searches(stack, NAME, self._wavs)
+        self._stack = filled.stack
+        self._wavs = wavs
+        self._filled = filled
+        self._searches = end_to_end.Searches(filled.stack, NAME, wavs)
 
-    def run(self) -> None:
-        """Measures all steps that are asked for."""
-        step, settings = self._run.step, self._run.settings
-        step("segments", lambda: long_recordings.measure(self._stack, settings))
-        for size in settings.sizes if self._run.needs_a_library else ():
-            if size == settings.rows or self._run.wanted(f"growth/{size}"):
-                grown = self._filled.grow(size)
-                step(
-                    f"growth/{size}",
-                    partial(growth.measure, self._filled, self._searches, grown, settings),
-                )
+    def ours(self) -> None:
+        """Measures our services. The last step adds clips."""
+        step = self._run.step
         step("search/index service", lambda: self._run.curve(search.ours(self._filled)))
         step(
             "search/bare pymilvus", lambda: self._run.curve(search.bare(self._filled, self._milvus))
@@ -63,9 +83,13 @@ class Measuring:
         step("search/grouped", self._grouped)
         step("end-to-end", self._end_to_end)
         step("ingest", self._ingest)
-        # Last: the demo's index takes Milvus half an hour, and memory that ours would lack.
-        step("search/demo", lambda: self._run.curve(demo.route(self._demo, settings)))
-        step("end-to-end/demo", self._beside_demo)
+
+    def demo(self) -> None:
+        """Measures the demo, which is in the same servers."""
+        settings = self._run.settings
+        demo.load(self._milvus, settings.rows, settings)
+        self._run.step("search/demo", lambda: self._run.curve(demo.route(self._milvus, settings)))
+        self._run.step("end-to-end/demo", self._beside_demo)
 
     @property
     def _servers(self) -> Servers:
@@ -76,22 +100,6 @@ class Measuring:
     @cached_property
     def _milvus(self) -> MilvusClient:
         return self._servers.client()
-
-    @property
-    def _demo(self) -> MilvusClient:
-        """Milvus, after the demo's collection is made."""
-        if why := self._demo_lacks:
-            raise LeftOutError(why)
-        return self._milvus
-
-    @cached_property
-    def _demo_lacks(self) -> str | None:
-        """Makes the demo's collection. The reason if that failed, else None."""
-        try:
-            demo.fill_milvus(self._milvus, self._filled.stored, self._run.settings)
-        except LeftOutError as error:
-            return str(error)
-        return None
 
     def _wrapping(self) -> dict[str, Any]:
         return search.wrapping(self._filled, self._milvus, self._run.data, self._run.settings)
@@ -112,8 +120,8 @@ class Measuring:
         if not installed():
             raise LeftOutError(MISSING)
         checkpoint = self._run.official.made()
-        with with_threads(checkpoint) as executors, self._table(servers) as table:
-            pipeline = demo.Pipeline(executors[PEER], self._demo, table)
+        with with_threads(checkpoint) as executors, closing(demo.Table(servers)) as table:
+            pipeline = demo.Pipeline(executors[PEER], self._milvus, table)
             pipeline.search(self._wavs[0])
             as_it_is = [pipeline.search(wav)["mysql"] for wav in self._wavs[:3]]
             table.add_index()
@@ -125,14 +133,6 @@ class Measuring:
             "mysql_without_an_index_ms": sorted(as_it_is)[1],
             "embedding_all_cores_ms": many[-1],
         }
-
-    @contextmanager
-    def _table(self, servers: Servers) -> Iterator[demo.Table]:
-        table = demo.Table(servers, self._run.settings.rows)
-        try:
-            yield table
-        finally:
-            table.close()
 
     def _ingest(self) -> dict[str, Any]:
         settings = self._run.settings

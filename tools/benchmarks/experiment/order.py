@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from contextlib import closing
 from functools import partial
 from typing import Any
 
-from tools.benchmarks.experiment import encoder, peers
-from tools.benchmarks.experiment.on_stack import Measuring
+from tools.benchmarks.experiment import encoder, on_stack, peers
 from tools.benchmarks.experiment.results import LeftOutError
-from tools.benchmarks.experiment.run import IN_PROCESS, Run
-from tools.benchmarks.experiment.stack import running
+from tools.benchmarks.experiment.run import ON_NO_STACK, Run
+from tools.benchmarks.experiment.store import Store
 from tools.benchmarks.index_recall import say
 
 
@@ -19,8 +18,7 @@ def measure(run: Run) -> None:
     """Measures all steps that are not done."""
     begun, missing = time.monotonic(), run.results.missing(run.steps)
     say(f"{len(missing)} of {len(run.steps)} steps are to be measured")
-    # First the steps on the stack: a run that is stopped among them must fill it again.
-    _with_stack(run, [step for step in missing if step not in ("embedding", *IN_PROCESS)])
+    _with_stack(run)
     run.step("embedding", partial(encoder.measure, run.official, run.work, run.settings))
     for name in peers.ROUTES:
         run.step(f"search/{name}", partial(_in_process, run, name))
@@ -32,13 +30,12 @@ def _in_process(run: Run, name: str) -> dict[str, Any]:
     return run.curve(peers.ROUTES[name](package, run.data.stored))
 
 
-def _with_stack(run: Run, steps: Sequence[str]) -> None:
-    if not steps:
+def _with_stack(run: Run) -> None:
+    steps = [step for step in run.steps if step not in ON_NO_STACK]
+    if not run.results.missing(steps):
         return
-    checkpoint = None if run.settings.quick else run.official.made()
     try:
-        with running(run.settings.stores, checkpoint) as stack:
-            Measuring(run, stack).run()
+        with closing(Store(run.store, run.settings, run.official)) as store:
+            on_stack.measure(run, store)
     except LeftOutError as error:
-        for step in run.results.missing(steps):
-            run.results.leave_out(step, str(error))
+        run.leave_out(steps, str(error))

@@ -12,9 +12,20 @@ from tools.benchmarks.experiment.encoder import Official
 from tools.benchmarks.experiment.results import Results
 from tools.benchmarks.experiment.settings import Options, Settings
 
-ON_SERVERS = ("search/bare pymilvus", "search/wrapping", "search/demo")
+IN_A_LIBRARY = (
+    "search/index service",
+    "search/filtered",
+    "search/grouped",
+    "search/bare pymilvus",
+    "search/wrapping",
+    "end-to-end",
+    "ingest",
+)
+"""Steps in a library of full size."""
+
+WITH_THE_DEMO = ("search/demo", "end-to-end/demo")
 IN_PROCESS = tuple(f"search/{name}" for name in peers.ROUTES)
-WITHOUT_A_LIBRARY = ("embedding", "segments", *IN_PROCESS)
+ON_NO_STACK = ("embedding", *IN_PROCESS)
 
 
 def steps_of(parts: Sequence[str], settings: Settings) -> list[str]:
@@ -22,8 +33,8 @@ def steps_of(parts: Sequence[str], settings: Settings) -> list[str]:
     by_part = {
         "growth": [f"growth/{size}" for size in settings.sizes],
         "search": [
-            *("search/index service", "search/filtered", "search/grouped"),
-            *ON_SERVERS,
+            *(step for step in IN_A_LIBRARY if step.startswith("search/")),
+            "search/demo",
             *IN_PROCESS,
         ],
         "end-to-end": ["end-to-end", "end-to-end/demo"],
@@ -42,6 +53,7 @@ class Run:
         self.results = Results(options.output, options.settings)
         self.settings = options.settings
         self.work = work
+        self.store = work / "store" if self.settings.quick else options.store
         self.official = Official(work)
         self.steps = steps_of(options.parts, options.settings)
 
@@ -49,11 +61,6 @@ class Run:
     def data(self) -> search.Data:
         """Vectors, queries and exact neighbors."""
         return search.Data.make(self.settings)
-
-    @property
-    def needs_a_library(self) -> bool:
-        """True if a step is asked for and not done that measures in a library of full size."""
-        return any(self.wanted(step) for step in self.steps if step not in WITHOUT_A_LIBRARY)
 
     def wanted(self, step: str) -> bool:
         """Returns True if a step is asked for and not done."""
@@ -63,6 +70,11 @@ class Run:
         """Measures a step if it is asked for and not done."""
         if name in self.steps:
             self.results.step(name, measure)
+
+    def leave_out(self, steps: Sequence[str], why: str) -> None:
+        """Notes the reason for those of the steps that are asked for and not done."""
+        for step in filter(self.wanted, steps):
+            self.results.leave_out(step, why)
 
     def curve(self, route: search.Route) -> dict[str, Any]:
         """Measures recall, time and rate of a route."""

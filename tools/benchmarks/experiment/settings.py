@@ -80,6 +80,11 @@ class Settings:
         return 24 if self.quick else 400
 
     @property
+    def sample(self) -> int:
+        """Number of rows and vectors that are added to measure the rate."""
+        return 500 if self.quick else 10_000
+
+    @property
     def long_seconds(self) -> int:
         """Length of a long recording, in seconds."""
         return 20 if self.quick else 300
@@ -102,3 +107,5 @@ class Options:
     settings: Settings
     parts: tuple[str, ...]
     output: Path
+    store: Path
+    """Folder of the filled stores that are kept for later runs."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -33,6 +32,10 @@ from tools.servers.services import Services
 from tools.servers.stores import running_milvus, settings_for
 
 LEASE_SECONDS = 120
+DATABASE = "benchmark"
+CHECKPOINT = "checkpoint"
+"""Folder of the encoder's checkpoint in that of a stack; without it the bundled one runs."""
+
 LARGE = [("grpc.max_receive_message_length", 64 * 2**20)]
 
 
@@ -40,6 +43,7 @@ LARGE = [("grpc.max_receive_message_length", 64 * 2**20)]
 class Servers:
     """A real Milvus and a real MariaDB, and the settings of our services for them."""
 
+    folder: Path
     milvus: MilvusServer
     mysql: MysqlServer
     settings: Mapping[str, str]
@@ -94,48 +98,58 @@ class Stack:
 
 
 @contextmanager
-def _servers(folder: Path) -> Iterator[Servers]:
-    with ExitStack() as stack:
-        try:
-            milvus = stack.enter_context(running_milvus(folder / "milvus", LEASE_SECONDS))
-            mysql = stack.enter_context(running_mysql(*MARIADB))
-        except MissingError as error:
-            why = f"{error}; --stores embedded does without"
-            raise LeftOutError(why) from None
-        yield Servers(milvus, mysql, settings_for(milvus, mysql))
-
-
-@contextmanager
-def running(stores: str, checkpoint: Path | None) -> Iterator[Stack]:
-    """Runs an empty stack for the time of the block.
-
-    Args:
-        stores: `servers` or `embedded`.
-        checkpoint: Checkpoint of the encoder; None for the bundled one.
+def running_servers(folder: Path) -> Iterator[Servers]:
+    """Runs the servers on the files in a folder, which are whole again after the block.
 
     Raises:
         LeftOutError: The servers can't be started.
     """
     with ExitStack() as stack:
-        work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="audiosearch-bench-")))
-        servers = stack.enter_context(_servers(work)) if stores == "servers" else None
-        imports = work / "imports"
-        imports.mkdir()
+        try:
+            milvus = stack.enter_context(running_milvus(folder / "milvus", LEASE_SECONDS))
+            stack.callback(milvus.end_sessions)
+            mysql = stack.enter_context(running_mysql(*MARIADB, data=folder / "mariadb"))
+        except MissingError as error:
+            why = f"{error}; --stores embedded does without"
+            raise LeftOutError(why) from None
+        settings = settings_for(milvus, mysql) | {"MYSQL_DB": DATABASE}
+        yield Servers(folder, milvus, mysql, settings)
+
+
+@contextmanager
+def running(stores: str, folder: Path, also: Mapping[str, str] | None = None) -> Iterator[Stack]:
+    """Runs a stack for the time of the block, on what an earlier one left in its folder.
+
+    Args:
+        stores: `servers` or `embedded`.
+        folder: Folder of all its files.
+        also: Settings of the services that go before the usual ones.
+
+    Raises:
+        LeftOutError: The servers can't be started.
+    """
+    with ExitStack() as stack:
+        servers = stack.enter_context(running_servers(folder)) if stores == "servers" else None
+        imports, checkpoint, data = folder / "imports", folder / CHECKPOINT, folder / "data"
+        imports.mkdir(exist_ok=True)
+        for log in data.glob("*.log"):
+            log.unlink()
         settings = {
             "AUDIOSEARCH_IMPORT_ROOTS": str(imports),
             "AUDIOSEARCH_OFFLINE": "1",
             "AUDIOSEARCH_MODELS": "voices",
-            "PPSPEECH_HOME": str(work / "none"),
+            "PPSPEECH_HOME": str(folder / "none"),
             "AUDIOSEARCH_ENCODER_CACHE": str(REPOSITORY / ".cache" / "encoder"),
             "AUDIOSEARCH_SWEEP_SECONDS": "86400",  # a sweep would remove rows without audio
             "AUDIOSEARCH_LOG_LEVEL": "info",
             "AUDIOSEARCH_LOG_FORMAT": "json",
             "AUDIOSEARCH_STORE_TIMEOUT_SECONDS": "120",
             "AUDIOSEARCH_CATALOG_STATEMENT_SECONDS": "60",
-            **({"AUDIOSEARCH_CHECKPOINT": str(checkpoint)} if checkpoint else {}),
+            **({"AUDIOSEARCH_CHECKPOINT": str(checkpoint)} if checkpoint.exists() else {}),
             **(servers.settings if servers else {}),
+            **(also or {}),
         }
-        services = Services(work / "data", Addresses.free(), settings)
+        services = Services(data, Addresses.free(), settings)
         stack.callback(services.stop)
         services.start()
         say("four services are up")
