@@ -169,9 +169,10 @@ class GatewaySettings(ServerSettings):
     )
     sweep_seconds: float = Field(
         3600,
-        gt=0,
+        ge=0,
         alias="AUDIOSEARCH_SWEEP_SECONDS",
-        description="time between two comparisons of all vectors with all clips",
+        description="time between two comparisons of all vectors with all clips; 0 makes none, for "
+        "a gateway beside others that do",
     )
     compare_seconds: float = Field(
         30,

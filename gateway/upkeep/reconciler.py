@@ -66,7 +66,7 @@ class Reconciler:
             try:
                 with upkeep_run("reconcile"):
                     await self.reconcile()
-                if time.monotonic() >= next_sweep:
+                if self._sweep_interval and time.monotonic() >= next_sweep:
                     with upkeep_run("sweep"):
                         await self.sweep()
                     next_sweep = time.monotonic() + self._sweep_interval

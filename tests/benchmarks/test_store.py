@@ -40,6 +40,8 @@ def test_a_filled_library_is_taken_up_without_what_a_step_added(tmp_path: Path) 
                 client = filled.stack.servers.client()
                 ask = asking(client, filled.collection, "COSINE", {"ef": 512}, filled.row_of())
                 assert recall(ask(queries), exact, K) > 0.99
+                loaded = client.list_loaded_segments(filled.collection_name())
+                assert sum(each.num_rows for each in loaded) == ROWS, "no row is written again"
                 filled.rates(100)
                 assert filled.vectors() == ROWS + 100
     assert ids[0] == ids[1]

@@ -25,7 +25,7 @@ from tools.benchmarks.clustered import clustered, speakers_of
 from tools.benchmarks.experiment.bulk_insert import Columns, bulk_insert
 from tools.benchmarks.experiment.results import LeftOutError
 from tools.benchmarks.experiment.stack import Stack
-from tools.benchmarks.index_recall import say, settle
+from tools.benchmarks.index_recall import STEADY_SECONDS, say, settle
 
 NAME = "benchmark"
 ROWS, VECTORS = 1000, 2000
@@ -68,10 +68,10 @@ class Filled:
         filled.ids = filled._created(range(rows))
         make_active(stack.catalog_settings(), filled.library.uid, failed=False)
         if stack.servers:
-            bulk_insert(stack.servers, filled._collection(), rows, filled._columns)
+            bulk_insert(stack.servers, filled.collection_name(), rows, filled._columns)
         else:
             filled._put(filled.ids, range(rows))
-        filled.wait()
+        filled._wait(STEADY_SECONDS)
         return filled
 
     @classmethod
@@ -79,13 +79,19 @@ class Filled:
         """Waits for a library that was filled on an earlier stack."""
         stubs, request = stack.client.stubs, library_pb2.GetLibraryRequest(name=f"libraries/{NAME}")
         filled = cls(stack, stack.client.call(stubs.libraries.GetLibrary, request), rows, ids)
-        filled.wait()
+        filled._wait(STEADY_SECONDS / 4)
         return filled
 
     @property
     def collection(self) -> str:
         """Milvus' name of the collection with the vectors."""
         return alias(self.index_id)
+
+    def collection_name(self) -> str:
+        """Returns Milvus' own name of that collection; `collection` is an alias."""
+        assert self.stack.servers
+        found = self.stack.servers.client().describe_collection(self.collection)
+        return str(found["collection_name"])
 
     @property
     def index_id(self) -> str:
@@ -112,7 +118,7 @@ class Filled:
             "vectors_a_second": count / (time.monotonic() - rows_in),
         }
 
-    def wait(self) -> None:
+    def _wait(self, steady_seconds: float) -> None:
         """Waits until searches see all vectors, and use the index for nearly all if it is HNSW.
 
         Raises:
@@ -120,7 +126,7 @@ class Filled:
         """
         if not self.stack.servers:
             return
-        client, name, rows = self.stack.servers.client(), self._collection(), len(self.ids)
+        client, name, rows = self.stack.servers.client(), self.collection_name(), len(self.ids)
         until = time.monotonic() + INDEX_SECONDS
         while (
             found := client.query(name, filter="", output_fields=["count(*)"])[0]["count(*)"]
@@ -130,7 +136,7 @@ class Filled:
             time.sleep(1)
         if self.index_type().startswith(HNSW):
             try:
-                took = settle(client, name, rows, longest_seconds=INDEX_SECONDS)
+                took = settle(client, name, rows, steady_seconds, INDEX_SECONDS)
             except TimeoutError as error:
                 raise LeftOutError(f"HNSW: {error}") from error
             say(f"{name}: {rows:,} rows are in their index after {took:.0f} s")
@@ -155,11 +161,6 @@ class Filled:
     def _stats(self) -> IndexStats:
         request = GetIndexStatsRequest(index_id=self.index_id)
         return self.stack.index.GetIndexStats(request, timeout=300)
-
-    def _collection(self) -> str:
-        assert self.stack.servers
-        found = self.stack.servers.client().describe_collection(self.collection)
-        return str(found["collection_name"])
 
     def _created(self, numbers: range) -> list[str]:
         """Creates rows of clips. Returns their ids, in the order of the numbers."""

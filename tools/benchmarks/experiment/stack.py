@@ -140,7 +140,7 @@ def running(stores: str, folder: Path, also: Mapping[str, str] | None = None) ->
             "AUDIOSEARCH_MODELS": "voices",
             "PPSPEECH_HOME": str(folder / "none"),
             "AUDIOSEARCH_ENCODER_CACHE": str(REPOSITORY / ".cache" / "encoder"),
-            "AUDIOSEARCH_SWEEP_SECONDS": "86400",  # a sweep would remove rows without audio
+            "AUDIOSEARCH_SWEEP_SECONDS": "0",  # a sweep would write what rows without audio lack
             "AUDIOSEARCH_LOG_LEVEL": "info",
             "AUDIOSEARCH_LOG_FORMAT": "json",
             "AUDIOSEARCH_STORE_TIMEOUT_SECONDS": "120",
