@@ -49,7 +49,7 @@ def benchmark(folder: Path, *arguments: str) -> str:
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
-        timeout=800,
+        timeout=1200,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -63,7 +63,7 @@ def steps(folder: Path) -> dict[str, Any]:
     return {name: step["result"] for name, step in content["steps"].items()}
 
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.server, pytest.mark.timeout(1800)]
 
 
 def test_every_step_is_done_or_left_out_with_a_word(folder: Path, steps: dict[str, Any]) -> None:

@@ -6,16 +6,19 @@ import logging
 import signal
 import sys
 import tempfile
+import time
+from contextlib import closing
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from tools.benchmarks.experiment import charts, report
-from tools.benchmarks.experiment.order import measure as measure_steps
-from tools.benchmarks.experiment.results import Results
-from tools.benchmarks.experiment.run import Run
+from tools.benchmarks.experiment import charts, encoder, on_stack, peers, report
+from tools.benchmarks.experiment.results import LeftOutError, Results
+from tools.benchmarks.experiment.run import ON_NO_STACK, Run
 from tools.benchmarks.experiment.settings import Options, Part, Settings, Stores
+from tools.benchmarks.experiment.store import Store
 from tools.benchmarks.index_recall import say
 
 TABLE = "benchmark.md"
@@ -75,13 +78,40 @@ def measure(options: Options) -> None:
     with tempfile.TemporaryDirectory(prefix="audiosearch-bench-") as work:
         run = Run(options, Path(work))
         try:
-            measure_steps(run)
+            _measure_steps(run)
         finally:
             write(run.results, options.output)
 
 
 def _end(_number: int, _frame: object) -> None:
     sys.exit("stopped; run the same command again to continue")
+
+
+def _measure_steps(run: Run) -> None:
+    """Measures all steps that are not done."""
+    begun, missing = time.monotonic(), run.results.missing(run.steps)
+    say(f"{len(missing)} of {len(run.steps)} steps are to be measured")
+    _with_stack(run)
+    run.step("embedding", partial(encoder.measure, run.official, run.work, run.settings))
+    for name in peers.ROUTES:
+        run.step(f"search/{name}", partial(_in_process, run, name))
+    say(f"{len(missing)} steps in {(time.monotonic() - begun) / 60:.0f} minutes")
+
+
+def _in_process(run: Run, name: str) -> dict[str, Any]:
+    package = peers.package(name)
+    return run.curve(peers.ROUTES[name](package, run.data.stored))
+
+
+def _with_stack(run: Run) -> None:
+    steps = [step for step in run.steps if step not in ON_NO_STACK]
+    if not run.results.missing(steps):
+        return
+    try:
+        with closing(Store(run.store, run.settings, run.official)) as store:
+            on_stack.measure(run, store)
+    except LeftOutError as error:
+        run.leave_out(steps, str(error))
 
 
 def write(results: Results, folder: Path) -> None:

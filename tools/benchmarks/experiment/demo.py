@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from pymilvus import DataType, MilvusClient
 
-from tools.benchmarks.experiment.bulk_insert import bulk_insert
 from tools.benchmarks.experiment.results import LeftOutError
 from tools.benchmarks.experiment.search import Ask, Route, asking
 from tools.benchmarks.experiment.settings import DEMO_PROBES, K, Settings
@@ -23,6 +22,7 @@ from tools.benchmarks.experiment.stack import Servers
 from tools.benchmarks.experiment.timed import milliseconds
 from tools.benchmarks.index_recall import say, settle
 from tools.benchmarks.vector_executor import VectorExecutor
+from tools.servers.milvus_bulk import bulk_insert
 
 PUBLISHED = ((0.90, 345.0), (0.95, 165.0), (0.99, 65.0))
 """Recall and queries a second of the demo's chart."""
@@ -48,7 +48,8 @@ def fill(servers: Servers, stored: np.ndarray, settings: Settings) -> None:
     schema.add_field("embedding", DataType.FLOAT_VECTOR, dim=stored.shape[1])
     client.create_collection(COLLECTION, schema=schema)
     bulk_insert(
-        servers,
+        servers.milvus,
+        servers.folder,
         COLLECTION,
         rows,
         lambda part: {"id": part, "embedding": stored[part.start : part.stop]},

@@ -1,4 +1,4 @@
-"""Fills a collection of Milvus by its bulk insert: from a file, past its log."""
+"""Fills a collection of a Milvus server by its bulk insert: from a file, past its log."""
 
 from __future__ import annotations
 
@@ -12,11 +12,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
-from pymilvus import DataType, connections, utility
+from pymilvus import DataType, MilvusClient, connections, utility
 
-from tools.benchmarks.experiment.results import LeftOutError
-from tools.benchmarks.experiment.stack import Servers
-from tools.benchmarks.index_recall import say
+from tools.servers.milvus_server import MilvusServer
 
 GROUP = 50_000
 """Rows that are made at a time."""
@@ -36,28 +34,38 @@ DYNAMIC = "$meta"
 Columns = Mapping[str, Sequence[Any] | np.ndarray]
 
 
+class BulkInsertError(Exception):
+    """Milvus refused the rows, or took too long. The message has its words."""
+
+
 def bulk_insert(
-    servers: Servers, collection: str, rows: int, columns: Callable[[range], Columns]
+    server: MilvusServer,
+    folder: Path,
+    collection: str,
+    rows: int,
+    columns: Callable[[range], Columns],
 ) -> None:
     """Writes rows to a file of Parquet and lets Milvus read it.
 
     Args:
-        servers: The servers, on this machine: Milvus reads the file from its disk.
+        server: The server, which reads the file from this machine's disk.
+        folder: Folder for the file, which is removed at the end.
         collection: Name of the collection, no alias.
         rows: Number of rows.
         columns: Returns the columns of the schema for some of the numbers from 0 to `rows`. A
             vector's have the shape (n, dimension).
 
     Raises:
-        LeftOutError: Milvus refused the file, or was not done after `INSERT_SECONDS`.
+        BulkInsertError: Milvus refused the file, or was not done after `INSERT_SECONDS`.
     """
-    start = time.monotonic()
-    facts = servers.client().describe_collection(collection)
+    client = MilvusClient(f"http://127.0.0.1:{server.port}")
+    facts = client.describe_collection(collection)
+    client.close()
     schema = pa.schema([(field["name"], _type(field)) for field in facts["fields"]])
     if facts["enable_dynamic_field"]:
         schema = schema.append(pa.field(DYNAMIC, pa.string()))
-    with tempfile.TemporaryDirectory(dir=servers.folder) as folder:
-        path = Path(folder) / "rows.parquet"
+    with tempfile.TemporaryDirectory(dir=folder) as work:
+        path = Path(work) / "rows.parquet"
         with parquet.ParquetWriter(path, schema) as file:
             for first in range(0, rows, GROUP):
                 part = range(first, min(first + GROUP, rows))
@@ -65,9 +73,7 @@ def bulk_insert(
                 file.write_table(
                     pa.table([_array(values[each.name], each) for each in schema], schema=schema)
                 )
-        say(f"{rows:,} rows are in a file of {path.stat().st_size / 2**20:,.0f} MiB")
-        _import(servers, collection, path)
-    say(f"bulk insert: {rows / (time.monotonic() - start):,.0f} rows a second")
+        _import(server, collection, path)
 
 
 def _type(field: Mapping[str, Any]) -> pa.DataType:
@@ -83,10 +89,10 @@ def _array(values: Sequence[Any] | np.ndarray, field: pa.Field) -> pa.Array:
     return pa.array(values, field.type)
 
 
-def _import(servers: Servers, collection: str, path: Path) -> None:
+def _import(server: MilvusServer, collection: str, path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pymilvus names a successor that this server has not
-        connections.connect(collection, host="127.0.0.1", port=servers.milvus.port)
+        connections.connect(collection, host="127.0.0.1", port=server.port)
         try:
             job = utility.do_bulk_insert(collection, [str(path)], using=collection)
             until = time.monotonic() + INSERT_SECONDS
@@ -94,7 +100,7 @@ def _import(servers: Servers, collection: str, path: Path) -> None:
                 state := utility.get_bulk_insert_state(job, using=collection)
             ).state_name != "Completed":
                 if state.state_name.startswith("Failed") or time.monotonic() > until:
-                    raise LeftOutError(f"Milvus' bulk insert: {state.state_name}, {state.infos}")
+                    raise BulkInsertError(f"{state.state_name}, {state.infos}")
                 time.sleep(0.5)
         finally:
             connections.disconnect(collection)
