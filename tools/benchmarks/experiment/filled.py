@@ -13,7 +13,7 @@ import numpy as np
 from audiosearch.catalog.v1 import clip_pb2, library_pb2
 from audiosearch.catalog.v1.clip_pb2 import AudioObject, Clip
 from audiosearch.catalog.v1.library_pb2 import Library
-from audiosearch.index.v1.index_pb2 import IndexStats, Vector
+from audiosearch.index.v1.index_pb2 import Attributes, IndexStats, Vector
 from audiosearch.index.v1.index_service_pb2 import GetIndexStatsRequest, UpsertVectorsRequest
 
 from gateway.libraries.indexes import attributes, present
@@ -66,7 +66,6 @@ class Filled:
         stubs, request = stack.client.stubs, library_pb2.CreateLibraryRequest(library_id=NAME)
         filled = cls(stack, stack.client.call(stubs.libraries.CreateLibrary, request), rows)
         filled.ids = filled._created(range(rows))
-        make_active(stack.catalog_settings(), filled.library.uid, failed=False)
         if servers := stack.servers:
             start = time.monotonic()
             bulk_insert(
@@ -75,6 +74,8 @@ class Filled:
             say(f"bulk insert: {rows / (time.monotonic() - start):,.0f} rows a second")
         else:
             filled._put(filled.ids, range(rows))
+        # Only now: the gateway would miss the vectors of ACTIVE clips, and mend them.
+        make_active(stack.catalog_settings(), filled.library.uid, failed=False)
         filled._wait(STEADY_SECONDS)
         return filled
 
@@ -192,6 +193,12 @@ class Filled:
             audio_object=AudioObject(sha256=digest, size_bytes=160_044),
         )
 
+    def _attributes(self, number: int) -> Attributes:
+        """Returns what the index mirrors of a clip, of the revision that a row has at first."""
+        mirrored = attributes(self._new(number).clip)
+        mirrored.revision = 1
+        return mirrored
+
     def _put(self, ids: Sequence[str], numbers: range) -> None:
         """Puts the vectors of clips into the index by calls of its service."""
         id_of = dict(zip(numbers, ids, strict=True))
@@ -202,7 +209,7 @@ class Filled:
                     id=id_of[number],
                     clip_id=id_of[number],
                     values=self.stored[number % len(self.stored)].tolist(),
-                    attributes=attributes(self._new(number).clip),
+                    attributes=self._attributes(number),
                 )
                 for number in part
             ]
@@ -217,7 +224,7 @@ class Filled:
         """Returns the columns of vectors as the index service would write them."""
         ids = self.ids[numbers.start : numbers.stop]
         rows = [
-            mirror.columns(clip_id, attributes(self._new(number).clip), lite=False)
+            mirror.columns(clip_id, self._attributes(number), lite=False)
             for number, clip_id in zip(numbers, ids, strict=True)
         ]
         vectors = self.stored[numbers.start : numbers.stop]

@@ -31,7 +31,7 @@ from tools.benchmarks.experiment.stack import CHECKPOINT, Stack, running, runnin
 from tools.benchmarks.index_recall import say
 from tools.servers.milvus_server import VERSION
 
-FORMAT = 1
+FORMAT = 2
 """Of what this package fills a store with; to be raised when that changes."""
 
 NOTE, IDS = "note.json", "ids.txt"
