@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from tools.benchmarks.clustered import clustered, nearest, recall
-from tools.benchmarks.experiment.encoder import Official
 from tools.benchmarks.experiment.search import asking
 from tools.benchmarks.experiment.settings import K, Settings
 from tools.benchmarks.experiment.store import Kept, Store
@@ -18,7 +17,7 @@ from tools.servers.milvus_server import install
 ROWS = 21_000
 """Just enough for HNSW."""
 
-SETTINGS = Settings.chosen(ROWS, "servers", quick=True)
+SETTINGS = Settings.chosen(ROWS, "servers", quick=False)
 
 
 @pytest.mark.server
@@ -30,7 +29,7 @@ def test_a_filled_library_is_taken_up_without_what_a_step_added(tmp_path: Path) 
     queries = clustered(50, seed=99)
     exact = nearest(clustered(ROWS, seed=0), queries, K)
     ids = []
-    with closing(Store(tmp_path, SETTINGS, Official(tmp_path))) as store:
+    with closing(Store(tmp_path, SETTINGS, None)) as store:
         for _ in range(2):
             with store.filled(ROWS) as filled:
                 ids.append(filled.ids)
@@ -87,11 +86,11 @@ def test_files_of_another_version_are_removed(tmp_path: Path) -> None:
 def test_one_run_at_a_time_uses_a_folder(tmp_path: Path) -> None:
     """Another one is told so."""
     with (
-        closing(Store(tmp_path, SETTINGS, Official(tmp_path))),
+        closing(Store(tmp_path, SETTINGS, None)),
         pytest.raises(SystemExit, match="another run uses"),
     ):
-        Store(tmp_path, SETTINGS, Official(tmp_path))
-    Store(tmp_path, SETTINGS, Official(tmp_path)).close()
+        Store(tmp_path, SETTINGS, None)
+    Store(tmp_path, SETTINGS, None).close()
 
 
 def write(folder: Path, name: str) -> None:

@@ -108,7 +108,8 @@ def _with_stack(run: Run) -> None:
     if not run.results.missing(steps):
         return
     try:
-        with closing(Store(run.store, run.settings, run.official)) as store:
+        official = None if run.settings.quick else run.official
+        with closing(Store(run.store, run.settings, official)) as store:
             on_stack.measure(run, store)
     except LeftOutError as error:
         run.leave_out(steps, str(error))

@@ -40,8 +40,8 @@ NOTE, IDS = "note.json", "ids.txt"
 class Store:
     """The filled libraries of a folder, one for each kind of stores and each size."""
 
-    def __init__(self, folder: Path, settings: Settings, official: Official) -> None:
-        """Takes the folder, which one run uses at a time. A quick run has the bundled encoder."""
+    def __init__(self, folder: Path, settings: Settings, official: Official | None) -> None:
+        """Takes the folder, which one run uses at a time, and the encoder; None is the bundled."""
         self._folder = folder.resolve()
         self._settings = settings
         self._official = official
@@ -81,6 +81,12 @@ class Store:
         Raises:
             LeftOutError: The servers can't be started, or are not done in time.
         """
+        if self._settings.quick:  # which keeps nothing, so nothing is started twice
+            with self.empty() as stack:
+                if with_demo and stack.servers:
+                    demo.fill(stack.servers, clustered(rows, seed=0), self._settings)
+                yield Filled.made(stack, rows)
+            return
         kept = Kept(self._folder / f"{self._settings.stores}-{rows}", self._made_with(rows))
         kept.fill("library", lambda folder: self._fill(folder, rows))
         if with_demo:
@@ -112,7 +118,7 @@ class Store:
             demo.fill(servers, clustered(rows, seed=0), self._settings)
 
     def _put_checkpoint(self, folder: Path) -> None:
-        if not self._settings.quick:
+        if self._official:
             shutil.copytree(self._official.made(), folder / CHECKPOINT)
 
 
