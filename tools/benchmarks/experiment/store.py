@@ -1,7 +1,7 @@
 """Keeps filled libraries on disk between runs. Each step measures on a copy, so they stay clean.
 
 When Milvus 2.3.5 starts, it reads again from its log what users' calls wrote, and searches that
-without an index for long. What bulk insert wrote is not in the log, so libraries are filled by it.
+without an index for long. Rows of bulk insert are not in the log, so libraries are filled by it.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Store:
             yield Filled.found(stack, rows, (work / IDS).read_text().split())
 
     def _made_with(self, rows: int) -> dict[str, Any]:
-        """What a store depends on."""
+        """The versions and sizes that a store depends on."""
         return {
             "format": FORMAT,
             "rows": rows,
