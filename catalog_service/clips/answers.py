@@ -68,9 +68,7 @@ def outcome(parent: str, of: Outcome) -> ClipOutcome:
     """Returns the result for one clip of many."""
     return ClipOutcome(
         clip=clip(parent, of.row) if of.row else None,
-        failure=Failure(reason=of.error.reason.value, message=of.error.message)
-        if of.error
-        else None,
+        failure=_refused(of.error) if of.error else None,
     )
 
 
@@ -110,8 +108,7 @@ def audio_object(stored: Stored) -> AudioObject:
 def audio_outcome(of: Stored | ServiceError) -> AudioOutcome:
     """Returns the result for the audio of one clip of many."""
     if isinstance(of, ServiceError):
-        failure = Failure(reason=of.reason.value, message=of.message)
-        return AudioOutcome(failure=failure, clip=of.metadata.get("clip", ""))
+        return AudioOutcome(failure=_refused(of), clip=of.metadata.get("clip", ""))
     return AudioOutcome(audio_object=audio_object(of))
 
 
@@ -120,11 +117,14 @@ def reference(place: Place, of: Listed) -> ListReferencesResponse.Reference:
     uri = place.below(of.path).uri if of.path else place.uri
     path = of.path or place.path.rpartition("/")[2]
     if of.failure:
-        failure = Failure(reason=of.failure.reason.value, message=of.failure.message)
-        return ListReferencesResponse.Reference(path=path, failure=failure)
+        return ListReferencesResponse.Reference(path=path, failure=_refused(of.failure))
     return ListReferencesResponse.Reference(
         uri=uri, path=path, size_bytes=of.size_bytes, version=of.version
     )
+
+
+def _refused(error: ServiceError) -> Failure:
+    return Failure(reason=error.reason.value, message=error.message)
 
 
 def _audio_object(row: ClipRow | Stored) -> answers.Parts:

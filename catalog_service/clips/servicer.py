@@ -25,6 +25,7 @@ from serving.audio_files import PassedOver
 from serving.conditions import check_counted
 from serving.errors import ServiceError
 
+DoneT = TypeVar("DoneT")
 PartT = TypeVar("PartT")
 
 
@@ -68,14 +69,8 @@ class ClipServicer(clip_service_pb2_grpc.ClipServiceServicer):
     ) -> pb.BatchPutAudioResponse:
         parent = names.parse_library("parent", request.parent)
         parts = requests.batch(request, request.requests, requests.parent_of, requests.short_audio)
-        good = [part for part in parts if not isinstance(part, ServiceError)]
-        done = iter(await self._short_audio.put(parent, good) if good else ())
-        return pb.BatchPutAudioResponse(
-            outcomes=[
-                answers.audio_outcome(part if isinstance(part, ServiceError) else next(done))
-                for part in parts
-            ]
-        )
+        done = await _in_order(parts, lambda good: self._short_audio.put(parent, good))
+        return pb.BatchPutAudioResponse(outcomes=map(answers.audio_outcome, done))
 
     async def ReferAudio(
         self, request: pb.ReferAudioRequest, context: Any
@@ -252,11 +247,17 @@ class ClipServicer(clip_service_pb2_grpc.ClipServiceServicer):
         work: Callable[[list[PartT]], Awaitable[Sequence[Outcome]]],
     ) -> list[pb.ClipOutcome]:
         """Runs the valid parts of a batch together. Returns all outcomes in order."""
-        good = [part for part in parts if not isinstance(part, ServiceError)]
-        done = iter(await work(good) if good else ())
         return [
-            answers.outcome(
-                parent, Outcome(None, part) if isinstance(part, ServiceError) else next(done)
-            )
-            for part in parts
+            answers.outcome(parent, Outcome(None, each) if isinstance(each, ServiceError) else each)
+            for each in await _in_order(parts, work)
         ]
+
+
+async def _in_order(
+    parts: Sequence[PartT | ServiceError],
+    work: Callable[[list[PartT]], Awaitable[Sequence[DoneT]]],
+) -> list[DoneT | ServiceError]:
+    """Does work with the valid parts together. Bad ones keep their errors, in their places."""
+    good = [part for part in parts if not isinstance(part, ServiceError)]
+    done = iter(await work(good) if good else ())
+    return [part if isinstance(part, ServiceError) else next(done) for part in parts]
