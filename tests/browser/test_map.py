@@ -52,10 +52,25 @@ def choose_free(page: Page) -> tuple[str, float, float]:
         choose(page, name)
         page.locator(".map-ring").scroll_into_view_if_needed()
         x, y = place(page)
-        at = f"document.elementFromPoint({x}, {y})?.tagName"
-        if page.evaluate(at) == "CANVAS":
+        if free(page, x, y):
             return name, x, y
     raise AssertionError("all lie below the buttons")
+
+
+def free(page: Page, x: float, y: float) -> bool:
+    """Whether the map is what lies at a place of the window."""
+    return page.evaluate(f"document.elementFromPoint({x}, {y})?.tagName") == "CANVAS"
+
+
+def bare_corner(page: Page) -> tuple[float, float]:
+    """A corner of the map, where no points lie, that is neither scrolled away nor covered."""
+    box = canvas(page).bounding_box()
+    assert box
+    for x in (box["x"] + 10, box["x"] + box["width"] - 10):
+        for y in (box["y"] + 10, box["y"] + box["height"] - 10):
+            if free(page, x, y):
+                return x, y
+    raise AssertionError("all corners are covered")
 
 
 def colours(page: Page) -> set[tuple[int, ...]]:
@@ -141,7 +156,7 @@ def test_a_finger_chooses_then_searches(visit: Visit, filled: str) -> None:
     name, x, y = choose_free(page)
     box = canvas(page).bounding_box()
     assert box
-    page.touchscreen.tap(box["x"] + 10, box["y"] + 10)
+    page.touchscreen.tap(*bare_corner(page))
     expect(page.get_by_role("heading", name="Closest to ")).to_have_count(0)
     painted(page)  # the page is as long as before the choice again, and the map elsewhere
     now = canvas(page).bounding_box()
