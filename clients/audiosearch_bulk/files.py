@@ -106,11 +106,7 @@ class Vectors:
         )
 
     def answers(self, model: str) -> Iterator[EmbedWindowsResponse]:
-        """The answers of EmbedWindows that these are the vectors of."""
-        for start, values in zip(self.starts_ns.tolist(), self.windows.tolist(), strict=True):
-            window = EmbeddedWindow(embedding=Embedding(values=values, model=model))
-            window.start_offset.FromNanoseconds(start)
-            yield EmbedWindowsResponse(window=window)
+        """The answers of EmbedWindows for these vectors, but the summary comes first."""
         yield EmbedWindowsResponse(
             summary=EmbedWindowsSummary(
                 embedding=Embedding(values=self.whole.tolist(), model=model),
@@ -119,6 +115,10 @@ class Vectors:
                 tags=self.tags,
             )
         )
+        for start, values in zip(self.starts_ns.tolist(), self.windows.tolist(), strict=True):
+            window = EmbeddedWindow(embedding=Embedding(values=values, model=model))
+            window.start_offset.FromNanoseconds(start)
+            yield EmbedWindowsResponse(window=window)
 
 
 _FLOATS = pa.list_(pa.float32())

@@ -91,7 +91,8 @@ class Loader:
             library: its short name. A missing one is made.
             model: whose vectors are loaded; may be empty if there are vectors of one alone.
             show: called with the number of files done, and of all.
-            new: True if it takes no library but one that is made for this folder.
+            new: True if it takes no library but one that is made for this folder, and which shows
+                its clips all at once.
             at_once: True if the library, which must be missing, shows its clips all at once, when
                 those of all shards are there. It stays so until it is loaded without.
 

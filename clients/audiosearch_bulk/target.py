@@ -35,12 +35,13 @@ class Target:
             plan: of the folder.
             name: `libraries/{library}`. A missing one is made.
             model: of the vectors, `models/{model}`.
-            new: True if it is no library but one that is made for this folder.
+            new: True if it is no library but one that is made for this folder. Such a one shows its
+                clips all at once.
             at_once: True if the library, which must be missing, shows its clips all at once.
         """
         self._folder, self._plan = folder, plan
         self._name, self._model = name, model
-        self._new, self._at_once = new, at_once
+        self._new, self._at_once = new, at_once or new
 
     async def open(self, upstream: Upstream, rule: WindowRule) -> Library:
         """The library, made if it is missing, which takes vectors by this rule.
@@ -108,19 +109,21 @@ class Target:
         """A library that is there already, if clips may be added to it."""
         begun = self._folder.lock(library.uid).exists()
         if library.state == Library.STATE_LOADING:
-            library = await self._taken_up(upstream, rule)
-        elif self._at_once and not begun:
-            raise ServiceError(
-                Reason.STATE_CONFLICT,
-                f"{self._name} is there already, and its clips come one by one: leave out "
-                "--at-once, or name another library",
-                {"library": self._name},
-            )
-        if self._new and not begun:
+            return await self._taken_up(upstream, rule)
+        if begun:
+            return library
+        if self._new:
             raise ServiceError(
                 Reason.LIBRARY_EXISTS,
                 f"{self._name} is there already: name another one as --library, or load into "
                 "it with `audiosearch bulk load`",
+                {"library": self._name},
+            )
+        if self._at_once:
+            raise ServiceError(
+                Reason.STATE_CONFLICT,
+                f"{self._name} is there already, and its clips come one by one: leave out "
+                "--at-once, or name another library",
                 {"library": self._name},
             )
         return library

@@ -21,14 +21,16 @@ from audiosearch.index.v1.index_pb2 import Vector
 from audiosearch.index.v1.index_service_pb2 import UpsertVectorsRequest
 
 from gateway.access.rights import quota
-from gateway.clips.coalescing import Coalescer
+from gateway.clips.coalescing import ENOUGH, Coalescer
 from gateway.upstream import Upstream
+from serving import limits
 from serving.errors import Reason, ServiceError
 
 LANES = 4
 """Calls with audio of a library that are under way: a store elsewhere takes its time for each."""
 PAUSE = 1.0
 """Seconds that the vectors of an import wait for others."""
+_VECTORS = limits.of(UpsertVectorsRequest, "vectors").max_items
 
 
 class Batches:
@@ -60,18 +62,19 @@ class Batches:
         await self._audio.add((library, ord(name[-1]) % LANES), audio)
 
     async def upsert(
-        self, index_id: str, model: str, vector: Vector, *, hurry: bool = True
+        self, index_id: str, model: str, vectors: Sequence[Vector], *, hurry: bool = True
     ) -> None:
-        """Stores a vector. The index takes as long for one vector as for many.
+        """Stores vectors of a clip. The index takes as long for one vector as for many.
 
         Args:
             index_id: of the index.
-            model: that made the vector.
-            vector: of a clip or a window.
+            model: that made the vectors.
+            vectors: of the clip or of windows of it.
             hurry: True if a caller waits for this one clip.
         """
-        vectors = self._vectors if hurry else self._unhurried
-        await vectors.add((index_id, model), vector)
+        if vectors:
+            waiting = self._vectors if hurry or len(vectors) >= ENOUGH else self._unhurried
+            await waiting.add((index_id, model), UpsertVectorsRequest(vectors=vectors))
 
     async def library(self, library: Library) -> Library:
         """A library as it is now; LIBRARY_NOT_FOUND if it is gone."""
@@ -106,12 +109,18 @@ class Batches:
             for each in answer.outcomes
         ]
 
-    async def _upsert_all(self, index: tuple[str, str], vectors: list[Vector]) -> list[None]:
+    async def _upsert_all(
+        self, index: tuple[str, str], requests: list[UpsertVectorsRequest]
+    ) -> list[None]:
         index_id, model = index
-        await self._upstream.index.UpsertVectors(
-            UpsertVectorsRequest(index_id=index_id, model=model, vectors=vectors)
-        )
-        return [None] * len(vectors)
+        vectors = [vector for request in requests for vector in request.vectors]
+        for start in range(0, len(vectors), _VECTORS):
+            await self._upstream.index.UpsertVectors(
+                UpsertVectorsRequest(
+                    index_id=index_id, model=model, vectors=vectors[start : start + _VECTORS]
+                )
+            )
+        return [None] * len(requests)
 
     async def _read_all(self, _library: str, requests: list[GetLibraryRequest]) -> list[Library]:
         return [await self._upstream.libraries.GetLibrary(requests[0])] * len(requests)

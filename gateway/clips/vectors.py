@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from audiosearch.catalog.v1.clip_pb2 import Clip
@@ -79,6 +79,10 @@ class _Windows:
     """Ids of the vectors that are in the index of windows."""
     waiting: list[EmbeddedWindow] = field(default_factory=list)
     """Windows that are not in the index yet."""
+    heard: bool = False
+    """True if `clip` has its length and tags."""
+    unlike: bool = False
+    """True if vectors in the index lack them."""
 
     @property
     def clip_id(self) -> str:
@@ -196,6 +200,7 @@ class Vectors:
         async for response in source.windows(config):
             if response.HasField("summary"):
                 summary = response.summary
+                state.clip, state.heard = _heard(clip, summary), True
             elif response.window.HasField("embedding"):
                 state.waiting.append(response.window)
                 if len(state.waiting) == AT_ONCE:
@@ -225,7 +230,7 @@ class Vectors:
         vector = Vector(
             id=clip_id, values=values, clip_id=clip_id, attributes=indexes.attributes(clip)
         )
-        await self._batches.upsert(generation.windows, library.model, vector, hurry=hurry)
+        await self._batches.upsert(generation.windows, library.model, [vector], hurry=hurry)
         return Stored(None, 1)
 
     async def _store_whole(
@@ -240,7 +245,7 @@ class Vectors:
         )
         await source.settled()
         vector = Vector(id=split_clip(clip.name)[1], values=heard.embedding.values)
-        await self._batches.upsert(generation.windows, generation.model, vector, hurry=hurry)
+        await self._batches.upsert(generation.windows, generation.model, [vector], hurry=hurry)
         packer = Packer(generation, clip.name)
         packer.add(None, vector.values)
         tags = surest(heard.tags)
@@ -265,21 +270,18 @@ class Vectors:
             if part := state.packer.add(start, window.embedding.values):
                 parts.append(part)
         state.waiting.clear()
+        state.unlike = state.unlike or not state.heard
         await self._upsert(index_id, state, vectors)
         await self.keeping.keep(state.library, parts)
         state.ids |= {vector.id for vector in vectors}
 
-    async def _upsert(self, index_id: str, state: _Windows, vectors: Iterable[Vector]) -> None:
-        calls = [
-            self._batches.upsert(index_id, state.generation.model, vector, hurry=state.hurry)
-            for vector in vectors
-        ]
-        await asyncio.gather(*calls)
+    async def _upsert(self, index_id: str, state: _Windows, vectors: Sequence[Vector]) -> None:
+        model = state.generation.model
+        await self._batches.upsert(index_id, model, vectors, hurry=state.hurry)
 
     async def _finish(self, state: _Windows, summary: EmbedWindowsSummary, *, fresh: bool) -> None:
         """Stores the last windows and the whole, and removes what an earlier try has left."""
-        early, numbered = bool(state.ids), summary.window_count > 1
-        state.clip = _heard(state.clip, summary)
+        numbered = summary.window_count > 1
         await self._flush(state, numbered=numbered)
         wholes = state.generation.wholes
         if numbered and wholes:
@@ -287,7 +289,7 @@ class Vectors:
             await self._upsert(wholes, state, [whole])
             if part := state.packer.add(None, whole.values):
                 await self.keeping.keep(state.library, [part])
-        if early:  # these were stored before the length was known
+        if state.unlike:
             await self.mirror_in(state.generation, [state.clip])
         if not fresh:
             await self._remove_others(state, numbered=numbered)

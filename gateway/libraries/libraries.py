@@ -48,7 +48,8 @@ _LOOKED_AT = 10
 _FILLED = {Library.STATE_ACTIVE, Library.STATE_LOADING}
 _DOING = {
     Library.STATE_RESTORING: "restored",
-    Library.STATE_LOADING: "loaded: its clips are there at the end of `audiosearch bulk load`",
+    Library.STATE_LOADING: "loaded: its clips are there once `audiosearch bulk load` or "
+    "`library import` has ended",
 }
 log = structlog.get_logger()
 

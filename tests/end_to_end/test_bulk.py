@@ -147,7 +147,7 @@ def show_at_once(indexed: Indexed, folder: Path, settings: dict[str, str], sound
     shown = client.call(stubs.ListLibraries, ListLibrariesRequest(page_size=100)).libraries
     assert "libraries/hidden" not in {each.name for each in shown}
     for refused in (client.search, client.upload):
-        with pytest.raises(ServiceError, match="is being loaded: its clips are there at the end"):
+        with pytest.raises(ServiceError, match="is being loaded: its clips are there once"):
             refused("hidden", sound)
     request = CreateLibraryRequest(library_id="by-hand", library=Library(), loading=True)
     with pytest.raises(ServiceError, match="loading: is for `audiosearch bulk load --at-once`"):

@@ -19,7 +19,9 @@ import pytest
 from audiosearch.catalog.v1.clip_pb2 import Clip, ClipFilter, ListClipsRequest
 from audiosearch.embedding.v1.embedding_pb2 import AudioProperties, Tag, WindowRule
 from audiosearch.embedding.v1.embedding_service_pb2 import GetModelRequest
+from audiosearch.filter.v1.filter_pb2 import Condition
 from audiosearch.gateway.v1.migration_pb2 import MigrateLibraryRequest
+from audiosearch.index.v1.index_service_pb2 import SearchVectorsRequest
 from audiosearch_bulk import planning
 from audiosearch_bulk.files import Vectors, files_of, vector_table
 from audiosearch_bulk.folder import Folder, read_batches, write_table
@@ -27,6 +29,7 @@ from audiosearch_bulk.loading import Loader, settings_of
 from audiosearch_client.corpora.sources import folder_source
 from google.protobuf.duration_pb2 import Duration
 
+from gateway.clips import vectors as vectors_of_clips
 from gateway.clips.batches import Batches
 from tests.conftest import REPOSITORY
 from tests.end_to_end.command_line import run
@@ -40,6 +43,8 @@ COUNT = 8
 """Different files."""
 LONG = 4
 """Windows of each third file, one of them silent; the others have one."""
+VERY_LONG = 2 * vectors_of_clips.AT_ONCE
+"""Windows of a recording that goes into the index in parts."""
 POINTS = [
     ("_create_all", "after"),
     ("_put_all", "after"),
@@ -55,7 +60,7 @@ def indexed(shared: Running) -> Iterator[Indexed]:
         yield made
 
 
-def make(indexed: Indexed, place: Path, copies: int = 0) -> Path:
+def make(indexed: Indexed, place: Path, copies: int = 0, long: int = LONG) -> Path:
     """Makes files with vectors of chance, and copies of one of them; the folder of the import."""
     audio, work = place / "audio", Folder(place / "bulk")
     audio.mkdir()
@@ -70,7 +75,7 @@ def make(indexed: Indexed, place: Path, copies: int = 0) -> Path:
     heard.duration.FromSeconds(3)
     rows = []
     for number, file in enumerate(files_of(next(read_batches(work.shard(0), 100, "")))):
-        count = 1 if number % 3 else LONG
+        count = 1 if number % 3 else long
         starts = np.delete(np.arange(count), 1 if count > 1 else []) * 1_500_000_000
         values = chance.standard_normal((len(starts) + 1, model.dimension)).astype(np.float32)
         values /= np.linalg.norm(values, axis=1)[:, None]
@@ -142,6 +147,32 @@ def test_copies_are_one_clip(indexed: Indexed, tmp_path: Path) -> None:
     assert load(indexed, folder, "copied") == [COUNT, 3, 0]
     assert len(indexed.clips("copied")) == COUNT
     assert indexed.differences("copied") == []
+
+
+def test_all_windows_of_a_long_recording_have_its_length_and_tags(
+    indexed: Indexed, tmp_path: Path
+) -> None:
+    """Also those that are stored first."""
+    folder = make(indexed, tmp_path, long=VERY_LONG)
+    assert load(indexed, folder, "long") == [COUNT, 0, 0]
+    assert indexed.differences("long") == []
+    library, clips = indexed.library("long"), indexed.clips("long")
+    counts = {id_: clip.window_count for id_, clip in clips.items()}
+    assert sorted(counts.values()) == [1] * 5 + [VERY_LONG - 1] * 3
+    for id_, count in counts.items():
+        request = SearchVectorsRequest(
+            index_id=f"{library.uid}_w{library.generation}",
+            model=library.model,
+            k=1000,
+            queries=[SearchVectorsRequest.Query(values=[1.0, *[0.0] * 191])],
+            only_clip_ids=[id_],
+            conditions=[
+                Condition(field="tag", any_of=Condition.Values(values=["bell"])),
+                Condition(field="duration", range=Condition.Range(minimum=2.9, maximum=3.1)),
+            ],
+        )
+        (found,) = indexed.index.SearchVectors(request, timeout=30).results
+        assert len(found.neighbors) == count
 
 
 def test_a_library_in_migration_gets_both_kinds_of_vectors(

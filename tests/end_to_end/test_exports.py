@@ -122,6 +122,27 @@ def test_an_export_is_read_by_other_programs(shared: Running, tmp_path: Path) ->
     assert "is there already" in there.stderr
 
 
+def test_an_import_is_shown_once_it_is_whole(shared: Running, tmp_path: Path) -> None:
+    """A part of an export makes no library that looks like the whole."""
+    name = fill(shared, tmp_path)
+    export(shared, name, tmp_path / "out", "--audio")
+    (path,) = (tmp_path / "out" / "vectors").rglob("*.parquet")
+    plan = json.loads((tmp_path / "out" / "plan.json").read_text())
+    other = f"{name}-again"
+
+    def listed() -> bool:
+        target = shared.stack.target
+        return other in run("library", "list", AUDIOSEARCH_TARGET=target).stdout
+
+    (tmp_path / "out" / "plan.json").write_text(json.dumps({**plan, "shard_count": 2}))
+    assert "take another copy of the export" in bring(shared, tmp_path / "out", other, code=1)
+    assert not listed()
+    shutil.copy(path, path.with_name("000001.parquet"))
+    assert bring(shared, tmp_path / "out", other)["before"] == 6
+    assert listed()
+    assert clips(shared, other) == clips(shared, name)
+
+
 @pytest.mark.parametrize("harm", ["cut", "lost", "model"])
 def test_an_export_that_is_not_whole_is_refused(shared: Running, tmp_path: Path, harm: str) -> None:
     """In words that say what to do; no library is left that looks like the whole."""
