@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pymilvus import DataType, MilvusClient
 
 from index_service import filters, mirror
 from index_service.connection import Connection
+from index_service.locks import Held
 from index_service.plan import FLAT, Plan
 from index_service.store import Found, IndexInfo, Vectors
 
@@ -27,6 +29,7 @@ _BOUNDED = {"consistency_level": "Bounded"}
 """A read of the present state, without a wait. The state is never older than 5 s."""
 
 _SLOW_SECONDS = 60.0
+_LOCKS = 64
 
 _NUMBERS = np.dtype("<f4")
 _BYTES = {"fields": [{"name": "vector", "type": DataType.FLOAT_VECTOR}]}
@@ -77,6 +80,7 @@ class Commands:
         """Takes the connection. `lite` is True for Milvus Lite."""
         self._connection = connection
         self._lite = lite
+        self._loads = [threading.Lock() for _ in range(_LOCKS)]
 
     def names(self) -> list[str]:
         """Returns the names of all collections."""
@@ -107,6 +111,16 @@ class Commands:
             tagged=mirror.TAGS in fields,
         )
 
+    def make(self, name: str, info: IndexInfo, plan: Plan) -> None:
+        """Creates an empty collection with its indexes, and loads it into memory.
+
+        Who finds it and writes to it meanwhile waits: loaded before all of its indexes are made, it
+        would take no further one.
+        """
+        with self._loading(name):
+            self.create(name, info)
+            self._load(name, plan)
+
     def create(self, name: str, info: IndexInfo) -> None:
         """Creates an empty collection without an index."""
         schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=info.windows)
@@ -132,6 +146,13 @@ class Commands:
 
     def load(self, name: str, plan: Plan) -> None:
         """Loads a collection into memory. Creates its indexes if it has none."""
+        with self._loading(name):
+            self._load(name, plan)
+
+    def _loading(self, name: str) -> Held:
+        return Held(self._loads[hash(name) % _LOCKS])
+
+    def _load(self, name: str, plan: Plan) -> None:
         if not self._call(lambda client, timeout: client.list_indexes(name, timeout=timeout)):
             parameters = MilvusClient.prepare_index_params()
             # `params` is nested: pymilvus unpacks the outer one, Milvus Lite reads only the inner.

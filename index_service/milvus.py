@@ -327,8 +327,7 @@ class MilvusStore:
             return
         name = collection_names.new_collection(index_id)
         try:
-            self._commands.create(name, info)
-            self._commands.load(name, plan(0, "", self._settings))
+            self._commands.make(name, info, plan(0, "", self._settings))
             self._commands.add_alias(alias, name)
         except TakenError:  # another replica was first
             self._commands.drop(name)

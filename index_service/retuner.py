@@ -144,8 +144,7 @@ class Retuner:
         log.info("retune.started", index=index_id, type=wanted.index_type)
         with ExitStack() as unfinished:
             unfinished.callback(self._drop_unused, target)
-            self._commands.create(target, active.info)
-            self._commands.load(target, wanted)
+            self._commands.make(target, active.info, wanted)
             self._copy(source, target, active.info)
             self._build(target)
             self._copy(source, target, active.info)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -121,6 +122,43 @@ async def check_recall(client: Client, wanted: dict[str, np.ndarray]) -> None:
             answers = await client.search_all(queries, k=k, recall_target=target)
             found = [[row_of[name] for name, _ in answer] for answer in answers]
             assert recall(found, exact, k) >= target
+
+
+@pytest.mark.server
+async def test_several_write_while_it_grows(tmp_path: Path, milvus: MilvusServer) -> None:
+    """No write fails, not even one to the next collection before that is loaded."""
+    settings = settings_for(
+        tmp_path,
+        milvus.port,
+        vector_dimension=192,
+        flat_rows=1_000,
+        retune_seconds=0.2,
+        store_seconds=60,
+    )
+    vectors = clustered(100, seed=0)
+    numbers = itertools.count()
+    async with serving_store(MilvusStore(settings), settings) as channel:
+        client = Client(IndexServiceStub(channel), "written")
+        await client.create(dimension=192, kind=INDEX_KIND_WINDOWS)
+        grown = asyncio.Event()
+
+        async def write() -> None:
+            while not grown.is_set():
+                clip = f"c{next(numbers):05d}"
+                windows = [
+                    Vector(id=f"{clip}:{row}", values=values, clip_id=clip)
+                    for row, values in enumerate(vectors)
+                ]
+                await client.upsert_windows(*windows)
+
+        writers = [asyncio.create_task(write()) for _ in range(4)]
+        try:
+            await until(lambda: is_kind(client, "HNSW"))
+        finally:
+            grown.set()
+            await asyncio.gather(*writers)
+        assert (await client.stats()).vector_count == len(vectors) * next(numbers)
+        await client.drop()
 
 
 @pytest.mark.server
