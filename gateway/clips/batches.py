@@ -27,7 +27,8 @@ from serving import limits
 from serving.errors import Reason, ServiceError
 
 LANES = 4
-"""Calls with audio of a library that are under way: a store elsewhere takes its time for each."""
+"""Calls with audio of a library, or with many vectors of an index, that are under way: a store
+takes its time for each."""
 PAUSE = 1.0
 """Seconds that the vectors of an import wait for others."""
 _VECTORS = limits.of(UpsertVectorsRequest, "vectors").max_items
@@ -72,9 +73,12 @@ class Batches:
             vectors: of the clip or of windows of it.
             hurry: True if a caller waits for this one clip.
         """
-        if vectors:
-            waiting = self._vectors if hurry or len(vectors) >= ENOUGH else self._unhurried
-            await waiting.add((index_id, model), UpsertVectorsRequest(vectors=vectors))
+        if not vectors:
+            return
+        many = len(vectors) >= ENOUGH
+        lane = ord(vectors[0].clip_id[-1]) % LANES if many else 0
+        waiting = self._vectors if hurry or many else self._unhurried
+        await waiting.add((index_id, model, lane), UpsertVectorsRequest(vectors=vectors))
 
     async def library(self, library: Library) -> Library:
         """A library as it is now; LIBRARY_NOT_FOUND if it is gone."""
@@ -110,9 +114,9 @@ class Batches:
         ]
 
     async def _upsert_all(
-        self, index: tuple[str, str], requests: list[UpsertVectorsRequest]
+        self, lane: tuple[str, str, int], requests: list[UpsertVectorsRequest]
     ) -> list[None]:
-        index_id, model = index
+        index_id, model, _ = lane
         vectors = [vector for request in requests for vector in request.vectors]
         for start in range(0, len(vectors), _VECTORS):
             await self._upstream.index.UpsertVectors(
