@@ -6,6 +6,7 @@ answers with the time and the vector of each.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -54,22 +55,29 @@ class VectorExecutor:
             command, stderr=subprocess.DEVNULL, env=environment, **pipes
         ) as process:
             try:
-                yield cls(process)
+                started = cls(process)
+                started._answer()  # its packages make files of their own, and two at once collide
+                yield started
             finally:
                 process.kill()
 
     def embed(self, wav: Path) -> tuple[float, list[float]]:
         """Returns the time for one file in seconds, and its vector, of any norm."""
         assert self._process.stdin
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(f"{wav}\n")
+            self._process.stdin.flush()
+        answer = self._answer()
+        return answer["seconds"], answer["vector"]
+
+    def _answer(self) -> dict[str, Any]:
         assert self._process.stdout
-        self._process.stdin.write(f"{wav}\n")
-        self._process.stdin.flush()
         line = self._process.stdout.readline()
         if not line:
             message = f"VectorExecutor ended; try: {_PYTHON} {__file__} CHECKPOINT"
             raise SystemExit(message)
-        answer = json.loads(line)
-        return answer["seconds"], answer["vector"]
+        answer: dict[str, Any] = json.loads(line)
+        return answer
 
 
 @contextmanager
@@ -92,6 +100,7 @@ def _serve(checkpoint: Path) -> None:
     )
 
     executor = Original()
+    print("{}", file=answers, flush=True)
     for line in sys.stdin:
         start = time.perf_counter()
         vector = executor(
