@@ -87,6 +87,11 @@ class Filled:
         filled._wait(STEADY_SECONDS / 4)
         return filled
 
+    def delete(self) -> None:
+        """Deletes the library."""
+        request = library_pb2.DeleteLibraryRequest(name=self.library.name, force=True)
+        self.stack.client.call(self.stack.client.stubs.libraries.DeleteLibrary, request)
+
     @property
     def collection(self) -> str:
         """Milvus' name of the collection with the vectors."""

@@ -11,7 +11,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -47,6 +47,8 @@ class Store:
         self._official = official
         self._folder.mkdir(parents=True, exist_ok=True)
         self._lock = self._locked()
+        self._open = ExitStack()
+        self._quick: Stack | None = None
 
     def _locked(self) -> IO[str]:
         lock = (self._folder / "lock").open("w")
@@ -59,12 +61,22 @@ class Store:
         return lock
 
     def close(self) -> None:
-        """Lets other runs use the folder."""
-        self._lock.close()
+        """Ends the stack of a quick run, and lets other runs use the folder."""
+        with self._lock:
+            self._open.close()
 
     @contextmanager
     def empty(self) -> Iterator[Stack]:
-        """Runs a stack without any library for the time of the block."""
+        """Runs a stack without any library for the time of the block; a quick run has one."""
+        if self._settings.quick:
+            self._quick = self._quick or self._open.enter_context(self._started())
+            yield self._quick
+        else:
+            with self._started() as stack:
+                yield stack
+
+    @contextmanager
+    def _started(self) -> Iterator[Stack]:
         with tempfile.TemporaryDirectory(dir=self._folder) as work:
             self._put_checkpoint(Path(work))
             with running(self._settings.stores, Path(work)) as stack:
@@ -81,11 +93,13 @@ class Store:
         Raises:
             LeftOutError: The servers can't be started, or are not done in time.
         """
-        if self._settings.quick:  # which keeps nothing, so nothing is started twice
+        if self._settings.quick:  # which keeps nothing
             with self.empty() as stack:
                 if with_demo and stack.servers:
                     demo.fill(stack.servers, clustered(rows, seed=0), self._settings)
-                yield Filled.made(stack, rows)
+                filled = Filled.made(stack, rows)
+                yield filled
+                filled.delete()
             return
         kept = Kept(self._folder / f"{self._settings.stores}-{rows}", self._made_with(rows))
         kept.fill("library", lambda folder: self._fill(folder, rows))
