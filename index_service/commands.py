@@ -114,8 +114,7 @@ class Commands:
     def make(self, name: str, info: IndexInfo, plan: Plan) -> None:
         """Creates an empty collection with its indexes, and loads it into memory.
 
-        Who finds it and writes to it meanwhile waits: loaded before all of its indexes are made, it
-        would take no further one.
+        A write that finds it meanwhile waits: a collection that is loaded takes no further index.
         """
         with self._loading(name):
             self.create(name, info)

@@ -91,7 +91,7 @@ class Vectors:
     def of(cls, sha256: str, answers: Sequence[EmbedWindowsResponse]) -> Vectors:
         """The vectors in the answers of EmbedWindows."""
         kept = [each.window for each in answers if each.window.HasField("embedding")]
-        summary = answers[-1].summary
+        (summary,) = [each.summary for each in answers if each.HasField("summary")]
         whole = np.asarray(summary.embedding.values, np.float32)
         starts = [each.start_offset.ToNanoseconds() for each in kept]
         windows = [each.embedding.values for each in kept]

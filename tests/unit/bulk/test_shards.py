@@ -101,8 +101,9 @@ def test_vectors_come_back_as_they_were(tmp_path: Path) -> None:
             continue
         answers = list(got.answers(MODEL))
         assert answers == list(wanted.answers(MODEL))
-        assert Vectors.of(got.sha256, answers).windows.tolist() == wanted.windows.tolist()
-        assert answers[-1].summary.window_count == wanted.window_count
+        again = Vectors.of(got.sha256, answers)
+        assert again.windows.tolist() == wanted.windows.tolist()
+        assert again.window_count == wanted.window_count
 
 
 @pytest.mark.parametrize("keep", [0, 100, -4])
