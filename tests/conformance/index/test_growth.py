@@ -17,6 +17,7 @@ from pymilvus import MilvusClient
 
 from index_service.milvus import MilvusStore
 from index_service.recall import COMMON_ROWS, effort, in_halves
+from index_service.settings import IndexSettings
 from serving.compat import timeout
 from tests.conformance.index.index_harness import Client, serving_store, settings_for
 from tests.conformance.index.index_process import service
@@ -29,6 +30,20 @@ QUICK = {
     "AUDIOSEARCH_FLAT_ROWS": "2000",
     "AUDIOSEARCH_STORE_TIMEOUT_SECONDS": "60",
 }
+
+
+def growing(
+    folder: Path, milvus: MilvusServer, flat_rows: int = 5_000, retune_seconds: float = 0.5
+) -> IndexSettings:
+    """Settings of a service whose indexes soon change their type."""
+    return settings_for(
+        folder,
+        milvus.port,
+        vector_dimension=192,
+        flat_rows=flat_rows,
+        retune_seconds=retune_seconds,
+        store_seconds=60,
+    )
 
 
 def named(rows: np.ndarray, first: int = 0) -> dict[str, np.ndarray]:
@@ -59,14 +74,7 @@ def collections(milvus: MilvusServer, index: str) -> list[str]:
 @pytest.mark.server
 async def test_grows_while_used(tmp_path: Path, milvus: MilvusServer) -> None:
     """FLAT becomes HNSW under reads and writes: each read right, nothing lost, recall as asked."""
-    settings = settings_for(
-        tmp_path,
-        milvus.port,
-        vector_dimension=192,
-        flat_rows=5_000,
-        retune_seconds=0.5,
-        store_seconds=60,
-    )
+    settings = growing(tmp_path, milvus)
     stored, late = clustered(ROWS, seed=0), clustered(400, seed=1)
     async with serving_store(MilvusStore(settings), settings) as channel:
         client = Client(IndexServiceStub(channel), "grows")
@@ -127,14 +135,7 @@ async def check_recall(client: Client, wanted: dict[str, np.ndarray]) -> None:
 @pytest.mark.server
 async def test_several_write_while_it_grows(tmp_path: Path, milvus: MilvusServer) -> None:
     """No write fails, not even one to the next collection before that is loaded."""
-    settings = settings_for(
-        tmp_path,
-        milvus.port,
-        vector_dimension=192,
-        flat_rows=1_000,
-        retune_seconds=0.2,
-        store_seconds=60,
-    )
+    settings = growing(tmp_path, milvus, flat_rows=1_000, retune_seconds=0.2)
     vectors = clustered(100, seed=0)
     numbers = itertools.count()
     async with serving_store(MilvusStore(settings), settings) as channel:
@@ -164,14 +165,7 @@ async def test_several_write_while_it_grows(tmp_path: Path, milvus: MilvusServer
 @pytest.mark.server
 async def test_windows_grow_while_updated(tmp_path: Path, milvus: MilvusServer) -> None:
     """Windows keep clips and the newest attributes when another type takes over; recall holds."""
-    settings = settings_for(
-        tmp_path,
-        milvus.port,
-        vector_dimension=192,
-        flat_rows=5_000,
-        retune_seconds=0.5,
-        store_seconds=60,
-    )
+    settings = growing(tmp_path, milvus)
     stored = clustered(ROWS, seed=0)
     clips = [f"c{row // 4:05d}" for row in range(ROWS)]
     lots = {clip: f"lot {number % 10}" for number, clip in enumerate(dict.fromkeys(clips))}
