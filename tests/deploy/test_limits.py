@@ -83,11 +83,19 @@ def test_a_client_in_a_hurry_is_held_back_and_others_are_not(deployment: Deploym
     codes = collections.Counter(flood(deployment, 5 * burst()))
     assert set(codes) == {grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED}
     assert codes[grpc.StatusCode.OK] >= burst()
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        flooding = pool.submit(flood, deployment, 10 * burst())
+    enough = threading.Event()
+
+    def hurry() -> None:
+        while not enough.is_set():
+            flood(deployment, 5 * burst())
+
+    with concurrent.futures.ThreadPoolExecutor(1) as pool, contextlib.ExitStack() as stack:
+        stack.callback(enough.set)
+        hurrying = pool.submit(hurry)
         until(lambda: rest_status(deployment, "127.0.0.1") == 429)
         assert rest_status(deployment, "127.0.0.2") != 429
-        flooding.result()
+        enough.set()
+        hurrying.result()
     until(lambda: set(flood(deployment, 1)) == {grpc.StatusCode.OK})
 
 
