@@ -2,11 +2,13 @@
 
 The table in recall.json holds for the hardest vectors that were measured. Most collections need far
 less. So the last queries are searched again in the background, with growing effort, and compared
-with a search that finds nearly all. Until then, and with a filter, the table counts.
+with a search that finds nearly all. Each filter that is often used has its own measurement, as it
+may let through what is near its queries, or drop it. Until then the table counts.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import OrderedDict
@@ -22,7 +24,7 @@ from index_service import filters, mirror
 from index_service.commands import Commands
 from index_service.connection import NoCollectionError, NotLoadedError
 from index_service.plan import FLAT, HNSW, plan
-from index_service.recall import COMPARED, Curve, effort, in_halves, smallest
+from index_service.recall import COMPARED, Curve, effort, exact_effort, in_halves, smallest
 from index_service.settings import IndexSettings
 from index_service.store import Among, Vectors
 from serving.errors import ServiceError
@@ -32,31 +34,48 @@ log = structlog.get_logger()
 _COUNT_SECONDS = 30.0  # a count that only chooses search parameters may be this old
 _WAIT_SECONDS = 600.0  # from this age on, a search waits for a new one
 _REMEMBERED = 10_000
-_COLLECTIONS = 64  # whose queries are kept: 100 vectors each
+_KINDS = 128  # of searches, by collection and filter, whose queries are kept: 100 vectors each
 _QUERIES = 100
 _OF_CALL = 10  # queries of one call that are kept: they may be parts of one recording
 _MEASURE_SECONDS = 600.0  # between two measurements of a collection that is searched
 _ALIKE = 1.25  # a measurement holds until the rows have become so many times more, or fewer
+_RESTS = 9.0  # times as long as it measured, the background does nothing after it
 _AT_ONCE = 10  # queries of one call, so that others come in between
 _EFS = {
-    12: (12, 16, 24, 32, 48, 72, 104, 144, 208, 304, 448),
-    24: (24, 32, 48, 72, 104, 144, 208, 304, 448, 640),
-    100: (100, 144, 208, 304, 448, 640, 912, 1296),
+    12: (12, 16, 24, 32, 48, 72, 104, 144, 208, 304, 448, 640, 912, 1296),
+    24: (24, 32, 48, 72, 104, 144, 208, 304, 448, 640, 912, 1296),
+    100: (100, 144, 208, 304, 448, 640, 912, 1296, 1824),
 }
 """By the neighbors that are compared: the efforts to try. Greater ones are left to the table."""
 
-_EXACT = 2048  # finds 0.996 of the 100 nearest, and more of fewer, in the hardest measured vectors
 _ENOUGH = 0.9995
+_SHOWN = 200  # characters of a filter in the log
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """Searches in one collection with one filter. Their queries are measured together."""
+
+    collection: str
+    kept: str
+    """The filter, in Milvus' words; empty for none."""
 
 
 @dataclass
 class _Measured:
-    """The last queries of a collection, each once, and how well they were answered."""
+    """The last queries of a kind, each once, and how well they were answered."""
 
     queries: dict[bytes, None] = field(default_factory=dict)
     due: float = 0.0
-    rows: int = 0
+    counts: Sequence[int] = (0, 0)
+    """Rows of the collection then, and those that fit the filter."""
+
     curves: Mapping[int, Curve] = field(default_factory=dict)
+
+    def holds(self, counts: Sequence[int]) -> bool:
+        """Returns True if the collection is still much the same."""
+        pairs = zip(self.counts, counts, strict=True)
+        return all(then / _ALIKE <= now <= then * _ALIKE for then, now in pairs)
 
 
 class Efforts:
@@ -66,15 +85,19 @@ class Efforts:
     FLAT, has none: no two calls may use a collection of it at a time.
     """
 
-    def __init__(self, commands: Commands, settings: IndexSettings, *, lite: bool) -> None:
-        """Takes the commands. `lite` is True for Milvus Lite."""
+    def __init__(
+        self, commands: Commands, settings: IndexSettings, *, lite: bool, rests: float = _RESTS
+    ) -> None:
+        """Takes the commands. `lite` is True for Milvus Lite; for `rests` see `_RESTS`."""
         self._commands = commands
         self._settings = settings
         self._exact = lite and plan(0, "", settings).index_type == FLAT
         self._background = None if lite else ThreadPoolExecutor(1, "efforts")
         self._lock = threading.Lock()
         self._counts: dict[tuple[str, int], tuple[int, float]] = {}
-        self._measured: OrderedDict[str, _Measured] = OrderedDict()
+        self._measured: OrderedDict[_Kind, _Measured] = OrderedDict()
+        self._rests = rests
+        self._rested = 0.0
 
     def close(self) -> None:
         """Drops what waits, and lets what runs end."""
@@ -91,77 +114,91 @@ class Efforts:
         """
         if self._exact:
             return limit, False
-        rows, deep = self._count(name), k + len(among.except_clip_ids)
-        narrowed = among.conditions or among.clip_ids
-        if self._background and not narrowed and not among.ids:
-            return self._own(name, rows, queries, deep, limit, recall), False
-        if not self._background or not narrowed:
+        rows, deep = max(self._count(name), 1), k + len(among.except_clip_ids)
+        if not self._background:
             return effort(rows, deep, limit, recall), False
-        kept = filters.expression(
-            Among(clip_ids=among.clip_ids, conditions=among.conditions), lite=False
-        )
-        share = self._count(name, kept) / max(rows, 1)
+        narrowed = Among(clip_ids=among.clip_ids, conditions=among.conditions)
+        kind = _Kind(name, filters.expression(narrowed, lite=False))
+        fit = self._count(name, kind.kept) if kind.kept else rows
+        share = fit / rows
         ef = effort(rows, deep, limit, recall, share)
-        if plan(rows, "", self._settings).index_type != HNSW or not in_halves(rows, share, ef):
+        if plan(rows, "", self._settings).index_type != HNSW:
             return ef, False
-        half = self._count(name, filters.halves(kept)[0]) / rows
+        if not among.ids and share > COMPARED:
+            curve = self._own(kind, (rows, fit), queries, deep)
+            ef = _by(curve, limit, recall, ef)
+        if not kind.kept or not in_halves(rows, share, ef):
+            return ef, False
+        half = self._count(name, filters.halves(kind.kept)[0]) / rows
         return ef, max(half, share - half) <= COMPARED
 
-    def _own(
-        self, name: str, rows: int, queries: Vectors, k: int, limit: int, recall: float
-    ) -> int:
-        """The effort by this collection's own curve, by the table while it has none."""
-        by_table = effort(rows, k, limit, recall)
-        if plan(rows, "", self._settings).index_type != HNSW:
-            return by_table
-        mine = self._seen(name, queries)
-        alike = mine.rows / _ALIKE <= rows <= mine.rows * _ALIKE
-        curve = next((each for most, each in sorted(mine.curves.items()) if k <= most), None)
-        if curve is None or not alike:
-            return by_table
-        ef = smallest(curve, recall)
-        return max(by_table, *curve) if ef is None else max(ef, limit)
+    def _own(self, kind: _Kind, counts: Sequence[int], queries: Vectors, k: int) -> Curve | None:
+        """Returns the curve of searches of this kind for k neighbors; None while it has none."""
+        mine = self._seen(kind, counts, queries)
+        if not mine.holds(counts):
+            return None
+        return next((each for most, each in sorted(mine.curves.items()) if k <= most), None)
 
-    def _seen(self, name: str, queries: Vectors) -> _Measured:
+    def _seen(self, kind: _Kind, counts: Sequence[int], queries: Vectors) -> _Measured:
         """Keeps some of the queries, and begins a measurement when it is due."""
         now = time.monotonic()
         with self._lock:
-            mine = self._measured.pop(name, None) or _Measured()
-            self._measured[name] = mine
-            if len(self._measured) > _COLLECTIONS:
+            mine = self._measured.pop(kind, None) or _Measured()
+            self._measured[kind] = mine
+            if len(self._measured) > _KINDS:
                 self._measured.popitem(last=False)
             for query in queries[:: -(-len(queries) // _OF_CALL)]:
                 mine.queries[query.tobytes()] = None
             while len(mine.queries) > _QUERIES:
                 del mine.queries[next(iter(mine.queries))]
-            if now < mine.due or len(mine.queries) < _QUERIES:
+            if now < max(mine.due, self._rested) or len(mine.queries) < _QUERIES:
                 return mine
-            mine.due = now + _MEASURE_SECONDS
+            mine.due, self._rested = now + _MEASURE_SECONDS, math.inf
             kept = np.stack([np.frombuffer(each, queries.dtype) for each in mine.queries])
-        self._later(name, lambda: self._measure(name, mine, kept))
+        self._later(kind.collection, lambda: self._measure(kind, mine, counts, kept))
         return mine
 
-    def _measure(self, name: str, mine: _Measured, queries: Vectors) -> None:
+    def _measure(
+        self, kind: _Kind, mine: _Measured, counts: Sequence[int], queries: Vectors
+    ) -> None:
         """Searches with the last queries, and keeps the recall by effort."""
-        start, rows = time.monotonic(), self._commands.count(name)
-        exact = self._found(name, queries, max(_EFS), _EXACT)
+        start = time.monotonic()
+        try:
+            mine.curves = self._curves(kind, counts[1] / counts[0], queries)
+            mine.counts = counts
+        finally:
+            seconds = time.monotonic() - start
+            self._rested = time.monotonic() + self._rests * seconds
+        log.info(
+            "recall.measured",
+            collection=kind.collection,
+            rows=counts[0],
+            filter=kind.kept[:_SHOWN],
+            fit=counts[1],
+            curves=mine.curves,
+            seconds=round(seconds, 1),
+        )
+
+    def _curves(self, kind: _Kind, share: float, queries: Vectors) -> dict[int, Curve]:
+        exact = self._found(kind, share, queries, max(_EFS), exact_effort(share))
         curves: dict[int, Curve] = {}
         for k, efs in _EFS.items():
             curves[k] = {}
             for ef in efs:
-                curves[k][ef] = certain_recall(self._found(name, queries, k, ef), exact)
+                curves[k][ef] = certain_recall(self._found(kind, share, queries, k, ef), exact, k)
                 if curves[k][ef] >= _ENOUGH:
                     break
-        mine.rows, mine.curves = rows, curves
-        seconds = round(time.monotonic() - start, 1)
-        log.info("recall.measured", collection=name, rows=rows, curves=curves, seconds=seconds)
+        return curves
 
-    def _found(self, name: str, queries: Vectors, k: int, ef: int) -> list[list[str]]:
+    def _found(
+        self, kind: _Kind, share: float, queries: Vectors, k: int, ef: int
+    ) -> list[list[str]]:
+        at_once = max(1, int(_AT_ONCE * share))
         return [
             [vector_id for vector_id, _ in each]
-            for start in range(0, len(queries), _AT_ONCE)
+            for start in range(0, len(queries), at_once)
             for each in self._commands.search(
-                name, queries[start : start + _AT_ONCE], k, "", {"ef": ef}
+                kind.collection, queries[start : start + at_once], k, kind.kept, {"ef": ef}
             )
         ]
 
@@ -199,15 +236,24 @@ class Efforts:
                 self._background.submit(run)
 
 
-def certain_recall(found: Sequence[Sequence[str]], exact: Sequence[Sequence[str]]) -> float:
+def _by(curve: Curve | None, limit: int, recall: float, by_table: int) -> int:
+    """Returns the effort by a curve of measurements, or by the table if there is none."""
+    if curve is None:
+        return by_table
+    ef = smallest(curve, recall)
+    return max(by_table, *curve) if ef is None else max(ef, limit)
+
+
+def certain_recall(found: Sequence[Sequence[str]], exact: Sequence[Sequence[str]], k: int) -> float:
     """Returns the mean recall over queries, less its standard error.
 
     Args:
         found: Ids for each query, k or fewer.
         exact: The nearest ids for each query, in order, as many or more.
+        k: Neighbors that were asked for.
     """
     shares = [
-        len(set(ids) & set(truth[: len(ids)])) / max(len(ids), 1)
+        len(set(ids) & set(truth[:k])) / max(len(truth[:k]), 1)
         for ids, truth in zip(found, exact, strict=True)
     ]
     return round(float(np.mean(shares) - np.std(shares) / np.sqrt(len(shares))), 4)

@@ -1,8 +1,9 @@
 """Measures the table from recall to search parameters: `python -m tools.benchmarks.index_recall`.
 
 Fills a collection of a real Milvus server for each size, and compares searches of growing effort
-with exact search. Each collection is filled at once, so that it has few segments: a search in many
-segments would find more. Writes index_service/recall.json, whose other entries stay.
+with exact search. Each collection is filled by bulk insert, so that it has as few segments as there
+can be: a search in many segments would find more. Writes index_service/recall.json, whose other
+entries stay.
 
 A filter lets a share of the rows through. Two are measured, and the worse counts: one lets rows
 through by lot, the other all rows of some speakers, so that many queries lose their nearest rows.
@@ -23,6 +24,7 @@ import numpy as np
 from pymilvus import DataType, MilvusClient
 
 from tools.benchmarks.clustered import SPEAKERS, clustered, nearest, recall, speakers_of
+from tools.servers.milvus_bulk import Columns, bulk_insert
 from tools.servers.milvus_server import MilvusServer
 
 TABLE = Path(__file__).parents[2] / "index_service" / "recall.json"
@@ -70,21 +72,19 @@ def columns_of(rows: int) -> dict[str, np.ndarray]:
     return {"lot": lots, "speaker": speakers_of(rows, seed=0)}
 
 
-def fill(client: MilvusClient, name: str, stored: np.ndarray) -> None:
-    """Upserts all rows, 5,000 at a time, with their numbers as ids."""
+def fill(server: MilvusServer, folder: Path, name: str, stored: np.ndarray) -> None:
+    """Inserts all rows, with their numbers as ids."""
     filtered = columns_of(len(stored))
-    for first in range(0, len(stored), 5000):
-        part = stored[first : first + 5000]
-        columns = {name: values[first : first + 5000].tolist() for name, values in filtered.items()}
-        rows = [
-            {
-                "id": f"{first + row:08d}",
-                "vector": part[row],
-                **{name: values[row] for name, values in columns.items()},
-            }
-            for row in range(len(part))
-        ]
-        client.upsert(name, rows)
+
+    def columns(part: range) -> Columns:
+        rows = slice(part.start, part.stop)
+        return {
+            "id": [f"{row:08d}" for row in part],
+            "vector": stored[rows],
+            **{column: values[rows] for column, values in filtered.items()},
+        }
+
+    bulk_insert(server, folder, name, len(stored), columns)
 
 
 def settle(
@@ -162,12 +162,16 @@ def curve(
 
 
 def entries(
-    client: MilvusClient, name: str, stored: np.ndarray, shares: Sequence[float]
+    client: MilvusClient,
+    name: str,
+    stored: np.ndarray,
+    shares: Sequence[float],
+    filtered_ks: Sequence[int],
 ) -> Iterator[dict]:
     """Yields the entries of the table for one size."""
     columns = columns_of(len(stored))
     for share in shares:
-        for k in sorted(KS if share == 1 else FILTERED_KS, reverse=True):
+        for k in sorted(KS if share == 1 else filtered_ks, reverse=True):
             found = [
                 curve(client, name, stored, k, among, rows)
                 for among, rows in _filters(columns, share).items()
@@ -194,6 +198,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=TABLE)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--shares", type=float, nargs="+", default=SHARES)
+    parser.add_argument("--filtered-ks", type=int, nargs="+", default=FILTERED_KS)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         server = MilvusServer(Path(folder), lease_seconds=120)
@@ -204,10 +209,12 @@ def main() -> None:
             for size in options.sizes:
                 name = f"measured_{size}"
                 make(client, name, 192)
-                fill(client, name, stored[:size])
+                fill(server, Path(folder), name, stored[:size])
                 say(f"{size} rows in")
                 say(f"built in {settle(client, name, size):.0f} s")
-                for entry in entries(client, name, stored[:size], options.shares):
+                for entry in entries(
+                    client, name, stored[:size], options.shares, options.filtered_ks
+                ):
                     _write(options.output, entry)
                 client.drop_collection(name)
         finally:
