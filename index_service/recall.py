@@ -23,6 +23,7 @@ _ROWS_OF_EF = 10
 """Rows that are compared with in less time than one more of `ef` takes."""
 
 _MISSES = 0.7  # share of the allowed misses that is used: 300 queries of one build are not exact
+_MISSES_BY_TABLE = 0.9  # the same with a filter: the table has the worse of two kinds
 _GREATEST = 32_768  # Milvus takes no greater `ef`
 _EXACT = 2048  # finds 0.996 of the 100 nearest, and more of fewer, in the hardest measured vectors
 _TABLE = Path(__file__).parent / "recall.json"
@@ -119,7 +120,8 @@ def _of_share(share: float, rows: int, k: int, limit: int, target: float) -> flo
     from_size = below if share < 1 else min(below, COMMON_ROWS)
     to_size = _covering(rows, curves)
     sizes = [size for size in curves if from_size <= size <= to_size]
-    found = [_smallest(curves[size], _enough(target)) for size in sizes]
+    enough = _enough(target, _MISSES_BY_TABLE if share < 1 else _MISSES)
+    found = [_smallest(curves[size], enough) for size in sizes]
     if share < 1 and many < k:  # fewer k are measured with filters
         found.append(effort(rows, k, limit, target) / share)
     return max(found)
@@ -131,8 +133,8 @@ def smallest(curve: Curve, target: float) -> int | None:
     return math.ceil(_smallest(curve, enough)) if max(curve.values()) >= enough else None
 
 
-def _enough(target: float) -> float:
-    return 1 - _MISSES * (1 - target)
+def _enough(target: float, misses: float = _MISSES) -> float:
+    return 1 - misses * (1 - target)
 
 
 def _smallest(curve: Curve, recall: float) -> float:

@@ -167,8 +167,9 @@ class Sqlite:
         return WriteAheadLog(self._file)
 
     def _keep_log_short(self, engine: Engine) -> None:
-        if self._log.is_long(scarce=self.room.low):
-            self._log.empty(engine, self.seconds)
+        scarce = self.room.low
+        if self._log.is_long(scarce=scarce):
+            self._log.empty(engine, self.seconds, scarce=scarce)
 
     def _reading_engine(self, size: int) -> Engine:
         engine = self._engine(size, isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True)

@@ -15,6 +15,7 @@ MOST_BYTES = 2 * PAGES * 4096
 MOST_BYTES_OF_SCARCE_ROOM = 2**20
 _WAIT_MS = 100
 _PAUSE_SECONDS = 1.0
+_PAUSE_SECONDS_OF_SCARCE_ROOM = 0.1
 
 
 class WriteAheadLog:
@@ -38,12 +39,13 @@ class WriteAheadLog:
             return False
         return size > (MOST_BYTES_OF_SCARCE_ROOM if scarce else MOST_BYTES)
 
-    def empty(self, engine: Engine, seconds: float) -> None:
+    def empty(self, engine: Engine, seconds: float, *, scarce: bool) -> None:
         """Moves all of the log into the database and cuts the file, if no reader is in the way.
 
         Args:
             engine: with the connection that writes, out of use now.
             seconds: its usual wait for others.
+            scarce: True to try again sooner after a reader was in the way.
         """
         if time.monotonic() < self._next:
             return
@@ -60,4 +62,5 @@ class WriteAheadLog:
         finally:
             connection.close()
         if hindered:
-            self._next = time.monotonic() + _PAUSE_SECONDS
+            pause = _PAUSE_SECONDS_OF_SCARCE_ROOM if scarce else _PAUSE_SECONDS
+            self._next = time.monotonic() + pause
