@@ -67,6 +67,15 @@ class Windows:
 
     end: float
 
+    @property
+    def one(self) -> bool:
+        """True if one window is all of the part that is looked at."""
+        return (
+            len(self.starts) == 1
+            and self.starts[0] <= self.begin + _ROUNDING
+            and self.ends[0] >= self.end - _ROUNDING
+        )
+
 
 @dataclass(frozen=True)
 class Hits:
@@ -111,6 +120,9 @@ def stretches(query: Windows, clip: Windows, hits: Hits) -> list[Stretch]:
     """
     if not len(hits.scores):
         return []
+    if query.one and clip.one:  # short recordings: nothing lies beside their windows
+        ends = (clip.starts[0], clip.ends[0], query.starts[0], query.ends[0], hits.scores.max())
+        return [Stretch(*map(float, ends))]
     order = np.argsort(-hits.scores, kind="stable")[:MOST_HITS]
     known = hits.chosen(order)
     near = known.chosen(known.scores >= known.scores[0] - MARGIN)
@@ -256,7 +268,7 @@ def aligned(query: Windows, clip: Windows, hits: Hits) -> Alignment | None:
     diagonals is told by how alike the windows beside are: the windows of a cut seldom begin where
     those of the recording do.
     """
-    if not len(hits.scores) or not len(query.starts):
+    if not len(query.starts) or hits.scores.max(initial=0) < SAME_SCORE:
         return None
     best: dict[int, int] = {}
     for number in np.argsort(-hits.scores, kind="stable").tolist():

@@ -30,6 +30,7 @@ _HEAD_NUMBERS = 3 + 2 + 1 + 4 * 3 + 2 + 2
 
 _TYPES: dict[int, np.dtype[Any]] = {0: np.dtype("<f4"), 1: np.dtype("<f2")}
 _LAYERS = range(4)
+_ROUNDING = 1e-3
 
 
 class SpeechModelError(Exception):
@@ -41,7 +42,7 @@ class Weights:
     """The weights of the detector.
 
     Attributes:
-        spectrum: Products of 256 samples with cosines, then sines, shape (258, 256).
+        window: Weights of the 256 samples of a spectrum, shape (256,).
         layers: Kernel and bias of each convolution over time, shapes (out, 3 * in) and (out,). The
             columns of a kernel are ordered by place in time, then by input.
         inputs: The recurrent layer's weights of its inputs, shape (512, 128): the gates for input,
@@ -54,7 +55,7 @@ class Weights:
         last_bias: Its bias.
     """
 
-    spectrum: Array
+    window: Array
     layers: tuple[tuple[Array, Array], ...]
     inputs: Array
     states: Array
@@ -86,7 +87,7 @@ def _weights(data: bytes) -> Weights:
     kernels = [arrays[f"encoder.{n}.reparam_conv.weight"] for n in _LAYERS]
     halves = np.repeat(np.array([0.5, 0.5, 0.5, 1], np.float32), len(biases[0]) // 4)
     return Weights(
-        spectrum=arrays["stft.forward_basis_buffer"].reshape(258, 256),
+        window=_window(arrays["stft.forward_basis_buffer"].reshape(258, 256)),
         layers=tuple(
             (
                 np.ascontiguousarray(kernel.transpose(0, 2, 1)).reshape(len(kernel), -1),
@@ -100,6 +101,22 @@ def _weights(data: bytes) -> Weights:
         last=arrays["decoder.decoder.2.weight"].ravel(),
         last_bias=float(arrays["decoder.decoder.2.bias"].ravel()[0]),
     )
+
+
+def _window(products: Array) -> Array:
+    """Finds the window of a Fourier transform in its products with cosines, then with sines.
+
+    With the window alone, a fast transform takes a third of the time of the products.
+
+    Args:
+        products: Shape (258, 256), rounded to half precision in the file.
+    """
+    window: Array = products[0]  # the cosine of no frequency is 1
+    transformed = np.fft.rfft(np.diag(window)).T
+    if np.abs(products - np.concatenate([transformed.real, transformed.imag])).max() > _ROUNDING:
+        message = "its spectrum is no Fourier transform"
+        raise ValueError(message)
+    return window
 
 
 def _by_gate(rows: Array) -> Array:

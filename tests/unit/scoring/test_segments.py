@@ -84,6 +84,14 @@ def test_a_recording_has_no_edge_beyond_its_own() -> None:
     assert spans(whole(5), windows(9), pairs) == [(0, 9, 0, 5, 0.9)]
 
 
+def test_two_recordings_of_one_window_are_one_stretch_as_wholes() -> None:
+    """However little they are alike. One window of a longer recording has an edge."""
+    assert spans(whole(2.0), whole(3.0), [(0, 0, 0.2)]) == [(0.0, 3.0, 0.0, 2.0, 0.2)]
+    part = timed([0.0], [WINDOW], (0.0, 60.0))
+    ((_, end, *_),) = spans(whole(2.0), part, [(0, 0, 0.2)])
+    assert end < WINDOW
+
+
 def test_a_window_that_was_missed_does_not_tear_a_stretch() -> None:
     """The windows on both sides of it touch."""
     pairs = [(0, 10, 0.9), (0, 12, 0.9)]
