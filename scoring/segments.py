@@ -50,6 +50,7 @@ MOST_HITS = 4000
 
 _ROUNDING = 1e-3
 _SAME_TIME = 0.01
+_SAME_LENGTH = 0.05
 Times = NDArray[np.float64]
 
 
@@ -270,12 +271,14 @@ def aligned(query: Windows, clip: Windows, hits: Hits) -> Alignment | None:
     """
     if not len(query.starts) or hits.scores.max(initial=0) < SAME_SCORE:
         return None
+    if query.one and clip.one:
+        return _aligned_wholes(query, clip)
     best: dict[int, int] = {}
     for number in np.argsort(-hits.scores, kind="stable").tolist():
         best.setdefault(int(hits.queries[number]), number)
     lengths = query.ends[hits.queries] - query.starts[hits.queries]
     others = clip.ends[hits.clips] - clip.starts[hits.clips]
-    alike = np.abs(lengths - others) <= 0.05 * np.maximum(lengths, others)
+    alike = np.abs(lengths - others) <= _SAME_LENGTH * np.maximum(lengths, others)
     diagonals = clip.starts[hits.clips] - query.starts[hits.queries]
     same = np.array(sorted(best.values()))
     same = same[(hits.scores[same] >= SAME_SCORE) & alike[same]]
@@ -302,6 +305,15 @@ def aligned(query: Windows, clip: Windows, hits: Hits) -> Alignment | None:
         float(query.starts[hits.queries[run]].min()),
         float(query.ends[hits.queries[run]].max()),
     )
+
+
+def _aligned_wholes(query: Windows, clip: Windows) -> Alignment | None:
+    """As `aligned`, for recordings of one window with a hit that is good enough."""
+    start, end = float(query.starts[0]), float(query.ends[0])
+    length, other = end - start, float(clip.ends[0] - clip.starts[0])
+    if abs(length - other) > _SAME_LENGTH * max(length, other):
+        return None
+    return Alignment(float(clip.starts[0]) - start, start, end)
 
 
 def placed(found: list[Stretch], clip: Windows, same: Alignment) -> list[Stretch]:
